@@ -1,0 +1,40 @@
+# The first target explains the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help demo run test check format migration clean
+
+help: ## Show this list.
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(READY) ## Send a few hundred messages through the whole stack, faults on, and account for them.
+	$(BIN)/python -m demo
+
+run: $(READY) ## Start the same stack without traffic; it stays up until Ctrl-C.
+	$(BIN)/python -m demo --stay
+
+test: $(READY) ## Run all tests: SQLite, a real PostgreSQL, a real Redis. Needs no root and no Docker.
+	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+check: $(READY) ## Lint, format, types, import contracts.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY) ## Format the code and mend what the linter can.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+migration: $(READY) ## Write a migration from the models: make migration MESSAGE="add x".
+	$(BIN)/flask --app wsgi db migrate -m "$(MESSAGE)"
+
+clean: ## Remove everything that was built.
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .run
+
+$(READY): requirements.txt requirements-dev.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@

@@ -1,0 +1,12 @@
+"""Waybill's application: sends SMS and knows what became of each message.
+
+The rooms, from the inside out:
+
+* ``domain``     the rules: the statuses and their order, the join. Pure, standard library only.
+* ``providers``  one folder per carrier: its wire, its words, its signature.
+* ``models``     the tables; ``store`` the named queries on them, which never commit.
+* ``flows``      accept, deliver, record, reconcile: one transaction per function.
+* ``inbox``      the durable buffer of accepted callbacks; ``queue`` the contract with the worker.
+* ``web``        the only room that knows HTTP requests; ``commands`` the same for a terminal.
+* ``app``        puts the parts together; ``config`` is the only reader of the environment.
+"""

@@ -1,0 +1,67 @@
+"""The composition root: settings in, a bound application out."""
+
+import logging
+from collections.abc import Mapping
+
+from flask import Flask
+from redis import Redis
+
+from service import commands, web
+from service.config import Settings
+from service.extensions import Parts, db, migrate, speak_sqlite_properly
+from service.inbox import Inbox
+from service.providers import configured
+from service.providers.contract import Provider
+from service.queue import Queue
+
+# The web must not wait on a Redis that is gone; a worker may wait on one that is busy.
+_REDIS_CONNECT_SECONDS = 0.25
+_REDIS_ANSWER_SECONDS = 1.0
+
+
+def create_app(
+    settings: Settings | None = None, *, providers: Mapping[str, Provider] | None = None
+) -> Flask:
+    """Build the application. Raises ConfigurationError when the settings are unusable."""
+    settings = settings or Settings.load()
+    logging.basicConfig(level=settings.log_level, format="%(levelname)s %(name)s: %(message)s")
+    app = Flask("service", static_folder=None)
+    app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url.get_secret_value()
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = _engine_options(settings)
+    db.init_app(app)
+    migrate.init_app(app, db, render_as_batch=True)
+    with app.app_context():
+        speak_sqlite_properly(db.engine)
+    app.extensions["waybill"] = Parts(
+        settings=settings,
+        providers=configured(settings) if providers is None else providers,
+        inbox=Inbox(_redis(settings)),
+        queue=Queue(settings),
+        context=app.app_context,
+    )
+    web.init_app(app)
+    commands.init_app(app)
+    return app
+
+
+def _engine_options(settings: Settings) -> dict[str, object]:
+    # Parameters hold phone numbers and texts; errors and logs must not.
+    options: dict[str, object] = {"hide_parameters": True}
+    if settings.database_url.get_secret_value().startswith("postgresql"):
+        options |= {
+            "pool_size": settings.worker_concurrency,
+            "max_overflow": 4,
+            "pool_timeout": 5,
+            "pool_pre_ping": True,
+            "connect_args": {"connect_timeout": 3, "options": "-c statement_timeout=30000"},
+        }
+    return options
+
+
+def _redis(settings: Settings) -> Redis:
+    return Redis.from_url(
+        settings.redis_url.get_secret_value(),
+        socket_connect_timeout=_REDIS_CONNECT_SECONDS,
+        socket_timeout=_REDIS_ANSWER_SECONDS,
+        protocol=2,  # one shape of answers from every server version
+    )

@@ -1,0 +1,54 @@
+"""Commands for a terminal: `flask --app wsgi clients …`."""
+
+from datetime import UTC, datetime
+
+import click
+from flask import Flask
+from flask.cli import AppGroup
+
+from service.extensions import db, transaction
+from service.models import ApiKey, Client
+from service.store import clients
+from service.web.auth import digest_of, new_key
+
+_group = AppGroup("clients", help="The internal services that may send, and their keys.")
+
+
+def init_app(app: Flask) -> None:
+    """Register the commands."""
+    app.cli.add_command(_group)
+
+
+@_group.command("create")
+@click.argument("name")
+def create(name: str) -> None:
+    """Make a key for the client NAME and print it, once. The client is made if it is new."""
+    if not 0 < len(name) <= 100:
+        raise click.BadParameter("a name has 1 to 100 characters", param_hint="NAME")
+    key, now = new_key(), datetime.now(UTC)
+    with transaction():
+        client = clients.named(name) or Client(name=name, created_at=now)
+        db.session.add(client)
+        db.session.flush()
+        db.session.add(
+            ApiKey(client_id=client.id, hint=key[:8], digest=digest_of(key), created_at=now)
+        )
+    click.echo(key)
+
+
+@_group.command("list")
+def list_keys() -> None:
+    """List every key: number, client, first characters, state."""
+    for key, name in clients.every_key():
+        state = f"revoked {key.revoked_at:%Y-%m-%d}" if key.revoked_at else "live"
+        click.echo(f"{key.id:>4}  {name}  {key.hint}…  made {key.created_at:%Y-%m-%d}  {state}")
+
+
+@_group.command("revoke")
+@click.argument("key_id", type=int)
+def revoke(key_id: int) -> None:
+    """Revoke the key with this number (see `list`). It stops working at once."""
+    with transaction():
+        if not clients.revoke(key_id, datetime.now(UTC)):
+            raise click.ClickException(f"there is no live key number {key_id}")
+    click.echo(f"revoked key {key_id}")

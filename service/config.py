@@ -1,0 +1,201 @@
+"""Settings: the only reader of the environment. Every problem is reported at once."""
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+from dotenv import dotenv_values
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
+
+_DIALECTS: Final = {
+    "postgres://": "postgresql+psycopg://",
+    "postgresql://": "postgresql+psycopg://",
+}
+
+
+class ConfigurationError(Exception):
+    """The settings are unusable; the message names every variable that is, and never a value."""
+
+
+class ExtraToken(BaseModel):
+    """One more auth token that may sign callbacks: of a subaccount, or during a rotation."""
+
+    model_config = ConfigDict(frozen=True)
+    account_sid: str
+    label: str
+    token: SecretStr
+
+
+class SharedKey(BaseModel):
+    """A webhook shared key and the one algorithm configured for it."""
+
+    model_config = ConfigDict(frozen=True)
+    key_id: str
+    algorithm: str
+    secret: SecretStr
+
+
+def _database_url(value: SecretStr) -> SecretStr:
+    url = value.get_secret_value()
+    for prefix, driver in _DIALECTS.items():
+        if url.startswith(prefix):
+            return SecretStr(driver + url.removeprefix(prefix))
+    if not url.startswith(("sqlite:///", "postgresql+psycopg://")):
+        raise ValueError("must start with postgresql:// or sqlite:///")
+    return value
+
+
+def _http_url(value: str) -> str:
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("must start with https:// (or http:// on a private network)")
+    if "#" in value or "?" in value or "@" in value:
+        raise ValueError("must have no user name, no query and no fragment")
+    return value.rstrip("/")
+
+
+def _triples(value: Any) -> Any:
+    """Split `a:b:c, d:e:f` into lists of three; the last part may itself hold colons."""
+    if not isinstance(value, str):
+        return value
+    entries = [entry.strip().split(":", 2) for entry in value.split(",") if entry.strip()]
+    if any(len(entry) != 3 or not all(entry) for entry in entries):
+        raise ValueError("must be a comma list of entries of three parts, as in a:b:c")
+    return entries
+
+
+def _extra_tokens(value: Any) -> Any:
+    return tuple(
+        ExtraToken(account_sid=account, label=label, token=token)
+        for account, label, token in _triples(value)
+    )
+
+
+def _shared_keys(value: Any) -> Any:
+    keys = tuple(
+        SharedKey(key_id=key_id, algorithm=algorithm, secret=secret)
+        for key_id, algorithm, secret in _triples(value)
+    )
+    if any(key.algorithm not in ("HMAC_SHA1", "HMAC_SHA256") for key in keys):
+        raise ValueError("the algorithm must be HMAC_SHA1 or HMAC_SHA256")
+    return keys
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+
+class Settings(BaseModel):
+    """Every setting of the service; the description is the sentence in `.env.example`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    database_url: DatabaseUrl = Field(
+        default=SecretStr("sqlite:///waybill.db"),
+        description="Where messages and their ledger live: postgresql:// or sqlite:///.",
+    )
+    redis_url: SecretStr = Field(
+        default=SecretStr("redis://127.0.0.1:6379/0"),
+        description="Redis or Valkey for the inbox and for Celery; keep its append-only file on.",
+    )
+    public_base_url: HttpUrl = Field(
+        description="The address under which the provider reaches this service; it is signed.",
+    )
+    twilio_account_sid: str = Field(
+        pattern=r"^AC[0-9a-fA-F]{32}$",
+        description="The Twilio account that sends.",
+    )
+    twilio_auth_token: SecretStr = Field(
+        min_length=1,
+        description="The primary auth token of that account; it sends and it signs callbacks.",
+    )
+    twilio_phone_number: str | None = Field(
+        default=None,
+        description="The sender used when a message names neither sender nor service.",
+    )
+    twilio_messaging_service_sid: str | None = Field(
+        default=None,
+        description="The Messaging Service used when a message names neither; beats the number.",
+    )
+    twilio_extra_auth_tokens: Annotated[tuple[ExtraToken, ...], BeforeValidator(_extra_tokens)] = (
+        Field(
+            default=(),
+            description="More tokens that may sign callbacks: account:label:token, comma between.",
+        )
+    )
+    twilio_shared_keys: Annotated[tuple[SharedKey, ...], BeforeValidator(_shared_keys)] = Field(
+        default=(),
+        description="Webhook shared keys that may sign: key id:algorithm:secret, comma between.",
+    )
+    twilio_api_base_url: HttpUrl = Field(
+        default="https://api.twilio.com",
+        description="Another server in Twilio's place, such as the simulator.",
+    )
+    twilio_connect_timeout: Seconds = Field(
+        default=3.0,
+        description="Seconds to wait for a connection to the provider.",
+    )
+    twilio_read_timeout: Seconds = Field(
+        default=10.0,
+        description="Seconds to wait for the provider's answer; after that a send is in doubt.",
+    )
+    twilio_callback_overrides: str = Field(
+        default="ct=2000&rt=4000&tt=15000&rc=5&rp=all",
+        description="How Twilio retries a callback (connection overrides, without the #).",
+    )
+    default_region: str | None = Field(
+        default=None,
+        pattern=r"^[A-Z]{2}$",
+        description="Country for numbers written without +; unset: such numbers are refused.",
+    )
+    claim_lease: Seconds = Field(
+        default=60.0,
+        description="Seconds a worker may take for one send before it counts as dead.",
+    )
+    send_attempts: int = Field(
+        default=20,
+        ge=1,
+        le=60,
+        description="How often a send the provider did not take is tried before it fails.",
+    )
+    worker_concurrency: int = Field(
+        default=8,
+        ge=1,
+        le=500,
+        description="Threads of one Celery worker process.",
+    )
+    log_level: str = Field(
+        default="INFO",
+        pattern=r"^(DEBUG|INFO|WARNING|ERROR)$",
+        description="The least severe log line to write: DEBUG, INFO, WARNING or ERROR.",
+    )
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str | None] | None = None) -> "Settings":
+        """Read the environment over `.env`. Raises ConfigurationError naming every problem."""
+        given = {**dotenv_values(".env"), **os.environ} if environ is None else environ
+        known = {
+            name: value
+            for name in cls.model_fields
+            if (value := (given.get(name.upper()) or "").strip())
+        }
+        try:
+            return cls.model_validate(known)
+        except ValidationError as error:
+            raise ConfigurationError(_explain(error)) from None
+
+
+def _explain(error: ValidationError) -> str:
+    problems = [
+        f"  {str(problem['loc'][0]).upper()}: {problem['msg'].removeprefix('Value error, ')}"
+        for problem in error.errors(include_input=False, include_context=False, include_url=False)
+    ]
+    return "\n".join(["the settings are unusable (see .env.example):", *problems])

@@ -1,0 +1,97 @@
+"""Flask extensions and the application's parts, unbound; `app.create_app` binds them."""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flask import current_app
+from flask.ctx import AppContext
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import Connection, Engine, MetaData, event
+from sqlalchemy.orm import DeclarativeBase
+
+if TYPE_CHECKING:
+    from service.config import Settings
+    from service.inbox import Inbox
+    from service.providers.contract import Provider
+    from service.queue import Queue
+
+
+class Base(DeclarativeBase):
+    """Names every constraint, so that migrations can drop what they made."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+# expire_on_commit off: a flow reads what it wrote without opening another transaction.
+db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
+migrate = Migrate()
+
+if TYPE_CHECKING:
+    Model = Base
+else:
+    Model = db.Model
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the application is made of."""
+
+    settings: "Settings"
+    providers: Mapping[str, "Provider"]
+    inbox: "Inbox"
+    queue: "Queue"
+    context: Callable[[], AppContext]  # for the door that has no request's context
+
+
+def parts() -> Parts:
+    """Return the parts of the current application."""
+    bound: Parts = current_app.extensions["waybill"]
+    return bound
+
+
+@contextmanager
+def transaction() -> Iterator[None]:
+    """Run one write transaction: commit at the end, roll back on any error, keep no connection."""
+    session = db.session
+    session.rollback()  # a read before it began a transaction that must not become this one
+    session.connection(execution_options={"sqlite_begin": "IMMEDIATE"})
+    try:
+        yield
+        session.commit()
+    finally:
+        session.close()
+
+
+def speak_sqlite_properly(engine: Engine) -> None:
+    """Make SQLite transactional, durable and patient. No effect on other databases.
+
+    Python's driver opens transactions late and by guesswork; a write transaction that begins as
+    a read fails at once when another writer came between. See
+    https://docs.sqlalchemy.org/en/21/dialects/sqlite.html#pysqlite-serializable
+    """
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _set_pragmas)
+        event.listen(engine, "begin", _begin)
+
+
+def _set_pragmas(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "busy_timeout=15000", "foreign_keys=ON", "synchronous=FULL"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
+    connection.exec_driver_sql(f"BEGIN {mode}")

@@ -1,0 +1,95 @@
+"""Accept: store what a client asks us to send, once, then wake a worker."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from service.domain.status import Status
+from service.extensions import parts, transaction
+from service.models import Message
+from service.store import messages
+
+# The provider's own window for scheduling must still be open when a worker gets to the message.
+_MARGIN: Final = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A message as a client asked for it: checked, with defaults filled in, not yet stored."""
+
+    provider: str
+    to: str
+    sender: str | None
+    messaging_service_sid: str | None
+    body: str | None
+    media_urls: list[str] | None
+    content_sid: str | None
+    content_variables: dict[str, str] | None
+    send_at: datetime | None
+    validity_period: int | None
+    reference: str | None
+    details: dict[str, Any]
+    resend_if_unknown: bool
+    request_digest: bytes  # of the request's body, to tell a repeat from another request
+    idempotency_key: str | None
+
+
+class Accepted(NamedTuple):
+    """The answer to one draft. `conflict`: the key was used before, for another request."""
+
+    message: Message
+    replayed: bool = False
+    conflict: bool = False
+
+
+def accept(client_id: int, drafts: Sequence[Draft]) -> list[Accepted]:
+    """Store drafts in one transaction, each at most once, and wake a worker for what is due."""
+    now = datetime.now(UTC)
+    rows = [_row(client_id, draft, now) for draft in drafts]
+    keys = {draft.idempotency_key for draft in drafts if draft.idempotency_key}
+    with transaction():
+        inserted = messages.insert(rows)
+        taken = messages.by_key(client_id, keys) if len(inserted) < len(rows) else {}
+    parts().queue.deliver(
+        row["id"] for row in rows if row["id"] in inserted and row["enqueued_at"] is not None
+    )
+    return [_accepted(row, inserted, taken) for row in rows]
+
+
+def _row(client_id: int, draft: Draft, now: datetime) -> dict[str, Any]:
+    wait = _hold_until(draft, now)
+    columns = {name: getattr(draft, name) for name in Draft.__slots__}
+    return {
+        **columns,
+        "id": uuid7(),
+        "client_id": client_id,
+        "status": Status.PENDING,
+        "next_attempt_at": wait or now,
+        "enqueued_at": None if wait else now,
+        "attempts": 0,
+        "failed_in": 0,
+        "delivered_in": 0,
+        "created_at": now,
+        "updated_at": now,
+    }
+
+
+def _hold_until(draft: Draft, now: datetime) -> datetime | None:
+    """Return until when Waybill itself holds the message; None where the provider can."""
+    if draft.send_at is None or draft.send_at <= now:
+        return None
+    ahead = (draft.send_at - now - _MARGIN).total_seconds()
+    held_there = parts().providers[draft.provider].holds(draft.messaging_service_sid, ahead)
+    return None if held_there else draft.send_at
+
+
+def _accepted(row: dict[str, Any], inserted: set[UUID], taken: dict[str, Message]) -> Accepted:
+    if row["id"] in inserted:
+        return Accepted(Message(**row))
+    earlier = taken[row["idempotency_key"]]
+    same = earlier.request_digest == row["request_digest"]
+    return Accepted(earlier, replayed=same, conflict=not same)

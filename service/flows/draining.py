@@ -1,0 +1,103 @@
+"""Drain: take accepted callbacks out of the inbox, record them, and only then acknowledge."""
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from service.domain.report import StatusReport
+from service.extensions import parts, transaction
+from service.flows import recording
+from service.inbox import Entry
+from service.providers.contract import Callback
+from service.queue import DRAIN
+from service.store import aside
+
+_BATCH: Final = 500
+# A small batch waits this long for company: batches grow under load, latency stays low without.
+_LINGER: Final = 0.02
+# A drain ends after this long and wakes the next, so that no shutdown meets a long task.
+_LONGEST: Final = 3.0
+# Longer than any batch takes; whoever held an entry this long is dead.
+_IDLE: Final = 15.0
+# These pass: the batch is left in the inbox and taken again. Any other error stays with its entry.
+_PASSING: Final = (OperationalError, InterfaceError)
+
+_log = logging.getLogger(__name__)
+
+
+def drain() -> int:
+    """Record what is in the inbox until it is empty or time is up; return how many entries."""
+    inbox, consumer = parts().inbox, _consumer()
+    inbox.awake()
+    until = time.monotonic() + _LONGEST
+    done = _record_batch(inbox.reclaim(consumer, _BATCH, _IDLE))
+    while time.monotonic() < until:
+        batch = inbox.take(consumer, _BATCH, _LINGER)
+        if not batch:
+            return done
+        if len(batch) < _BATCH // 10:
+            time.sleep(_LINGER)
+            batch += inbox.take(consumer, _BATCH - len(batch), linger=0)
+        done += _record_batch(batch)
+    parts().queue.enqueue(DRAIN)
+    return done
+
+
+def drain_overflow(limit: int = _BATCH) -> int:
+    """Return callbacks that were accepted while the inbox was away to it; return how many.
+
+    Dying between the two steps returns some twice, which the ledger takes as repeats.
+    """
+    with transaction():
+        rows = aside.oldest_overflow(limit)
+    for row in rows:
+        parts().inbox.put(Callback(row.provider, row.attempt, row.body, row.received_at))
+    with transaction():
+        aside.drop_overflow([row.id for row in rows])
+    if rows:
+        parts().queue.enqueue(DRAIN)
+    return len(rows)
+
+
+def _record_batch(batch: Sequence[Entry]) -> int:
+    if batch:
+        record_callbacks([entry.callback for entry in batch])
+        parts().inbox.ack(batch)
+    return len(batch)
+
+
+def record_callbacks(callbacks: Sequence[Callback]) -> None:
+    """Record callbacks; halve a batch that fails until the one that cannot be is set aside."""
+    try:
+        recording.record([_parsed(callback) for callback in callbacks])
+    except _PASSING:
+        raise
+    except Exception as error:
+        if len(callbacks) == 1:
+            _set_aside(callbacks[0], error)
+            return
+        middle = len(callbacks) // 2
+        record_callbacks(callbacks[:middle])
+        record_callbacks(callbacks[middle:])
+
+
+def _parsed(callback: Callback) -> StatusReport:
+    return parts().providers[callback.provider].parse(callback)
+
+
+def _set_aside(callback: Callback, error: Exception) -> None:
+    _log.error("dead letter from %s: %s", callback.provider, type(error).__name__)
+    with transaction():
+        aside.add_dead_letter(callback, repr(error)[:2000], datetime.now(UTC))
+
+
+def _consumer() -> str:
+    """Return this thread's name in the consumer group."""
+    return f"{socket.gethostname()}-{os.getpid()}-{threading.get_ident()}"

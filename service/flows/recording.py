@@ -1,0 +1,142 @@
+"""Record: the one place that writes a status. Callbacks, answers and look-ups all end here."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from service.domain.outcome import Outcome, join_all, outcome_of
+from service.domain.report import StatusReport
+from service.extensions import transaction
+from service.ledger import columns_of, event_of, outcome_in, report_of
+from service.store import attempts, ledger
+from service.store.attempts import AttemptRef
+
+
+class Tally(NamedTuple):
+    """What became of a batch: statements heard, new ones among them, and what they brought."""
+
+    heard: int = 0
+    recorded: int = 0
+    orphans: int = 0
+    conflicts: int = 0
+
+    @property
+    def repeats(self) -> int:
+        """Return how many statements had been heard before."""
+        return self.heard - self.recorded
+
+
+class _Said(NamedTuple):
+    report: StatusReport
+    owner: AttemptRef
+
+
+def record(reports: Sequence[StatusReport]) -> Tally:
+    """Write reports into the ledger and their join onto the messages, in one transaction."""
+    with transaction():
+        return apply(reports)
+
+
+def apply(reports: Sequence[StatusReport]) -> Tally:
+    """Do the work of `record` inside the caller's transaction."""
+    owners = _owners(reports)
+    said = [_Said(report, owner) for report, owner in zip(reports, owners, strict=True) if owner]
+    rows = ledger.lock_outcomes(owner.message_id for _, owner in said)
+    recorded = ledger.write_events(_events(reports, owners))
+    conflicts = _fold(rows, said + _bind(said))
+    return Tally(len(reports), recorded, len(reports) - len(said), conflicts)
+
+
+def adopt_orphans(limit: int = 500) -> int:
+    """Give orphans to the messages whose SID has become known since; return how many."""
+    with transaction():
+        owners = attempts.with_orphans(limit)
+        rows = ledger.lock_outcomes(owner.message_id for owner in owners.values())
+        adopted = _adopt(owners)
+        _fold(rows, adopted)
+    return len(adopted)
+
+
+def _owners(reports: Sequence[StatusReport]) -> list[AttemptRef | None]:
+    """Find whose each report is: by our id in the callback URL, else by the provider's SID."""
+    by_id = attempts.by_id({r.attempt_id for r in reports if r.attempt_id})
+    by_sid = attempts.by_sid(
+        {
+            (report.provider, report.provider_sid)
+            for report in reports
+            if report.provider_sid and report.attempt_id not in by_id
+        }
+    )
+
+    def owner(report: StatusReport) -> AttemptRef | None:
+        if report.message_id:
+            return AttemptRef(None, report.message_id, number=0)
+        if report.attempt_id in by_id:
+            return by_id[report.attempt_id]
+        return by_sid.get((report.provider, report.provider_sid or ""))
+
+    return [owner(report) for report in reports]
+
+
+def _events(
+    reports: Sequence[StatusReport], owners: Sequence[AttemptRef | None]
+) -> list[dict[str, Any]]:
+    """Return the ledger's rows, with repeats inside the batch already counted together."""
+    events: dict[bytes, dict[str, Any]] = {}
+    for report, owner in zip(reports, owners, strict=True):
+        event = event_of(report, owner)
+        known = events.get(event["identity"])
+        if known is not None:
+            first = min(known, event, key=lambda one: one["received_at"])
+            event = {**first, "repeats": known["repeats"] + 1}
+        events[event["identity"]] = event
+    return list(events.values())
+
+
+def _bind(said: Iterable[_Said]) -> list[_Said]:
+    """Bind SIDs that are new to us, and return what was said about them before they were."""
+    fresh: dict[UUID, str] = {}
+    owners: dict[tuple[str, str], AttemptRef] = {}
+    for report, owner in said:
+        sid = report.provider_sid
+        if owner.id is None or sid is None or sid == owner.provider_sid:
+            continue
+        fresh[owner.id] = min(sid, fresh.get(owner.id, sid))
+        owners[report.provider, sid] = owner
+    attempts.bind_sids(fresh)
+    return _adopt(owners)
+
+
+def _adopt(owners: Mapping[tuple[str, str], AttemptRef]) -> list[_Said]:
+    return [_Said(report_of(event), owner) for event, owner in ledger.take_orphans(owners)]
+
+
+def _fold(rows: Mapping[UUID, Any], said: Iterable[_Said]) -> int:
+    """Join what was said onto the locked rows; return how many became contradictory."""
+    by_message: dict[UUID, list[_Said]] = defaultdict(list)
+    for one in said:
+        by_message[one.owner.message_id].append(one)
+    changed, conflicts = [], 0
+    for message_id, row in rows.items():
+        before = outcome_in(row)
+        news = [outcome_of(report, owner.number) for report, owner in by_message[message_id]]
+        after = join_all([before, *news])
+        if after is None:
+            continue
+        sid = _shown_sid(row, after, by_message[message_id])
+        if after == before and sid == row.provider_sid:
+            continue
+        changed.append(columns_of(message_id, after, sid))
+        conflicts += after.conflict and not (before and before.conflict)
+    ledger.write_outcomes(changed)
+    return conflicts
+
+
+def _shown_sid(row: Any, outcome: Outcome, said: Iterable[_Said]) -> str | None:
+    """Return the SID of the attempt that is shown; the least, should the provider give two."""
+    sids = {row.provider_sid} if row.outcome_attempt == outcome.attempt else set()
+    for report, owner in said:
+        if owner.number == outcome.attempt:
+            sids |= {report.provider_sid, owner.provider_sid}
+    return min(filter(None, sids), default=None)

@@ -1,0 +1,187 @@
+"""Accept, deliver, cancel: what happens to a message until a provider has it.
+
+The database is the truth about sends. A message is committed before it is enqueued, claimed and
+its attempt committed before the provider is called, and an unknown outcome is never repeated.
+"""
+
+import logging
+import random
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from service.domain.report import Source, StatusReport
+from service.domain.status import Status
+from service.errors import GAVE_UP, NotAccepted, OutcomeUnknown, ProviderError, Refused
+from service.extensions import db, parts, transaction
+from service.flows import recording
+from service.models import Attempt, Message
+from service.providers.contract import Outbound
+from service.store import attempts, messages
+
+_LONGEST_PAUSE: Final = 60.0
+# A message marked as enqueued this long ago is enqueued again: a queue may lose its memory, and
+# a task that comes twice does nothing the second time.
+_ENQUEUED_FOR: Final = timedelta(seconds=20)
+
+_log = logging.getLogger(__name__)
+
+
+def deliver(message_id: UUID) -> None:
+    """Hand one message to its provider, if it is due and nobody else does."""
+    claimed = _claim(message_id)
+    if claimed is None:
+        return
+    message, outbound = claimed
+    try:
+        report = parts().providers[message.provider].send(outbound)
+    except Refused as error:
+        _record(outbound, "refused", _failure(message, outbound, error), error)
+    except NotAccepted as error:
+        _try_again(message, outbound, error)
+    except OutcomeUnknown as error:
+        _doubt(message, outbound, error)
+    else:
+        _record(outbound, "accepted", report)
+
+
+def enqueue_due(limit: int = 500) -> int:
+    """Enqueue pending messages whose time has come and that no queue seems to hold."""
+    now = datetime.now(UTC)
+    with transaction():
+        due = messages.mark_due(now, enqueued_before=now - _ENQUEUED_FOR, limit=limit)
+    parts().queue.deliver(due)
+    return len(due)
+
+
+def expire_claims(limit: int = 500) -> int:
+    """Put messages in doubt whose worker died between its claim and the provider's answer."""
+    with transaction():
+        expired = messages.doubt_expired_claims(datetime.now(UTC), limit)
+    if expired:
+        _log.warning("in doubt, their worker died: %d messages", len(expired))
+    return len(expired)
+
+
+def _claim(message_id: UUID) -> tuple[Message, Outbound] | None:
+    now = datetime.now(UTC)
+    lease = timedelta(seconds=parts().settings.claim_lease)
+    with transaction():
+        message = messages.claim(message_id, now, until=now + lease)
+        if message is None or _postponed(message, now):
+            return None
+        attempt = Attempt(
+            id=uuid7(),
+            message_id=message.id,
+            number=message.attempts,
+            provider=message.provider,
+            started_at=now,
+        )
+        db.session.add(attempt)
+        return message, _outbound(message, attempt.id, now)
+
+
+def _postponed(message: Message, now: datetime) -> bool:
+    """Hold a message for which the provider's scheduling window closed while it was queued."""
+    if message.send_at is None or message.send_at <= now or _held_there(message, now):
+        return False
+    messages.leave_submitting(
+        message.id,
+        message.attempts,
+        status=Status.PENDING,
+        next_attempt_at=message.send_at,
+        enqueued_at=None,
+        submitted_at=None,
+        attempts=message.attempts - 1,
+    )
+    return True
+
+
+def _held_there(message: Message, now: datetime) -> bool:
+    if message.send_at is None:
+        return False
+    ahead = (message.send_at - now).total_seconds()
+    return parts().providers[message.provider].holds(message.messaging_service_sid, ahead)
+
+
+def _outbound(message: Message, attempt_id: UUID, now: datetime) -> Outbound:
+    return Outbound(
+        attempt_id=attempt_id,
+        attempt=message.attempts,
+        to=message.to,
+        sender=message.sender,
+        messaging_service_sid=message.messaging_service_sid,
+        body=message.body,
+        media_urls=message.media_urls,
+        content_sid=message.content_sid,
+        content_variables=message.content_variables,
+        send_at=message.send_at if _held_there(message, now) else None,
+        validity_period=message.validity_period,
+    )
+
+
+def _record(
+    outbound: Outbound, word: str, report: StatusReport, error: ProviderError | None = None
+) -> None:
+    with transaction():
+        _answered(outbound, word, error)
+        recording.apply([report])
+
+
+def _failure(message: Message, outbound: Outbound, error: ProviderError) -> StatusReport:
+    return StatusReport(
+        provider=message.provider,
+        source=Source.API,
+        word="refused",
+        status=Status.FAILED,
+        received_at=datetime.now(UTC),
+        attempt_id=outbound.attempt_id,
+        error_code=error.code,
+        error_message=error.message,
+        raw=error.raw,
+    )
+
+
+def _try_again(message: Message, outbound: Outbound, error: NotAccepted) -> None:
+    """Let the message wait for another attempt, or fail it when there were enough."""
+    if outbound.attempt >= parts().settings.send_attempts:
+        error = NotAccepted(error.message, GAVE_UP, error.raw)
+        _record(outbound, "not_accepted", _failure(message, outbound, error), error)
+        return
+    now = datetime.now(UTC)
+    with transaction():
+        _answered(outbound, "not_accepted", error)
+        messages.leave_submitting(
+            message.id,
+            outbound.attempt,
+            status=Status.PENDING,
+            next_attempt_at=now + _pause(outbound.attempt),
+            enqueued_at=None,
+            submitted_at=None,
+            updated_at=now,
+        )
+
+
+def _doubt(message: Message, outbound: Outbound, error: OutcomeUnknown) -> None:
+    with transaction():
+        _answered(outbound, "unknown", error)
+        messages.leave_submitting(
+            message.id,
+            outbound.attempt,
+            status=Status.IN_DOUBT,
+            updated_at=datetime.now(UTC),
+        )
+    _log.warning("in doubt: message %s, attempt %s (%s)", message.id, outbound.attempt_id, error)
+
+
+def _answered(outbound: Outbound, word: str, error: ProviderError | None) -> None:
+    code, text = (error.code, error.message) if error else (None, None)
+    attempts.answer(outbound.attempt_id, datetime.now(UTC), word, code, text)
+
+
+def _pause(attempt: int) -> timedelta:
+    """Return how long to wait: doubling from a second, with jitter so that a crowd disperses."""
+    longest = min(_LONGEST_PAUSE, 2.0 ** (attempt - 1))
+    return timedelta(seconds=random.uniform(longest / 2, longest))

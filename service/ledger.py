@@ -1,0 +1,94 @@
+"""Between the domain and the tables: reports as ledger rows, outcomes as message columns."""
+
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from service.domain.outcome import Outcome
+from service.domain.report import Price, StatusReport
+from service.domain.status import OWN, is_final
+from service.models import StatusEvent
+from service.store.attempts import AttemptRef
+
+
+def event_of(report: StatusReport, owner: AttemptRef | None) -> dict[str, Any]:
+    """Return the ledger row of one report."""
+    return {
+        "identity": report.identity,
+        "message_id": owner.message_id if owner else None,
+        "attempt_id": owner.id if owner else None,
+        "provider": report.provider,
+        "provider_sid": report.provider_sid,
+        "source": report.source,
+        "word": report.word,
+        "status": report.status,
+        "error_code": report.error_code,
+        "error_message": report.error_message,
+        "provider_time": report.provider_time,
+        "segments": report.segments,
+        "price": report.price.amount if report.price else None,
+        "price_currency": report.price.currency if report.price else None,
+        "received_at": report.received_at,
+        "repeats": 0,
+        "raw": report.raw,
+    }
+
+
+def report_of(event: StatusEvent) -> StatusReport:
+    """Return the report that was written down as this event."""
+    return StatusReport(
+        provider=event.provider,
+        source=event.source,
+        word=event.word,
+        status=event.status,
+        received_at=event.received_at,
+        attempt_id=event.attempt_id,
+        provider_sid=event.provider_sid,
+        error_code=event.error_code,
+        error_message=event.error_message,
+        provider_time=event.provider_time,
+        segments=event.segments,
+        price=_price(event.price, event.price_currency),
+        raw=event.raw,
+    )
+
+
+def outcome_in(row: Any) -> Outcome | None:
+    """Return the outcome a message row holds; None while no report has come."""
+    if row.status in OWN:
+        return None
+    return Outcome(
+        status=row.status,
+        attempt=row.outcome_attempt,
+        since=row.updated_at,
+        error_code=row.error_code,
+        error_message=row.error_message,
+        failed_in=row.failed_in,
+        delivered_in=row.delivered_in,
+        segments=row.segments,
+        price=_price(row.price, row.price_currency),
+    )
+
+
+def columns_of(message_id: UUID, outcome: Outcome, sid: str | None) -> dict[str, Any]:
+    """Return the message columns of an outcome."""
+    return {
+        "key": message_id,
+        "status": outcome.status,
+        "outcome_attempt": outcome.attempt,
+        "updated_at": outcome.since,
+        "final_at": outcome.since if is_final(outcome.status) else None,
+        "provider_sid": sid,
+        "error_code": outcome.error_code,
+        "error_message": outcome.error_message,
+        "failed_in": outcome.failed_in,
+        "delivered_in": outcome.delivered_in,
+        "segments": outcome.segments,
+        "price": outcome.price.amount if outcome.price else None,
+        "price_currency": outcome.price.currency if outcome.price else None,
+        "claimed_until": None,
+    }
+
+
+def _price(amount: Decimal | None, currency: str | None) -> Price | None:
+    return None if amount is None else Price(amount.normalize(), currency or "")

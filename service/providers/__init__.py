@@ -1,0 +1,12 @@
+"""The carriers, one folder each. `contract` says what Waybill asks of them."""
+
+from collections.abc import Mapping
+
+from service.config import Settings
+from service.providers.contract import Provider
+from service.providers.twilio import Twilio
+
+
+def configured(settings: Settings) -> Mapping[str, Provider]:
+    """Return every provider that the settings describe, by name."""
+    return {Twilio.name: Twilio(settings)}

@@ -1,0 +1,71 @@
+"""What Waybill asks of a provider, and the values that pass between them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple, Protocol
+from uuid import UUID
+
+from service.domain.report import StatusReport
+from service.errors import ErrorFact
+
+
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """One message as handed to a provider, under the id of one attempt."""
+
+    attempt_id: UUID
+    attempt: int
+    to: str
+    sender: str | None
+    messaging_service_sid: str | None
+    body: str | None
+    media_urls: list[str] | None
+    content_sid: str | None
+    content_variables: dict[str, str] | None
+    send_at: datetime | None
+    validity_period: int | None
+
+
+class CallbackRequest(NamedTuple):
+    """A callback as it came over the wire. `path` and `query` are raw, never decoded."""
+
+    path: str
+    query: str
+    headers: Mapping[str, str]  # names in lower case
+    body: bytes
+
+
+class Callback(NamedTuple):
+    """An accepted callback: verified, not yet understood."""
+
+    provider: str
+    attempt: str  # the last part of the path, or "" where there was none
+    body: bytes
+    received_at: datetime
+
+
+class Provider(Protocol):
+    """One carrier. Raises `errors.ProviderError` by what may have happened to the message."""
+
+    @property
+    def name(self) -> str:
+        """Return the name by which messages and paths refer to this provider."""
+
+    def send(self, outbound: Outbound) -> StatusReport:
+        """Hand one message over. Raises Refused, NotAccepted or OutcomeUnknown."""
+
+    def cancel(self, attempt_id: UUID, provider_sid: str) -> StatusReport:
+        """Stop a scheduled message. Raises Refused when it is too late, or as `send` does."""
+
+    def verify(self, request: CallbackRequest) -> None:
+        """Return when the provider signed this request. Raises Forged otherwise."""
+
+    def parse(self, callback: Callback) -> StatusReport:
+        """Put a verified callback into our words; never raises for what the body holds."""
+
+    def explain(self, error_code: str) -> ErrorFact:
+        """Say what an error code means."""
+
+    def holds(self, messaging_service_sid: str | None, seconds_ahead: float) -> bool:
+        """Tell whether the provider itself would hold a message until its time."""

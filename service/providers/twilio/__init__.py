@@ -1,0 +1,101 @@
+"""Twilio: `api` the calls, `signature` the proof, `reports` the words, `errors` the codes."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from twilio.base import values
+from twilio.rest import Client
+
+from service.config import Settings
+from service.domain.report import Source, StatusReport
+from service.errors import ErrorFact, OutcomeUnknown
+from service.providers.contract import Callback, CallbackRequest, Outbound
+from service.providers.twilio import errors, reports, signature
+from service.providers.twilio.api import HttpClient, call, resource
+
+# https://www.twilio.com/docs/messaging/features/message-scheduling (errors 35114, 35115)
+_SOONEST: Final = 300.0
+_LATEST: Final = 35 * 86_400.0
+
+
+class Twilio:
+    """Programmable Messaging over the official client."""
+
+    name: Final = reports.NAME
+
+    def __init__(self, settings: Settings) -> None:
+        self._keyring = signature.Keyring(settings)
+        self._public_base_url = settings.public_base_url
+        self._overrides = settings.twilio_callback_overrides
+        self._client = Client(
+            settings.twilio_account_sid,
+            settings.twilio_auth_token.get_secret_value(),
+            http_client=HttpClient(
+                settings.twilio_api_base_url,
+                connect=settings.twilio_connect_timeout,
+                read=settings.twilio_read_timeout,
+                connections=settings.worker_concurrency,
+            ),
+        )
+
+    def send(self, outbound: Outbound) -> StatusReport:
+        """Hand one message over. Raises Refused, NotAccepted or OutcomeUnknown."""
+        created = call(lambda: self._client.messages.create(**self._parameters(outbound)))
+        if not created.sid:
+            raise OutcomeUnknown("the answer names no message")
+        return self._reported(created, outbound.attempt_id)
+
+    def cancel(self, attempt_id: UUID, provider_sid: str) -> StatusReport:
+        """Stop a scheduled message. Raises Refused when it is too late, or as `send` does."""
+        canceled = call(lambda: self._client.messages(provider_sid).update(status="canceled"))
+        return self._reported(canceled, attempt_id)
+
+    def verify(self, request: CallbackRequest) -> None:
+        """Return when Twilio signed this request. Raises Forged otherwise."""
+        signature.verify(request, self._public_base_url, self._keyring)
+
+    def parse(self, callback: Callback) -> StatusReport:
+        """Put a verified callback into our words; never raises for what the body holds."""
+        return reports.from_callback(callback)
+
+    def explain(self, error_code: str) -> ErrorFact:
+        """Say what an error code means."""
+        return errors.explain(error_code)
+
+    def holds(self, messaging_service_sid: str | None, seconds_ahead: float) -> bool:
+        """Tell whether Twilio would hold a message: only for a service, 5 minutes to 35 days."""
+        return messaging_service_sid is not None and _SOONEST <= seconds_ahead <= _LATEST
+
+    def _parameters(self, outbound: Outbound) -> dict[str, Any]:
+        given = {
+            "to": outbound.to,
+            "from_": outbound.sender,
+            "messaging_service_sid": outbound.messaging_service_sid,
+            "body": outbound.body,
+            "media_url": outbound.media_urls,
+            "content_sid": outbound.content_sid,
+            "content_variables": _json(outbound.content_variables),
+            "validity_period": outbound.validity_period,
+            "send_at": outbound.send_at,
+            "schedule_type": "fixed" if outbound.send_at else None,
+            "attempt": outbound.attempt,
+            "status_callback": self._callback_url(outbound.attempt_id),
+        }
+        return {name: values.unset if value is None else value for name, value in given.items()}
+
+    def _callback_url(self, attempt_id: UUID) -> str:
+        # The fragment is not sent and not signed:
+        # https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides
+        fragment = f"#{self._overrides}" if self._overrides else ""
+        return f"{self._public_base_url}/callbacks/{self.name}/{attempt_id}{fragment}"
+
+    def _reported(self, message: Any, attempt_id: UUID) -> StatusReport:
+        return reports.from_resource(
+            resource(message), Source.API, attempt_id, received_at=datetime.now(UTC)
+        )
+
+
+def _json(variables: dict[str, str] | None) -> str | None:
+    return None if variables is None else json.dumps(variables)

@@ -1,0 +1,108 @@
+"""Twilio's Messages API: what may have happened to a message, call by call.
+
+Source: https://www.twilio.com/docs/messaging/api/message-resource, error classes from
+https://www.twilio.com/docs/errors/20429 and https://www.twilio.com/docs/errors/20500.
+"""
+
+import logging
+import ssl
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from requests import PreparedRequest, exceptions
+from requests import Response as Answer
+from requests.adapters import HTTPAdapter
+from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
+from twilio.http.http_client import TwilioHttpClient
+from twilio.http.response import Response
+from twilio.rest.api.v2010.account.message import MessageInstance
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
+
+_TWILIO = "https://api.twilio.com"
+# 429 is documented as never processed. 401 means that our own token is wrong: nothing was sent,
+# and a token can be mended while the message waits.
+_WITHOUT_EFFECT = frozenset({401, 429})
+_FIELDS = (
+    *("sid", "status", "error_code", "error_message", "num_segments", "num_media", "price"),
+    *("price_unit", "messaging_service_sid", "date_created", "date_updated", "date_sent"),
+)
+_T = TypeVar("_T")
+
+
+class HttpClient(TwilioHttpClient):
+    """The library's HTTP client with both timeouts explicit, at an address of our choice.
+
+    By itself it waits for ever and knows no other address (twilio 9.13.0).
+    """
+
+    def __init__(self, base_url: str, connect: float, read: float, connections: int) -> None:
+        super().__init__(logger=_silent())
+        self._base_url = base_url
+        assert self.session is not None  # it pools connections by default
+        for scheme in ("https://", "http://"):
+            self.session.mount(scheme, _Adapter((connect, read), connections))
+
+    def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Response:
+        """Send the request to the configured address."""
+        return super().request(method, url.replace(_TWILIO, self._base_url, 1), *args, **kwargs)
+
+
+class _Adapter(HTTPAdapter):
+    def __init__(self, timeout: tuple[float, float], connections: int) -> None:
+        # No retries here: whether a send may be repeated is decided in flows/sending.
+        super().__init__(pool_maxsize=connections, max_retries=0)
+        self._timeout = timeout
+
+    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Answer:
+        return super().send(request, *args, **{**kwargs, "timeout": self._timeout})
+
+
+def _silent() -> logging.Logger:
+    """Return a logger that drops the library's lines: they hold phone numbers and texts."""
+    logger = logging.getLogger("waybill.twilio.http")
+    logger.disabled = True
+    return logger
+
+
+def call(request: Callable[[], _T]) -> _T:
+    """Run one API call. Raises Refused, NotAccepted or OutcomeUnknown, and nothing else."""
+    try:
+        return request()
+    except (TwilioRestException, TwilioServiceException) as error:
+        raise _classed(error) from error
+    except exceptions.RequestException as error:
+        reason = type(error).__name__
+        if _never_left(error):
+            raise NotAccepted(f"could not connect ({reason})") from error
+        raise OutcomeUnknown(f"no answer ({reason})") from error
+    except (TwilioException, ValueError, TypeError, KeyError) as error:
+        raise OutcomeUnknown(f"no usable answer ({type(error).__name__})") from error
+
+
+def resource(message: MessageInstance) -> dict[str, Any]:
+    """Return what the answer says of the message; not its text and numbers, which we have."""
+    fields = {name: getattr(message, name) for name in _FIELDS}
+    return {name: value if value is None else str(value) for name, value in fields.items()}
+
+
+def _classed(error: TwilioRestException | TwilioServiceException) -> ProviderError:
+    status, code = error.status, error.code
+    text = str(getattr(error, "msg", None) or getattr(error, "detail", None) or "")
+    raw: Mapping[str, Any] = {"status": status, "code": code, "message": text}
+    if status in _WITHOUT_EFFECT:
+        return NotAccepted(text, str(code), raw)
+    # Without a body of Twilio's the library puts the HTTP status in the code's place: then it
+    # was not Twilio that answered, and who knows what was passed on.
+    if 400 <= status < 500 and code != status:
+        return Refused(text, str(code), raw)
+    return OutcomeUnknown(text, str(code), raw)
+
+
+def _never_left(error: exceptions.RequestException) -> bool:
+    """Tell whether no byte of the request went out: not connected, or not trusted."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    if isinstance(reason, NewConnectionError | ConnectTimeoutError):
+        return True
+    return bool(reason and reason.args and isinstance(reason.args[0], ssl.SSLCertVerificationError))

@@ -1,0 +1,74 @@
+"""Queries on attempts: they tell whose a report is."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Final, NamedTuple, cast
+from uuid import UUID
+
+from sqlalchemy import Table, bindparam, or_, select, update
+
+from service.extensions import db
+from service.models import Attempt, StatusEvent
+
+
+class AttemptRef(NamedTuple):
+    """What recording needs to know of an attempt; without `id` none was made."""
+
+    id: UUID | None
+    message_id: UUID
+    number: int
+    provider_sid: str | None = None
+
+
+_REF: Final = select(Attempt.id, Attempt.message_id, Attempt.number, Attempt.provider_sid)
+
+
+def by_id(ids: Collection[UUID]) -> dict[UUID, AttemptRef]:
+    """Return the attempts with these ids."""
+    rows = db.session.execute(_REF.where(Attempt.id.in_(ids))) if ids else ()
+    return {row.id: AttemptRef(*row) for row in rows}
+
+
+def by_sid(sids: Collection[tuple[str, str]]) -> dict[tuple[str, str], AttemptRef]:
+    """Return the attempts to which these (provider, SID) pairs are bound."""
+    if not sids:
+        return {}
+    named = Attempt.provider_sid.in_({sid for _, sid in sids})
+    rows = db.session.execute(_REF.add_columns(Attempt.provider).where(named))
+    return {(row.provider, row.provider_sid): AttemptRef(*row[:4]) for row in rows}
+
+
+def bind_sids(sids: Mapping[UUID, str]) -> None:
+    """Remember which SID the provider gave to which attempt; the least, should it give two."""
+    if not sids:
+        return
+    sid = bindparam("sid", type_=Attempt.provider_sid.type)
+    statement = (
+        update(cast(Table, Attempt.__table__))
+        .where(Attempt.id == bindparam("attempt"))
+        .where(or_(Attempt.provider_sid.is_(None), Attempt.provider_sid > sid))
+        .values(provider_sid=sid)
+    )
+    rows = [{"attempt": attempt, "sid": least} for attempt, least in sorted(sids.items())]
+    db.session.connection().execute(statement, rows)
+
+
+def with_orphans(limit: int) -> dict[tuple[str, str], AttemptRef]:
+    """Return attempts whose (provider, SID) was spoken of before it was bound to them."""
+    query = (
+        _REF.add_columns(Attempt.provider)
+        .join(StatusEvent, StatusEvent.provider_sid == Attempt.provider_sid)
+        .where(StatusEvent.message_id.is_(None), StatusEvent.provider == Attempt.provider)
+        .limit(limit)
+    )
+    rows = db.session.execute(query)
+    return {(row.provider, row.provider_sid): AttemptRef(*row[:4]) for row in rows}
+
+
+def answer(attempt_id: UUID, now: datetime, word: str, code: str | None, text: str | None) -> None:
+    """Note how the provider's call ended."""
+    db.session.execute(
+        update(Attempt)
+        .where(Attempt.id == attempt_id)
+        .values(answer=word, answer_code=code, answer_text=text, answered_at=now)
+    )

@@ -1,0 +1,105 @@
+"""Queries of recording: the locked outcomes of messages, and the ledger under them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, cast
+from uuid import UUID
+
+from sqlalchemy import BindParameter, Table, bindparam, case, select, update
+
+from service.extensions import db
+from service.models import Message, StatusEvent
+from service.store.attempts import AttemptRef
+from service.store.dialect import insert_into
+
+_OUTCOME: Final = select(
+    Message.id,
+    Message.client_id,
+    Message.provider,
+    Message.status,
+    Message.outcome_attempt,
+    Message.updated_at,
+    Message.provider_sid,
+    Message.error_code,
+    Message.error_message,
+    Message.failed_in,
+    Message.delivered_in,
+    Message.segments,
+    Message.price,
+    Message.price_currency,
+)
+
+
+def lock_outcomes(message_ids: Iterable[UUID]) -> dict[UUID, Any]:
+    """Return what is recorded of these messages, locked in the order of their ids.
+
+    One order everywhere: two recorders with the same messages wait, and never deadlock.
+    """
+    wanted = sorted(set(message_ids))
+    if not wanted:
+        return {}
+    query = _OUTCOME.where(Message.id.in_(wanted)).order_by(Message.id).with_for_update()
+    return {row.id: row for row in db.session.execute(query)}
+
+
+def write_outcomes(outcomes: Sequence[Mapping[str, Any]]) -> None:
+    """Write outcomes over messages that this transaction has locked; `key` names the message."""
+    if outcomes:
+        names = (name for name in outcomes[0] if name != "key")
+        columns: dict[str, BindParameter[Any]] = {name: bindparam(name) for name in names}
+        statement = (
+            update(cast(Table, Message.__table__))
+            .where(Message.id == bindparam("key"))
+            .values(columns)
+        )
+        db.session.connection().execute(statement, list(outcomes))
+
+
+def write_events(events: Iterable[Mapping[str, Any]]) -> int:
+    """Write statements into the ledger, each once; return how many were new.
+
+    A repeat is counted on the event it repeats, and the earliest arrival is the one kept, so
+    that the ledger, too, does not depend on the order in which repeats are recorded.
+    """
+    # In one order everywhere: two batches that hold the same orphans cannot deadlock.
+    ordered = sorted(events, key=lambda event: event["identity"])
+    if not ordered:
+        return 0
+    statement = insert_into(StatusEvent)
+    said = statement.excluded
+    earlier = said.received_at < StatusEvent.received_at
+    kept = statement.on_conflict_do_update(
+        index_elements=[StatusEvent.identity],
+        set_={
+            "repeats": StatusEvent.repeats + said.repeats + 1,
+            "received_at": case((earlier, said.received_at), else_=StatusEvent.received_at),
+            "raw": case((earlier, said.raw), else_=StatusEvent.raw),
+        },
+    ).returning(StatusEvent.identity, StatusEvent.repeats)
+    written = db.session.execute(kept, ordered)
+    as_sent = {event["identity"]: event["repeats"] for event in ordered}
+    return sum(1 for identity, repeats in written if repeats == as_sent[identity])
+
+
+def take_orphans(
+    owners: Mapping[tuple[str, str], AttemptRef],
+) -> list[tuple[StatusEvent, AttemptRef]]:
+    """Give the orphans with these (provider, SID) pairs to their attempts, and return both."""
+    if not owners:
+        return []
+    query = (
+        select(StatusEvent)
+        .where(
+            StatusEvent.provider_sid.in_({sid for _, sid in owners}),
+            StatusEvent.message_id.is_(None),
+        )
+        .order_by(StatusEvent.identity)
+        .with_for_update()
+    )
+    taken = []
+    for event in db.session.scalars(query):
+        owner = owners.get((event.provider, event.provider_sid or ""))
+        if owner is not None:
+            event.message_id, event.attempt_id = owner.message_id, owner.id
+            taken.append((event, owner))
+    db.session.flush()
+    return taken

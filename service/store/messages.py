@@ -1,0 +1,102 @@
+"""Queries of sending: insert, claim, and what is due. Every move is guarded by where it starts."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import or_, select, update
+
+from service.domain.status import Status
+from service.extensions import db
+from service.models import Message
+from service.store.dialect import insert_into
+
+
+def insert(rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
+    """Insert messages; return the ids of those whose idempotency key was not yet taken."""
+    statement = (
+        insert_into(Message)
+        .on_conflict_do_nothing(index_elements=[Message.client_id, Message.idempotency_key])
+        .returning(Message.id)
+    )
+    return set(db.session.scalars(statement, list(rows)))
+
+
+def by_key(client_id: int, keys: Collection[str]) -> dict[str, Message]:
+    """Return this client's messages with these idempotency keys."""
+    if not keys:
+        return {}
+    query = select(Message).where(Message.client_id == client_id, Message.idempotency_key.in_(keys))
+    return {message.idempotency_key or "": message for message in db.session.scalars(query)}
+
+
+def claim(message_id: UUID, now: datetime, until: datetime) -> Message | None:
+    """Claim a message for one attempt; None when it is not due, taken, or no longer pending."""
+    statement = (
+        update(Message)
+        .where(
+            Message.id == message_id,
+            Message.status == Status.PENDING,
+            Message.next_attempt_at <= now,
+        )
+        .values(
+            status=Status.SUBMITTING,
+            claimed_until=until,
+            submitted_at=now,
+            updated_at=now,
+            attempts=Message.attempts + 1,
+        )
+        .returning(Message)
+        .execution_options(synchronize_session=False, populate_existing=True)
+    )
+    return db.session.scalars(statement).one_or_none()
+
+
+def leave_submitting(message_id: UUID, attempt: int, **columns: Any) -> None:
+    """Move a claimed message on, unless a report about it came first or the claim was lost."""
+    db.session.execute(
+        update(Message)
+        .where(
+            Message.id == message_id,
+            Message.status == Status.SUBMITTING,
+            Message.attempts == attempt,
+        )
+        .values(claimed_until=None, **columns)
+    )
+
+
+def mark_due(now: datetime, enqueued_before: datetime, limit: int) -> list[UUID]:
+    """Mark and return pending messages whose time has come and that no queue seems to hold."""
+    due = (
+        select(Message.id)
+        .where(
+            Message.status == Status.PENDING,
+            Message.next_attempt_at <= now,
+            or_(Message.enqueued_at.is_(None), Message.enqueued_at < enqueued_before),
+        )
+        .order_by(Message.next_attempt_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    ids = list(db.session.scalars(due))
+    db.session.execute(update(Message).where(Message.id.in_(ids)).values(enqueued_at=now))
+    return ids
+
+
+def doubt_expired_claims(now: datetime, limit: int) -> list[UUID]:
+    """Put messages in doubt whose worker has not been heard of since its lease ended."""
+    expired = (
+        select(Message.id)
+        .where(Message.status == Status.SUBMITTING, Message.claimed_until < now)
+        .order_by(Message.claimed_until)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    ids = list(db.session.scalars(expired))
+    db.session.execute(
+        update(Message)
+        .where(Message.id.in_(ids))
+        .values(status=Status.IN_DOUBT, claimed_until=None, updated_at=now)
+    )
+    return ids

@@ -1,0 +1,19 @@
+"""The only room that knows HTTP requests: one module per resource, one handler for errors."""
+
+from flask import Flask
+
+from service.web import callbacks, door, errors, health, messages
+
+# A batch of a thousand messages of the longest text, with room for its metadata.
+_MAX_BODY = 8 * 1024 * 1024
+
+
+def init_app(app: Flask) -> None:
+    """Register every route and the error handler, and hang the callbacks' own door."""
+    app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.register_blueprint(messages.blueprint)
+    app.register_blueprint(callbacks.blueprint)
+    app.register_blueprint(health.blueprint)
+    errors.init_app(app)
+    app.wsgi_app = door.CallbackDoor(app)  # type: ignore[assignment]

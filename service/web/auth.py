@@ -1,0 +1,34 @@
+"""Who is asking: an API key as a bearer token."""
+
+import hashlib
+import secrets
+from typing import Final
+
+from flask import request
+
+from service.errors import Unauthenticated
+from service.store import clients
+
+_PREFIX: Final = "wb_"
+
+
+def new_key() -> str:
+    """Return a fresh key: 256 random bits behind a prefix that secret scanners can look for."""
+    return _PREFIX + secrets.token_urlsafe(32)
+
+
+def digest_of(key: str) -> bytes:
+    """Return what is stored of a key. Plain SHA-256 serves: the key is random, not chosen."""
+    return hashlib.sha256(key.encode()).digest()
+
+
+def client_id() -> int:
+    """Return the id of the calling client. Raises Unauthenticated."""
+    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not key:
+        raise Unauthenticated("send your API key as 'Authorization: Bearer <key>'")
+    # Looked up by digest: how long the look-up takes tells nothing about the key.
+    owner = clients.owner_of(digest_of(key.strip()))
+    if owner is None:
+        raise Unauthenticated("this API key is not known, or was revoked")
+    return owner

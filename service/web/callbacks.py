@@ -1,0 +1,92 @@
+"""Receive a callback: prove that the provider sent it, store it, and only then say so."""
+
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+from urllib.parse import quote
+
+from flask import Blueprint, Response, request
+from sqlalchemy.exc import SQLAlchemyError
+
+from service.errors import Forged, InboxUnavailable
+from service.extensions import Parts, parts, transaction
+from service.providers.contract import Callback, CallbackRequest
+from service.queue import DRAIN
+from service.store import aside
+
+MAX_BODY: Final = 64 * 1024
+
+_log = logging.getLogger(__name__)
+blueprint = Blueprint("callbacks", __name__)
+
+
+class Answer(NamedTuple):
+    """The whole answer to a callback: nobody reads a body."""
+
+    status: int
+    headers: Mapping[str, str] = {}
+
+
+STORED: Final = Answer(204)
+FORBIDDEN: Final = Answer(403)
+UNKNOWN: Final = Answer(404)
+TOO_LARGE: Final = Answer(413)
+# Stored nowhere: the provider must try again.
+UNAVAILABLE: Final = Answer(503, {"Retry-After": "5"})
+
+
+def receive(bound: Parts, provider: str, attempt: str, callback: CallbackRequest) -> Answer:
+    """Verify and store one callback. Both doors call this, and it decides everything."""
+    known = bound.providers.get(provider)
+    if known is None:
+        return UNKNOWN
+    if len(callback.body) > MAX_BODY:
+        return TOO_LARGE
+    try:
+        known.verify(callback)
+    except Forged as forged:
+        _log.warning("refused a callback to %s: %s", provider, forged.reason)
+        return FORBIDDEN
+    return _store(bound, Callback(provider, attempt[:64], callback.body, datetime.now(UTC)))
+
+
+def _store(bound: Parts, callback: Callback) -> Answer:
+    try:
+        must_wake = bound.inbox.put(callback)
+    except InboxUnavailable as error:
+        _log.error("the inbox is away (%s): a callback goes to the overflow", error)
+        return _store_aside(bound, callback)
+    if must_wake:
+        bound.queue.enqueue(DRAIN)
+    return STORED
+
+
+def _store_aside(bound: Parts, callback: Callback) -> Answer:
+    try:
+        with bound.context(), transaction():
+            aside.add_overflow(callback)
+    except SQLAlchemyError as error:
+        _log.error("the database is away, too (%s): a callback is refused", type(error).__name__)
+        return UNAVAILABLE
+    return STORED
+
+
+@blueprint.post("/callbacks/<provider>", defaults={"attempt": ""})
+@blueprint.post("/callbacks/<provider>/<attempt>")
+def callback(provider: str, attempt: str) -> Response:
+    """Answer 204 once the report is durable, 403 to whatever the provider did not sign."""
+    request.max_content_length = MAX_BODY
+    received = CallbackRequest(
+        path=raw_path(request.path),
+        query=request.query_string.decode("latin-1"),
+        headers={name.lower(): value for name, value in request.headers},
+        body=request.get_data(cache=False),
+    )
+    status, headers = receive(parts(), provider, attempt, received)
+    return Response(status=status, headers=dict(headers))
+
+
+def raw_path(path: str) -> str:
+    """Return a decoded path as it was on the wire; our callback paths hold nothing to escape."""
+    return quote(path, safe="/-._~!$&'()*+,;=:@")

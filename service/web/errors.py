@@ -1,0 +1,77 @@
+"""Every error as a problem document (RFC 9457), in one place."""
+
+import logging
+from typing import Any
+
+from flask import Flask, Response, json
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import HTTPException
+
+from service.errors import ClientError, Unauthenticated
+
+_log = logging.getLogger(__name__)
+
+
+def init_app(app: Flask) -> None:
+    """Answer every error of every route with a problem document."""
+    app.register_error_handler(ClientError, _client_error)
+    app.register_error_handler(HTTPException, _http_error)
+    for unavailable in (OperationalError, InterfaceError, PoolTimeout):
+        app.register_error_handler(unavailable, _unavailable)
+
+
+def problem(error: ClientError) -> dict[str, Any]:
+    """Return the problem document of a client's error."""
+    document: dict[str, Any] = {
+        "type": "about:blank",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+    }
+    if error.errors:
+        document["errors"] = [one._asdict() for one in error.errors]
+    return document
+
+
+def answer(document: dict[str, Any]) -> Response:
+    """Return the response that carries a problem document."""
+    return Response(
+        json.dumps(document), document["status"], content_type="application/problem+json"
+    )
+
+
+def _client_error(error: ClientError) -> Response:
+    response = answer(problem(error))
+    if isinstance(error, Unauthenticated):
+        response.headers["WWW-Authenticate"] = 'Bearer realm="waybill"'
+    return response
+
+
+def _http_error(error: HTTPException) -> Response:
+    response = answer(
+        {
+            "type": "about:blank",
+            "title": error.name,
+            "status": error.code or 500,
+            "detail": error.description or error.name,
+        }
+    )
+    for name, value in error.get_headers():
+        if name.lower() in ("allow", "retry-after"):
+            response.headers[name] = value
+    return response
+
+
+def _unavailable(error: Exception) -> Response:
+    _log.error("the database does not answer: %s", type(error).__name__)
+    response = answer(
+        {
+            "type": "about:blank",
+            "title": "Service unavailable",
+            "status": 503,
+            "detail": "the database does not answer; nothing was stored, try again shortly",
+        }
+    )
+    response.headers["Retry-After"] = "5"
+    return response

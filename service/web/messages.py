@@ -1,0 +1,116 @@
+"""The messages of a client: post, read, list, cancel."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, jsonify, request, url_for
+from werkzeug.exceptions import BadRequest
+
+from service.errors import ClientError, Conflict, Invalid
+from service.extensions import parts
+from service.flows.accepting import Accepted, Draft, accept
+from service.flows.canceling import cancel
+from service.store import listing
+from service.web import auth, present
+from service.web.drafting import address, check_key, draft
+from service.web.errors import problem
+from service.web.schemas import MessageQuery, NewBatch, check
+
+# The ledger of a message has a handful of events; a provider that says more is cut off here.
+_MOST_EVENTS = 1000
+
+blueprint = Blueprint("messages", __name__, url_prefix="/v1/messages")
+
+
+@blueprint.post("")
+def post() -> tuple[Response, int, dict[str, str]]:
+    """Accept one message."""
+    client_id, key = auth.client_id(), check_key(request.headers.get("Idempotency-Key"))
+    [accepted] = accept(client_id, [draft(_json(), parts().settings, key)])
+    if accepted.conflict:
+        raise _key_reused()
+    headers = {"Location": url_for("messages.get", message_id=accepted.message.id)}
+    return jsonify(present.accepted(accepted.message)), 202, {**headers, **_replay([accepted])}
+
+
+@blueprint.post("/batch")
+def post_batch() -> tuple[Response, int, dict[str, str]]:
+    """Accept up to a thousand messages; a bad one fails alone. Results come in order."""
+    client_id, key = auth.client_id(), check_key(request.headers.get("Idempotency-Key"))
+    items = check(NewBatch, _json()).messages
+    checked = [_checked(item, key and f"{key}\n{place}") for place, item in enumerate(items)]
+    drafts = [one for one in checked if isinstance(one, Draft)]
+    stored = accept(client_id, drafts) if drafts else []
+    answers = iter(stored)
+    results = [_result(next(answers) if isinstance(one, Draft) else one) for one in checked]
+    return jsonify(results=results), 202, _replay(stored)
+
+
+@blueprint.get("")
+def list_messages() -> Response:
+    """List messages, newest first, a page at a time."""
+    client_id = auth.client_id()
+    wanted = check(MessageQuery, request.args.to_dict())
+    filters = wanted.model_dump(exclude={"cursor", "limit"})
+    if filters["to"] is not None:
+        filters["to"] = address(filters["to"], parts().settings.default_region)
+    found = listing.page(
+        client_id, listing.Filter(**filters), before=wanted.cursor, limit=wanted.limit + 1
+    )
+    page, more = found[: wanted.limit], len(found) > wanted.limit
+    return jsonify(
+        messages=[present.message(one) for one in page],
+        next_cursor=page[-1].id if more else None,
+    )
+
+
+@blueprint.get("/<uuid:message_id>")
+def get(message_id: UUID) -> Response:
+    """Show one message."""
+    return jsonify(present.message(listing.message(auth.client_id(), message_id)))
+
+
+@blueprint.get("/<uuid:message_id>/events")
+def events(message_id: UUID) -> Response:
+    """Show the ledger of one message."""
+    found = listing.message(auth.client_id(), message_id)
+    ledger = listing.events(found.id, _MOST_EVENTS)
+    return jsonify(events=[present.event(one) for one in ledger])
+
+
+@blueprint.post("/<uuid:message_id>/cancel")
+def post_cancel(message_id: UUID) -> Response:
+    """Cancel a message that is not yet sent."""
+    return jsonify(present.message(cancel(auth.client_id(), message_id)))
+
+
+def _json() -> Any:
+    if not request.is_json:
+        raise ClientError("send JSON, with Content-Type: application/json")
+    try:
+        return request.get_json()
+    except (BadRequest, RecursionError):
+        raise ClientError("the body is not JSON") from None
+
+
+def _checked(item: Any, key: str | None) -> Draft | Invalid:
+    try:
+        return draft(item, parts().settings, key)
+    except Invalid as invalid:
+        return invalid
+
+
+def _result(one: Accepted | Invalid) -> dict[str, Any]:
+    if isinstance(one, Accepted) and not one.conflict:
+        return {"status": 202, "message": present.accepted(one.message)}
+    failure = one if isinstance(one, Invalid) else _key_reused()
+    return {"status": failure.status, "problem": problem(failure)}
+
+
+def _replay(stored: list[Accepted]) -> dict[str, str]:
+    replayed = bool(stored) and all(one.replayed for one in stored)
+    return {"Idempotent-Replayed": "true"} if replayed else {}
+
+
+def _key_reused() -> Conflict:
+    return Conflict("this Idempotency-Key was used before, for a different request")

@@ -1,0 +1,111 @@
+"""How messages and their ledger look to clients."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from service.domain.status import Status, is_final
+from service.errors import OWN_CODES, ErrorFact
+from service.extensions import parts
+from service.models import Message, StatusEvent
+
+
+def message(found: Message) -> dict[str, Any]:
+    """Return a message as it stands."""
+    return {
+        **_asked(found),
+        "status": found.status,
+        "final": is_final(found.status),
+        "provider_sid": found.provider_sid,
+        "error": _error(found),
+        "conflict": bool(found.failed_in & found.delivered_in),
+        "segments": found.segments,
+        "price": _price(found),
+        "submitted_at": _time(found.submitted_at),
+        "final_at": _time(found.final_at),
+        "updated_at": _time(found.updated_at),
+    }
+
+
+def accepted(found: Message) -> dict[str, Any]:
+    """Return a message as it stood when it was accepted: a repeated post gets the same answer."""
+    return {
+        **_asked(found),
+        "status": Status.PENDING,
+        "final": False,
+        "provider_sid": None,
+        "error": None,
+        "conflict": False,
+        "segments": None,
+        "price": None,
+        "submitted_at": None,
+        "final_at": None,
+        "updated_at": _time(found.created_at),
+    }
+
+
+def event(found: StatusEvent) -> dict[str, Any]:
+    """Return one event of the ledger."""
+    return {
+        "status": found.status,
+        "provider_status": found.word,
+        "source": found.source,
+        "provider": found.provider,
+        "provider_sid": found.provider_sid,
+        "attempt_id": found.attempt_id,
+        "error_code": found.error_code,
+        "error_message": found.error_message,
+        "received_at": _time(found.received_at),
+        "provider_time": found.provider_time,
+        "repeats": found.repeats,
+        "raw": found.raw,
+    }
+
+
+def _asked(found: Message) -> dict[str, Any]:
+    return {
+        "id": found.id,
+        "provider": found.provider,
+        "to": found.to,
+        "from": found.sender,
+        "messaging_service_sid": found.messaging_service_sid,
+        "body": found.body,
+        "media_urls": found.media_urls,
+        "content_sid": found.content_sid,
+        "content_variables": found.content_variables,
+        "send_at": _time(found.send_at),
+        "validity_period": found.validity_period,
+        "reference": found.reference,
+        "metadata": found.details,
+        "resend_if_unknown": found.resend_if_unknown,
+        "created_at": _time(found.created_at),
+    }
+
+
+def _error(found: Message) -> dict[str, Any] | None:
+    if found.error_code is None:
+        return None
+    fact = explained(found.provider, found.error_code)
+    return {
+        "code": found.error_code,
+        "message": found.error_message,
+        "explanation": fact.explanation,
+        "retryable": fact.retryable,
+    }
+
+
+def explained(provider: str, code: str) -> ErrorFact:
+    """Return what an error code means: one of ours, or the provider's."""
+    return OWN_CODES.get(code) or parts().providers[provider].explain(code)
+
+
+def _price(found: Message) -> Mapping[str, str | None] | None:
+    if found.price is None:
+        return None
+    return {"amount": f"{found.price:f}", "currency": found.price_currency}
+
+
+def _time(moment: datetime | None) -> str | None:
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

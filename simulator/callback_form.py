@@ -1,0 +1,62 @@
+"""What a status callback says.
+
+https://www.twilio.com/docs/messaging/guides/outbound-message-status-in-status-callbacks
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from simulator.message import Message
+from simulator.resource import API_VERSION
+
+#: The statuses that Twilio reports; a first status is never reported, whichever it is.
+REPORTED: Final = frozenset(
+    {"queued", "sent", "failed", "delivered", "undelivered", "canceled", "read"}
+)
+# "Done dates" come in the carrier's own time, whose zone is told nowhere.
+_CARRIER_CLOCKS: Final = (timedelta(0), timedelta(hours=-5), timedelta(hours=1))
+_CHANNEL_INSTALL: Final = "XE00000000000000000000000000000001"
+
+Pairs = list[tuple[str, str]]
+
+
+def callback_form(message: Message, account_sid: str) -> Pairs:
+    """Return the fields for the present status of a message."""
+    fields: Pairs = []
+    if message.status in {"failed", "undelivered"} and message.error_code:
+        fields.append(("ErrorCode", str(message.error_code)))
+    fields += _channel_fields(message) if message.order.channel else _receipt(message)
+    if message.order.service:
+        fields.append(("MessagingServiceSid", message.order.service))
+    if message.sender:
+        fields.append(("From", message.sender))
+    fields += [
+        ("SmsSid", message.sid),
+        ("SmsStatus", message.status),
+        ("MessageStatus", message.status),
+        ("To", message.order.to),
+        ("MessageSid", message.sid),
+        ("AccountSid", account_sid),
+        ("ApiVersion", API_VERSION),
+    ]
+    return fields
+
+
+def _receipt(message: Message) -> Pairs:
+    """Return the carrier's date, as documented for SMS and MMS only."""
+    if message.status not in {"delivered", "undelivered"}:
+        return []
+    clock = datetime.now(UTC) + _CARRIER_CLOCKS[message.number % len(_CARRIER_CLOCKS)]
+    return [("RawDlrDoneDate", clock.strftime("%y%m%d%H%M"))]
+
+
+def _channel_fields(message: Message) -> Pairs:
+    channel, _, number = message.order.to.partition(":")
+    fields = [("ChannelPrefix", channel), ("ChannelInstallSid", _CHANNEL_INSTALL)]
+    if channel == "whatsapp":
+        fields.append(("ChannelToAddress", number[:-4] + "XXXX"))
+    if message.status in {"delivered", "undelivered", "read"}:
+        fields.append(("EventType", message.status.upper()))
+    if message.status in {"failed", "undelivered"}:
+        fields.append(("ChannelStatusMessage", "The message was not delivered"))
+    return fields

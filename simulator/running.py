@@ -1,0 +1,107 @@
+"""Runs the simulator in a thread of this process, for tests."""
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
+from threading import Thread
+from typing import Any
+from urllib.parse import urlencode
+from urllib.request import ProxyHandler, Request, build_opener
+
+from simulator.config import Config
+from simulator.server import serve
+
+_START_LIMIT = 10.0
+_REQUEST_LIMIT = 30.0
+_POLL = 0.01
+
+# A proxy in the environment must not stand between a test and its own process.
+_opener = build_opener(ProxyHandler({}))
+
+
+class Running:
+    """A simulator at work: where it is, and its back door as plain calls."""
+
+    def __init__(self, url: str, config: Config) -> None:
+        self.url = url
+        self.config = config
+
+    def books(self, to: str | None = None) -> dict[str, Any]:
+        """Return the totals and the messages, of one recipient or all."""
+        query = "?" + urlencode({"to": to}) if to else ""
+        return self._call("GET", f"books{query}")
+
+    def summary(self) -> dict[str, Any]:
+        """Return only the totals."""
+        return self._call("GET", "books?summary=1")
+
+    def message(self, sid: str) -> dict[str, Any]:
+        """Return what the books say about one message. Raises KeyError."""
+        for entry in self.books()["messages"]:
+            if entry["sid"] == sid:
+                return dict(entry)
+        raise KeyError(sid)
+
+    def set_faults(self, rates: Mapping[str, float]) -> None:
+        """Change the rates of some faults."""
+        self._call("POST", "faults", dict(rates))
+
+    def next_create(self, fault: str, count: int = 1) -> None:
+        """Let the next creates go wrong in this way."""
+        self._call("POST", "next", {"fault": fault, "count": count})
+
+    def release(self, sid: str) -> None:
+        """Send a scheduled message now."""
+        self._call("POST", f"release/{sid}")
+
+    def force(self, sid: str, status: str, error_code: int | None = None) -> dict[str, Any]:
+        """Put a status on a message, wait for its callback, return what the books say."""
+        return self._call("POST", f"callbacks/{sid}", {"status": status, "error_code": error_code})
+
+    def wait_until_idle(self, seconds: float = 10.0) -> None:
+        """Return when no message and no callback is under way. Raises TimeoutError."""
+        deadline = time.monotonic() + seconds
+        while not (state := self._call("GET", "idle"))["idle"]:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"still in flight: {state['in_flight']}")
+            time.sleep(_POLL)
+
+    def _call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        data = None if body is None else json.dumps(body).encode()
+        request = Request(f"{self.url}/_simulator/{path}", data=data, method=method)
+        with _opener.open(request, timeout=_REQUEST_LIMIT) as response:
+            text = response.read()
+        return dict(json.loads(text)) if text else {}
+
+
+@contextmanager
+def running(config: Config | None = None) -> Iterator[Running]:
+    """Serve from a free port in a thread of its own; stop at the end of the block."""
+    config = config or Config()
+    started: Future[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+    thread = Thread(target=_run, args=(config, started), name="simulator", daemon=True)
+    thread.start()
+    url, loop, stop = started.result(_START_LIMIT)
+    try:
+        yield Running(url, config)
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+
+
+def _run(
+    config: Config, started: Future[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]]
+) -> None:
+    async def main() -> None:
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+        await serve(config, lambda url: started.set_result((url, loop, stop)), stop)
+
+    try:
+        asyncio.run(main())
+    except Exception as error:
+        if started.done():
+            raise
+        started.set_exception(error)

@@ -1,0 +1,146 @@
+"""Real parts for every test: SQLite and PostgreSQL, a Redis of our own. Only the carrier is fake."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_migrate import upgrade
+from hypothesis import settings as hypothesis_settings
+from redis import Redis
+from sqlalchemy import create_engine, text
+
+from demo.servers import postgres_server, redis_server
+from service.app import create_app
+from service.config import Settings
+from service.extensions import db, parts
+from tests.fakes import FakeProvider
+
+ACCOUNT = "AC00000000000000000000000000000001"
+TOKEN = "12345"
+BASE_URL = "https://sms.example.com"
+
+hypothesis_settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+
+
+@pytest.fixture(scope="session")
+def directory() -> Iterator[Path]:
+    """A short path: Unix sockets have a length limit."""
+    path = Path(tempfile.mkdtemp(prefix="waybill-"))
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def redis_url(directory: Path) -> Iterator[str]:
+    with redis_server(directory / "redis") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    # Its own directory: as root the server runs as another user, who must get there.
+    path = Path(tempfile.mkdtemp(prefix="waybill-pg-"))
+    with postgres_server(path) as url:
+        yield url
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, directory: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{directory}/waybill.db"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+def make_settings(database_url: str, redis_url: str, **changes: Any) -> Settings:
+    given = {
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "PUBLIC_BASE_URL": BASE_URL,
+        "TWILIO_ACCOUNT_SID": ACCOUNT,
+        "TWILIO_AUTH_TOKEN": TOKEN,
+        "TWILIO_PHONE_NUMBER": "+15005550006",
+    }
+    return Settings.load({**given, **changes})
+
+
+@pytest.fixture(scope="session")
+def bound_app(database_url: str, redis_url: str) -> Iterator[Flask]:
+    """One application per database, migrated as in production."""
+    app = create_app(make_settings(database_url, redis_url), providers={"twilio": FakeProvider()})
+    with app.app_context():
+        upgrade()
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+
+
+@pytest.fixture
+def app(bound_app: Flask, redis_url: str) -> Flask:
+    """The application with empty stores and an untouched provider."""
+    with bound_app.app_context():
+        with db.engine.begin() as connection:
+            for table in reversed(db.metadata.sorted_tables):
+                connection.execute(table.delete())
+        fake = parts().providers["twilio"]
+        assert isinstance(fake, FakeProvider)
+        fake.script = None
+        fake.on_air.clear()
+    with Redis.from_url(redis_url) as redis:
+        redis.flushdb()
+    return bound_app
+
+
+@pytest.fixture
+def context(app: Flask) -> Iterator[Flask]:
+    """An application context, as a task has it."""
+    with app.app_context():
+        yield app
+
+
+@pytest.fixture
+def provider(app: Flask) -> FakeProvider:
+    with app.app_context():
+        fake = parts().providers["twilio"]
+    assert isinstance(fake, FakeProvider)
+    return fake
+
+
+@pytest.fixture
+def key(app: Flask) -> str:
+    """An API key of a client."""
+    return make_key(app, "billing")
+
+
+def make_key(app: Flask, name: str) -> str:
+    made = app.test_cli_runner().invoke(args=["clients", "create", name])
+    assert made.exit_code == 0, made.output
+    return made.output.strip()
+
+
+@pytest.fixture
+def web(app: Flask, key: str) -> FlaskClient:
+    """A client of the API, with its key."""
+    client = app.test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {key}"
+    return client
+
+
+def make_database(postgres_url: str, name: str) -> str:
+    """Make another database on the same server; return its URL."""
+    engine = create_engine(
+        postgres_url.replace("postgresql://", "postgresql+psycopg://"),
+        isolation_level="AUTOCOMMIT",
+    )
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return postgres_url.replace("/postgres?", f"/{name}?")

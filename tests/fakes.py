@@ -1,0 +1,82 @@
+"""A provider without a network. It keeps its own books of what it was asked to put on the air."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from uuid import UUID
+
+from service.domain.report import Source, StatusReport
+from service.errors import ErrorFact, Forged
+from service.providers.contract import Callback, CallbackRequest, Outbound
+from service.providers.twilio import reports
+
+Script = Callable[[Outbound], StatusReport]
+
+
+def said(
+    word: str = "queued",
+    *,
+    attempt_id: UUID | None = None,
+    sid: str | None = None,
+    source: Source = Source.API,
+    at: datetime | None = None,
+    error_code: str | None = None,
+    message_id: UUID | None = None,
+) -> StatusReport:
+    """Return a report in the fake's words, which are Twilio's."""
+    return StatusReport(
+        provider="twilio",
+        source=source,
+        word=word,
+        status=reports.STATUSES.get(word),
+        received_at=at or datetime.now(UTC),
+        message_id=message_id,
+        attempt_id=attempt_id,
+        provider_sid=sid,
+        error_code=error_code,
+        raw={"word": word},
+    )
+
+
+@dataclass
+class FakeProvider:
+    """Answers every send with `queued`, or as `script` says."""
+
+    name: str = "twilio"
+    script: Script | None = None
+    on_air: list[Outbound] = field(default_factory=list)
+
+    def send(self, outbound: Outbound) -> StatusReport:
+        if self.script is not None:
+            return self.script(outbound)
+        return self.take(outbound)
+
+    def take(self, outbound: Outbound) -> StatusReport:
+        """Put a message on the air."""
+        self.on_air.append(outbound)
+        word = "scheduled" if outbound.send_at else "queued"
+        return said(word, attempt_id=outbound.attempt_id, sid=self.sid(outbound.attempt_id))
+
+    @staticmethod
+    def sid(attempt_id: UUID) -> str:
+        return f"SM{attempt_id.hex}"
+
+    def cancel(self, attempt_id: UUID, provider_sid: str) -> StatusReport:
+        return said("canceled", attempt_id=attempt_id, sid=provider_sid)
+
+    def verify(self, request: CallbackRequest) -> None:
+        if request.headers.get("x-fake-signature") != "genuine":
+            raise Forged("mismatch")
+
+    def parse(self, callback: Callback) -> StatusReport:
+        if callback.body == b"poison":
+            raise ZeroDivisionError("poison")
+        return reports.from_callback(callback)
+
+    def explain(self, error_code: str) -> ErrorFact:
+        return ErrorFact(f"Explained: {error_code}.", retryable=False)
+
+    def holds(self, messaging_service_sid: str | None, seconds_ahead: float) -> bool:
+        return messaging_service_sid is not None and 300 <= seconds_ahead <= 35 * 86_400
+
+

@@ -1,0 +1,93 @@
+"""Every listed code has a plain explanation, and resending is advised only where it can help."""
+
+import pytest
+
+from service.providers.twilio.errors import ERRORS, UNKNOWN, explain
+
+
+def _codes(text: str) -> set[str]:
+    return set(text.split())
+
+
+# Written out again rather than read from ERRORS: a slip in the table must meet a second opinion.
+RETRYABLE = _codes(
+    """
+    14107 20429 21611 21730
+    30001 30003 30008 30012 30017 30020 30021 30022 30023 30024 30027 30035 30036 30450 30500 30615
+    60005
+    63009 63010 63012 63017 63018 63019 63023 63036 63038 63049
+    """
+)
+PERMANENT = _codes(
+    """
+    20003 20404 20500 20503
+    21211 21212 21265 21266 21408
+    21601 21602 21603 21604 21606 21608 21609 21610 21612 21614 21617 21619 21620 21621 21624 21635
+    21654 21655 21656 21659 21701 21702 21703 21704 21705 21910
+    30002 30004 30005 30006 30007 30009 30010 30011 30018 30019 30032 30033 30034 30037 30038 30039
+    30042 30410 30453
+    35111 35114 35115 35117 35118
+    63001 63003 63005 63007 63013 63014 63015 63016 63021 63024 63026 63032 63033
+    """
+)
+UNCERTAIN = {"20500", "20503", "30410"}
+
+
+@pytest.mark.parametrize("code", sorted(RETRYABLE))
+def test_a_passing_trouble_may_be_sent_again(code: str) -> None:
+    """Load, outages, an unreachable phone: the same text to the same number can still arrive."""
+    fact = explain(code)
+
+    assert fact is not None
+    assert fact.retryable
+
+
+@pytest.mark.parametrize("code", sorted(PERMANENT))
+def test_a_lasting_trouble_is_not_sent_again(code: str) -> None:
+    """A refusal, a wrong number or a wrong setting stays as it is, however often one sends."""
+    assert code in ERRORS
+    assert not ERRORS[code].retryable
+
+
+@pytest.mark.parametrize("code", sorted(UNCERTAIN))
+def test_an_uncertain_outcome_says_that_the_message_may_have_arrived(code: str) -> None:
+    """Where a resend could deliver twice, the person who decides is told so."""
+    assert "may have arrived" in ERRORS[code].explanation
+
+
+def test_an_opt_out_is_never_sent_again() -> None:
+    """To write to someone who said stop is the one mistake no later success repairs."""
+    assert not ERRORS["21610"].retryable
+    assert "Never resend" in ERRORS["21610"].explanation
+
+
+def test_no_code_is_listed_that_the_two_sets_do_not_know() -> None:
+    """A new code is put on one side or the other on purpose."""
+    assert set(ERRORS) == RETRYABLE | PERMANENT
+    assert not RETRYABLE & PERMANENT
+
+
+@pytest.mark.parametrize("code", ["99999", "30999", "", "delivered"])
+def test_an_unknown_code_is_permanent(code: str) -> None:
+    """Twilio's codes are no stable interface: one we have not read about triggers no resend."""
+    assert explain(code) is UNKNOWN
+    assert not UNKNOWN.retryable
+
+
+@pytest.mark.parametrize("fact", [*ERRORS.values(), UNKNOWN])
+def test_an_explanation_is_one_short_line_of_plain_sentences(fact: tuple[str, bool]) -> None:
+    """It is shown as it stands, to people: no placeholders, no line breaks, a full stop."""
+    explanation, _ = fact
+
+    assert explanation == explanation.strip()
+    assert explanation.endswith(".")
+    assert 20 < len(explanation) < 140
+    assert not set(explanation) & set("{}\r\n")
+
+
+def test_the_codes_are_numbers_in_ascending_order() -> None:
+    """Whoever adds a code finds its place by looking."""
+    codes = list(ERRORS)
+
+    assert all(code.isascii() and code.isdigit() and len(code) == 5 for code in codes)
+    assert codes == sorted(codes)

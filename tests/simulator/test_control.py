@@ -1,0 +1,121 @@
+"""The back door: books, faults, forced callbacks."""
+
+import pytest
+import requests
+from twilio.request_validator import RequestValidator
+
+FROM, TO, OTHER = "+15005550006", "+15017122661", "+15017122662"
+
+
+@pytest.fixture
+def sid(simulator, client, webhook):
+    sid = client.messages.create(to=TO, from_=FROM, body="Hello", status_callback=webhook.url).sid
+    simulator.wait_until_idle()
+    return sid
+
+
+def test_the_books_tell_everything_about_a_message(simulator, webhook, sid):
+    [message] = simulator.books()["messages"]
+    assert message["sid"] == sid
+    assert (message["to"], message["from"], message["body"]) == (TO, FROM, "Hello")
+    assert message["statuses"] == ["queued", "sending", "sent", "delivered"]
+    assert (message["status"], message["on_air"]) == ("delivered", 1)
+    assert message["status_callback"] == webhook.url
+    assert sorted(t["status"] for t in message["callbacks"]) == ["delivered", "sent"]
+    assert {t["answer"] for t in message["callbacks"]} == {204}
+    assert {t["url"] for t in message["callbacks"]} == {webhook.url}
+
+
+def test_the_summary_adds_up(simulator, sid):
+    assert simulator.summary() == {
+        "creates": {"received": 1, "accepted": 1, "created": 1, "refused": {}, "faults": {}},
+        "messages": {"delivered": 1},
+        "on_air": 1,
+        "callbacks": {
+            "due": 2,
+            "tries": 2,
+            "acknowledged": 2,
+            "refused": 0,
+            "lost": 0,
+            "dropped": 0,
+            "duplicates": 0,
+            "pending": 0,
+        },
+    }
+
+
+def test_the_books_can_be_opened_at_one_recipient(simulator, client, sid):
+    client.messages.create(to=OTHER, from_=FROM, body="Hello")
+    assert [message["sid"] for message in simulator.books(to=TO)["messages"]] == [sid]
+
+
+def test_old_messages_are_forgotten_but_counted(start, client_of):
+    simulator = start(keep=2)
+    client = client_of(simulator)
+    for to in (TO, OTHER, OTHER):
+        client.messages.create(to=to, from_=FROM, body="Hello")
+    assert len(simulator.books()["messages"]) == 2
+    assert simulator.books(to=TO)["messages"] == []
+    assert simulator.summary()["creates"]["accepted"] == 3
+
+
+def test_a_forced_status_is_reported_and_signed(simulator, client, webhook, sid):
+    webhook.received.clear()
+    entry = simulator.force(sid, "undelivered", 30003)
+    [callback] = webhook.received
+    assert (callback.status, callback.form["ErrorCode"]) == ("undelivered", "30003")
+    signature = callback.headers["X-Twilio-Signature"]
+    validator = RequestValidator(simulator.config.auth_token)
+    assert validator.validate(webhook.url, callback.form, signature)
+    assert entry["statuses"][-2:] == ["delivered", "undelivered"]
+    assert client.messages(sid).fetch().error_code == 30003
+
+
+def test_any_word_can_be_forced(simulator, webhook, sid):
+    simulator.force(sid, "partially_delivered")
+    assert webhook.statuses[-1] == "partially_delivered"
+
+
+def test_rates_can_be_changed_while_it_runs(simulator, client, webhook):
+    simulator.set_faults({"drop": 1})
+    client.messages.create(to=TO, from_=FROM, body="Hello", status_callback=webhook.url)
+    simulator.wait_until_idle()
+    simulator.set_faults({"drop": 0})
+    client.messages.create(to=TO, from_=FROM, body="Hello", status_callback=webhook.url)
+    simulator.wait_until_idle()
+    assert sorted(webhook.statuses) == ["delivered", "sent"]
+    assert simulator.summary()["callbacks"]["dropped"] == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("faults", {"fire": 1}),
+        ("faults", {"cut": "often"}),
+        ("faults", {"cut": None}),
+        ("faults", [1]),
+        ("next", {"fault": "fire"}),
+        ("next", {}),
+        ("next", {"fault": "cut", "count": 0}),
+    ],
+)
+def test_nonsense_is_refused(simulator, path, body):
+    answer = requests.post(f"{simulator.url}/_simulator/{path}", json=body, timeout=5)
+    assert answer.status_code == 400
+
+
+def test_what_is_not_there_cannot_be_forced_or_released(simulator, sid):
+    def post(path):
+        url = f"{simulator.url}/_simulator/{path}"
+        return requests.post(url, json={"status": "sent"}, timeout=5).status_code
+
+    assert post("callbacks/SM1") == 404
+    assert post("release/SM1") == 404
+    assert post(f"release/{sid}") == 400
+
+
+def test_it_is_idle_only_when_all_callbacks_are_over(start, client_of, webhook):
+    simulator = start(pace=1000)
+    client_of(simulator).messages.create(to=TO, from_=FROM, body="Hello")
+    with pytest.raises(TimeoutError, match="1"):
+        simulator.wait_until_idle(seconds=0.1)

@@ -1,0 +1,41 @@
+"""The Celery application: `celery -A worker.app worker -Q send`."""
+
+from typing import Any
+
+from celery import Celery, Task
+from flask import Flask
+
+from service.app import create_app
+from service.queue import celery_settings
+from worker.schedule import SCHEDULE
+
+
+def make_celery(flask_app: Flask) -> Celery:
+    """Return a Celery application whose tasks run inside the Flask application's context."""
+
+    class ContextTask(Task):
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            with flask_app.app_context():
+                return self.run(*args, **kwargs)
+
+    settings = flask_app.extensions["waybill"].settings
+    celery = Celery("waybill", task_cls=ContextTask, include=["worker.tasks"])
+    celery.conf.update(celery_settings(settings))
+    celery.conf.update(
+        # Waiting is all a send does: threads share one process's memory and connections.
+        worker_pool="threads",
+        worker_concurrency=settings.worker_concurrency,
+        # A task that a dying worker held goes to another; every task is safe to repeat.
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=False,
+        worker_send_task_events=False,
+        broker_connection_retry_on_startup=True,
+        beat_schedule=SCHEDULE,
+        beat_schedule_filename=":memory:",
+    )
+    return celery
+
+
+app = make_celery(create_app())

@@ -1,0 +1,44 @@
+"""A table of contents: what runs, on which queue, and the one call that does it."""
+
+from uuid import UUID
+
+from celery import shared_task
+
+from service import queue
+from service.flows import draining, recording, sending
+
+
+@shared_task(name=queue.DELIVER)
+def deliver(message_id: str) -> None:
+    """Hand one message to its provider."""
+    sending.deliver(UUID(message_id))
+
+
+@shared_task(name=queue.DRAIN)
+def drain() -> None:
+    """Record the callbacks in the inbox."""
+    draining.drain()
+
+
+@shared_task(name=queue.ENQUEUE_DUE)
+def enqueue_due() -> None:
+    """Enqueue messages whose time has come, and those that a queue forgot."""
+    sending.enqueue_due()
+
+
+@shared_task(name=queue.EXPIRE_CLAIMS)
+def expire_claims() -> None:
+    """Put messages in doubt whose worker died."""
+    sending.expire_claims()
+
+
+@shared_task(name=queue.ADOPT_ORPHANS)
+def adopt_orphans() -> None:
+    """Give reports to messages whose SID became known since."""
+    recording.adopt_orphans()
+
+
+@shared_task(name=queue.DRAIN_OVERFLOW)
+def drain_overflow() -> None:
+    """Return callbacks to the inbox that it could not take."""
+    draining.drain_overflow()
