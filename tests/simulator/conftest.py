@@ -73,7 +73,9 @@ class Webhook:
         self._server.shutdown()
         self._server.server_close()
 
-    def _handler(webhook) -> type[BaseHTTPRequestHandler]:
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        webhook = self
+
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"])).decode()

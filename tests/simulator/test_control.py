@@ -119,3 +119,8 @@ def test_it_is_idle_only_when_all_callbacks_are_over(start, client_of, webhook):
     client_of(simulator).messages.create(to=TO, from_=FROM, body="Hello")
     with pytest.raises(TimeoutError, match="1"):
         simulator.wait_until_idle(seconds=0.1)
+
+
+def test_in_process_calls_say_what_was_wrong(simulator):
+    with pytest.raises(ValueError, match="no such fault: fire"):
+        simulator.set_faults({"fire": 1})

@@ -1,0 +1,149 @@
+"""Drain: nothing accepted is lost, and one bad entry holds up nobody."""
+
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
+
+from service.domain.status import Status
+from service.errors import InboxUnavailable
+from service.extensions import db, parts, transaction
+from service.flows import draining, recording, sending
+from service.models import DeadLetter, Message, Overflow, StatusEvent
+from service.providers.contract import Callback
+from service.store import aside
+from tests.fakes import FakeProvider
+from tests.service.flows.conftest import Post
+
+
+def callback(attempt: object, word: str, sid: str = "SM1") -> Callback:
+    body = urlencode({"MessageSid": sid, "MessageStatus": word}).encode()
+    return Callback("twilio", str(attempt), body, datetime.now(UTC))
+
+
+POISON = Callback("twilio", "", b"poison", datetime.now(UTC))
+
+
+def _sent(post: Post, provider: FakeProvider) -> object:
+    sending.deliver(post())
+    return provider.on_air[-1].attempt_id
+
+
+def _status() -> Status:
+    db.session.rollback()
+    return db.session.scalars(select(Message.status)).one()
+
+
+def test_a_drain_records_what_is_in_the_inbox_and_then_forgets_it(
+    post: Post, provider: FakeProvider
+) -> None:
+    attempt, inbox = _sent(post, provider), parts().inbox
+    for word in ("delivered", "sent", "sent"):
+        inbox.put(callback(attempt, word))
+    assert draining.drain() == 3
+    assert inbox.lag() == 0
+    assert _status() is Status.DELIVERED
+
+
+def test_the_same_message_twice_in_one_batch_is_recorded_whole(
+    post: Post, provider: FakeProvider
+) -> None:
+    attempt = _sent(post, provider)
+    callbacks = [callback(attempt, word) for word in ("queued", "delivered", "queued")]
+    draining.record_callbacks(callbacks)
+    assert _status() is Status.DELIVERED
+    words = db.session.scalars(select(StatusEvent.word).order_by(StatusEvent.word)).all()
+    assert words == ["delivered", "queued", "queued"]  # one of them the answer to the send
+
+
+@pytest.mark.parametrize("place", [0, 3, 6])
+def test_a_poison_entry_is_set_aside_and_the_rest_of_its_batch_recorded(
+    post: Post, provider: FakeProvider, place: int
+) -> None:
+    attempt, inbox = _sent(post, provider), parts().inbox
+    batch = [callback(attempt, word) for word in ("sending", "sent", "delivered") * 2]
+    for one in [*batch[:place], POISON, *batch[place:]]:
+        inbox.put(one)
+    draining.drain()
+    assert inbox.lag() == 0
+    assert _status() is Status.DELIVERED
+    [letter] = db.session.scalars(select(DeadLetter)).all()
+    assert letter.body == b"poison"
+    assert "ZeroDivisionError" in letter.error
+
+
+def test_a_database_that_fails_leaves_the_batch_in_the_inbox(
+    post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempt, inbox = _sent(post, provider), parts().inbox
+    inbox.put(callback(attempt, "delivered"))
+
+    def down(_: object) -> None:
+        raise OperationalError("SELECT 1", {}, Exception("the database is down"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(recording, "record", down)
+        with pytest.raises(OperationalError):
+            draining.drain()
+    assert inbox.lag() == 1
+    assert db.session.scalar(select(func.count()).select_from(DeadLetter)) == 0
+
+    monkeypatch.setattr(draining, "_IDLE", 0.0)
+    draining.drain()
+    assert inbox.lag() == 0
+    assert _status() is Status.DELIVERED
+
+
+def test_a_worker_that_dies_between_commit_and_acknowledgement_repeats_and_changes_nothing(
+    post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempt, inbox = _sent(post, provider), parts().inbox
+    inbox.put(callback(attempt, "delivered"))
+    [entry] = inbox.take("dying", 10, linger=0.01) or inbox.take("dying", 10, linger=0.01)
+    draining.record_callbacks([entry.callback])  # and dies before it acknowledges
+    monkeypatch.setattr(draining, "_IDLE", 0.0)
+    assert draining.drain() == 1
+    assert _status() is Status.DELIVERED
+    events = db.session.scalars(select(StatusEvent).where(StatusEvent.word == "delivered")).all()
+    assert [event.repeats for event in events] == [1]
+
+
+def test_overflow_returns_to_the_inbox_and_is_recorded(
+    post: Post, provider: FakeProvider
+) -> None:
+    attempt = _sent(post, provider)
+    with transaction():
+        aside.add_overflow(callback(attempt, "delivered"))
+    assert draining.drain_overflow() == 1
+    assert draining.drain_overflow() == 0
+    draining.drain()
+    assert _status() is Status.DELIVERED
+
+
+def test_overflow_stays_where_it_is_while_the_inbox_is_away(
+    context: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with transaction():
+        aside.add_overflow(callback("", "delivered"))
+
+    def away(*_: object) -> bool:
+        raise InboxUnavailable("ConnectionError")
+
+    monkeypatch.setattr(type(parts().inbox), "put", away)
+    with pytest.raises(InboxUnavailable):
+        draining.drain_overflow()
+    assert db.session.scalar(select(func.count()).select_from(Overflow)) == 1
+
+
+def test_a_drain_that_runs_long_hands_over_to_the_next(
+    context: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts().inbox.put(callback("", "delivered"))
+    woken: list[str] = []
+    monkeypatch.setattr(draining, "_LONGEST", 0.0)
+    monkeypatch.setattr(type(parts().queue), "enqueue", lambda _, task: woken.append(task))
+    assert draining.drain() == 0
+    assert woken == [draining.DRAIN]

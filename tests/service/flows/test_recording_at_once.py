@@ -1,0 +1,71 @@
+"""Several recorders on the same messages at the same moment, on both databases."""
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+from flask import Flask
+from sqlalchemy import func, select
+
+from service.domain.report import StatusReport
+from service.domain.status import Status
+from service.extensions import db
+from service.flows import recording, sending
+from service.models import Message, StatusEvent
+from tests.fakes import FakeProvider, said
+from tests.service.flows.conftest import Post
+
+WORKERS = 4
+WORDS = ["sending", "sent", "undelivered", "delivered"]
+
+
+def test_workers_that_record_the_same_messages_neither_deadlock_nor_lose_an_update(
+    context: Flask, post: Post, provider: FakeProvider
+) -> None:
+    for _ in range(20):
+        sending.deliver(post())
+    heard = [
+        said(word, attempt_id=outbound.attempt_id, sid=provider.sid(outbound.attempt_id))
+        for outbound in provider.on_air
+        for word in WORDS
+    ]
+    start = Barrier(WORKERS)
+
+    def record(seed: int) -> int:
+        order = random.Random(seed).sample(heard, len(heard))
+        start.wait()
+        with context.app_context():
+            return sum(recording.record(batch).recorded for batch in _batches(order, 16))
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        recorded = sum(pool.map(record, range(WORKERS)))
+
+    db.session.rollback()
+    assert recorded == len(heard), "each statement is new exactly once"
+    shown = db.session.execute(select(Message.status, func.count()).group_by(Message.status)).all()
+    assert [tuple(row) for row in shown] == [(Status.DELIVERED, 20)]
+    said_again = db.session.scalar(
+        select(func.sum(StatusEvent.repeats)).where(StatusEvent.word != "queued")
+    )
+    assert said_again == len(heard) * (WORKERS - 1)
+
+
+def test_workers_that_record_the_same_orphans_do_not_deadlock(context: Flask) -> None:
+    heard = [said("sent", sid=f"SMforeign{number}") for number in range(100)]
+    start = Barrier(WORKERS)
+
+    def record(seed: int) -> None:
+        order = random.Random(seed).sample(heard, len(heard))
+        start.wait()
+        with context.app_context():
+            recording.record(order)
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        list(pool.map(record, range(WORKERS)))
+
+    db.session.rollback()
+    assert db.session.scalar(select(func.count()).select_from(StatusEvent)) == len(heard)
+
+
+def _batches(reports: list[StatusReport], size: int) -> list[list[StatusReport]]:
+    return [reports[start : start + size] for start in range(0, len(reports), size)]
