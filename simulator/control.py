@@ -41,11 +41,11 @@ class Control:
         messages = self._books.oldest_first(request.query.get("to"))
         return web.json_response({"totals": totals, "messages": [*map(_entry, messages)]})
 
-    async def _read_idle(self, request: web.Request) -> web.Response:
+    async def _read_idle(self, _: web.Request) -> web.Response:
         in_flight = self._tasks.in_flight
         return web.json_response({"idle": in_flight == 0, "in_flight": in_flight})
 
-    async def _read_faults(self, request: web.Request) -> web.Response:
+    async def _read_faults(self, _: web.Request) -> web.Response:
         return web.json_response(self._faults.rates)
 
     async def _set_faults(self, request: web.Request) -> web.Response:

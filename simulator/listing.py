@@ -18,7 +18,7 @@ from simulator.resource import API_VERSION, to_resource
 _USUAL_PAGE: Final = 50
 _LARGEST_PAGE: Final = 1_000
 _FILTERS: Final = ("To", "From", "DateSent", "DateSent<", "DateSent>")
-_TOKEN: Final = "PA"  # then the number of the last message shown: new ones do not move a page
+_PAGE_MARK: Final = "PA"  # then the number of the last message shown: new ones do not move a page
 
 Test = Callable[[Message], bool]
 
@@ -32,7 +32,10 @@ def list_page(books: Books, account_sid: str, query: Form) -> dict[str, object]:
     uri = f"/{API_VERSION}/Accounts/{account_sid}/Messages.json?"
     kept = {name: value for name in _FILTERS if (value := one(query, name))}
     here = uri + urlencode(kept | {"PageSize": size})
-    following = {"Page": number + 1, "PageToken": f"{_TOKEN}{shown[-1].number}" if shown else ""}
+    following = {
+        "Page": number + 1,
+        "PageToken": f"{_PAGE_MARK}{shown[-1].number}" if shown else "",
+    }
     return {
         "messages": [to_resource(message, account_sid) for message in shown],
         "page": number,
@@ -93,7 +96,7 @@ def _second(message: Message) -> datetime:
 
 
 def _token_number(token: str) -> int:
-    number = token.removeprefix(_TOKEN)
+    number = token.removeprefix(_PAGE_MARK)
     if not number.isdecimal():
         raise Refusal(20001, f"Invalid PageToken: {token}")
     return int(number)
