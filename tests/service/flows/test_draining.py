@@ -16,7 +16,7 @@ from service.models import DeadLetter, Message, Overflow, StatusEvent
 from service.providers.contract import Callback
 from service.store import aside
 from tests.fakes import FakeProvider
-from tests.service.flows.conftest import Post
+from tests.messages import Post
 
 
 def callback(attempt: object, word: str, sid: str = "SM1") -> Callback:
@@ -111,9 +111,7 @@ def test_a_worker_that_dies_between_commit_and_acknowledgement_repeats_and_chang
     assert [event.repeats for event in events] == [1]
 
 
-def test_overflow_returns_to_the_inbox_and_is_recorded(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_overflow_returns_to_the_inbox_and_is_recorded(post: Post, provider: FakeProvider) -> None:
     attempt = _sent(post, provider)
     with transaction():
         aside.add_overflow(callback(attempt, "delivered"))

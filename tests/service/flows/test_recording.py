@@ -15,7 +15,7 @@ from service.extensions import db, transaction
 from service.flows import recording, sending
 from service.models import Attempt, Message, StatusEvent
 from tests.fakes import FakeProvider, said
-from tests.service.flows.conftest import Post
+from tests.messages import Post
 from tests.strategies import EPOCH, splits, statements
 
 FIRST, SECOND = UUID(int=1), UUID(int=2)

@@ -13,7 +13,7 @@ from service.extensions import db
 from service.flows import recording, sending
 from service.models import Message, StatusEvent
 from tests.fakes import FakeProvider, said
-from tests.service.flows.conftest import Post
+from tests.messages import Post
 
 WORKERS = 4
 WORDS = ["sending", "sent", "undelivered", "delivered"]

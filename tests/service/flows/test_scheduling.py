@@ -9,7 +9,7 @@ from service.extensions import db, transaction
 from service.flows import sending
 from service.models import Message
 from tests.fakes import FakeProvider
-from tests.service.flows.conftest import Post
+from tests.messages import Post
 
 SERVICE = "MG" + "0" * 32
 
@@ -49,9 +49,7 @@ def test_a_message_without_a_service_is_held_by_us_until_its_time(
     assert [outbound.send_at for outbound in provider.on_air] == [None]
 
 
-def test_a_time_too_near_for_the_provider_is_held_by_us(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_a_time_too_near_for_the_provider_is_held_by_us(post: Post, provider: FakeProvider) -> None:
     sending.deliver(post(send_at=_ahead(seconds=120), messaging_service_sid=SERVICE))
     assert provider.on_air == []
 

@@ -18,7 +18,7 @@ from service.flows import recording, sending
 from service.models import Attempt, Message
 from service.providers.contract import Outbound
 from tests.fakes import FakeProvider, said
-from tests.service.flows.conftest import Post
+from tests.messages import Post
 
 
 def message(message_id: UUID) -> Message:

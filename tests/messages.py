@@ -1,26 +1,12 @@
-"""Messages in the states that flows start from."""
+"""Drafts as a test needs them."""
 
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-import pytest
-from flask import Flask
-
-from service.extensions import db
-from service.flows.accepting import Draft, accept
-from service.models import Client
-from tests.strategies import EPOCH
+from service.flows.accepting import Draft
 
 Post = Callable[..., UUID]
-
-
-@pytest.fixture
-def client_id(context: Flask) -> int:
-    client = Client(name="billing", created_at=EPOCH)
-    db.session.add(client)
-    db.session.commit()
-    return client.id
 
 
 def draft(**changes: Any) -> Draft:
@@ -42,14 +28,3 @@ def draft(**changes: Any) -> Draft:
         "idempotency_key": None,
     }
     return Draft(**{**given, **changes})
-
-
-@pytest.fixture
-def post(client_id: int) -> Post:
-    """Accept a message; return its id."""
-
-    def posted(**changes: Any) -> UUID:
-        [accepted] = accept(client_id, [draft(**changes)])
-        return accepted.message.id
-
-    return posted
