@@ -5,7 +5,7 @@ from typing import Any, Literal
 from alembic import context
 from flask import current_app
 
-from service.models import UtcDateTime
+from service.models.types import UtcDateTime
 
 _migrate = current_app.extensions["migrate"]
 _db = _migrate.db

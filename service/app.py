@@ -32,11 +32,12 @@ def create_app(
     migrate.init_app(app, db, render_as_batch=True)
     with app.app_context():
         speak_sqlite_properly(db.engine)
+    redis = _redis(settings)
     app.extensions["waybill"] = Parts(
         settings=settings,
         providers=configured(settings) if providers is None else providers,
-        inbox=Inbox(_redis(settings)),
-        queue=Queue(settings),
+        inbox=Inbox(redis),
+        queue=Queue(settings, redis),
         context=app.app_context,
     )
     web.init_app(app)

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from celery import Celery
 from kombu.exceptions import KombuError
+from redis import Redis
 from redis.exceptions import RedisError
 
 from service.config import Settings
@@ -63,7 +64,8 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
 class Queue:
     """Puts tasks on their queues, by name."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, redis: Redis) -> None:
+        self._redis = redis
         self._celery = Celery("waybill", set_as_current=False)
         self._celery.conf.update(celery_settings(settings))
 
@@ -85,6 +87,13 @@ class Queue:
             _log.warning("not enqueued: %s (%s)", task, type(error).__name__)
             return False
         return True
+
+    def depth(self, queue: str) -> int:
+        """Return how many tasks wait on a queue; none where the broker does not answer."""
+        try:
+            return int(self._redis.llen(queue))
+        except RedisError:
+            return 0
 
     def deliver(self, message_ids: Iterable[UUID]) -> bool:
         """Wake a send worker for each of these messages."""

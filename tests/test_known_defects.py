@@ -201,7 +201,7 @@ def test_a_task_that_was_merely_queued_too_long_is_not_sent_twice(
     message_id = post()
     with transaction():
         long_ago = datetime.now(UTC) - timedelta(minutes=5)
-        db.session.execute(update(Message).values(enqueued_at=long_ago))
+        db.session.execute(update(Message).values(enqueue_at=long_ago))
     assert sending.enqueue_due() == 1
     sending.deliver(message_id)
     sending.deliver(message_id)

@@ -2,7 +2,7 @@
 
 Revision ID: 0001
 Revises: 
-Create Date: 2026-11-21 07:31:30.313113
+Create Date: 2026-11-21 07:49:05.093747
 
 """
 from alembic import op
@@ -77,7 +77,7 @@ def upgrade():
     sa.Column('provider', sa.String(length=32), nullable=False),
     sa.Column('status', sa.Enum('pending', 'submitting', 'in_doubt', 'accepted', 'scheduled', 'queued', 'canceled', 'sending', 'sent', 'failed', 'undelivered', 'delivered', 'read', name='status', native_enum=False, create_constraint=True, length=16), nullable=False),
     sa.Column('next_attempt_at', sa.DateTime(timezone=True), nullable=False),
-    sa.Column('enqueued_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('enqueue_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('claimed_until', sa.DateTime(timezone=True), nullable=True),
     sa.Column('attempts', sa.Integer(), nullable=False),
     sa.Column('submitted_at', sa.DateTime(timezone=True), nullable=True),
@@ -102,7 +102,7 @@ def upgrade():
         batch_op.create_index('ix_message_client_id_id', ['client_id', 'id'], unique=False)
         batch_op.create_index('ix_message_client_id_reference', ['client_id', 'reference'], unique=False)
         batch_op.create_index('ix_message_client_id_to', ['client_id', 'to'], unique=False)
-        batch_op.create_index('ix_message_due', ['next_attempt_at'], unique=False, sqlite_where=sa.text("status = 'pending'"), postgresql_where=sa.text("status = 'pending'"))
+        batch_op.create_index('ix_message_due', ['enqueue_at'], unique=False, sqlite_where=sa.text("status = 'pending'"), postgresql_where=sa.text("status = 'pending'"))
         batch_op.create_index('ix_message_provider_sid', ['provider_sid'], unique=False)
 
     op.create_table('attempt',

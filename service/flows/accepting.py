@@ -15,6 +15,9 @@ from service.store import messages
 
 # The provider's own window for scheduling must still be open when a worker gets to the message.
 _MARGIN: Final = timedelta(seconds=60)
+# What is still pending this long after it was enqueued is enqueued again: a queue may lose its
+# memory, and a task that comes twice does nothing the second time.
+SWEEP_AFTER: Final = timedelta(seconds=20)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +58,7 @@ def accept(client_id: int, drafts: Sequence[Draft]) -> list[Accepted]:
         inserted = messages.insert(rows)
         taken = messages.by_key(client_id, keys) if len(inserted) < len(rows) else {}
     parts().queue.deliver(
-        row["id"] for row in rows if row["id"] in inserted and row["enqueued_at"] is not None
+        row["id"] for row in rows if row["id"] in inserted and row["next_attempt_at"] <= now
     )
     return [_accepted(row, inserted, taken) for row in rows]
 
@@ -69,7 +72,7 @@ def _row(client_id: int, draft: Draft, now: datetime) -> dict[str, Any]:
         "client_id": client_id,
         "status": Status.PENDING,
         "next_attempt_at": wait or now,
-        "enqueued_at": None if wait else now,
+        "enqueue_at": wait or now + SWEEP_AFTER,
         "attempts": 0,
         "failed_in": 0,
         "delivered_in": 0,

@@ -17,14 +17,16 @@ from service.domain.status import Status
 from service.errors import GAVE_UP, NotAccepted, OutcomeUnknown, ProviderError, Refused
 from service.extensions import db, parts, transaction
 from service.flows import recording
+from service.flows.accepting import SWEEP_AFTER
 from service.models import Attempt, Message
 from service.providers.contract import Outbound
+from service.queue import SEND
 from service.store import attempts, messages
 
 _LONGEST_PAUSE: Final = 60.0
-# A message marked as enqueued this long ago is enqueued again: a queue may lose its memory, and
-# a task that comes twice does nothing the second time.
-_ENQUEUED_FOR: Final = timedelta(seconds=20)
+# A queue this long surely holds what is pending; to enqueue it again would only add to it.
+_LONG_QUEUE: Final = 1000
+_SWEEP_AFTER_LONG: Final = timedelta(minutes=10)
 
 _log = logging.getLogger(__name__)
 
@@ -50,8 +52,9 @@ def deliver(message_id: UUID) -> None:
 def enqueue_due(limit: int = 500) -> int:
     """Enqueue pending messages whose time has come and that no queue seems to hold."""
     now = datetime.now(UTC)
+    again = _SWEEP_AFTER_LONG if parts().queue.depth(SEND) > _LONG_QUEUE else SWEEP_AFTER
     with transaction():
-        due = messages.mark_due(now, enqueued_before=now - _ENQUEUED_FOR, limit=limit)
+        due = messages.take_due(now, now + again, limit)
     parts().queue.deliver(due)
     return len(due)
 
@@ -92,7 +95,7 @@ def _postponed(message: Message, now: datetime) -> bool:
         message.attempts,
         status=Status.PENDING,
         next_attempt_at=message.send_at,
-        enqueued_at=None,
+        enqueue_at=message.send_at,
         submitted_at=None,
         attempts=message.attempts - 1,
     )
@@ -151,14 +154,15 @@ def _try_again(message: Message, outbound: Outbound, error: NotAccepted) -> None
         _record(outbound, "not_accepted", _failure(message, outbound, error), error)
         return
     now = datetime.now(UTC)
+    then = now + _pause(outbound.attempt)
     with transaction():
         _answered(outbound, "not_accepted", error)
         messages.leave_submitting(
             message.id,
             outbound.attempt,
             status=Status.PENDING,
-            next_attempt_at=now + _pause(outbound.attempt),
-            enqueued_at=None,
+            next_attempt_at=then,
+            enqueue_at=then,
             submitted_at=None,
             updated_at=now,
         )

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import select, update
 
 from service.domain.status import Status
 from service.extensions import db
@@ -66,21 +66,17 @@ def leave_submitting(message_id: UUID, attempt: int, **columns: Any) -> None:
     )
 
 
-def mark_due(now: datetime, enqueued_before: datetime, limit: int) -> list[UUID]:
-    """Mark and return pending messages whose time has come and that no queue seems to hold."""
+def take_due(now: datetime, again: datetime, limit: int) -> list[UUID]:
+    """Return pending messages that are to be enqueued now, and put off the next time."""
     due = (
         select(Message.id)
-        .where(
-            Message.status == Status.PENDING,
-            Message.next_attempt_at <= now,
-            or_(Message.enqueued_at.is_(None), Message.enqueued_at < enqueued_before),
-        )
-        .order_by(Message.next_attempt_at)
+        .where(Message.status == Status.PENDING, Message.enqueue_at <= now)
+        .order_by(Message.enqueue_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
     ids = list(db.session.scalars(due))
-    db.session.execute(update(Message).where(Message.id.in_(ids)).values(enqueued_at=now))
+    db.session.execute(update(Message).where(Message.id.in_(ids)).values(enqueue_at=again))
     return ids
 
 

@@ -5,7 +5,8 @@ dispatch that nobody uses. A test holds the two doors to identical answers.
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from flask import Flask
 
@@ -15,8 +16,6 @@ from service.web.callbacks import MAX_BODY, raw_path, receive
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
-
-_REASONS: Final = {204: "No Content", 403: "Forbidden", 503: "Service Unavailable"}
 
 
 class CallbackDoor:
@@ -48,7 +47,7 @@ class CallbackDoor:
         )
         attempt = place[3] if len(place) == 4 else ""
         status, headers = receive(self._parts, place[2], attempt, callback)
-        start(f"{status} {_REASONS[status]}", list(headers.items()))
+        start(f"{status} {HTTPStatus(status).phrase}", list(headers.items()))
         return ()
 
 

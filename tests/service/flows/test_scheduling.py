@@ -43,7 +43,9 @@ def test_a_message_without_a_service_is_held_by_us_until_its_time(
 
     with transaction():
         past = datetime.now(UTC) - timedelta(seconds=1)
-        db.session.execute(update(Message).values(send_at=past, next_attempt_at=past))
+        db.session.execute(
+            update(Message).values(send_at=past, next_attempt_at=past, enqueue_at=past)
+        )
     assert sending.enqueue_due() == 1
     sending.deliver(message_id)
     assert [outbound.send_at for outbound in provider.on_air] == [None]

@@ -223,10 +223,7 @@ def test_a_worker_that_died_in_the_middle_leaves_a_doubt_and_no_second_send(
 def test_a_lost_enqueue_is_found_by_the_sweep(post: Post) -> None:
     message_id = post()
     assert sending.enqueue_due() == 0, "it was enqueued a moment ago"
-    with transaction():
-        db.session.execute(
-            update(Message).values(enqueued_at=datetime.now(UTC) - timedelta(seconds=21))
-        )
+    make_due(message_id)
     assert sending.enqueue_due() == 1
     assert sending.enqueue_due() == 0, "and now it is enqueued again"
     sending.deliver(message_id)
@@ -234,9 +231,10 @@ def test_a_lost_enqueue_is_found_by_the_sweep(post: Post) -> None:
 
 
 def make_due(message_id: UUID) -> None:
+    past = datetime.now(UTC) - timedelta(seconds=1)
     with transaction():
         db.session.execute(
             update(Message)
             .where(Message.id == message_id)
-            .values(next_attempt_at=datetime.now(UTC) - timedelta(seconds=1))
+            .values(next_attempt_at=past, enqueue_at=past)
         )

@@ -1,0 +1,8 @@
+"""The tables. A message is a fold of its ledger (`StatusEvent`) and can be rebuilt from it."""
+
+from service.models.aside import DeadLetter, Overflow
+from service.models.clients import ApiKey, Client
+from service.models.ledger import StatusEvent
+from service.models.messages import Attempt, Message
+
+__all__ = ["ApiKey", "Attempt", "Client", "DeadLetter", "Message", "Overflow", "StatusEvent"]

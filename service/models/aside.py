@@ -1,0 +1,33 @@
+"""Callbacks outside the inbox: those it could not take, and those that could not be recorded."""
+
+from datetime import datetime
+
+from sqlalchemy import String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service.extensions import Model
+from service.models.types import Serial, UtcDateTime
+
+
+class Overflow(Model):
+    """A callback accepted while the inbox could not take it."""
+
+    __tablename__ = "overflow"
+    id: Mapped[int] = mapped_column(Serial, primary_key=True)
+    provider: Mapped[str] = mapped_column(String(32))
+    attempt: Mapped[str] = mapped_column(String(64))
+    body: Mapped[bytes]
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class DeadLetter(Model):
+    """A callback that could not be recorded, kept with the reason."""
+
+    __tablename__ = "dead_letter"
+    id: Mapped[int] = mapped_column(Serial, primary_key=True)
+    provider: Mapped[str] = mapped_column(String(32))
+    attempt: Mapped[str] = mapped_column(String(64))
+    body: Mapped[bytes]
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    error: Mapped[str] = mapped_column(Text)
+    set_aside_at: Mapped[datetime] = mapped_column(UtcDateTime)

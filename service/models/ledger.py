@@ -1,0 +1,48 @@
+"""The ledger: every statement about a message, once."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, Numeric, String, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service.domain.report import Source
+from service.domain.status import Status
+from service.extensions import Model
+from service.models.types import Serial, UtcDateTime, words
+
+
+class StatusEvent(Model):
+    """A report written down, once. Without `message_id` it is an orphan: not ours, or not yet."""
+
+    __tablename__ = "status_event"
+    id: Mapped[int] = mapped_column(Serial, primary_key=True)
+    identity: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    message_id: Mapped[UUID | None] = mapped_column(ForeignKey("message.id"))
+    attempt_id: Mapped[UUID | None] = mapped_column(ForeignKey("attempt.id"))
+    provider: Mapped[str] = mapped_column(String(32))
+    provider_sid: Mapped[str | None] = mapped_column(String(64))
+    source: Mapped[Source] = mapped_column(words(Source, "source"))
+    word: Mapped[str] = mapped_column(String(64))
+    status: Mapped[Status | None] = mapped_column(words(Status, "status"))
+    error_code: Mapped[str | None] = mapped_column(String(64))
+    error_message: Mapped[str | None] = mapped_column(Text)
+    provider_time: Mapped[str | None] = mapped_column(String(64))
+    segments: Mapped[int | None]
+    price: Mapped[Decimal | None] = mapped_column(Numeric(12, 6))
+    price_currency: Mapped[str | None] = mapped_column(String(8))
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime)  # of the first time it was said
+    repeats: Mapped[int] = mapped_column(default=0)  # how often it was said again
+    raw: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+    __table_args__ = (
+        Index("ix_status_event_message_id", "message_id", "id"),
+        Index(
+            "ix_status_event_orphan",
+            "provider_sid",
+            sqlite_where=text("message_id IS NULL"),
+            postgresql_where=text("message_id IS NULL"),
+        ),
+    )

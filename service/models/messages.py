@@ -1,0 +1,107 @@
+"""Messages and the attempts to send them."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    Numeric,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+from uuid_utils.compat import uuid7
+
+from service.domain.status import Status
+from service.extensions import Model
+from service.models.types import UtcDateTime, words
+
+
+class Message(Model):
+    """What a client asked us to send, and what became of it."""
+
+    __tablename__ = "message"
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)  # ordered by creation
+    client_id: Mapped[int] = mapped_column(ForeignKey("client.id"))
+    idempotency_key: Mapped[str | None] = mapped_column(String(300))
+    request_digest: Mapped[bytes] = mapped_column(LargeBinary(32))
+
+    to: Mapped[str] = mapped_column(String(255))
+    sender: Mapped[str | None] = mapped_column(String(255))
+    messaging_service_sid: Mapped[str | None] = mapped_column(String(64))
+    body: Mapped[str | None] = mapped_column(Text)
+    media_urls: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    content_sid: Mapped[str | None] = mapped_column(String(64))
+    content_variables: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
+    send_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    validity_period: Mapped[int | None]
+    reference: Mapped[str | None] = mapped_column(String(255))
+    details: Mapped[dict[str, Any]] = mapped_column("metadata", JSON)
+    resend_if_unknown: Mapped[bool]
+    provider: Mapped[str] = mapped_column(String(32))
+
+    status: Mapped[Status] = mapped_column(words(Status, "status"))
+    next_attempt_at: Mapped[datetime] = mapped_column(UtcDateTime)  # no attempt before this
+    enqueue_at: Mapped[datetime] = mapped_column(UtcDateTime)  # when the sweep is to enqueue it
+    claimed_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    attempts: Mapped[int] = mapped_column(default=0)
+    submitted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    # The outcome: written by flows/recording only.
+    outcome_attempt: Mapped[int | None]
+    provider_sid: Mapped[str | None] = mapped_column(String(64))
+    error_code: Mapped[str | None] = mapped_column(String(64))
+    error_message: Mapped[str | None] = mapped_column(Text)
+    failed_in: Mapped[int] = mapped_column(BigInteger, default=0)
+    delivered_in: Mapped[int] = mapped_column(BigInteger, default=0)
+    segments: Mapped[int | None]
+    price: Mapped[Decimal | None] = mapped_column(Numeric(12, 6))
+    price_currency: Mapped[str | None] = mapped_column(String(8))
+
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    final_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    __table_args__ = (
+        UniqueConstraint("client_id", "idempotency_key"),
+        Index("ix_message_client_id_id", "client_id", "id"),
+        Index("ix_message_client_id_reference", "client_id", "reference"),
+        Index("ix_message_client_id_to", "client_id", "to"),
+        Index("ix_message_provider_sid", "provider_sid"),
+        *(
+            Index(name, column, sqlite_where=text(where), postgresql_where=text(where))
+            for name, column, where in (
+                ("ix_message_due", "enqueue_at", "status = 'pending'"),
+                ("ix_message_claimed", "claimed_until", "status = 'submitting'"),
+            )
+        ),
+    )
+
+
+class Attempt(Model):
+    """One call to the provider for a message; its id travels in the callback URL."""
+
+    __tablename__ = "attempt"
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    message_id: Mapped[UUID] = mapped_column(ForeignKey("message.id"))
+    number: Mapped[int]
+    provider: Mapped[str] = mapped_column(String(32))
+    provider_sid: Mapped[str | None] = mapped_column(String(64))
+    answer: Mapped[str | None] = mapped_column(String(16))
+    answer_code: Mapped[str | None] = mapped_column(String(64))
+    answer_text: Mapped[str | None] = mapped_column(Text)
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    answered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    __table_args__ = (
+        UniqueConstraint("message_id", "number"),
+        Index("ix_attempt_provider_sid", "provider_sid"),
+    )
