@@ -78,5 +78,3 @@ class FakeProvider:
 
     def holds(self, messaging_service_sid: str | None, seconds_ahead: float) -> bool:
         return messaging_service_sid is not None and 300 <= seconds_ahead <= 35 * 86_400
-
-

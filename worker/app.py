@@ -33,7 +33,8 @@ def make_celery(flask_app: Flask) -> Celery:
         worker_send_task_events=False,
         broker_connection_retry_on_startup=True,
         beat_schedule=SCHEDULE,
-        beat_schedule_filename=":memory:",
+        # Every entry is an interval of seconds: nothing is worth remembering over a restart.
+        beat_scheduler="celery.beat:Scheduler",
     )
     return celery
 
