@@ -166,6 +166,32 @@ class Settings(BaseModel):
         le=60,
         description="How often a send the provider did not take is tried before it fails.",
     )
+    doubt_first_lookup: Seconds = Field(
+        default=10.0,
+        description="Seconds before a send without an answer is looked up; doubles each time.",
+    )
+    doubt_lookups: int = Field(
+        default=5,
+        ge=1,
+        le=10,
+        description="After how many look-ups without a find resend_if_unknown decides.",
+    )
+    reconcile_after: float = Field(
+        default=43_200,
+        gt=0,
+        description="Seconds without a final status after which the provider is asked.",
+    )
+    reconcile_horizon: float = Field(
+        default=345_600,
+        gt=0,
+        description="Seconds after which asking stops and the outcome is called unknown.",
+    )
+    reconcile_budget: int = Field(
+        default=5,
+        ge=1,
+        le=500,
+        description="How many messages a second the provider is asked about at most.",
+    )
     worker_concurrency: int = Field(
         default=8,
         ge=1,

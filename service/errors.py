@@ -100,9 +100,14 @@ class ErrorFact(NamedTuple):
 
 
 GAVE_UP: Final = "waybill_gave_up"
+OUTCOME_UNKNOWN: Final = "waybill_outcome_unknown"
 
 OWN_CODES: Final[Mapping[str, ErrorFact]] = {
     GAVE_UP: ErrorFact(
         "The provider would not take the message, however often we tried. Nothing was sent.", True
+    ),
+    OUTCOME_UNKNOWN: ErrorFact(
+        "Nobody could tell us whether it went out. It may have arrived. Check before resending.",
+        False,
     ),
 }

@@ -2,7 +2,6 @@
 
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 from service.domain.outcome import Outcome
 from service.domain.report import Price, StatusReport
@@ -70,14 +69,17 @@ def outcome_in(row: Any) -> Outcome | None:
     )
 
 
-def columns_of(message_id: UUID, outcome: Outcome, sid: str | None) -> dict[str, Any]:
-    """Return the message columns of an outcome."""
+def columns_of(row: Any, outcome: Outcome, sid: str | None) -> dict[str, Any]:
+    """Return the columns of an outcome over a message row: what is final needs no more checks."""
+    final = is_final(outcome.status)
     return {
-        "key": message_id,
+        "key": row.id,
         "status": outcome.status,
         "outcome_attempt": outcome.attempt,
         "updated_at": outcome.since,
-        "final_at": outcome.since if is_final(outcome.status) else None,
+        "final_at": outcome.since if final else None,
+        "check_at": None if final else row.check_at,
+        "unknown_since": None if final else row.unknown_since,
         "provider_sid": sid,
         "error_code": outcome.error_code,
         "error_message": outcome.error_message,

@@ -23,6 +23,7 @@ DELIVER: Final = "waybill.deliver"
 DRAIN: Final = "waybill.drain"
 ENQUEUE_DUE: Final = "waybill.enqueue_due"
 EXPIRE_CLAIMS: Final = "waybill.expire_claims"
+RECONCILE: Final = "waybill.reconcile"
 ADOPT_ORPHANS: Final = "waybill.adopt_orphans"
 DRAIN_OVERFLOW: Final = "waybill.drain_overflow"
 
@@ -31,6 +32,7 @@ ROUTES: Final = {
     DRAIN: STATUS,
     ENQUEUE_DUE: MAINTENANCE,
     EXPIRE_CLAIMS: MAINTENANCE,
+    RECONCILE: MAINTENANCE,
     ADOPT_ORPHANS: MAINTENANCE,
     DRAIN_OVERFLOW: MAINTENANCE,
 }

@@ -97,7 +97,7 @@ def app(bound_app: Flask, redis_url: str) -> Flask:
                 connection.execute(table.delete())
         fake = parts().providers["twilio"]
         assert isinstance(fake, FakeProvider)
-        fake.script = None
+        fake.script = fake.answer = None
         fake.on_air.clear()
     with Redis.from_url(redis_url) as redis:
         redis.flushdb()

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from service.domain.report import Source, StatusReport
-from service.errors import ErrorFact, Forged
-from service.providers.contract import Callback, CallbackRequest, Outbound
+from service.errors import ErrorFact, Forged, Refused
+from service.providers.contract import Callback, CallbackRequest, Outbound, Wanted
 from service.providers.twilio import reports
 
 Script = Callable[[Outbound], StatusReport]
@@ -44,6 +44,7 @@ class FakeProvider:
 
     name: str = "twilio"
     script: Script | None = None
+    answer: Callable[[UUID, str], StatusReport] | None = None  # to a fetch
     on_air: list[Outbound] = field(default_factory=list)
 
     def send(self, outbound: Outbound) -> StatusReport:
@@ -63,6 +64,18 @@ class FakeProvider:
 
     def cancel(self, attempt_id: UUID, provider_sid: str) -> StatusReport:
         return said("canceled", attempt_id=attempt_id, sid=provider_sid)
+
+    def fetch(self, attempt_id: UUID, provider_sid: str) -> StatusReport:
+        if self.answer is None:
+            raise Refused("no such message", "20404")
+        return self.answer(attempt_id, provider_sid)
+
+    def find(self, wanted: Wanted) -> list[StatusReport]:
+        return [
+            said("sent", sid=self.sid(one.attempt_id), source=Source.RECONCILIATION)
+            for one in self.on_air
+            if (one.to, one.body) == (wanted.to, wanted.body)
+        ]
 
     def verify(self, request: CallbackRequest) -> None:
         if request.headers.get("x-fake-signature") != "genuine":

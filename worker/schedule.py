@@ -9,6 +9,7 @@ _SECONDS: Final = {
     queue.DRAIN: 5,
     queue.ENQUEUE_DUE: 1,
     queue.EXPIRE_CLAIMS: 10,
+    queue.RECONCILE: 1,  # the budget of a second
     queue.ADOPT_ORPHANS: 10,
     queue.DRAIN_OVERFLOW: 5,
 }

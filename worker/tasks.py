@@ -5,7 +5,7 @@ from uuid import UUID
 from celery import shared_task
 
 from service import queue
-from service.flows import draining, recording, sending
+from service.flows import draining, reconciling, recording, sending
 
 
 @shared_task(name=queue.DELIVER)
@@ -30,6 +30,12 @@ def enqueue_due() -> None:
 def expire_claims() -> None:
     """Put messages in doubt whose worker died."""
     sending.expire_claims()
+
+
+@shared_task(name=queue.RECONCILE)
+def reconcile() -> None:
+    """Ask the provider about messages in doubt, and about those silent for long."""
+    reconciling.reconcile_due()
 
 
 @shared_task(name=queue.ADOPT_ORPHANS)

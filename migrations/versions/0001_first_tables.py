@@ -2,7 +2,7 @@
 
 Revision ID: 0001
 Revises: 
-Create Date: 2026-11-21 07:49:05.093747
+Create Date: 2026-11-21 07:56:57.665061
 
 """
 from alembic import op
@@ -81,6 +81,9 @@ def upgrade():
     sa.Column('claimed_until', sa.DateTime(timezone=True), nullable=True),
     sa.Column('attempts', sa.Integer(), nullable=False),
     sa.Column('submitted_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('check_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('lookups', sa.Integer(), nullable=False),
+    sa.Column('unknown_since', sa.DateTime(timezone=True), nullable=True),
     sa.Column('outcome_attempt', sa.Integer(), nullable=True),
     sa.Column('provider_sid', sa.String(length=64), nullable=True),
     sa.Column('error_code', sa.String(length=64), nullable=True),
@@ -98,6 +101,7 @@ def upgrade():
     sa.UniqueConstraint('client_id', 'idempotency_key', name=op.f('uq_message_client_id_idempotency_key'))
     )
     with op.batch_alter_table('message', schema=None) as batch_op:
+        batch_op.create_index('ix_message_check', ['check_at'], unique=False, sqlite_where=sa.text('check_at IS NOT NULL'), postgresql_where=sa.text('check_at IS NOT NULL'))
         batch_op.create_index('ix_message_claimed', ['claimed_until'], unique=False, sqlite_where=sa.text("status = 'submitting'"), postgresql_where=sa.text("status = 'submitting'"))
         batch_op.create_index('ix_message_client_id_id', ['client_id', 'id'], unique=False)
         batch_op.create_index('ix_message_client_id_reference', ['client_id', 'reference'], unique=False)
@@ -172,6 +176,7 @@ def downgrade():
         batch_op.drop_index('ix_message_client_id_reference')
         batch_op.drop_index('ix_message_client_id_id')
         batch_op.drop_index('ix_message_claimed', sqlite_where=sa.text("status = 'submitting'"), postgresql_where=sa.text("status = 'submitting'"))
+        batch_op.drop_index('ix_message_check', sqlite_where=sa.text('check_at IS NOT NULL'), postgresql_where=sa.text('check_at IS NOT NULL'))
 
     op.drop_table('message')
     with op.batch_alter_table('api_key', schema=None) as batch_op:

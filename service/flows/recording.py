@@ -127,7 +127,7 @@ def _fold(rows: Mapping[UUID, Any], said: Iterable[_Said]) -> int:
         sid = _shown_sid(row, after, by_message[message_id])
         if after == before and sid == row.provider_sid:
             continue
-        changed.append(columns_of(message_id, after, sid))
+        changed.append(columns_of(row, after, sid))
         conflicts += after.conflict and not (before and before.conflict)
     ledger.write_outcomes(changed)
     return conflicts

@@ -33,14 +33,17 @@ _log = logging.getLogger(__name__)
 
 def deliver(message_id: UUID) -> None:
     """Hand one message to its provider, if it is due and nobody else does."""
-    claimed = _claim(message_id)
-    if claimed is None:
+    message = _claim(message_id)
+    if message is None:
         return
-    message, outbound = claimed
+    outbound = _begin(message)
+    if outbound is None:
+        return
     try:
         report = parts().providers[message.provider].send(outbound)
     except Refused as error:
-        _record(outbound, "refused", _failure(message, outbound, error), error)
+        report = _failure(message, "refused", error, attempt_id=outbound.attempt_id)
+        _record(outbound, "refused", report, error)
     except NotAccepted as error:
         _try_again(message, outbound, error)
     except OutcomeUnknown as error:
@@ -60,30 +63,50 @@ def enqueue_due(limit: int = 500) -> int:
 
 
 def expire_claims(limit: int = 500) -> int:
-    """Put messages in doubt whose worker died between its claim and the provider's answer."""
+    """Take messages back from workers that died: in doubt if the call may have begun."""
+    now = datetime.now(UTC)
     with transaction():
-        expired = messages.doubt_expired_claims(datetime.now(UTC), limit)
+        expired = messages.expired_claims(now, limit)
+        begun = messages.doubt(expired, now, check_at=now + _first_lookup())
+        messages.reopen(set(expired) - begun, now)
     if expired:
-        _log.warning("in doubt, their worker died: %d messages", len(expired))
+        _log.warning("claims expired: %d, of these in doubt: %d", len(expired), len(begun))
     return len(expired)
 
 
-def _claim(message_id: UUID) -> tuple[Message, Outbound] | None:
-    now = datetime.now(UTC)
-    lease = timedelta(seconds=parts().settings.claim_lease)
+def _claim(message_id: UUID) -> Message | None:
+    settings, now = parts().settings, datetime.now(UTC)
     with transaction():
-        message = messages.claim(message_id, now, until=now + lease)
+        message = messages.claim(
+            message_id,
+            now,
+            until=now + timedelta(seconds=settings.claim_lease),
+            check_at=now + timedelta(seconds=settings.reconcile_after),
+        )
         if message is None or _postponed(message, now):
             return None
-        attempt = Attempt(
-            id=uuid7(),
-            message_id=message.id,
-            number=message.attempts,
-            provider=message.provider,
-            started_at=now,
-        )
+        return message
+
+
+def _begin(message: Message) -> Outbound | None:
+    """Write down that the call is about to be made; None when the claim was lost meanwhile.
+
+    A transaction of its own: a worker that dies before this commit certainly did not call.
+    """
+    now = datetime.now(UTC)
+    until = now + timedelta(seconds=parts().settings.claim_lease)
+    attempt = Attempt(
+        id=uuid7(),
+        message_id=message.id,
+        number=message.attempts,
+        provider=message.provider,
+        started_at=now,
+    )
+    with transaction():
+        if not messages.extend_claim(message.id, message.attempts, until):
+            return None
         db.session.add(attempt)
-        return message, _outbound(message, attempt.id, now)
+    return _outbound(message, attempt.id, now)
 
 
 def _postponed(message: Message, now: datetime) -> bool:
@@ -133,14 +156,22 @@ def _record(
         recording.apply([report])
 
 
-def _failure(message: Message, outbound: Outbound, error: ProviderError) -> StatusReport:
+def _failure(
+    message: Message,
+    word: str,
+    error: ProviderError,
+    *,
+    attempt_id: UUID | None = None,
+    message_id: UUID | None = None,
+) -> StatusReport:
     return StatusReport(
         provider=message.provider,
         source=Source.API,
-        word="refused",
+        word=word,
         status=Status.FAILED,
         received_at=datetime.now(UTC),
-        attempt_id=outbound.attempt_id,
+        message_id=message_id,
+        attempt_id=attempt_id,
         error_code=error.code,
         error_message=error.message,
         raw=error.raw,
@@ -150,8 +181,10 @@ def _failure(message: Message, outbound: Outbound, error: ProviderError) -> Stat
 def _try_again(message: Message, outbound: Outbound, error: NotAccepted) -> None:
     """Let the message wait for another attempt, or fail it when there were enough."""
     if outbound.attempt >= parts().settings.send_attempts:
-        error = NotAccepted(error.message, GAVE_UP, error.raw)
-        _record(outbound, "not_accepted", _failure(message, outbound, error), error)
+        # Our own verdict names no attempt: anything the provider says later outranks it.
+        verdict = NotAccepted(error.message, GAVE_UP, error.raw)
+        report = _failure(message, GAVE_UP, verdict, message_id=message.id)
+        _record(outbound, "not_accepted", report, error)
         return
     now = datetime.now(UTC)
     then = now + _pause(outbound.attempt)
@@ -169,15 +202,21 @@ def _try_again(message: Message, outbound: Outbound, error: NotAccepted) -> None
 
 
 def _doubt(message: Message, outbound: Outbound, error: OutcomeUnknown) -> None:
+    now = datetime.now(UTC)
     with transaction():
         _answered(outbound, "unknown", error)
         messages.leave_submitting(
             message.id,
             outbound.attempt,
             status=Status.IN_DOUBT,
-            updated_at=datetime.now(UTC),
+            updated_at=now,
+            check_at=now + _first_lookup(),
         )
     _log.warning("in doubt: message %s, attempt %s (%s)", message.id, outbound.attempt_id, error)
+
+
+def _first_lookup() -> timedelta:
+    return timedelta(seconds=parts().settings.doubt_first_lookup)
 
 
 def _answered(outbound: Outbound, word: str, error: ProviderError | None) -> None:

@@ -54,6 +54,9 @@ class Message(Model):
     claimed_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     attempts: Mapped[int] = mapped_column(default=0)
     submitted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    check_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when to ask the provider
+    lookups: Mapped[int] = mapped_column(default=0)  # while in doubt
+    unknown_since: Mapped[datetime | None] = mapped_column(UtcDateTime)  # we stopped asking
 
     # The outcome: written by flows/recording only.
     outcome_attempt: Mapped[int | None]
@@ -81,6 +84,7 @@ class Message(Model):
             for name, column, where in (
                 ("ix_message_due", "enqueue_at", "status = 'pending'"),
                 ("ix_message_claimed", "claimed_until", "status = 'submitting'"),
+                ("ix_message_check", "check_at", "check_at IS NOT NULL"),
             )
         ),
     )

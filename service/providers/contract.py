@@ -27,6 +27,19 @@ class Outbound:
     validity_period: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is known of a send whose answer was lost."""
+
+    attempt_id: UUID
+    to: str
+    sender: str | None
+    messaging_service_sid: str | None
+    body: str | None
+    since: datetime
+    until: datetime
+
+
 class CallbackRequest(NamedTuple):
     """A callback as it came over the wire. `path` and `query` are raw, never decoded."""
 
@@ -57,6 +70,12 @@ class Provider(Protocol):
 
     def cancel(self, attempt_id: UUID, provider_sid: str) -> StatusReport:
         """Stop a scheduled message. Raises Refused when it is too late, or as `send` does."""
+
+    def fetch(self, attempt_id: UUID, provider_sid: str) -> StatusReport:
+        """Ask where a message is. Raises Refused when it is not known, or as `send` does."""
+
+    def find(self, wanted: Wanted) -> list[StatusReport]:
+        """Return every message that may be the wanted one. Raises as `send` does."""
 
     def verify(self, request: CallbackRequest) -> None:
         """Return when the provider signed this request. Raises Forged otherwise."""

@@ -26,6 +26,8 @@ _OUTCOME: Final = select(
     Message.segments,
     Message.price,
     Message.price_currency,
+    Message.check_at,
+    Message.unknown_since,
 )
 
 

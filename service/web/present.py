@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from service.domain.status import Status, is_final
-from service.errors import OWN_CODES, ErrorFact
+from service.errors import OUTCOME_UNKNOWN, OWN_CODES, ErrorFact
 from service.extensions import parts
 from service.models import Message, StatusEvent
 
@@ -83,11 +83,13 @@ def _asked(found: Message) -> dict[str, Any]:
 
 
 def _error(found: Message) -> dict[str, Any] | None:
-    if found.error_code is None:
+    # A message whose provider stays silent keeps its status, and says that more is not known.
+    code = found.error_code or (OUTCOME_UNKNOWN if found.unknown_since else None)
+    if code is None:
         return None
-    fact = explained(found.provider, found.error_code)
+    fact = explained(found.provider, code)
     return {
-        "code": found.error_code,
+        "code": code,
         "message": found.error_message,
         "explanation": fact.explanation,
         "retryable": fact.retryable,

@@ -11,13 +11,15 @@ from twilio.rest import Client
 from service.config import Settings
 from service.domain.report import Source, StatusReport
 from service.errors import ErrorFact, OutcomeUnknown
-from service.providers.contract import Callback, CallbackRequest, Outbound
+from service.providers.contract import Callback, CallbackRequest, Outbound, Wanted
 from service.providers.twilio import errors, reports, signature
-from service.providers.twilio.api import HttpClient, call, resource
+from service.providers.twilio.api import HttpClient, alike, call, resource
 
 # https://www.twilio.com/docs/messaging/features/message-scheduling (errors 35114, 35115)
 _SOONEST: Final = 300.0
 _LATEST: Final = 35 * 86_400.0
+# How far back a look-up reads; a recipient of more messages than this in minutes is no person.
+_LISTED: Final = 200
 
 
 class Twilio:
@@ -51,6 +53,22 @@ class Twilio:
         """Stop a scheduled message. Raises Refused when it is too late, or as `send` does."""
         canceled = call(lambda: self._client.messages(provider_sid).update(status="canceled"))
         return self._reported(canceled, attempt_id)
+
+    def fetch(self, attempt_id: UUID, provider_sid: str) -> StatusReport:
+        """Ask where a message is. Raises Refused when it is not known, or as `send` does."""
+        fetched = call(lambda: self._client.messages(provider_sid).fetch())
+        return self._reported(fetched, attempt_id, Source.RECONCILIATION)
+
+    def find(self, wanted: Wanted) -> list[StatusReport]:
+        """Return every message that may be the wanted one. Raises as `send` does.
+
+        Twilio has no look-up by a reference of ours, and no date filter finds a message that
+        has not been sent yet: recipient first, the rest is compared here.
+        """
+        sent = call(lambda: self._client.messages.list(to=wanted.to, limit=_LISTED))
+        return [
+            self._reported(one, None, Source.RECONCILIATION) for one in sent if alike(one, wanted)
+        ]
 
     def verify(self, request: CallbackRequest) -> None:
         """Return when Twilio signed this request. Raises Forged otherwise."""
@@ -91,9 +109,11 @@ class Twilio:
         fragment = f"#{self._overrides}" if self._overrides else ""
         return f"{self._public_base_url}/callbacks/{self.name}/{attempt_id}{fragment}"
 
-    def _reported(self, message: Any, attempt_id: UUID) -> StatusReport:
+    def _reported(
+        self, message: Any, attempt_id: UUID | None, source: Source = Source.API
+    ) -> StatusReport:
         return reports.from_resource(
-            resource(message), Source.API, attempt_id, received_at=datetime.now(UTC)
+            resource(message), source, attempt_id, received_at=datetime.now(UTC)
         )
 
 

@@ -19,6 +19,7 @@ from twilio.rest.api.v2010.account.message import MessageInstance
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
+from service.providers.contract import Wanted
 
 _TWILIO = "https://api.twilio.com"
 # 429 is documented as never processed. 401 means that our own token is wrong: nothing was sent,
@@ -85,6 +86,19 @@ def resource(message: MessageInstance) -> dict[str, Any]:
     """Return what the answer says of the message; not its text and numbers, which we have."""
     fields = {name: getattr(message, name) for name in _FIELDS}
     return {name: value if value is None else str(value) for name, value in fields.items()}
+
+
+def alike(message: MessageInstance, wanted: Wanted) -> bool:
+    """Tell whether a listed message may be the wanted one: same words, same sender, same time."""
+    created = message.date_created
+    if created is None or not wanted.since <= created <= wanted.until:
+        return False
+    if wanted.messaging_service_sid not in (None, message.messaging_service_sid):
+        return False
+    # A service chooses the sender, and a trial account puts words of its own before ours.
+    sender_fits = wanted.sender is None or message.from_ in (None, wanted.sender)
+    body_fits = wanted.body is None or (message.body or "").endswith(wanted.body)
+    return sender_fits and body_fits and message.direction != "inbound"
 
 
 def _classed(error: TwilioRestException | TwilioServiceException) -> ProviderError:

@@ -204,16 +204,30 @@ def test_a_callback_that_came_first_beats_what_our_call_made_of_it(
     assert sending.enqueue_due() == 0
 
 
-def test_a_worker_that_died_in_the_middle_leaves_a_doubt_and_no_second_send(
+def test_a_worker_that_died_before_the_call_is_replaced_and_the_message_goes_out_once(
     post: Post, provider: FakeProvider
 ) -> None:
     message_id = post()
-    assert sending._claim(message_id) is not None  # and then it dies
+    claimed = sending._claim(message_id)
+    assert claimed is not None  # and then it dies
     assert sending.expire_claims() == 0, "the lease still runs"
-    with transaction():
-        db.session.execute(
-            update(Message).values(claimed_until=datetime.now(UTC) - timedelta(seconds=1))
-        )
+    end_leases()
+    assert sending.expire_claims() == 1
+    assert sending.enqueue_due() == 1
+    sending.deliver(message_id)
+    assert message(message_id).status is Status.QUEUED
+    assert sending._begin(claimed) is None, "the dead comes back and finds its claim lost"
+    assert len(provider.on_air) == 1
+
+
+def test_a_worker_that_died_in_the_call_leaves_a_doubt_and_no_second_send(
+    post: Post, provider: FakeProvider
+) -> None:
+    message_id = post()
+    claimed = sending._claim(message_id)
+    assert claimed is not None
+    assert sending._begin(claimed) is not None  # and then it dies
+    end_leases()
     assert sending.expire_claims() == 1
     sending.deliver(message_id)
     assert message(message_id).status is Status.IN_DOUBT
@@ -228,6 +242,12 @@ def test_a_lost_enqueue_is_found_by_the_sweep(post: Post) -> None:
     assert sending.enqueue_due() == 0, "and now it is enqueued again"
     sending.deliver(message_id)
     assert message(message_id).status is Status.QUEUED
+
+
+def end_leases() -> None:
+    with transaction():
+        past = datetime.now(UTC) - timedelta(seconds=1)
+        db.session.execute(update(Message).values(claimed_until=past))
 
 
 def make_due(message_id: UUID) -> None:

@@ -1,0 +1,189 @@
+"""Reconcile: ask the provider what it did not tell us, and decide what nobody can tell.
+
+A message in doubt is looked up; one without a final status after a long time is fetched. Both
+answers pass through `recording` like any other report, and every step stands in the ledger.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from service.domain.report import Source, StatusReport
+from service.domain.status import Status, is_final
+from service.errors import OUTCOME_UNKNOWN, NotAccepted, OutcomeUnknown, Refused
+from service.extensions import parts, transaction
+from service.flows import recording
+from service.models import Attempt, Message
+from service.providers.contract import Wanted
+from service.store import attempts, checks
+
+# Whoever takes a check has this long for it; then another may.
+_LEASE: Final = timedelta(seconds=60)
+# Provider and we need not agree on the time to the second.
+_SKEW: Final = timedelta(seconds=60)
+
+_log = logging.getLogger(__name__)
+
+
+def reconcile_due() -> int:
+    """Check the messages whose time has come, as many as the budget allows; return how many."""
+    now = datetime.now(UTC)
+    with transaction():
+        due = checks.take(now, now + _LEASE, parts().settings.reconcile_budget)
+    return reconcile(due)
+
+
+def reconcile(message_ids: Sequence[UUID], *, at_once: bool = False) -> int:
+    """Check these messages until the provider asks us to slow down; return how many were.
+
+    With `at_once` also those are asked for that have not yet waited long enough.
+    """
+    for done, message_id in enumerate(message_ids):
+        try:
+            _check(message_id, at_once)
+        except NotAccepted as error:
+            _log.warning("the provider wants fewer questions: %s", error.message)
+            return done
+        except OutcomeUnknown as error:
+            _log.warning("no answer about message %s: %s", message_id, error.message)
+    return len(message_ids)
+
+
+def _check(message_id: UUID, at_once: bool) -> None:
+    """Ask about one message what there is to ask. Raises NotAccepted or OutcomeUnknown."""
+    with transaction():
+        message, attempt = checks.with_latest_attempt(message_id)
+    if message is None or attempt is None or is_final(message.status):
+        return
+    if message.status is Status.IN_DOUBT:
+        _look_up(message, attempt)
+    elif message.provider_sid is not None:
+        _ask(message, attempt, at_once)
+
+
+def _look_up(message: Message, attempt: Attempt) -> None:
+    """Find out whether a send without an answer went out, and decide when that stays unknown."""
+    found = _candidates(message, attempt)
+    if len(found) == 1:
+        recording.record([replace(found[0], attempt_id=attempt.id)])
+        return
+    lookups = message.lookups + 1
+    if len(found) > 1:
+        # Two that look the same: a person has to say which is ours, or whether it is any.
+        _note(message, attempt, "ambiguous", f"look-up {lookups}", check_at=None, lookups=lookups)
+    elif lookups < parts().settings.doubt_lookups:
+        pause = timedelta(seconds=parts().settings.doubt_first_lookup * 2**lookups)
+        then = datetime.now(UTC) + pause
+        _note(message, attempt, "not_found", f"look-up {lookups}", check_at=then, lookups=lookups)
+    elif message.resend_if_unknown:
+        _resend(message, attempt, lookups)
+    else:
+        _give_up(message)
+
+
+def _candidates(message: Message, attempt: Attempt) -> list[StatusReport]:
+    """Return what the provider has that may be this attempt and is no other's."""
+    provider = parts().providers[message.provider]
+    wanted = Wanted(
+        attempt_id=attempt.id,
+        to=message.to,
+        sender=message.sender,
+        messaging_service_sid=message.messaging_service_sid,
+        body=message.body,
+        since=attempt.started_at - _SKEW,
+        until=attempt.started_at + timedelta(seconds=parts().settings.claim_lease) + _SKEW,
+    )
+    try:
+        found = provider.find(wanted)
+    except Refused as error:
+        _log.error("the provider refuses the look-up of %s: %s", message.id, error.message)
+        return []
+    with transaction():
+        taken = attempts.by_sid({(one.provider, one.provider_sid or "") for one in found})
+    return [one for one in found if (one.provider, one.provider_sid or "") not in taken]
+
+
+def _note(
+    message: Message,
+    attempt: Attempt,
+    word: str,
+    detail: str,
+    *,
+    check_at: datetime | None,
+    lookups: int,
+) -> None:
+    """Write a step into the ledger that says nothing about the status."""
+    with transaction():
+        recording.apply([_step(message, attempt, word, detail)])
+        checks.put_off(message.id, check_at, lookups)
+
+
+def _step(message: Message, attempt: Attempt, word: str, detail: str) -> StatusReport:
+    return StatusReport(
+        provider=message.provider,
+        source=Source.RECONCILIATION,
+        word=word,
+        status=None,
+        received_at=datetime.now(UTC),
+        attempt_id=attempt.id,
+        provider_time=detail,
+    )
+
+
+def _resend(message: Message, attempt: Attempt, lookups: int) -> None:
+    """Let a message go out again whose client prefers two messages to none."""
+    with transaction():
+        recording.apply([_step(message, attempt, "resend", f"after {lookups} look-ups")])
+        checks.release(message.id, attempt.number, datetime.now(UTC))
+    _log.warning("sent again, its outcome unknown: message %s", message.id)
+
+
+def _give_up(message: Message) -> None:
+    """Fail a message of which the provider knows nothing and whose client wants no second one.
+
+    Our own verdict names no attempt, so that anything the provider says later outranks it.
+    """
+    verdict = StatusReport(
+        provider=message.provider,
+        source=Source.RECONCILIATION,
+        word=OUTCOME_UNKNOWN,
+        status=Status.FAILED,
+        received_at=datetime.now(UTC),
+        message_id=message.id,
+        error_code=OUTCOME_UNKNOWN,
+    )
+    recording.record([verdict])
+
+
+def _ask(message: Message, attempt: Attempt, at_once: bool) -> None:
+    """Fetch a message that has had no final status for long, or stop asking after very long."""
+    settings, now = parts().settings, datetime.now(UTC)
+    since = message.submitted_at or message.created_at
+    due = since + timedelta(seconds=settings.reconcile_after)
+    if now < due and not at_once:
+        with transaction():
+            checks.put_off(message.id, due, message.lookups)
+        return
+    _fetch(message, attempt)
+    beyond = now - since > timedelta(seconds=settings.reconcile_horizon)
+    with transaction():
+        if beyond:
+            checks.stop(message.id, now)
+        else:
+            then = now + timedelta(seconds=settings.reconcile_after)
+            checks.put_off(message.id, then, message.lookups)
+
+
+def _fetch(message: Message, attempt: Attempt) -> None:
+    assert message.provider_sid is not None
+    provider = parts().providers[message.provider]
+    try:
+        report = provider.fetch(attempt.id, message.provider_sid)
+    except Refused as error:
+        # It had the message once. What it says now is kept, and changes nothing.
+        detail = f"{error.code} {datetime.now(UTC):%Y-%m-%d %H:%M}"
+        report = _step(message, attempt, "not_known", detail)
+    recording.record([report])

@@ -1,0 +1,88 @@
+"""Queries of reconciliation: what is to be asked of the provider next, and when."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select, update
+
+from service.domain.status import FINAL, Status
+from service.extensions import db
+from service.models import Attempt, Message
+
+
+def take(now: datetime, again: datetime, limit: int) -> list[UUID]:
+    """Return the messages that have waited longest for a check, and put off the next."""
+    due = (
+        select(Message.id)
+        .where(Message.check_at <= now)
+        .order_by(Message.check_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    ids = list(db.session.scalars(due))
+    db.session.execute(update(Message).where(Message.id.in_(ids)).values(check_at=again))
+    return ids
+
+
+def unfinished(since: datetime, after: UUID | None, limit: int) -> Sequence[UUID]:
+    """Return messages accepted since then that a provider has and that have no final status."""
+    query = select(Message.id).where(
+        Message.created_at >= since, Message.status.not_in([*FINAL, Status.PENDING])
+    )
+    if after is not None:
+        query = query.where(Message.id > after)
+    return db.session.scalars(query.order_by(Message.id).limit(limit)).all()
+
+
+def with_latest_attempt(message_id: UUID) -> tuple[Message | None, Attempt | None]:
+    """Return a message and its latest attempt."""
+    query = (
+        select(Message, Attempt)
+        .outerjoin(Attempt, Attempt.message_id == Message.id)
+        .where(Message.id == message_id)
+        .order_by(Attempt.number.desc())
+        .limit(1)
+        .execution_options(populate_existing=True)
+    )
+    row = db.session.execute(query).one_or_none()
+    return (row[0], row[1]) if row else (None, None)
+
+
+def put_off(message_id: UUID, check_at: datetime | None, lookups: int) -> None:
+    """Set when to ask about a message next (None: not by ourselves), unless it became final."""
+    db.session.execute(
+        update(Message)
+        .where(Message.id == message_id, Message.status.not_in(FINAL))
+        .values(check_at=check_at, lookups=lookups)
+    )
+
+
+def release(message_id: UUID, attempt: int, now: datetime) -> None:
+    """Let a message in doubt go out again, unless anything was heard of it meanwhile."""
+    db.session.execute(
+        update(Message)
+        .where(
+            Message.id == message_id,
+            Message.status == Status.IN_DOUBT,
+            Message.attempts == attempt,
+        )
+        .values(
+            status=Status.PENDING,
+            next_attempt_at=now,
+            enqueue_at=now,
+            updated_at=now,
+            submitted_at=None,
+            check_at=None,
+            lookups=0,
+        )
+    )
+
+
+def stop(message_id: UUID, now: datetime) -> None:
+    """Stop asking about a message: its outcome stays unknown, and it says so."""
+    db.session.execute(
+        update(Message)
+        .where(Message.id == message_id, Message.status.not_in(FINAL))
+        .values(check_at=None, unknown_since=now)
+    )
