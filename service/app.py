@@ -7,6 +7,7 @@ from flask import Flask
 from redis import Redis
 
 from service import commands, web
+from service.breaker import Breaker
 from service.config import Settings
 from service.extensions import Parts, db, migrate, speak_sqlite_properly
 from service.inbox import Inbox
@@ -14,9 +15,10 @@ from service.providers import configured
 from service.providers.contract import Provider
 from service.queue import Queue
 
-# The web must not wait on a Redis that is gone; a worker may wait on one that is busy.
-_REDIS_CONNECT_SECONDS = 0.25
-_REDIS_ANSWER_SECONDS = 1.0
+# Seconds to wait for Redis: an answer to a provider must not wait on one that is gone, a drain
+# may wait on one that is busy writing its file.
+_HURRY = 0.2
+_PATIENCE = 5.0
 
 
 def create_app(
@@ -32,12 +34,12 @@ def create_app(
     migrate.init_app(app, db, render_as_batch=True)
     with app.app_context():
         speak_sqlite_properly(db.engine)
-    redis = _redis(settings)
+    hurried, breaker = _redis(settings, _HURRY), Breaker()
     app.extensions["waybill"] = Parts(
         settings=settings,
         providers=configured(settings) if providers is None else providers,
-        inbox=Inbox(redis),
-        queue=Queue(settings, redis),
+        inbox=Inbox(_redis(settings, _PATIENCE), hurried, breaker, settings.inbox_limit),
+        queue=Queue(settings, hurried, breaker),
         context=app.app_context,
     )
     web.init_app(app)
@@ -59,10 +61,11 @@ def _engine_options(settings: Settings) -> dict[str, object]:
     return options
 
 
-def _redis(settings: Settings) -> Redis:
+def _redis(settings: Settings, patience: float) -> Redis:
     return Redis.from_url(
         settings.redis_url.get_secret_value(),
-        socket_connect_timeout=_REDIS_CONNECT_SECONDS,
-        socket_timeout=_REDIS_ANSWER_SECONDS,
+        socket_connect_timeout=patience,
+        socket_timeout=patience,
+        retry=None,
         protocol=2,  # one shape of answers from every server version
     )

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -53,9 +54,22 @@ def _database_url(value: SecretStr) -> SecretStr:
     return value
 
 
+def _redis_url(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("must start with redis://, rediss:// or unix://")
+    return value
+
+
 def _http_url(value: str) -> str:
     if not value.startswith(("http://", "https://")):
         raise ValueError("must start with https:// (or http:// on a private network)")
+    try:
+        parts = urlsplit(value)
+        named = parts.hostname and parts.port != 0
+    except ValueError:
+        named = None
+    if not named:
+        raise ValueError("must name a host, and a port only as a number")
     if "#" in value or "?" in value or "@" in value:
         raise ValueError("must have no user name, no query and no fragment")
     return value.rstrip("/")
@@ -90,6 +104,7 @@ def _shared_keys(value: Any) -> Any:
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
+RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 
@@ -102,7 +117,7 @@ class Settings(BaseModel):
         default=SecretStr("sqlite:///waybill.db"),
         description="Where messages and their ledger live: postgresql:// or sqlite:///.",
     )
-    redis_url: SecretStr = Field(
+    redis_url: RedisUrl = Field(
         default=SecretStr("redis://127.0.0.1:6379/0"),
         description="Redis or Valkey for the inbox and for Celery; keep its append-only file on.",
     )
@@ -123,6 +138,7 @@ class Settings(BaseModel):
     )
     twilio_messaging_service_sid: str | None = Field(
         default=None,
+        pattern=r"^MG[0-9a-fA-F]{32}$",
         description="The Messaging Service used when a message names neither; beats the number.",
     )
     twilio_extra_auth_tokens: Annotated[tuple[ExtraToken, ...], BeforeValidator(_extra_tokens)] = (
@@ -179,11 +195,13 @@ class Settings(BaseModel):
     reconcile_after: float = Field(
         default=43_200,
         gt=0,
+        le=31_536_000,
         description="Seconds without a final status after which the provider is asked.",
     )
     reconcile_horizon: float = Field(
         default=345_600,
         gt=0,
+        le=31_536_000,
         description="Seconds after which asking stops and the outcome is called unknown.",
     )
     reconcile_budget: int = Field(
@@ -191,6 +209,11 @@ class Settings(BaseModel):
         ge=1,
         le=500,
         description="How many messages a second the provider is asked about at most.",
+    )
+    inbox_limit: int = Field(
+        default=200_000,
+        ge=1,
+        description="Callbacks that wait in Redis at most; more go to a table of the database.",
     )
     worker_concurrency: int = Field(
         default=8,

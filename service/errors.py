@@ -51,6 +51,13 @@ class Invalid(ClientError):
     title = "Invalid request"
 
 
+class Unavailable(ClientError):
+    """Somebody we depend on does not answer; the same request may succeed shortly."""
+
+    status = 503
+    title = "Service unavailable"
+
+
 class Forged(Exception):
     """The callback is not proved to come from the provider; `reason` is a short label."""
 

@@ -5,6 +5,7 @@ commit that recorded it. Commands of Redis 6.2 and no newer.
 https://redis.io/docs/latest/develop/data-types/streams/
 """
 
+import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
@@ -12,42 +13,73 @@ from typing import Any, Final, NamedTuple
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
+from service.breaker import Breaker, Resting
 from service.errors import InboxUnavailable
 from service.providers.contract import Callback
 
 _STREAM: Final = "waybill:inbox"
 _GROUP: Final = "recorders"
 _WAKE: Final = "waybill:inbox:wake"
+_REST: Final = "waybill:inbox:rest"
 # A wake that was asked for and never came (its process died) blocks the next one this long.
 _WAKE_SECONDS: Final = 5
+# A full inbox is asked again after this long.
+_FULL_SECONDS: Final = 1.0
 
 
 class Entry(NamedTuple):
-    """A callback in the inbox."""
+    """A callback in the inbox, and how often it was taken."""
 
     id: str
     callback: Callback
+    deliveries: int = 1
 
 
 class Inbox:
     """Accepted callbacks, in the order in which they came."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, hurried: Redis, breaker: Breaker, limit: int) -> None:
+        """Use `hurried`, of short timeouts, to put, and `redis` for the rest.
+
+        Beyond `limit` entries callbacks are refused: Redis's memory is not ours to fill.
+        """
         self._redis = redis
+        self._hurried = hurried
+        self._breaker = breaker
+        self._limit = limit
+        self._full_until = 0.0
 
     def put(self, callback: Callback) -> bool:
         """Store a callback. Returns whether a worker must be woken. Raises InboxUnavailable.
 
         The wake flag travels in the same round trip: one drain is asked for, not one per callback.
         """
-        pipe = self._redis.pipeline(transaction=False)
+        if time.monotonic() < self._full_until:
+            raise InboxUnavailable("full")
+        pipe = self._hurried.pipeline(transaction=False)
         pipe.xadd(_STREAM, _packed(callback))
         pipe.set(_WAKE, 1, nx=True, ex=_WAKE_SECONDS)
+        pipe.xlen(_STREAM)
         try:
-            _, must_wake = pipe.execute()
-        except RedisError as error:
+            with self._breaker.guard():
+                _, must_wake, length = pipe.execute()
+        except (RedisError, Resting) as error:
             raise InboxUnavailable(type(error).__name__) from error
+        if length > self._limit:
+            self._full_until = time.monotonic() + _FULL_SECONDS
         return bool(must_wake)
+
+    def has_room(self) -> bool:
+        """Tell whether there is room for what was kept elsewhere while there was none."""
+        return self.lag() < self._limit // 2
+
+    def rest(self, seconds: float) -> None:
+        """Ask every drain to wait: the database does not answer."""
+        self._redis.set(_REST, 1, px=int(seconds * 1000))
+
+    def is_resting(self) -> bool:
+        """Tell whether drains are to wait."""
+        return bool(self._redis.exists(_REST))
 
     def awake(self) -> None:
         """Say that a drain has begun: a callback from now on must wake another."""
@@ -67,14 +99,21 @@ class Inbox:
 
     def reclaim(self, consumer: str, count: int, idle: float) -> list[Entry]:
         """Take over entries that another consumer took `idle` seconds ago and never finished."""
+        least = int(idle * 1000)
         try:
-            answer = self._redis.xautoclaim(
-                _STREAM, _GROUP, consumer, min_idle_time=int(idle * 1000), count=count
-            )
+            pending = self._redis.xpending_range(_STREAM, _GROUP, "-", "+", count, idle=least)
+            if not pending:
+                return []
+            deliveries = {one["message_id"]: int(one["times_delivered"]) for one in pending}
+            # Of two that reclaim at once only one gets an entry: it is idle no more for the other.
+            answer: Any = self._redis.xclaim(_STREAM, _GROUP, consumer, least, [*deliveries])
         except ResponseError as error:
             self._make_group(error)
             return []
-        return _unpacked(answer[1])
+        return [
+            entry._replace(deliveries=deliveries[entry.id.encode()] + 1)
+            for entry in _unpacked(answer)
+        ]
 
     def ack(self, entries: Iterable[Entry]) -> None:
         """Forget entries. Call this only after the commit that recorded them."""

@@ -9,10 +9,10 @@ from typing import Any, Final
 from uuid import UUID
 
 from celery import Celery
-from kombu.exceptions import KombuError
 from redis import Redis
 from redis.exceptions import RedisError
 
+from service.breaker import FAILURES, Breaker, Resting
 from service.config import Settings
 
 SEND: Final = "send"
@@ -40,12 +40,14 @@ ROUTES: Final = {
 # A task that is not acknowledged for this long is given to another worker. Tasks end within
 # seconds and carry no ETA, so that nothing honest ever meets it.
 VISIBILITY_TIMEOUT: Final = 300
+# Whoever enqueues has the row in the database already and need not wait for a broker.
+_HURRY: Final = 0.2
 
 _log = logging.getLogger(__name__)
 
 
-def celery_settings(settings: Settings) -> dict[str, Any]:
-    """Return the part of Celery's configuration that both sides must agree on."""
+def celery_settings(settings: Settings, patience: float) -> dict[str, Any]:
+    """Return what both sides must agree on; `patience` is how long to wait for an answer, in s."""
     return {
         "broker_url": settings.redis_url.get_secret_value(),
         "task_routes": {name: {"queue": queue} for name, queue in ROUTES.items()},
@@ -54,8 +56,8 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "accept_content": ["json"],
         "broker_transport_options": {
             "visibility_timeout": VISIBILITY_TIMEOUT,
-            "socket_timeout": 5.0,
-            "socket_connect_timeout": 0.25,
+            "socket_timeout": patience,
+            "socket_connect_timeout": patience,
             # Without these a dead broker holds every caller for the library's default retries.
             "max_retries": 0,
             "retry_on_timeout": False,
@@ -66,10 +68,11 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
 class Queue:
     """Puts tasks on their queues, by name."""
 
-    def __init__(self, settings: Settings, redis: Redis) -> None:
+    def __init__(self, settings: Settings, redis: Redis, breaker: Breaker) -> None:
         self._redis = redis
+        self._breaker = breaker
         self._celery = Celery("waybill", set_as_current=False)
-        self._celery.conf.update(celery_settings(settings))
+        self._celery.conf.update(celery_settings(settings, patience=_HURRY))
 
     def enqueue(self, task: str, *args: str) -> bool:
         """Wake a worker. Returns whether it was told; what it is for must not depend on it.
@@ -82,10 +85,13 @@ class Queue:
     def enqueue_all(self, task: str, calls: Iterable[tuple[str, ...]]) -> bool:
         """Wake a worker for every call, over one connection. Returns whether all were told."""
         try:
-            with self._celery.producer_pool.acquire(block=True, timeout=1) as producer:
+            with (
+                self._breaker.guard(),
+                self._celery.producer_pool.acquire(block=True, timeout=1) as producer,
+            ):
                 for args in calls:
                     self._celery.send_task(task, args=args, producer=producer, retry=False)
-        except (KombuError, RedisError, OSError) as error:
+        except (*FAILURES, Resting) as error:
             _log.warning("not enqueued: %s (%s)", task, type(error).__name__)
             return False
         return True
@@ -93,8 +99,9 @@ class Queue:
     def depth(self, queue: str) -> int:
         """Return how many tasks wait on a queue; none where the broker does not answer."""
         try:
-            return int(self._redis.llen(queue))
-        except RedisError:
+            with self._breaker.guard():
+                return int(self._redis.llen(queue))
+        except (RedisError, Resting):
             return 0
 
     def deliver(self, message_ids: Iterable[UUID]) -> bool:

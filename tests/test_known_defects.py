@@ -113,8 +113,10 @@ def test_a_worker_killed_with_a_batch_in_its_hands_loses_none_of_it(
 def _die_after(deed: str, redis_url: str, body: bytes, attempt: str) -> None:
     program = (
         "import os, signal; from datetime import UTC, datetime; from redis import Redis;"
-        "from service.inbox import Inbox; from service.providers.contract import Callback;"
-        f"inbox = Inbox(Redis.from_url({redis_url!r}, protocol=2));"
+        "from service.breaker import Breaker; from service.inbox import Inbox;"
+        "from service.providers.contract import Callback;"
+        f"redis = Redis.from_url({redis_url!r}, protocol=2);"
+        "inbox = Inbox(redis, redis, Breaker(), 1000);"
         f"callback = Callback('twilio', {attempt!r}, {body!r}, datetime.now(UTC));"
         f"{deed}; os.kill(os.getpid(), signal.SIGKILL)"
     )

@@ -1,6 +1,6 @@
 """The Celery application: `celery -A worker.app worker -Q send`."""
 
-from typing import Any
+from typing import Any, Final
 
 from celery import Celery, Task
 from flask import Flask
@@ -8,6 +8,9 @@ from flask import Flask
 from service.app import create_app
 from service.queue import celery_settings
 from worker.schedule import SCHEDULE
+
+# A worker has nothing better to do than to wait for a broker that is busy writing its file.
+_PATIENCE: Final = 10.0
 
 
 def make_celery(flask_app: Flask) -> Celery:
@@ -20,7 +23,7 @@ def make_celery(flask_app: Flask) -> Celery:
 
     settings = flask_app.extensions["waybill"].settings
     celery = Celery("waybill", task_cls=ContextTask, include=["worker.tasks"])
-    celery.conf.update(celery_settings(settings))
+    celery.conf.update(celery_settings(settings, patience=_PATIENCE))
     celery.conf.update(
         # Waiting is all a send does: threads share one process's memory and connections.
         worker_pool="threads",

@@ -63,6 +63,17 @@ def accept(client_id: int, drafts: Sequence[Draft]) -> list[Accepted]:
     return [_accepted(row, inserted, taken) for row in rows]
 
 
+def answered_before(client_id: int, key: str, request_digest: bytes) -> Accepted | None:
+    """Return the answer to an earlier, equal request under this key, if there was one.
+
+    What was acceptable then may not be any more: its time has come, a setting has changed.
+    """
+    earlier = messages.by_key(client_id, [key]).get(key)
+    if earlier is None or earlier.request_digest != request_digest:
+        return None
+    return Accepted(earlier, replayed=True)
+
+
 def _row(client_id: int, draft: Draft, now: datetime) -> dict[str, Any]:
     wait = _hold_until(draft, now)
     columns = {name: getattr(draft, name) for name in Draft.__slots__}

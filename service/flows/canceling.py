@@ -5,7 +5,7 @@ from uuid import UUID
 
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
-from service.errors import Conflict, NotAccepted, NotFound, OutcomeUnknown, Refused
+from service.errors import Conflict, NotAccepted, NotFound, OutcomeUnknown, Refused, Unavailable
 from service.extensions import parts, transaction
 from service.flows import recording
 from service.models import Message
@@ -64,5 +64,5 @@ def _cancel_there(provider: str, attempt_id: UUID, provider_sid: str) -> None:
     except Refused as error:
         raise Conflict(f"too late to cancel: {error.message}") from error
     except (NotAccepted, OutcomeUnknown) as error:
-        raise Conflict("the provider did not answer; ask again in a moment") from error
+        raise Unavailable("the provider did not answer; ask again in a moment") from error
     recording.record([report])

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from sqlalchemy import select
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from service.domain.report import StatusReport
-from service.extensions import parts, transaction
+from service.extensions import db, parts, transaction
 from service.flows import recording
 from service.inbox import Entry
 from service.providers.contract import Callback
@@ -26,6 +27,10 @@ _LINGER: Final = 0.02
 _LONGEST: Final = 3.0
 # Longer than any batch takes; whoever held an entry this long is dead.
 _IDLE: Final = 15.0
+# Whatever was taken this often and never finished kills the worker that takes it.
+_MOST_DELIVERIES: Final = 5
+# How long to leave a database alone that does not answer.
+_REST: Final = 2.0
 # These pass: the batch is left in the inbox and taken again. Any other error stays with its entry.
 _PASSING: Final = (OperationalError, InterfaceError)
 
@@ -35,9 +40,12 @@ _log = logging.getLogger(__name__)
 def drain() -> int:
     """Record what is in the inbox until it is empty or time is up; return how many entries."""
     inbox, consumer = parts().inbox, _consumer()
+    if inbox.is_resting() or not _database_answers():
+        return 0
     inbox.awake()
-    until = time.monotonic() + _LONGEST
-    done = _record_batch(inbox.reclaim(consumer, _BATCH, _IDLE))
+    until, done = time.monotonic() + _LONGEST, 0
+    while time.monotonic() < until and (left := inbox.reclaim(consumer, _BATCH, _IDLE)):
+        done += _record_batch(left)
     while time.monotonic() < until:
         batch = inbox.take(consumer, _BATCH, _LINGER)
         if not batch:
@@ -55,6 +63,8 @@ def drain_overflow(limit: int = _BATCH) -> int:
 
     Dying between the two steps returns some twice, which the ledger takes as repeats.
     """
+    if not parts().inbox.has_room():
+        return 0
     with transaction():
         rows = aside.oldest_overflow(limit)
     for row in rows:
@@ -66,10 +76,27 @@ def drain_overflow(limit: int = _BATCH) -> int:
     return len(rows)
 
 
+def _database_answers() -> bool:
+    """Ask before taking anything: what is taken in vain counts as a delivery."""
+    try:
+        db.session.execute(select(1))
+        return True
+    except _PASSING as error:
+        _log.warning("the database does not answer (%s); the inbox waits", type(error).__name__)
+        parts().inbox.rest(_REST)
+        return False
+    finally:
+        db.session.close()
+
+
 def _record_batch(batch: Sequence[Entry]) -> int:
-    if batch:
-        record_callbacks([entry.callback for entry in batch])
-        parts().inbox.ack(batch)
+    deadly = [entry for entry in batch if entry.deliveries > _MOST_DELIVERIES]
+    for entry in deadly:
+        _set_aside(entry.callback, f"taken {entry.deliveries} times and never finished")
+    rest = [entry.callback for entry in batch if entry.deliveries <= _MOST_DELIVERIES]
+    if rest:
+        record_callbacks(rest)
+    parts().inbox.ack(batch)
     return len(batch)
 
 
@@ -81,7 +108,7 @@ def record_callbacks(callbacks: Sequence[Callback]) -> None:
         raise
     except Exception as error:
         if len(callbacks) == 1:
-            _set_aside(callbacks[0], error)
+            _set_aside(callbacks[0], repr(error))
             return
         middle = len(callbacks) // 2
         record_callbacks(callbacks[:middle])
@@ -92,10 +119,10 @@ def _parsed(callback: Callback) -> StatusReport:
     return parts().providers[callback.provider].parse(callback)
 
 
-def _set_aside(callback: Callback, error: Exception) -> None:
-    _log.error("dead letter from %s: %s", callback.provider, type(error).__name__)
+def _set_aside(callback: Callback, error: str) -> None:
+    _log.error("a callback from %s could not be recorded; see dead-letters", callback.provider)
     with transaction():
-        aside.add_dead_letter(callback, repr(error)[:2000], datetime.now(UTC))
+        aside.add_dead_letter(callback, error[:2000], datetime.now(UTC))
 
 
 def _consumer() -> str:

@@ -4,8 +4,8 @@ from flask import Flask
 
 from service.web import callbacks, door, errors, health, messages
 
-# A batch of a thousand messages of the longest text, with room for its metadata.
-_MAX_BODY = 8 * 1024 * 1024
+# A batch of a thousand of the longest messages, every character of them escaped.
+_MAX_BODY = 48 * 1024 * 1024
 
 
 def init_app(app: Flask) -> None:

@@ -28,12 +28,13 @@ class Answer(NamedTuple):
     headers: Mapping[str, str] = {}
 
 
+_EMPTY: Final = {"Content-Length": "0"}
 STORED: Final = Answer(204)
-FORBIDDEN: Final = Answer(403)
-UNKNOWN: Final = Answer(404)
-TOO_LARGE: Final = Answer(413)
+FORBIDDEN: Final = Answer(403, _EMPTY)
+UNKNOWN: Final = Answer(404, _EMPTY)
+TOO_LARGE: Final = Answer(413, _EMPTY)
 # Stored nowhere: the provider must try again.
-UNAVAILABLE: Final = Answer(503, {"Retry-After": "5"})
+UNAVAILABLE: Final = Answer(503, {"Retry-After": "5", **_EMPTY})
 
 
 def receive(bound: Parts, provider: str, attempt: str, callback: CallbackRequest) -> Answer:
@@ -48,7 +49,9 @@ def receive(bound: Parts, provider: str, attempt: str, callback: CallbackRequest
     except Forged as forged:
         _log.warning("refused a callback to %s: %s", provider, forged.reason)
         return FORBIDDEN
-    return _store(bound, Callback(provider, attempt[:64], callback.body, datetime.now(UTC)))
+    # An attempt's id is plain text; anything else is nobody's, and need not be kept.
+    named = attempt[:64] if attempt.isascii() and attempt.isprintable() else ""
+    return _store(bound, Callback(provider, named, callback.body, datetime.now(UTC)))
 
 
 def _store(bound: Parts, callback: Callback) -> Answer:
@@ -76,7 +79,7 @@ def _store_aside(bound: Parts, callback: Callback) -> Answer:
 @blueprint.post("/callbacks/<provider>/<attempt>")
 def callback(provider: str, attempt: str) -> Response:
     """Answer 204 once the report is durable, 403 to whatever the provider did not sign."""
-    request.max_content_length = MAX_BODY
+    request.max_content_length = MAX_BODY + 1  # a longer one is cut there, and seen to be longer
     received = CallbackRequest(
         path=raw_path(request.path),
         query=request.query_string.decode("latin-1"),
@@ -84,7 +87,9 @@ def callback(provider: str, attempt: str) -> Response:
         body=request.get_data(cache=False),
     )
     status, headers = receive(parts(), provider, attempt, received)
-    return Response(status=status, headers=dict(headers))
+    response = Response(status=status, headers=dict(headers))
+    del response.headers["Content-Type"]  # Flask gives one even to no content
+    return response
 
 
 def raw_path(path: str) -> str:

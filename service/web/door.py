@@ -6,7 +6,7 @@ dispatch that nobody uses. A test holds the two doors to identical answers.
 
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from flask import Flask
 
@@ -16,6 +16,9 @@ from service.web.callbacks import MAX_BODY, raw_path, receive
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+# More digits than any length we would read has; Python refuses to parse thousands of them.
+_LONGEST_LENGTH: Final = 9
 
 
 class CallbackDoor:
@@ -27,7 +30,8 @@ class CallbackDoor:
 
     def __call__(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
         """Receive a plain callback; leave whatever is odd about it to the Flask route."""
-        place = environ["PATH_INFO"].split("/")
+        path = environ["PATH_INFO"].encode("latin-1").decode(errors="replace")
+        place = path.split("/")
         length = environ.get("CONTENT_LENGTH", "")
         if (
             place[1:2] != ["callbacks"]
@@ -36,11 +40,12 @@ class CallbackDoor:
             or not place[-1]
             or environ["REQUEST_METHOD"] != "POST"
             or not length.isdecimal()
+            or len(length) > _LONGEST_LENGTH
             or int(length) > MAX_BODY
         ):
             return self._inner(environ, start)
         callback = CallbackRequest(
-            path=raw_path(environ["PATH_INFO"].encode("latin-1").decode(errors="replace")),
+            path=raw_path(path),
             query=environ.get("QUERY_STRING", ""),
             headers=_headers(environ),
             body=environ["wsgi.input"].read(int(length)),

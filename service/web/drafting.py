@@ -33,14 +33,14 @@ def draft(given: Any, settings: Settings, idempotency_key: str | None) -> Draft:
         reference=wanted.reference,
         details=wanted.metadata,
         resend_if_unknown=wanted.resend_if_unknown,
-        request_digest=_digest(given),
+        request_digest=digest(given),
         idempotency_key=idempotency_key,
     )
 
 
 def address(given: str, default_region: str | None) -> str:
     """Return a phone number as E.164; channel addresses pass through. Raises Invalid."""
-    if given.startswith(_CHANNELS):
+    if given.startswith(_CHANNELS) and given.partition(":")[2].strip():
         return given
     try:
         number = phonenumbers.parse(given, default_region)
@@ -84,7 +84,7 @@ def _bad_number() -> Invalid:
     )
 
 
-def _digest(given: Any) -> bytes:
+def digest(given: Any) -> bytes:
     """Return what two requests have in common when they ask for the same."""
     canonical = json.dumps(given, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).digest()

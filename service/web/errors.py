@@ -8,7 +8,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
-from service.errors import ClientError, Unauthenticated
+from service.errors import ClientError, Unauthenticated, Unavailable
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +43,8 @@ def answer(document: dict[str, Any]) -> Response:
 
 def _client_error(error: ClientError) -> Response:
     response = answer(problem(error))
+    if isinstance(error, Unavailable):
+        response.headers["Retry-After"] = "5"
     if isinstance(error, Unauthenticated):
         response.headers["WWW-Authenticate"] = 'Bearer realm="waybill"'
     return response

@@ -8,11 +8,11 @@ from werkzeug.exceptions import BadRequest
 
 from service.errors import ClientError, Conflict, Invalid
 from service.extensions import parts
-from service.flows.accepting import Accepted, Draft, accept
+from service.flows.accepting import Accepted, Draft, accept, answered_before
 from service.flows.canceling import cancel
 from service.store import listing
 from service.web import auth, present
-from service.web.drafting import address, check_key, draft
+from service.web.drafting import address, check_key, digest, draft
 from service.web.errors import problem
 from service.web.schemas import MessageQuery, NewBatch, check
 
@@ -26,7 +26,9 @@ blueprint = Blueprint("messages", __name__, url_prefix="/v1/messages")
 def post() -> tuple[Response, int, dict[str, str]]:
     """Accept one message."""
     client_id, key = auth.client_id(), check_key(request.headers.get("Idempotency-Key"))
-    [accepted] = accept(client_id, [draft(_json(), parts().settings, key)])
+    [accepted] = _accept_all(client_id, [(_json(), key)])
+    if isinstance(accepted, Invalid):
+        raise accepted
     if accepted.conflict:
         raise _key_reused()
     headers = {"Location": url_for("messages.get", message_id=accepted.message.id)}
@@ -38,12 +40,10 @@ def post_batch() -> tuple[Response, int, dict[str, str]]:
     """Accept up to a thousand messages; a bad one fails alone. Results come in order."""
     client_id, key = auth.client_id(), check_key(request.headers.get("Idempotency-Key"))
     items = check(NewBatch, _json()).messages
-    checked = [_checked(item, key and f"{key}\n{place}") for place, item in enumerate(items)]
-    drafts = [one for one in checked if isinstance(one, Draft)]
-    stored = accept(client_id, drafts) if drafts else []
-    answers = iter(stored)
-    results = [_result(next(answers) if isinstance(one, Draft) else one) for one in checked]
-    return jsonify(results=results), 202, _replay(stored)
+    keyed = [(item, key and f"{key}\n{place}") for place, item in enumerate(items)]
+    answers = _accept_all(client_id, keyed)
+    accepted = [one for one in answers if isinstance(one, Accepted)]
+    return jsonify(results=[_result(one) for one in answers]), 202, _replay(accepted)
 
 
 @blueprint.get("")
@@ -93,11 +93,20 @@ def _json() -> Any:
         raise ClientError("the body is not JSON") from None
 
 
-def _checked(item: Any, key: str | None) -> Draft | Invalid:
+def _accept_all(client_id: int, items: list[tuple[Any, str | None]]) -> list[Accepted | Invalid]:
+    """Accept what is good of these; return an answer for each, in order."""
+    checked = [_checked(client_id, item, key) for item, key in items]
+    drafts = [one for one in checked if isinstance(one, Draft)]
+    stored = iter(accept(client_id, drafts) if drafts else [])
+    return [next(stored) if isinstance(one, Draft) else one for one in checked]
+
+
+def _checked(client_id: int, item: Any, key: str | None) -> Draft | Accepted | Invalid:
     try:
         return draft(item, parts().settings, key)
     except Invalid as invalid:
-        return invalid
+        before = key and answered_before(client_id, key, digest(item))
+        return before or invalid
 
 
 def _result(one: Accepted | Invalid) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    StrictBool,
+    StrictInt,
     ValidationError,
     field_validator,
     model_validator,
@@ -20,6 +22,8 @@ from service.domain.status import Status
 from service.errors import FieldError, Invalid
 
 _LATEST: Final = timedelta(days=35)
+# A request with more errors than this has one: it is not meant for us.
+_MOST: Final = 100
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -30,12 +34,20 @@ def _storable(value: str) -> str:
     return value
 
 
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is beyond the calendar in UTC") from None
+
+
 Text = Annotated[str, AfterValidator(_storable)]
 ShortText = Annotated[Text, Field(min_length=1, max_length=255)]
 LongText = Annotated[Text, Field(min_length=1, max_length=1600)]
 Url = Annotated[Text, Field(max_length=2000, pattern=r"^https?://")]
 ContentSid = Annotated[str, Field(pattern=r"^HX[0-9a-fA-F]{32}$")]
 ServiceSid = Annotated[str, Field(pattern=r"^MG[0-9a-fA-F]{32}$")]
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 Scalar = Text | int | float | bool | None
 
 
@@ -53,11 +65,11 @@ class NewMessage(_Strict):
     content_variables: dict[Text, Text] | None = None
     sender: ShortText | None = Field(default=None, alias="from")
     messaging_service_sid: ServiceSid | None = None
-    send_at: AwareDatetime | None = None
-    validity_period: int | None = Field(default=None, ge=1, le=36_000)
+    send_at: Moment | None = None
+    validity_period: StrictInt | None = Field(default=None, ge=1, le=36_000)
     reference: ShortText | None = None
     metadata: dict[Text, Scalar] = Field(default_factory=dict, max_length=50)
-    resend_if_unknown: bool = False
+    resend_if_unknown: StrictBool = False
 
     @field_validator("send_at")
     @classmethod
@@ -100,8 +112,8 @@ class MessageQuery(_Strict):
     to: Text | None = None
     reference: Text | None = None
     provider_sid: Text | None = None
-    created_after: AwareDatetime | None = None
-    created_before: AwareDatetime | None = None
+    created_after: Moment | None = None
+    created_before: Moment | None = None
     cursor: UUID | None = None
     limit: int = Field(default=50, ge=1, le=200)
 
@@ -112,7 +124,7 @@ def check(model: type[_Model], given: Any) -> _Model:
         return model.model_validate(given)
     except ValidationError as error:
         found = error.errors(include_input=False, include_context=False, include_url=False)
-        problems = [_field_error(one["loc"], one["type"], one["msg"]) for one in found]
+        problems = [_field_error(one["loc"], one["type"], one["msg"]) for one in found[:_MOST]]
         raise Invalid("the request has fields we cannot accept", problems) from None
 
 

@@ -4,6 +4,7 @@ Source: https://www.twilio.com/docs/messaging/api/message-resource, error classe
 https://www.twilio.com/docs/errors/20429 and https://www.twilio.com/docs/errors/20500.
 """
 
+import json
 import logging
 import ssl
 from collections.abc import Callable, Mapping
@@ -12,7 +13,6 @@ from typing import Any, TypeVar
 from requests import PreparedRequest, exceptions
 from requests import Response as Answer
 from requests.adapters import HTTPAdapter
-from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest.api.v2010.account.message import MessageInstance
@@ -20,6 +20,7 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
 from service.providers.contract import Wanted
+from service.providers.twilio.reports import clip
 
 _TWILIO = "https://api.twilio.com"
 # 429 is documented as never processed. 401 means that our own token is wrong: nothing was sent,
@@ -46,8 +47,15 @@ class HttpClient(TwilioHttpClient):
             self.session.mount(scheme, _Adapter((connect, read), connections))
 
     def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Response:
-        """Send the request to the configured address."""
-        return super().request(method, url.replace(_TWILIO, self._base_url, 1), *args, **kwargs)
+        """Send the request to the configured address. Raises ProviderError for any but a 2xx.
+
+        Classed here, by the status line: the library believes the status in a problem body.
+        """
+        address = url.replace(_TWILIO, self._base_url, 1)
+        response = super().request(method, address, *args, **kwargs)
+        if not 200 <= response.status_code < 300:
+            raise _classed(response.status_code, response.text)
+        return response
 
 
 class _Adapter(HTTPAdapter):
@@ -61,7 +69,8 @@ class _Adapter(HTTPAdapter):
 
 
 def _silent() -> logging.Logger:
-    """Return a logger that drops the library's lines: they hold phone numbers and texts."""
+    """Keep phone numbers and texts out of the logs: the library's, and the one beneath it."""
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
     logger = logging.getLogger("waybill.twilio.http")
     logger.disabled = True
     return logger
@@ -71,14 +80,15 @@ def call(request: Callable[[], _T]) -> _T:
     """Run one API call. Raises Refused, NotAccepted or OutcomeUnknown, and nothing else."""
     try:
         return request()
-    except (TwilioRestException, TwilioServiceException) as error:
-        raise _classed(error) from error
+    except ProviderError:
+        raise
     except exceptions.RequestException as error:
         reason = type(error).__name__
         if _never_left(error):
             raise NotAccepted(f"could not connect ({reason})") from error
         raise OutcomeUnknown(f"no answer ({reason})") from error
-    except (TwilioException, ValueError, TypeError, KeyError) as error:
+    except Exception as error:
+        # Whatever an answer did to the library, the request had gone out.
         raise OutcomeUnknown(f"no usable answer ({type(error).__name__})") from error
 
 
@@ -101,17 +111,26 @@ def alike(message: MessageInstance, wanted: Wanted) -> bool:
     return sender_fits and body_fits and message.direction != "inbound"
 
 
-def _classed(error: TwilioRestException | TwilioServiceException) -> ProviderError:
-    status, code = error.status, error.code
-    text = str(getattr(error, "msg", None) or getattr(error, "detail", None) or "")
-    raw: Mapping[str, Any] = {"status": status, "code": code, "message": text}
+def _classed(status: int, text: str) -> ProviderError:
+    body = _body(text)
+    code, message = body.get("code"), clip(body.get("message") or body.get("detail"), 1000) or ""
+    # A code is a number. Without one it was not Twilio that answered, and who knows what was
+    # passed on to it.
+    known = str(code) if isinstance(code, int) and not isinstance(code, bool) else None
+    raw: Mapping[str, Any] = {"status": status, "code": known, "message": message}
     if status in _WITHOUT_EFFECT:
-        return NotAccepted(text, str(code), raw)
-    # Without a body of Twilio's the library puts the HTTP status in the code's place: then it
-    # was not Twilio that answered, and who knows what was passed on.
-    if 400 <= status < 500 and code != status:
-        return Refused(text, str(code), raw)
-    return OutcomeUnknown(text, str(code), raw)
+        return NotAccepted(message or f"HTTP {status}", known, raw)
+    if 400 <= status < 500 and known is not None:
+        return Refused(message, clip(known, 64), raw)
+    return OutcomeUnknown(message or f"HTTP {status}", clip(known, 64), raw)
+
+
+def _body(text: str) -> dict[str, Any]:
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return body if isinstance(body, dict) else {}
 
 
 def _never_left(error: exceptions.RequestException) -> bool:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -42,14 +42,14 @@ def from_callback(callback: Callback) -> StatusReport:
     return StatusReport(
         provider=NAME,
         source=Source.CALLBACK,
-        word=_clip(word, _SHORT) or "",
+        word=clip(word, _SHORT) or "",
         status=STATUSES.get(word),
         received_at=callback.received_at,
         attempt_id=_uuid(callback.attempt),
-        provider_sid=_clip(form.get("MessageSid") or form.get("SmsSid"), _SHORT),
-        error_code=_clip(form.get("ErrorCode"), _SHORT),
-        error_message=_clip(form.get("ErrorMessage") or form.get("ChannelStatusMessage"), _LONG),
-        provider_time=_clip(form.get("RawDlrDoneDate"), _SHORT),
+        provider_sid=clip(form.get("MessageSid") or form.get("SmsSid"), _SHORT),
+        error_code=clip(form.get("ErrorCode"), _SHORT),
+        error_message=clip(form.get("ErrorMessage") or form.get("ChannelStatusMessage"), _LONG),
+        provider_time=clip(form.get("RawDlrDoneDate"), _SHORT),
         raw=form,
     )
 
@@ -62,36 +62,39 @@ def from_resource(
     return StatusReport(
         provider=NAME,
         source=source,
-        word=_clip(word, _SHORT) or "",
+        word=clip(word, _SHORT) or "",
         status=STATUSES.get(word),
         received_at=received_at,
         attempt_id=attempt_id,
-        provider_sid=_clip(resource.get("sid"), _SHORT),
-        error_code=_clip(resource.get("error_code"), _SHORT),
-        error_message=_clip(resource.get("error_message"), _LONG),
-        provider_time=_clip(resource.get("date_sent"), _SHORT),
+        provider_sid=clip(resource.get("sid"), _SHORT),
+        error_code=clip(resource.get("error_code"), _SHORT),
+        error_message=clip(resource.get("error_message"), _LONG),
+        provider_time=clip(resource.get("date_sent"), _SHORT),
         segments=_count(resource.get("num_segments")),
         price=_price(resource.get("price"), resource.get("price_unit")),
         raw=resource,
     )
 
 
+def clip(value: object, length: int) -> str | None:
+    """Return a value as text that any database can hold, or None for nothing."""
+    return _storable(str(value))[:length] if value else None
+
+
 def _fields(body: bytes) -> dict[str, str]:
-    text = body.decode(errors="replace").replace("\x00", "\ufffd")
+    text = body.decode(errors="replace")
+    pairs: list[tuple[Any, Any]] = parse_qsl(text, keep_blank_values=True)
     if text.startswith("{"):
         try:
-            return {str(key): str(value) for key, value in json.loads(text).items()}
+            pairs = list(json.loads(text).items())
         except (ValueError, RecursionError):
-            return {"unreadable": text}
-    # %00 decodes to NUL, which PostgreSQL cannot hold in text.
-    return {
-        key.replace("\x00", "\ufffd"): value.replace("\x00", "\ufffd")
-        for key, value in parse_qsl(text, keep_blank_values=True)
-    }
+            pairs = [("unreadable", text)]
+    return {_storable(str(key)): _storable(str(value)) for key, value in pairs}
 
 
-def _clip(value: object, length: int) -> str | None:
-    return str(value)[:length] if value else None
+def _storable(text: str) -> str:
+    """Replace NUL, which PostgreSQL cannot hold, and lone surrogates, which nobody can."""
+    return text.replace("\x00", "\ufffd").encode(errors="replace").decode()
 
 
 def _uuid(text: str) -> UUID | None:
@@ -103,15 +106,15 @@ def _uuid(text: str) -> UUID | None:
 
 def _count(value: object) -> int | None:
     text = str(value)
-    return int(text) if text.isdecimal() and 0 < int(text) < 1000 else None
+    return int(text) if text.isdecimal() and len(text) <= 3 and int(text) > 0 else None
 
 
 def _price(amount: object, currency: object) -> Price | None:
     try:
-        charged = Decimal(str(amount)).normalize()
-    except InvalidOperation:
+        # As the column holds it: six digits on either side of the point.
+        charged = Decimal(str(amount)).quantize(Decimal("0.000001")).normalize()
+    except ArithmeticError:
         return None
-    # NaN and infinities parse as decimals too; the column holds six digits either side.
     if not charged.is_finite() or abs(charged) >= 1_000_000:
         return None
-    return Price(charged, _clip(currency, 8) or "")
+    return Price(charged, clip(currency, 8) or "")

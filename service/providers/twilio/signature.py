@@ -105,7 +105,9 @@ def signer(
     digest = _body_hash(urlsplit(url).query)
     if digest is not None:
         form = {}
-        if not hmac.compare_digest(hashlib.sha256(body).hexdigest(), digest.lower()):
+        if not hmac.compare_digest(
+            hashlib.sha256(body).hexdigest().encode(), digest.lower().encode()
+        ):
             return None
     presented = signature.encode()
     for key in keys:

@@ -1,0 +1,249 @@
+"""What may have happened to a message, told from every way a call to Twilio can end."""
+
+import json
+import logging
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Thread
+from time import monotonic
+from typing import Any
+from urllib.parse import parse_qs
+from uuid import UUID
+
+import pytest
+
+from demo.servers import free_port
+from service.domain.report import Source
+from service.domain.status import Status
+from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
+from service.providers.contract import Outbound, Wanted
+from service.providers.twilio import Twilio
+from tests.conftest import ACCOUNT, BASE_URL, TOKEN, make_settings
+
+ATTEMPT = UUID("0198d1c5-0000-7000-8000-000000000001")
+SID = "SM00000000000000000000000000000001"
+PLAIN = Outbound(ATTEMPT, 1, "+14155552671", "+15005550006", None, "A secret text", *[None] * 5)
+WANTED = Wanted(ATTEMPT, PLAIN.to, PLAIN.sender, None, PLAIN.body, datetime.min, datetime.max)
+CREATED = {"sid": SID, "status": "queued", "num_segments": "1", "price": None}
+
+
+@dataclass
+class Stand:
+    """A server in Twilio's place: it answers as told and keeps what was asked of it."""
+
+    url: str = ""
+    status: int = 201
+    body: bytes = json.dumps(CREATED).encode()
+    habit: str = "answers"
+    paths: list[str] = field(default_factory=list)
+    authorization: str = ""
+    form: dict[str, list[str]] = field(default_factory=dict)
+    over: Event = field(default_factory=Event)
+
+    def answer(self, status: int, body: object) -> None:
+        self.status = status
+        self.body = body if isinstance(body, bytes) else json.dumps(body).encode()
+
+
+def _handler(stand: Stand) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            form = self.rfile.read(int(self.headers["Content-Length"] or 0)).decode()
+            stand.paths.append(self.path)
+            stand.authorization = self.headers["Authorization"]
+            stand.form = parse_qs(form, keep_blank_values=True)
+            if stand.habit == "says nothing":
+                stand.over.wait(10)
+            if stand.habit == "answers":
+                self.send_response(stand.status)
+                self.send_header("Location", "/elsewhere")
+                self.end_headers()
+                self.wfile.write(stand.body)
+
+        def do_GET(self) -> None:
+            self.do_POST()
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    return Handler
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+
+
+@pytest.fixture
+def stand() -> Iterator[Stand]:
+    stand = Stand()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(stand))
+    stand.url = f"http://127.0.0.1:{server.server_port}"
+    Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield stand
+    stand.over.set()
+    server.shutdown()
+    server.server_close()
+
+
+def twilio(url: str, **changes: str) -> Twilio:
+    given = {"TWILIO_API_BASE_URL": url, "TWILIO_READ_TIMEOUT": "0.2", **changes}
+    return Twilio(make_settings("sqlite:///unused.db", "redis://unused", **given))
+
+
+def failure(url: str) -> ProviderError:
+    with pytest.raises(ProviderError) as caught:
+        twilio(url).send(PLAIN)
+    return caught.value
+
+
+def test_a_message_that_twilio_took_is_reported_with_its_sid(stand: Stand) -> None:
+    report = twilio(stand.url).send(PLAIN)
+
+    assert (report.provider_sid, report.status) == (SID, Status.QUEUED)
+    assert (report.source, report.attempt_id) == (Source.API, ATTEMPT)
+    assert (report.segments, report.price) == (1, None)
+
+
+def test_a_plain_message_is_posted_with_nothing_but_what_it_needs(stand: Stand) -> None:
+    twilio(stand.url).send(PLAIN)
+
+    assert stand.paths == [f"/2010-04-01/Accounts/{ACCOUNT}/Messages.json"]
+    assert stand.authorization == "Basic " + b64encode(f"{ACCOUNT}:{TOKEN}".encode()).decode()
+    assert stand.form == {
+        "To": ["+14155552671"],
+        "From": ["+15005550006"],
+        "Body": ["A secret text"],
+        "Attempt": ["1"],
+        "StatusCallback": [
+            f"{BASE_URL}/callbacks/twilio/{ATTEMPT}#ct=2000&rt=4000&tt=15000&rc=5&rp=all"
+        ],
+    }
+
+
+def test_a_message_with_everything_is_posted_with_everything(stand: Stand) -> None:
+    twilio(stand.url, TWILIO_CALLBACK_OVERRIDES="rc=2").send(
+        replace(
+            PLAIN,
+            attempt=3,
+            sender=None,
+            messaging_service_sid="MG1",
+            body=None,
+            media_urls=["https://example.com/a.png", "https://example.com/b.png"],
+            content_sid="HX1",
+            content_variables={"1": "Ada"},
+            send_at=datetime(2026, 11, 22, 12, 0, tzinfo=UTC),
+            validity_period=600,
+        )
+    )
+
+    assert json.loads(stand.form.pop("ContentVariables")[0]) == {"1": "Ada"}
+    assert stand.form == {
+        **{"To": ["+14155552671"], "MessagingServiceSid": ["MG1"]},
+        "MediaUrl": ["https://example.com/a.png", "https://example.com/b.png"],
+        "ContentSid": ["HX1"],
+        "SendAt": ["2026-11-22T12:00:00Z"],
+        "ScheduleType": ["fixed"],
+        "ValidityPeriod": ["600"],
+        "Attempt": ["3"],
+        "StatusCallback": [f"{BASE_URL}/callbacks/twilio/{ATTEMPT}#rc=2"],
+    }
+
+
+def refusal(status: int, code: object) -> dict[str, object]:
+    return {"code": code, "message": "No.", "more_info": "https://…", "status": status}
+
+
+def problem(status: object, code: object = 20001) -> dict[str, object]:
+    return {"type": "https://…", "title": "Bad", "status": status, "code": code, "detail": "No."}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "code"),
+    [
+        (400, refusal(400, 21211), Refused, "21211"),
+        (403, refusal(403, 21408), Refused, "21408"),
+        (404, refusal(404, 20404), Refused, "20404"),
+        (400, problem(400), Refused, "20001"),
+        (429, refusal(429, 20429), NotAccepted, "20429"),
+        (429, refusal(429, 21611), NotAccepted, "21611"),
+        (429, problem(429, 20429), NotAccepted, "20429"),
+        (429, b"<html>slow down</html>", NotAccepted, "429"),
+        (401, refusal(401, 20003), NotAccepted, "20003"),
+        (500, refusal(500, 20500), OutcomeUnknown, "20500"),
+        (503, refusal(503, 20503), OutcomeUnknown, "20503"),
+        (500, problem(500, 20500), OutcomeUnknown, "20500"),
+        # The status line decides; a body cannot talk an error into a certain answer.
+        *((500, problem(said), OutcomeUnknown, "20001") for said in (400, 401, 429, None, [])),
+        (502, b"<html>bad gateway</html>", OutcomeUnknown, "502"),
+        (503, b"<html>unavailable</html>", OutcomeUnknown, "503"),
+        (404, b"<html>not found</html>", OutcomeUnknown, "404"),
+        (404, {"error": "a proxy's"}, OutcomeUnknown, "404"),
+        (400, [], OutcomeUnknown, "400"),
+        (302, b"", OutcomeUnknown, "302"),
+        (307, b"", OutcomeUnknown, "307"),
+    ],
+)
+def test_an_answer_is_classed_by_what_may_have_happened(
+    stand: Stand, status: int, body: object, kind: type[ProviderError], code: str
+) -> None:
+    stand.answer(status, body)
+    error = failure(stand.url)
+    assert (type(error), error.code, len(stand.paths)) == (kind, code, 1)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"not JSON", b"\xff", b"null", b"[]", b'"text"', b"7", b"{}", b"[" * 50_000),
+        *({"sid": None}, {"sid": ""}, {**CREATED, "date_created": 5}),
+    ],
+    ids=lambda body: repr(body)[:40],
+)
+def test_a_success_that_cannot_be_read_is_unknown(stand: Stand, body: object) -> None:
+    stand.answer(201, body)
+    assert type(failure(stand.url)) is OutcomeUnknown
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "nowhere.invalid"])
+def test_a_request_that_never_left_was_not_accepted(host: str) -> None:
+    assert type(failure(f"http://{host}:{free_port()}")) is NotAccepted
+
+
+@pytest.mark.parametrize("habit", ["hangs up", "says nothing"])
+def test_a_send_without_an_answer_is_unknown_and_not_repeated(stand: Stand, habit: str) -> None:
+    stand.habit, begun = habit, monotonic()
+    assert type(failure(stand.url)) is OutcomeUnknown
+    assert (len(stand.paths), monotonic() - begun < 3) == (1, True)
+
+
+@pytest.mark.parametrize("status", [200, 400, 503])
+def test_no_log_line_holds_the_number_or_the_text(
+    stand: Stand, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    stand.answer(status, {**CREATED, "messages": []})
+    caplog.set_level(logging.DEBUG)
+    for call in (lambda: twilio(stand.url).send(PLAIN), lambda: twilio(stand.url).find(WANTED)):
+        with suppress(ProviderError):
+            call()
+    assert "4155552671" not in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_a_scheduled_message_is_canceled_by_its_sid(stand: Stand) -> None:
+    stand.answer(200, {**CREATED, "status": "canceled"})
+    report = twilio(stand.url).cancel(ATTEMPT, SID)
+    assert stand.paths == [f"/2010-04-01/Accounts/{ACCOUNT}/Messages/{SID}.json"]
+    assert stand.form == {"Status": ["canceled"]}
+    assert (report.status, report.attempt_id) == (Status.CANCELED, ATTEMPT)
+
+
+def test_a_refusal_keeps_what_twilio_said(stand: Stand) -> None:
+    stand.answer(400, refusal(400, 30409))
+    with pytest.raises(Refused) as caught:
+        twilio(stand.url).cancel(ATTEMPT, SID)
+    assert caught.value.raw == {"status": 400, "code": 30409, "message": caught.value.message}

@@ -1,0 +1,223 @@
+"""Settings: every problem at once, no secret anywhere, and an example file that tells the truth."""
+
+import re
+import traceback
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from pydantic_core import PydanticUndefined
+
+from service.config import ConfigurationError, Settings
+
+EXAMPLE = Path(__file__).parents[2] / ".env.example"
+GOOD = {
+    "PUBLIC_BASE_URL": "https://sms.example.com",
+    "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
+    "TWILIO_AUTH_TOKEN": "hunter2-primary",
+}
+SECRETS = {
+    **GOOD,
+    "DATABASE_URL": "postgresql://waybill:hunter2-database@db.example.com/waybill",
+    "REDIS_URL": "redis://:hunter2-redis@redis.example.com/0",
+    "TWILIO_EXTRA_AUTH_TOKENS": f"AC{'1' * 32}:old:hunter2-extra",
+    "TWILIO_SHARED_KEYS": "key-1:HMAC_SHA256:hunter2-shared",
+}
+
+
+def problems(**changes: str) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.load({**GOOD, **changes})
+    return str(caught.value)
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory of its own, and an environment without any setting."""
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    return tmp_path
+
+
+def test_the_required_settings_are_enough() -> None:
+    settings = Settings.load(GOOD)
+    assert settings.public_base_url == "https://sms.example.com"
+    assert settings.twilio_auth_token.get_secret_value() == "hunter2-primary"
+    assert settings.twilio_phone_number is None
+
+
+def test_every_problem_is_in_one_message() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.load({"DATABASE_URL": "mysql://db", "SEND_ATTEMPTS": "many", "LOG_LEVEL": "LOUD"})
+    lines = str(caught.value).splitlines()
+    assert ".env.example" in lines[0]
+    assert {line.partition(":")[0].strip() for line in lines[1:]} == {
+        "DATABASE_URL",
+        "PUBLIC_BASE_URL",
+        "TWILIO_ACCOUNT_SID",
+        "TWILIO_AUTH_TOKEN",
+        "SEND_ATTEMPTS",
+        "LOG_LEVEL",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "waybill.db"),
+        ("DATABASE_URL", "postgresql+asyncpg://db/waybill"),
+        ("REDIS_URL", "localhost:6379"),
+        ("REDIS_URL", "http://localhost:6379"),
+        ("PUBLIC_BASE_URL", "sms.example.com"),
+        ("PUBLIC_BASE_URL", "https://"),
+        ("PUBLIC_BASE_URL", "https://sms.example.com:port"),
+        ("PUBLIC_BASE_URL", "https://user@sms.example.com"),
+        ("PUBLIC_BASE_URL", "https://sms.example.com?a=b"),
+        ("PUBLIC_BASE_URL", "https://sms.example.com#a"),
+        ("TWILIO_ACCOUNT_SID", "AC1"),
+        ("TWILIO_ACCOUNT_SID", "SK" + "0" * 32),
+        ("TWILIO_API_BASE_URL", "ftp://api.twilio.com"),
+        ("TWILIO_CONNECT_TIMEOUT", "0"),
+        ("TWILIO_READ_TIMEOUT", "inf"),
+        ("TWILIO_READ_TIMEOUT", "nan"),
+        ("RECONCILE_AFTER", "inf"),
+        ("RECONCILE_HORIZON", "inf"),
+        ("DEFAULT_REGION", "gb"),
+        ("CLAIM_LEASE", "-1"),
+        ("SEND_ATTEMPTS", "0"),
+        ("SEND_ATTEMPTS", "61"),
+        ("WORKER_CONCURRENCY", "1.5"),
+        ("LOG_LEVEL", "debug"),
+        ("TWILIO_EXTRA_AUTH_TOKENS", "token"),
+        ("TWILIO_EXTRA_AUTH_TOKENS", "AC1:label"),
+        ("TWILIO_EXTRA_AUTH_TOKENS", "AC1:label:"),
+        ("TWILIO_EXTRA_AUTH_TOKENS", "AC1::token"),
+        ("TWILIO_SHARED_KEYS", "key"),
+        ("TWILIO_SHARED_KEYS", "key:MD5:secret"),
+        ("TWILIO_SHARED_KEYS", "key:HMAC_SHA256:secret,key"),
+    ],
+)
+def test_a_bad_value_is_named(name: str, value: str) -> None:
+    [problem] = problems(**{name: value}).splitlines()[1:]
+    assert problem.strip().startswith(f"{name}: ")
+
+
+@pytest.mark.parametrize("blank", ["", "  "])
+def test_a_blank_value_counts_as_none(blank: str) -> None:
+    assert Settings.load({**GOOD, "LOG_LEVEL": blank}).log_level == "INFO"
+    assert "TWILIO_AUTH_TOKEN" in problems(TWILIO_AUTH_TOKEN=blank)
+
+
+def test_no_secret_is_shown_by_the_settings() -> None:
+    settings = Settings.load(SECRETS)
+    shown = f"{settings} {settings!r} {settings.model_dump()} {settings.model_dump_json()}"
+    assert "hunter2" not in shown
+
+
+def test_no_secret_is_shown_by_an_error() -> None:
+    broken = {
+        **SECRETS,
+        "DATABASE_URL": "mysql://waybill:hunter2-database@db/waybill",
+        "TWILIO_EXTRA_AUTH_TOKENS": "hunter2-extra",
+        "TWILIO_SHARED_KEYS": "key-1:MD5:hunter2-shared",
+        "PUBLIC_BASE_URL": "https://user:hunter2-base@sms.example.com",
+        "TWILIO_ACCOUNT_SID": "hunter2-primary",
+    }
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.load(broken)
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("postgres://u:p@db/waybill", "postgresql+psycopg://u:p@db/waybill"),
+        ("postgresql://u:p@db/waybill", "postgresql+psycopg://u:p@db/waybill"),
+        ("postgresql+psycopg://u:p@db/waybill", "postgresql+psycopg://u:p@db/waybill"),
+        ("sqlite:///waybill.db", "sqlite:///waybill.db"),
+        ("sqlite:////var/lib/waybill.db", "sqlite:////var/lib/waybill.db"),
+    ],
+)
+def test_a_database_is_written_in_any_of_the_usual_forms(given: str, expected: str) -> None:
+    settings = Settings.load({**GOOD, "DATABASE_URL": given})
+    assert settings.database_url.get_secret_value() == expected
+
+
+@pytest.mark.parametrize("given", ["https://sms.example.com/", "https://sms.example.com//"])
+def test_the_public_address_loses_its_last_slash(given: str) -> None:
+    assert Settings.load({**GOOD, "PUBLIC_BASE_URL": given}).public_base_url == given.rstrip("/")
+
+
+def test_more_tokens_and_shared_keys_are_read_from_a_comma_list() -> None:
+    settings = Settings.load(
+        {
+            **GOOD,
+            "TWILIO_EXTRA_AUTH_TOKENS": "AC1:old:token, AC2:subaccount:to:ken,",
+            "TWILIO_SHARED_KEYS": "k1:HMAC_SHA256:secret,k2:HMAC_SHA1:se:cret",
+        }
+    )
+    extra, shared = settings.twilio_extra_auth_tokens, settings.twilio_shared_keys
+    assert [(one.account_sid, one.label, one.token.get_secret_value()) for one in extra] == [
+        ("AC1", "old", "token"),
+        ("AC2", "subaccount", "to:ken"),
+    ]
+    assert [(one.key_id, one.algorithm, one.secret.get_secret_value()) for one in shared] == [
+        ("k1", "HMAC_SHA256", "secret"),
+        ("k2", "HMAC_SHA1", "se:cret"),
+    ]
+
+
+def test_what_is_no_setting_is_left_alone() -> None:
+    assert Settings.load({**GOOD, "PATH": "/usr/bin", "public_base_url": "x"}).log_level == "INFO"
+
+
+def test_the_environment_beats_the_file(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {**GOOD, "LOG_LEVEL": "ERROR", "SEND_ATTEMPTS": "5"}
+    (elsewhere / ".env").write_text("".join(f"{name}={value}\n" for name, value in given.items()))
+    monkeypatch.setenv("LOG_LEVEL", "DEBUG")
+    settings = Settings.load()
+    assert (settings.log_level, settings.send_attempts) == ("DEBUG", 5)
+
+
+def test_no_file_is_needed(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    assert Settings.load() == Settings.load(GOOD)
+
+
+class Example(NamedTuple):
+    """One setting in `.env.example`."""
+
+    name: str
+    value: str
+    commented: bool
+    sentence: str
+
+
+def examples() -> list[Example]:
+    form = re.compile(r"^# (?P<sentence>.+)\n(?P<mark># )?(?P<name>[A-Z_]+)=(?P<value>.*)$", re.M)
+    return [
+        Example(found["name"], found["value"], bool(found["mark"]), found["sentence"])
+        for found in form.finditer(EXAMPLE.read_text())
+    ]
+
+
+def test_the_example_holds_exactly_the_settings() -> None:
+    assigned = re.findall(r"^(?:# ?)?([A-Z_]+)=", EXAMPLE.read_text(), re.M)
+    assert sorted(assigned) == sorted(name.upper() for name in Settings.model_fields)
+
+
+@pytest.mark.parametrize("example", examples(), ids=lambda example: example.name)
+def test_the_example_explains_each_setting_and_shows_its_default(example: Example) -> None:
+    field = Settings.model_fields[example.name.lower()]
+    assert example.sentence == field.description
+    assert example.commented is not field.is_required()
+    if example.commented:
+        assert default_of(Settings.load({**GOOD, example.name: example.value}), example) == (
+            None if field.default is PydanticUndefined else field.default
+        )
+
+
+def default_of(settings: Settings, example: Example) -> Any:
+    return getattr(settings, example.name.lower())

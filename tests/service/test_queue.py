@@ -1,0 +1,158 @@
+"""Web and worker agree on every task and queue, and a dead broker holds nobody up."""
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+import pytest
+import yaml
+from celery import Celery
+from redis import Redis
+
+from demo.servers import free_port
+from service import queue
+from service.breaker import Breaker
+from service.queue import ROUTES, Queue
+from tests.conftest import make_settings
+
+ROOT = Path(__file__).parents[2]
+QUEUES = {queue.SEND, queue.STATUS, queue.MAINTENANCE}
+MESSAGE = UUID("0198d1c5-0000-7000-8000-000000000001")
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    with Redis.from_url(redis_url) as redis:
+        redis.flushall()
+        yield redis
+
+
+@pytest.fixture
+def live(redis: Redis, redis_url: str) -> Queue:
+    return Queue(make_settings("sqlite:///unused.db", redis_url), redis, Breaker())
+
+
+@pytest.fixture
+def dead() -> Iterator[Queue]:
+    url = f"redis://127.0.0.1:{free_port()}/0"
+    with Redis.from_url(url, socket_connect_timeout=0.25) as redis:
+        yield Queue(make_settings("sqlite:///unused.db", url), redis, Breaker())
+
+
+def enqueued(redis: Redis, name: str) -> list[tuple[dict[str, Any], list[Any]]]:
+    """Return envelope and arguments of every task on a queue, oldest first."""
+    envelopes: list[dict[str, Any]] = [json.loads(raw) for raw in redis.lrange(name, 0, -1)[::-1]]
+    return [(one, json.loads(base64.b64decode(one["body"]))[0]) for one in envelopes]
+
+
+def read_queues(text: str) -> set[str]:
+    """Return the queues that the worker commands in a text read, as in `-Q send,status`."""
+    commands = re.findall(r"worker\b[^`]*?(?:-Q|--queues)[ =]([a-z,]+)", text)
+    return {name for names in commands for name in names.split(",")}
+
+
+def test_every_task_that_may_be_enqueued_is_registered_and_the_other_way_round() -> None:
+    celery = Celery("worker", set_as_current=False, include=["worker.tasks"])
+    celery.loader.import_default_modules()
+    celery.finalize()
+
+    assert {name for name in celery.tasks if not name.startswith("celery.")} == set(ROUTES)
+
+
+def test_there_are_three_queues() -> None:
+    """A flood of sends must delay neither a status nor the sweep that mends things."""
+    assert set(ROUTES.values()) == QUEUES
+    assert ROUTES[queue.DELIVER] == queue.SEND
+    assert ROUTES[queue.DRAIN] == queue.STATUS
+
+
+def test_every_queue_is_read_by_a_worker_of_docker_compose() -> None:
+    path = ROOT / "docker-compose.yml"
+    assert path.exists(), "there is no docker-compose.yml; its workers must read every queue"
+    services = yaml.safe_load(path.read_text())["services"].values()
+    commands = [service.get("command", "") for service in services]
+    lines = [line if isinstance(line, str) else " ".join(line) for line in commands]
+
+    assert read_queues("\n`\n".join(lines)) == QUEUES
+
+
+def test_every_queue_is_read_by_a_worker_of_the_readme() -> None:
+    path = ROOT / "README.md"
+    assert path.exists(), "there is no README.md; its worker commands must read every queue"
+
+    assert read_queues(path.read_text()) >= QUEUES
+
+
+@pytest.mark.parametrize(("task", "name"), ROUTES.items())
+def test_a_task_goes_to_its_queue_as_json(live: Queue, redis: Redis, task: str, name: str) -> None:
+    assert live.enqueue(task, "a", "b") is True
+
+    [(envelope, args)] = enqueued(redis, name)
+    assert envelope["headers"]["task"] == task
+    assert envelope["content-type"] == "application/json"
+    assert args == ["a", "b"]
+
+
+def test_messages_are_enqueued_in_order_by_id_and_by_nothing_else(
+    live: Queue, redis: Redis
+) -> None:
+    ids = [UUID(int=MESSAGE.int + number) for number in range(3)]
+
+    assert live.deliver(ids) is True
+
+    assert [args for _, args in enqueued(redis, queue.SEND)] == [[str(one)] for one in ids]
+
+
+def test_nothing_to_do_wakes_nobody(live: Queue, redis: Redis) -> None:
+    assert live.deliver([]) is True
+    assert redis.keys() == []
+
+
+def test_no_task_carries_a_time_at_which_to_run(live: Queue, redis: Redis) -> None:
+    """A task that waits longer than the visibility timeout would be run again and again."""
+    live.enqueue(queue.DRAIN)
+
+    [(envelope, _)] = enqueued(redis, queue.STATUS)
+    assert envelope["headers"]["eta"] is None
+
+
+def test_a_dead_broker_is_reported_within_two_seconds_and_never_raised(
+    dead: Queue, caplog: pytest.LogCaptureFixture
+) -> None:
+    begun = monotonic()
+
+    assert dead.enqueue(queue.DRAIN) is False
+    assert monotonic() - begun < 2
+    assert "not enqueued: waybill.drain" in caplog.text
+
+
+def test_a_dead_broker_stays_quick_to_be_reported(dead: Queue) -> None:
+    begun = monotonic()
+
+    assert [dead.deliver([MESSAGE]) for _ in range(10)] == [False] * 10
+    assert monotonic() - begun < 5
+
+
+def test_a_broker_that_cut_the_connection_is_used_again(live: Queue, redis: Redis) -> None:
+    assert live.enqueue(queue.DRAIN)
+    redis.client_kill_filter(_type="normal", skipme=True)
+
+    outcomes = [live.enqueue(queue.DRAIN) for _ in range(3)]
+
+    assert outcomes[-1] is True
+    assert len(enqueued(redis, queue.STATUS)) == 1 + sum(outcomes)
+
+
+def test_the_depth_of_a_queue_is_what_nobody_has_taken_yet(live: Queue) -> None:
+    live.deliver([MESSAGE, MESSAGE])
+
+    assert [live.depth(name) for name in (queue.SEND, queue.STATUS)] == [2, 0]
+
+
+def test_the_depth_of_a_queue_out_of_reach_is_none(dead: Queue) -> None:
+    assert dead.depth(queue.SEND) == 0

@@ -1,0 +1,240 @@
+"""Callbacks: what the provider signed is stored before we say so; nothing else leaves a trace."""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from redis import Redis
+from sqlalchemy import select
+from twilio.request_validator import RequestValidator
+from werkzeug.datastructures import MultiDict
+from werkzeug.test import TestResponse
+
+from demo.servers import free_port
+from service.app import create_app
+from service.extensions import db
+from service.inbox import Inbox
+from service.models import Overflow
+from service.queue import STATUS
+from tests.conftest import ACCOUNT, BASE_URL, TOKEN, make_settings
+
+PATH = f"/callbacks/twilio/{UUID(int=7)}"
+SENT = {"AccountSid": ACCOUNT, "MessageSid": "SM" + "0" * 32, "MessageStatus": "sent"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+# A function's fixtures serve all examples of one test: here they hold nothing that would matter.
+RARELY = settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def signature(path: str, form: Any, token: str = TOKEN) -> dict[str, str]:
+    signed: str = RequestValidator(token).compute_signature(BASE_URL + path, form)
+    return {**FORM, "X-Twilio-Signature": signed}
+
+
+def call_back(phone: FlaskClient, path: str = PATH, form: Any = None) -> TestResponse:
+    """Call back as the provider does."""
+    said = SENT if form is None else form
+    return phone.post(path, data=urlencode(said), headers=signature(path, said))
+
+
+def inbox(app: Flask) -> Inbox:
+    stored: Inbox = app.extensions["waybill"].inbox
+    return stored
+
+
+def overflow(app: Flask) -> list[Overflow]:
+    with app.app_context():
+        return list(db.session.scalars(select(Overflow)))
+
+
+def made(database_url: str, redis_url: str) -> Iterator[FlaskClient]:
+    """Make an application with the real provider; yield who calls it."""
+    app = create_app(make_settings(database_url, redis_url))
+    yield app.test_client()
+    with app.app_context():
+        db.engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def caller(database_url: str, redis_url: str) -> Iterator[FlaskClient]:
+    yield from made(database_url, redis_url)
+
+
+@pytest.fixture
+def phone(app: Flask, caller: FlaskClient) -> FlaskClient:
+    """The provider's side of an application that checks real signatures; its stores are empty."""
+    return caller
+
+
+@pytest.fixture
+def without_redis(app: Flask, database_url: str) -> Iterator[FlaskClient]:
+    yield from made(database_url, f"redis://127.0.0.1:{free_port()}/0")
+
+
+@pytest.fixture
+def without_anything() -> Iterator[FlaskClient]:
+    nowhere = f"127.0.0.1:{free_port()}"
+    yield from made(f"postgresql://nobody@{nowhere}/none", f"redis://{nowhere}/0")
+
+
+@pytest.mark.parametrize("path", [PATH, "/callbacks/twilio", "/callbacks/twilio/not-an-id"])
+def test_a_signed_callback_is_stored_before_it_is_answered(phone: FlaskClient, path: str) -> None:
+    answer = call_back(phone, path)
+    assert (answer.status_code, answer.data) == (204, b"")
+    assert inbox(phone.application).lag() == 1
+
+
+def test_a_callback_is_stored_as_it_came(phone: FlaskClient) -> None:
+    call_back(phone)
+    bound = inbox(phone.application)
+    bound.take("reader", 1, linger=0)  # makes the group
+    [entry] = bound.take("reader", 10, linger=0)
+    assert entry.callback.provider == "twilio"
+    assert entry.callback.attempt == PATH.rpartition("/")[2]
+    assert entry.callback.body == urlencode(SENT).encode()
+
+
+def test_many_callbacks_wake_one_worker(phone: FlaskClient, redis_url: str) -> None:
+    for word in ("sending", "sent", "delivered"):
+        assert call_back(phone, form={**SENT, "MessageStatus": word}).status_code == 204
+    assert inbox(phone.application).lag() == 3
+    with Redis.from_url(redis_url) as redis:
+        assert redis.llen(STATUS) == 1
+
+
+FORGERIES = {
+    "unsigned": FORM,
+    "emptily signed": {**FORM, "X-Twilio-Signature": ""},
+    "signed with another token": signature(PATH, SENT, "another"),
+    "signed for another path": signature("/callbacks/twilio", SENT),
+    "signed for another form": signature(PATH, {**SENT, "MessageStatus": "delivered"}),
+    "signed with garbage": {**FORM, "X-Twilio-Signature": "\xe9\xff" * 500},
+    "signed by an unknown key": {
+        **signature(PATH, SENT),
+        "X-Twilio-Webhooks-Signature-Settings": "key=unknown,algorithm=HMAC_SHA256",
+    },
+}
+BODIES = {
+    "good": urlencode(SENT).encode(),
+    "another account": urlencode({**SENT, "AccountSid": "AC" + "9" * 32}).encode(),
+    "no account": b"MessageStatus=sent",
+    "empty": b"",
+    "JSON": b'{"AccountSid":"%b"}' % ACCOUNT.encode(),
+    "no UTF-8": b"AccountSid=%b&a=\xff\xfe" % ACCOUNT.encode(),
+    "NUL": b"AccountSid=%b&MessageStatus=%%00" % ACCOUNT.encode(),
+    "too many fields": b"AccountSid=%b" % ACCOUNT.encode() + b"&a=1" * 500,
+    "64 kB": b"AccountSid=%b&a=".ljust(64 * 1024, b"x"),
+}
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
+@pytest.mark.parametrize("headers", FORGERIES.values(), ids=FORGERIES.keys())
+def test_what_the_provider_did_not_sign_changes_nothing(
+    phone: FlaskClient, headers: dict[str, str], body: bytes
+) -> None:
+    answer = phone.post(PATH, data=body, headers=headers)
+    assert (answer.status_code, answer.data) == (403, b"")
+    assert inbox(phone.application).lag() == 0
+    assert overflow(phone.application) == []
+
+
+@pytest.mark.parametrize("digest", ["", "0" * 64, "%C3%A9", "%FF", "%00", "x" * 5000])
+def test_a_body_that_does_not_have_the_signed_hash_changes_nothing(
+    phone: FlaskClient, digest: str
+) -> None:
+    path = f"{PATH}?bodySHA256={digest}&AccountSid={ACCOUNT}"
+    answer = phone.post(path, data=b"{}", headers={"X-Twilio-Signature": "forged"})
+    assert answer.status_code == 403
+    assert inbox(phone.application).lag() == 0
+
+
+def test_nothing_unsigned_is_kept_while_redis_is_away(without_redis: FlaskClient) -> None:
+    assert without_redis.post(PATH, data=urlencode(SENT), headers=FORM).status_code == 403
+    assert overflow(without_redis.application) == []
+
+
+def test_a_callback_over_64_kb_is_refused(phone: FlaskClient) -> None:
+    form = {**SENT, "Padding": "x" * 64 * 1024}
+    assert call_back(phone, form=form).status_code == 413
+    assert inbox(phone.application).lag() == 0
+
+
+def test_a_callback_of_just_64_kb_is_stored(phone: FlaskClient) -> None:
+    form = {**SENT, "Padding": ""}
+    form["Padding"] = "x" * (64 * 1024 - len(urlencode(form)))
+    assert call_back(phone, form=form).status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/callbacks/nobody", 404),
+        ("POST", "/callbacks/nobody/7", 404),
+        ("POST", "/callbacks", 404),
+        ("POST", "/callbacks/twilio/", 404),
+        ("POST", f"{PATH}/more", 404),
+        ("GET", PATH, 405),
+        ("GET", "/callbacks/twilio", 405),
+        ("PUT", PATH, 405),
+    ],
+)
+def test_a_callback_to_the_wrong_place_is_stored_nowhere(
+    phone: FlaskClient, method: str, path: str, status: int
+) -> None:
+    answer = phone.open(path, method=method, data=urlencode(SENT), headers=signature(path, SENT))
+    assert answer.status_code == status
+    assert inbox(phone.application).lag() == 0
+
+
+def test_without_redis_a_callback_is_kept_in_the_database(without_redis: FlaskClient) -> None:
+    assert call_back(without_redis).status_code == 204
+    [kept] = overflow(without_redis.application)
+    assert kept.provider == "twilio"
+    assert kept.attempt == PATH.rpartition("/")[2]
+    assert kept.body == urlencode(SENT).encode()
+
+
+def test_with_nowhere_to_store_it_the_provider_is_asked_to_try_again(
+    without_anything: FlaskClient,
+) -> None:
+    answer = call_back(without_anything)
+    assert (answer.status_code, answer.data) == (503, b"")
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+@RARELY
+@given(junk=st.binary(max_size=190))  # of any bytes: fewer than the 200 fields that are read
+def test_any_signed_form_is_stored_if_it_can_be_read(phone: FlaskClient, junk: bytes) -> None:
+    body = b"AccountSid=" + ACCOUNT.encode() + b"&" + junk
+    fields = MultiDict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
+    readable = body == body.decode(errors="replace").encode()
+    answer = phone.post(PATH, data=body, headers=signature(PATH, fields))
+    assert answer.status_code == (204 if readable else 403)
+
+
+@RARELY
+@given(body=st.binary(max_size=300), attempt=st.text(min_size=1, max_size=80))
+def test_any_bytes_are_stored_if_their_hash_is_signed(
+    phone: FlaskClient, body: bytes, attempt: str
+) -> None:
+    digest = hashlib.sha256(body).hexdigest()
+    place = quote(attempt.replace("/", "-"), safe="-._~!$&'()*+,;=:@")
+    path = f"/callbacks/twilio/{place}?AccountSid={ACCOUNT}&bodySHA256={digest}"
+    assert phone.post(path, data=body, headers=signature(path, {})).status_code == 204
+
+
+@RARELY
+@given(body=st.binary(max_size=300), query=st.text(max_size=50), signed=st.text(max_size=50))
+def test_no_bytes_whatever_are_stored_unsigned(
+    phone: FlaskClient, body: bytes, query: str, signed: str
+) -> None:
+    headers = {"X-Twilio-Signature": quote(signed)}
+    answer = phone.post(PATH, data=body, query_string=quote(query, safe="=&%"), headers=headers)
+    assert answer.status_code == 403
+    assert inbox(phone.application).lag() == 0

@@ -1,0 +1,150 @@
+"""The callbacks' own door and the Flask route behind it answer alike, to the last header."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from twilio.request_validator import RequestValidator
+from werkzeug.test import Client
+
+from demo.servers import free_port
+from service.app import create_app
+from service.extensions import db
+from tests.conftest import ACCOUNT, BASE_URL, TOKEN, make_settings
+
+PATH = f"/callbacks/twilio/{UUID(int=7)}"
+SENT = {"AccountSid": ACCOUNT, "MessageSid": "SM" + "0" * 32, "MessageStatus": "sent"}
+BODY = urlencode(SENT).encode()
+LIMIT = 64 * 1024
+
+
+class Case(NamedTuple):
+    """A request, and what both doors must say to it."""
+
+    status: int
+    path: str = PATH
+    method: str = "POST"
+    body: bytes = BODY
+    headers: Mapping[str, str] = {}
+    environ: Mapping[str, Any] = {}
+
+
+def signed(path: str = PATH, form: dict[str, str] = SENT) -> dict[str, str]:
+    made = RequestValidator(TOKEN).compute_signature(BASE_URL + path, form)
+    return {"X-Twilio-Signature": made, "Content-Type": "application/x-www-form-urlencoded"}
+
+
+PADDED = {**SENT, "Padding": "x" * (LIMIT - len(BODY) - len("&Padding="))}
+STREAMED = {"CONTENT_LENGTH": "", "wsgi.input_terminated": True}
+CASES = {
+    "signed": Case(204, headers=signed()),
+    "without an attempt": Case(204, "/callbacks/twilio", headers=signed("/callbacks/twilio")),
+    "an attempt of any text": Case(204, f"{PATH}:~!", headers=signed(f"{PATH}:~!")),
+    "an escaped attempt": Case(
+        204,
+        "/callbacks/twilio/caf%C3%A9%00%20",
+        headers=signed("/callbacks/twilio/caf%C3%A9%00%20"),
+    ),
+    "a query": Case(204, f"{PATH}?a=b&a=%20", headers=signed(f"{PATH}?a=b&a=%20")),
+    "the longest body": Case(204, body=urlencode(PADDED).encode(), headers=signed(form=PADDED)),
+    "no length": Case(204, headers=signed(), environ=STREAMED),
+    "no length, unsigned": Case(403, environ=STREAMED),
+    "no length, too long": Case(413, body=b"x" * (LIMIT + 1), environ=STREAMED),
+    "an odd host": Case(204, headers={**signed(), "Host": "127.0.0.1:8000"}),
+    "unsigned": Case(403),
+    "forged": Case(403, headers={"X-Twilio-Signature": "forged"}),
+    "garbage for a signature": Case(403, headers={"X-Twilio-Signature": "\xe9\xff"}),
+    "signed for elsewhere": Case(403, headers=signed("/callbacks/twilio")),
+    "no UTF-8": Case(403, body=b"\xff\xfe", headers=signed()),
+    "an empty body": Case(403, body=b"", headers=signed()),
+    "a hash that is none": Case(
+        403, f"{PATH}?AccountSid={ACCOUNT}&bodySHA256=%C3%A9", headers=signed()
+    ),
+    "too long": Case(413, body=b"x" * (LIMIT + 1), headers=signed()),
+    "a length beyond all bounds": Case(403, environ={"CONTENT_LENGTH": "9" * 5000}),
+    "no such provider": Case(404, "/callbacks/nobody", headers=signed()),
+    "no such path": Case(404, f"{PATH}/more", headers=signed()),
+    "no attempt behind the slash": Case(404, "/callbacks/twilio/", headers=signed()),
+    "read": Case(405, method="GET"),
+    "put": Case(405, method="PUT", headers=signed()),
+}
+
+
+class Answer(NamedTuple):
+    """All that a caller can see."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+def ask(door: Any, case: Case) -> Answer:
+    response = Client(door).open(
+        case.path,
+        method=case.method,
+        data=case.body,
+        headers=case.headers,
+        environ_overrides=case.environ,
+    )
+    return Answer(response.status_code, sorted(response.headers), response.data)
+
+
+def both(app: Flask, case: Case) -> tuple[Answer, Answer]:
+    door: Any = app.wsgi_app
+    return ask(door, case), ask(door._inner, case)
+
+
+def made(database_url: str, redis_url: str) -> Iterator[Flask]:
+    app = create_app(make_settings(database_url, redis_url))
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def bound(database_url: str, redis_url: str) -> Iterator[Flask]:
+    yield from made(database_url, redis_url)
+
+
+@pytest.fixture
+def real(app: Flask, bound: Flask) -> Flask:
+    """An application that checks real signatures; its stores are empty."""
+    return bound
+
+
+@pytest.fixture
+def without_redis(app: Flask, database_url: str) -> Iterator[Flask]:
+    yield from made(database_url, f"redis://127.0.0.1:{free_port()}/0")
+
+
+@pytest.fixture
+def without_anything() -> Iterator[Flask]:
+    nowhere = f"127.0.0.1:{free_port()}"
+    yield from made(f"postgresql://nobody@{nowhere}/none", f"redis://{nowhere}/0")
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_both_doors_give_the_same_answer_and_store_the_same(real: Flask, case: Case) -> None:
+    door, route = both(real, case)
+    assert door == route
+    assert door.status == case.status
+    bound = real.extensions["waybill"].inbox
+    bound.take("reader", 1, linger=0)  # makes the group
+    kept = [entry.callback._replace(received_at=None) for entry in bound.take("reader", 9, 0)]
+    assert len(kept) == (2 if case.status == 204 else 0)
+    assert len(set(kept)) <= 1
+
+
+def test_both_doors_keep_callbacks_while_redis_is_away(without_redis: Flask) -> None:
+    door, route = both(without_redis, CASES["signed"])
+    assert door == route
+    assert door.status == 204
+
+
+def test_both_doors_ask_for_another_try_with_nowhere_to_store(without_anything: Flask) -> None:
+    door, route = both(without_anything, CASES["signed"])
+    assert door == route
+    assert door.status == 503

@@ -1,0 +1,145 @@
+"""From a checked request to a draft: addresses in one form, defaults filled in."""
+
+from typing import Any
+
+import pytest
+
+from service.config import Settings
+from service.errors import Invalid
+from service.web.drafting import address, check_key, draft
+from tests.conftest import make_settings
+
+HELLO = {"to": "+14155552671", "body": "Hello"}
+NUMBER = "+15005550006"
+SERVICE = "MG" + "0" * 31 + "1"
+OTHER_SERVICE = "MG" + "0" * 31 + "2"
+
+
+def settings(**changes: str) -> Settings:
+    return make_settings("sqlite:///unused.db", "redis://unused", **changes)
+
+
+def digest(given: Any) -> bytes:
+    return draft(given, settings(), None).request_digest
+
+
+@pytest.mark.parametrize(
+    ("given", "region", "expected"),
+    [
+        ("+14155552671", None, "+14155552671"),
+        ("+1 (415) 555-2671", None, "+14155552671"),
+        ("+44 20 7946 0018", None, "+442079460018"),
+        ("020 7946 0018", "GB", "+442079460018"),
+        ("+14155552671", "GB", "+14155552671"),
+    ],
+)
+def test_a_number_is_written_as_e164(given: str, region: str | None, expected: str) -> None:
+    assert address(given, region) == expected
+
+
+@pytest.mark.parametrize("given", ["whatsapp:+14155552671", "rcs:+14155552671", "rcs:brand_agent"])
+def test_an_address_of_a_channel_passes_through(given: str) -> None:
+    assert address(given, None) == given
+
+
+@pytest.mark.parametrize(
+    ("given", "region"),
+    [
+        ("4155552671", None),
+        ("020 7946 0018", None),
+        ("hello", "GB"),
+        ("+", None),
+        ("+1", None),
+        ("+1415555267", None),
+        ("+141555526711", None),
+        ("+999123456789", None),
+        ("+" + "1" * 250, None),
+        ("messenger:123", None),
+        ("", "GB"),
+    ],
+)
+def test_what_is_no_number_is_refused(given: str, region: str | None) -> None:
+    with pytest.raises(Invalid) as caught:
+        address(given, region)
+    assert [one.field for one in caught.value.errors] == ["to"]
+
+
+@pytest.mark.parametrize(
+    ("given", "defaults", "sender", "service"),
+    [
+        ({}, {}, NUMBER, None),
+        ({}, {"TWILIO_MESSAGING_SERVICE_SID": SERVICE}, None, SERVICE),
+        ({"from": "ACME"}, {"TWILIO_MESSAGING_SERVICE_SID": SERVICE}, "ACME", None),
+        ({"messaging_service_sid": OTHER_SERVICE}, {}, None, OTHER_SERVICE),
+        (
+            {"from": "ACME", "messaging_service_sid": OTHER_SERVICE},
+            {"TWILIO_MESSAGING_SERVICE_SID": SERVICE},
+            "ACME",
+            OTHER_SERVICE,
+        ),
+    ],
+)
+def test_the_settings_say_who_sends_unless_the_message_does(
+    given: dict[str, str], defaults: dict[str, str], sender: str | None, service: str | None
+) -> None:
+    made = draft({**HELLO, **given}, settings(**defaults), None)
+    assert (made.sender, made.messaging_service_sid) == (sender, service)
+
+
+def test_a_message_without_any_sender_is_refused() -> None:
+    with pytest.raises(Invalid) as caught:
+        draft(HELLO, settings(TWILIO_PHONE_NUMBER=""), None)
+    assert [one.field for one in caught.value.errors] == ["from"]
+
+
+def test_a_draft_holds_everything_that_was_asked_for() -> None:
+    given = {
+        "to": "+1 415 555 2671",
+        "content_sid": "HX" + "0" * 32,
+        "content_variables": {"1": "Ada"},
+        "validity_period": 600,
+        "reference": "order-7",
+        "metadata": {"a": 1},
+        "resend_if_unknown": True,
+    }
+    made = draft(given, settings(), "key")
+    assert made.provider == "twilio"
+    assert made.to == "+14155552671"
+    assert made.content_sid == given["content_sid"]
+    assert made.content_variables == {"1": "Ada"}
+    assert made.validity_period == 600
+    assert made.reference == "order-7"
+    assert made.details == {"a": 1}
+    assert made.resend_if_unknown is True
+    assert made.idempotency_key == "key"
+
+
+def test_a_region_in_the_settings_completes_national_numbers() -> None:
+    made = draft({**HELLO, "to": "020 7946 0018"}, settings(DEFAULT_REGION="GB"), None)
+    assert made.to == "+442079460018"
+
+
+def test_the_order_of_fields_does_not_make_another_request() -> None:
+    assert digest({"to": "+14155552671", "body": "Hello"}) == digest(
+        {"body": "Hello", "to": "+14155552671"}
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"body": "hello"}, {"reference": "r"}, {"to": "+14155552672"}, {"metadata": {"a": 1}}],
+)
+def test_another_value_makes_another_request(change: dict[str, Any]) -> None:
+    assert digest({**HELLO, **change}) != digest(HELLO)
+
+
+@pytest.mark.parametrize("key", [None, "a", "x" * 255, "2026-11-21 order 7", "{}~!"])
+def test_a_printable_key_is_taken_as_it_is(key: str | None) -> None:
+    assert check_key(key) == key
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "é", "a\nb", "a\x00b", "a\tb", "\x7f"])
+def test_any_other_key_is_refused(key: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        check_key(key)
+    assert [one.field for one in caught.value.errors] == ["Idempotency-Key"]

@@ -1,0 +1,80 @@
+"""Alive and ready: which part is missing is said, and nothing else."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from demo.servers import free_port
+from service.app import create_app
+from service.extensions import db
+from tests.conftest import make_settings
+
+PASSWORD = "hunter2"
+
+
+@pytest.fixture
+def cut_off() -> Iterator[Flask]:
+    """An application with neither database nor Redis."""
+    yield from made(
+        f"postgresql://somebody:{PASSWORD}@127.0.0.1:{free_port()}/waybill",
+        f"redis://:{PASSWORD}@127.0.0.1:{free_port()}/0",
+    )
+
+
+@pytest.fixture
+def unmigrated(tmp_path: Path, redis_url: str) -> Iterator[Flask]:
+    """An application over an empty database."""
+    yield from made(f"sqlite:///{tmp_path}/empty.db", redis_url)
+
+
+@pytest.fixture
+def without_redis(app: Flask, database_url: str) -> Iterator[Flask]:
+    """An application over a good database, with a Redis that is away."""
+    yield from made(database_url, f"redis://127.0.0.1:{free_port()}/0")
+
+
+def made(database_url: str, redis_url: str) -> Iterator[Flask]:
+    app = create_app(make_settings(database_url, redis_url))
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+
+
+def test_a_process_that_answers_is_alive(cut_off: Flask) -> None:
+    answer = cut_off.test_client().get("/healthz")
+    assert (answer.status_code, answer.json) == (200, {"status": "alive"})
+
+
+def test_it_is_ready_when_every_part_answers(app: Flask) -> None:
+    answer = app.test_client().get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json == {"status": "ready", "parts": {"database": "ok", "redis": "ok"}}
+
+
+def test_it_is_not_ready_before_the_database_is_migrated(unmigrated: Flask) -> None:
+    answer = unmigrated.test_client().get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json["status"] == "not ready"
+    assert answer.json["parts"]["database"].startswith("not migrated")
+    assert answer.json["parts"]["redis"] == "ok"
+
+
+def test_it_is_not_ready_without_redis(without_redis: Flask) -> None:
+    answer = without_redis.test_client().get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json["parts"]["redis"].startswith("unreachable")
+    assert answer.json["parts"]["database"] == "ok"
+
+
+def test_every_missing_part_is_named_at_once(cut_off: Flask) -> None:
+    answer = cut_off.test_client().get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json["parts"]["database"].startswith("unreachable")
+    assert answer.json["parts"]["redis"].startswith("unreachable")
+
+
+@pytest.mark.parametrize("secret", [PASSWORD, "somebody", "127.0.0.1", "redis://", "postgresql"])
+def test_no_secret_and_no_address_is_shown(cut_off: Flask, secret: str) -> None:
+    assert secret not in cut_off.test_client().get("/readyz").get_data(as_text=True)

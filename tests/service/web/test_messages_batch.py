@@ -1,0 +1,159 @@
+"""A batch: one result for each item, in order, and a bad item fails alone."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from redis import Redis
+from sqlalchemy import func, select
+from werkzeug.test import TestResponse
+
+from service.extensions import db
+from service.models import Message
+from service.queue import SEND
+
+TO = "+14155552671"
+HELLO = {"to": TO, "body": "Hello"}
+CROWD = 8
+
+
+def post(web: FlaskClient, items: Any, key: str | None = None) -> TestResponse:
+    headers = {"Idempotency-Key": key} if key else {}
+    return web.post("/v1/messages/batch", json={"messages": items}, headers=headers)
+
+
+def numbered(count: int) -> list[dict[str, str]]:
+    return [{"to": TO, "body": f"Hello {number}"} for number in range(count)]
+
+
+def stored(app: Flask) -> int:
+    with app.app_context():
+        return db.session.scalars(select(func.count()).select_from(Message)).one()
+
+
+def test_a_thousand_messages_are_accepted_in_order(
+    web: FlaskClient, app: Flask, redis_url: str
+) -> None:
+    posted = post(web, numbered(1000))
+    assert posted.status_code == 202
+    assert {result["status"] for result in posted.json["results"]} == {202}
+    bodies = [result["message"]["body"] for result in posted.json["results"]]
+    assert bodies == [item["body"] for item in numbered(1000)]
+    assert stored(app) == 1000
+    with Redis.from_url(redis_url) as redis:
+        assert redis.llen(SEND) == 1000
+
+
+@pytest.mark.parametrize("letter", ["x", "ж", "🎈"])
+def test_a_thousand_of_the_longest_texts_fit_whatever_their_script(
+    web: FlaskClient, letter: str
+) -> None:
+    """Most JSON libraries escape what is not ASCII: six bytes for a letter, twelve for an emoji."""
+    posted = post(web, [{"to": TO, "body": letter * 1600}] * 1000)
+    assert posted.status_code == 202
+
+
+def test_each_result_is_the_answer_a_single_post_would_get(web: FlaskClient) -> None:
+    [result] = post(web, [HELLO]).json["results"]
+    assert web.get(f"/v1/messages/{result['message']['id']}").json == result["message"]
+
+
+@pytest.mark.parametrize("items", [[], numbered(1001)], ids=["none", "1001"])
+def test_a_batch_of_none_or_too_many_is_refused_as_a_whole(
+    web: FlaskClient, app: Flask, items: list[Any]
+) -> None:
+    refused = post(web, items)
+    assert refused.status_code == 422
+    assert [one["field"] for one in refused.json["errors"]] == ["messages"]
+    assert stored(app) == 0
+
+
+def test_a_bad_item_fails_alone(web: FlaskClient, app: Flask) -> None:
+    posted = post(web, [HELLO, {"to": TO}, 7, {**HELLO, "to": "nobody"}, HELLO])
+    results = posted.json["results"]
+    assert posted.status_code == 202
+    assert [result["status"] for result in results] == [202, 422, 422, 422, 202]
+    assert results[1]["problem"]["status"] == 422
+    assert results[3]["problem"]["errors"][0]["field"] == "to"
+    assert stored(app) == 2
+
+
+def test_a_batch_of_nothing_but_bad_items_is_answered_all_the_same(
+    web: FlaskClient, app: Flask
+) -> None:
+    posted = post(web, [{"to": TO}, None], key="k")
+    assert [result["status"] for result in posted.json["results"]] == [422, 422]
+    assert "Idempotent-Replayed" not in posted.headers
+    assert stored(app) == 0
+
+
+@pytest.mark.parametrize("items", [numbered(3), [HELLO, {"to": TO}, HELLO]])
+def test_a_repeated_batch_gets_the_same_answer_and_makes_nothing(
+    web: FlaskClient, app: Flask, items: list[Any]
+) -> None:
+    first = post(web, items, key="k")
+    before = stored(app)
+    second = post(web, items, key="k")
+    assert second.data == first.data
+    assert "Idempotent-Replayed" not in first.headers
+    assert second.headers["Idempotent-Replayed"] == "true"
+    assert stored(app) == before
+
+
+def test_equal_batches_at_the_same_moment_make_one(app: Flask, key: str) -> None:
+    barrier = Barrier(CROWD)
+
+    def hurry(_: int) -> bytes:
+        web = app.test_client()
+        web.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {key}"
+        barrier.wait(timeout=10)
+        return post(web, numbered(20), key="k").data
+
+    with ThreadPoolExecutor(CROWD) as pool:
+        answers = set(pool.map(hurry, range(CROWD)))
+
+    assert len(answers) == 1
+    assert stored(app) == 20
+
+
+def test_equal_items_of_one_batch_are_messages_of_their_own(web: FlaskClient, app: Flask) -> None:
+    """The key is the batch's, not the item's."""
+    results = post(web, [HELLO, HELLO], key="k").json["results"]
+    assert results[0]["message"]["id"] != results[1]["message"]["id"]
+    assert stored(app) == 2
+
+
+def test_a_key_reused_for_another_item_fails_there_alone(web: FlaskClient, app: Flask) -> None:
+    first = post(web, numbered(3), key="k").json["results"]
+    changed = numbered(3)
+    changed[1]["body"] = "Goodbye"
+    second = post(web, changed, key="k")
+    assert [result["status"] for result in second.json["results"]] == [202, 409, 202]
+    assert second.json["results"][0] == first[0]
+    assert "Idempotent-Replayed" not in second.headers
+    assert stored(app) == 3
+
+
+def test_a_batch_mended_after_a_bad_item_sends_only_what_was_missing(
+    web: FlaskClient, app: Flask
+) -> None:
+    post(web, [HELLO, {"to": TO}], key="k")
+    mended = post(web, [HELLO, HELLO], key="k")
+    assert [result["status"] for result in mended.json["results"]] == [202, 202]
+    assert "Idempotent-Replayed" not in mended.headers
+    assert stored(app) == 2
+
+
+def test_a_batch_and_a_single_post_do_not_share_a_key(web: FlaskClient, app: Flask) -> None:
+    single = web.post("/v1/messages", json=HELLO, headers={"Idempotency-Key": "k"})
+    [result] = post(web, [HELLO], key="k").json["results"]
+    assert result["message"]["id"] != single.json["id"]
+
+
+def test_the_longest_key_is_good_for_the_longest_batch(web: FlaskClient, app: Flask) -> None:
+    posted = post(web, numbered(1000), key="x" * 255)
+    assert {result["status"] for result in posted.json["results"]} == {202}
+    assert stored(app) == 1000

@@ -1,0 +1,49 @@
+"""The clock, written out again: a slip in the schedule must meet a second opinion."""
+
+from service import queue
+from worker.schedule import SCHEDULE
+
+
+def test_every_sweep_runs_as_often_as_it_must() -> None:
+    assert SCHEDULE == {
+        "waybill.drain": {
+            "task": "waybill.drain",
+            "schedule": 5,
+            "options": {"expires": 60},
+        },
+        "waybill.enqueue_due": {
+            "task": "waybill.enqueue_due",
+            "schedule": 1,
+            "options": {"expires": 60},
+        },
+        "waybill.expire_claims": {
+            "task": "waybill.expire_claims",
+            "schedule": 10,
+            "options": {"expires": 60},
+        },
+        "waybill.reconcile": {
+            "task": "waybill.reconcile",
+            "schedule": 1,
+            "options": {"expires": 60},
+        },
+        "waybill.adopt_orphans": {
+            "task": "waybill.adopt_orphans",
+            "schedule": 10,
+            "options": {"expires": 60},
+        },
+        "waybill.drain_overflow": {
+            "task": "waybill.drain_overflow",
+            "schedule": 5,
+            "options": {"expires": 60},
+        },
+    }
+
+
+def test_everything_but_a_send_is_swept() -> None:
+    """A send is enqueued by `enqueue_due`; a task that nobody's clock runs is a forgotten one."""
+    assert set(SCHEDULE) == set(queue.ROUTES) - {queue.DELIVER}
+
+
+def test_a_tick_that_nobody_took_is_gone_before_a_worker_drowns_in_them() -> None:
+    for tick in SCHEDULE.values():
+        assert tick["schedule"] <= tick["options"]["expires"] <= queue.VISIBILITY_TIMEOUT

@@ -1,0 +1,67 @@
+"""The tasks are a table of contents: a name, a queue, one call."""
+
+import ast
+import inspect
+from types import ModuleType
+from unittest.mock import create_autospec
+from uuid import UUID
+
+import pytest
+from celery import Celery
+
+from service import queue
+from service.flows import draining, reconciling, recording, sending
+from worker import tasks
+
+BODIES = [
+    node for node in ast.parse(inspect.getsource(tasks)).body if isinstance(node, ast.FunctionDef)
+]
+MESSAGE = UUID("0198d1c5-0000-7000-8000-000000000001")
+
+
+@pytest.mark.parametrize("body", BODIES, ids=lambda body: body.name)
+def test_a_task_says_what_it_does_and_makes_one_call(body: ast.FunctionDef) -> None:
+    assert ast.get_docstring(body), f"say in one sentence what {body.name} does"
+    assert len(body.body) <= 3, f"{body.name} does too much: move it into service/flows"
+    assert len(body.decorator_list) == 1
+    assert all(argument.annotation for argument in body.args.args)
+
+
+def test_a_task_has_the_name_of_its_function() -> None:
+    assert {f"waybill.{body.name}" for body in BODIES} == set(queue.ROUTES)
+
+
+def test_the_tasks_import_no_more_than_the_flows_they_call() -> None:
+    found = ast.walk(ast.parse(inspect.getsource(tasks)))
+    sources = {node.module for node in found if isinstance(node, ast.ImportFrom)}
+
+    assert sources <= {"uuid", "celery", "service", "service.flows"}
+
+
+@pytest.mark.parametrize(
+    ("task", "module", "flow", "given", "passed_on"),
+    [
+        (queue.DELIVER, sending, "deliver", [str(MESSAGE)], [MESSAGE]),
+        (queue.ENQUEUE_DUE, sending, "enqueue_due", [], []),
+        (queue.EXPIRE_CLAIMS, sending, "expire_claims", [], []),
+        (queue.DRAIN, draining, "drain", [], []),
+        (queue.DRAIN_OVERFLOW, draining, "drain_overflow", [], []),
+        (queue.ADOPT_ORPHANS, recording, "adopt_orphans", [], []),
+        (queue.RECONCILE, reconciling, "reconcile_due", [], []),
+    ],
+)
+def test_a_task_calls_its_flow(
+    task: str,
+    module: ModuleType,
+    flow: str,
+    given: list[str],
+    passed_on: list[UUID],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    called = create_autospec(getattr(module, flow))
+    monkeypatch.setattr(module, flow, called)
+    worker = Celery("worker", set_as_current=False)
+
+    worker.tasks[task](*given)
+
+    called.assert_called_once_with(*passed_on)
