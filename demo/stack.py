@@ -14,6 +14,7 @@ from typing import Final
 import requests
 
 from demo.servers import free_port, redis_server
+from service.config import Settings
 
 ACCOUNT: Final = "AC00000000000000000000000000000001"
 TOKEN: Final = "only-for-the-simulator"  # noqa: S105 - the simulator's, and nobody else's
@@ -169,5 +170,5 @@ def _run(command: Sequence[str], environment: Mapping[str, str]) -> str:
 
 def _clean_environment() -> dict[str, str]:
     """Return the environment without settings that are meant for another Waybill."""
-    ours = ("TWILIO_", "DATABASE_", "REDIS_", "PUBLIC_BASE_URL")
-    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    # Blank means the default, and beats what a `.env` beside us says.
+    return {**os.environ, **dict.fromkeys(map(str.upper, Settings.model_fields), "")}

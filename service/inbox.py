@@ -21,6 +21,8 @@ _STREAM: Final = "waybill:inbox"
 _GROUP: Final = "recorders"
 _WAKE: Final = "waybill:inbox:wake"
 _REST: Final = "waybill:inbox:rest"
+_HELP: Final = "waybill:inbox:help"
+_HELP_MS: Final = 500
 # A wake that was asked for and never came (its process died) blocks the next one this long.
 _WAKE_SECONDS: Final = 5
 # A full inbox is asked again after this long.
@@ -81,15 +83,23 @@ class Inbox:
         """Tell whether drains are to wait."""
         return bool(self._redis.exists(_REST))
 
-    def awake(self) -> None:
-        """Say that a drain has begun: a callback from now on must wake another."""
+    def keep_awake(self) -> None:
+        """Say that a drain is at work: no callback need wake another."""
+        self._redis.set(_WAKE, 1, ex=_WAKE_SECONDS)
+
+    def sleep(self) -> None:
+        """Say that the drain is about to end: a callback from now on must wake another."""
         self._redis.delete(_WAKE)
+
+    def may_call_help(self) -> bool:
+        """Tell whether to wake one more drain for a backlog; a few times a second somebody may."""
+        return bool(self._redis.set(_HELP, 1, nx=True, px=_HELP_MS))
 
     def take(self, consumer: str, count: int, linger: float) -> list[Entry]:
         """Take up to `count` new entries, waiting `linger` seconds for the first."""
         try:
             answer = self._redis.xreadgroup(
-                _GROUP, consumer, {_STREAM: ">"}, count=count, block=max(1, int(linger * 1000))
+                _GROUP, consumer, {_STREAM: ">"}, count=count, block=int(linger * 1000) or None
             )
         except ResponseError as error:
             self._make_group(error)
@@ -128,6 +138,17 @@ class Inbox:
     def lag(self) -> int:
         """Return how many accepted callbacks are not yet recorded."""
         return int(self._redis.xlen(_STREAM))
+
+    def forget_consumers(self, idle: float) -> int:
+        """Forget consumers that hold nothing and were not seen for long; return how many."""
+        try:
+            consumers: Any = self._redis.xinfo_consumers(_STREAM, _GROUP)
+        except ResponseError:
+            return 0
+        gone = [one for one in consumers if not one["pending"] and one["idle"] > idle * 1000]
+        for one in gone:
+            self._redis.xgroup_delconsumer(_STREAM, _GROUP, one["name"])
+        return len(gone)
 
     def ping(self) -> None:
         """Raise RedisError when Redis does not answer."""

@@ -25,6 +25,7 @@ ENQUEUE_DUE: Final = "waybill.enqueue_due"
 EXPIRE_CLAIMS: Final = "waybill.expire_claims"
 RECONCILE: Final = "waybill.reconcile"
 ADOPT_ORPHANS: Final = "waybill.adopt_orphans"
+TIDY: Final = "waybill.tidy"
 DRAIN_OVERFLOW: Final = "waybill.drain_overflow"
 
 ROUTES: Final = {
@@ -34,8 +35,12 @@ ROUTES: Final = {
     EXPIRE_CLAIMS: MAINTENANCE,
     RECONCILE: MAINTENANCE,
     ADOPT_ORPHANS: MAINTENANCE,
+    TIDY: MAINTENANCE,
     DRAIN_OVERFLOW: MAINTENANCE,
 }
+
+# The argument of a drain that helps another with a backlog.
+HELPING: Final = "helping"
 
 # A task that is not acknowledged for this long is given to another worker. Tasks end within
 # seconds and carry no ETA, so that nothing honest ever meets it.

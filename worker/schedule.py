@@ -12,6 +12,7 @@ _SECONDS: Final = {
     queue.RECONCILE: 1,  # the budget of a second
     queue.ADOPT_ORPHANS: 10,
     queue.DRAIN_OVERFLOW: 5,
+    queue.TIDY: 60,
 }
 
 SCHEDULE: Final[dict[str, dict[str, Any]]] = {

@@ -15,9 +15,9 @@ def deliver(message_id: str) -> None:
 
 
 @shared_task(name=queue.DRAIN)
-def drain() -> None:
+def drain(role: str = "") -> None:
     """Record the callbacks in the inbox."""
-    draining.drain()
+    draining.drain(role)
 
 
 @shared_task(name=queue.ENQUEUE_DUE)
@@ -48,3 +48,9 @@ def adopt_orphans() -> None:
 def drain_overflow() -> None:
     """Return callbacks to the inbox that it could not take."""
     draining.drain_overflow()
+
+
+@shared_task(name=queue.TIDY)
+def tidy() -> None:
+    """Forget what long gone processes left in Redis."""
+    draining.tidy()

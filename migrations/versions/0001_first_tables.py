@@ -2,7 +2,7 @@
 
 Revision ID: 0001
 Revises: 
-Create Date: 2026-11-21 07:56:57.665061
+Create Date: 2026-11-21 08:10:20.430345
 
 """
 from alembic import op
@@ -107,6 +107,7 @@ def upgrade():
         batch_op.create_index('ix_message_client_id_reference', ['client_id', 'reference'], unique=False)
         batch_op.create_index('ix_message_client_id_to', ['client_id', 'to'], unique=False)
         batch_op.create_index('ix_message_due', ['enqueue_at'], unique=False, sqlite_where=sa.text("status = 'pending'"), postgresql_where=sa.text("status = 'pending'"))
+        batch_op.create_index('ix_message_in_doubt', ['to'], unique=False, sqlite_where=sa.text("status = 'in_doubt'"), postgresql_where=sa.text("status = 'in_doubt'"))
         batch_op.create_index('ix_message_provider_sid', ['provider_sid'], unique=False)
 
     op.create_table('attempt',
@@ -171,6 +172,7 @@ def downgrade():
     op.drop_table('attempt')
     with op.batch_alter_table('message', schema=None) as batch_op:
         batch_op.drop_index('ix_message_provider_sid')
+        batch_op.drop_index('ix_message_in_doubt', sqlite_where=sa.text("status = 'in_doubt'"), postgresql_where=sa.text("status = 'in_doubt'"))
         batch_op.drop_index('ix_message_due', sqlite_where=sa.text("status = 'pending'"), postgresql_where=sa.text("status = 'pending'"))
         batch_op.drop_index('ix_message_client_id_to')
         batch_op.drop_index('ix_message_client_id_reference')

@@ -39,11 +39,6 @@ SUCCESSES = frozenset({Status.DELIVERED, Status.READ})
 FINAL = FAILURES | SUCCESSES
 
 
-def merge(a: Status, b: Status) -> Status:
-    """Join two statuses: commutative, associative, idempotent and total."""
-    return max(a, b, key=_RANK.__getitem__)
-
-
 def is_final(status: Status) -> bool:
-    """Tell whether to stop asking the provider; ``merge`` never stops listening."""
+    """Tell whether to stop asking the provider; recording never stops listening."""
     return status in FINAL

@@ -3,7 +3,6 @@
 import logging
 import os
 import socket
-import threading
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from service.extensions import db, parts, transaction
 from service.flows import recording
 from service.inbox import Entry
 from service.providers.contract import Callback
-from service.queue import DRAIN
+from service.queue import DRAIN, HELPING
 from service.store import aside
 
 _BATCH: Final = 500
@@ -27,6 +26,8 @@ _LINGER: Final = 0.02
 _LONGEST: Final = 3.0
 # Longer than any batch takes; whoever held an entry this long is dead.
 _IDLE: Final = 15.0
+# A consumer without entries that was not seen for this long does not come back.
+_FORGET: Final = 3600.0
 # Whatever was taken this often and never finished kills the worker that takes it.
 _MOST_DELIVERIES: Final = 5
 # How long to leave a database alone that does not answer.
@@ -37,25 +38,53 @@ _PASSING: Final = (OperationalError, InterfaceError)
 _log = logging.getLogger(__name__)
 
 
-def drain() -> int:
-    """Record what is in the inbox until it is empty or time is up; return how many entries."""
-    inbox, consumer = parts().inbox, _consumer()
+def drain(role: str = "") -> int:
+    """Record what is in the inbox until it is empty or time is up; return how many entries.
+
+    One drain is at work at a time, and wakes its successor; a backlog calls others to help it.
+    """
+    inbox = parts().inbox
     if inbox.is_resting() or not _database_answers():
         return 0
-    inbox.awake()
-    until, done = time.monotonic() + _LONGEST, 0
+    inbox.keep_awake()
+    done, empty = _work(time.monotonic() + _LONGEST)
+    if not empty and role != HELPING:
+        inbox.keep_awake()
+        parts().queue.enqueue(DRAIN)
+    return done
+
+
+def tidy() -> int:
+    """Forget the consumers of processes that are long gone; return how many."""
+    return parts().inbox.forget_consumers(_FORGET)
+
+
+def _work(until: float) -> tuple[int, bool]:
+    """Record batches until time is up; return how many entries, and whether none are left."""
+    inbox, consumer, done = parts().inbox, _consumer(), 0
     while time.monotonic() < until and (left := inbox.reclaim(consumer, _BATCH, _IDLE)):
         done += _record_batch(left)
     while time.monotonic() < until:
-        batch = inbox.take(consumer, _BATCH, _LINGER)
+        batch = _next_batch(consumer)
         if not batch:
-            return done
-        if len(batch) < _BATCH // 10:
-            time.sleep(_LINGER)
-            batch += inbox.take(consumer, _BATCH - len(batch), linger=0)
+            return done, True
         done += _record_batch(batch)
-    parts().queue.enqueue(DRAIN)
-    return done
+    return done, False
+
+
+def _next_batch(consumer: str) -> list[Entry]:
+    inbox = parts().inbox
+    batch = inbox.take(consumer, _BATCH, _LINGER)
+    if not batch:
+        inbox.sleep()
+        # What came between the look and the sleep woke nobody.
+        return inbox.take(consumer, _BATCH, linger=0)
+    if len(batch) == _BATCH and inbox.may_call_help():
+        parts().queue.enqueue(DRAIN, HELPING)
+    if len(batch) < _BATCH // 10:
+        time.sleep(_LINGER)
+        batch += inbox.take(consumer, _BATCH - len(batch), linger=0)
+    return batch
 
 
 def drain_overflow(limit: int = _BATCH) -> int:
@@ -126,5 +155,5 @@ def _set_aside(callback: Callback, error: str) -> None:
 
 
 def _consumer() -> str:
-    """Return this thread's name in the consumer group."""
-    return f"{socket.gethostname()}-{os.getpid()}-{threading.get_ident()}"
+    """Return this process's name in the consumer group."""
+    return f"{socket.gethostname()}-{os.getpid()}"

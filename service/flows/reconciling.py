@@ -66,26 +66,29 @@ def _check(message_id: UUID, at_once: bool) -> None:
 
 def _look_up(message: Message, attempt: Attempt) -> None:
     """Find out whether a send without an answer went out, and decide when that stays unknown."""
-    found = _candidates(message, attempt)
-    if len(found) == 1:
+    found, twins = _candidates(message, attempt)
+    if len(found) == 1 and not twins:
         recording.record([replace(found[0], attempt_id=attempt.id)])
         return
     lookups = message.lookups + 1
-    if len(found) > 1:
-        # Two that look the same: a person has to say which is ours, or whether it is any.
+    if found:
+        # Two that look the same, there or here: a person has to say which is which.
         _note(message, attempt, "ambiguous", f"look-up {lookups}", check_at=None, lookups=lookups)
     elif lookups < parts().settings.doubt_lookups:
         pause = timedelta(seconds=parts().settings.doubt_first_lookup * 2**lookups)
         then = datetime.now(UTC) + pause
         _note(message, attempt, "not_found", f"look-up {lookups}", check_at=then, lookups=lookups)
-    elif message.resend_if_unknown:
+    elif message.resend_if_unknown and attempt.number < parts().settings.send_attempts:
         _resend(message, attempt, lookups)
     else:
         _give_up(message)
 
 
-def _candidates(message: Message, attempt: Attempt) -> list[StatusReport]:
-    """Return what the provider has that may be this attempt and is no other's."""
+def _candidates(message: Message, attempt: Attempt) -> tuple[list[StatusReport], bool]:
+    """Return what may be this attempt and is no other's, and whether it could be another's.
+
+    Raises OutcomeUnknown when nobody could look: that is no answer, and counts as none.
+    """
     provider = parts().providers[message.provider]
     wanted = Wanted(
         attempt_id=attempt.id,
@@ -99,11 +102,11 @@ def _candidates(message: Message, attempt: Attempt) -> list[StatusReport]:
     try:
         found = provider.find(wanted)
     except Refused as error:
-        _log.error("the provider refuses the look-up of %s: %s", message.id, error.message)
-        return []
+        raise OutcomeUnknown(f"refused to look: {error.message}", error.code) from error
     with transaction():
         taken = attempts.by_sid({(one.provider, one.provider_sid or "") for one in found})
-    return [one for one in found if (one.provider, one.provider_sid or "") not in taken]
+        twins = checks.has_twin_in_doubt(message)
+    return [one for one in found if (one.provider, one.provider_sid or "") not in taken], twins
 
 
 def _note(
@@ -161,7 +164,8 @@ def _give_up(message: Message) -> None:
 def _ask(message: Message, attempt: Attempt, at_once: bool) -> None:
     """Fetch a message that has had no final status for long, or stop asking after very long."""
     settings, now = parts().settings, datetime.now(UTC)
-    since = message.submitted_at or message.created_at
+    begun = message.submitted_at or message.created_at
+    since = max(begun, message.send_at or begun)
     due = since + timedelta(seconds=settings.reconcile_after)
     if now < due and not at_once:
         with transaction():

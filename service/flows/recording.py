@@ -8,7 +8,7 @@ from uuid import UUID
 from service.domain.outcome import Outcome, join_all, outcome_of
 from service.domain.report import StatusReport
 from service.extensions import transaction
-from service.ledger import columns_of, event_of, outcome_in, report_of
+from service.mapping import columns_of, event_of, outcome_in, report_of
 from service.store import attempts, ledger
 from service.store.attempts import AttemptRef
 

@@ -1,4 +1,4 @@
-"""Accept, deliver, cancel: what happens to a message until a provider has it.
+"""Deliver: what happens to a message until a provider has it.
 
 The database is the truth about sends. A message is committed before it is enqueued, claimed and
 its attempt committed before the provider is called, and an unknown outcome is never repeated.

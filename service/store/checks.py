@@ -49,6 +49,17 @@ def with_latest_attempt(message_id: UUID) -> tuple[Message | None, Attempt | Non
     return (row[0], row[1]) if row else (None, None)
 
 
+def has_twin_in_doubt(message: Message) -> bool:
+    """Tell whether another message in doubt has the same text for the same recipient."""
+    query = select(Message.id).where(
+        Message.to == message.to,
+        Message.status == Status.IN_DOUBT,
+        Message.id != message.id,
+        Message.body == message.body,
+    )
+    return db.session.scalars(query.limit(1)).first() is not None
+
+
 def put_off(message_id: UUID, check_at: datetime | None, lookups: int) -> None:
     """Set when to ask about a message next (None: not by ourselves), unless it became final."""
     db.session.execute(

@@ -53,6 +53,8 @@ def page(client_id: int, wanted: Filter, before: UUID | None, limit: int) -> Seq
 
 
 def events(message_id: UUID, limit: int) -> Sequence[StatusEvent]:
-    """Return the ledger of a message in the order in which it was written down."""
+    """Return the ledger of a message in the order in which its reports arrived."""
     query = select(StatusEvent).where(StatusEvent.message_id == message_id)
-    return db.session.scalars(query.order_by(StatusEvent.id).limit(limit)).all()
+    return db.session.scalars(
+        query.order_by(StatusEvent.received_at, StatusEvent.id).limit(limit)
+    ).all()

@@ -72,7 +72,7 @@ def _unavailable(error: Exception) -> Response:
             "type": "about:blank",
             "title": "Service unavailable",
             "status": 503,
-            "detail": "the database does not answer; nothing was stored, try again shortly",
+            "detail": "the database does not answer; try again with the same Idempotency-Key",
         }
     )
     response.headers["Retry-After"] = "5"

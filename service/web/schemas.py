@@ -42,9 +42,9 @@ def _in_utc(value: datetime) -> datetime:
 
 
 Text = Annotated[str, AfterValidator(_storable)]
-ShortText = Annotated[Text, Field(min_length=1, max_length=255)]
-LongText = Annotated[Text, Field(min_length=1, max_length=1600)]
-Url = Annotated[Text, Field(max_length=2000, pattern=r"^https?://")]
+ShortText = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_storable)]
+LongText = Annotated[str, Field(min_length=1, max_length=1600), AfterValidator(_storable)]
+Url = Annotated[str, Field(max_length=2000, pattern=r"^https?://"), AfterValidator(_storable)]
 ContentSid = Annotated[str, Field(pattern=r"^HX[0-9a-fA-F]{32}$")]
 ServiceSid = Annotated[str, Field(pattern=r"^MG[0-9a-fA-F]{32}$")]
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]

@@ -101,7 +101,7 @@ def test_what_a_dead_consumer_took_is_taken_over(inbox: Inbox) -> None:
     inbox.put(callback())
     taken = inbox.take("dead", 10, linger=0.01)
 
-    assert inbox.reclaim("alive", 10, idle=0) == taken
+    assert bodies(inbox.reclaim("alive", 10, idle=0)) == bodies(taken)
     assert inbox.lag() == 1
 
 
@@ -113,7 +113,7 @@ def test_what_was_acknowledged_is_gone_for_everybody(inbox: Inbox, redis: Redis)
     inbox.ack([first])
 
     assert inbox.lag() == 1
-    assert inbox.reclaim("b", 10, idle=0) == [second]
+    assert bodies(inbox.reclaim("b", 10, idle=0)) == bodies([second])
     inbox.ack([second])
     inbox.ack([second])
     inbox.ack([])
@@ -181,15 +181,49 @@ def test_an_entry_deleted_by_hand_harms_nobody(inbox: Inbox, redis: Redis) -> No
     deleted, kept = inbox.take("dead", 10, linger=0.01)
     redis.xdel(STREAM, deleted.id)
 
-    assert inbox.reclaim("alive", 10, idle=0) == [kept]
+    assert bodies(inbox.reclaim("alive", 10, idle=0)) == bodies([kept])
 
 
 def test_one_callback_of_many_asks_for_a_drain(inbox: Inbox) -> None:
     assert [inbox.put(callback()) for _ in range(3)] == [True, False, False]
 
-    inbox.awake()
+    inbox.sleep()
 
     assert [inbox.put(callback()) for _ in range(2)] == [True, False]
+
+
+def test_while_a_drain_is_at_work_no_callback_asks_for_another(inbox: Inbox) -> None:
+    inbox.keep_awake()
+    assert inbox.put(callback()) is False
+
+
+def test_what_is_taken_again_and_again_is_counted(inbox: Inbox) -> None:
+    inbox.put(callback())
+    inbox.take("a", 10, linger=0.01)
+    counts = [inbox.reclaim("b", 10, idle=0)[0].deliveries for _ in range(3)]
+    assert counts == [2, 3, 4]
+
+
+def test_a_full_inbox_takes_nothing_more_for_a_moment(redis: Redis) -> None:
+    inbox = make_inbox(redis, limit=2)
+    for _ in range(3):
+        inbox.put(callback())
+    with pytest.raises(InboxUnavailable, match="full"):
+        inbox.put(callback())
+    assert inbox.lag() == 3
+    assert not inbox.has_room()
+
+
+def test_consumers_that_hold_nothing_and_were_not_seen_for_long_are_forgotten(
+    inbox: Inbox,
+) -> None:
+    for consumer in ("done", "holds"):
+        inbox.put(callback())
+        taken = inbox.take(consumer, 10, linger=0.01)
+        inbox.ack(taken if consumer == "done" else [])
+    assert inbox.forget_consumers(idle=60) == 0
+    assert inbox.forget_consumers(idle=-1) == 1
+    assert len(inbox.reclaim("heir", 10, idle=0)) == 1
 
 
 def test_a_drain_that_never_came_is_asked_for_again_within_seconds(

@@ -36,6 +36,11 @@ def test_every_sweep_runs_as_often_as_it_must() -> None:
             "schedule": 5,
             "options": {"expires": 60},
         },
+        "waybill.tidy": {
+            "task": "waybill.tidy",
+            "schedule": 60,
+            "options": {"expires": 60},
+        },
     }
 
 

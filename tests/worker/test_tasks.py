@@ -44,7 +44,8 @@ def test_the_tasks_import_no_more_than_the_flows_they_call() -> None:
         (queue.DELIVER, sending, "deliver", [str(MESSAGE)], [MESSAGE]),
         (queue.ENQUEUE_DUE, sending, "enqueue_due", [], []),
         (queue.EXPIRE_CLAIMS, sending, "expire_claims", [], []),
-        (queue.DRAIN, draining, "drain", [], []),
+        (queue.DRAIN, draining, "drain", [queue.HELPING], [queue.HELPING]),
+        (queue.TIDY, draining, "tidy", [], []),
         (queue.DRAIN_OVERFLOW, draining, "drain_overflow", [], []),
         (queue.ADOPT_ORPHANS, recording, "adopt_orphans", [], []),
         (queue.RECONCILE, reconciling, "reconcile_due", [], []),
@@ -55,7 +56,7 @@ def test_a_task_calls_its_flow(
     module: ModuleType,
     flow: str,
     given: list[str],
-    passed_on: list[UUID],
+    passed_on: list[object],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     called = create_autospec(getattr(module, flow))

@@ -106,8 +106,8 @@ class Twilio:
     def _callback_url(self, attempt_id: UUID) -> str:
         # The fragment is not sent and not signed:
         # https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides
-        fragment = f"#{self._overrides}" if self._overrides else ""
-        return f"{self._public_base_url}/callbacks/{self.name}/{attempt_id}{fragment}"
+        path = f"/callbacks/{self.name}/{attempt_id}"
+        return f"{self._public_base_url}{path}#{self._overrides}"
 
     def _reported(
         self, message: Any, attempt_id: UUID | None, source: Source = Source.API

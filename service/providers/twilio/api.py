@@ -114,15 +114,15 @@ def alike(message: MessageInstance, wanted: Wanted) -> bool:
 def _classed(status: int, text: str) -> ProviderError:
     body = _body(text)
     code, message = body.get("code"), clip(body.get("message") or body.get("detail"), 1000) or ""
-    # A code is a number. Without one it was not Twilio that answered, and who knows what was
-    # passed on to it.
-    known = str(code) if isinstance(code, int) and not isinstance(code, bool) else None
+    # Twilio's codes have five digits. Without one it was not Twilio that answered, and who knows
+    # what was passed on to it.
+    known = str(code) if isinstance(code, int) and 10_000 <= code <= 99_999 else None
     raw: Mapping[str, Any] = {"status": status, "code": known, "message": message}
     if status in _WITHOUT_EFFECT:
         return NotAccepted(message or f"HTTP {status}", known, raw)
     if 400 <= status < 500 and known is not None:
-        return Refused(message, clip(known, 64), raw)
-    return OutcomeUnknown(message or f"HTTP {status}", clip(known, 64), raw)
+        return Refused(message, known, raw)
+    return OutcomeUnknown(message or f"HTTP {status}", known, raw)
 
 
 def _body(text: str) -> dict[str, Any]:

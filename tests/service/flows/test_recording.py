@@ -64,7 +64,8 @@ def _world() -> tuple[list[dict[str, Any]], list[tuple[Any, ...]], list[tuple[An
     """Return every message row, every event without its number, and every bound SID."""
     db.session.rollback()
     messages = db.session.execute(select(Message.__table__).order_by(Message.id))
-    rows = [dict(row._mapping) for row in messages]
+    # When to ask next is no part of what was said.
+    rows = [{**row._mapping, "check_at": None} for row in messages]
     columns = [column for column in StatusEvent.__table__.columns if column.name != "id"]
     events = db.session.execute(select(*columns).order_by(StatusEvent.identity))
     sids = db.session.execute(select(Attempt.id, Attempt.provider_sid).order_by(Attempt.id))

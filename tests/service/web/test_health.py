@@ -61,9 +61,12 @@ def test_it_is_not_ready_before_the_database_is_migrated(unmigrated: Flask) -> N
     assert answer.json["parts"]["redis"] == "ok"
 
 
-def test_it_is_not_ready_without_redis(without_redis: Flask) -> None:
+def test_without_redis_it_still_takes_requests_and_says_what_is_missing(
+    without_redis: Flask,
+) -> None:
+    """Callbacks go to the overflow: to take every server out would lose them."""
     answer = without_redis.test_client().get("/readyz")
-    assert answer.status_code == 503
+    assert (answer.status_code, answer.json["status"]) == (200, "degraded")
     assert answer.json["parts"]["redis"].startswith("unreachable")
     assert answer.json["parts"]["database"] == "ok"
 

@@ -78,7 +78,8 @@ def columns_of(row: Any, outcome: Outcome, sid: str | None) -> dict[str, Any]:
         "outcome_attempt": outcome.attempt,
         "updated_at": outcome.since,
         "final_at": outcome.since if final else None,
-        "check_at": None if final else row.check_at,
+        # What was silent or final for us and speaks again is asked about again.
+        "check_at": None if final or row.unknown_since else row.check_at or outcome.since,
         "unknown_since": None if final else row.unknown_since,
         "provider_sid": sid,
         "error_code": outcome.error_code,
