@@ -4,7 +4,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -15,6 +15,7 @@ from service.domain.report import StatusReport
 from service.extensions import db, parts, transaction
 from service.flows import recording
 from service.inbox import Entry
+from service.models import DeadLetter, Overflow
 from service.providers.contract import Callback
 from service.queue import DRAIN, HELPING
 from service.store import aside
@@ -52,6 +53,18 @@ def drain(role: str = "") -> int:
         inbox.keep_awake()
         parts().queue.enqueue(DRAIN)
     return done
+
+
+def replay_dead_letters(ids: Collection[int] | None) -> int:
+    """Put dead letters back into the inbox, the oldest for None; return how many."""
+    with transaction():
+        letters = aside.dead_letters(_BATCH, ids)
+    for letter in letters:
+        parts().inbox.put(_callback(letter))
+    with transaction():
+        aside.drop_dead_letters([letter.id for letter in letters])
+    parts().queue.enqueue(DRAIN)
+    return len(letters)
 
 
 def tidy() -> int:
@@ -97,7 +110,7 @@ def drain_overflow(limit: int = _BATCH) -> int:
     with transaction():
         rows = aside.oldest_overflow(limit)
     for row in rows:
-        parts().inbox.put(Callback(row.provider, row.attempt, row.body, row.received_at))
+        parts().inbox.put(_callback(row))
     with transaction():
         aside.drop_overflow([row.id for row in rows])
     if rows:
@@ -142,6 +155,10 @@ def record_callbacks(callbacks: Sequence[Callback]) -> None:
         middle = len(callbacks) // 2
         record_callbacks(callbacks[:middle])
         record_callbacks(callbacks[middle:])
+
+
+def _callback(kept: Overflow | DeadLetter) -> Callback:
+    return Callback(kept.provider, kept.attempt, kept.body, kept.received_at)
 
 
 def _parsed(callback: Callback) -> StatusReport:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status, is_final
-from service.errors import OUTCOME_UNKNOWN, NotAccepted, OutcomeUnknown, Refused
+from service.errors import OUTCOME_UNKNOWN, Conflict, NotAccepted, NotFound, OutcomeUnknown, Refused
 from service.extensions import parts, transaction
 from service.flows import recording
 from service.models import Attempt, Message
@@ -50,6 +50,26 @@ def reconcile(message_ids: Sequence[UUID], *, at_once: bool = False) -> int:
         except OutcomeUnknown as error:
             _log.warning("no answer about message %s: %s", message_id, error.message)
     return len(message_ids)
+
+
+def resolve(message_id: UUID, provider_sid: str | None) -> Status:
+    """Let a person decide about a message in doubt: its SID, or None for never sent.
+
+    Returns the status it then shows. Raises NotFound, Conflict, or what the provider's look-up
+    of the SID raises.
+    """
+    with transaction():
+        message, attempt = checks.with_latest_attempt(message_id)
+    if message is None or attempt is None:
+        raise NotFound("there is no such message, or it was never tried")
+    if message.status is not Status.IN_DOUBT:
+        raise Conflict(f"the message is not in doubt, it is {message.status}")
+    if provider_sid is None:
+        _give_up(message)
+        return Status.FAILED
+    report = parts().providers[message.provider].fetch(attempt.id, provider_sid)
+    recording.record([report])
+    return report.status or message.status
 
 
 def _check(message_id: UUID, at_once: bool) -> None:

@@ -1,6 +1,6 @@
 """Queries on callbacks kept outside the inbox: overflow to be drained, dead letters to be read."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, select
@@ -23,6 +23,19 @@ def oldest_overflow(limit: int) -> Sequence[Overflow]:
 def drop_overflow(ids: Sequence[int]) -> None:
     """Forget overflow that is back in the inbox."""
     db.session.execute(delete(Overflow).where(Overflow.id.in_(ids)))
+
+
+def dead_letters(limit: int, ids: Collection[int] | None = None) -> Sequence[DeadLetter]:
+    """Return the oldest dead letters, or those with these numbers."""
+    query = select(DeadLetter).order_by(DeadLetter.id).limit(limit)
+    if ids is not None:
+        query = query.where(DeadLetter.id.in_(ids))
+    return db.session.scalars(query).all()
+
+
+def drop_dead_letters(ids: Sequence[int]) -> None:
+    """Forget dead letters that are back in the inbox."""
+    db.session.execute(delete(DeadLetter).where(DeadLetter.id.in_(ids)))
 
 
 def add_dead_letter(callback: Callback, error: str, now: datetime) -> None:

@@ -1,13 +1,13 @@
 """Queries of recording: the locked outcomes of messages, and the ledger under them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 from uuid import UUID
 
 from sqlalchemy import BindParameter, Table, bindparam, case, select, update
 
 from service.extensions import db
-from service.models import Message, StatusEvent
+from service.models import Attempt, Message, StatusEvent
 from service.store.attempts import AttemptRef
 from service.store.dialect import insert_into
 
@@ -80,6 +80,25 @@ def write_events(events: Iterable[Mapping[str, Any]]) -> int:
     written = db.session.execute(kept, ordered)
     as_sent = {event["identity"]: event["repeats"] for event in ordered}
     return sum(1 for identity, repeats in written if repeats == as_sent[identity])
+
+
+def message_ids(after: UUID | None, limit: int) -> Sequence[UUID]:
+    """Return ids of messages in order, those past `after` when it is given."""
+    query = select(Message.id).order_by(Message.id).limit(limit)
+    if after is not None:
+        query = query.where(Message.id > after)
+    return db.session.scalars(query).all()
+
+
+def numbered_events(message_ids: Collection[UUID]) -> Iterator[tuple[StatusEvent, int]]:
+    """Yield the ledgers of these messages with the number of the attempt each event is about."""
+    query = (
+        select(StatusEvent, Attempt.number)
+        .outerjoin(Attempt, Attempt.id == StatusEvent.attempt_id)
+        .where(StatusEvent.message_id.in_(message_ids))
+    )
+    for event, number in db.session.execute(query):
+        yield event, number or 0
 
 
 def take_orphans(

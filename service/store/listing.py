@@ -10,7 +10,7 @@ from sqlalchemy import select
 from service.domain.status import Status
 from service.errors import NotFound
 from service.extensions import db
-from service.models import Message, StatusEvent
+from service.models import Attempt, Message, StatusEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +50,15 @@ def page(client_id: int, wanted: Filter, before: UUID | None, limit: int) -> Seq
     if before is not None:
         query = query.where(Message.id < before)
     return db.session.scalars(query.order_by(Message.id.desc()).limit(limit)).all()
+
+
+def with_attempts(message_id: UUID) -> tuple[Message, Sequence[Attempt]]:
+    """Return any client's message and its attempts, in order. Raises NotFound."""
+    found = db.session.get(Message, message_id)
+    if found is None:
+        raise NotFound("there is no such message")
+    query = select(Attempt).where(Attempt.message_id == message_id).order_by(Attempt.number)
+    return found, db.session.scalars(query).all()
 
 
 def events(message_id: UUID, limit: int) -> Sequence[StatusEvent]:

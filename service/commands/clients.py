@@ -1,9 +1,8 @@
-"""Commands for a terminal: `flask --app wsgi clients …`."""
+"""Who may send: make, list and revoke their keys."""
 
 from datetime import UTC, datetime
 
 import click
-from flask import Flask
 from flask.cli import AppGroup
 
 from service.extensions import db, transaction
@@ -11,15 +10,10 @@ from service.models import ApiKey, Client
 from service.store import clients
 from service.web.auth import digest_of, new_key
 
-_group = AppGroup("clients", help="The internal services that may send, and their keys.")
+group = AppGroup("clients", help="The internal services that may send, and their keys.")
 
 
-def init_app(app: Flask) -> None:
-    """Register the commands."""
-    app.cli.add_command(_group)
-
-
-@_group.command("create")
+@group.command("create")
 @click.argument("name")
 def create(name: str) -> None:
     """Make a key for the client NAME and print it, once. The client is made if it is new."""
@@ -36,7 +30,7 @@ def create(name: str) -> None:
     click.echo(key)
 
 
-@_group.command("list")
+@group.command("list")
 def list_keys() -> None:
     """List every key: number, client, first characters, state."""
     for key, name in clients.every_key():
@@ -44,7 +38,7 @@ def list_keys() -> None:
         click.echo(f"{key.id:>4}  {name}  {key.hint}…  made {key.created_at:%Y-%m-%d}  {state}")
 
 
-@_group.command("revoke")
+@group.command("revoke")
 @click.argument("key_id", type=int)
 def revoke(key_id: int) -> None:
     """Revoke the key with this number (see `list`). It stops working at once."""

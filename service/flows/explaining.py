@@ -1,0 +1,85 @@
+"""Explain: one message's story in plain words, for somebody who was asleep a minute ago."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from service.domain.status import Status, is_final
+from service.errors import NotFound
+from service.extensions import parts, transaction
+from service.models import Attempt, Message, StatusEvent
+from service.store import listing
+
+_MOST_EVENTS = 1000
+
+
+def explain(message_id: UUID) -> Iterator[str]:
+    """Yield the story, line by line."""
+    with transaction():
+        try:
+            message, attempts = listing.with_attempts(message_id)
+        except NotFound:
+            yield "There is no such message."
+            return
+        events = listing.events(message_id, _MOST_EVENTS)
+    conflict = ", contradicted" if message.failed_in & message.delivered_in else ""
+    yield f"Message {message.id} is {message.status}{conflict}."
+    yield f"  {_time(message.created_at)}  accepted"
+    yield from (line for _, line in sorted(_history(attempts, events), key=lambda one: one[0]))
+    yield f"It waits for {_waits_for(message)}."
+    yield f"Next: {_next(message)}."
+
+
+def _history(
+    attempts: Sequence[Attempt], events: Sequence[StatusEvent]
+) -> Iterator[tuple[datetime, str]]:
+    for one in attempts:
+        begun = f"  {_time(one.started_at)}  attempt {one.number} ({one.id}): the call begins"
+        yield one.started_at, begun
+        if one.answered_at:
+            answer = " ".join(filter(None, [one.answer, one.answer_code]))
+            yield one.answered_at, f"  {_time(one.answered_at)}  attempt {one.number}: {answer}"
+                one.answered_at,
+                f"  {_time(one.answered_at)}  attempt {one.number}: {one.answer}{code}",
+            )
+    for event in events:
+        detail = " ".join(filter(None, [event.word, event.error_code, event.provider_time]))
+        again = f", said {event.repeats + 1} times" if event.repeats else ""
+        yield event.received_at, f"  {_time(event.received_at)}  {event.source}: {detail}{again}"
+
+
+def _waits_for(message: Message) -> str:
+    if is_final(message.status):
+        return "nothing"
+    if message.status is Status.PENDING:
+        early = message.next_attempt_at > datetime.now(UTC)
+        return f"its time, {_time(message.next_attempt_at)}" if early else "a send worker"
+    if message.status is Status.SUBMITTING:
+        return "the answer to its call"
+    if message.status is Status.IN_DOUBT and message.check_at is None:
+        return "a person: two look like it (flask --app wsgi resolve), or for a callback"
+    if message.status is Status.IN_DOUBT:
+        return "a callback, or a look-up that finds it"
+    return "a callback of the provider"
+
+
+def _next(message: Message) -> str:
+    if is_final(message.status):
+        return "nothing; a later statement would still be recorded"
+    if message.status is Status.PENDING:
+        return f"the sweep enqueues it at {_time(message.enqueue_at)}"
+    if message.status is Status.SUBMITTING:
+        return f"its claim ends at {_time(message.claimed_until)}, then it is in doubt or due again"
+    if message.status is Status.IN_DOUBT and message.check_at is not None:
+        lookups = f"{message.lookups + 1} of {parts().settings.doubt_lookups}"
+        policy = "sent again" if message.resend_if_unknown else "failed"
+        return f"look-up {lookups} at {_time(message.check_at)}; without a find it is {policy}"
+    if message.unknown_since is not None:
+        return f"we stopped asking at {_time(message.unknown_since)}; its outcome is unknown"
+    if message.check_at is None:
+        return "nothing by itself"
+    return f"the provider is asked at {_time(message.check_at)}"
+
+
+def _time(moment: datetime | None) -> str:
+    return "?" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3] + "Z"
