@@ -39,9 +39,6 @@ def _history(
         if one.answered_at:
             answer = " ".join(filter(None, [one.answer, one.answer_code]))
             yield one.answered_at, f"  {_time(one.answered_at)}  attempt {one.number}: {answer}"
-                one.answered_at,
-                f"  {_time(one.answered_at)}  attempt {one.number}: {one.answer}{code}",
-            )
     for event in events:
         detail = " ".join(filter(None, [event.word, event.error_code, event.provider_time]))
         again = f", said {event.repeats + 1} times" if event.repeats else ""
