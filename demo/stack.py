@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -32,23 +31,55 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
 class Stack:
-    """A running stack."""
+    """The processes of one Waybill, which can be ended and started again one by one."""
 
-    url: str
-    simulator_url: str
-    environment: Mapping[str, str]
-    directory: Path
-    processes: Mapping[str, "subprocess.Popen[bytes]"]
+    def __init__(self, directory: Path, environment: Mapping[str, str], port: int) -> None:
+        self.directory = directory
+        self.environment = environment
+        self.url = f"http://127.0.0.1:{port}"
+        self.simulator_url = environment["TWILIO_API_BASE_URL"]
+        self._port = port
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str) -> None:
+        """Start one of `COMMANDS`."""
+        place = ("--port", str(self._port)) if name == "web" else ()
+        command = (*COMMANDS[name], *place)
+        self._processes[name] = _start(name, command, self.environment, self.directory)
+
+    def kill(self, name: str) -> None:
+        """End a process and its children at once, in the middle of whatever they do."""
+        process = self._processes[name]
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def stop(self, name: str) -> None:
+        """End a process politely."""
+        _stop(self._processes[name])
+
+    def stop_all(self) -> None:
+        """End every process, the web server first."""
+        for process in self._processes.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        for process in self._processes.values():
+            _stop(process)
 
     def flask(self, *arguments: str) -> str:
         """Run `flask --app wsgi …` against this stack; return what it printed."""
         return _run(("flask", "--app", "wsgi", *arguments), self.environment)
 
+    def revive(self) -> list[str]:
+        """Start again what ended by itself, as a service manager would; return the names."""
+        ended = [name for name, one in self._processes.items() if one.poll() is not None]
+        for name in ended:
+            self.start(name)
+        return ended
+
     def check(self) -> None:
         """Raise RuntimeError when a process has ended."""
-        for name, process in self.processes.items():
+        for name, process in self._processes.items():
             if process.poll() is not None:
                 ended = f"{name} ended with status {process.returncode}"
                 raise RuntimeError(f"{ended}:\n{self.log(name)}")
@@ -56,6 +87,18 @@ class Stack:
     def log(self, name: str) -> str:
         """Return the last lines of a process's log."""
         return "\n".join((self.directory / f"{name}.log").read_text().splitlines()[-20:])
+
+    def await_ready(self) -> None:
+        """Wait until the web server is ready. Raises RuntimeError when it does not become so."""
+        until = time.monotonic() + _PATIENCE
+        while time.monotonic() < until:
+            self.check()
+            try:
+                if requests.get(f"{self.url}/readyz", timeout=2).ok:
+                    return
+            except requests.ConnectionError:
+                time.sleep(0.1)
+        raise RuntimeError(f"the web server is not ready:\n{self.log('web')}")
 
 
 @contextmanager
@@ -69,56 +112,48 @@ def running(
     """Run Redis, the simulator, the web server, both workers and beat; yield when all is ready."""
     directory.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
-    url = f"http://127.0.0.1:{port}"
     with ExitStack() as open_things:
-        redis_url = open_things.enter_context(redis_server(directory / "redis"))
+        given = dict(environment or {})
+        if "REDIS_URL" not in given:
+            given["REDIS_URL"] = open_things.enter_context(redis_server(directory / "redis")).url
         carrier = open_things.enter_context(_simulator(directory, simulator))
         settings = {
             **_clean_environment(),
             "DATABASE_URL": f"sqlite:///{directory}/waybill.db",
-            "REDIS_URL": redis_url,
-            "PUBLIC_BASE_URL": url,
+            "PUBLIC_BASE_URL": f"http://127.0.0.1:{port}",
             "TWILIO_ACCOUNT_SID": ACCOUNT,
             "TWILIO_AUTH_TOKEN": TOKEN,
             "TWILIO_PHONE_NUMBER": SENDER,
             "TWILIO_API_BASE_URL": carrier,
             "LOG_LEVEL": "WARNING",
-            **(environment or {}),
+            **given,
         }
-        _run(("flask", "--app", "wsgi", "db", "upgrade"), settings)
-        processes = {}
-        for name, command in COMMANDS.items():
-            place = ("--port", str(port)) if name == "web" else ()
-            process = _process(name, (*command, *place), settings, directory)
-            processes[name] = open_things.enter_context(process)
-        stack = Stack(url, carrier, settings, directory, processes)
-        _await_ready(stack)
+        stack = Stack(directory, settings, port)
+        open_things.callback(stack.stop_all)
+        stack.flask("db", "upgrade")
+        for name in COMMANDS:
+            stack.start(name)
+        stack.await_ready()
         yield stack
 
 
-@contextmanager
-def _process(
+def _start(
     name: str, command: Sequence[str], environment: Mapping[str, str], directory: Path
-) -> Iterator["subprocess.Popen[bytes]"]:
+) -> "subprocess.Popen[bytes]":
     with (directory / f"{name}.log").open("ab") as log:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [str(_BIN / command[0]), *command[1:]],
             env=dict(environment),
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is ours to pass on, in order
         )
-    try:
-        yield process
-    finally:
-        stop(process)
 
 
-def stop(process: "subprocess.Popen[bytes]") -> None:
+def _stop(process: "subprocess.Popen[bytes]") -> None:
     """End a process: politely, and if it does not listen, for good."""
-    if process.poll() is not None:
-        return
-    process.send_signal(signal.SIGTERM)
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
     try:
         process.wait(_PATIENCE)
     except subprocess.TimeoutExpired:
@@ -132,27 +167,21 @@ def _simulator(directory: Path, arguments: Sequence[str]) -> Iterator[str]:
         *("python", "-m", "simulator", "--account-sid", ACCOUNT, "--auth-token", TOKEN),
         *arguments,
     )
-    with _process("simulator", command, _clean_environment(), directory) as process:
-        until = time.monotonic() + _PATIENCE
-        while process.poll() is None and time.monotonic() < until:
-            said = (directory / "simulator.log").read_text()
-            if "listening on " in said and said.endswith("\n"):
-                yield said.split("listening on ", 1)[1].split()[0]
-                return
-            time.sleep(0.05)
-        raise RuntimeError("the simulator did not start; see simulator.log")
+    process = _start("simulator", command, _clean_environment(), directory)
+    try:
+        yield _listening(process, directory / "simulator.log")
+    finally:
+        _stop(process)
 
 
-def _await_ready(stack: Stack) -> None:
+def _listening(process: "subprocess.Popen[bytes]", log: Path) -> str:
     until = time.monotonic() + _PATIENCE
-    while time.monotonic() < until:
-        stack.check()
-        try:
-            if requests.get(f"{stack.url}/readyz", timeout=2).ok:
-                return
-        except requests.ConnectionError:
-            time.sleep(0.1)
-    raise RuntimeError(f"the web server is not ready:\n{stack.log('web')}")
+    while process.poll() is None and time.monotonic() < until:
+        said = log.read_text()
+        if "listening on " in said and said.endswith("\n"):
+            return said.split("listening on ", 1)[1].split()[0]
+        time.sleep(0.05)
+    raise RuntimeError("the simulator did not start; see simulator.log")
 
 
 def _run(command: Sequence[str], environment: Mapping[str, str]) -> str:

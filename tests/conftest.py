@@ -44,16 +44,16 @@ def directory() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def redis_url(directory: Path) -> Iterator[str]:
-    with redis_server(directory / "redis") as url:
-        yield url
+    with redis_server(directory / "redis") as server:
+        yield server.url
 
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     # Its own directory: as root the server runs as another user, who must get there.
     path = Path(tempfile.mkdtemp(prefix="waybill-pg-"))
-    with postgres_server(path) as url:
-        yield url
+    with postgres_server(path) as server:
+        yield server.get_uri()
     shutil.rmtree(path, ignore_errors=True)
 
 

@@ -34,7 +34,12 @@ def make_celery(flask_app: Flask) -> Celery:
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
+        # A worker waits for its broker to start with. One that loses it ends its tasks and itself
+        # with status 1, and is started again by whatever runs it: after a lost connection the
+        # library sometimes goes on without ever taking another task (docs/adr/0012).
         broker_connection_retry_on_startup=True,
+        broker_connection_retry=False,
+        broker_connection_max_retries=None,
         beat_schedule=SCHEDULE,
         # Every entry is an interval of seconds: nothing is worth remembering over a restart.
         beat_scheduler="celery.beat:Scheduler",

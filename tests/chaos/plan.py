@@ -1,0 +1,86 @@
+"""What is sent, what goes wrong meanwhile, and for how long one waits for quiet."""
+
+import random
+from dataclasses import dataclass, field
+from typing import Final
+
+#: Every fault of the carrier, on at once.
+CARRIER_FAULTS: Final = {
+    "429": 0.03,
+    "500": 0.01,
+    "500-unprocessed": 0.01,
+    "503": 0.01,
+    "timeout": 0.005,
+    "cut": 0.01,
+    "cut-before": 0.01,
+    "early": 0.05,
+    "slow": 0.05,
+    "drop": 0.02,
+    "duplicate": 0.05,
+    "reorder": 0.05,
+    "delay": 0.05,
+}
+KILLS: Final = ("worker-send", "worker-status", "web", "beat")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run. The same seed tells the same story, as far as two cores allow."""
+
+    seed: int
+    messages: int
+    rate: float  # posts a second
+    first: float  # seconds of traffic before the first disturbance
+    pause: float  # seconds between disturbances
+    disturbances: tuple[tuple[str, float], ...]  # what, and for how many seconds
+    patience: float  # seconds to wait for quiet
+    simulator: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Derive the carrier's command line."""
+        faults = (f"--fault={name}={rate}" for name, rate in CARRIER_FAULTS.items())
+        arguments = (*faults, "--seed", str(self.seed), "--pace", "6", "--slow-ms", "500")
+        object.__setattr__(self, "simulator", arguments)
+
+
+def short(seed: int) -> Plan:
+    """Return a minute of everything, once."""
+    return Plan(
+        seed=seed,
+        messages=600,
+        rate=30,
+        first=1.5,
+        pause=1.5,
+        disturbances=(
+            *_shuffled(seed, [*((one, 1.0) for one in KILLS), ("redis", 0.5), ("frozen redis", 2)]),
+            ("postgres", 3.0),
+            ("redis without its file", 0.5),
+        ),
+        patience=100,
+    )
+
+
+def long(seed: int) -> Plan:
+    """Return the run whose totals are in docs/reliability.md."""
+    kills = [(name, 1.0) for name in ("worker-send", "worker-status", "web") for _ in range(5)]
+    return Plan(
+        seed=seed,
+        messages=20_000,
+        rate=60,
+        first=5,
+        pause=8,
+        disturbances=_shuffled(
+            seed,
+            [
+                *kills,
+                *[("beat", 1.0), ("redis", 1.0), ("redis", 1.0), ("redis without its file", 1.0)],
+                *[("redis without its file", 1.0), ("postgres", 60.0), ("frozen redis", 20.0)],
+                ("rolling restart", 2.0),
+            ],
+        ),
+        patience=300,
+    )
+
+
+def _shuffled(seed: int, disturbances: list[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
+    return tuple(random.Random(seed).sample(disturbances, len(disturbances)))
