@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo run test chaos check format migration clean
+.PHONY: help demo run test chaos mutations check format migration clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,6 +20,9 @@ test: $(READY) ## Run all tests: SQLite, a real PostgreSQL, a real Redis. Needs 
 
 chaos: $(READY) ## Kill every process in turn under traffic, then compare two witnesses: make chaos SEED=1.
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED))
+
+mutations: $(READY) ## Take each guard away in turn: a test must turn red.
+	$(BIN)/python -m tests.mutations
 
 check: $(READY) ## Lint, format, types, import contracts.
 	$(BIN)/ruff check .

@@ -1,0 +1,127 @@
+"""`make mutations`: take each guard away in turn; the test that names it must turn red.
+
+A guard whose absence no test notices is a comment. Every mutation is made in a copy.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final, NamedTuple
+
+
+class Mutation(NamedTuple):
+    """A guard, the text that is it, what stands there without it, and the test that notices."""
+
+    guard: str
+    file: str
+    text: str
+    without: str
+    test: str
+
+
+_FLOWS: Final = "tests/service/flows"
+MUTATIONS: Final = (
+    Mutation(
+        "only a pending message is claimed",
+        "service/store/messages.py",
+        "            Message.status == Status.PENDING,\n            Message.next_attempt_at <= now,\n",
+        "            Message.next_attempt_at <= now,\n",
+        f"{_FLOWS}/test_sending.py::test_a_task_that_comes_twice_sends_once",
+    ),
+    Mutation(
+        "a claim that was lost is not used",
+        "service/flows/sending.py",
+        "        if not messages.extend_claim(message.id, message.attempts, until):\n",
+        "        if messages.extend_claim(message.id, message.attempts, until) is None:\n",
+        f"{_FLOWS}/test_sending.py::"
+        "test_a_worker_that_died_before_the_call_is_replaced_and_the_message_goes_out_once",
+    ),
+    Mutation(
+        "one idempotency key, one message",
+        "service/store/messages.py",
+        "        .on_conflict_do_nothing(index_elements="
+        "[Message.client_id, Message.idempotency_key])\n",
+        "",
+        "tests/service/web/test_messages_idempotency.py",
+    ),
+    Mutation(
+        "one statement, one event",
+        "service/store/ledger.py",
+        "    ).returning(StatusEvent.identity, StatusEvent.repeats)\n",
+        "    )\n    kept = statement.returning(StatusEvent.identity, StatusEvent.repeats)\n",
+        f"{_FLOWS}/test_recording.py::test_each_statement_is_written_once_and_repeats_are_counted",
+    ),
+    Mutation(
+        "rows are locked in one order",
+        "service/store/ledger.py",
+        ".order_by(Message.id).with_for_update()",
+        ".order_by(__import__('sqlalchemy').func.random()).with_for_update()",
+        f"{_FLOWS}/test_recording_at_once.py",
+    ),
+    Mutation(
+        "rows are locked before they are joined",
+        "service/store/ledger.py",
+        ".order_by(Message.id).with_for_update()",
+        ".order_by(Message.id)",
+        f"{_FLOWS}/test_recording_at_once.py",
+    ),
+    Mutation(
+        "acknowledge after the commit",
+        "service/flows/draining.py",
+        "    if rest:\n        record_callbacks(rest)\n    parts().inbox.ack(batch)\n",
+        "    parts().inbox.ack(batch)\n    if rest:\n        record_callbacks(rest)\n",
+        f"{_FLOWS}/test_draining.py::test_a_database_that_fails_leaves_the_batch_in_the_inbox",
+    ),
+    Mutation(
+        "an unknown outcome is not a refusal to accept",
+        "service/providers/twilio/api.py",
+        '        raise OutcomeUnknown(f"no answer ({reason})") from error\n',
+        '        raise NotAccepted(f"no answer ({reason})") from error\n',
+        "tests/test_path.py",
+    ),
+    Mutation(
+        "only the stronger statement is shown",
+        "service/domain/outcome.py",
+        "shown, other = (a, b) if a.strength >= b.strength else (b, a)",
+        "shown, other = b, a",
+        "tests/service/domain/test_outcome.py",
+    ),
+    Mutation(
+        "what the provider did not sign is refused",
+        "service/providers/twilio/signature.py",
+        '        raise Forged("mismatch")\n',
+        "        return 'anybody'\n",
+        "tests/service/web/test_callbacks.py",
+    ),
+)
+
+
+def main() -> int:
+    """Return the exit status: 0 when every mutation was noticed."""
+    unnoticed = [one.guard for one in MUTATIONS if not _noticed(one)]
+    print(f"{len(MUTATIONS) - len(unnoticed)} noticed, {len(unnoticed)} not")
+    return 1 if unnoticed else 0
+
+
+def _noticed(mutation: Mutation) -> bool:
+    with tempfile.TemporaryDirectory(prefix="mutation-") as place:
+        copy = Path(place) / "copy"
+        shutil.copytree(".", copy, ignore=shutil.ignore_patterns(".venv", ".git", ".*_cache"))
+        target = copy / mutation.file
+        source = target.read_text()
+        if source.count(mutation.text) != 1:
+            raise RuntimeError(f"{mutation.file} does not hold the guard: {mutation.guard}")
+        target.write_text(source.replace(mutation.text, mutation.without))
+        command = [sys.executable, "-m", "pytest", "-q", "-x", mutation.test]
+        done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
+    # 1: tests ran and failed. Anything else would be a slip in this file.
+    noticed = done.returncode == 1
+    red = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
+    print(f"{'red  ' if noticed else 'GREEN'}  {mutation.guard}\n         {(red or [''])[0][:150]}")
+    return noticed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
