@@ -37,6 +37,10 @@ if context.is_offline_mode():
     _run(url=_db.engine.url, literal_binds=True)
 else:
     with _db.engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            # The limit of the service is not for an index on a large table.
+            connection.exec_driver_sql("SET statement_timeout = 0")
+            connection.commit()
         _run(
             connection=connection,
             process_revision_directives=_drop_empty,

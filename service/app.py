@@ -56,7 +56,7 @@ def _engine_options(settings: Settings) -> dict[str, object]:
             "max_overflow": 4,
             "pool_timeout": 5,
             "pool_pre_ping": True,
-            "connect_args": {"connect_timeout": 3, "options": "-c statement_timeout=30000"},
+            "connect_args": {"connect_timeout": 3, "options": "-c statement_timeout=10000"},
         }
     return options
 

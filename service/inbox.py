@@ -23,6 +23,8 @@ _WAKE: Final = "waybill:inbox:wake"
 _REST: Final = "waybill:inbox:rest"
 _HELP: Final = "waybill:inbox:help"
 _HELP_MS: Final = 500
+_SUSPECT: Final = "waybill:inbox:suspect:"
+_SUSPECT_SECONDS: Final = 86_400
 # A wake that was asked for and never came (its process died) blocks the next one this long.
 _WAKE_SECONDS: Final = 5
 # A full inbox is asked again after this long.
@@ -73,7 +75,7 @@ class Inbox:
 
     def has_room(self) -> bool:
         """Tell whether there is room for what was kept elsewhere while there was none."""
-        return self.lag() < self._limit // 2
+        return self.lag() <= self._limit // 2
 
     def rest(self, seconds: float) -> None:
         """Ask every drain to wait: the database does not answer."""
@@ -139,16 +141,13 @@ class Inbox:
         """Return how many accepted callbacks are not yet recorded."""
         return int(self._redis.xlen(_STREAM))
 
-    def forget_consumers(self, idle: float) -> int:
-        """Forget consumers that hold nothing and were not seen for long; return how many."""
-        try:
-            consumers: Any = self._redis.xinfo_consumers(_STREAM, _GROUP)
-        except ResponseError:
-            return 0
-        gone = [one for one in consumers if not one["pending"] and one["idle"] > idle * 1000]
-        for one in gone:
-            self._redis.xgroup_delconsumer(_STREAM, _GROUP, one["name"])
-        return len(gone)
+    def mark_suspect(self, entry_id: str) -> bool:
+        """Note that an entry is being recorded alone; False when it was, and never cleared."""
+        return bool(self._redis.set(_SUSPECT + entry_id, 1, nx=True, ex=_SUSPECT_SECONDS))
+
+    def clear_suspect(self, entry_id: str) -> None:
+        """Note that the process outlived the entry."""
+        self._redis.delete(_SUSPECT + entry_id)
 
     def ping(self) -> None:
         """Raise RedisError when Redis does not answer."""

@@ -79,8 +79,8 @@ def columns_of(row: Any, outcome: Outcome, sid: str | None) -> dict[str, Any]:
         "updated_at": outcome.since,
         "final_at": outcome.since if final else None,
         # What was silent or final for us and speaks again is asked about again.
-        "check_at": None if final or row.unknown_since else row.check_at or outcome.since,
-        "unknown_since": None if final else row.unknown_since,
+        "check_at": None if final else row.check_at or outcome.since,
+        "unknown_since": None,
         "provider_sid": sid,
         "error_code": outcome.error_code,
         "error_message": outcome.error_message,

@@ -25,7 +25,6 @@ ENQUEUE_DUE: Final = "waybill.enqueue_due"
 EXPIRE_CLAIMS: Final = "waybill.expire_claims"
 RECONCILE: Final = "waybill.reconcile"
 ADOPT_ORPHANS: Final = "waybill.adopt_orphans"
-TIDY: Final = "waybill.tidy"
 DRAIN_OVERFLOW: Final = "waybill.drain_overflow"
 
 ROUTES: Final = {
@@ -35,7 +34,6 @@ ROUTES: Final = {
     EXPIRE_CLAIMS: MAINTENANCE,
     RECONCILE: MAINTENANCE,
     ADOPT_ORPHANS: MAINTENANCE,
-    TIDY: MAINTENANCE,
     DRAIN_OVERFLOW: MAINTENANCE,
 }
 

@@ -100,13 +100,20 @@ def test_models_and_migrations_agree(migrated: Flask) -> None:
     assert difference == [], "the models changed: run make migration"
 
 
+def _is_sqlite() -> bool:
+    return db.engine.dialect.name == "sqlite"
+
+
 @pytest.mark.parametrize(
     "kind",
     ["indexes", "unique_constraints", "foreign_keys", "check_constraints", "pk_constraint"],
 )
 def test_everything_has_a_name_and_can_be_dropped_by_it(migrated: Flask, kind: str) -> None:
     inspector = inspect(db.engine)
-    names = [name for table in sorted(tables()) for name in named(kind, inspector, table)]
+    # SQLite writes the key of a table that never reuses a number into the column, without a name.
+    unnamed = {"overflow", "dead_letter"} if kind == "pk_constraint" and _is_sqlite() else set()
+    kept = sorted(tables() - unnamed)
+    names = [name for table in kept for name in named(kind, inspector, table)]
 
     assert names
     assert all(names), names

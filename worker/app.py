@@ -30,7 +30,6 @@ def make_celery(flask_app: Flask) -> Celery:
         worker_concurrency=settings.worker_concurrency,
         # A task that a dying worker held goes to another; every task is safe to repeat.
         task_acks_late=True,
-        task_reject_on_worker_lost=True,
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
         worker_send_task_events=False,

@@ -12,12 +12,15 @@ _SECONDS: Final = {
     queue.RECONCILE: 1,  # the budget of a second
     queue.ADOPT_ORPHANS: 10,
     queue.DRAIN_OVERFLOW: 5,
-    queue.TIDY: 60,
 }
+
+# The clock's drain starts no chain of its own beside the one that callbacks wake.
+_ARGUMENTS: Final = {queue.DRAIN: (queue.HELPING,)}
 
 SCHEDULE: Final[dict[str, dict[str, Any]]] = {
     task: {
         "task": task,
+        "args": _ARGUMENTS.get(task, ()),
         "schedule": seconds,
         # A tick that nobody took is not worth catching up with.
         "options": {"expires": 60},

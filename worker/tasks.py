@@ -48,9 +48,3 @@ def adopt_orphans() -> None:
 def drain_overflow() -> None:
     """Return callbacks to the inbox that it could not take."""
     draining.drain_overflow()
-
-
-@shared_task(name=queue.TIDY)
-def tidy() -> None:
-    """Forget what long gone processes left in Redis."""
-    draining.tidy()

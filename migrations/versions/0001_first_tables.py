@@ -2,7 +2,7 @@
 
 Revision ID: 0001
 Revises: 
-Create Date: 2026-11-21 08:10:20.430345
+Create Date: 2026-11-21 08:44:08.721979
 
 """
 from alembic import op
@@ -33,7 +33,8 @@ def upgrade():
     sa.Column('received_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('error', sa.Text(), nullable=False),
     sa.Column('set_aside_at', sa.DateTime(timezone=True), nullable=False),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_dead_letter'))
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_dead_letter')),
+    sqlite_autoincrement=True
     )
     op.create_table('overflow',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -41,7 +42,8 @@ def upgrade():
     sa.Column('attempt', sa.String(length=64), nullable=False),
     sa.Column('body', sa.LargeBinary(), nullable=False),
     sa.Column('received_at', sa.DateTime(timezone=True), nullable=False),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_overflow'))
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_overflow')),
+    sqlite_autoincrement=True
     )
     op.create_table('api_key',
     sa.Column('id', sa.Integer(), nullable=False),
@@ -107,8 +109,8 @@ def upgrade():
         batch_op.create_index('ix_message_client_id_reference', ['client_id', 'reference'], unique=False)
         batch_op.create_index('ix_message_client_id_to', ['client_id', 'to'], unique=False)
         batch_op.create_index('ix_message_due', ['enqueue_at'], unique=False, sqlite_where=sa.text("status = 'pending'"), postgresql_where=sa.text("status = 'pending'"))
-        batch_op.create_index('ix_message_in_doubt', ['to'], unique=False, sqlite_where=sa.text("status = 'in_doubt'"), postgresql_where=sa.text("status = 'in_doubt'"))
         batch_op.create_index('ix_message_provider_sid', ['provider_sid'], unique=False)
+        batch_op.create_index('ix_message_without_sid', ['to'], unique=False, sqlite_where=sa.text("status IN ('in_doubt', 'submitting')"), postgresql_where=sa.text("status IN ('in_doubt', 'submitting')"))
 
     op.create_table('attempt',
     sa.Column('id', sa.Uuid(), nullable=False),
@@ -171,8 +173,8 @@ def downgrade():
 
     op.drop_table('attempt')
     with op.batch_alter_table('message', schema=None) as batch_op:
+        batch_op.drop_index('ix_message_without_sid', sqlite_where=sa.text("status IN ('in_doubt', 'submitting')"), postgresql_where=sa.text("status IN ('in_doubt', 'submitting')"))
         batch_op.drop_index('ix_message_provider_sid')
-        batch_op.drop_index('ix_message_in_doubt', sqlite_where=sa.text("status = 'in_doubt'"), postgresql_where=sa.text("status = 'in_doubt'"))
         batch_op.drop_index('ix_message_due', sqlite_where=sa.text("status = 'pending'"), postgresql_where=sa.text("status = 'pending'"))
         batch_op.drop_index('ix_message_client_id_to')
         batch_op.drop_index('ix_message_client_id_reference')

@@ -51,4 +51,4 @@ def _identity() -> Finding:
     doubt = by_status.get(Status.IN_DOUBT, 0)
     flight = sum(count for s, count in by_status.items() if s not in FINAL and s != Status.IN_DOUBT)
     claim = f"accepted {accepted} = final {final} + in flight {flight} + in doubt {doubt}"
-    return Finding(claim, accepted == final + flight + doubt)
+    return Finding(claim, accounts.accepted() == final + flight + doubt)

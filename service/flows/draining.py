@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from sqlalchemy import select
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from service.domain.report import StatusReport
 from service.extensions import db, parts, transaction
@@ -25,16 +26,15 @@ _BATCH: Final = 500
 _LINGER: Final = 0.02
 # A drain ends after this long and wakes the next, so that no shutdown meets a long task.
 _LONGEST: Final = 3.0
-# Longer than any batch takes; whoever held an entry this long is dead.
-_IDLE: Final = 15.0
-# A consumer without entries that was not seen for this long does not come back.
-_FORGET: Final = 3600.0
-# Whatever was taken this often and never finished kills the worker that takes it.
+# Longer than any batch takes: its statements end after 10 s (app.py). Whoever held it is dead.
+_IDLE: Final = 20.0
+# Whatever was taken this often and never finished may be what kills the worker that takes it.
 _MOST_DELIVERIES: Final = 5
 # How long to leave a database alone that does not answer.
 _REST: Final = 2.0
 # These pass: the batch is left in the inbox and taken again. Any other error stays with its entry.
-_PASSING: Final = (OperationalError, InterfaceError)
+# A database that only reads is an InternalError, an exhausted pool a TimeoutError.
+_PASSING: Final = (OperationalError, InterfaceError, InternalError, PoolTimeout)
 
 _log = logging.getLogger(__name__)
 
@@ -47,9 +47,11 @@ def drain(role: str = "") -> int:
     inbox = parts().inbox
     if inbox.is_resting() or not _database_answers():
         return 0
+    if role == HELPING:
+        return _work(time.monotonic() + _LONGEST)[0]
     inbox.keep_awake()
     done, empty = _work(time.monotonic() + _LONGEST)
-    if not empty and role != HELPING:
+    if not empty:
         inbox.keep_awake()
         parts().queue.enqueue(DRAIN)
     return done
@@ -65,11 +67,6 @@ def replay_dead_letters(ids: Collection[int] | None) -> int:
         aside.drop_dead_letters([letter.id for letter in letters])
     parts().queue.enqueue(DRAIN)
     return len(letters)
-
-
-def tidy() -> int:
-    """Forget the consumers of processes that are long gone; return how many."""
-    return parts().inbox.forget_consumers(_FORGET)
 
 
 def _work(until: float) -> tuple[int, bool]:
@@ -132,14 +129,26 @@ def _database_answers() -> bool:
 
 
 def _record_batch(batch: Sequence[Entry]) -> int:
-    deadly = [entry for entry in batch if entry.deliveries > _MOST_DELIVERIES]
-    for entry in deadly:
-        _set_aside(entry.callback, f"taken {entry.deliveries} times and never finished")
+    for entry in batch:
+        if entry.deliveries > _MOST_DELIVERIES:
+            _record_suspect(entry)
     rest = [entry.callback for entry in batch if entry.deliveries <= _MOST_DELIVERIES]
     if rest:
         record_callbacks(rest)
     parts().inbox.ack(batch)
     return len(batch)
+
+
+def _record_suspect(entry: Entry) -> None:
+    """Record an entry that was often taken: alone, and not again if this process dies of it."""
+    inbox = parts().inbox
+    if not inbox.mark_suspect(entry.id):
+        _set_aside(entry.callback, f"taken {entry.deliveries} times, and whoever took it died")
+        return
+    try:
+        record_callbacks([entry.callback])
+    finally:
+        inbox.clear_suspect(entry.id)
 
 
 def record_callbacks(callbacks: Sequence[Callback]) -> None:

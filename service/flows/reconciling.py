@@ -8,6 +8,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from threading import Lock
 from typing import Final
 from uuid import UUID
 
@@ -25,30 +26,39 @@ _LEASE: Final = timedelta(seconds=60)
 # Provider and we need not agree on the time to the second.
 _SKEW: Final = timedelta(seconds=60)
 
+_SOON: Final = timedelta(seconds=5)
+_at_work = Lock()
+
 _log = logging.getLogger(__name__)
 
 
 def reconcile_due() -> int:
-    """Check the messages whose time has come, as many as the budget allows; return how many."""
-    now = datetime.now(UTC)
-    with transaction():
-        due = checks.take(now, now + _LEASE, parts().settings.reconcile_budget)
-    return reconcile(due)
+    """Check the messages whose time has come, as many as the budget allows; return how many.
+
+    One at a time in a process: a provider that lets everybody wait must not hold every thread.
+    """
+    if not _at_work.acquire(blocking=False):
+        return 0
+    try:
+        now = datetime.now(UTC)
+        with transaction():
+            due = checks.take(now, now + _LEASE, parts().settings.reconcile_budget)
+        return reconcile(due)
+    finally:
+        _at_work.release()
 
 
 def reconcile(message_ids: Sequence[UUID], *, at_once: bool = False) -> int:
-    """Check these messages until the provider asks us to slow down; return how many were.
+    """Check these messages until the provider answers no more; return how many were.
 
     With `at_once` also those are asked for that have not yet waited long enough.
     """
     for done, message_id in enumerate(message_ids):
         try:
             _check(message_id, at_once)
-        except NotAccepted as error:
-            _log.warning("the provider wants fewer questions: %s", error.message)
+        except (NotAccepted, OutcomeUnknown) as error:
+            _log.warning("no answer about message %s (%s)", message_id, error.code)
             return done
-        except OutcomeUnknown as error:
-            _log.warning("no answer about message %s: %s", message_id, error.message)
     return len(message_ids)
 
 
@@ -59,7 +69,7 @@ def resolve(message_id: UUID, provider_sid: str | None) -> Status:
     of the SID raises.
     """
     with transaction():
-        message, attempt = checks.with_latest_attempt(message_id)
+        message, attempt = checks.with_attempt(message_id)
     if message is None or attempt is None:
         raise NotFound("there is no such message, or it was never tried")
     if message.status is not Status.IN_DOUBT:
@@ -75,19 +85,29 @@ def resolve(message_id: UUID, provider_sid: str | None) -> Status:
 def _check(message_id: UUID, at_once: bool) -> None:
     """Ask about one message what there is to ask. Raises NotAccepted or OutcomeUnknown."""
     with transaction():
-        message, attempt = checks.with_latest_attempt(message_id)
+        message, attempt = checks.with_attempt(message_id)
     if message is None or attempt is None or is_final(message.status):
         return
     if message.status is Status.IN_DOUBT:
         _look_up(message, attempt)
     elif message.provider_sid is not None:
         _ask(message, attempt, at_once)
+    else:
+        with transaction():
+            checks.put_off(message.id, None, message.lookups)
 
 
 def _look_up(message: Message, attempt: Attempt) -> None:
     """Find out whether a send without an answer went out, and decide when that stays unknown."""
-    found, twins = _candidates(message, attempt)
-    if len(found) == 1 and not twins:
+    with transaction():
+        rivals = checks.rivals(message)
+    if Status.SUBMITTING in rivals:
+        # Its answer will tell whose a find is.
+        with transaction():
+            checks.put_off(message.id, datetime.now(UTC) + _SOON, message.lookups)
+        return
+    found = _candidates(message, attempt)
+    if len(found) == 1 and not rivals:
         recording.record([replace(found[0], attempt_id=attempt.id)])
         return
     lookups = message.lookups + 1
@@ -104,8 +124,8 @@ def _look_up(message: Message, attempt: Attempt) -> None:
         _give_up(message)
 
 
-def _candidates(message: Message, attempt: Attempt) -> tuple[list[StatusReport], bool]:
-    """Return what may be this attempt and is no other's, and whether it could be another's.
+def _candidates(message: Message, attempt: Attempt) -> list[StatusReport]:
+    """Return what may be this attempt and is bound to no other.
 
     Raises OutcomeUnknown when nobody could look: that is no answer, and counts as none.
     """
@@ -122,11 +142,10 @@ def _candidates(message: Message, attempt: Attempt) -> tuple[list[StatusReport],
     try:
         found = provider.find(wanted)
     except Refused as error:
-        raise OutcomeUnknown(f"refused to look: {error.message}", error.code) from error
+        raise OutcomeUnknown("refused to look", error.code) from error
     with transaction():
         taken = attempts.by_sid({(one.provider, one.provider_sid or "") for one in found})
-        twins = checks.has_twin_in_doubt(message)
-    return [one for one in found if (one.provider, one.provider_sid or "") not in taken], twins
+    return [one for one in found if (one.provider, one.provider_sid or "") not in taken]
 
 
 def _note(

@@ -24,9 +24,9 @@ from service.queue import SEND
 from service.store import attempts, messages
 
 _LONGEST_PAUSE: Final = 60.0
-# A queue this long surely holds what is pending; to enqueue it again would only add to it.
+# A queue this long surely holds what is pending; to enqueue it again would only add to it. One
+# that lost its memory is short.
 _LONG_QUEUE: Final = 1000
-_SWEEP_AFTER_LONG: Final = timedelta(minutes=10)
 
 _log = logging.getLogger(__name__)
 
@@ -54,10 +54,11 @@ def deliver(message_id: UUID) -> None:
 
 def enqueue_due(limit: int = 500) -> int:
     """Enqueue pending messages whose time has come and that no queue seems to hold."""
+    if parts().queue.depth(SEND) > _LONG_QUEUE:
+        return 0
     now = datetime.now(UTC)
-    again = _SWEEP_AFTER_LONG if parts().queue.depth(SEND) > _LONG_QUEUE else SWEEP_AFTER
     with transaction():
-        due = messages.take_due(now, now + again, limit)
+        due = messages.take_due(now, now + SWEEP_AFTER, limit)
     parts().queue.deliver(due)
     return len(due)
 
@@ -152,8 +153,8 @@ def _record(
     outbound: Outbound, word: str, report: StatusReport, error: ProviderError | None = None
 ) -> None:
     with transaction():
-        _answered(outbound, word, error)
         recording.apply([report])
+        _answered(outbound, word, error)
 
 
 def _failure(
@@ -189,7 +190,6 @@ def _try_again(message: Message, outbound: Outbound, error: NotAccepted) -> None
     now = datetime.now(UTC)
     then = now + _pause(outbound.attempt)
     with transaction():
-        _answered(outbound, "not_accepted", error)
         messages.leave_submitting(
             message.id,
             outbound.attempt,
@@ -199,12 +199,12 @@ def _try_again(message: Message, outbound: Outbound, error: NotAccepted) -> None
             submitted_at=None,
             updated_at=now,
         )
+        _answered(outbound, "not_accepted", error)
 
 
 def _doubt(message: Message, outbound: Outbound, error: OutcomeUnknown) -> None:
     now = datetime.now(UTC)
     with transaction():
-        _answered(outbound, "unknown", error)
         messages.leave_submitting(
             message.id,
             outbound.attempt,
@@ -212,7 +212,9 @@ def _doubt(message: Message, outbound: Outbound, error: OutcomeUnknown) -> None:
             updated_at=now,
             check_at=now + _first_lookup(),
         )
-    _log.warning("in doubt: message %s, attempt %s (%s)", message.id, outbound.attempt_id, error)
+        _answered(outbound, "unknown", error)
+    # Not the provider's words: they may hold a phone number.
+    _log.warning("in doubt: message %s, attempt %s", message.id, outbound.attempt_id)
 
 
 def _first_lookup() -> timedelta:
@@ -220,6 +222,10 @@ def _first_lookup() -> timedelta:
 
 
 def _answered(outbound: Outbound, word: str, error: ProviderError | None) -> None:
+    """Note how the call ended, last in its transaction: message first, then attempt, everywhere.
+
+    A drain locks in that order, too; the other order deadlocks with a callback that came early.
+    """
     code, text = (error.code, error.message) if error else (None, None)
     attempts.answer(outbound.attempt_id, datetime.now(UTC), word, code, text)
 

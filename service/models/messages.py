@@ -85,7 +85,7 @@ class Message(Model):
                 ("ix_message_due", "enqueue_at", "status = 'pending'"),
                 ("ix_message_claimed", "claimed_until", "status = 'submitting'"),
                 ("ix_message_check", "check_at", "check_at IS NOT NULL"),
-                ("ix_message_in_doubt", "to", "status = 'in_doubt'"),
+                ("ix_message_without_sid", "to", "status IN ('in_doubt', 'submitting')"),
             )
         ),
     )

@@ -19,6 +19,11 @@ class Overdue(NamedTuple):
     people: int  # in doubt, and for a person to decide
 
 
+def accepted() -> int:
+    """Count the messages."""
+    return _count(select(func.count()).select_from(Message))
+
+
 def messages_by_status() -> dict[Status, int]:
     """Return how many messages have each status."""
     query = select(Message.status, func.count()).group_by(Message.status)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, func, select, update
 
 from service.domain.status import FINAL, Status
 from service.extensions import db
@@ -35,29 +35,31 @@ def unfinished(since: datetime, after: UUID | None, limit: int) -> Sequence[UUID
     return db.session.scalars(query.order_by(Message.id).limit(limit)).all()
 
 
-def with_latest_attempt(message_id: UUID) -> tuple[Message | None, Attempt | None]:
-    """Return a message and its latest attempt."""
+def with_attempt(message_id: UUID) -> tuple[Message | None, Attempt | None]:
+    """Return a message and the attempt it shows, or its latest while no report has come."""
+    shown = func.coalesce(Message.outcome_attempt, Message.attempts)
     query = (
         select(Message, Attempt)
-        .outerjoin(Attempt, Attempt.message_id == Message.id)
+        .outerjoin(Attempt, and_(Attempt.message_id == Message.id, Attempt.number == shown))
         .where(Message.id == message_id)
-        .order_by(Attempt.number.desc())
-        .limit(1)
         .execution_options(populate_existing=True)
     )
     row = db.session.execute(query).one_or_none()
     return (row[0], row[1]) if row else (None, None)
 
 
-def has_twin_in_doubt(message: Message) -> bool:
-    """Tell whether another message in doubt has the same text for the same recipient."""
-    query = select(Message.id).where(
+def rivals(message: Message) -> set[Status]:
+    """Return where other messages with this text for this recipient are, of those without a SID.
+
+    The provider could not tell them apart, and neither could a look-up.
+    """
+    query = select(Message.status).where(
         Message.to == message.to,
-        Message.status == Status.IN_DOUBT,
+        Message.status.in_([Status.IN_DOUBT, Status.SUBMITTING]),
         Message.id != message.id,
         Message.body == message.body,
     )
-    return db.session.scalars(query.limit(1)).first() is not None
+    return set(db.session.scalars(query))
 
 
 def put_off(message_id: UUID, check_at: datetime | None, lookups: int) -> None:

@@ -1,7 +1,7 @@
 """Queries of sending: insert, claim, and what is due. Every move is guarded by where it starts."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +11,9 @@ from service.domain.status import Status
 from service.extensions import db
 from service.models import Attempt, Message
 from service.store.dialect import insert_into
+
+# Who wrote the time down may have had another clock than who reads it.
+_SKEW = timedelta(milliseconds=250)
 
 
 def insert(rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
@@ -38,7 +41,7 @@ def claim(message_id: UUID, now: datetime, until: datetime, check_at: datetime) 
         .where(
             Message.id == message_id,
             Message.status == Status.PENDING,
-            Message.next_attempt_at <= now,
+            Message.next_attempt_at <= now + _SKEW,
         )
         .values(
             status=Status.SUBMITTING,
@@ -66,7 +69,7 @@ def leave_submitting(message_id: UUID, attempt: int, **columns: Any) -> None:
             Message.status.in_([Status.SUBMITTING, Status.IN_DOUBT]),
             Message.attempts == attempt,
         )
-        .values(claimed_until=None, **columns)
+        .values({"claimed_until": None, "check_at": None, **columns})
     )
 
 

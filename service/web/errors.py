@@ -4,7 +4,7 @@ import logging
 from typing import Any
 
 from flask import Flask, Response, json
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
@@ -17,7 +17,7 @@ def init_app(app: Flask) -> None:
     """Answer every error of every route with a problem document."""
     app.register_error_handler(ClientError, _client_error)
     app.register_error_handler(HTTPException, _http_error)
-    for unavailable in (OperationalError, InterfaceError, PoolTimeout):
+    for unavailable in (OperationalError, InterfaceError, InternalError, PoolTimeout):
         app.register_error_handler(unavailable, _unavailable)
 
 

@@ -81,9 +81,9 @@ class NewMessage(_Strict):
             raise ValueError("must be at most 35 days ahead")
         return value
 
-    @field_validator("metadata")
+    @field_validator("metadata", "content_variables")
     @classmethod
-    def _small(cls, value: dict[str, Any]) -> dict[str, Any]:
+    def _small(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
         if len(json.dumps(value)) > 4096:
             raise ValueError("must be at most 4096 characters as JSON")
         return value

@@ -214,16 +214,13 @@ def test_a_full_inbox_takes_nothing_more_for_a_moment(redis: Redis) -> None:
     assert not inbox.has_room()
 
 
-def test_consumers_that_hold_nothing_and_were_not_seen_for_long_are_forgotten(
+def test_an_entry_that_is_being_recorded_alone_is_suspect_until_it_is_cleared(
     inbox: Inbox,
 ) -> None:
-    for consumer in ("done", "holds"):
-        inbox.put(callback())
-        taken = inbox.take(consumer, 10, linger=0.01)
-        inbox.ack(taken if consumer == "done" else [])
-    assert inbox.forget_consumers(idle=60) == 0
-    assert inbox.forget_consumers(idle=-1) == 1
-    assert len(inbox.reclaim("heir", 10, idle=0)) == 1
+    assert inbox.mark_suspect("1-0")
+    assert not inbox.mark_suspect("1-0")
+    inbox.clear_suspect("1-0")
+    assert inbox.mark_suspect("1-0")
 
 
 def test_a_drain_that_never_came_is_asked_for_again_within_seconds(

@@ -71,11 +71,9 @@ def test_a_worker_without_settings_does_not_start_and_names_what_is_missing() ->
 
 def test_a_task_that_a_dying_worker_held_goes_to_another(celery: Celery) -> None:
     assert celery.conf.task_acks_late is True
-    assert celery.conf.task_reject_on_worker_lost is True
     assert celery.conf.worker_prefetch_multiplier == 1
     for name in queue.ROUTES:
         assert celery.tasks[name].acks_late is True
-        assert celery.tasks[name].reject_on_worker_lost is True
 
 
 def test_nothing_but_json_is_read(celery: Celery) -> None:

@@ -8,37 +8,38 @@ def test_every_sweep_runs_as_often_as_it_must() -> None:
     assert SCHEDULE == {
         "waybill.drain": {
             "task": "waybill.drain",
+            "args": ("helping",),
             "schedule": 5,
             "options": {"expires": 60},
         },
         "waybill.enqueue_due": {
             "task": "waybill.enqueue_due",
+            "args": (),
             "schedule": 1,
             "options": {"expires": 60},
         },
         "waybill.expire_claims": {
             "task": "waybill.expire_claims",
+            "args": (),
             "schedule": 10,
             "options": {"expires": 60},
         },
         "waybill.reconcile": {
             "task": "waybill.reconcile",
+            "args": (),
             "schedule": 1,
             "options": {"expires": 60},
         },
         "waybill.adopt_orphans": {
             "task": "waybill.adopt_orphans",
+            "args": (),
             "schedule": 10,
             "options": {"expires": 60},
         },
         "waybill.drain_overflow": {
             "task": "waybill.drain_overflow",
+            "args": (),
             "schedule": 5,
-            "options": {"expires": 60},
-        },
-        "waybill.tidy": {
-            "task": "waybill.tidy",
-            "schedule": 60,
             "options": {"expires": 60},
         },
     }

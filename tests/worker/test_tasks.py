@@ -45,7 +45,6 @@ def test_the_tasks_import_no_more_than_the_flows_they_call() -> None:
         (queue.ENQUEUE_DUE, sending, "enqueue_due", [], []),
         (queue.EXPIRE_CLAIMS, sending, "expire_claims", [], []),
         (queue.DRAIN, draining, "drain", [queue.HELPING], [queue.HELPING]),
-        (queue.TIDY, draining, "tidy", [], []),
         (queue.DRAIN_OVERFLOW, draining, "drain_overflow", [], []),
         (queue.ADOPT_ORPHANS, recording, "adopt_orphans", [], []),
         (queue.RECONCILE, reconciling, "reconcile_due", [], []),

@@ -34,6 +34,8 @@ class Twilio:
         self._client = Client(
             settings.twilio_account_sid,
             settings.twilio_auth_token.get_secret_value(),
+            # Else the library would read the environment, and TWILIO_EDGE beat our address.
+            environment={"TWILIO_EDGE": ""},
             http_client=HttpClient(
                 settings.twilio_api_base_url,
                 connect=settings.twilio_connect_timeout,

@@ -111,6 +111,38 @@ def test_a_worker_that_dies_between_commit_and_acknowledgement_repeats_and_chang
     assert [event.repeats for event in events] == [1]
 
 
+def _wear_out(attempt: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a callback that many workers have taken and none has finished."""
+    monkeypatch.setattr(draining, "_IDLE", 0.0)
+    parts().inbox.put(callback(attempt, "delivered"))
+    while not parts().inbox.take("dying", 10, linger=0.01):
+        pass
+    for _ in range(draining._MOST_DELIVERIES):
+        parts().inbox.reclaim("dying", 10, idle=0)
+
+
+def test_an_entry_that_was_taken_often_is_recorded_all_the_same(
+    post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long outage is no fault of its own."""
+    _wear_out(_sent(post, provider), monkeypatch)
+    draining.drain()
+    assert _status() is Status.DELIVERED
+    assert db.session.scalar(select(func.count()).select_from(DeadLetter)) == 0
+
+
+def test_an_entry_of_which_a_worker_died_is_set_aside(
+    post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _wear_out(_sent(post, provider), monkeypatch)
+    [entry] = parts().inbox.reclaim("dying", 10, idle=0)
+    parts().inbox.mark_suspect(entry.id)  # and then it dies
+    draining.drain()
+    [letter] = db.session.scalars(select(DeadLetter)).all()
+    assert "died" in letter.error
+    assert parts().inbox.lag() == 0
+
+
 def test_overflow_returns_to_the_inbox_and_is_recorded(post: Post, provider: FakeProvider) -> None:
     attempt = _sent(post, provider)
     with transaction():

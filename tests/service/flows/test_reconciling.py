@@ -102,6 +102,40 @@ def test_two_equal_candidates_are_a_case_for_a_person(lost: Callable[..., UUID])
     assert message(second).status is Status.IN_DOUBT
 
 
+def test_while_an_equal_message_is_with_its_worker_nobody_looks(
+    lost: Callable[..., UUID], post: Post, provider: FakeProvider
+) -> None:
+    """What a look-up finds may be the other's, whose answer is on its way."""
+    message_id, other = lost(taken=False), post()
+
+    def script(outbound: Outbound) -> StatusReport:
+        provider.take(outbound)
+        make_checkable()
+        reconcile([message_id])
+        return said("queued", attempt_id=outbound.attempt_id, sid="SM-other")
+
+    provider.script = script
+    sending.deliver(other)
+    assert message(message_id).status is Status.IN_DOUBT
+    assert message(other).status is Status.QUEUED
+
+
+def test_a_fetch_asks_about_the_attempt_that_is_shown(
+    lost: Callable[..., UUID], provider: FakeProvider
+) -> None:
+    """Two attempts in doubt, and a callback for the first: its SID is not the second's."""
+    message_id = lost(taken=False, resend_if_unknown=True)
+    look_up_to_the_end(message_id)
+    first = db.session.scalars(select(Attempt.id)).one()
+    provider.script = lambda outbound: (_ for _ in ()).throw(OutcomeUnknown("no answer"))
+    sending.deliver(message_id)
+    recording.record([said("sent", attempt_id=first, sid="SM1")])
+    provider.answer = lambda attempt, sid: said("undelivered", attempt_id=attempt, sid=sid)
+    reconcile([message_id], at_once=True)
+    shown = message(message_id)
+    assert (shown.status, shown.outcome_attempt) == (Status.UNDELIVERED, 1)
+
+
 def test_after_enough_look_ups_without_a_find_the_message_fails_and_says_why(
     lost: Callable[..., UUID], provider: FakeProvider
 ) -> None:

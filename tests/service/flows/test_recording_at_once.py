@@ -1,7 +1,7 @@
 """Several recorders on the same messages at the same moment, on both databases."""
 
 import random
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Barrier
 
 from flask import Flask
@@ -12,6 +12,7 @@ from service.domain.status import Status
 from service.extensions import db
 from service.flows import recording, sending
 from service.models import Message, StatusEvent
+from service.providers.contract import Outbound
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
 
@@ -48,6 +49,60 @@ def test_workers_that_record_the_same_messages_neither_deadlock_nor_lose_an_upda
         select(func.sum(StatusEvent.repeats)).where(StatusEvent.word != "queued")
     )
     assert said_again == len(heard) * (WORKERS - 1)
+
+
+def test_workers_that_each_know_a_part_leave_the_whole(
+    context: Flask, post: Post, provider: FakeProvider
+) -> None:
+    """Each has another word about the same messages: an update over an old reading loses one."""
+    for _ in range(40):
+        sending.deliver(post())
+    start = Barrier(WORKERS)
+
+    def record(word: str) -> None:
+        heard = [
+            said(word, attempt_id=one.attempt_id, sid=provider.sid(one.attempt_id))
+            for one in provider.on_air
+        ]
+        with context.app_context():
+            for batch in _batches(heard, 8):
+                start.wait()
+                recording.record(batch)
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        list(pool.map(record, WORDS))
+
+    db.session.rollback()
+    shown = db.session.execute(
+        select(Message.status, Message.failed_in, Message.delivered_in, func.count()).group_by(
+            Message.status, Message.failed_in, Message.delivered_in
+        )
+    ).all()
+    assert [tuple(row) for row in shown] == [(Status.DELIVERED, 0b10, 0b10, 40)]
+
+
+def test_a_drain_with_an_early_callback_does_not_deadlock_with_the_answer_to_its_send(
+    context: Flask, post: Post, provider: FakeProvider
+) -> None:
+    """Both write the message and its attempt: one order of locks, whoever comes first."""
+    with ThreadPoolExecutor(1) as other:
+
+        def script(outbound: Outbound) -> StatusReport:
+            sid = provider.sid(outbound.attempt_id)
+            early = said("sent", attempt_id=outbound.attempt_id, sid=sid)
+            waiting.append(other.submit(record, [early]))
+            return provider.take(outbound)
+
+        def record(reports: list[StatusReport]) -> None:
+            with context.app_context():
+                recording.record(reports)
+
+        waiting: list[Future[None]] = []
+        provider.script = script
+        for _ in range(40):
+            sending.deliver(post())
+        for one in waiting:
+            one.result()
 
 
 def test_workers_that_record_the_same_orphans_do_not_deadlock(context: Flask) -> None:

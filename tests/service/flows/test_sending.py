@@ -258,3 +258,14 @@ def make_due(message_id: UUID) -> None:
             .where(Message.id == message_id)
             .values(next_attempt_at=past, enqueue_at=past)
         )
+
+
+def test_a_long_queue_is_not_made_longer_and_a_lost_one_is_filled_again(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message_id = post()
+    make_due(message_id)
+    with monkeypatch.context() as patched:
+        patched.setattr(type(parts().queue), "depth", lambda *_: 1001)
+        assert sending.enqueue_due() == 0
+    assert sending.enqueue_due() == 1, "at once, and not after a pause"
