@@ -78,7 +78,7 @@ def long(seed: int) -> Plan:
                 ("rolling restart", 2.0),
             ],
         ),
-        patience=300,
+        patience=420,
     )
 
 
