@@ -157,7 +157,7 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
     try:
         process.wait(_PATIENCE)
     except subprocess.TimeoutExpired:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 

@@ -68,6 +68,13 @@ MUTATIONS: Final = (
         f"{_FLOWS}/test_recording_at_once.py",
     ),
     Mutation(
+        "message before attempt",
+        "service/flows/sending.py",
+        "        recording.apply([report])\n        _answered(outbound, word, error)\n",
+        "        _answered(outbound, word, error)\n        recording.apply([report])\n",
+        f"{_FLOWS}/test_recording_at_once.py",
+    ),
+    Mutation(
         "acknowledge after the commit",
         "service/flows/draining.py",
         "    if rest:\n        record_callbacks(rest)\n    parts().inbox.ack(batch)\n",

@@ -26,7 +26,7 @@ def audit() -> list[Finding]:
         identity = _identity()
         late = accounts.overdue(overdue)
         shared, orphans = accounts.shared_sids(), accounts.adoptable_orphans(overdue)
-        aside = accounts.set_aside()
+        aside, missed = accounts.set_aside(), accounts.callbacks_missed()
     differing = sum(1 for _ in rebuilding.rebuild())
     return [
         identity,
@@ -36,6 +36,7 @@ def audit() -> list[Finding]:
         _none("SIDs that two attempts claim", shared),
         _none("orphans whose message is known", orphans),
         _none("messages that show something else than their ledger", differing),
+        Finding(f"callbacks missed, their statuses asked for: {missed}", holds=True),
         Finding(f"for a person: {late.people} in doubt, {aside} dead letters", holds=True),
     ]
 

@@ -26,6 +26,7 @@ _LEASE: Final = timedelta(seconds=60)
 # Provider and we need not agree on the time to the second.
 _SKEW: Final = timedelta(seconds=60)
 
+# When to look again for a message whose twin is being sent just now.
 _SOON: Final = timedelta(seconds=5)
 _at_work = Lock()
 

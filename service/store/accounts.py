@@ -4,8 +4,10 @@ from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import Select, exists, func, select
+from sqlalchemy.orm import aliased
 
-from service.domain.status import Status
+from service.domain.report import Source
+from service.domain.status import FINAL, Status
 from service.extensions import db
 from service.models import Attempt, DeadLetter, Message, StatusEvent
 
@@ -64,6 +66,23 @@ def adoptable_orphans(before: datetime) -> int:
     )
     orphans = select(func.count()).select_from(StatusEvent).where(StatusEvent.message_id.is_(None))
     return _count(orphans.where(StatusEvent.received_at < before, bound))
+
+
+def callbacks_missed() -> int:
+    """Count the statuses that we had to ask for and that no callback has told since."""
+    told, asked = aliased(StatusEvent), StatusEvent
+    heard = exists().where(
+        told.message_id == asked.message_id,
+        told.status == asked.status,
+        told.source == Source.CALLBACK,
+    )
+    missed = select(asked.message_id, asked.status).where(
+        asked.source == Source.RECONCILIATION,
+        asked.attempt_id.is_not(None),
+        asked.status.in_([*FINAL, Status.SENT]),
+        ~heard,
+    )
+    return _count(select(func.count()).select_from(missed.distinct().subquery()))
 
 
 def set_aside() -> int:

@@ -9,7 +9,7 @@ from click.testing import Result
 from flask import Flask
 from sqlalchemy import select, update
 
-from service.domain.report import StatusReport
+from service.domain.report import Source, StatusReport
 from service.domain.status import Status
 from service.errors import OutcomeUnknown
 from service.extensions import db, parts, transaction
@@ -122,6 +122,17 @@ def test_an_audit_finds_what_is_wrong_and_exits_badly(
     audited = run("audit")
     assert audited.exit_code == 1
     assert claim in audited.output
+
+
+def test_an_audit_counts_the_callbacks_that_never_came(
+    run: Run, sent: UUID, provider: FakeProvider
+) -> None:
+    attempt = provider.on_air[0].attempt_id
+    asked = said("delivered", attempt_id=attempt, source=Source.RECONCILIATION)
+    recording.record([asked])
+    assert "callbacks missed, their statuses asked for: 1" in run("audit").output
+    recording.record([said("delivered", attempt_id=attempt, source=Source.CALLBACK)])
+    assert "callbacks missed, their statuses asked for: 0" in run("audit").output
 
 
 def test_rebuild_reports_differences_and_mends_them_when_asked(run: Run, sent: UUID) -> None:
