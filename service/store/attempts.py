@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Final, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import Table, bindparam, or_, select, update
+from sqlalchemy import Table, select, update
 
 from service.extensions import db
 from service.models import Attempt, StatusEvent
+from service.store.dialect import among, update_each
 
 
 class AttemptRef(NamedTuple):
@@ -25,7 +26,7 @@ _REF: Final = select(Attempt.id, Attempt.message_id, Attempt.number, Attempt.pro
 
 def by_id(ids: Collection[UUID]) -> dict[UUID, AttemptRef]:
     """Return the attempts with these ids."""
-    rows = db.session.execute(_REF.where(Attempt.id.in_(ids))) if ids else ()
+    rows = db.session.execute(_REF.where(among(Attempt.id, ids))) if ids else ()
     return {row.id: AttemptRef(*row) for row in rows}
 
 
@@ -33,7 +34,7 @@ def by_sid(sids: Collection[tuple[str, str]]) -> dict[tuple[str, str], AttemptRe
     """Return the attempts to which these (provider, SID) pairs are bound."""
     if not sids:
         return {}
-    named = Attempt.provider_sid.in_({sid for _, sid in sids})
+    named = among(Attempt.provider_sid, {sid for _, sid in sids})
     rows = db.session.execute(_REF.add_columns(Attempt.provider).where(named))
     return {(row.provider, row.provider_sid): AttemptRef(*row[:4]) for row in rows}
 
@@ -42,15 +43,10 @@ def bind_sids(sids: Mapping[UUID, str]) -> None:
     """Remember which SID the provider gave to which attempt; the least, should it give two."""
     if not sids:
         return
-    sid = bindparam("sid", type_=Attempt.provider_sid.type)
-    statement = (
-        update(cast(Table, Attempt.__table__))
-        .where(Attempt.id == bindparam("attempt"))
-        .where(or_(Attempt.provider_sid.is_(None), Attempt.provider_sid > sid))
-        .values(provider_sid=sid)
-    )
-    rows = [{"attempt": attempt, "sid": least} for attempt, least in sorted(sids.items())]
-    db.session.connection().execute(statement, rows)
+    table = cast(Table, Attempt.__table__)
+    rows = [{"key": attempt, "provider_sid": sid} for attempt, sid in sorted(sids.items())]
+    old = table.c.provider_sid
+    update_each(table, table.c.id, rows, lambda new: old.is_(None) | (old > new["provider_sid"]))
 
 
 def with_orphans(limit: int) -> dict[tuple[str, str], AttemptRef]:

@@ -4,12 +4,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 from uuid import UUID
 
-from sqlalchemy import BindParameter, Table, bindparam, case, select, update
+from sqlalchemy import Table, case, select
 
 from service.extensions import db
 from service.models import Attempt, Message, StatusEvent
 from service.store.attempts import AttemptRef
-from service.store.dialect import insert_into
+from service.store.dialect import among, as_table, insert_into, is_postgresql, update_each
 
 _OUTCOME: Final = select(
     Message.id,
@@ -39,21 +39,15 @@ def lock_outcomes(message_ids: Iterable[UUID]) -> dict[UUID, Any]:
     wanted = sorted(set(message_ids))
     if not wanted:
         return {}
-    query = _OUTCOME.where(Message.id.in_(wanted)).order_by(Message.id).with_for_update()
+    query = _OUTCOME.where(among(Message.id, wanted)).order_by(Message.id).with_for_update()
     return {row.id: row for row in db.session.execute(query)}
 
 
 def write_outcomes(outcomes: Sequence[Mapping[str, Any]]) -> None:
     """Write outcomes over messages that this transaction has locked; `key` names the message."""
     if outcomes:
-        names = (name for name in outcomes[0] if name != "key")
-        columns: dict[str, BindParameter[Any]] = {name: bindparam(name) for name in names}
-        statement = (
-            update(cast(Table, Message.__table__))
-            .where(Message.id == bindparam("key"))
-            .values(columns)
-        )
-        db.session.connection().execute(statement, list(outcomes))
+        table = cast(Table, Message.__table__)
+        update_each(table, table.c.id, outcomes)
 
 
 def write_events(events: Iterable[Mapping[str, Any]]) -> int:
@@ -67,9 +61,21 @@ def write_events(events: Iterable[Mapping[str, Any]]) -> int:
     if not ordered:
         return 0
     statement = insert_into(StatusEvent)
+    if is_postgresql():
+        sent, names = as_table(cast(Table, StatusEvent.__table__), ordered), list(ordered[0])
+        rows = select(*(sent.c[name] for name in names))
+        written = db.session.execute(_once(statement.from_select(names, rows)))
+    else:
+        written = db.session.execute(_once(statement), ordered)
+    as_sent = {event["identity"]: event["repeats"] for event in ordered}
+    return sum(1 for identity, repeats in written if repeats == as_sent[identity])
+
+
+def _once(statement: Any) -> Any:
+    """Let an INSERT count a repeat, and return what it wrote."""
     said = statement.excluded
     earlier = said.received_at < StatusEvent.received_at
-    kept = statement.on_conflict_do_update(
+    return statement.on_conflict_do_update(
         index_elements=[StatusEvent.identity],
         set_={
             "repeats": StatusEvent.repeats + said.repeats + 1,
@@ -77,9 +83,6 @@ def write_events(events: Iterable[Mapping[str, Any]]) -> int:
             "raw": case((earlier, said.raw), else_=StatusEvent.raw),
         },
     ).returning(StatusEvent.identity, StatusEvent.repeats)
-    written = db.session.execute(kept, ordered)
-    as_sent = {event["identity"]: event["repeats"] for event in ordered}
-    return sum(1 for identity, repeats in written if repeats == as_sent[identity])
 
 
 def message_ids(after: UUID | None, limit: int) -> Sequence[UUID]:
@@ -95,7 +98,7 @@ def numbered_events(message_ids: Collection[UUID]) -> Iterator[tuple[StatusEvent
     query = (
         select(StatusEvent, Attempt.number)
         .outerjoin(Attempt, Attempt.id == StatusEvent.attempt_id)
-        .where(StatusEvent.message_id.in_(message_ids))
+        .where(among(StatusEvent.message_id, message_ids))
     )
     for event, number in db.session.execute(query):
         yield event, number or 0
@@ -110,7 +113,7 @@ def take_orphans(
     query = (
         select(StatusEvent)
         .where(
-            StatusEvent.provider_sid.in_({sid for _, sid in owners}),
+            among(StatusEvent.provider_sid, {sid for _, sid in owners}),
             StatusEvent.message_id.is_(None),
         )
         .order_by(StatusEvent.identity)
