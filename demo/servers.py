@@ -25,8 +25,9 @@ _PATIENCE: Final = 10.0
 class RedisServer:
     """A Redis of our own, with its append-only file on, that can be treated badly."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, fsync: str = "everysec") -> None:
         self._directory = directory
+        self._fsync = fsync
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"redis://127.0.0.1:{self._port}/0"
@@ -38,7 +39,8 @@ class RedisServer:
         command = [
             _redis_binary(),
             *("--port", str(port), "--bind", "127.0.0.1", "--dir", str(self._directory)),
-            *("--appendonly", "yes", "--save", "", "--loglevel", "warning"),
+            *("--appendonly", "yes", "--appendfsync", self._fsync, "--save", ""),
+            *("--loglevel", "warning"),
         ]
         with (self._directory / "redis.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
@@ -77,9 +79,9 @@ class RedisServer:
 
 
 @contextmanager
-def redis_server(directory: Path) -> Iterator[RedisServer]:
-    """Run a private Redis."""
-    server = RedisServer(directory)
+def redis_server(directory: Path, fsync: str = "everysec") -> Iterator[RedisServer]:
+    """Run a private Redis; `fsync` is its `appendfsync`."""
+    server = RedisServer(directory, fsync)
     try:
         server.start()
         yield server

@@ -44,7 +44,8 @@ def directory() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def redis_url(directory: Path) -> Iterator[str]:
-    with redis_server(directory / "redis") as server:
+    # No flush to the disk: a busy one would hold a test for longer than the inbox waits.
+    with redis_server(directory / "redis", fsync="no") as server:
         yield server.url
 
 
