@@ -68,14 +68,19 @@ def frozen(directory: Path) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def bound(frozen: RedisServer, directory: Path) -> Parts:
+def bound(frozen: RedisServer, directory: Path) -> Iterator[Parts]:
     app: Flask = create_app(
         make_settings(f"sqlite:///{directory}/unused.db", frozen.url), providers={}
     )
     parts: Parts = app.extensions["waybill"]
     parts.inbox.put(CALLBACK)
     assert parts.queue.enqueue(queue.DRAIN)
-    return parts
+    yield parts
+    frozen.thaw()
+    # They would leave their sockets to the garbage collector.
+    parts.inbox._hurried.close()
+    parts.inbox._redis.close()
+    parts.queue._celery.close()
 
 
 def test_a_frozen_redis_holds_nobody_for_long(bound: Parts, frozen: RedisServer) -> None:
