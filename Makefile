@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo run test chaos mutations check format migration clean
+.PHONY: help demo run test bench chaos mutations check format migration clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -17,6 +17,9 @@ run: $(READY) ## Start the same stack without traffic; it stays up until Ctrl-C.
 
 test: $(READY) ## Run all tests: SQLite, a real PostgreSQL, a real Redis. Needs no root and no Docker.
 	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+bench: $(READY) ## Measure Waybill beside two other designs: make bench ARGS=--quick.
+	$(BIN)/python -m bench $(ARGS)
 
 chaos: $(READY) ## Kill every process in turn under traffic, then compare two witnesses: make chaos SEED=1.
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("service", "worker", "simulator", "demo")
+ROOMS = ("service", "worker", "simulator", "demo", "bench")
 MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 PACKAGES = sorted({path.parent for path in MODULES})
 EXPECTED = (

@@ -1,0 +1,66 @@
+"""Measure Waybill and its peers on this machine: `python -m bench`."""
+
+import argparse
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from types import FrameType
+
+from bench import needs, report
+from bench.databases import databases
+from bench.machine import described
+from bench.measuring import Measuring
+from bench.plan import QUICK, USUAL, Plan
+
+PARTS = ("callbacks", "drain", "send", "post")
+
+
+def main() -> int:
+    """Return the exit status: 0 when every round counts; a figure may fall short."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="short rounds, and one of each")
+    parser.add_argument("--only", choices=PARTS, action="append", help="this part, and no other")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, _interrupt)
+    missing = needs.missing()
+    for name, how in missing.items():
+        print(f"{name} is missing, and what needs it is left out. To get it: {how}")
+    started = time.monotonic()
+    given = QUICK if options.quick else USUAL
+    result = _run(given, missing, options.only or PARTS)
+    report.save(result)
+    print(f"\n{report.markdown(result)}\nin {(time.monotonic() - started) / 60:.1f} minutes")
+    return 1 if any(note.startswith("void") for note in result.notes) else 0
+
+
+def _run(given: Plan, missing: Mapping[str, str], parts: tuple[str, ...]) -> report.Result:
+    run, facts = Measuring(given, missing), described(missing)
+    facts["rounds"] = f"{given.rounds}, callbacks for {given.seconds:g} s in each"
+    with ExitStack() as open_things:
+        if "PostgreSQL" not in missing:
+            server = open_things.enter_context(databases())
+            facts |= {f"PostgreSQL {name}": said for name, said in server.settings().items()}
+            if "callbacks" in parts and "wrk" not in missing:
+                if "npm" not in missing:
+                    needs.install_guide()
+                run.compare(server)
+            if "drain" in parts:
+                run.drain(server)
+            if "send" in parts:
+                run.send(server)
+            if "post" in parts and "wrk" not in missing:
+                run.post(server)
+        if "drain" in parts:
+            run.drain(None)
+    left_out = [f"left out, for want of it: {name}" for name in missing]
+    return report.Result(facts, run.rows, run.rounds, [*run.notes, *left_out])
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt  # so that every server is ended
+
+
+if __name__ == "__main__":
+    sys.exit(main())

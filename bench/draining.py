@@ -1,0 +1,79 @@
+"""How fast one status worker empties a full inbox."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from bench import callbacks
+from bench.rounds import Void, scratch
+from bench.waybill import ServingWaybill, fill, stack_on
+from demo.stack import Stack
+from service.app import create_app
+from service.config import Settings
+from service.extensions import parts
+from service.providers.contract import Callback
+from service.queue import DRAIN
+
+_PATIENCE: Final = 120.0
+_TICK: Final = 0.01
+
+
+def drain_rates(count: int, rounds: int, database: str | None = None) -> Iterator[float]:
+    """Yield recorded callbacks a second, from the first batch on; on SQLite without `database`."""
+    with scratch() as directory, _stack(directory, database) as serving:
+        for _ in range(rounds):
+            yield _drain(serving, count)
+
+
+@contextmanager
+def _stack(directory: Path, database: str | None) -> Iterator[ServingWaybill]:
+    with stack_on(directory, database or f"sqlite:///{directory}/waybill.db") as stack:
+        yield ServingWaybill(stack)
+
+
+def _drain(serving: ServingWaybill, count: int) -> float:
+    stack, before = serving.stack, serving.recorded()
+    stack.stop("worker-status")
+    messages = callbacks.sent(count // len(callbacks.WORDS))
+    fill(stack, messages)
+    put = _put(stack, messages)
+    stack.start("worker-status")
+    rate = _until_empty(serving)
+    recorded = serving.recorded() - before
+    if recorded != put:
+        raise Void(f"{put} callbacks were put into the inbox, {recorded} are recorded")
+    return rate
+
+
+def _put(stack: Stack, messages: list[callbacks.Sent]) -> int:
+    """Put all callbacks into the inbox as the web server does; return how many."""
+    app, made = create_app(Settings.load(stack.environment)), list(callbacks.callbacks(messages))
+    with app.app_context():
+        for one in made:
+            attempt = one.path.rpartition("/")[2]
+            callback = Callback("twilio", attempt, one.body, datetime.now(UTC))
+            if parts().inbox.put(callback):
+                parts().queue.enqueue(DRAIN)
+    return len(made)
+
+
+def _until_empty(serving: ServingWaybill) -> float:
+    """Watch the backlog; return how fast it went, once it had begun to."""
+    full = serving.backlog()
+    rest, began = _await(serving, full - 1)
+    _, ended = _await(serving, 0)
+    return rest / (ended - began)
+
+
+def _await(serving: ServingWaybill, most: int) -> tuple[int, float]:
+    """Wait until no more than `most` callbacks wait; return how many do, and when that was."""
+    until = time.monotonic() + _PATIENCE
+    while time.monotonic() < until:
+        left = serving.backlog()
+        if left <= most:
+            return left, time.monotonic()
+        time.sleep(_TICK)
+    raise Void(f"{serving.backlog()} callbacks still wait after {_PATIENCE:.0f} s")

@@ -1,0 +1,121 @@
+"""The two peers as candidates: their processes, their tables."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from redis import Redis
+from sqlalchemy import make_url, text
+
+from bench.callbacks import BASE_URL, Sent
+from bench.databases import count, engine_of, settle
+from bench.processes import await_port, process
+from demo.servers import free_port, redis_server
+from demo.stack import TOKEN
+
+HERE: Final = Path(__file__).parent
+GUIDE: Final = HERE / "guide"
+_BIN: Final = Path(sys.executable).parent
+_SIGNING: Final = {"PUBLIC_BASE_URL": BASE_URL, "TWILIO_AUTH_TOKEN": TOKEN}
+_RECORDED: Final = "SELECT count(*) FROM (SELECT DISTINCT sid, status FROM status_history) AS said"
+_QUEUE, _UNACKED = "celery", "unacked"  # the names that Celery's Redis transport uses
+
+
+class ServingPeer(NamedTuple):
+    """A peer that is up."""
+
+    url: str
+    database: str
+    redis: Redis | None = None
+
+    def backlog(self) -> int:
+        """Return how many tasks wait or are at work; none where there are no tasks."""
+        if self.redis is None:
+            return 0
+        pipe = self.redis.pipeline()
+        pipe.llen(_QUEUE)
+        pipe.hlen(_UNACKED)
+        return sum(map(int, pipe.execute()))
+
+    def recorded(self) -> int:
+        """Return how many distinct callbacks the history holds."""
+        return count(self.database, _RECORDED)
+
+
+class Guide:
+    """Fastify and Twilio's library on both cores, a transaction for each callback."""
+
+    name = "guide"
+
+    @contextmanager
+    def serving(
+        self, directory: Path, database: str, messages: Sequence[Sent]
+    ) -> Iterator[ServingPeer]:
+        """Run the peer on an empty database, filled with these messages."""
+        fill(database, messages)
+        port, log, where = free_port(), directory / "guide.log", make_url(database)
+        environment = {
+            **_SIGNING,
+            "PORT": str(port),
+            "NODE_ENV": "production",
+            "PGHOST": str(where.query.get("host") or where.host),
+            "PGPORT": str(where.port or 5432),
+            "PGUSER": where.username or "postgres",
+            "PGPASSWORD": where.password or "",
+            "PGDATABASE": where.database or "",
+        }
+        with process(("node", str(GUIDE / "server.mjs")), environment, log):
+            await_port(port, log)
+            yield ServingPeer(f"http://127.0.0.1:{port}", database)
+
+
+class TaskPerCallback:
+    """Flask and one Celery task for each callback, a transaction for each task."""
+
+    name = "task per callback"
+    _room: Final = "bench.peers.task_per_callback"
+
+    @contextmanager
+    def serving(
+        self, directory: Path, database: str, messages: Sequence[Sent]
+    ) -> Iterator[ServingPeer]:
+        """Run the peer on an empty database, filled with these messages."""
+        fill(database, messages)
+        port = free_port()
+        with ExitStack() as open_things:
+            redis = open_things.enter_context(redis_server(directory / "redis")).url
+            spelled = make_url(database).set(drivername="postgresql+psycopg")
+            environment = {
+                **_SIGNING,
+                "DATABASE_URL": spelled.render_as_string(hide_password=False),
+                "REDIS_URL": redis,
+            }
+            for command in (self._worker(), self._web(port)):
+                log = directory / f"{Path(command[0]).name}.log"
+                open_things.enter_context(process(command, environment, log))
+            await_port(port, log)
+            yield ServingPeer(f"http://127.0.0.1:{port}", database, Redis.from_url(redis))
+
+    def _web(self, port: int) -> tuple[str, ...]:
+        return (
+            *(str(_BIN / "granian"), "--interface", "wsgi", f"{self._room}.web:app"),
+            *("--workers", "2", "--blocking-threads", "4", "--port", str(port)),
+            "--no-access-log",
+        )
+
+    def _worker(self) -> tuple[str, ...]:
+        return (
+            *(str(_BIN / "celery"), "-A", f"{self._room}.recording:celery", "worker"),
+            *("--concurrency", "2", "--loglevel", "WARNING"),
+        )
+
+
+def fill(database: str, messages: Sequence[Sent]) -> None:
+    """Make the peers' tables, with a row for each message."""
+    row = text("INSERT INTO message (sid, status, rank) VALUES (:sid, 'accepted', 0)")
+    with engine_of(database).begin() as connection:
+        connection.execute(text((HERE / "schema.sql").read_text()))
+        connection.execute(row, [{"sid": message.sid} for message in messages])
+    settle(database)

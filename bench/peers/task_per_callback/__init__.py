@@ -1,0 +1,1 @@
+"""One Celery task for each callback: the usual first design."""

@@ -1,0 +1,23 @@
+"""The web server: verify, enqueue, answer."""
+
+import os
+
+from flask import Flask, request
+from twilio.request_validator import RequestValidator
+
+from bench.peers.task_per_callback.recording import record
+
+app = Flask("task_per_callback", static_folder=None)
+_base = os.environ["PUBLIC_BASE_URL"]
+_validator = RequestValidator(os.environ["TWILIO_AUTH_TOKEN"])
+
+
+@app.post("/callbacks/twilio/<attempt>")
+def callback(attempt: str) -> tuple[str, int]:
+    """Answer 204 once the broker has the task, 403 to whatever the provider did not sign."""
+    url = f"{_base}/callbacks/twilio/{attempt}"
+    signature = request.headers.get("X-Twilio-Signature", "")
+    if not _validator.validate(url, request.form, signature):
+        return "", 403
+    record.delay(request.form.to_dict())
+    return "", 204
