@@ -49,8 +49,8 @@ MUTATIONS: Final = (
     Mutation(
         "one statement, one event",
         "service/store/ledger.py",
-        "    ).returning(StatusEvent.identity, StatusEvent.repeats)\n",
-        "    )\n    kept = statement.returning(StatusEvent.identity, StatusEvent.repeats)\n",
+        "    said = statement.excluded\n",
+        "    return statement.returning(StatusEvent.identity, StatusEvent.repeats)\n",
         f"{_FLOWS}/test_recording.py::test_each_statement_is_written_once_and_repeats_are_counted",
     ),
     Mutation(
