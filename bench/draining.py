@@ -55,8 +55,8 @@ def _put(stack: Stack, messages: list[callbacks.Sent]) -> int:
         for one in made:
             attempt = one.path.rpartition("/")[2]
             callback = Callback("twilio", attempt, one.body, datetime.now(UTC))
-            if parts().inbox.put(callback):
-                parts().queue.enqueue(DRAIN)
+            parts().inbox.put(callback)
+        parts().queue.enqueue(DRAIN)
     return len(made)
 
 

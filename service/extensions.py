@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, MetaData, event
 from sqlalchemy.orm import DeclarativeBase
 
 if TYPE_CHECKING:
+    from service.bell import Bell
     from service.config import Settings
     from service.inbox import Inbox
     from service.providers.contract import Provider
@@ -52,6 +53,7 @@ class Parts:
     providers: Mapping[str, "Provider"]
     inbox: "Inbox"
     queue: "Queue"
+    bell: "Bell"  # rung when there is something in the inbox
     context: Callable[[], AppContext]  # for the door that has no request's context
 
 

@@ -6,7 +6,8 @@ https://redis.io/docs/latest/develop/data-types/streams/
 """
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
@@ -53,22 +54,23 @@ class Inbox:
         self._limit = limit
         self._full_until = 0.0
 
-    def put(self, callback: Callback) -> bool:
-        """Store a callback. Returns whether a worker must be woken. Raises InboxUnavailable.
+    def put(self, callback: Callback) -> None:
+        """Store a callback: one command, and its answer. Raises InboxUnavailable.
 
-        The wake flag travels in the same round trip: one drain is asked for, not one per callback.
+        Whoever puts sees to it that somebody looks soon.
         """
         if time.monotonic() < self._full_until:
             raise InboxUnavailable("full")
+        with self._answering():
+            self._hurried.xadd(_STREAM, _packed(callback))
+
+    def look(self) -> bool:
+        """Tell whether a drain must be woken: one of many who ask hears yes. Raises as `put`."""
         pipe = self._hurried.pipeline(transaction=False)
-        pipe.xadd(_STREAM, _packed(callback))
         pipe.set(_WAKE, 1, nx=True, ex=_WAKE_SECONDS)
         pipe.xlen(_STREAM)
-        try:
-            with self._breaker.guard():
-                _, must_wake, length = pipe.execute()
-        except (RedisError, Resting) as error:
-            raise InboxUnavailable(type(error).__name__) from error
+        with self._answering():
+            must_wake, length = pipe.execute()
         if length > self._limit:
             self._full_until = time.monotonic() + _FULL_SECONDS
         return bool(must_wake)
@@ -152,6 +154,14 @@ class Inbox:
     def ping(self) -> None:
         """Raise RedisError when Redis does not answer."""
         self._redis.ping()
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        try:
+            with self._breaker.guard():
+                yield
+        except (RedisError, Resting) as error:
+            raise InboxUnavailable(type(error).__name__) from error
 
     def _make_group(self, error: ResponseError) -> None:
         """Make the group that the first read, or a Redis that lost its memory, lacks."""

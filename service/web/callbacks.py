@@ -12,7 +12,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from service.errors import Forged, InboxUnavailable
 from service.extensions import Parts, parts, transaction
 from service.providers.contract import Callback, CallbackRequest
-from service.queue import DRAIN
 from service.store import aside
 
 MAX_BODY: Final = 64 * 1024
@@ -56,12 +55,11 @@ def receive(bound: Parts, provider: str, attempt: str, callback: CallbackRequest
 
 def _store(bound: Parts, callback: Callback) -> Answer:
     try:
-        must_wake = bound.inbox.put(callback)
+        bound.inbox.put(callback)
     except InboxUnavailable as error:
         _log.error("the inbox is away (%s): a callback goes to the overflow", error)
         return _store_aside(bound, callback)
-    if must_wake:
-        bound.queue.enqueue(DRAIN)
+    bound.bell.ring()
     return STORED
 
 

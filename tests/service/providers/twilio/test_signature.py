@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
-from werkzeug.datastructures import MultiDict
 
 from service.errors import Forged
 from service.providers.contract import CallbackRequest
@@ -91,7 +90,7 @@ def refusal(given: CallbackRequest) -> str:
 @pytest.mark.parametrize("vector", OFFICIAL, ids=lambda vector: vector["id"])
 def test_the_official_vectors_hold(vector: dict[str, Any]) -> None:
     key = SigningKey("official", RequestValidator(vector["token"]), "HMAC_SHA1")
-    form = MultiDict((name, value) for name, value in vector["params"])
+    form = signature.form_of((name, value) for name, value in vector["params"])
     body = (vector["body"] or "").encode()
 
     found = signature.signer(vector["signature"], vector["presented_url"], form, body, [key])
