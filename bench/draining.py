@@ -56,7 +56,7 @@ def _put(stack: Stack, messages: list[callbacks.Sent]) -> int:
             attempt = one.path.rpartition("/")[2]
             callback = Callback("twilio", attempt, one.body, datetime.now(UTC))
             parts().inbox.put(callback)
-        parts().queue.enqueue(DRAIN)
+        parts().queue.wake(DRAIN)
     return len(made)
 
 

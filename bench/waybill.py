@@ -95,8 +95,6 @@ def _message(sent: Sent, now: datetime) -> dict[str, Any]:
         "resend_if_unknown": False,
         "provider": "twilio",
         "status": Status.SUBMITTING,
-        "next_attempt_at": now,
-        "enqueue_at": later,
         "claimed_until": later,
         "check_at": later,
         "attempts": 1,

@@ -7,14 +7,14 @@ from flask import Flask
 from redis import Redis
 
 from service import commands, web
-from service.bell import Bell
 from service.breaker import Breaker
 from service.config import Settings
 from service.extensions import Parts, db, migrate, speak_sqlite_properly
 from service.inbox import Inbox
+from service.lines import Lines
 from service.providers import configured
 from service.providers.contract import Provider
-from service.queue import DRAIN, Queue
+from service.queue import Queue
 
 # Seconds to wait for Redis: an answer to a provider must not wait on one that is gone, a drain
 # may wait on one that is busy writing its file.
@@ -36,14 +36,12 @@ def create_app(
     with app.app_context():
         speak_sqlite_properly(db.engine)
     hurried, breaker = _redis(settings, _HURRY), Breaker()
-    inbox = Inbox(_redis(settings, _PATIENCE), hurried, breaker, settings.inbox_limit)
-    queue = Queue(settings, hurried, breaker)
     app.extensions["waybill"] = Parts(
         settings=settings,
         providers=configured(settings) if providers is None else providers,
-        inbox=inbox,
-        queue=queue,
-        bell=Bell(lambda: inbox.look() and queue.enqueue(DRAIN)),
+        inbox=Inbox(_redis(settings, _PATIENCE), hurried, breaker, settings.inbox_limit),
+        queue=Queue(settings, hurried, breaker),
+        lines=Lines(settings.worker_concurrency),
         context=app.app_context,
     )
     web.init_app(app)

@@ -11,12 +11,14 @@ from flask.ctx import AppContext
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection, Engine, MetaData, event
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase
 
 if TYPE_CHECKING:
-    from service.bell import Bell
     from service.config import Settings
     from service.inbox import Inbox
+    from service.lines import Lines
     from service.providers.contract import Provider
     from service.queue import Queue
 
@@ -34,6 +36,10 @@ class Base(DeclarativeBase):
         }
     )
 
+
+# These pass: what was asked may be asked again, later. A database that only reads raises an
+# InternalError, an exhausted pool a TimeoutError.
+PASSING = (OperationalError, InterfaceError, InternalError, PoolTimeout)
 
 # expire_on_commit off: a flow reads what it wrote without opening another transaction.
 db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
@@ -53,7 +59,7 @@ class Parts:
     providers: Mapping[str, "Provider"]
     inbox: "Inbox"
     queue: "Queue"
-    bell: "Bell"  # rung when there is something in the inbox
+    lines: "Lines"
     context: Callable[[], AppContext]  # for the door that has no request's context
 
 

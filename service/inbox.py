@@ -6,8 +6,7 @@ https://redis.io/docs/latest/develop/data-types/streams/
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
@@ -20,16 +19,11 @@ from service.providers.contract import Callback
 
 _STREAM: Final = "waybill:inbox"
 _GROUP: Final = "recorders"
-_WAKE: Final = "waybill:inbox:wake"
 _REST: Final = "waybill:inbox:rest"
-_HELP: Final = "waybill:inbox:help"
-_HELP_MS: Final = 500
 _SUSPECT: Final = "waybill:inbox:suspect:"
 _SUSPECT_SECONDS: Final = 86_400
-# A wake that was asked for and never came (its process died) blocks the next one this long.
-_WAKE_SECONDS: Final = 5
-# A full inbox is asked again after this long.
-_FULL_SECONDS: Final = 1.0
+# So often a process looks whether the inbox is full, in seconds, and not at every callback.
+_LOOK: Final = 0.2
 
 
 class Entry(NamedTuple):
@@ -52,28 +46,21 @@ class Inbox:
         self._hurried = hurried
         self._breaker = breaker
         self._limit = limit
-        self._full_until = 0.0
+        self._full = False
+        self._look_at = 0.0
 
     def put(self, callback: Callback) -> None:
         """Store a callback: one command, and its answer. Raises InboxUnavailable.
 
-        Whoever puts sees to it that somebody looks soon.
+        Whoever puts sees to it that somebody takes.
         """
-        if time.monotonic() < self._full_until:
-            raise InboxUnavailable("full")
-        with self._answering():
-            self._hurried.xadd(_STREAM, _packed(callback))
-
-    def look(self) -> bool:
-        """Tell whether a drain must be woken: one of many who ask hears yes. Raises as `put`."""
-        pipe = self._hurried.pipeline(transaction=False)
-        pipe.set(_WAKE, 1, nx=True, ex=_WAKE_SECONDS)
-        pipe.xlen(_STREAM)
-        with self._answering():
-            must_wake, length = pipe.execute()
-        if length > self._limit:
-            self._full_until = time.monotonic() + _FULL_SECONDS
-        return bool(must_wake)
+        try:
+            with self._breaker.guard():
+                if self._is_full():
+                    raise InboxUnavailable("full")
+                self._hurried.xadd(_STREAM, _packed(callback))
+        except (RedisError, Resting) as error:
+            raise InboxUnavailable(type(error).__name__) from error
 
     def has_room(self) -> bool:
         """Tell whether there is room for what was kept elsewhere while there was none."""
@@ -86,18 +73,6 @@ class Inbox:
     def is_resting(self) -> bool:
         """Tell whether drains are to wait."""
         return bool(self._redis.exists(_REST))
-
-    def keep_awake(self) -> None:
-        """Say that a drain is at work: no callback need wake another."""
-        self._redis.set(_WAKE, 1, ex=_WAKE_SECONDS)
-
-    def sleep(self) -> None:
-        """Say that the drain is about to end: a callback from now on must wake another."""
-        self._redis.delete(_WAKE)
-
-    def may_call_help(self) -> bool:
-        """Tell whether to wake one more drain for a backlog; a few times a second somebody may."""
-        return bool(self._redis.set(_HELP, 1, nx=True, px=_HELP_MS))
 
     def take(self, consumer: str, count: int, linger: float) -> list[Entry]:
         """Take up to `count` new entries, waiting `linger` seconds for the first."""
@@ -155,13 +130,12 @@ class Inbox:
         """Raise RedisError when Redis does not answer."""
         self._redis.ping()
 
-    @contextmanager
-    def _answering(self) -> Iterator[None]:
-        try:
-            with self._breaker.guard():
-                yield
-        except (RedisError, Resting) as error:
-            raise InboxUnavailable(type(error).__name__) from error
+    def _is_full(self) -> bool:
+        now = time.monotonic()
+        if now >= self._look_at:
+            self._look_at = now + _LOOK
+            self._full = self._hurried.xlen(_STREAM) > self._limit
+        return self._full
 
     def _make_group(self, error: ResponseError) -> None:
         """Make the group that the first read, or a Redis that lost its memory, lacks."""

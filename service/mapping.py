@@ -89,6 +89,7 @@ def columns_of(row: Any, outcome: Outcome, sid: str | None) -> dict[str, Any]:
         "segments": outcome.segments,
         "price": outcome.price.amount if outcome.price else None,
         "price_currency": outcome.price.currency if outcome.price else None,
+        "due_at": None,
         "claimed_until": None,
     }
 

@@ -4,14 +4,14 @@ Nothing here knows what a task does, and `service` never imports `worker`.
 """
 
 import logging
-from collections.abc import Iterable
+from functools import partial
 from typing import Any, Final
-from uuid import UUID
 
 from celery import Celery
 from redis import Redis
 from redis.exceptions import RedisError
 
+from service.bell import Bell
 from service.breaker import FAILURES, Breaker, Resting
 from service.config import Settings
 
@@ -21,7 +21,6 @@ MAINTENANCE: Final = "maintenance"
 
 DELIVER: Final = "waybill.deliver"
 DRAIN: Final = "waybill.drain"
-ENQUEUE_DUE: Final = "waybill.enqueue_due"
 EXPIRE_CLAIMS: Final = "waybill.expire_claims"
 RECONCILE: Final = "waybill.reconcile"
 ADOPT_ORPHANS: Final = "waybill.adopt_orphans"
@@ -30,14 +29,13 @@ DRAIN_OVERFLOW: Final = "waybill.drain_overflow"
 ROUTES: Final = {
     DELIVER: SEND,
     DRAIN: STATUS,
-    ENQUEUE_DUE: MAINTENANCE,
     EXPIRE_CLAIMS: MAINTENANCE,
     RECONCILE: MAINTENANCE,
     ADOPT_ORPHANS: MAINTENANCE,
     DRAIN_OVERFLOW: MAINTENANCE,
 }
 
-# The argument of a drain that helps another with a backlog.
+# The argument of a task that helps another with a backlog.
 HELPING: Final = "helping"
 
 # A task that is not acknowledged for this long is given to another worker. Tasks end within
@@ -45,6 +43,10 @@ HELPING: Final = "helping"
 VISIBILITY_TIMEOUT: Final = 300
 # Whoever enqueues has the row in the database already and need not wait for a broker.
 _HURRY: Final = 0.2
+
+# A wake that was asked for and never came (its process died) blocks the next one this long.
+_AWAKE_SECONDS: Final = 5
+_HELP_MS: Final = 500
 
 _log = logging.getLogger(__name__)
 
@@ -69,44 +71,67 @@ def celery_settings(settings: Settings, patience: float) -> dict[str, Any]:
 
 
 class Queue:
-    """Puts tasks on their queues, by name."""
+    """Puts tasks on their queues, by name, and sees to it that they are not put there in vain.
+
+    A task that works until nothing is left to do is woken once for many who ask. While it is at
+    work, or has been asked for, a flag in Redis says so. No method raises for a broker that is
+    away: the clock wakes every task again.
+    """
 
     def __init__(self, settings: Settings, redis: Redis, breaker: Breaker) -> None:
         self._redis = redis
         self._breaker = breaker
         self._celery = Celery("waybill", set_as_current=False)
         self._celery.conf.update(celery_settings(settings, patience=_HURRY))
+        self._bells = {task: Bell(partial(self.wake, task)) for task in (DELIVER, DRAIN)}
+
+    def ring(self, task: str) -> None:
+        """Have a worker woken soon, off the caller's time; one wake serves many rings."""
+        self._bells[task].ring()
+
+    def wake(self, task: str) -> bool:
+        """Wake a worker unless one is awake. Returns whether nobody need do it again.
+
+        Call this only after the commit, and let nothing depend on it.
+        """
+        asked = self._flag(f"waybill:wake:{task}", nx=True, ex=_AWAKE_SECONDS)
+        return self.enqueue(task) if asked else asked is False
+
+    def keep_awake(self, task: str) -> None:
+        """Say that the task is at work: nobody need wake another."""
+        self._flag(f"waybill:wake:{task}", ex=_AWAKE_SECONDS)
+
+    def sleep(self, task: str) -> None:
+        """Say that the task is about to end: who asks from now on must wake another."""
+        try:
+            with self._breaker.guard():
+                self._redis.delete(f"waybill:wake:{task}")
+        except (RedisError, Resting) as error:
+            _log.warning("%s does not sleep (%s)", task, type(error).__name__)
+
+    def call_help(self, task: str) -> None:
+        """Wake one more worker for a backlog; a few times a second somebody may."""
+        if self._flag(f"waybill:help:{task}", nx=True, px=_HELP_MS):
+            self.enqueue(task, HELPING)
 
     def enqueue(self, task: str, *args: str) -> bool:
-        """Wake a worker. Returns whether it was told; what it is for must not depend on it.
-
-        Call this only after the commit: the row is the truth, and a sweep finds what was
-        committed and never enqueued.
-        """
-        return self.enqueue_all(task, [args])
-
-    def enqueue_all(self, task: str, calls: Iterable[tuple[str, ...]]) -> bool:
-        """Wake a worker for every call, over one connection. Returns whether all were told."""
+        """Put a task on its queue. Returns whether the broker has it."""
         try:
             with (
                 self._breaker.guard(),
                 self._celery.producer_pool.acquire(block=True, timeout=1) as producer,
             ):
-                for args in calls:
-                    self._celery.send_task(task, args=args, producer=producer, retry=False)
+                self._celery.send_task(task, args=args, producer=producer, retry=False)
         except (*FAILURES, Resting) as error:
             _log.warning("not enqueued: %s (%s)", task, type(error).__name__)
             return False
         return True
 
-    def depth(self, queue: str) -> int:
-        """Return how many tasks wait on a queue; none where the broker does not answer."""
+    def _flag(self, name: str, **options: Any) -> bool | None:
+        """Set a flag. Returns False when it stood already, None when nobody could tell."""
         try:
             with self._breaker.guard():
-                return int(self._redis.llen(queue))
-        except (RedisError, Resting):
-            return 0
-
-    def deliver(self, message_ids: Iterable[UUID]) -> bool:
-        """Wake a send worker for each of these messages."""
-        return self.enqueue_all(DELIVER, [(str(message_id),) for message_id in message_ids])
+                return bool(self._redis.set(name, 1, **options))
+        except (RedisError, Resting) as error:
+            _log.warning("%s was not set (%s)", name, type(error).__name__)
+            return None

@@ -1,6 +1,7 @@
-"""Drafts as a test needs them."""
+"""Drafts as a test needs them, and patience for what happens in its own time."""
 
 from collections.abc import Callable
+from time import monotonic, sleep
 from typing import Any
 from uuid import UUID
 
@@ -28,3 +29,11 @@ def draft(**changes: Any) -> Draft:
         "idempotency_key": None,
     }
     return Draft(**{**given, **changes})
+
+
+def assert_soon(condition: Callable[[], bool]) -> None:
+    """Fail unless the condition holds within seconds."""
+    until = monotonic() + 5
+    while not condition():
+        assert monotonic() < until, "it did not come true"
+        sleep(0.005)

@@ -26,17 +26,24 @@ MUTATIONS: Final = (
     Mutation(
         "only a pending message is claimed",
         "service/store/messages.py",
-        "            Message.status == Status.PENDING,\n            Message.next_attempt_at",
-        "            Message.next_attempt_at",
-        f"{_FLOWS}/test_sending.py::test_a_task_that_comes_twice_sends_once",
+        ".where(Message.status == Status.PENDING, Message.due_at <= now + _SKEW)",
+        ".where(Message.due_at <= now + _SKEW)",
+        f"{_FLOWS}/test_sending.py::test_an_unknown_outcome_is_in_doubt_and_never_sent_again",
     ),
     Mutation(
-        "a claim that was lost is not used",
+        "two workers do not claim the same message",
+        "service/store/messages.py",
+        "        .order_by(Message.due_at)\n        .limit(limit)\n"
+        "        .with_for_update(skip_locked=True)\n",
+        "        .order_by(Message.due_at)\n        .limit(limit)\n",
+        f"{_FLOWS}/test_sending.py::test_workers_that_claim_at_the_same_moment_share_what_is_due",
+    ),
+    Mutation(
+        "no call begins after its lease",
         "service/flows/sending.py",
-        "        if not messages.extend_claim(message.id, message.attempts, until):\n",
-        "        if messages.extend_claim(message.id, message.attempts, until) is None:\n",
-        f"{_FLOWS}/test_sending.py::"
-        "test_a_worker_that_died_before_the_call_is_replaced_and_the_message_goes_out_once",
+        "    if one.is_over:\n",
+        "    if False:\n",
+        f"{_FLOWS}/test_sending.py::test_a_worker_that_slept_through_its_lease_makes_no_call",
     ),
     Mutation(
         "one idempotency key, one message",
@@ -70,8 +77,8 @@ MUTATIONS: Final = (
     Mutation(
         "message before attempt",
         "service/flows/sending.py",
-        "        recording.apply([report])\n        _answered(outbound, word, error)\n",
-        "        _answered(outbound, word, error)\n        recording.apply([report])\n",
+        "        ledger.lock_outcomes(one.claim.message.id for one in answers)\n",
+        "        attempts.answer([_answered(one, now) for one in answers])\n",
         f"{_FLOWS}/test_recording_at_once.py",
     ),
     Mutation(

@@ -33,7 +33,7 @@ from tests.messages import Post
 def sent(post: Post, provider: FakeProvider) -> tuple[UUID, UUID, str]:
     """A message with its provider: its id, its attempt's id, its SID."""
     message_id = post()
-    sending.deliver(message_id)
+    sending.deliver()
     attempt = provider.on_air[-1].attempt_id
     return message_id, attempt, provider.sid(attempt)
 
@@ -149,7 +149,7 @@ def test_a_send_that_timed_out_is_not_sent_again_and_a_callback_proves_it(
     provider.script = taken_without_an_answer
     message_id = post()
     for _ in range(3):
-        sending.deliver(message_id)
+        sending.deliver()
     [outbound] = provider.on_air
     recording.record([said("delivered", attempt_id=outbound.attempt_id, sid="SM1")])
     assert _message(message_id).status is Status.DELIVERED
@@ -157,7 +157,7 @@ def test_a_send_that_timed_out_is_not_sent_again_and_a_callback_proves_it(
 
 def test_no_task_waits_in_the_broker_for_its_time(context: Flask, redis_url: str) -> None:
     """An ETA beyond the visibility timeout is delivered twice; a prefetched one is stuck."""
-    parts().queue.deliver([UUID(int=1)])
+    parts().queue.wake(queue.DELIVER)
     with Redis.from_url(redis_url) as redis:
         [task] = [json.loads(raw) for raw in redis.lrange(queue.SEND, 0, -1)]
     assert task["headers"]["eta"] is None
@@ -169,8 +169,8 @@ def test_a_message_has_its_id_before_any_task_knows_of_it(
 ) -> None:
     """A task that assigns the id assigns another when it is repeated."""
     message_id = post()
-    sending.deliver(message_id)
-    sending.deliver(message_id)
+    sending.deliver()
+    sending.deliver()
     assert db.session.scalars(select(Message.id)).all() == [message_id]
     assert len(provider.on_air) == 1
 
@@ -199,14 +199,13 @@ def test_a_part_of_a_batch_that_fails_leaves_the_rest_recorded_once(
 def test_a_task_that_was_merely_queued_too_long_is_not_sent_twice(
     post: Post, provider: FakeProvider
 ) -> None:
-    """The sweep takes it for lost and enqueues it again; both tasks come."""
-    message_id = post()
+    """The clock takes it for lost and wakes another; both come."""
+    post()
     with transaction():
         long_ago = datetime.now(UTC) - timedelta(minutes=5)
-        db.session.execute(update(Message).values(enqueue_at=long_ago))
-    assert sending.enqueue_due() == 1
-    sending.deliver(message_id)
-    sending.deliver(message_id)
+        db.session.execute(update(Message).values(due_at=long_ago))
+    assert sending.deliver(queue.HELPING) == 1
+    assert sending.deliver() == 0
     assert len(provider.on_air) == 1
 
 
@@ -220,8 +219,7 @@ def test_a_permanent_refusal_is_not_tried_for_days(post: Post, provider: FakePro
     provider.script = refuse
     message_id = post()
     for _ in range(3):
-        sending.deliver(message_id)
-        sending.enqueue_due()
+        sending.deliver()
     assert len(asked) == 1
     assert _message(message_id).error_code == "21211"
 

@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
-from uuid import UUID
 
 import pytest
 from flask import Flask
@@ -62,7 +61,7 @@ def _send(whole: Flask, api: FlaskClient) -> str:
     posted = api.post("/v1/messages", json={"to": "+14155552671", "body": "Hello"}).json
     assert posted is not None
     with whole.app_context():
-        sending.deliver(UUID(posted["id"]))
+        sending.deliver()
     return str(posted["id"])
 
 
@@ -119,8 +118,7 @@ def test_a_send_whose_answer_was_lost_is_proved_by_its_callback_and_sent_once(
     carrier.next_create(fault)
     message_id = _send(whole, api)
     with whole.app_context():
-        sending.deliver(UUID(message_id))
-        sending.enqueue_due()
+        sending.deliver()
     message = _shown(whole, api, message_id, "delivered")
     [entry] = carrier.books()["messages"]
     assert message["provider_sid"] == entry["sid"]
@@ -142,7 +140,7 @@ def test_the_carriers_refusal_is_explained_to_the_client(whole: Flask, api: Flas
     posted = api.post("/v1/messages", json={"to": "+15005550004", "body": "Hello"}).json
     assert posted is not None
     with whole.app_context():
-        sending.deliver(UUID(posted["id"]))
+        sending.deliver()
     message = api.get(f"/v1/messages/{posted['id']}").json
     assert message is not None
     assert message["status"] == "failed"
@@ -166,7 +164,7 @@ def test_a_message_held_by_the_carrier_can_be_canceled_there(
     ).json
     assert posted is not None
     with whole.app_context():
-        sending.deliver(UUID(posted["id"]))
+        sending.deliver()
     canceled = api.post(f"/v1/messages/{posted['id']}/cancel")
     assert canceled.status_code == 200
     assert (canceled.json or {})["status"] == "canceled"

@@ -5,17 +5,18 @@ from typing import Any, Final
 from service import queue
 
 _SECONDS: Final = {
-    # Callbacks wake their own drain; this one finds what a dead process left behind.
+    # Callbacks and posts wake their own; these find what a dead process left behind, and the
+    # messages whose time has come.
     queue.DRAIN: 5,
-    queue.ENQUEUE_DUE: 1,
+    queue.DELIVER: 1,
     queue.EXPIRE_CLAIMS: 10,
     queue.RECONCILE: 1,  # the budget of a second
     queue.ADOPT_ORPHANS: 10,
     queue.DRAIN_OVERFLOW: 5,
 }
 
-# The clock's drain starts no chain of its own beside the one that callbacks wake.
-_ARGUMENTS: Final = {queue.DRAIN: (queue.HELPING,)}
+# The clock's start no chain of their own beside the one that is awake.
+_ARGUMENTS: Final = {queue.DRAIN: (queue.HELPING,), queue.DELIVER: (queue.HELPING,)}
 
 SCHEDULE: Final[dict[str, dict[str, Any]]] = {
     task: {

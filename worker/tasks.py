@@ -1,17 +1,15 @@
 """A table of contents: what runs, on which queue, and the one call that does it."""
 
-from uuid import UUID
-
 from celery import shared_task
 
 from service import queue
-from service.flows import draining, reconciling, recording, sending
+from service.flows import claiming, draining, reconciling, recording, sending
 
 
 @shared_task(name=queue.DELIVER)
-def deliver(message_id: str) -> None:
-    """Hand one message to its provider."""
-    sending.deliver(UUID(message_id))
+def deliver(role: str = "") -> None:
+    """Hand due messages to their providers."""
+    sending.deliver(role)
 
 
 @shared_task(name=queue.DRAIN)
@@ -20,16 +18,10 @@ def drain(role: str = "") -> None:
     draining.drain(role)
 
 
-@shared_task(name=queue.ENQUEUE_DUE)
-def enqueue_due() -> None:
-    """Enqueue messages whose time has come, and those that a queue forgot."""
-    sending.enqueue_due()
-
-
 @shared_task(name=queue.EXPIRE_CLAIMS)
 def expire_claims() -> None:
     """Put messages in doubt whose worker died."""
-    sending.expire_claims()
+    claiming.expire_claims()
 
 
 @shared_task(name=queue.RECONCILE)

@@ -11,13 +11,11 @@ from uuid_utils.compat import uuid7
 from service.domain.status import Status
 from service.extensions import parts, transaction
 from service.models import Message
+from service.queue import DELIVER
 from service.store import messages
 
 # The provider's own window for scheduling must still be open when a worker gets to the message.
 _MARGIN: Final = timedelta(seconds=60)
-# What is still pending this long after it was enqueued is enqueued again: a queue may lose its
-# memory, and a task that comes twice does nothing the second time.
-SWEEP_AFTER: Final = timedelta(seconds=20)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +55,8 @@ def accept(client_id: int, drafts: Sequence[Draft]) -> list[Accepted]:
     with transaction():
         inserted = messages.insert(rows)
         taken = messages.by_key(client_id, keys) if len(inserted) < len(rows) else {}
-    parts().queue.deliver(
-        row["id"] for row in rows if row["id"] in inserted and row["next_attempt_at"] <= now
-    )
+    if any(row["id"] in inserted and row["due_at"] <= now for row in rows):
+        parts().queue.ring(DELIVER)
     return [_accepted(row, inserted, taken) for row in rows]
 
 
@@ -82,8 +79,7 @@ def _row(client_id: int, draft: Draft, now: datetime) -> dict[str, Any]:
         "id": uuid7(),
         "client_id": client_id,
         "status": Status.PENDING,
-        "next_attempt_at": wait or now,
-        "enqueue_at": wait or now + SWEEP_AFTER,
+        "due_at": wait or now,
         "attempts": 0,
         "failed_in": 0,
         "delivered_in": 0,

@@ -31,7 +31,7 @@ def audit() -> list[Finding]:
     return [
         identity,
         _none("claims that outlived their lease", late.claims),
-        _none("pending messages that nobody enqueued", late.pending),
+        _none("pending messages that nobody claimed", late.pending),
         _none("in doubt beyond their deadline", late.doubts),
         _none("SIDs that two attempts claim", shared),
         _none("orphans whose message is known", orphans),

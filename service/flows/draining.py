@@ -9,11 +9,9 @@ from datetime import UTC, datetime
 from typing import Final
 
 from sqlalchemy import select
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from service.domain.report import StatusReport
-from service.extensions import db, parts, transaction
+from service.extensions import PASSING, db, parts, transaction
 from service.flows import recording
 from service.inbox import Entry
 from service.models import DeadLetter, Overflow
@@ -32,9 +30,6 @@ _IDLE: Final = 20.0
 _MOST_DELIVERIES: Final = 5
 # How long to leave a database alone that does not answer.
 _REST: Final = 2.0
-# These pass: the batch is left in the inbox and taken again. Any other error stays with its entry.
-# A database that only reads is an InternalError, an exhausted pool a TimeoutError.
-_PASSING: Final = (OperationalError, InterfaceError, InternalError, PoolTimeout)
 
 _log = logging.getLogger(__name__)
 
@@ -44,16 +39,16 @@ def drain(role: str = "") -> int:
 
     One drain is at work at a time, and wakes its successor; a backlog calls others to help it.
     """
-    inbox = parts().inbox
-    if inbox.is_resting() or not _database_answers():
+    if parts().inbox.is_resting() or not _database_answers():
         return 0
     if role == HELPING:
         return _work(time.monotonic() + _LONGEST)[0]
-    inbox.keep_awake()
+    queue = parts().queue
+    queue.keep_awake(DRAIN)
     done, empty = _work(time.monotonic() + _LONGEST)
     if not empty:
-        inbox.keep_awake()
-        parts().queue.enqueue(DRAIN)
+        queue.keep_awake(DRAIN)
+        queue.enqueue(DRAIN)
     return done
 
 
@@ -83,14 +78,14 @@ def _work(until: float) -> tuple[int, bool]:
 
 
 def _next_batch(consumer: str) -> list[Entry]:
-    inbox = parts().inbox
+    inbox, queue = parts().inbox, parts().queue
     batch = inbox.take(consumer, _BATCH, _LINGER)
     if not batch:
-        inbox.sleep()
+        queue.sleep(DRAIN)
         # What came between the look and the sleep woke nobody.
         return inbox.take(consumer, _BATCH, linger=0)
-    if len(batch) == _BATCH and inbox.may_call_help():
-        parts().queue.enqueue(DRAIN, HELPING)
+    if len(batch) == _BATCH:
+        queue.call_help(DRAIN)
     if len(batch) < _BATCH // 10:
         time.sleep(_LINGER)
         batch += inbox.take(consumer, _BATCH - len(batch), linger=0)
@@ -120,7 +115,7 @@ def _database_answers() -> bool:
     try:
         db.session.execute(select(1))
         return True
-    except _PASSING as error:
+    except PASSING as error:
         _log.warning("the database does not answer (%s); the inbox waits", type(error).__name__)
         parts().inbox.rest(_REST)
         return False
@@ -155,7 +150,7 @@ def record_callbacks(callbacks: Sequence[Callback]) -> None:
     """Record callbacks; halve a batch that fails until the one that cannot be is set aside."""
     try:
         recording.record([_parsed(callback) for callback in callbacks])
-    except _PASSING:
+    except PASSING:
         raise
     except Exception as error:
         if len(callbacks) == 1:

@@ -49,8 +49,7 @@ def _waits_for(message: Message) -> str:
     if is_final(message.status):
         return "nothing"
     if message.status is Status.PENDING:
-        early = message.next_attempt_at > datetime.now(UTC)
-        return f"its time, {_time(message.next_attempt_at)}" if early else "a send worker"
+        return f"its time, {_time(message.due_at)}, and a send worker"
     if message.status is Status.SUBMITTING:
         return "the answer to its call"
     if message.status is Status.IN_DOUBT and message.check_at is None:
@@ -64,7 +63,7 @@ def _next(message: Message) -> str:
     if is_final(message.status):
         return "nothing; a later statement would still be recorded"
     if message.status is Status.PENDING:
-        return f"the sweep enqueues it at {_time(message.enqueue_at)}"
+        return f"whichever send worker is free claims it from {_time(message.due_at)} on"
     if message.status is Status.SUBMITTING:
         return f"its claim ends at {_time(message.claimed_until)}, then it is in doubt or due again"
     if message.status is Status.IN_DOUBT and message.check_at is not None:

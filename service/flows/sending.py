@@ -1,233 +1,204 @@
-"""Deliver: what happens to a message until a provider has it.
+"""Deliver: hand due messages to their providers, many at once, and record what they answer.
 
-The database is the truth about sends. A message is committed before it is enqueued, claimed and
-its attempt committed before the provider is called, and an unknown outcome is never repeated.
+An unknown outcome is never repeated, and no connection is held while a provider is asked.
 """
 
 import logging
 import random
+import time
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from datetime import UTC, datetime, timedelta
-from typing import Final
-from uuid import UUID
-
-from uuid_utils.compat import uuid7
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
 from service.errors import GAVE_UP, NotAccepted, OutcomeUnknown, ProviderError, Refused
-from service.extensions import db, parts, transaction
+from service.extensions import PASSING, Parts, parts, transaction
 from service.flows import recording
-from service.flows.accepting import SWEEP_AFTER
-from service.models import Attempt, Message
-from service.providers.contract import Outbound
-from service.queue import SEND
-from service.store import attempts, messages
+from service.flows.claiming import Claim, claim, first_lookup
+from service.queue import DELIVER, HELPING
+from service.store import attempts, ledger, messages
 
+# A delivery claims no more after this long and wakes the next: no shutdown meets a long task.
+_LONGEST: Final = 3.0
+# While calls are under way somebody may post: so often it is looked.
+_LOOK: Final = 0.05
+# Answers that come close together are recorded together.
+_LINGER: Final = 0.01
+# How long answers are held for a database that does not take them; then their claims expire.
+_PAUSES: Final = (0.5, 1.0, 2.0, 4.0)
 _LONGEST_PAUSE: Final = 60.0
-# A queue this long surely holds what is pending; to enqueue it again would only add to it. One
-# that lost its memory is short.
-_LONG_QUEUE: Final = 1000
 
 _log = logging.getLogger(__name__)
 
 
-def deliver(message_id: UUID) -> None:
-    """Hand one message to its provider, if it is due and nobody else does."""
-    message = _claim(message_id)
-    if message is None:
-        return
-    outbound = _begin(message)
-    if outbound is None:
-        return
+class Answer(NamedTuple):
+    """How the call for one claim ended: with a report, or with an error."""
+
+    claim: Claim
+    report: StatusReport | None
+    error: ProviderError | None = None
+
+
+def deliver(role: str = "") -> int:
+    """Hand over what is due until nothing is, or time is up; return how many messages.
+
+    One delivery is at work at a time, and wakes its successor; a backlog calls others to help.
+    """
+    queue, until, handed_over = parts().queue, time.monotonic() + _LONGEST, 0
+    awake, under_way = role != HELPING, set[Future[Answer]]()
+    if awake:
+        queue.keep_awake(DELIVER)
+    while time.monotonic() < until:
+        started = _start_due()
+        handed_over, under_way = handed_over + len(started), under_way | started
+        if under_way:
+            under_way = _settle_some(under_way)
+        elif awake:
+            queue.sleep(DELIVER)  # and look again: what came before this woke nobody
+            awake = False
+        else:
+            return handed_over
+    queue.enqueue(DELIVER, *filter(None, [role]))
+    while under_way:
+        under_way = _settle_some(under_way)
+    return handed_over
+
+
+def _start_due() -> set[Future[Answer]]:
+    """Claim as many due messages as there are free lines, and start their calls."""
+    bound, claims = parts(), list[Claim]()
+    lines = bound.lines.reserve()
     try:
-        report = parts().providers[message.provider].send(outbound)
-    except Refused as error:
-        report = _failure(message, "refused", error, attempt_id=outbound.attempt_id)
-        _record(outbound, "refused", report, error)
-    except NotAccepted as error:
-        _try_again(message, outbound, error)
-    except OutcomeUnknown as error:
-        _doubt(message, outbound, error)
-    else:
-        _record(outbound, "accepted", report)
+        claims = claim(lines) if lines else []
+    except PASSING as error:
+        _log.warning("nothing is claimed: no answer of the database (%s)", type(error).__name__)
+    finally:
+        bound.lines.release(lines - len(claims))
+    if claims and len(claims) == lines:
+        bound.queue.call_help(DELIVER)
+    return {bound.lines.start(partial(_call, bound, one)) for one in claims}
 
 
-def enqueue_due(limit: int = 500) -> int:
-    """Enqueue pending messages whose time has come and that no queue seems to hold."""
-    if parts().queue.depth(SEND) > _LONG_QUEUE:
-        return 0
-    now = datetime.now(UTC)
-    with transaction():
-        due = messages.take_due(now, now + SWEEP_AFTER, limit)
-    parts().queue.deliver(due)
-    return len(due)
+def _call(bound: Parts, one: Claim) -> Answer:
+    """Make the call, in a thread of its own. Raises nothing."""
+    if one.is_over:
+        return Answer(one, None, NotAccepted("the call did not begin while the claim was ours"))
+    try:
+        with bound.context():
+            report = bound.providers[one.message.provider].send(one.outbound)
+    except ProviderError as error:
+        return Answer(one, None, error)
+    except Exception as error:
+        _log.exception("a call to %s failed in an unknown way", one.message.provider)
+        return Answer(one, None, OutcomeUnknown(f"no answer ({type(error).__name__})"))
+    return Answer(one, report)
 
 
-def expire_claims(limit: int = 500) -> int:
-    """Take messages back from workers that died: in doubt if the call may have begun."""
-    now = datetime.now(UTC)
-    with transaction():
-        expired = messages.expired_claims(now, limit)
-        begun = messages.doubt(expired, now, check_at=now + _first_lookup())
-        messages.reopen(set(expired) - begun, now)
-    if expired:
-        _log.warning("claims expired: %d, of these in doubt: %d", len(expired), len(begun))
-    return len(expired)
+def _settle_some(under_way: set[Future[Answer]]) -> set[Future[Answer]]:
+    """Record the calls that have ended, soon; return those still under way."""
+    if wait(under_way, timeout=_LOOK, return_when=FIRST_COMPLETED).done:
+        time.sleep(_LINGER)
+    ended = {future for future in under_way if future.done()}
+    if ended:
+        _settle_patiently([future.result() for future in ended])
+    return under_way - ended
 
 
-def _claim(message_id: UUID) -> Message | None:
-    settings, now = parts().settings, datetime.now(UTC)
-    with transaction():
-        message = messages.claim(
-            message_id,
-            now,
-            until=now + timedelta(seconds=settings.claim_lease),
-            check_at=now + timedelta(seconds=settings.reconcile_after),
-        )
-        if message is None or _postponed(message, now):
-            return None
-        return message
+def _settle_patiently(answers: Sequence[Answer]) -> None:
+    for pause in _PAUSES:
+        try:
+            _settle_each(answers)
+            return
+        except PASSING as error:
+            _log.warning("answers wait for the database (%s)", type(error).__name__)
+            time.sleep(pause)
+    _log.error("%d answers could not be recorded; their claims will expire", len(answers))
 
 
-def _begin(message: Message) -> Outbound | None:
-    """Write down that the call is about to be made; None when the claim was lost meanwhile.
+def _settle_each(answers: Sequence[Answer]) -> None:
+    """Record answers together, or each alone when one of them cannot be."""
+    try:
+        settle(answers)
+    except PASSING:
+        raise
+    except Exception:
+        if len(answers) == 1:
+            _log.exception("an answer could not be recorded; its claim will expire")
+            return
+        for one in answers:
+            _settle_each([one])
 
-    A transaction of its own: a worker that dies before this commit certainly did not call.
+
+def settle(answers: Sequence[Answer]) -> None:
+    """Record how calls ended, in one transaction.
+
+    Messages first, in the order of their ids, then attempts: as a drain does. Any other order
+    deadlocks with a callback that came early.
     """
     now = datetime.now(UTC)
-    until = now + timedelta(seconds=parts().settings.claim_lease)
-    attempt = Attempt(
-        id=uuid7(),
-        message_id=message.id,
-        number=message.attempts,
-        provider=message.provider,
-        started_at=now,
-    )
     with transaction():
-        if not messages.extend_claim(message.id, message.attempts, until):
-            return None
-        db.session.add(attempt)
-    return _outbound(message, attempt.id, now)
+        ledger.lock_outcomes(one.claim.message.id for one in answers)
+        recording.apply([report for one in answers if (report := _said(one, now))])
+        for one in answers:
+            _leave(one, now)
+        attempts.answer([_answered(one, now) for one in answers])
 
 
-def _postponed(message: Message, now: datetime) -> bool:
-    """Hold a message for which the provider's scheduling window closed while it was queued."""
-    if message.send_at is None or message.send_at <= now or _held_there(message, now):
-        return False
-    messages.leave_submitting(
-        message.id,
-        message.attempts,
-        status=Status.PENDING,
-        next_attempt_at=message.send_at,
-        enqueue_at=message.send_at,
-        submitted_at=None,
-        attempts=message.attempts - 1,
-    )
-    return True
-
-
-def _held_there(message: Message, now: datetime) -> bool:
-    if message.send_at is None:
-        return False
-    ahead = (message.send_at - now).total_seconds()
-    return parts().providers[message.provider].holds(message.messaging_service_sid, ahead)
-
-
-def _outbound(message: Message, attempt_id: UUID, now: datetime) -> Outbound:
-    return Outbound(
-        attempt_id=attempt_id,
-        attempt=message.attempts,
-        to=message.to,
-        sender=message.sender,
-        messaging_service_sid=message.messaging_service_sid,
-        body=message.body,
-        media_urls=message.media_urls,
-        content_sid=message.content_sid,
-        content_variables=message.content_variables,
-        send_at=message.send_at if _held_there(message, now) else None,
-        validity_period=message.validity_period,
-    )
-
-
-def _record(
-    outbound: Outbound, word: str, report: StatusReport, error: ProviderError | None = None
-) -> None:
-    with transaction():
-        recording.apply([report])
-        _answered(outbound, word, error)
-
-
-def _failure(
-    message: Message,
-    word: str,
-    error: ProviderError,
-    *,
-    attempt_id: UUID | None = None,
-    message_id: UUID | None = None,
-) -> StatusReport:
-    return StatusReport(
+def _said(answer: Answer, now: datetime) -> StatusReport | None:
+    """Return the statement that an answer is; None where it leaves the message unfinished."""
+    message, error = answer.claim.message, answer.error
+    if error is None:
+        return answer.report
+    said = partial(
+        StatusReport,
         provider=message.provider,
         source=Source.API,
-        word=word,
         status=Status.FAILED,
-        received_at=datetime.now(UTC),
-        message_id=message_id,
-        attempt_id=attempt_id,
-        error_code=error.code,
+        received_at=now,
         error_message=error.message,
         raw=error.raw,
     )
-
-
-def _try_again(message: Message, outbound: Outbound, error: NotAccepted) -> None:
-    """Let the message wait for another attempt, or fail it when there were enough."""
-    if outbound.attempt >= parts().settings.send_attempts:
+    if isinstance(error, Refused):
+        attempt_id = answer.claim.outbound.attempt_id
+        return said(word="refused", error_code=error.code, attempt_id=attempt_id)
+    if isinstance(error, NotAccepted) and _is_last(answer):
         # Our own verdict names no attempt: anything the provider says later outranks it.
-        verdict = NotAccepted(error.message, GAVE_UP, error.raw)
-        report = _failure(message, GAVE_UP, verdict, message_id=message.id)
-        _record(outbound, "not_accepted", report, error)
-        return
-    now = datetime.now(UTC)
-    then = now + _pause(outbound.attempt)
-    with transaction():
-        messages.leave_submitting(
-            message.id,
-            outbound.attempt,
-            status=Status.PENDING,
-            next_attempt_at=then,
-            enqueue_at=then,
-            submitted_at=None,
-            updated_at=now,
-        )
-        _answered(outbound, "not_accepted", error)
+        return said(word=GAVE_UP, error_code=GAVE_UP, message_id=message.id)
+    return None
 
 
-def _doubt(message: Message, outbound: Outbound, error: OutcomeUnknown) -> None:
-    now = datetime.now(UTC)
-    with transaction():
-        messages.leave_submitting(
-            message.id,
-            outbound.attempt,
-            status=Status.IN_DOUBT,
-            updated_at=now,
-            check_at=now + _first_lookup(),
-        )
-        _answered(outbound, "unknown", error)
-    # Not the provider's words: they may hold a phone number.
-    _log.warning("in doubt: message %s, attempt %s", message.id, outbound.attempt_id)
+def _leave(answer: Answer, now: datetime) -> None:
+    """Let a message wait for another attempt, or for the end of its doubt."""
+    message, outbound = answer.claim.message, answer.claim.outbound
+    leave = partial(messages.leave_submitting, message.id, outbound.attempt, updated_at=now)
+    if isinstance(answer.error, NotAccepted) and not _is_last(answer):
+        then = now + _pause(outbound.attempt)
+        leave(status=Status.PENDING, due_at=then, submitted_at=None)
+    elif isinstance(answer.error, OutcomeUnknown):
+        leave(status=Status.IN_DOUBT, check_at=now + first_lookup())
+        # Not the provider's words: they may hold a phone number.
+        _log.warning("in doubt: message %s, attempt %s", message.id, outbound.attempt_id)
 
 
-def _first_lookup() -> timedelta:
-    return timedelta(seconds=parts().settings.doubt_first_lookup)
+def _is_last(answer: Answer) -> bool:
+    return answer.claim.outbound.attempt >= parts().settings.send_attempts
 
 
-def _answered(outbound: Outbound, word: str, error: ProviderError | None) -> None:
-    """Note how the call ended, last in its transaction: message first, then attempt, everywhere.
+_WORDS: Final = {Refused: "refused", NotAccepted: "not_accepted", OutcomeUnknown: "unknown"}
 
-    A drain locks in that order, too; the other order deadlocks with a callback that came early.
-    """
-    code, text = (error.code, error.message) if error else (None, None)
-    attempts.answer(outbound.attempt_id, datetime.now(UTC), word, code, text)
+
+def _answered(answer: Answer, now: datetime) -> dict[str, Any]:
+    error = answer.error
+    return {
+        "key": answer.claim.outbound.attempt_id,
+        "answer": "accepted" if error is None else _WORDS[type(error)],
+        "answer_code": error.code if error else None,
+        "answer_text": error.message if error else None,
+        "answered_at": now,
+    }
 
 
 def _pause(attempt: int) -> timedelta:

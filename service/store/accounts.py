@@ -40,9 +40,7 @@ def overdue(before: datetime) -> Overdue:
         claims=_count(
             messages.where(Message.status == Status.SUBMITTING, Message.claimed_until < before)
         ),
-        pending=_count(
-            messages.where(Message.status == Status.PENDING, Message.enqueue_at < before)
-        ),
+        pending=_count(messages.where(Message.status == Status.PENDING, Message.due_at < before)),
         doubts=_count(in_doubt.where(Message.check_at < before)),
         people=_count(in_doubt.where(Message.check_at.is_(None))),
     )

@@ -1,15 +1,14 @@
 """Queries on attempts: they tell whose a report is."""
 
-from collections.abc import Collection, Mapping
-from datetime import datetime
-from typing import Final, NamedTuple, cast
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import Table, select, update
+from sqlalchemy import Table, select
 
 from service.extensions import db
 from service.models import Attempt, StatusEvent
-from service.store.dialect import among, update_each
+from service.store.dialect import among, insert_all, update_each
 
 
 class AttemptRef(NamedTuple):
@@ -61,10 +60,13 @@ def with_orphans(limit: int) -> dict[tuple[str, str], AttemptRef]:
     return {(row.provider, row.provider_sid): AttemptRef(*row[:4]) for row in rows}
 
 
-def answer(attempt_id: UUID, now: datetime, word: str, code: str | None, text: str | None) -> None:
-    """Note how the provider's call ended."""
-    db.session.execute(
-        update(Attempt)
-        .where(Attempt.id == attempt_id)
-        .values(answer=word, answer_code=code, answer_text=text, answered_at=now)
-    )
+def begin(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write down that calls are about to be made."""
+    if rows:
+        insert_all(cast(Table, Attempt.__table__), rows)
+
+
+def answer(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Note how calls ended; `key` names the attempt."""
+    table = cast(Table, Attempt.__table__)
+    update_each(table, table.c.id, rows)

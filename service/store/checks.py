@@ -55,6 +55,7 @@ def rivals(message: Message) -> set[Status]:
     """
     query = select(Message.status).where(
         Message.to == message.to,
+        Message.provider_sid.is_(None),
         Message.status.in_([Status.IN_DOUBT, Status.SUBMITTING]),
         Message.id != message.id,
         Message.body == message.body,
@@ -82,8 +83,7 @@ def release(message_id: UUID, attempt: int, now: datetime) -> None:
         )
         .values(
             status=Status.PENDING,
-            next_attempt_at=now,
-            enqueue_at=now,
+            due_at=now,
             updated_at=now,
             submitted_at=None,
             check_at=None,

@@ -6,8 +6,12 @@ array for each column is escaped value by value in Python.
 https://www.postgresql.org/docs/current/functions-json.html (json_populate_recordset)
 """
 
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import orjson
 from sqlalchemy import (
@@ -24,6 +28,7 @@ from sqlalchemy import (
     column,
     func,
     literal_column,
+    select,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -48,6 +53,21 @@ def among(column: InstrumentedAttribute[Any], values: Collection[Any]) -> Column
         return column.in_(values)
     array = bindparam(None, list(values), type_=ARRAY(column.type), unique=True)
     return column == any_(array)
+
+
+def insert_all(
+    table: Table,
+    rows: Sequence[Mapping[str, Any]],
+    finish: Callable[[Any], Any] = lambda said: said,
+) -> Any:
+    """Insert rows, all with the same columns; `finish` adds ON CONFLICT and RETURNING."""
+    statement = insert_into(table)
+    given: Any = list(rows)
+    if is_postgresql():
+        sent, names = as_table(table, rows), list(rows[0])
+        statement = statement.from_select(names, select(*(sent.c[name] for name in names)))
+        given = None
+    return db.session.connection().execute(finish(statement), given)
 
 
 def update_each(
@@ -76,11 +96,22 @@ def update_each(
 def as_table(table: Table, rows: Sequence[Mapping[str, Any]]) -> TableValuedAlias:
     """Return rows as a table of the types of `table`, sent as one value (PostgreSQL only)."""
     columns = [column(one.name, one.type) for one in table.columns]
-    sent = bindparam(None, orjson.dumps(rows, default=_text).decode(), type_=Text, unique=True)
+    sent = bindparam(None, _json(rows), type_=Text, unique=True)
     shape: ColumnElement[Any] = literal_column(f"NULL::{table.name}")
     return func.json_populate_recordset(shape, cast(sent, JSON)).table_valued(*columns, name="new")
 
 
+def _json(rows: Sequence[Mapping[str, Any]]) -> str:
+    try:
+        return orjson.dumps(rows, default=_text).decode()
+    except TypeError:  # a client's own data may hold a number beyond 64 bits
+        return json.dumps(rows, default=_text)
+
+
 def _text(value: object) -> str:
-    """Return a value that orjson does not know as PostgreSQL reads it."""
-    return "\\x" + value.hex() if isinstance(value, bytes) else str(value)
+    """Return a value that JSON does not know as PostgreSQL reads it. Raises TypeError."""
+    if isinstance(value, bytes):
+        return "\\x" + value.hex()
+    if isinstance(value, Decimal | UUID | datetime):
+        return str(value)
+    raise TypeError(f"a {type(value).__name__} fits in no column")

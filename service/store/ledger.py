@@ -9,7 +9,7 @@ from sqlalchemy import Table, case, select
 from service.extensions import db
 from service.models import Attempt, Message, StatusEvent
 from service.store.attempts import AttemptRef
-from service.store.dialect import among, as_table, insert_into, is_postgresql, update_each
+from service.store.dialect import among, insert_all, update_each
 
 _OUTCOME: Final = select(
     Message.id,
@@ -60,13 +60,7 @@ def write_events(events: Iterable[Mapping[str, Any]]) -> int:
     ordered = sorted(events, key=lambda event: event["identity"])
     if not ordered:
         return 0
-    statement = insert_into(StatusEvent)
-    if is_postgresql():
-        sent, names = as_table(cast(Table, StatusEvent.__table__), ordered), list(ordered[0])
-        rows = select(*(sent.c[name] for name in names))
-        written = db.session.execute(_once(statement.from_select(names, rows)))
-    else:
-        written = db.session.execute(_once(statement), ordered)
+    written = insert_all(cast(Table, StatusEvent.__table__), ordered, _once)
     as_sent = {event["identity"]: event["repeats"] for event in ordered}
     return sum(1 for identity, repeats in written if repeats == as_sent[identity])
 

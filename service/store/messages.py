@@ -2,28 +2,33 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final, cast
 from uuid import UUID
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import Table, inspect, select, update
 
 from service.domain.status import Status
 from service.extensions import db
-from service.models import Attempt, Message
-from service.store.dialect import insert_into
+from service.models import Message
+from service.store.dialect import among, insert_all
 
 # Who wrote the time down may have had another clock than who reads it.
-_SKEW = timedelta(milliseconds=250)
+_SKEW: Final = timedelta(milliseconds=250)
+_COLUMNS: Final = {
+    attribute.key: str(attribute.columns[0].name) for attribute in inspect(Message).column_attrs
+}
 
 
 def insert(rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
     """Insert messages; return the ids of those whose idempotency key was not yet taken."""
-    statement = (
-        insert_into(Message)
-        .on_conflict_do_nothing(index_elements=[Message.client_id, Message.idempotency_key])
-        .returning(Message.id)
-    )
-    return set(db.session.scalars(statement, list(rows)))
+    table = cast(Table, Message.__table__)
+    named = [{_COLUMNS[name]: value for name, value in row.items()} for row in rows]
+
+    def unless_taken(statement: Any) -> Any:
+        key = [table.c.client_id, table.c.idempotency_key]
+        return statement.on_conflict_do_nothing(index_elements=key).returning(table.c.id)
+
+    return set(insert_all(table, named, unless_taken).scalars())
 
 
 def by_key(client_id: int, keys: Collection[str]) -> dict[str, Message]:
@@ -34,17 +39,24 @@ def by_key(client_id: int, keys: Collection[str]) -> dict[str, Message]:
     return {message.idempotency_key or "": message for message in db.session.scalars(query)}
 
 
-def claim(message_id: UUID, now: datetime, until: datetime, check_at: datetime) -> Message | None:
-    """Claim a message for one attempt; None when it is not due, taken, or no longer pending."""
+def claim(now: datetime, limit: int, until: datetime, check_at: datetime) -> list[Message]:
+    """Claim pending messages whose time has come, the longest due first, past whoever else does."""
+    due = (
+        select(Message.id)
+        .where(Message.status == Status.PENDING, Message.due_at <= now + _SKEW)
+        .order_by(Message.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    ids = list(db.session.scalars(due))
+    if not ids:
+        return []
     statement = (
         update(Message)
-        .where(
-            Message.id == message_id,
-            Message.status == Status.PENDING,
-            Message.next_attempt_at <= now + _SKEW,
-        )
+        .where(among(Message.id, ids))
         .values(
             status=Status.SUBMITTING,
+            due_at=None,
             claimed_until=until,
             check_at=check_at,
             submitted_at=now,
@@ -54,7 +66,7 @@ def claim(message_id: UUID, now: datetime, until: datetime, check_at: datetime) 
         .returning(Message)
         .execution_options(synchronize_session=False, populate_existing=True)
     )
-    return db.session.scalars(statement).one_or_none()
+    return list(db.session.scalars(statement))
 
 
 def leave_submitting(message_id: UUID, attempt: int, **columns: Any) -> None:
@@ -73,35 +85,6 @@ def leave_submitting(message_id: UUID, attempt: int, **columns: Any) -> None:
     )
 
 
-def take_due(now: datetime, again: datetime, limit: int) -> list[UUID]:
-    """Return pending messages that are to be enqueued now, and put off the next time."""
-    due = (
-        select(Message.id)
-        .where(Message.status == Status.PENDING, Message.enqueue_at <= now)
-        .order_by(Message.enqueue_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    ids = list(db.session.scalars(due))
-    db.session.execute(update(Message).where(Message.id.in_(ids)).values(enqueue_at=again))
-    return ids
-
-
-def extend_claim(message_id: UUID, attempt: int, until: datetime) -> bool:
-    """Extend a claim; False when it is no longer ours."""
-    statement = (
-        update(Message)
-        .where(
-            Message.id == message_id,
-            Message.status == Status.SUBMITTING,
-            Message.attempts == attempt,
-        )
-        .values(claimed_until=until)
-        .returning(Message.id)
-    )
-    return db.session.scalars(statement).one_or_none() is not None
-
-
 def expired_claims(now: datetime, limit: int) -> list[UUID]:
     """Return messages whose worker has not been heard of since its lease ended, locked."""
     query = (
@@ -114,31 +97,10 @@ def expired_claims(now: datetime, limit: int) -> list[UUID]:
     return list(db.session.scalars(query))
 
 
-def doubt(ids: Collection[UUID], now: datetime, check_at: datetime) -> set[UUID]:
-    """Put those of these claimed messages in doubt whose attempt had begun; return them."""
-    begun = exists().where(Attempt.message_id == Message.id, Attempt.number == Message.attempts)
-    statement = (
-        update(Message)
-        .where(Message.id.in_(ids), begun)
-        .values(status=Status.IN_DOUBT, claimed_until=None, updated_at=now, check_at=check_at)
-        .returning(Message.id)
-        .execution_options(synchronize_session=False)
-    )
-    return set(db.session.scalars(statement))
-
-
-def reopen(ids: Collection[UUID], now: datetime) -> None:
-    """Make claimed messages pending again, due at once."""
+def doubt(ids: Collection[UUID], now: datetime, check_at: datetime) -> None:
+    """Put claimed messages in doubt."""
     db.session.execute(
         update(Message)
-        .where(Message.id.in_(ids))
-        .values(
-            status=Status.PENDING,
-            claimed_until=None,
-            check_at=None,
-            submitted_at=None,
-            next_attempt_at=now,
-            enqueue_at=now,
-            updated_at=now,
-        )
+        .where(among(Message.id, ids))
+        .values(status=Status.IN_DOUBT, claimed_until=None, updated_at=now, check_at=check_at)
     )

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from service.errors import Forged, InboxUnavailable
 from service.extensions import Parts, parts, transaction
 from service.providers.contract import Callback, CallbackRequest
+from service.queue import DRAIN
 from service.store import aside
 
 MAX_BODY: Final = 64 * 1024
@@ -59,7 +60,7 @@ def _store(bound: Parts, callback: Callback) -> Answer:
     except InboxUnavailable as error:
         _log.error("the inbox is away (%s): a callback goes to the overflow", error)
         return _store_aside(bound, callback)
-    bound.bell.ring()
+    bound.queue.ring(DRAIN)
     return STORED
 
 

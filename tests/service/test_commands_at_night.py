@@ -34,7 +34,7 @@ def run(context: Flask) -> Run:
 @pytest.fixture
 def sent(post: Post, provider: FakeProvider) -> UUID:
     message_id = post()
-    sending.deliver(message_id)
+    sending.deliver()
     return message_id
 
 
@@ -45,7 +45,7 @@ def doubtful(post: Post, provider: FakeProvider) -> UUID:
 
     provider.script = lost
     message_id = post()
-    sending.deliver(message_id)
+    sending.deliver()
     provider.script = None
     return message_id
 
@@ -108,7 +108,7 @@ LONG_AGO = datetime.now(UTC) - timedelta(hours=1)
     ("columns", "claim"),
     [
         ({"status": Status.SUBMITTING, "claimed_until": LONG_AGO}, "outlived their lease: 1"),
-        ({"status": Status.PENDING, "enqueue_at": LONG_AGO}, "nobody enqueued: 1"),
+        ({"status": Status.PENDING, "due_at": LONG_AGO}, "nobody claimed: 1"),
         ({"status": Status.IN_DOUBT, "check_at": LONG_AGO}, "beyond their deadline: 1"),
         ({"status": Status.READ}, "something else than their ledger: 1"),
         ({"error_code": "30003"}, "something else than their ledger: 1"),

@@ -184,19 +184,6 @@ def test_an_entry_deleted_by_hand_harms_nobody(inbox: Inbox, redis: Redis) -> No
     assert bodies(inbox.reclaim("alive", 10, idle=0)) == bodies([kept])
 
 
-def test_of_many_who_look_one_is_to_wake_a_drain(inbox: Inbox) -> None:
-    assert [inbox.look() for _ in range(3)] == [True, False, False]
-
-    inbox.sleep()
-
-    assert [inbox.look() for _ in range(2)] == [True, False]
-
-
-def test_while_a_drain_is_at_work_nobody_is_to_wake_another(inbox: Inbox) -> None:
-    inbox.keep_awake()
-    assert inbox.look() is False
-
-
 def test_what_is_taken_again_and_again_is_counted(inbox: Inbox) -> None:
     inbox.put(callback())
     inbox.take("a", 10, linger=0.01)
@@ -205,10 +192,9 @@ def test_what_is_taken_again_and_again_is_counted(inbox: Inbox) -> None:
 
 
 def test_a_full_inbox_takes_nothing_more_for_a_moment(redis: Redis) -> None:
-    inbox = make_inbox(redis, limit=2)
     for _ in range(3):
-        inbox.put(callback())
-    inbox.look()
+        make_inbox(redis).put(callback())
+    inbox = make_inbox(redis, limit=2)
     with pytest.raises(InboxUnavailable, match="full"):
         inbox.put(callback())
     assert inbox.lag() == 3
@@ -222,14 +208,6 @@ def test_an_entry_that_is_being_recorded_alone_is_suspect_until_it_is_cleared(
     assert not inbox.mark_suspect("1-0")
     inbox.clear_suspect("1-0")
     assert inbox.mark_suspect("1-0")
-
-
-def test_a_drain_that_never_came_is_asked_for_again_within_seconds(
-    inbox: Inbox, redis: Redis
-) -> None:
-    inbox.look()
-
-    assert 0 < redis.pttl("waybill:inbox:wake") <= 5_000
 
 
 def test_an_inbox_out_of_reach_says_so_at_once(tmp_path: Path) -> None:

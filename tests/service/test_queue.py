@@ -19,6 +19,7 @@ from service import queue
 from service.breaker import Breaker
 from service.queue import ROUTES, Queue
 from tests.conftest import make_settings
+from tests.messages import assert_soon
 
 ROOT = Path(__file__).parents[2]
 QUEUES = {queue.SEND, queue.STATUS, queue.MAINTENANCE}
@@ -98,19 +99,43 @@ def test_a_task_goes_to_its_queue_as_json(live: Queue, redis: Redis, task: str, 
     assert args == ["a", "b"]
 
 
-def test_messages_are_enqueued_in_order_by_id_and_by_nothing_else(
+def test_of_many_who_ask_one_wakes_a_worker(live: Queue, redis: Redis) -> None:
+    assert [live.wake(queue.DRAIN) for _ in range(3)] == [True, True, True]
+    assert len(enqueued(redis, queue.STATUS)) == 1
+
+
+def test_who_asks_after_the_task_fell_asleep_wakes_another(live: Queue, redis: Redis) -> None:
+    live.wake(queue.DRAIN)
+    live.sleep(queue.DRAIN)
+    live.wake(queue.DRAIN)
+    assert len(enqueued(redis, queue.STATUS)) == 2
+
+
+def test_while_a_task_is_at_work_nobody_wakes_another(live: Queue, redis: Redis) -> None:
+    live.keep_awake(queue.DRAIN)
+    live.wake(queue.DRAIN)
+    live.wake(queue.DELIVER)
+    assert enqueued(redis, queue.STATUS) == []
+    assert len(enqueued(redis, queue.SEND)) == 1, "another task sleeps for itself"
+
+
+def test_a_wake_that_never_came_is_asked_for_again_within_seconds(
     live: Queue, redis: Redis
 ) -> None:
-    ids = [UUID(int=MESSAGE.int + number) for number in range(3)]
-
-    assert live.deliver(ids) is True
-
-    assert [args for _, args in enqueued(redis, queue.SEND)] == [[str(one)] for one in ids]
+    live.wake(queue.DRAIN)
+    assert 0 < redis.pttl(f"waybill:wake:{queue.DRAIN}") <= 5_000
 
 
-def test_nothing_to_do_wakes_nobody(live: Queue, redis: Redis) -> None:
-    assert live.deliver([]) is True
-    assert redis.keys() == []
+def test_a_ring_wakes_a_worker_soon(live: Queue, redis: Redis) -> None:
+    live.ring(queue.DELIVER)
+    assert_soon(lambda: bool(redis.llen(queue.SEND)))
+
+
+def test_help_is_called_once_for_many(live: Queue, redis: Redis) -> None:
+    for _ in range(3):
+        live.call_help(queue.DRAIN)
+    [(_, args)] = enqueued(redis, queue.STATUS)
+    assert args == [queue.HELPING]
 
 
 def test_no_task_carries_a_time_at_which_to_run(live: Queue, redis: Redis) -> None:
@@ -134,7 +159,11 @@ def test_a_dead_broker_is_reported_within_two_seconds_and_never_raised(
 def test_a_dead_broker_stays_quick_to_be_reported(dead: Queue) -> None:
     begun = monotonic()
 
-    assert [dead.deliver([MESSAGE]) for _ in range(10)] == [False] * 10
+    assert [dead.wake(queue.DELIVER) for _ in range(10)] == [False] * 10
+    for _ in range(10):
+        dead.keep_awake(queue.DRAIN)
+        dead.call_help(queue.DRAIN)
+        dead.sleep(queue.DRAIN)
     assert monotonic() - begun < 5
 
 
@@ -146,13 +175,3 @@ def test_a_broker_that_cut_the_connection_is_used_again(live: Queue, redis: Redi
 
     assert outcomes[-1] is True
     assert len(enqueued(redis, queue.STATUS)) == 1 + sum(outcomes)
-
-
-def test_the_depth_of_a_queue_is_what_nobody_has_taken_yet(live: Queue) -> None:
-    live.deliver([MESSAGE, MESSAGE])
-
-    assert [live.depth(name) for name in (queue.SEND, queue.STATUS)] == [2, 0]
-
-
-def test_the_depth_of_a_queue_out_of_reach_is_none(dead: Queue) -> None:
-    assert dead.depth(queue.SEND) == 0

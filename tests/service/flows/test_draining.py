@@ -28,7 +28,8 @@ POISON = Callback("twilio", "", b"poison", datetime.now(UTC))
 
 
 def _sent(post: Post, provider: FakeProvider) -> object:
-    sending.deliver(post())
+    post()
+    sending.deliver()
     return provider.on_air[-1].attempt_id
 
 

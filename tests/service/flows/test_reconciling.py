@@ -54,7 +54,7 @@ def lost(post: Post, provider: FakeProvider) -> Callable[..., UUID]:
 
         provider.script = script
         message_id = post(**changes)
-        sending.deliver(message_id)
+        sending.deliver()
         provider.script = None
         return message_id
 
@@ -84,7 +84,7 @@ def test_a_sid_that_is_bound_to_another_attempt_is_not_a_match(
     lost: Callable[..., UUID], post: Post, provider: FakeProvider
 ) -> None:
     other = post()
-    sending.deliver(other)
+    sending.deliver()
     message_id = lost(taken=False)
     make_checkable()
     reconcile([message_id])
@@ -115,7 +115,7 @@ def test_while_an_equal_message_is_with_its_worker_nobody_looks(
         return said("queued", attempt_id=outbound.attempt_id, sid="SM-other")
 
     provider.script = script
-    sending.deliver(other)
+    sending.deliver()
     assert message(message_id).status is Status.IN_DOUBT
     assert message(other).status is Status.QUEUED
 
@@ -128,7 +128,7 @@ def test_a_fetch_asks_about_the_attempt_that_is_shown(
     look_up_to_the_end(message_id)
     first = db.session.scalars(select(Attempt.id)).one()
     provider.script = lambda outbound: (_ for _ in ()).throw(OutcomeUnknown("no answer"))
-    sending.deliver(message_id)
+    sending.deliver()
     recording.record([said("sent", attempt_id=first, sid="SM1")])
     provider.answer = lambda attempt, sid: said("undelivered", attempt_id=attempt, sid=sid)
     reconcile([message_id], at_once=True)
@@ -165,8 +165,7 @@ def test_a_client_that_prefers_two_messages_to_none_gets_a_new_attempt(
     message_id = lost(taken=False, resend_if_unknown=True)
     look_up_to_the_end(message_id)
     assert message(message_id).status is Status.PENDING
-    assert sending.enqueue_due() == 1
-    sending.deliver(message_id)
+    assert sending.deliver() == 1
     assert message(message_id).status is Status.QUEUED
     assert [outbound.attempt for outbound in provider.on_air] == [2]
     assert words(message_id)[-2:] == ["resend", "queued"]
@@ -273,7 +272,7 @@ def test_the_budget_of_a_second_is_kept_and_those_who_wait_longest_come_first(
 
 def sent(post: Post, provider: FakeProvider) -> UUID:
     message_id = post()
-    sending.deliver(message_id)
+    sending.deliver()
     attempt = provider.on_air[-1].attempt_id
     recording.record([said("sent", attempt_id=attempt, sid=provider.sid(attempt))])
     return message_id

@@ -97,7 +97,8 @@ def test_order_repeats_and_batches_leave_the_same_rows_and_the_same_ledger(
 def test_each_statement_is_written_once_and_repeats_are_counted(
     context: Flask, post: Post, provider: FakeProvider
 ) -> None:
-    sending.deliver(post())
+    post()
+    sending.deliver()
     attempt = provider.on_air[0].attempt_id
     sent = said("sent", attempt_id=attempt, sid=provider.sid(attempt))
 
@@ -113,7 +114,7 @@ def test_a_callback_with_only_a_sid_finds_its_message(
     context: Flask, post: Post, provider: FakeProvider
 ) -> None:
     message_id = post()
-    sending.deliver(message_id)
+    sending.deliver()
     recording.record([said("delivered", sid=provider.sid(provider.on_air[0].attempt_id))])
     assert _message(message_id).status is Status.DELIVERED
 
@@ -141,7 +142,7 @@ def test_an_orphan_is_adopted_when_its_sid_becomes_known(
         return provider.take(outbound)
 
     provider.script = overtaken
-    sending.deliver(message_id)
+    sending.deliver()
 
     assert _message(message_id).status is Status.DELIVERED
     events = db.session.scalars(select(StatusEvent)).all()
@@ -152,7 +153,7 @@ def test_an_orphan_that_slipped_between_two_commits_is_adopted_by_the_sweep(
     context: Flask, post: Post, provider: FakeProvider
 ) -> None:
     message_id = post()
-    sending.deliver(message_id)
+    sending.deliver()
     sid = provider.sid(provider.on_air[0].attempt_id)
     recording.record([said("delivered", attempt_id=UUID(int=7), sid="SMlate")])
     with transaction():
@@ -170,7 +171,7 @@ def test_an_unknown_word_is_kept_and_changes_nothing(
     context: Flask, post: Post, provider: FakeProvider
 ) -> None:
     message_id = post()
-    sending.deliver(message_id)
+    sending.deliver()
     attempt = provider.on_air[0].attempt_id
     recording.record([said("partially_delivered", attempt_id=attempt)])
     assert _message(message_id).status is Status.QUEUED
@@ -181,7 +182,8 @@ def test_an_unknown_word_is_kept_and_changes_nothing(
 def test_contradicting_finals_are_flagged_once(
     context: Flask, post: Post, provider: FakeProvider
 ) -> None:
-    sending.deliver(post())
+    post()
+    sending.deliver()
     attempt = provider.on_air[0].attempt_id
     undelivered = said("undelivered", attempt_id=attempt, error_code="30003")
     tallies = [

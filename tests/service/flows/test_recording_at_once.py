@@ -1,7 +1,8 @@
 """Several recorders on the same messages at the same moment, on both databases."""
 
 import random
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Barrier
 
 from flask import Flask
@@ -9,10 +10,9 @@ from sqlalchemy import func, select
 
 from service.domain.report import StatusReport
 from service.domain.status import Status
-from service.extensions import db
-from service.flows import recording, sending
+from service.extensions import db, parts
+from service.flows import claiming, recording, sending
 from service.models import Message, StatusEvent
-from service.providers.contract import Outbound
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
 
@@ -24,7 +24,8 @@ def test_workers_that_record_the_same_messages_neither_deadlock_nor_lose_an_upda
     context: Flask, post: Post, provider: FakeProvider
 ) -> None:
     for _ in range(20):
-        sending.deliver(post())
+        post()
+        sending.deliver()
     heard = [
         said(word, attempt_id=outbound.attempt_id, sid=provider.sid(outbound.attempt_id))
         for outbound in provider.on_air
@@ -56,7 +57,8 @@ def test_workers_that_each_know_a_part_leave_the_whole(
 ) -> None:
     """Each has another word about the same messages: an update over an old reading loses one."""
     for _ in range(40):
-        sending.deliver(post())
+        post()
+        sending.deliver()
     start = Barrier(WORKERS)
 
     def record(word: str) -> None:
@@ -81,28 +83,27 @@ def test_workers_that_each_know_a_part_leave_the_whole(
     assert [tuple(row) for row in shown] == [(Status.DELIVERED, 0b10, 0b10, 40)]
 
 
-def test_a_drain_with_an_early_callback_does_not_deadlock_with_the_answer_to_its_send(
+def test_a_drain_with_early_callbacks_does_not_deadlock_with_the_answers_to_their_sends(
     context: Flask, post: Post, provider: FakeProvider
 ) -> None:
-    """Both write the message and its attempt: one order of locks, whoever comes first."""
+    """Both write messages and their attempts: one order of locks, whoever comes first."""
+    start = Barrier(2)
+
+    def record(reports: list[StatusReport]) -> None:
+        with context.app_context():
+            start.wait()
+            recording.record(reports)
+
     with ThreadPoolExecutor(1) as other:
-
-        def script(outbound: Outbound) -> StatusReport:
-            sid = provider.sid(outbound.attempt_id)
-            early = said("sent", attempt_id=outbound.attempt_id, sid=sid)
-            waiting.append(other.submit(record, [early]))
-            return provider.take(outbound)
-
-        def record(reports: list[StatusReport]) -> None:
-            with context.app_context():
-                recording.record(reports)
-
-        waiting: list[Future[None]] = []
-        provider.script = script
-        for _ in range(40):
-            sending.deliver(post())
-        for one in waiting:
-            one.result()
+        for _ in range(30):
+            for _ in range(8):
+                post()
+            answers = [sending._call(parts(), one) for one in claiming.claim(8)]
+            early = [replace(one.report, word="sent") for one in answers if one.report]
+            recorded = other.submit(record, early)
+            start.wait()
+            sending.settle(answers[::-1])
+            recorded.result()
 
 
 def test_workers_that_record_the_same_orphans_do_not_deadlock(context: Flask) -> None:

@@ -28,7 +28,8 @@ def test_a_service_message_within_the_window_is_held_by_the_provider(
     post: Post, provider: FakeProvider
 ) -> None:
     when = _ahead(hours=2)
-    sending.deliver(post(send_at=when, messaging_service_sid=SERVICE))
+    post(send_at=when, messaging_service_sid=SERVICE)
+    sending.deliver()
     assert [outbound.send_at for outbound in provider.on_air] == [when]
     assert _only().status is Status.SCHEDULED
 
@@ -36,23 +37,20 @@ def test_a_service_message_within_the_window_is_held_by_the_provider(
 def test_a_message_without_a_service_is_held_by_us_until_its_time(
     post: Post, provider: FakeProvider
 ) -> None:
-    message_id = post(send_at=_ahead(hours=2))
-    sending.deliver(message_id)
-    assert sending.enqueue_due() == 0
+    post(send_at=_ahead(hours=2))
+    assert sending.deliver() == 0
     assert provider.on_air == []
 
     with transaction():
         past = datetime.now(UTC) - timedelta(seconds=1)
-        db.session.execute(
-            update(Message).values(send_at=past, next_attempt_at=past, enqueue_at=past)
-        )
-    assert sending.enqueue_due() == 1
-    sending.deliver(message_id)
+        db.session.execute(update(Message).values(send_at=past, due_at=past))
+    assert sending.deliver() == 1
     assert [outbound.send_at for outbound in provider.on_air] == [None]
 
 
 def test_a_time_too_near_for_the_provider_is_held_by_us(post: Post, provider: FakeProvider) -> None:
-    sending.deliver(post(send_at=_ahead(seconds=120), messaging_service_sid=SERVICE))
+    post(send_at=_ahead(seconds=120), messaging_service_sid=SERVICE)
+    sending.deliver()
     assert provider.on_air == []
 
 
@@ -60,11 +58,11 @@ def test_a_message_that_queued_too_long_for_the_window_waits_for_its_time_here(
     post: Post, provider: FakeProvider
 ) -> None:
     """Sent at once it would be minutes early; the provider's window is closed."""
-    message_id = post(send_at=_ahead(hours=2), messaging_service_sid=SERVICE)
+    post(send_at=_ahead(hours=2), messaging_service_sid=SERVICE)
     near = _ahead(seconds=200)
     with transaction():
         db.session.execute(update(Message).values(send_at=near))
-    sending.deliver(message_id)
+    sending.deliver()
     held = _only()
     assert provider.on_air == []
-    assert (held.status, held.next_attempt_at, held.attempts) == (Status.PENDING, near, 0)
+    assert (held.status, held.due_at, held.attempts) == (Status.PENDING, near, 0)

@@ -1,22 +1,28 @@
 """Deliver: at most once on the air, whatever the provider answers and whoever dies."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from threading import Barrier
+from threading import Barrier, Event, Lock
+from time import monotonic, sleep
 from uuid import UUID
 
 import pytest
-from flask import Flask
+from flask import Flask, current_app
+from redis import Redis
 from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
 
 from service.domain.report import StatusReport
 from service.domain.status import Status
 from service.errors import GAVE_UP, NotAccepted, OutcomeUnknown, ProviderError, Refused
 from service.extensions import db, parts, transaction
-from service.flows import recording, sending
+from service.flows import claiming, recording, sending
 from service.models import Attempt, Message
 from service.providers.contract import Outbound
+from service.queue import HELPING
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
 
@@ -43,7 +49,7 @@ def test_an_accepted_message_carries_what_the_provider_said(
     post: Post, provider: FakeProvider
 ) -> None:
     message_id = post()
-    sending.deliver(message_id)
+    sending.deliver()
     shown = message(message_id)
     [attempt] = attempts(message_id)
     assert shown.status is Status.QUEUED
@@ -53,25 +59,27 @@ def test_an_accepted_message_carries_what_the_provider_said(
 
 
 def test_a_task_that_comes_twice_sends_once(post: Post, provider: FakeProvider) -> None:
-    message_id = post()
-    sending.deliver(message_id)
-    sending.deliver(message_id)
+    post()
+    sending.deliver()
+    sending.deliver()
     assert len(provider.on_air) == 1
 
 
-def test_workers_that_deliver_at_the_same_moment_send_once(
-    context: Flask, post: Post, provider: FakeProvider
+def test_workers_that_claim_at_the_same_moment_share_what_is_due(
+    context: Flask, post: Post
 ) -> None:
-    message_id, start = post(), Barrier(6)
+    start = Barrier(6)
+    for _ in range(60):
+        post()
 
-    def deliver(_: int) -> None:
-        start.wait()
+    def claim(_: int) -> list[UUID]:
         with context.app_context():
-            sending.deliver(message_id)
+            start.wait()
+            return [one.message.id for one in claiming.claim(60)]
 
     with ThreadPoolExecutor(6) as pool:
-        list(pool.map(deliver, range(6)))
-    assert len(provider.on_air) == 1
+        claimed = [one for ids in pool.map(claim, range(6)) for one in ids]
+    assert len(claimed) == len(set(claimed)) == 60
 
 
 def test_no_connection_is_held_while_the_provider_is_asked(
@@ -84,15 +92,16 @@ def test_no_connection_is_held_while_the_provider_is_asked(
         return provider.take(outbound)
 
     provider.script = script
-    sending.deliver(post())
+    post()
+    sending.deliver()
     assert held == [0]
 
 
 def test_a_refusal_is_final_and_stands_in_the_ledger(post: Post, provider: FakeProvider) -> None:
     provider.script = failing(Refused("not a mobile", "21614", {"status": 400}))
     message_id = post()
-    sending.deliver(message_id)
-    sending.deliver(message_id)
+    sending.deliver()
+    sending.deliver()
     shown = message(message_id)
     assert (shown.status, shown.error_code) == (Status.FAILED, "21614")
     assert shown.error_message == "not a mobile"
@@ -104,18 +113,17 @@ def test_a_message_the_provider_did_not_take_waits_and_goes_out_again(
 ) -> None:
     provider.script = failing(NotAccepted("too many", "20429"))
     message_id = post()
-    sending.deliver(message_id)
+    sending.deliver()
     waiting = message(message_id)
     assert waiting.status is Status.PENDING
-    assert waiting.next_attempt_at > datetime.now(UTC)
+    assert waiting.due_at > datetime.now(UTC)
 
-    sending.deliver(message_id)
+    sending.deliver()
     assert len(attempts(message_id)) == 1, "not before its time"
 
     provider.script = None
     make_due(message_id)
-    assert sending.enqueue_due() == 1
-    sending.deliver(message_id)
+    sending.deliver()
     assert message(message_id).status is Status.QUEUED
     assert [attempt.answer for attempt in attempts(message_id)] == ["not_accepted", "accepted"]
 
@@ -133,7 +141,7 @@ def test_after_enough_attempts_the_message_fails_and_says_why(
     message_id = post()
     for _ in range(parts().settings.send_attempts):
         make_due(message_id)
-        sending.deliver(message_id)
+        sending.deliver()
     shown = message(message_id)
     assert (shown.status, shown.error_code) == (Status.FAILED, GAVE_UP)
 
@@ -143,11 +151,11 @@ def test_an_unknown_outcome_is_in_doubt_and_never_sent_again(
 ) -> None:
     provider.script = failing(OutcomeUnknown("no answer (ReadTimeout)"))
     message_id = post()
-    sending.deliver(message_id)
+    sending.deliver()
     provider.script = None
-    sending.deliver(message_id)
+    sending.deliver()
     make_due(message_id)
-    assert sending.enqueue_due() == 0
+    assert sending.deliver() == 0
     assert message(message_id).status is Status.IN_DOUBT
     assert provider.on_air == []
 
@@ -158,7 +166,7 @@ def test_a_callback_that_proves_the_send_ends_the_doubt_and_brings_the_sid(
     """A send that timed out and yet went out: the callback bears the attempt's id."""
     provider.script = failing(OutcomeUnknown("no answer (ReadTimeout)"))
     message_id = post()
-    sending.deliver(message_id)
+    sending.deliver()
     [attempt] = attempts(message_id)
     recording.record([said("delivered", attempt_id=attempt.id, sid="SM1")])
     shown = message(message_id)
@@ -178,7 +186,7 @@ def test_a_callback_that_overtakes_the_answer_to_its_send_ends_in_the_right_row(
 
     provider.script = script
     message_id = post()
-    sending.deliver(message_id)
+    sending.deliver()
     shown = message(message_id)
     assert shown.status == word
     assert shown.provider_sid == provider.sid(provider.on_air[0].attempt_id)
@@ -198,50 +206,173 @@ def test_a_callback_that_came_first_beats_what_our_call_made_of_it(
 
     provider.script = script
     message_id = post()
-    sending.deliver(message_id)
+    sending.deliver()
     assert message(message_id).status is Status.DELIVERED
     make_due(message_id)
-    assert sending.enqueue_due() == 0
+    assert sending.deliver() == 0
 
 
-def test_a_worker_that_died_before_the_call_is_replaced_and_the_message_goes_out_once(
+def test_a_worker_that_died_leaves_a_doubt_and_no_second_send(
     post: Post, provider: FakeProvider
 ) -> None:
+    """Whether it died before the call or in it nobody can tell."""
     message_id = post()
-    claimed = sending._claim(message_id)
-    assert claimed is not None  # and then it dies
-    assert sending.expire_claims() == 0, "the lease still runs"
+    [claimed] = claiming.claim(10)  # and then it dies
+    assert claiming.expire_claims() == 0, "the lease still runs"
     end_leases()
-    assert sending.expire_claims() == 1
-    assert sending.enqueue_due() == 1
-    sending.deliver(message_id)
-    assert message(message_id).status is Status.QUEUED
-    assert sending._begin(claimed) is None, "the dead comes back and finds its claim lost"
-    assert len(provider.on_air) == 1
-
-
-def test_a_worker_that_died_in_the_call_leaves_a_doubt_and_no_second_send(
-    post: Post, provider: FakeProvider
-) -> None:
-    message_id = post()
-    claimed = sending._claim(message_id)
-    assert claimed is not None
-    assert sending._begin(claimed) is not None  # and then it dies
-    end_leases()
-    assert sending.expire_claims() == 1
-    sending.deliver(message_id)
+    assert claiming.expire_claims() == 1
+    sending.deliver()
     assert message(message_id).status is Status.IN_DOUBT
+    assert [attempt.id for attempt in attempts(message_id)] == [claimed.outbound.attempt_id]
     assert provider.on_air == []
 
 
-def test_a_lost_enqueue_is_found_by_the_sweep(post: Post) -> None:
+def test_a_worker_that_slept_through_its_lease_makes_no_call(
+    post: Post, provider: FakeProvider
+) -> None:
+    """The machine was suspended after the claim: another may have sent the message by now."""
     message_id = post()
-    assert sending.enqueue_due() == 0, "it was enqueued a moment ago"
-    make_due(message_id)
-    assert sending.enqueue_due() == 1
-    assert sending.enqueue_due() == 0, "and now it is enqueued again"
-    sending.deliver(message_id)
+    [claimed] = claiming.claim(10)
+    late = claimed._replace(ends=monotonic())
+    sending.settle([sending._call(parts(), late)])
+    assert provider.on_air == []
+    assert message(message_id).status is Status.PENDING, "it certainly was not sent"
+
+
+def test_a_claim_and_its_attempt_are_one_transaction(
+    post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A claimed message without an attempt could never be looked up."""
+    message_id = post()
+
+    def die(_: object) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr("service.store.attempts.begin", die)
+    with pytest.raises(SystemExit):
+        claiming.claim(10)
+    assert message(message_id).status is Status.PENDING
+    assert attempts(message_id) == []
+
+
+def test_a_lost_wake_is_made_good_by_the_clock(post: Post, redis_url: str) -> None:
+    """Whatever became of the wake: the message is due, and the clock's delivery claims it."""
+    message_id = post()
+    with Redis.from_url(redis_url) as redis:
+        redis.flushdb()
+    sending.deliver(HELPING)
     assert message(message_id).status is Status.QUEUED
+
+
+def test_no_more_calls_are_under_way_than_there_are_lines(
+    post: Post, provider: FakeProvider
+) -> None:
+    lines, now, most = parts().settings.worker_concurrency, 0, 0
+    counting = Lock()
+
+    def script(outbound: Outbound) -> StatusReport:
+        nonlocal now, most
+        with counting:
+            now += 1
+            most = max(most, now)
+        sleep(0.02)  # long enough to overlap; nothing waits for it
+        with counting:
+            now -= 1
+            return provider.take(outbound)
+
+    provider.script = script
+    for _ in range(3 * lines):
+        post()
+    assert sending.deliver() == 3 * lines
+    assert most == lines
+    assert len(provider.on_air) == 3 * lines
+
+
+def test_one_slow_call_holds_up_no_other(post: Post, provider: FakeProvider) -> None:
+    """A carrier that lets one message wait must not keep the answers to the others unrecorded."""
+    slow, rest = post(), [post() for _ in range(5)]
+    go_on = Event()
+
+    def script(outbound: Outbound) -> StatusReport:
+        if attempts_of(outbound) == slow:
+            go_on.wait(10)
+        return provider.take(outbound)
+
+    def attempts_of(outbound: Outbound) -> UUID:
+        query = select(Attempt.message_id).where(Attempt.id == outbound.attempt_id)
+        return db.session.scalars(query).one()
+
+    provider.script = script
+    seen: list[Status] = []
+
+    def watch() -> None:
+        with go_on_at_end(), app.app_context():
+            until = monotonic() + 10
+            while monotonic() < until and len(seen) < len(rest):
+                db.session.rollback()
+                query = select(Message.status).where(Message.status == Status.QUEUED)
+                seen[:] = db.session.scalars(query)
+
+    @contextmanager
+    def go_on_at_end() -> Iterator[None]:
+        try:
+            yield
+        finally:
+            go_on.set()
+
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    with ThreadPoolExecutor(1) as pool:
+        watching = pool.submit(watch)
+        sending.deliver()
+        watching.result()
+    assert len(seen) == len(rest), "recorded while the slow one was still waiting"
+    assert message(slow).status is Status.QUEUED
+
+
+def test_an_answer_that_cannot_be_recorded_takes_no_other_with_it(
+    post: Post, provider: FakeProvider
+) -> None:
+    bad, good = post(), post()
+
+    def script(outbound: Outbound) -> StatusReport:
+        report = provider.take(outbound)
+        query = select(Attempt.message_id).where(Attempt.id == outbound.attempt_id)
+        if db.session.scalars(query).one() == bad:
+            return replace(report, raw={"unstorable": object()})
+        return report
+
+    provider.script = script
+    sending.deliver()
+    assert message(good).status is Status.QUEUED
+    assert message(bad).status is Status.SUBMITTING, "its claim expires, then it is in doubt"
+
+
+def test_answers_wait_a_while_for_a_database_that_is_away(
+    post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message_id, settle, failures = post(), sending.settle, iter([1, 2])
+
+    def away(answers: list[sending.Answer]) -> None:
+        for _ in failures:
+            raise OperationalError("no answer", {}, Exception())
+        settle(answers)
+
+    monkeypatch.setattr(sending, "settle", away)
+    monkeypatch.setattr(sending, "_PAUSES", (0.0, 0.0, 0.0))
+    sending.deliver()
+    assert message(message_id).status is Status.QUEUED
+
+
+def test_a_provider_that_breaks_in_an_unforeseen_way_leaves_a_doubt(
+    post: Post, provider: FakeProvider
+) -> None:
+    def script(outbound: Outbound) -> StatusReport:
+        raise ZeroDivisionError
+
+    provider.script = script
+    message_id = post()
+    sending.deliver()
+    assert message(message_id).status is Status.IN_DOUBT
 
 
 def end_leases() -> None:
@@ -253,19 +384,4 @@ def end_leases() -> None:
 def make_due(message_id: UUID) -> None:
     past = datetime.now(UTC) - timedelta(seconds=1)
     with transaction():
-        db.session.execute(
-            update(Message)
-            .where(Message.id == message_id)
-            .values(next_attempt_at=past, enqueue_at=past)
-        )
-
-
-def test_a_long_queue_is_not_made_longer_and_a_lost_one_is_filled_again(
-    post: Post, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    message_id = post()
-    make_due(message_id)
-    with monkeypatch.context() as patched:
-        patched.setattr(type(parts().queue), "depth", lambda *_: 1001)
-        assert sending.enqueue_due() == 0
-    assert sending.enqueue_due() == 1, "at once, and not after a pause"
+        db.session.execute(update(Message).where(Message.id == message_id).values(due_at=past))

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterator
-from time import monotonic, sleep
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 from uuid import UUID
@@ -25,6 +24,7 @@ from service.inbox import Inbox
 from service.models import Overflow
 from service.queue import STATUS
 from tests.conftest import ACCOUNT, BASE_URL, TOKEN, make_settings
+from tests.messages import assert_soon
 
 PATH = f"/callbacks/twilio/{UUID(int=7)}"
 SENT = {"AccountSid": ACCOUNT, "MessageSid": "SM" + "0" * 32, "MessageStatus": "sent"}
@@ -106,10 +106,7 @@ def test_many_callbacks_wake_one_worker(phone: FlaskClient, redis_url: str) -> N
         assert call_back(phone, form={**SENT, "MessageStatus": word}).status_code == 204
     assert inbox(phone.application).lag() == 3
     with Redis.from_url(redis_url) as redis:
-        until = monotonic() + 5
-        while not redis.llen(STATUS) and monotonic() < until:
-            sleep(0.005)  # the bell is answered in its own time
-        assert redis.llen(STATUS) == 1
+        assert_soon(lambda: redis.llen(STATUS) == 1)
 
 
 FORGERIES = {

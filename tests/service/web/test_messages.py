@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from flask import Flask
@@ -13,12 +13,13 @@ from demo.servers import free_port
 from service.app import create_app
 from service.domain.report import StatusReport
 from service.errors import Refused
-from service.extensions import db
+from service.extensions import db, parts
 from service.flows import recording, sending
 from service.providers.contract import Outbound
 from service.queue import SEND
 from tests.conftest import make_key, make_settings
 from tests.fakes import FakeProvider, said
+from tests.messages import assert_soon
 
 HELLO = {"to": "+14155552671", "body": "Hello"}
 SERVICE = "MG" + "0" * 32
@@ -42,7 +43,7 @@ def test_a_delivered_message_shows_what_the_provider_said(
 ) -> None:
     posted = web.post("/v1/messages", json=HELLO).json
     with app.app_context():
-        sending.deliver(UUID(posted["id"]))
+        sending.deliver()
     read = web.get(f"/v1/messages/{posted['id']}").json
     assert read["status"] == "queued"
     assert read["provider_sid"] == provider.sid(provider.on_air[0].attempt_id)
@@ -93,14 +94,18 @@ def test_times_are_shown_in_utc(web: FlaskClient) -> None:
 def test_a_message_wakes_a_send_worker(web: FlaskClient, redis_url: str) -> None:
     web.post("/v1/messages", json=HELLO)
     with Redis.from_url(redis_url) as redis:
-        assert redis.llen(SEND) == 1
+        assert_soon(lambda: redis.llen(SEND) == 1)
 
 
-def test_a_message_for_later_wakes_nobody_yet(web: FlaskClient, redis_url: str) -> None:
+def test_a_message_for_later_wakes_nobody_yet(
+    web: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with app.app_context():
+        rung: list[str] = []
+        monkeypatch.setattr(parts().queue, "ring", rung.append)
     later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     assert web.post("/v1/messages", json={**HELLO, "send_at": later}).status_code == 202
-    with Redis.from_url(redis_url) as redis:
-        assert redis.llen(SEND) == 0
+    assert rung == []
 
 
 def test_the_events_tell_who_said_what_and_how_often(
@@ -108,7 +113,7 @@ def test_the_events_tell_who_said_what_and_how_often(
 ) -> None:
     posted = web.post("/v1/messages", json=HELLO).json
     with app.app_context():
-        sending.deliver(UUID(posted["id"]))
+        sending.deliver()
         attempt_id = provider.on_air[0].attempt_id
         for _ in range(3):
             recording.record([said("sent", attempt_id=attempt_id, sid="SM1")])
@@ -139,7 +144,7 @@ def test_a_failed_message_explains_itself(
     provider.script = refuse
     posted = web.post("/v1/messages", json=HELLO).json
     with app.app_context():
-        sending.deliver(UUID(posted["id"]))
+        sending.deliver()
     read = web.get(f"/v1/messages/{posted['id']}").json
     assert (read["status"], read["final"]) == ("failed", True)
     assert read["error"] == {
@@ -156,7 +161,7 @@ def test_contradicting_reports_are_shown_as_a_conflict(
 ) -> None:
     posted = web.post("/v1/messages", json=HELLO).json
     with app.app_context():
-        sending.deliver(UUID(posted["id"]))
+        sending.deliver()
         attempt_id = provider.on_air[0].attempt_id
         for word in ("delivered", "undelivered"):
             recording.record([said(word, attempt_id=attempt_id)])

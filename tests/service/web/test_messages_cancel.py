@@ -30,7 +30,7 @@ def cancel(web: FlaskClient, message: dict[str, Any]) -> TestResponse:
 
 def deliver(app: Flask, message: dict[str, Any]) -> None:
     with app.app_context():
-        sending.deliver(UUID(message["id"]))
+        sending.deliver()
 
 
 @pytest.fixture

@@ -1,0 +1,117 @@
+"""Claim: take due messages for one attempt each, and take them back from workers that died.
+
+The database is the queue of what is to be sent. A claim and its attempt are committed before the
+provider is called, in one transaction: a worker that dies before it certainly did not call.
+"""
+
+import logging
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from uuid_utils.compat import uuid7
+
+from service.domain.status import Status
+from service.extensions import parts, transaction
+from service.models import Message
+from service.providers.contract import Outbound
+from service.store import attempts, messages
+
+_log = logging.getLogger(__name__)
+
+
+class Claim(NamedTuple):
+    """A message that this process may hand over, once, until its lease ends."""
+
+    message: Message
+    outbound: Outbound
+    ends: float  # by this process's monotonic clock
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether another may have taken the message, so that no call may begin."""
+        return time.monotonic() >= self.ends
+
+
+def claim(limit: int) -> list[Claim]:
+    """Claim up to `limit` due messages, the longest due first."""
+    lease, now = parts().settings.claim_lease, datetime.now(UTC)
+    ends = time.monotonic() + lease / 2  # the other half is for the call and its answer
+    with transaction():
+        claimed = messages.claim(
+            now,
+            limit,
+            until=now + timedelta(seconds=lease),
+            check_at=now + timedelta(seconds=parts().settings.reconcile_after),
+        )
+        claims = [
+            Claim(message, _outbound(message, now), ends)
+            for message in claimed
+            if not _postponed(message, now)
+        ]
+        attempts.begin([_attempt(one, now) for one in claims])
+    return claims
+
+
+def expire_claims(limit: int = 500) -> int:
+    """Put messages in doubt whose worker has not been heard of since its lease ended."""
+    now = datetime.now(UTC)
+    with transaction():
+        expired = messages.expired_claims(now, limit)
+        messages.doubt(expired, now, check_at=now + first_lookup())
+    if expired:
+        _log.warning("claims expired, and now in doubt: %d", len(expired))
+    return len(expired)
+
+
+def first_lookup() -> timedelta:
+    """Return how long a message in doubt waits before it is looked up."""
+    return timedelta(seconds=parts().settings.doubt_first_lookup)
+
+
+def _postponed(message: Message, now: datetime) -> bool:
+    """Hold a message for which the provider's scheduling window closed while it was queued."""
+    if message.send_at is None or message.send_at <= now or _held_there(message, now):
+        return False
+    messages.leave_submitting(
+        message.id,
+        message.attempts,
+        status=Status.PENDING,
+        due_at=message.send_at,
+        submitted_at=None,
+        attempts=message.attempts - 1,
+    )
+    return True
+
+
+def _held_there(message: Message, now: datetime) -> bool:
+    if message.send_at is None:
+        return False
+    ahead = (message.send_at - now).total_seconds()
+    return parts().providers[message.provider].holds(message.messaging_service_sid, ahead)
+
+
+def _outbound(message: Message, now: datetime) -> Outbound:
+    return Outbound(
+        attempt_id=uuid7(),
+        attempt=message.attempts,
+        to=message.to,
+        sender=message.sender,
+        messaging_service_sid=message.messaging_service_sid,
+        body=message.body,
+        media_urls=message.media_urls,
+        content_sid=message.content_sid,
+        content_variables=message.content_variables,
+        send_at=message.send_at if _held_there(message, now) else None,
+        validity_period=message.validity_period,
+    )
+
+
+def _attempt(claim: Claim, now: datetime) -> dict[str, Any]:
+    return {
+        "id": claim.outbound.attempt_id,
+        "message_id": claim.message.id,
+        "number": claim.outbound.attempt,
+        "provider": claim.message.provider,
+        "started_at": now,
+    }
