@@ -26,7 +26,7 @@ _LONGEST: Final = 3.0
 # While calls are under way somebody may post: so often it is looked.
 _LOOK: Final = 0.05
 # Answers that come close together are recorded together.
-_LINGER: Final = 0.01
+_LINGER: Final = 0.005
 # How long answers are held for a database that does not take them; then their claims expire.
 _PAUSES: Final = (0.5, 1.0, 2.0, 4.0)
 _LONGEST_PAUSE: Final = 60.0
@@ -48,22 +48,24 @@ def deliver(role: str = "") -> int:
     One delivery is at work at a time, and wakes its successor; a backlog calls others to help.
     """
     queue, until, handed_over = parts().queue, time.monotonic() + _LONGEST, 0
-    awake, under_way = role != HELPING, set[Future[Answer]]()
+    awake, under_way, ended = role != HELPING, set[Future[Answer]](), list[Answer]()
     if awake:
         queue.keep_awake(DELIVER)
     while time.monotonic() < until:
         started = _start_due()
         handed_over, under_way = handed_over + len(started), under_way | started
-        if under_way:
-            under_way = _settle_some(under_way)
-        elif awake:
-            queue.sleep(DELIVER)  # and look again: what came before this woke nobody
-            awake = False
-        else:
+        _settle_patiently(ended)  # while the next calls are under way: the lines never rest
+        ended, under_way = _await_some(under_way)
+        if ended or under_way:
+            continue
+        if not awake:
             return handed_over
+        queue.sleep(DELIVER)  # and look again: what came before this woke nobody
+        awake = False
     queue.enqueue(DELIVER, *filter(None, [role]))
-    while under_way:
-        under_way = _settle_some(under_way)
+    while ended or under_way:
+        _settle_patiently(ended)
+        ended, under_way = _await_some(under_way)
     return handed_over
 
 
@@ -97,17 +99,19 @@ def _call(bound: Parts, one: Claim) -> Answer:
     return Answer(one, report)
 
 
-def _settle_some(under_way: set[Future[Answer]]) -> set[Future[Answer]]:
-    """Record the calls that have ended, soon; return those still under way."""
+def _await_some(
+    under_way: set[Future[Answer]],
+) -> tuple[list[Answer], set[Future[Answer]]]:
+    """Wait a little for answers; return those that came, and the calls still under way."""
     if wait(under_way, timeout=_LOOK, return_when=FIRST_COMPLETED).done:
         time.sleep(_LINGER)
     ended = {future for future in under_way if future.done()}
-    if ended:
-        _settle_patiently([future.result() for future in ended])
-    return under_way - ended
+    return [future.result() for future in ended], under_way - ended
 
 
 def _settle_patiently(answers: Sequence[Answer]) -> None:
+    if not answers:
+        return
     for pause in _PAUSES:
         try:
             _settle_each(answers)
