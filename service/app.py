@@ -9,7 +9,7 @@ from redis import Redis
 from service import commands, web
 from service.breaker import Breaker
 from service.config import Settings
-from service.extensions import Parts, db, migrate, speak_sqlite_properly
+from service.extensions import Parts, db, migrate, ping_what_rested, speak_sqlite_properly
 from service.inbox import Inbox
 from service.lines import Lines
 from service.providers import configured
@@ -35,6 +35,7 @@ def create_app(
     migrate.init_app(app, db, render_as_batch=True)
     with app.app_context():
         speak_sqlite_properly(db.engine)
+        ping_what_rested(db.engine)
     hurried, breaker = _redis(settings, _HURRY), Breaker()
     app.extensions["waybill"] = Parts(
         settings=settings,
@@ -57,7 +58,6 @@ def _engine_options(settings: Settings) -> dict[str, object]:
             "pool_size": settings.worker_concurrency,
             "max_overflow": 4,
             "pool_timeout": 5,
-            "pool_pre_ping": True,
             "connect_args": {"connect_timeout": 3, "options": "-c statement_timeout=10000"},
         }
     return options
