@@ -1,4 +1,4 @@
-"""Wakes a drain soon after callbacks came, and not on their time."""
+"""Wakes a worker soon after there is work for it, and not on the caller's time."""
 
 import logging
 import threading
@@ -13,7 +13,7 @@ _log = logging.getLogger(__name__)
 
 
 class Bell:
-    """Rung for every callback; answered by one thread, some thirty times a second at most."""
+    """Rung by whoever brings work; answered by one thread, some thirty times a second at most."""
 
     def __init__(self, answer: Callable[[], object]) -> None:
         """Call `answer` soon after each ring, once for many; what it raises is only logged."""

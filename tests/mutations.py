@@ -48,8 +48,7 @@ MUTATIONS: Final = (
     Mutation(
         "one idempotency key, one message",
         "service/store/messages.py",
-        "        .on_conflict_do_nothing(index_elements="
-        "[Message.client_id, Message.idempotency_key])\n",
+        ".on_conflict_do_nothing(index_elements=key)",
         "",
         "tests/service/web/test_messages_idempotency.py",
     ),

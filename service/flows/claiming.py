@@ -5,7 +5,6 @@ provider is called, in one transaction: a worker that dies before it certainly d
 """
 
 import logging
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -25,23 +24,26 @@ class Claim(NamedTuple):
 
     message: Message
     outbound: Outbound
-    ends: float  # by this process's monotonic clock
+    ends: datetime
 
     @property
     def is_over(self) -> bool:
-        """Tell whether another may have taken the message, so that no call may begin."""
-        return time.monotonic() >= self.ends
+        """Tell whether another may soon have the message, so that no call may begin.
+
+        By the wall clock: a monotonic one stands still while the machine is suspended.
+        """
+        return datetime.now(UTC) >= self.ends
 
 
 def claim(limit: int) -> list[Claim]:
     """Claim up to `limit` due messages, the longest due first."""
-    lease, now = parts().settings.claim_lease, datetime.now(UTC)
-    ends = time.monotonic() + lease / 2  # the other half is for the call and its answer
+    lease, now = timedelta(seconds=parts().settings.claim_lease), datetime.now(UTC)
+    ends = now + lease / 2  # the other half is for the call and its answer
     with transaction():
         claimed = messages.claim(
             now,
             limit,
-            until=now + timedelta(seconds=lease),
+            until=now + lease,
             check_at=now + timedelta(seconds=parts().settings.reconcile_after),
         )
         claims = [

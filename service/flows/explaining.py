@@ -65,7 +65,7 @@ def _next(message: Message) -> str:
     if message.status is Status.PENDING:
         return f"whichever send worker is free claims it from {_time(message.due_at)} on"
     if message.status is Status.SUBMITTING:
-        return f"its claim ends at {_time(message.claimed_until)}, then it is in doubt or due again"
+        return f"its claim ends at {_time(message.claimed_until)}, then it is in doubt"
     if message.status is Status.IN_DOUBT and message.check_at is not None:
         lookups = f"{message.lookups + 1} of {parts().settings.doubt_lookups}"
         policy = "sent again" if message.resend_if_unknown else "failed"

@@ -28,7 +28,7 @@ _LOOK: Final = 0.05
 # Answers that come close together are recorded together.
 _LINGER: Final = 0.005
 # How long answers are held for a database that does not take them; then their claims expire.
-_PAUSES: Final = (0.5, 1.0, 2.0, 4.0)
+_PAUSES: Final = (0.0, 0.5, 1.0, 2.0, 4.0)
 _LONGEST_PAUSE: Final = 60.0
 
 _log = logging.getLogger(__name__)
@@ -66,6 +66,7 @@ def deliver(role: str = "") -> int:
     while ended or under_way:
         _settle_patiently(ended)
         ended, under_way = _await_some(under_way)
+    queue.wake(DELIVER)  # the next may have found every line taken, and gone
     return handed_over
 
 
@@ -113,12 +114,12 @@ def _settle_patiently(answers: Sequence[Answer]) -> None:
     if not answers:
         return
     for pause in _PAUSES:
+        time.sleep(pause)
         try:
             _settle_each(answers)
             return
         except PASSING as error:
             _log.warning("answers wait for the database (%s)", type(error).__name__)
-            time.sleep(pause)
     _log.error("%d answers could not be recorded; their claims will expire", len(answers))
 
 

@@ -233,7 +233,7 @@ def test_a_worker_that_slept_through_its_lease_makes_no_call(
     """The machine was suspended after the claim: another may have sent the message by now."""
     message_id = post()
     [claimed] = claiming.claim(10)
-    late = claimed._replace(ends=monotonic())
+    late = claimed._replace(ends=datetime.now(UTC))
     sending.settle([sending._call(parts(), late)])
     assert provider.on_air == []
     assert message(message_id).status is Status.PENDING, "it certainly was not sent"
