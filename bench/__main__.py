@@ -4,17 +4,15 @@ import argparse
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from types import FrameType
 
 from bench import needs, report
 from bench.databases import databases
 from bench.machine import described
-from bench.measuring import Measuring
+from bench.measuring import NEED_WRK, PARTS, Measuring
 from bench.plan import QUICK, USUAL, Plan
-
-PARTS = ("callbacks", "drain", "send", "post")
 
 
 def main() -> int:
@@ -35,25 +33,21 @@ def main() -> int:
     return 1 if any(note.startswith("void") for note in result.notes) else 0
 
 
-def _run(given: Plan, missing: Mapping[str, str], parts: tuple[str, ...]) -> report.Result:
+def _run(given: Plan, missing: Mapping[str, str], parts: Sequence[str]) -> report.Result:
     run, facts = Measuring(given, missing), described(missing)
-    facts["rounds"] = f"{given.rounds}, callbacks for {given.seconds:g} s in each"
+    facts["lengths"] = ", ".join(f"{name} {length:g}" for name, length in given._asdict().items())
     with ExitStack() as open_things:
+        server = None
         if "PostgreSQL" not in missing:
             server = open_things.enter_context(databases())
             facts |= {f"PostgreSQL {name}": said for name, said in server.settings().items()}
-            if "callbacks" in parts and "wrk" not in missing:
-                if "npm" not in missing:
-                    needs.install_guide()
-                run.compare(server)
-            if "drain" in parts:
-                run.drain(server)
-            if "send" in parts:
-                run.send(server)
-            if "post" in parts and "wrk" not in missing:
-                run.post(server)
-        if "drain" in parts:
-            run.drain(None)
+        if "npm" not in missing:
+            needs.install_guide()
+        for part in parts:
+            if server is not None and ("wrk" not in missing or part not in NEED_WRK):
+                run.take(getattr(run, part), server)
+            if part == "drain":
+                run.take(run.drain, None)
     left_out = [f"left out, for want of it: {name}" for name in missing]
     return report.Result(facts, run.rows, run.rounds, [*run.notes, *left_out])
 

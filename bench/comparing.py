@@ -1,29 +1,85 @@
-"""Waybill beside its peers, as rows of the table."""
+"""Waybill beside its peers: sustained, in a burst, and at a steady rate."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
-from bench import plan
+from bench import callbacks, load, plan, steady
+from bench.candidates import Candidate
+from bench.databases import Databases
+from bench.peers.running import Guide, TaskPerCallback
 from bench.report import Row, medians
-from bench.rounds import Round
+from bench.rounds import Round, Void, Work, alternate
+from bench.waybill import Waybill
 
-_TARGETS = {"guide": plan.OVER_GUIDE, "task per callback": plan.OVER_TASKS}
+_FASTEST = 9_000  # callbacks a second; whoever is faster is told to stop early
 
 
-def rows(rounds: Iterable[Round]) -> Iterator[Row]:
-    """Yield what each candidate reached, and how far ours is ahead."""
+def work(directory: Path, seconds: float) -> Work:
+    """Sign enough callbacks for a round of this length."""
+    messages, requests = callbacks.sent(int(seconds * _FASTEST / 4)), directory / "callbacks"
+    load.write(requests, map(callbacks.wire, callbacks.callbacks(messages)))
+    return Work(messages, requests, seconds)
+
+
+def candidates(missing: Mapping[str, str]) -> Sequence[Candidate]:
+    """Return who can be measured here, ours first."""
+    guide = () if {"node", "npm"} & {*missing} else (Guide(),)
+    return (Waybill(), *guide, TaskPerCallback())
+
+
+def sustained(
+    databases: Databases, given: Work, missing: Mapping[str, str]
+) -> Iterator[Round | Void]:
+    """Yield a long round of each; a third of it for the peer whose backlog would grow and grow."""
+    *fast, tasks = candidates(missing)
+    yield from alternate(fast, databases, given, 1)
+    yield from alternate([tasks], databases, given._replace(seconds=given.seconds / 3), 1)
+
+
+def burst(
+    databases: Databases, given: Work, missing: Mapping[str, str], rounds: int
+) -> Iterator[Round | Void]:
+    """Yield short rounds of ours and the guide, in turn."""
+    yield from alternate(candidates(missing)[:-1], databases, given, rounds)
+
+
+def sustained_rows(rounds: Sequence[Round]) -> Iterator[Row]:
+    """Yield what each reached over a long time, and how far ours is ahead."""
     by_name = medians(rounds)
     for name, own in by_name.items():
-        yield Row(f"{name}: callbacks accepted", own["accepted"])
-        yield Row(f"{name}: callbacks applied", own["applied"])
-        yield Row(f"{name}: answer, median", own["p50_ms"], "ms")
-        yield Row(f"{name}: answer, 99 of 100", own["p99_ms"], "ms")
+        yield Row(f"{name}: callbacks accepted, sustained", own["accepted"])
+        yield Row(f"{name}: callbacks applied, sustained", own["applied"])
         yield Row(f"{name}: cores used by wrk", own["wrk_cores"], "")
-    if "waybill" in by_name:
-        yield from _ahead(by_name)
-
-
-def _ahead(by_name: Mapping[str, Mapping[str, float]]) -> Iterator[Row]:
+    if "waybill" not in by_name:
+        return
     ours = by_name["waybill"]
-    for name, target in _TARGETS.items():
-        for kind in ("accepted", "applied") if name in by_name else ():
-            yield Row(f"{kind}, times {name}", ours[kind] / by_name[name][kind], "x", target)
+    backlog = ours["applied_in"] - ours["seconds"]
+    yield Row("sustained: backlog at the end", backlog, "s", plan.BACKLOG_SECONDS, at_most=True)
+    targets = {"guide": plan.SUSTAINED_OVER_GUIDE, "task per callback": plan.SUSTAINED_OVER_TASKS}
+    for name, target in targets.items():
+        if name in by_name:
+            ratio = ours["applied"] / by_name[name]["applied"]
+            yield Row(f"sustained: applied, times {name}", ratio, "x", target)
+
+
+def burst_rows(rounds: Sequence[Round]) -> Iterator[Row]:
+    """Yield what ours and the guide accepted in bursts."""
+    by_name = medians(rounds)
+    for name, own in by_name.items():
+        yield Row(f"{name}: callbacks accepted, burst", own["accepted"])
+        yield Row(f"{name}: 99 of 100 answers, 64 connections", own["p99_ms"], "ms")
+    if {"waybill", "guide"} <= {*by_name}:
+        ratio = by_name["waybill"]["accepted"] / by_name["guide"]["accepted"]
+        yield Row("burst: accepted, times guide", ratio, "x", plan.BURST_OVER_GUIDE)
+
+
+def steady_rows(databases: Databases, seconds: float, missing: Mapping[str, str]) -> Iterator[Row]:
+    """Yield how long answers take when a thousand callbacks come each second. Raises Void."""
+    seen = {one.name: steady.answers(one, databases, seconds) for one in candidates(missing)[:-1]}
+    guide = seen["guide"].p99_ms if "guide" in seen else None
+    if guide is not None:
+        yield Row("guide: 99 of 100 answers at 1,000/s", guide, "ms")
+    ours = seen["waybill"].p99_ms
+    yield Row("99 of 100 answers at 1,000/s, open loop", ours, "ms", guide, at_most=True)
+    visible = steady.visible_within(databases, seconds)
+    yield Row("99 of 100 visible at 1,000/s", visible, "ms", plan.VISIBLE_MS, at_most=True)

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.pool import NullPool
@@ -16,8 +17,9 @@ from demo.servers import postgres_server
 class Databases:
     """A PostgreSQL server that hands out empty databases."""
 
-    def __init__(self, url: str) -> None:
-        self._url = make_url(url).set(drivername="postgresql+psycopg")
+    def __init__(self, server: Any) -> None:
+        self.server = server  # with `stop` and `start`
+        self._url = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
         self._numbers = itertools.count()
 
     @contextmanager
@@ -51,7 +53,7 @@ def databases() -> Iterator[Databases]:
     directory = Path(tempfile.mkdtemp(prefix="waybill-pg-"))
     try:
         with postgres_server(directory) as server:
-            yield Databases(server.get_uri())
+            yield Databases(server)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

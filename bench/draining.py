@@ -21,26 +21,38 @@ _PATIENCE: Final = 120.0
 _TICK: Final = 0.01
 
 
-def drain_rates(count: int, rounds: int, database: str | None = None) -> Iterator[float]:
+def drain_rates(
+    count: int, rounds: int, database: str | None = None, replicas: int = 1
+) -> Iterator[float]:
     """Yield recorded callbacks a second, from the first batch on; on SQLite without `database`."""
-    with scratch() as directory, _stack(directory, database) as serving:
+    with scratch() as directory, standing(directory, database) as serving:
+        for number in range(1, replicas):
+            name = f"worker-status-{number}"
+            command = serving.stack.commands["worker-status"]
+            serving.stack.commands[name] = (*command[:-1], f"{name}@%h")
+            serving.stack.start(name)
         for _ in range(rounds):
-            yield _drain(serving, count)
+            yield drain_once(serving, count)
 
 
 @contextmanager
-def _stack(directory: Path, database: str | None) -> Iterator[ServingWaybill]:
+def standing(directory: Path, database: str | None) -> Iterator[ServingWaybill]:
+    """Run a stack to drain; on SQLite without `database`."""
     with stack_on(directory, database or f"sqlite:///{directory}/waybill.db") as stack:
         yield ServingWaybill(stack)
 
 
-def _drain(serving: ServingWaybill, count: int) -> float:
+def drain_once(serving: ServingWaybill, count: int) -> float:
+    """Fill the inbox while nobody drains it; return how fast it is emptied. Raises Void."""
     stack, before = serving.stack, serving.recorded()
-    stack.stop("worker-status")
+    workers = [name for name in stack.commands if name.startswith("worker-status")]
+    for name in workers:
+        stack.stop(name)
     messages = callbacks.sent(count // len(callbacks.WORDS))
     fill(stack, messages)
     put = _put(stack, messages)
-    stack.start("worker-status")
+    for name in workers:
+        stack.start(name)
     rate = _until_empty(serving)
     recorded = serving.recorded() - before
     if recorded != put:

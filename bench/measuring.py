@@ -1,19 +1,19 @@
 """One run: everything in turn, on one PostgreSQL, each figure told as soon as it is known."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from statistics import median
+from typing import Final
 
-from bench import callbacks, comparing, load, plan
-from bench.candidates import Candidate
+from bench import comparing, plan, posting
 from bench.databases import Databases
-from bench.draining import drain_rates
-from bench.peers.running import Guide, TaskPerCallback
+from bench.draining import drain_rates, standing
+from bench.growing import growth
+from bench.memory import memory
+from bench.outage import outage
 from bench.plan import Plan
-from bench.posting import BATCH, accept_rates, send_rates
 from bench.report import Row
-from bench.rounds import Round, Void, Work, alternate, scratch
-from bench.waybill import Waybill
+from bench.rounds import Round, Void, scratch
 
 
 class Measuring:
@@ -21,74 +21,129 @@ class Measuring:
 
     def __init__(self, given: Plan, missing: Mapping[str, str]) -> None:
         self.rows: list[Row] = []
-        self.rounds: list[Round] = []
+        self.rounds: dict[str, list[Round]] = {"sustained": [], "burst": []}
         self.notes: list[str] = []
         self._plan = given
         self._missing = missing
 
-    def compare(self, databases: Databases) -> None:
-        """Measure the candidates in turn."""
-        with scratch() as directory:
-            print("signing callbacks …", flush=True)
-            messages, requests = callbacks.sent(self._plan.messages), directory / "callbacks"
-            load.write(requests, map(callbacks.wire, callbacks.callbacks(messages)))
-            work = Work(messages, requests, self._plan.seconds)
-            for one in alternate(self._candidates(), databases, work, self._plan.rounds):
-                self._heard(one)
-        self.rows += comparing.rows(self.rounds)
+    def callbacks(self, databases: Databases) -> Iterator[Row]:
+        """Measure the candidates in turn: for long, then in bursts."""
+        given = self._plan
+        for kind, seconds in (("sustained", given.sustained), ("burst", given.burst)):
+            with scratch() as directory:
+                work = comparing.work(directory, seconds)
+                rounds = (
+                    comparing.sustained(databases, work, self._missing)
+                    if kind == "sustained"
+                    else comparing.burst(databases, work, self._missing, given.rounds)
+                )
+                for one in rounds:
+                    self._heard(kind, one)
+        yield from comparing.sustained_rows(self.rounds["sustained"])
+        yield from comparing.burst_rows(self.rounds["burst"])
 
-    def drain(self, databases: Databases | None) -> None:
-        """Measure one status worker; on SQLite without a PostgreSQL."""
-        given = (self._plan.drained, self._plan.rounds)
+    def steady(self, databases: Databases) -> Iterator[Row]:
+        """Measure how long answers take at a thousand callbacks a second."""
+        yield from comparing.steady_rows(databases, self._plan.steady, self._missing)
+
+    def outage(self, databases: Databases) -> Iterator[Row]:
+        """Measure what an outage of the database does under the steady load."""
+        seen = outage(databases, self._plan.outage)
+        lasted = f"PostgreSQL stopped for {self._plan.outage:.0f} s at 1,000/s"
+        yield Row(f"{lasted}: answers other than 2xx", seen.refused, "", 0, at_most=True)
+        yield Row(
+            f"{lasted}: made good in", seen.made_good_in, "s", plan.MADE_GOOD_SECONDS, at_most=True
+        )
+
+    def drain(self, databases: Databases | None) -> Iterator[Row]:
+        """Measure one status worker, then two; on SQLite, without a PostgreSQL, one."""
+        count, rounds = self._plan.drained, self._plan.rounds
         if databases is None:
-            what = "drain of one process, SQLite"
-            self._row(what, drain_rates(*given), plan.DRAIN_SQLITE)
+            rates = list(drain_rates(count, rounds))
+            yield _row("drain of one process, SQLite", rates, plan.DRAIN_SQLITE)
             return
-        with databases.fresh() as database:
-            what = "drain of one process, PostgreSQL"
-            self._row(what, drain_rates(*given, database), plan.DRAIN_POSTGRESQL)
-
-    def send(self, databases: Databases) -> None:
-        """Measure one send worker."""
-        with databases.fresh() as database:
-            rates = send_rates(database, self._plan.sent, self._plan.rounds)
-            self._row("sends of one worker, carrier takes 100 ms", rates, plan.SENDS)
-
-    def post(self, databases: Databases) -> None:
-        """Measure what clients may post."""
-        for what, batch, target in (
-            (f"messages accepted, in batches of {BATCH}", BATCH, plan.BATCH),
-            ("messages accepted, one by one", 1, None),
-        ):
+        by_replicas = {}
+        for replicas in (1, 2):
             with databases.fresh() as database:
-                rates = accept_rates(database, self._plan.posting, self._plan.rounds, batch)
-                self._row(what, rates, target)
+                by_replicas[replicas] = list(drain_rates(count, rounds, database, replicas))
+        yield _row("drain of one process, PostgreSQL", by_replicas[1], plan.DRAIN_POSTGRESQL)
+        ratio = median(by_replicas[2]) / median(by_replicas[1])
+        yield Row("drain of two processes, times one", ratio, "x", plan.REPLICAS)
 
-    def _candidates(self) -> Sequence[Candidate]:
-        guide = () if {"node", "npm"} & {*self._missing} else (Guide(),)
-        return (Waybill(), *guide, TaskPerCallback())
+    def ledger(self, databases: Databases) -> Iterator[Row]:
+        """Measure what a callback costs beside a long history."""
+        with (
+            databases.fresh() as database,
+            scratch() as directory,
+            standing(directory, database) as serving,
+        ):
+            large, drained = self._plan.ledger, self._plan.drained // 2
+            grown = growth(serving, plan.SMALL_LEDGER, large, drained)
+        what = f"cost with {self._plan.ledger:,} events, times that with {plan.SMALL_LEDGER:,}"
+        yield Row(what, grown, "x", plan.GROWTH, at_most=True)
 
-    def _heard(self, one: Round | Void) -> None:
+    def send(self, databases: Databases) -> Iterator[Row]:
+        """Measure one send worker, and one as Celery starts it by default."""
+        with databases.fresh() as database:
+            sent, rounds = self._plan.sent, self._plan.rounds
+            rates = list(islice(posting.send_rates(database, sent, rounds), rounds))
+        yield _row("sends of one worker, carrier takes 100 ms", rates, plan.SENDS)
+        with databases.fresh() as database:
+            [prefork] = posting.send_rates(database, plan.PREFORK_SENT, 1, posting.PREFORK)
+        yield Row("sends of a worker with two prefork processes", prefork)
+        ratio = median(rates) / prefork
+        yield Row("sends, times prefork", ratio, "x", plan.OVER_PREFORK)
+
+    def post(self, databases: Databases) -> Iterator[Row]:
+        """Measure what clients may post, in batches and one by one."""
+        seconds, rounds = self._plan.posting, self._plan.rounds
+        for batch in (posting.BATCH, 1):
+            with databases.fresh() as database:
+                rates = list(posting.accept_rates(database, seconds, rounds, batch))
+            if batch > 1:
+                yield _row(f"messages accepted, in batches of {batch}", rates, plan.BATCH)
+        with databases.fresh() as database:
+            plain = list(posting.plain_rates(database, seconds, rounds))
+        yield _row("messages accepted, one by one", rates)
+        yield _row("messages accepted by a plain view", plain)
+        ratio = median(rates) / median(plain)
+        yield Row("one by one, times a plain view", ratio, "x", plan.OVER_PLAIN_VIEW)
+
+    def memory(self, databases: Databases) -> Iterator[Row]:
+        """Measure what the processes hold after a while at the steady load."""
+        held, after = memory(databases, self._plan.memory), f"after {self._plan.memory:.0f} s"
+        yield Row(f"memory of a web process, {after}", held.web, "MB", plan.WEB_MB, at_most=True)
+        yield Row(f"memory of a worker, {after}", held.worker, "MB", plan.WORKER_MB, at_most=True)
+        what = "memory: grown in the second half"
+        yield Row(what, held.grew, "MB", plan.GROWN_MB, at_most=True)
+
+    def take(self, part: Callable[..., Iterable[Row]], databases: Databases | None) -> None:
+        """Run one part; what voids it is noted, and the others go on."""
+        print(f"{part.__name__} …", flush=True)
+        try:
+            for row in part(databases):
+                self.rows.append(row)
+                print(f"  {row.said}", flush=True)
+        except Void as reason:
+            self._note(f"void: {part.__name__}: {reason}")
+
+    def _heard(self, kind: str, one: Round | Void) -> None:
         if isinstance(one, Void):
             self._note(f"void: {one}")
             return
-        self.rounds.append(one)
+        self.rounds[kind].append(one)
         rates = f"accepted {one.load.rate:,.0f}/s, applied {one.applied_rate:,.0f}/s"
         early = ", all callbacks used up early" if one.load.exhausted else ""
         print(f"  {one.candidate}: {rates}{early}", flush=True)
 
-    def _row(self, what: str, rates: Iterable[float], target: float | None) -> None:
-        print(f"{what} …", flush=True)
-        try:
-            known = []
-            for rate in islice(rates, self._plan.rounds):
-                known.append(rate)
-                print(f"  {rate:,.0f}/s", flush=True)
-        except Void as reason:
-            self._note(f"void: {what}: {reason}")
-        if known:
-            self.rows.append(Row(what, median(known), target=target, rounds=known))
-
     def _note(self, note: str) -> None:
         self.notes.append(note)
         print(f"  {note}", flush=True)
+
+
+PARTS: Final = ("callbacks", "steady", "outage", "drain", "ledger", "send", "post", "memory")
+NEED_WRK: Final = frozenset({"callbacks", "post"})
+
+
+def _row(what: str, rates: list[float], target: float | None = None) -> Row:
+    return Row(what, median(rates), target=target, rounds=rates)

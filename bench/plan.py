@@ -6,26 +6,49 @@ from typing import Final, NamedTuple
 class Plan(NamedTuple):
     """The length of everything. Seconds are of one round."""
 
-    seconds: float = 20
-    rounds: int = 3
+    sustained: float = 60
+    burst: float = 30
+    rounds: int = 2
     drained: int = 30_000
+    ledger: int = 10_000_000
     sent: int = 3_000
     posting: float = 5
+    steady: float = 20
+    outage: float = 60
+    memory: float = 60
 
-    @property
-    def messages(self) -> int:
-        """Return how many messages the callbacks of one round are about: more than enough."""
-        return int(self.seconds * _FASTEST / 4)
-
-
-_FASTEST: Final = 10_000  # callbacks a second; whoever is faster is told to stop early
 
 USUAL: Final = Plan()
-QUICK: Final = Plan(seconds=4, rounds=1, drained=8_000, sent=2_000, posting=3)
+QUICK: Final = Plan(
+    sustained=8,
+    burst=4,
+    rounds=1,
+    drained=8_000,
+    ledger=400_000,
+    sent=2_000,
+    posting=3,
+    steady=5,
+    outage=5,
+    memory=10,
+)
+SMALL_LEDGER: Final = 100_000
+PREFORK_SENT: Final = 200
 
-OVER_GUIDE: Final = 1.5
-OVER_TASKS: Final = 8.0
-DRAIN_POSTGRESQL: Final = 15_000
-DRAIN_SQLITE: Final = 8_000
-SENDS: Final = 400
-BATCH: Final = 5_000
+# Ratios inside one run; everything else a second unless it says otherwise.
+SUSTAINED_OVER_GUIDE: Final = 1.5
+SUSTAINED_OVER_TASKS: Final = 8.0
+BACKLOG_SECONDS: Final = 1.0
+BURST_OVER_GUIDE: Final = 1.7
+VISIBLE_MS: Final = 250.0
+MADE_GOOD_SECONDS: Final = 15.0
+DRAIN_POSTGRESQL: Final = 15_000.0
+DRAIN_SQLITE: Final = 8_000.0
+GROWTH: Final = 1.25
+REPLICAS: Final = 1.7
+SENDS: Final = 400.0
+OVER_PREFORK: Final = 20.0
+BATCH: Final = 5_000.0
+OVER_PLAIN_VIEW: Final = 1.5
+WEB_MB: Final = 120.0
+WORKER_MB: Final = 150.0
+GROWN_MB: Final = 5.0

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,12 +10,14 @@ import requests
 
 from bench import load
 from bench.databases import count
+from bench.peers.running import plain_post
 from bench.rounds import Void, scratch
 from bench.waybill import stack_on
 from demo.stack import Stack
 
 BATCH: Final = 1000  # messages; the most that one call takes
 _MESSAGES: Final = "SELECT count(*) FROM message"
+_PLAIN: Final = "SELECT count(*) FROM plain_message"
 _UNSENT: Final = "SELECT count(*) FROM message WHERE status IN ('pending', 'submitting')"
 _CLOCK: Final = "SELECT floor(1000 * extract(epoch FROM now()))"
 _ATTEMPTS: Final = "SELECT count(*) FROM attempt"
@@ -24,6 +26,8 @@ _MILLISECONDS: Final = (
     "SELECT 1000 * extract(epoch FROM max(answered_at) - min(started_at)) FROM attempt"
 )
 _PATIENCE: Final = 120.0
+# A worker as Celery starts it by default: as many messages at once as processes.
+PREFORK: Final = ("--pool", "prefork", "--concurrency", "2")
 # A carrier that is slow to answer, and whose callbacks come when the sends are over.
 _SLOW: Final = ("--fault", "slow=1", "--slow-ms", "100", "--pace", "100000", "--keep-alive")
 
@@ -50,12 +54,34 @@ def _accept(stack: Stack, kept: Path, seconds: float, batch: int) -> float:
     return seen.rate * batch
 
 
-def send_rates(database: str, messages: int, rounds: int) -> Iterator[float]:
-    """Yield how many messages a second one send worker hands to a carrier that takes 100 ms."""
+def plain_rates(database: str, seconds: float, rounds: int) -> Iterator[float]:
+    """Yield what a plain Flask view accepts that inserts one row and calls `apply_async`."""
+    with scratch() as directory, plain_post(directory, database) as url:
+        kept, most = directory / "requests", int(seconds * 3000)
+        for place in range(rounds):
+            numbers = range(place * most, (place + 1) * most)
+            load.write(kept, (_post("", number, 1) for number in numbers))
+            before = count(database, _PLAIN)
+            seen = load.run(url, kept, seconds, connections=16)
+            stored = count(database, _PLAIN) - before
+            if seen.refused or seen.broken or stored != seen.accepted:
+                raise Void(f"{seen.accepted} were accepted, {stored} are stored: {seen}")
+            yield seen.rate
+
+
+def send_rates(
+    database: str, messages: int, rounds: int, pool: Sequence[str] = ()
+) -> Iterator[float]:
+    """Yield how many messages a second one send worker hands to a carrier that takes 100 ms.
+
+    With `pool`, options of another of Celery's pools, each process hands over one at a time.
+    """
+    lines = "1" if pool else "64"
     with (
         scratch() as directory,
-        stack_on(directory, database, _SLOW, WORKER_CONCURRENCY="64") as stack,
+        stack_on(directory, database, _SLOW, WORKER_CONCURRENCY=lines) as stack,
     ):
+        stack.commands["worker-send"] = (*stack.commands["worker-send"], *pool)
         key = stack.flask("clients", "create", "bench")
         for _ in range(rounds):
             stack.stop("worker-send")
@@ -66,10 +92,10 @@ def send_rates(database: str, messages: int, rounds: int) -> Iterator[float]:
 
 
 def _post_all(stack: Stack, key: str, messages: int) -> None:
-    for _ in range(messages // BATCH):
+    for first in range(0, messages, BATCH):
         answer = requests.post(
             f"{stack.url}/v1/messages/batch",
-            json=_batch(0, BATCH),
+            json=_batch(first, min(BATCH, messages - first)),
             headers={"Authorization": f"Bearer {key}"},
             timeout=30,
         )

@@ -13,20 +13,38 @@ _WIDEST: Final = 40
 
 
 class Row(NamedTuple):
-    """One line of the table. Without a target it is neither passed nor short."""
+    """One line of the table. Without a target it is neither passed nor short.
+
+    The target is the least that will do, or the most where `at_most`.
+    """
 
     what: str
     figure: float
     unit: str = "/s"
     target: float | None = None
     rounds: Sequence[float] = ()  # what `figure` is the median of
+    at_most: bool = False
 
     @property
     def verdict(self) -> str:
         """Return what the figure means."""
         if self.target is None:
             return ""
-        return "pass" if self.figure >= self.target else "short"
+        enough = self.figure <= self.target if self.at_most else self.figure >= self.target
+        return "pass" if enough else "short"
+
+    @property
+    def cells(self) -> tuple[str, str, str, str]:
+        """Return the row as the table shows it."""
+        sign = "" if self.target is None else "≤ " if self.at_most else "≥ "
+        target = sign + _shown(self.target, self.unit)
+        return self.what, target, _shown(self.figure, self.unit), self.verdict
+
+    @property
+    def said(self) -> str:
+        """Return the row as a sentence."""
+        what, target, figure, verdict = self.cells
+        return f"{what}: {figure}" + (f" ({target}: {verdict})" if target else "")
 
 
 class Result(NamedTuple):
@@ -34,7 +52,7 @@ class Result(NamedTuple):
 
     machine: Mapping[str, str]
     rows: Sequence[Row]
-    rounds: Sequence[Round]
+    rounds: Mapping[str, Sequence[Round]]
     notes: Sequence[str] = ()
 
 
@@ -50,6 +68,8 @@ def medians(rounds: Iterable[Round]) -> dict[str, dict[str, float]]:
             "p50_ms": median(one.load.p50_ms for one in own),
             "p99_ms": median(one.load.p99_ms for one in own),
             "wrk_cores": median(one.load.cores for one in own),
+            "seconds": median(one.load.seconds for one in own),
+            "applied_in": median(one.applied_in for one in own),
         }
         for name, own in by_name.items()
     }
@@ -58,10 +78,7 @@ def medians(rounds: Iterable[Round]) -> dict[str, dict[str, float]]:
 def table(rows: Iterable[Row]) -> str:
     """Return the rows as a table in Markdown."""
     lines = [("what", "target", "figure", ""), ("---", "---:", "---:", "---")]
-    lines += [
-        (row.what, _shown(row.target, row.unit), _shown(row.figure, row.unit), row.verdict)
-        for row in rows
-    ]
+    lines += [row.cells for row in rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "| "
@@ -82,10 +99,12 @@ def chart(figures: Mapping[str, float]) -> str:
 
 def markdown(result: Result) -> str:
     """Return the whole result for a reader."""
-    by_name = medians(result.rounds)
     charts = {
-        f"callbacks {kind} a second": {name: one[kind] for name, one in by_name.items()}
-        for kind in ("accepted", "applied")
+        f"callbacks {done} a second, {kind}": {
+            name: one[done] for name, one in medians(rounds).items()
+        }
+        for kind, rounds in result.rounds.items()
+        for done in ("accepted", "applied")
     }
     machine = [f"- {name}: {said}" for name, said in result.machine.items()]
     drawn = [f"{title}\n\n```text\n{chart(bars)}\n```" for title, bars in charts.items() if bars]
@@ -105,8 +124,11 @@ def _plain(result: Result) -> dict[str, Any]:
     return {
         "machine": dict(result.machine),
         "rows": [{**row._asdict(), "verdict": row.verdict} for row in result.rows],
-        "medians": medians(result.rounds),
-        "rounds": [{**one._asdict(), "load": one.load._asdict()} for one in result.rounds],
+        "medians": {kind: medians(rounds) for kind, rounds in result.rounds.items()},
+        "rounds": {
+            kind: [{**one._asdict(), "load": one.load._asdict()} for one in rounds]
+            for kind, rounds in result.rounds.items()
+        },
         "notes": list(result.notes),
     }
 

@@ -1,5 +1,6 @@
 """The candidate that is ours: the stack of the demonstration, filled with messages underway."""
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,9 @@ from redis import Redis
 from sqlalchemy import Table, insert
 
 from bench.callbacks import BASE_URL, Sent
+from bench.candidates import Serving
 from bench.databases import count, settle
+from bench.rounds import Void
 from demo.stack import SENDER, Stack, running
 from service.app import create_app
 from service.config import Settings
@@ -20,6 +23,8 @@ from service.models import Attempt, Client, Message
 
 _STREAM: Final = "waybill:inbox"
 _CLIENT: Final = 1
+_PATIENCE: Final = 120.0
+_TICK: Final = 0.05
 # Each identity once (the table's own promise), and none that found no message.
 _RECORDED: Final = "SELECT count(*) FROM status_event WHERE message_id IS NOT NULL"
 
@@ -56,6 +61,15 @@ class Waybill:
             fill(stack, messages)
             settle(database)
             yield ServingWaybill(stack)
+
+
+def settle_after(serving: Serving) -> None:
+    """Wait until nothing is left to record. Raises Void when that takes too long."""
+    until = time.monotonic() + _PATIENCE
+    while serving.backlog():
+        if time.monotonic() > until:
+            raise Void(f"{serving.backlog()} callbacks still wait after {_PATIENCE:.0f} s")
+        time.sleep(_TICK)
 
 
 @contextmanager

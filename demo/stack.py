@@ -39,14 +39,20 @@ class Stack:
         self.environment = environment
         self.url = f"http://127.0.0.1:{port}"
         self.simulator_url = environment["TWILIO_API_BASE_URL"]
+        # A copy: whoever wants another process, or another way to start one, says so here.
+        self.commands = dict(COMMANDS)
         self._port = port
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str) -> None:
-        """Start one of `COMMANDS`."""
+        """Start one of `commands`."""
         place = ("--port", str(self._port)) if name == "web" else ()
-        command = (*COMMANDS[name], *place)
+        command = (*self.commands[name], *place)
         self._processes[name] = _start(name, command, self.environment, self.directory)
+
+    def pid(self, name: str) -> int:
+        """Return the id of a process."""
+        return self._processes[name].pid
 
     def kill(self, name: str) -> None:
         """End a process and its children at once, in the middle of whatever they do."""

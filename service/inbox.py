@@ -104,6 +104,12 @@ class Inbox:
             for entry in _unpacked(answer)
         ]
 
+    def give_back(self, consumer: str, entries: Iterable[Entry], idle: float) -> None:
+        """Let entries be reclaimed at once by whoever reclaims what is `idle` seconds old."""
+        ids: Any = [entry.id for entry in entries]
+        # JUSTID: it was not delivered once more.
+        self._redis.xclaim(_STREAM, _GROUP, consumer, 0, ids, idle=int(idle * 1000), justid=True)
+
     def ack(self, entries: Iterable[Entry]) -> None:
         """Forget entries. Call this only after the commit that recorded them."""
         ids = [entry.id for entry in entries]

@@ -97,9 +97,9 @@ class Queue:
         asked = self._flag(f"waybill:wake:{task}", nx=True, ex=_AWAKE_SECONDS)
         return self.enqueue(task) if asked else asked is False
 
-    def keep_awake(self, task: str) -> None:
-        """Say that the task is at work: nobody need wake another."""
-        self._flag(f"waybill:wake:{task}", ex=_AWAKE_SECONDS)
+    def keep_awake(self, task: str, seconds: int = _AWAKE_SECONDS) -> None:
+        """Say that the task is at work, or need not be for a while: nobody is to wake another."""
+        self._flag(f"waybill:wake:{task}", ex=seconds)
 
     def sleep(self, task: str) -> None:
         """Say that the task is about to end: who asks from now on must wake another."""

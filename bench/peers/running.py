@@ -92,24 +92,40 @@ class TaskPerCallback:
                 "DATABASE_URL": spelled.render_as_string(hide_password=False),
                 "REDIS_URL": redis,
             }
-            for command in (self._worker(), self._web(port)):
+            for command in (self._worker(), _web(self._room, port)):
                 log = directory / f"{Path(command[0]).name}.log"
                 open_things.enter_context(process(command, environment, log))
             await_port(port, log)
             yield ServingPeer(f"http://127.0.0.1:{port}", database, Redis.from_url(redis))
-
-    def _web(self, port: int) -> tuple[str, ...]:
-        return (
-            *(str(_BIN / "granian"), "--interface", "wsgi", f"{self._room}.web:app"),
-            *("--workers", "2", "--blocking-threads", "4", "--port", str(port)),
-            "--no-access-log",
-        )
 
     def _worker(self) -> tuple[str, ...]:
         return (
             *(str(_BIN / "celery"), "-A", f"{self._room}.recording:celery", "worker"),
             *("--concurrency", "2", "--loglevel", "WARNING"),
         )
+
+
+@contextmanager
+def plain_post(directory: Path, database: str) -> Iterator[str]:
+    """Run the plain view that stores and enqueues; yield its URL."""
+    port, log = free_port(), directory / "plain.log"
+    with redis_server(directory / "redis") as redis:
+        spelled = make_url(database).set(drivername="postgresql+psycopg")
+        environment = {
+            "DATABASE_URL": spelled.render_as_string(hide_password=False),
+            "REDIS_URL": redis.url,
+        }
+        with process(_web("bench.peers.plain_post", port), environment, log):
+            await_port(port, log)
+            yield f"http://127.0.0.1:{port}"
+
+
+def _web(room: str, port: int) -> tuple[str, ...]:
+    return (
+        *(str(_BIN / "granian"), "--interface", "wsgi", f"{room}.web:app"),
+        *("--workers", "2", "--blocking-threads", "4", "--port", str(port)),
+        "--no-access-log",
+    )
 
 
 def fill(database: str, messages: Sequence[Sent]) -> None:

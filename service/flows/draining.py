@@ -28,8 +28,8 @@ _LONGEST: Final = 3.0
 _IDLE: Final = 20.0
 # Whatever was taken this often and never finished may be what kills the worker that takes it.
 _MOST_DELIVERIES: Final = 5
-# How long to leave a database alone that does not answer.
-_REST: Final = 2.0
+# How many seconds to leave a database alone that does not answer.
+_REST: Final = 1
 
 _log = logging.getLogger(__name__)
 
@@ -39,11 +39,12 @@ def drain(role: str = "") -> int:
 
     One drain is at work at a time, and wakes its successor; a backlog calls others to help it.
     """
+    queue = parts().queue
     if parts().inbox.is_resting() or not _database_answers():
+        queue.keep_awake(DRAIN, _REST)
         return 0
     if role == HELPING:
         return _work(time.monotonic() + _LONGEST)[0]
-    queue = parts().queue
     queue.keep_awake(DRAIN)
     done, empty = _work(time.monotonic() + _LONGEST)
     if not empty:
@@ -128,8 +129,13 @@ def _record_batch(batch: Sequence[Entry]) -> int:
         if entry.deliveries > _MOST_DELIVERIES:
             _record_suspect(entry)
     rest = [entry.callback for entry in batch if entry.deliveries <= _MOST_DELIVERIES]
-    if rest:
-        record_callbacks(rest)
+    try:
+        if rest:
+            record_callbacks(rest)
+    except PASSING:
+        # Whoever drains next begins with these.
+        parts().inbox.give_back(_consumer(), batch, _IDLE)
+        raise
     parts().inbox.ack(batch)
     return len(batch)
 

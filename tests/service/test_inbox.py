@@ -166,6 +166,19 @@ def test_a_drain_that_begins_by_reclaiming_finds_callbacks_older_than_the_group(
     assert len(inbox.take("a", 10, linger=0.01)) == 1
 
 
+def test_what_is_given_back_may_be_taken_at_once_and_was_not_delivered_once_more(
+    inbox: Inbox,
+) -> None:
+    inbox.put(callback())
+    taken = inbox.take("a", 10, linger=0.01)
+    assert inbox.reclaim("b", 10, idle=20) == []
+
+    inbox.give_back("a", taken, idle=20)
+
+    [again] = inbox.reclaim("b", 10, idle=20)
+    assert again.deliveries == 2, "the first time and this one"
+
+
 def test_two_consumers_may_make_the_group_at_once(redis: Redis) -> None:
     inbox = make_inbox(redis)
     inbox.take("a", 1, linger=0.01)
