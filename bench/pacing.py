@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -37,15 +38,25 @@ class Line:
             assert b"\r\ncontent-length: 0" in head.lower() or head.startswith(b"HTTP/1.1 204")
             return int(head[9:12])
         except (OSError, EOFError, TimeoutError):
-            self._streams = None
+            await self.close()
             return 0
+
+    async def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._streams is None:
+            return
+        writer, self._streams = self._streams[1], None
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
 
 async def pace(host: str, port: int, requests: Iterator[bytes], rate: float, seconds: float) -> str:
     """Send; return what was seen, as JSON."""
+    lines = [Line(host, port) for _ in range(_CONNECTIONS)]
     free: asyncio.Queue[Line] = asyncio.Queue()
-    for _ in range(_CONNECTIONS):
-        free.put_nowait(Line(host, port))
+    for line in lines:
+        free.put_nowait(line)
     waits: list[float] = []
     statuses: dict[int, int] = {}
 
@@ -64,6 +75,8 @@ async def pace(host: str, port: int, requests: Iterator[bytes], rate: float, sec
         tasks.add(task)
         task.add_done_callback(tasks.discard)
     await asyncio.gather(*tasks)
+    for line in lines:
+        await line.close()
     waits.sort()
     p50, p99 = (1000 * waits[int(len(waits) * part)] for part in (0.5, 0.99))
     return json.dumps({"statuses": statuses, "p50_ms": p50, "p99_ms": p99})
