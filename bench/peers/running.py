@@ -109,6 +109,8 @@ class TaskPerCallback:
 def plain_post(directory: Path, database: str) -> Iterator[str]:
     """Run the plain view that stores and enqueues; yield its URL."""
     port, log = free_port(), directory / "plain.log"
+    with engine_of(database).begin() as connection:
+        connection.execute(text((HERE / "plain_post" / "schema.sql").read_text()))
     with redis_server(directory / "redis") as redis:
         spelled = make_url(database).set(drivername="postgresql+psycopg")
         environment = {

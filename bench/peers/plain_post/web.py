@@ -35,8 +35,6 @@ def _send(message_id: str) -> None:
 
 
 send = celery.task(_send, name="send")
-with app.app_context():
-    Base.metadata.create_all(db.engine, checkfirst=True)
 
 
 @app.post("/v1/messages")

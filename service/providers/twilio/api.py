@@ -8,19 +8,21 @@ import json
 import logging
 import ssl
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from requests import PreparedRequest, exceptions
 from requests import Response as Answer
 from requests.adapters import HTTPAdapter
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
-from twilio.rest.api.v2010.account.message import MessageInstance
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
 from service.providers.contract import Wanted
 from service.providers.twilio.reports import clip
+
+if TYPE_CHECKING:  # the library's half of the API takes 7 MB, and web servers do not call it
+    from twilio.rest.api.v2010.account.message import MessageInstance
 
 _TWILIO = "https://api.twilio.com"
 # 429 is documented as never processed. 401 means that our own token is wrong: nothing was sent,
@@ -96,13 +98,13 @@ def call(request: Callable[[], _T]) -> _T:
         raise OutcomeUnknown(f"no usable answer ({type(error).__name__})") from error
 
 
-def resource(message: MessageInstance) -> dict[str, Any]:
+def resource(message: "MessageInstance") -> dict[str, Any]:
     """Return what the answer says of the message; not its text and numbers, which we have."""
     fields = {name: getattr(message, name) for name in _FIELDS}
     return {name: value if value is None else str(value) for name, value in fields.items()}
 
 
-def alike(message: MessageInstance, wanted: Wanted) -> bool:
+def alike(message: "MessageInstance", wanted: Wanted) -> bool:
     """Tell whether a listed message may be the wanted one: same words, same sender, same time."""
     created = message.date_created
     if created is None or not wanted.since <= created <= wanted.until:
