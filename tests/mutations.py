@@ -83,7 +83,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "an unknown outcome is not a refusal to accept",
-        "service/providers/twilio/api.py",
+        "service/providers/http.py",
         '        raise OutcomeUnknown(f"no answer ({reason})") from error\n',
         '        raise NotAccepted(f"no answer ({reason})") from error\n',
         "tests/test_path.py",

@@ -108,8 +108,9 @@ def _look_up(message: Message, attempt: Attempt) -> None:
             checks.put_off(message.id, datetime.now(UTC) + _SOON, message.lookups)
         return
     found = _candidates(message, attempt)
-    if len(found) == 1 and not rivals:
-        recording.record([replace(found[0], attempt_id=attempt.id)])
+    certain = [one for one in found if one.attempt_id is not None]
+    if certain or (len(found) == 1 and not rivals):
+        recording.record([replace(one, attempt_id=attempt.id) for one in certain or found])
         return
     lookups = message.lookups + 1
     if found:
