@@ -1,13 +1,13 @@
 """A provider without a network. It keeps its own books of what it was asked to put on the air."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
 from service.domain.report import Source, StatusReport
 from service.errors import ErrorFact, Forged, Refused
-from service.providers.contract import Callback, CallbackRequest, Outbound, Wanted
+from service.providers.contract import Callback, CallbackRequest, Outbound, Sender, Wanted
 from service.providers.twilio import reports
 
 Script = Callable[[Outbound], StatusReport]
@@ -46,6 +46,12 @@ class FakeProvider:
     script: Script | None = None
     answer: Callable[[UUID, str], StatusReport] | None = None  # to a fetch
     on_air: list[Outbound] = field(default_factory=list)
+
+    def default_sender(self) -> Sender:
+        return Sender("+15005550006")
+
+    def cannot_carry(self, to: str, fields: Collection[str]) -> list[str]:
+        return []
 
     def send(self, outbound: Outbound) -> StatusReport:
         if self.script is not None:

@@ -66,7 +66,7 @@ CASES = {
     "too long": Case(413, body=b"x" * (LIMIT + 1), headers=signed()),
     "a length beyond all bounds": Case(403, environ={"CONTENT_LENGTH": "9" * 5000}),
     "no such provider": Case(404, "/callbacks/nobody", headers=signed()),
-    "no such path": Case(404, f"{PATH}/more", headers=signed()),
+    "no such path": Case(404, f"{PATH}/more/still", headers=signed()),
     "no attempt behind the slash": Case(404, "/callbacks/twilio/", headers=signed()),
     "read": Case(405, method="GET"),
     "put": Case(405, method="PUT", headers=signed()),

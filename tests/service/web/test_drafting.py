@@ -6,7 +6,10 @@ import pytest
 
 from service.config import Settings
 from service.errors import Invalid
-from service.web.drafting import address, check_key, draft
+from service.flows.accepting import Draft
+from service.providers import configured
+from service.web import drafting
+from service.web.drafting import address, check_key
 from tests.conftest import make_settings
 
 HELLO = {"to": "+14155552671", "body": "Hello"}
@@ -17,6 +20,10 @@ OTHER_SERVICE = "MG" + "0" * 31 + "2"
 
 def settings(**changes: str) -> Settings:
     return make_settings("sqlite:///unused.db", "redis://unused", **changes)
+
+
+def draft(given: Any, said: Settings, key: str | None) -> Draft:
+    return drafting.draft(given, said, configured(said), key)
 
 
 def digest(given: Any) -> bytes:
