@@ -9,7 +9,7 @@ from uuid import UUID
 
 from service.config import Settings
 from service.domain.report import Source, StatusReport
-from service.errors import ErrorFact, OutcomeUnknown, Refused
+from service.errors import ErrorFact, Refused
 from service.providers.contract import Callback, CallbackRequest, Outbound, Sender, Wanted
 from service.providers.sinch import errors, reports, signature
 from service.providers.sinch.api import Batches
@@ -54,8 +54,6 @@ class Sinch:
     def send(self, outbound: Outbound) -> StatusReport:
         """Hand one message over. Raises Refused, NotAccepted or OutcomeUnknown."""
         batch = self._batches.create(self._order(outbound))
-        if not batch.get("id"):
-            raise OutcomeUnknown("the answer names no batch")
         return _reported(batch, outbound.attempt_id, Source.API)
 
     def cancel(self, attempt_id: UUID, provider_sid: str) -> StatusReport:

@@ -44,26 +44,25 @@ class Batches:
 
     def create(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """Make a batch; return it."""
-        return self._call("POST", "", json=batch)
+        return _with("id", self._call("POST", "", json=batch))
 
     def cancel(self, batch_id: str) -> dict[str, Any]:
         """Cancel a batch; return it."""
-        return self._call("DELETE", _at(batch_id))
+        return _with("id", self._call("DELETE", _at(batch_id)))
 
     def delivery_report(self, batch_id: str) -> dict[str, Any]:
         """Return the report of a batch, of the type `full`."""
-        return self._call("GET", f"{_at(batch_id)}/delivery_report", params={"type": "full"})
+        path = f"{_at(batch_id)}/delivery_report"
+        return _with("statuses", self._call("GET", path, params={"type": "full"}))
 
     def named(self, client_reference: str, since: str) -> list[dict[str, Any]]:
         """Return the batches under a reference of ours, made since an ISO 8601 time."""
         query = {"client_reference": client_reference, "start_date": since}
-        batches = self._call("GET", "", params=query).get("batches")
-        if not isinstance(batches, list):
-            raise OutcomeUnknown("the answer lists no batches")
+        batches = _with("batches", self._call("GET", "", params=query))["batches"]
         # Compared here as well: a filter that is not understood would list everybody's.
         return [
             one
-            for one in batches
+            for one in (batches if isinstance(batches, list) else [])
             if isinstance(one, dict) and one.get("client_reference") == client_reference
         ]
 
@@ -87,6 +86,13 @@ class _Bearer(AuthBase):
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         request.headers["Authorization"] = f"Bearer {self._token}"
         return request
+
+
+def _with(name: str, answer: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer that has what it must have. Raises OutcomeUnknown for any other."""
+    if not answer.get(name) and answer.get(name) != []:
+        raise OutcomeUnknown(f"the answer has no {name}")
+    return answer
 
 
 def _at(batch_id: str) -> str:
