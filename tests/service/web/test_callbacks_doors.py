@@ -103,7 +103,7 @@ CASES = {
     "to Sinch, with a secret that is none": Case(
         403, f"/callbacks/sinch/secret/{UUID(int=7)}", body=REPORT
     ),
-    "nothing between the slashes": Case(404, f"/callbacks/sinch//{UUID(int=7)}"),
+    "nothing between the slashes": Case(308, f"/callbacks/sinch//{UUID(int=7)}"),
     "read": Case(405, method="GET"),
     "put": Case(405, method="PUT", headers=signed()),
 }
