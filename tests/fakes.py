@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
 from uuid import UUID
 
 from service.domain.report import Source, StatusReport
@@ -36,6 +37,10 @@ def said(
         error_code=error_code,
         raw={"word": word},
     )
+
+
+def fake_signature(path: str, body: bytes) -> str:
+    return sha256(path.encode(errors="replace") + body).hexdigest()
 
 
 @dataclass
@@ -84,7 +89,7 @@ class FakeProvider:
         ]
 
     def verify(self, request: CallbackRequest) -> None:
-        if request.headers.get("x-fake-signature") != "genuine":
+        if request.headers.get("x-fake-signature") != fake_signature(request.path, request.body):
             raise Forged("mismatch")
 
     def parse(self, callback: Callback) -> StatusReport:

@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.domain.outcome import Outcome, join_all, outcome_of
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
 from service.providers.contract import Callback
 from service.providers.sinch.reports import STATUSES, from_batch, from_callback, from_fields
+from tests.strategies import splits
 
 EXAMPLES = {
     one["id"]: one["json"]
@@ -55,6 +57,36 @@ jsons = st.recursive(
 def called(body: Any, attempt: str = "") -> StatusReport:
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
     return from_callback(Callback("sinch", attempt, text, NOW))
+
+
+bodies = st.builds(
+    lambda whole, kind, word, write, code: json.dumps(
+        {
+            **(WHOLE if whole else ONE),
+            "type": ("" if whole else "recipient_") + f"delivery_report_{kind}",
+            "status": write(word),
+            "code": code,
+            "statuses": [{"status": write(word), "code": code, "count": 1}],
+        }
+    ).encode(),
+    whole=st.booleans(),
+    kind=st.sampled_from(["sms", "mms"]),
+    word=st.sampled_from([*STATUSES, "teleported"]),
+    write=st.sampled_from([str.title, str.upper, str.lower]),
+    code=st.sampled_from([0, 400, 401, 402, 406, 34]),
+)
+
+
+@given(st.data(), st.lists(bodies, max_size=6))
+def test_bodies_in_any_order_repeats_and_batches_add_up_to_one_outcome(
+    data: st.DataObject, sent: list[bytes]
+) -> None:
+    def outcome(some: list[bytes]) -> Outcome | None:
+        return join_all(outcome_of(called(body), attempt=1) for body in some)
+
+    batches = data.draw(splits(sent))
+
+    assert join_all(outcome(batch) for batch in batches) == outcome(sent)
 
 
 def test_a_report_about_a_recipient_is_read_whole() -> None:

@@ -24,6 +24,7 @@ from tests.stand import Stand
 ATTEMPT = UUID("0198d1c5-0000-7000-8000-000000000001")
 SID = "SM00000000000000000000000000000001"
 PLAIN = Outbound(ATTEMPT, 1, "+14155552671", "+15005550006", None, "A secret text", *[None] * 5)
+DAY = 86_400.0
 WANTED = Wanted(ATTEMPT, PLAIN.to, PLAIN.sender, None, PLAIN.body, datetime.min, datetime.max)
 CREATED: dict[str, Any] = {"sid": SID, "status": "queued", "num_segments": "1", "price": None}
 
@@ -191,3 +192,21 @@ def test_a_refusal_keeps_what_twilio_said(stand: Stand) -> None:
     with pytest.raises(Refused) as caught:
         twilio(stand.url).cancel(ATTEMPT, SID)
     assert caught.value.raw == {"status": 400, "code": "30409", "message": caught.value.message}
+
+
+@pytest.mark.parametrize(
+    ("service", "seconds", "holds"),
+    [
+        ("MG1", 300.0, True),
+        ("MG1", 299.9, False),
+        ("MG1", 35 * DAY, True),
+        ("MG1", 35 * DAY + 1, False),
+        ("MG1", 0.0, False),
+        ("MG1", -DAY, False),
+        (None, DAY, False),
+    ],
+)
+def test_twilio_holds_a_message_only_inside_its_window_and_for_a_service(
+    service: str | None, seconds: float, holds: bool
+) -> None:
+    assert twilio("http://unused.invalid").holds(service, seconds) is holds
