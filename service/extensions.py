@@ -13,6 +13,8 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection, Engine, MetaData, event
 from sqlalchemy.orm import DeclarativeBase
 
+from service.errors import NotAccepted
+
 if TYPE_CHECKING:
     from service.config import Settings
     from service.inbox import Inbox
@@ -53,6 +55,13 @@ class Parts:
     inbox: "Inbox"
     queue: "Queue"
     context: Callable[[], AppContext]  # for the door that has no request's context
+
+    def provider(self, name: str) -> "Provider":
+        """Return a provider. Raises NotAccepted while the settings do not describe it."""
+        found = self.providers.get(name)
+        if found is None:
+            raise NotAccepted(f"{name} is not configured")
+        return found
 
 
 def parts() -> Parts:

@@ -40,7 +40,7 @@ def deliver(message_id: UUID) -> None:
     if outbound is None:
         return
     try:
-        report = parts().providers[message.provider].send(outbound)
+        report = parts().provider(message.provider).send(outbound)
     except Refused as error:
         report = _failure(message, "refused", error, attempt_id=outbound.attempt_id)
         _record(outbound, "refused", report, error)
@@ -130,7 +130,7 @@ def _held_there(message: Message, now: datetime) -> bool:
     if message.send_at is None:
         return False
     ahead = (message.send_at - now).total_seconds()
-    return parts().providers[message.provider].holds(message.messaging_service_sid, ahead)
+    return parts().provider(message.provider).holds(message.messaging_service_sid, ahead)
 
 
 def _outbound(message: Message, attempt_id: UUID, now: datetime) -> Outbound:
