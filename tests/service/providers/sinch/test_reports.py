@@ -160,6 +160,14 @@ def test_an_unknown_status_is_kept_and_says_nothing(status: object) -> None:
     assert report.attempt_id == ATTEMPT
 
 
+@pytest.mark.parametrize("nested", [["Delivered"], {"a": 1}, [[[]]]])
+def test_what_is_nested_where_a_word_should_be_is_no_word(nested: object) -> None:
+    report = called({**ONE, "status": nested, "code": nested, "batch_id": nested, "at": nested})
+
+    assert (report.word, report.error_code) == ("", None)
+    assert (report.provider_sid, report.provider_time) == (None, None)
+
+
 @pytest.mark.parametrize(
     ("code", "kept"),
     [(402, "402"), ("402", "402"), (99_999, "99999"), (0, None), (400, None), (401, None)],
