@@ -18,6 +18,12 @@ def clip(value: object, length: int) -> str | None:
     return storable(str(value))[:length] if value else None
 
 
+def as_count(value: object) -> int | None:
+    """Return a number of parts, 1 to 999, or None for anything else."""
+    text = str(value)
+    return int(text) if text.isdecimal() and len(text) <= 3 and int(text) > 0 else None
+
+
 def as_uuid(text: str) -> UUID | None:
     """Return an id of ours, or None for any other text."""
     try:

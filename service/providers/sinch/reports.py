@@ -9,7 +9,7 @@ from uuid import UUID
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
 from service.providers.contract import Callback
-from service.providers.storable import SHORT, as_uuid, clip, storable
+from service.providers.storable import SHORT, as_count, as_uuid, clip, storable
 
 NAME: Final = "sinch"
 
@@ -70,6 +70,7 @@ def from_fields(
         provider_sid=clip(_scalar(fields.get("batch_id")), SHORT),
         error_code=None if code in _NO_ERROR else clip(code, SHORT),
         provider_time=clip(_scalar(fields.get("at")), SHORT),
+        segments=as_count(_scalar(fields.get("number_of_message_parts"))),
         raw=_flat(fields),
     )
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from service.domain.report import Price, Source, StatusReport
 from service.domain.status import Status
 from service.providers.contract import Callback
-from service.providers.storable import LONG, SHORT, as_uuid, clip, storable
+from service.providers.storable import LONG, SHORT, as_count, as_uuid, clip, storable
 
 NAME: Final = "twilio"
 
@@ -67,7 +67,7 @@ def from_resource(
         error_code=clip(resource.get("error_code"), SHORT),
         error_message=clip(resource.get("error_message"), LONG),
         provider_time=clip(resource.get("date_sent"), SHORT),
-        segments=_count(resource.get("num_segments")),
+        segments=as_count(resource.get("num_segments")),
         price=_price(resource.get("price"), resource.get("price_unit")),
         raw=resource,
     )
@@ -90,11 +90,6 @@ def _json_fields(text: str) -> dict[str, str]:
     except (ValueError, RecursionError):
         pairs = [("unreadable", text)]
     return {storable(str(key)): storable(str(value)) for key, value in pairs}
-
-
-def _count(value: object) -> int | None:
-    text = str(value)
-    return int(text) if text.isdecimal() and len(text) <= 3 and int(text) > 0 else None
 
 
 def _price(amount: object, currency: object) -> Price | None:

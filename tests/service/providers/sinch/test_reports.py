@@ -160,6 +160,13 @@ def test_an_unknown_status_is_kept_and_says_nothing(status: object) -> None:
     assert report.attempt_id == ATTEMPT
 
 
+@pytest.mark.parametrize(
+    ("parts", "segments"), [(2, 2), ("2", 2), (0, None), (-1, None), (None, None), ([2], None)]
+)
+def test_the_number_of_parts_is_kept(parts: object, segments: int | None) -> None:
+    assert called({**ONE, "number_of_message_parts": parts}).segments == segments
+
+
 @pytest.mark.parametrize("nested", [["Delivered"], {"a": 1}, [[[]]]])
 def test_what_is_nested_where_a_word_should_be_is_no_word(nested: object) -> None:
     report = called({**ONE, "status": nested, "code": nested, "batch_id": nested, "at": nested})
