@@ -95,12 +95,13 @@ def account(posted: int, mine: Ours, carrier: Theirs) -> bool:
 
 def outcomes(messages: Iterable[dict[str, Any]]) -> None:
     """Print one line for each kind of outcome."""
-    kinds: Counter[tuple[str, str, str]] = Counter()
+    kinds: Counter[tuple[str, str, str, str]] = Counter()
     for message in messages:
         error = message["error"] or {}
-        kinds[message["status"], error.get("code", ""), error.get("explanation", "")] += 1
-    for (status, code, explanation), count in sorted(kinds.items()):
-        print(f"  {count:>4}  {status:<12} {code:<6} {explanation}".rstrip())
+        said = (error.get("code", ""), error.get("explanation", ""))
+        kinds[message["provider"], message["status"], *said] += 1
+    for (provider, status, code, explanation), count in sorted(kinds.items()):
+        print(f"  {count:>4}  {provider:<7} {status:<12} {code:<6} {explanation}".rstrip())
 
 
 def timeline(message: dict[str, Any], events: Iterable[dict[str, Any]]) -> None:

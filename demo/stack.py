@@ -18,6 +18,9 @@ from service.config import Settings
 ACCOUNT: Final = "AC00000000000000000000000000000001"
 TOKEN: Final = "only-for-the-simulator"  # noqa: S105 - the simulator's, and nobody else's
 SENDER: Final = "+15005550006"
+PLAN: Final = "simulated-plan"
+PLAN_TOKEN: Final = "simulated-token"  # noqa: S105 - as above
+CALLBACK_SECRET: Final = "simulated-secret"  # noqa: S105 - as above
 
 _BIN: Final = Path(sys.executable).parent
 _PATIENCE: Final = 30.0
@@ -131,6 +134,12 @@ def running(
             "TWILIO_AUTH_TOKEN": TOKEN,
             "TWILIO_PHONE_NUMBER": SENDER,
             "TWILIO_API_BASE_URL": carrier,
+            "SINCH_SERVICE_PLAN_ID": PLAN,
+            "SINCH_API_TOKEN": PLAN_TOKEN,
+            "SINCH_CALLBACK_SECRETS": CALLBACK_SECRET,
+            "SINCH_PHONE_NUMBER": SENDER,
+            "SINCH_API_BASE_URL": carrier,
+            "SMS_ROUTES": "+46:sinch,*:twilio",
             "LOG_LEVEL": "WARNING",
             **given,
         }
@@ -171,6 +180,7 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
 def _simulator(directory: Path, arguments: Sequence[str]) -> Iterator[str]:
     command = (
         *("python", "-m", "simulator", "--account-sid", ACCOUNT, "--auth-token", TOKEN),
+        *("--sinch-plan", PLAN, "--sinch-token", PLAN_TOKEN, "--sinch-secret", CALLBACK_SECRET),
         *arguments,
     )
     process = _start("simulator", command, _clean_environment(), directory)

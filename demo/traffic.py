@@ -97,7 +97,10 @@ def watch(stack: Stack, api: Api) -> None:
 
 
 def _message(number: int) -> dict[str, Any]:
-    to = f"+1415555{number:04d}" if number % 50 else _REFUSED[number // 50 % len(_REFUSED)]
+    """Return a message: every other one goes to Sweden, where the routes lead elsewhere."""
+    to = f"+4670174{number:04d}" if number % 2 else f"+1415555{number:04d}"
+    if number % 50 == 0:
+        to = _REFUSED[number // 50 % len(_REFUSED)]
     return {"to": to, "body": f"Your parcel {number} is on its way.", "reference": f"demo-{number}"}
 
 

@@ -5,13 +5,15 @@ from collections.abc import Mapping
 from typing import Final, Self
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import ConfigDict, Field, SecretStr, ValidationError, model_validator
 
+from service.config_sinch import SinchSettings
 from service.config_values import (
     DatabaseUrl,
     ExtraTokens,
     HttpUrl,
     RedisUrl,
+    Routes,
     Seconds,
     SharedKeys,
 )
@@ -24,7 +26,7 @@ class ConfigurationError(Exception):
     """The settings are unusable; the message names every variable that is, and never a value."""
 
 
-class Settings(BaseModel):
+class Settings(SinchSettings):
     """Every setting of the service; the description is the sentence in `.env.example`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -80,6 +82,14 @@ class Settings(BaseModel):
     twilio_callback_overrides: str = Field(
         default="ct=2000&rt=4000&tt=15000&rc=5&rp=all",
         description="How Twilio retries a callback (connection overrides, without the #).",
+    )
+    default_provider: str = Field(
+        default="twilio",
+        description="Who carries a message that names no provider and meets no route.",
+    )
+    sms_routes: Routes = Field(
+        default=(),
+        description="Who carries what, by the longest prefix of the number: +46:sinch,*:twilio.",
     )
     default_region: str | None = Field(
         default=None,
@@ -143,9 +153,21 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _lease_outlives_a_call(self) -> Self:
-        call = self.twilio_connect_timeout + self.twilio_read_timeout
-        if self.claim_lease < call + _MARGIN:
+        calls = (
+            self.twilio_connect_timeout + self.twilio_read_timeout,
+            self.sinch_connect_timeout + self.sinch_read_timeout,
+        )
+        if self.claim_lease < max(calls) + _MARGIN:
             raise ValueError(f"CLAIM_LEASE must exceed both timeouts together by {_MARGIN:g} s")
+        return self
+
+    @model_validator(mode="after")
+    def _routes_lead_somewhere(self) -> Self:
+        known = {"twilio"} | ({"sinch"} if self.sinch_service_plan_id else set())
+        if self.default_provider not in known:
+            raise ValueError("DEFAULT_PROVIDER: no such provider, or it has no settings")
+        if any(route.provider not in known for route in self.sms_routes):
+            raise ValueError("SMS_ROUTES: names a provider that does not exist or has no settings")
         return self
 
     @classmethod

@@ -1,5 +1,6 @@
 """The kinds of value that a setting may have, and what is wrong with one that has not."""
 
+import re
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
@@ -27,6 +28,14 @@ class SharedKey(BaseModel):
     key_id: str
     algorithm: str
     secret: SecretStr
+
+
+class Route(BaseModel):
+    """Which provider carries what goes to numbers that begin like this; `*` is any."""
+
+    model_config = ConfigDict(frozen=True)
+    prefix: str
+    provider: str
 
 
 def _database_url(value: SecretStr) -> SecretStr:
@@ -87,9 +96,36 @@ def _shared_keys(value: Any) -> Any:
     return keys
 
 
+def _secrets(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return tuple(secret.strip() for secret in value.split(",") if secret.strip())
+
+
+def _path_secret(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{16,64}", value.get_secret_value()):
+        raise ValueError("must be 16 to 64 letters, digits, - or _: it stands in an address")
+    return value
+
+
+def _routes(value: Any) -> Any:
+    """Split `+46:name,*:name` into routes."""
+    if not isinstance(value, str):
+        return value
+    pairs = [entry.strip().rpartition(":")[::2] for entry in value.split(",") if entry.strip()]
+    if any(not re.fullmatch(r"\*|\+[1-9]\d{0,14}", prefix) or not name for prefix, name in pairs):
+        raise ValueError("must be a comma list of prefix:provider, as in +46:name,*:name")
+    if len({prefix for prefix, _ in pairs}) < len(pairs):
+        raise ValueError("names a prefix twice")
+    return tuple(Route(prefix=prefix, provider=name) for prefix, name in pairs)
+
+
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 ExtraTokens = Annotated[tuple[ExtraToken, ...], BeforeValidator(_extra_tokens)]
 SharedKeys = Annotated[tuple[SharedKey, ...], BeforeValidator(_shared_keys)]
+Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_secrets)]
+PathSecret = Annotated[SecretStr, AfterValidator(_path_secret)]
+Routes = Annotated[tuple[Route, ...], BeforeValidator(_routes)]

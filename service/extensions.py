@@ -18,6 +18,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from service.errors import NotAccepted
+
 if TYPE_CHECKING:
     from service.config import Settings
     from service.inbox import Inbox
@@ -67,6 +69,13 @@ class Parts:
     queue: "Queue"
     lines: "Lines"
     context: Callable[[], AppContext]  # for the door that has no request's context
+
+    def provider(self, name: str) -> "Provider":
+        """Return a provider. Raises NotAccepted while the settings do not describe it."""
+        found = self.providers.get(name)
+        if found is None:
+            raise NotAccepted(f"{name} is not configured")
+        return found
 
 
 def parts() -> Parts:

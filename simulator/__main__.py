@@ -39,6 +39,10 @@ def _config(options: argparse.Namespace) -> Config:
         port=options.port,
         account_sid=options.account_sid,
         auth_token=options.auth_token,
+        sinch_plan=options.sinch_plan,
+        sinch_token=options.sinch_token,
+        sinch_secret=options.sinch_secret,
+        sinch_retry_factor=options.sinch_retry_factor,
         seed=options.seed,
         pace=options.pace,
         faults=dict(options.fault),
@@ -55,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     usual = Config()
     parser = argparse.ArgumentParser(
         prog="python -m simulator",
-        description="A Twilio-shaped carrier with faults.",
+        description="A carrier with faults, shaped like Twilio and like Sinch.",
         epilog=f"Faults: {', '.join(ALL)}. Fates: {', '.join(DEFAULT_FATES)}.",
     )
     add = parser.add_argument
@@ -63,6 +67,15 @@ def _parser() -> argparse.ArgumentParser:
     add("--port", type=int, default=usual.port, help="0, the default, takes any free port")
     add("--account-sid", default=usual.account_sid)
     add("--auth-token", default=usual.auth_token)
+    add("--sinch-plan", default=usual.sinch_plan, help="the service plan at Sinch")
+    add("--sinch-token", default=usual.sinch_token)
+    add("--sinch-secret", default=usual.sinch_secret, help="signs Sinch's callbacks")
+    add(
+        "--sinch-retry-factor",
+        type=float,
+        default=usual.sinch_retry_factor,
+        help="shortens the pauses between Sinch's callback retries",
+    )
     add("--seed", type=int, default=usual.seed, help="one seed tells one story")
     add("--pace", type=float, default=usual.pace, help="multiplies the time between statuses")
     add("--fault", type=_pair, action="append", default=[], metavar="NAME=RATE")

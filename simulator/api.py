@@ -1,12 +1,10 @@
-"""The Messages resource over HTTP, with the faults that strike a create.
+"""The Messages resource over HTTP.
 
 https://www.twilio.com/docs/messaging/api/message-resource
 """
 
-import asyncio
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
-from itertools import count
 from time import perf_counter
 from typing import Final
 from uuid import uuid4
@@ -17,7 +15,7 @@ from simulator.books import Books
 from simulator.carrier import Carrier
 from simulator.codes import Refusal
 from simulator.config import Config
-from simulator.faults import UNPROCESSED, Faults
+from simulator.creates import Creates, Failed
 from simulator.form import one, read_form
 from simulator.listing import list_page
 from simulator.message import Message
@@ -26,19 +24,17 @@ from simulator.validation import read_order
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-_CODES: Final = {"429": 20429, "500": 20500, "500-unprocessed": 20500, "503": 20503}
-_GONE_CHECK: Final = 0.02  # seconds between two looks at whether the client is still there
+_FAILURES: Final = {429: 20429, 500: 20500, 503: 20503}
 
 
 class MessagesApi:
     """Answers what the official client asks."""
 
-    def __init__(self, config: Config, books: Books, faults: Faults, carrier: Carrier) -> None:
+    def __init__(self, config: Config, books: Books, creates: Creates, carrier: Carrier) -> None:
         self._config = config
         self._books = books
-        self._faults = faults
+        self._creates = creates
         self._carrier = carrier
-        self._numbers = count(1)
         self._concurrent = 0
         credentials = f"{config.account_sid}:{config.auth_token}".encode()
         self._authorization = "Basic " + b64encode(credentials).decode()
@@ -87,35 +83,10 @@ class MessagesApi:
         except Refusal as refusal:
             self._books.refused[refusal.code] += 1
             raise
-        number = next(self._numbers)
-        fault = self._faults.on_create(number)
-        if fault:
-            self._books.faults[fault] += 1
-        if fault in UNPROCESSED:
-            return _turn_away(request, fault)
-        message = self._carrier.take(order, number, fault)
-        self._books.creates["accepted"] += 1
-        answer = self._show(message, status=201)
-        return await self._answer(request, answer, message, fault)
-
-    async def _answer(
-        self, request: web.Request, answer: web.Response, message: Message, fault: str | None
-    ) -> web.StreamResponse:
-        """Send the message on its way, and answer as the fault demands."""
-        walking = self._carrier.start(message)
-        if fault == "500":
-            raise Refusal(20500)
-        if fault == "cut":
-            return _hang_up(request)
-        if fault == "timeout":
-            await _until_gone(request, self._config.hang)
-            return _hang_up(request)
-        if fault == "early" and not message.order.send_at:
-            await asyncio.shield(walking)
-        if fault == "slow":
-            await asyncio.sleep(self._config.slow)
-        self._books.creates["created"] += 1
-        return answer
+        try:
+            return await self._creates.take(request, order, self._created)
+        except Failed as failed:
+            raise Refusal(_FAILURES[failed.status]) from None
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
         query = read_form(request.rel_url.raw_query_string)
@@ -143,28 +114,12 @@ class MessagesApi:
 
     def _find(self, request: web.Request) -> Message:
         message = self._books.find(request.match_info["sid"])
-        if message is None or message.deleted:
+        if message is None or message.deleted or message.order.wire != "twilio":
             raise Refusal(20404, f"The requested resource {request.path} was not found")
         return message
 
+    def _created(self, message: Message) -> web.Response:
+        return self._show(message, status=201)
+
     def _show(self, message: Message, status: int = 200) -> web.Response:
         return web.json_response(to_resource(message, self._config.account_sid), status=status)
-
-
-def _turn_away(request: web.Request, fault: str) -> web.Response:
-    if fault == "cut-before":
-        return _hang_up(request)
-    raise Refusal(_CODES[fault])
-
-
-def _hang_up(request: web.Request) -> web.Response:
-    if request.transport:
-        request.transport.abort()
-    return web.Response()  # goes nowhere
-
-
-async def _until_gone(request: web.Request, seconds: float) -> None:
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + seconds
-    while loop.time() < deadline and request.transport and not request.transport.is_closing():
-        await asyncio.sleep(_GONE_CHECK)

@@ -14,7 +14,7 @@ class Books:
         self._by_sid: dict[str, Message] = {}
         self._by_to: dict[str, dict[str, Message]] = {}
         self.creates: Counter[str] = Counter()
-        self.refused: Counter[int] = Counter()
+        self.refused: Counter[int | str] = Counter()
         self.faults: Counter[str] = Counter()
         self.statuses: Counter[str] = Counter()
         self.callbacks: Counter[str] = Counter()
@@ -57,7 +57,9 @@ class Books:
         return {
             "creates": {
                 **{name: self.creates[name] for name in ("received", "accepted", "created")},
-                "refused": {str(code): count for code, count in sorted(self.refused.items())},
+                "refused": {
+                    str(code): count for code, count in sorted(self.refused.items(), key=str)
+                },
                 "faults": dict(sorted(self.faults.items())),
             },
             "messages": {word: count for word, count in sorted(self.statuses.items()) if count},

@@ -1,23 +1,19 @@
 """Delivers status callbacks: one request, its retries, and the faults that meet it."""
 
 import asyncio
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Final
-from urllib.parse import quote_plus, urlsplit
-from uuid import uuid4
 
 import aiohttp
 from yarl import URL
 
 from simulator.books import Books
-from simulator.callback_form import Pairs, callback_form
 from simulator.config import Config
 from simulator.dice import roll
 from simulator.message import Message, Try
-from simulator.overrides import Overrides, read_overrides
-from simulator.signature import sign, signed_url
+from simulator.wire import Post, Wire
 
 # The first that fits. A partial answer is never tried again, whatever the policy says.
 _FAILURES: Final[tuple[tuple[type[Exception], str], ...]] = (
@@ -28,10 +24,7 @@ _FAILURES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (aiohttp.ClientError, "closed"),
     (ValueError, "unusable"),
 )
-_ANSWERED: Final = frozenset({"3xx", "4xx", "5xx"})
-
-# The same values return in callback after callback; quoting them anew was a tenth of all work.
-_quote = lru_cache(maxsize=8_192)(quote_plus)
+_ANSWERED: Final = frozenset({"3xx", "4xx", "429", "5xx"})
 
 
 @dataclass(slots=True)
@@ -39,23 +32,16 @@ class Event:
     """One status to report, frozen at the moment it was reached."""
 
     message: Message
-    status: str
     index: int  # among the callbacks of this message
-    url: str
-    body: bytes
-    headers: dict[str, str]
-    overrides: Overrides
-    token: str = field(default_factory=lambda: str(uuid4()))
-
-    def __post_init__(self) -> None:
-        self.headers["I-Twilio-Idempotency-Token"] = self.token
+    post: Post
 
 
 class Callbacks:
-    """Sends what Twilio would send, and enters in the books what came of it."""
+    """Sends what the carrier would send, and enters in the books what came of it."""
 
-    def __init__(self, config: Config, books: Books) -> None:
+    def __init__(self, config: Config, books: Books, wires: Mapping[str, Wire]) -> None:
         self._config = config
+        self._wires = wires
         self._books = books
         self._slots = asyncio.Semaphore(config.concurrency)
         self._held: dict[str, tuple[int, asyncio.Event]] = {}
@@ -82,12 +68,13 @@ class Callbacks:
             return None
         message.events += 1
         self._books.callbacks["due"] += 1
-        return self._event(message, message.order.status_callback)
+        post = self._wires[message.order.wire].post(message)
+        return Event(message, message.events, post)
 
     async def deliver(self, event: Event, faults: frozenset[str]) -> None:
         """See one event through, with whatever faults meet it."""
         if "drop" in faults:
-            event.message.dropped.append(event.status)
+            event.message.dropped.append(event.post.status)
             self._books.callbacks["dropped"] += 1
             return
         if "delay" in faults:
@@ -97,25 +84,6 @@ class Callbacks:
         outcomes = await self._send_copies(event, duplicate="duplicate" in faults)
         self._books.callbacks[_verdict(outcomes)] += 1
         self._let_go(event)
-
-    def _event(self, message: Message, target: str) -> Event:
-        pairs = callback_form(message, self._config.account_sid)
-        signature = sign(self._config.auth_token, signed_url(target), pairs)
-        return Event(
-            message=message,
-            status=message.status,
-            index=message.events,
-            url=target.partition("#")[0],
-            body=_encode(pairs),
-            headers={
-                "Accept": "*/*",
-                "Content-Type": "application/x-www-form-urlencoded; charset=utf-8",
-                "User-Agent": "TwilioProxy/1.1",
-                "X-Home-Region": "us1",
-                "X-Twilio-Signature": signature,
-            },
-            overrides=read_overrides(urlsplit(target).fragment),
-        )
 
     async def _hold_back(self, event: Event) -> None:
         """Wait until a later callback of this message has overtaken; hold one at a time."""
@@ -147,15 +115,13 @@ class Callbacks:
         return [await sending for sending in sendings]
 
     async def _send(self, event: Event, copy: int) -> str:
-        """Send one copy, with retries as the URL asks, and return how the last try ended."""
-        overrides = event.overrides
+        """Send one copy, with the carrier's retries, and return how the last try ended."""
+        patience = event.post.patience
         async with self._slots:
-            deadline = _now() + overrides.total
-            outcome = await self._try(event, copy, 1, overrides.total)
-        for retry in range(overrides.retries):
-            # How long Twilio pauses is not documented; short, for all must fit in `tt`.
-            pause = self._config.retry_pause * 2**retry
-            if outcome not in overrides.policy or _now() + pause >= deadline:
+            deadline = _now() + patience.total
+            outcome = await self._try(event, copy, 1, patience.total)
+        for retry, pause in enumerate(patience.pauses):
+            if outcome not in patience.policy or _now() + pause >= deadline:
                 break
             await asyncio.sleep(pause)
             async with self._slots:
@@ -164,7 +130,12 @@ class Callbacks:
 
     async def _try(self, event: Event, copy: int, number: int, left: float) -> str:
         entry = Try(
-            event.status, event.url, event.token, number=number, copy=copy, at=datetime.now(UTC)
+            event.post.status,
+            event.post.url,
+            event.post.token,
+            number=number,
+            copy=copy,
+            at=datetime.now(UTC),
         )
         event.message.tries.append(entry)
         self._books.callbacks["tries"] += 1
@@ -174,28 +145,24 @@ class Callbacks:
             outcome = next(name for kind, name in _FAILURES if isinstance(error, kind))
             entry.error = f"{outcome}: {type(error).__name__}"
             return outcome
-        return f"{entry.answer // 100}xx"
+        return "429" if entry.answer == 429 else f"{entry.answer // 100}xx"
 
     async def _post(self, event: Event, left: float) -> int:
         assert self._session is not None
-        overrides = event.overrides
+        post, patience = event.post, event.post.patience
         timeout = aiohttp.ClientTimeout(
-            total=left, connect=overrides.connect, sock_read=overrides.read
+            total=left, connect=patience.connect, sock_read=patience.read
         )
         async with self._session.post(
-            URL(event.url, encoded=True),  # as configured, or the signature would not fit
-            data=event.body,
-            headers=event.headers,
+            URL(post.url, encoded=True),  # as configured, or the signature would not fit
+            data=post.body,
+            headers=post.headers,
             timeout=timeout,
-            ssl=overrides.verify,
+            ssl=patience.verify,
             allow_redirects=False,
         ) as response:
             await response.read()
             return response.status
-
-
-def _encode(pairs: Pairs) -> bytes:
-    return "&".join(f"{key}={_quote(value)}" for key, value in pairs).encode()
 
 
 def _verdict(outcomes: list[str]) -> str:

@@ -4,6 +4,7 @@ https://www.twilio.com/docs/messaging/guides/outbound-message-status-in-status-c
 """
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Final
@@ -20,6 +21,7 @@ from simulator.fates import Fates
 from simulator.faults import Faults
 from simulator.message import Message, Order, new_message
 from simulator.tasks import Tasks
+from simulator.wire import Wire
 
 _PENDING: Final = frozenset({"accepted", "scheduled", "queued", "sending"})
 _SHORTEST_STEP: Final = 0.010
@@ -36,9 +38,16 @@ class Carrier:
     """Takes messages, sends them on their way and reports how they fare."""
 
     def __init__(
-        self, config: Config, books: Books, faults: Faults, callbacks: Callbacks, tasks: Tasks
+        self,
+        config: Config,
+        books: Books,
+        faults: Faults,
+        callbacks: Callbacks,
+        tasks: Tasks,
+        wires: Mapping[str, Wire],
     ) -> None:
         self._config = config
+        self._wires = wires
         self._books = books
         self._faults = faults
         self._callbacks = callbacks
@@ -147,7 +156,7 @@ class Carrier:
 
     def _new_sid(self, order: Order, number: int) -> str:
         digest = blake2b(str(number).encode(), digest_size=16, key=self._run)
-        return ("MM" if order.media else "SM") + digest.hexdigest()
+        return self._wires[order.wire].sid(digest.digest(), bool(order.media))
 
     @staticmethod
     def _check_complete(message: Message) -> None:
@@ -157,7 +166,7 @@ class Carrier:
 
 def _path(message: Message) -> list[str]:
     """Return the statuses that follow the first."""
-    start = ["queued"] if message.order.service else []
+    start = [] if "queued" in message.statuses else ["queued"]
     if message.fate.status == "failed":  # never handed to a network
         return [*start, "failed"]
     path = [*start, "sending", "sent"]

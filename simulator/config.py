@@ -23,6 +23,9 @@ class Config:
     port: int = 0  # 0 takes any free port
     account_sid: str = "AC00000000000000000000000000000001"
     auth_token: str = "simulator-auth-token"  # noqa: S105 - opens nothing but a simulator
+    sinch_plan: str = "simulated-plan"
+    sinch_token: str = "simulator-api-token"  # noqa: S105 - nor does this
+    sinch_secret: str = "simulator-callback-secret"  # noqa: S105 - nor this
     seed: int = 1
     pace: float = 1.0  # multiplies the time between two statuses; 0 is at once
     faults: Mapping[str, float] = field(default_factory=dict)
@@ -31,7 +34,8 @@ class Config:
     hang: float = 120.0  # how long the fault "timeout" waits for the client to give up
     delay: float = 1.0  # how late the fault "delay" sends a callback
     hold: float = 1.0  # how long the fault "reorder" waits to be overtaken
-    retry_pause: float = 0.1  # before the first retry of a callback; doubles each time
+    retry_pause: float = 0.1  # before Twilio's first retry of a callback; doubles each time
+    sinch_retry_factor: float = 0.02  # shortens Sinch's schedule, which lasts 45 hours
     concurrency: int = 256  # callback requests under way at once
     keep_alive: bool = False  # use callback connections again, as Twilio does not; for load tests
     keep: int = 100_000  # messages remembered; the oldest are forgotten, the totals stay

@@ -101,6 +101,7 @@ def _bad(text: str) -> web.HTTPBadRequest:
 def _entry(message: Message) -> dict[str, object]:
     return {
         "number": message.number,
+        "provider": message.order.wire,
         "sid": message.sid,
         "to": message.order.to,
         "from": message.sender,
@@ -114,6 +115,7 @@ def _entry(message: Message) -> dict[str, object]:
         "on_air": message.on_air,
         "deleted": message.deleted,
         "fault": message.fault,
+        "reference": message.order.reference,
         "status_callback": message.order.status_callback,
         "callbacks": [*map(_try, message.tries)],
         "dropped": message.dropped,

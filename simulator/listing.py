@@ -55,7 +55,9 @@ def _matching(books: Books, query: Form) -> Iterator[Message]:
     return (
         message
         for message in messages
-        if not message.deleted and all(test(message) for test in tests)
+        if message.order.wire == "twilio"
+        and not message.deleted
+        and all(test(message) for test in tests)
     )
 
 

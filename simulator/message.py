@@ -12,7 +12,7 @@ FINAL = frozenset({"delivered", "undelivered", "failed", "canceled", "read"})
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A valid create request."""
+    """A valid create request. `wire` names the carrier that was asked."""
 
     to: str
     sender: str | None
@@ -22,6 +22,8 @@ class Order:
     content_sid: str | None = None
     status_callback: str | None = None
     send_at: datetime | None = None
+    wire: str = "twilio"
+    reference: str | None = None  # the client's own, where the carrier keeps one
 
     @property
     def channel(self) -> str | None:
@@ -34,7 +36,7 @@ class Order:
         """Return the status that the answer to create carries, and no callback."""
         if self.send_at:
             return "scheduled"
-        return "accepted" if self.service else "queued"
+        return "accepted" if self.service or self.wire == "sinch" else "queued"
 
 
 @dataclass(slots=True)

@@ -12,8 +12,13 @@ from simulator.callbacks import Callbacks
 from simulator.carrier import Carrier
 from simulator.config import Config
 from simulator.control import Control
+from simulator.creates import Creates
 from simulator.faults import Faults
+from simulator.sinch.api import BatchesApi
+from simulator.sinch.wire import SinchWire
 from simulator.tasks import Tasks
+from simulator.twilio_wire import TwilioWire
+from simulator.wire import Wire
 
 _PATIENCE = 0.2  # seconds that requests under way get at the end; some hang on purpose
 _BACKLOG = 1_024
@@ -23,10 +28,13 @@ _BACKLOG = 1_024
 async def application(config: Config) -> AsyncIterator[web.Application]:
     """Put the parts together. Raises ValueError when the configuration makes no sense."""
     books, faults, tasks = Books(config.keep), Faults(config.seed, config.faults), Tasks()
-    callbacks = Callbacks(config, books)
-    carrier = Carrier(config, books, faults, callbacks, tasks)
+    wires: dict[str, Wire] = {"twilio": TwilioWire(config), "sinch": SinchWire(config)}
+    callbacks = Callbacks(config, books, wires)
+    carrier = Carrier(config, books, faults, callbacks, tasks, wires)
+    creates = Creates(config, books, faults, carrier)
     app = web.Application()
-    app.add_routes(MessagesApi(config, books, faults, carrier).routes())
+    app.add_routes(MessagesApi(config, books, creates, carrier).routes())
+    app.add_routes(BatchesApi(config, books, creates, carrier).routes())
     app.add_routes(Control(books, faults, carrier, tasks).routes())
     await callbacks.open()
     try:

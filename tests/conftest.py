@@ -66,6 +66,15 @@ def database_url(request: pytest.FixtureRequest, directory: Path) -> str:
     return url
 
 
+# What a Sinch of the tests is set up with.
+SINCH = {
+    "SINCH_SERVICE_PLAN_ID": "plan",
+    "SINCH_API_TOKEN": "sinch-api-token",
+    "SINCH_PHONE_NUMBER": "+447700900001",
+    "SINCH_CALLBACK_SECRETS": "SMSWebhooksSecret,next-secret",
+}
+
+
 def make_settings(database_url: str, redis_url: str, **changes: Any) -> Settings:
     given = {
         "DATABASE_URL": database_url,

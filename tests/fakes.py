@@ -1,13 +1,14 @@
 """A provider without a network. It keeps its own books of what it was asked to put on the air."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
 from uuid import UUID
 
 from service.domain.report import Source, StatusReport
 from service.errors import ErrorFact, Forged, Refused
-from service.providers.contract import Callback, CallbackRequest, Outbound, Wanted
+from service.providers.contract import Callback, CallbackRequest, Outbound, Sender, Wanted
 from service.providers.twilio import reports
 
 Script = Callable[[Outbound], StatusReport]
@@ -38,6 +39,10 @@ def said(
     )
 
 
+def fake_signature(path: str, body: bytes) -> str:
+    return sha256(path.encode(errors="replace") + body).hexdigest()
+
+
 @dataclass
 class FakeProvider:
     """Answers every send with `queued`, or as `script` says."""
@@ -46,6 +51,12 @@ class FakeProvider:
     script: Script | None = None
     answer: Callable[[UUID, str], StatusReport] | None = None  # to a fetch
     on_air: list[Outbound] = field(default_factory=list)
+
+    def default_sender(self) -> Sender:
+        return Sender("+15005550006")
+
+    def cannot_carry(self, to: str, fields: Collection[str]) -> list[str]:
+        return []
 
     def send(self, outbound: Outbound) -> StatusReport:
         if self.script is not None:
@@ -78,7 +89,7 @@ class FakeProvider:
         ]
 
     def verify(self, request: CallbackRequest) -> None:
-        if request.headers.get("x-fake-signature") != "genuine":
+        if request.headers.get("x-fake-signature") != fake_signature(request.path, request.body):
             raise Forged("mismatch")
 
     def parse(self, callback: Callback) -> StatusReport:

@@ -89,7 +89,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "an unknown outcome is not a refusal to accept",
-        "service/providers/twilio/api.py",
+        "service/providers/http.py",
         '        raise OutcomeUnknown(f"no answer ({reason})") from error\n',
         '        raise NotAccepted(f"no answer ({reason})") from error\n',
         "tests/test_path.py",
@@ -107,6 +107,27 @@ MUTATIONS: Final = (
         '        raise Forged("mismatch")\n',
         "        return 'anybody'\n",
         "tests/service/web/test_callbacks.py",
+    ),
+    Mutation(
+        "what was signed is the body",
+        "service/providers/sinch/signature.py",
+        "    if not _any_equal(made, presented):\n",
+        "    if not made:\n",
+        "tests/service/providers/test_contract.py",
+    ),
+    Mutation(
+        "what is not signed does not say whose a report is",
+        "service/providers/sinch/reports.py",
+        "_attempt(fields), callback.received_at",
+        "as_uuid(callback.attempt), callback.received_at",
+        "tests/service/providers/test_contract.py",
+    ),
+    Mutation(
+        "a find under our own id is proof",
+        "service/flows/reconciling.py",
+        "    if certain or (len(found) == 1 and not rivals):\n",
+        "    if len(found) == 1 and not rivals:\n",
+        f"{_FLOWS}/test_reconciling.py",
     ),
 )
 

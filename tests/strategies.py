@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 
 from service.domain.report import Price, Source, StatusReport
 from service.domain.status import Status
-from service.providers.twilio.reports import STATUSES
+from service.providers.sinch.reports import STATUSES as SINCH_STATUSES
+from service.providers.twilio.reports import STATUSES as TWILIO_STATUSES
 
 EPOCH = datetime(2026, 11, 21, tzinfo=UTC)
-# The words a provider says, one it may invent, and none at all.
+# The words that either provider says, one they may invent, and none at all. A message has one
+# provider, but the join must not care: Sinch's words are told from Twilio's by their capital.
+STATUSES = {**TWILIO_STATUSES, **{word.title(): at for word, at in SINCH_STATUSES.items()}}
 WORDS = [*STATUSES, "partially_delivered", ""]
 
 _T = TypeVar("_T")
@@ -31,7 +34,7 @@ def statements(draw: st.DrawFn, attempt_ids: Sequence[UUID | None]) -> StatusRep
     attempt = draw(st.sampled_from(attempt_ids))
     at = draw(moments)
     return StatusReport(
-        provider="twilio",
+        provider="sinch" if word.istitle() else "twilio",
         source=draw(st.sampled_from([Source.API, Source.CALLBACK, Source.RECONCILIATION])),
         word=word,
         status=STATUSES.get(word),

@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from demo.stack import COMMANDS
 from service.config import Settings
 from service.domain.status import Status, is_final
+from service.providers.sinch import reports as sinch_reports
 from service.queue import ROUTES
 from service.web.schemas import MessageQuery, NewBatch, NewMessage, check
 from worker.schedule import SCHEDULE
@@ -41,10 +42,11 @@ every_document = pytest.mark.parametrize(
 
 
 def test_the_settings_are_those_of_the_code() -> None:
-    shown = [(name, default, says) for name, default, says in table(README, "Settings")]
-    fields = Settings.model_fields
-    assert [name for name, _, _ in shown] == [f"`{name.upper()}`" for name in fields]
-    for (name, default, says), field in zip(shown, fields.values(), strict=True):
+    rows = table(README, "Settings")
+    fields = {f"`{name.upper()}`": field for name, field in Settings.model_fields.items()}
+    assert sorted(name for name, _, _ in rows) == sorted(fields)
+    for name, default, says in rows:
+        field = fields[name]
         assert default == ("**required**" if field.is_required() else written(field.default)), name
         assert says.startswith(field.description or "-"), name
 
@@ -75,6 +77,13 @@ def test_the_fields_of_a_message_are_those_that_are_taken() -> None:
 def test_the_parameters_of_a_list_are_those_that_are_taken() -> None:
     shown = [name.strip("`") for name, _ in table(README, "List messages")]
     assert shown == list(MessageQuery.model_fields)
+
+
+def test_the_words_of_a_provider_are_those_of_its_table() -> None:
+    rows = table((ROOT / "docs/sinch.md").read_text(), "Words")
+    shown = {said.strip("`").lower(): shown.strip("`") for said, shown, *_ in rows}
+    shown = {said: at for said, at in shown.items() if not said.startswith("(")}
+    assert shown == {word: status.value for word, status in sinch_reports.STATUSES.items()}
 
 
 # Commands

@@ -95,6 +95,24 @@ def test_a_task_is_a_line_in_a_table_of_contents() -> None:
     assert not fat, f"worker/tasks.py: {fat} do work of their own. Move it into service/flows."
 
 
+def test_a_provider_is_named_in_its_own_room_and_in_the_settings_only() -> None:
+    providers = {path.name for path in (ROOT / "service/providers").iterdir() if path.is_dir()}
+    providers.discard("__pycache__")
+    welcome = ("service/providers/", "service/config")
+    found = [
+        f"{name(path)}: {provider}"
+        for path in MODULES
+        if name(path).startswith(("service/", "worker/")) and not name(path).startswith(welcome)
+        for provider in providers
+        if provider in path.read_text().lower()
+    ]
+
+    assert providers >= {"twilio", "sinch"}
+    assert not found, (
+        f"{found}: whatever differs between providers belongs into service/providers/contract.py."
+    )
+
+
 def test_no_file_points_to_a_place_that_only_its_author_has() -> None:
     found = [
         f"{name(path)}: {private}"

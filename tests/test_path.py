@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 from flask import Flask
@@ -13,17 +14,25 @@ from werkzeug.serving import make_server
 from demo.servers import free_port
 from service.app import create_app
 from service.extensions import db
-from service.flows import draining, sending
+from service.flows import draining, reconciling, sending
 from simulator.config import Config
 from simulator.running import Running, running
-from tests.conftest import ACCOUNT, TOKEN, make_key, make_settings
+from tests.conftest import ACCOUNT, SINCH, TOKEN, make_key, make_settings
 
 DELIVERED = {"delivered": 1.0}
 
 
 @pytest.fixture
 def carrier() -> Iterator[Running]:
-    config = Config(account_sid=ACCOUNT, auth_token=TOKEN, pace=0.2, fates=DELIVERED)
+    config = Config(
+        account_sid=ACCOUNT,
+        auth_token=TOKEN,
+        sinch_plan=SINCH["SINCH_SERVICE_PLAN_ID"],
+        sinch_token=SINCH["SINCH_API_TOKEN"],
+        sinch_secret=SINCH["SINCH_CALLBACK_SECRETS"].partition(",")[0],
+        pace=0.2,
+        fates=DELIVERED,
+    )
     with running(config) as simulator:
         yield simulator
 
@@ -38,6 +47,9 @@ def whole(app: Flask, database_url: str, redis_url: str, carrier: Running) -> It
         PUBLIC_BASE_URL=f"http://127.0.0.1:{port}",
         TWILIO_API_BASE_URL=carrier.url,
         TWILIO_READ_TIMEOUT="0.5",
+        SINCH_API_BASE_URL=carrier.url,
+        SINCH_READ_TIMEOUT="0.5",
+        **SINCH,
     )
     bound = create_app(settings)
     server = make_server("127.0.0.1", port, bound, threaded=True)
@@ -50,6 +62,12 @@ def whole(app: Flask, database_url: str, redis_url: str, carrier: Running) -> It
         db.engine.dispose()
 
 
+@pytest.fixture(params=["twilio", "sinch"])
+def provider(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
 @pytest.fixture
 def api(whole: Flask) -> FlaskClient:
     client = whole.test_client()
@@ -57,8 +75,9 @@ def api(whole: Flask) -> FlaskClient:
     return client
 
 
-def _send(whole: Flask, api: FlaskClient) -> str:
-    posted = api.post("/v1/messages", json={"to": "+14155552671", "body": "Hello"}).json
+def _send(whole: Flask, api: FlaskClient, provider: str) -> str:
+    message = {"to": "+14155552671", "body": "Hello", "provider": provider}
+    posted = api.post("/v1/messages", json=message).json
     assert posted is not None
     with whole.app_context():
         sending.deliver()
@@ -86,9 +105,9 @@ def _eventually(
 
 
 def test_a_message_is_delivered_and_both_witnesses_tell_the_same_story(
-    whole: Flask, api: FlaskClient, carrier: Running
+    whole: Flask, provider: str, api: FlaskClient, carrier: Running
 ) -> None:
-    message_id = _send(whole, api)
+    message_id = _send(whole, api, provider)
     message = _shown(whole, api, message_id, "delivered")
     carrier.wait_until_idle()
     [entry] = carrier.books()["messages"]
@@ -103,20 +122,20 @@ def test_a_message_is_delivered_and_both_witnesses_tell_the_same_story(
 
 
 def test_a_callback_before_the_answer_to_its_send_ends_in_the_right_row(
-    whole: Flask, api: FlaskClient, carrier: Running
+    whole: Flask, provider: str, api: FlaskClient, carrier: Running
 ) -> None:
     """The carrier delivers, calls back, and only then answers our POST."""
     carrier.next_create("early")
-    message = _shown(whole, api, _send(whole, api), "delivered")
+    message = _shown(whole, api, _send(whole, api, provider), "delivered")
     assert message["provider_sid"] == carrier.books()["messages"][0]["sid"]
 
 
 @pytest.mark.parametrize("fault", ["timeout", "cut", "500"])
 def test_a_send_whose_answer_was_lost_is_proved_by_its_callback_and_sent_once(
-    whole: Flask, api: FlaskClient, carrier: Running, fault: str
+    whole: Flask, provider: str, api: FlaskClient, carrier: Running, fault: str
 ) -> None:
     carrier.next_create(fault)
-    message_id = _send(whole, api)
+    message_id = _send(whole, api, provider)
     with whole.app_context():
         sending.deliver()
     message = _shown(whole, api, message_id, "delivered")
@@ -126,10 +145,10 @@ def test_a_send_whose_answer_was_lost_is_proved_by_its_callback_and_sent_once(
 
 @pytest.mark.parametrize("fault", ["429", "cut-before", "500-unprocessed", "503"])
 def test_a_send_that_was_not_taken_is_never_shown_as_sent(
-    whole: Flask, api: FlaskClient, carrier: Running, fault: str
+    whole: Flask, provider: str, api: FlaskClient, carrier: Running, fault: str
 ) -> None:
     carrier.next_create(fault)
-    message_id = _send(whole, api)
+    message_id = _send(whole, api, provider)
     message = api.get(f"/v1/messages/{message_id}").json
     assert message is not None
     assert message["status"] == ("pending" if fault == "429" else "in_doubt")
@@ -150,7 +169,7 @@ def test_the_carriers_refusal_is_explained_to_the_client(whole: Flask, api: Flas
 
 
 def test_a_message_held_by_the_carrier_can_be_canceled_there(
-    whole: Flask, api: FlaskClient, carrier: Running
+    whole: Flask, provider: str, api: FlaskClient, carrier: Running
 ) -> None:
     when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 7200))
     posted = api.post(
@@ -158,8 +177,9 @@ def test_a_message_held_by_the_carrier_can_be_canceled_there(
         json={
             "to": "+14155552671",
             "body": "Hello",
-            "messaging_service_sid": "MG" + "0" * 32,
+            "provider": provider,
             "send_at": when,
+            **({"messaging_service_sid": "MG" + "0" * 32} if provider == "twilio" else {}),
         },
     ).json
     assert posted is not None
@@ -169,3 +189,42 @@ def test_a_message_held_by_the_carrier_can_be_canceled_there(
     assert canceled.status_code == 200
     assert (canceled.json or {})["status"] == "canceled"
     assert carrier.books()["messages"][0]["status"] == "canceled"
+
+
+@pytest.mark.parametrize("fault", ["cut", "500"])
+def test_a_doubt_that_no_callback_ends_is_ended_by_a_look_up(
+    whole: Flask, provider: str, api: FlaskClient, carrier: Running, fault: str
+) -> None:
+    carrier.set_faults({"drop": 1.0})
+    carrier.next_create(fault)
+    message_id = _send(whole, api, provider)
+    carrier.wait_until_idle()
+    with whole.app_context():
+        reconciling.reconcile([UUID(message_id)])
+        reconciling.reconcile([UUID(message_id)], at_once=True)
+    message = api.get(f"/v1/messages/{message_id}").json
+    [entry] = carrier.books()["messages"]
+    assert message is not None
+    assert (message["status"], message["provider_sid"]) == ("delivered", entry["sid"])
+
+
+def test_messages_that_look_the_same_are_told_apart_where_the_provider_knows_our_id(
+    whole: Flask, api: FlaskClient, carrier: Running
+) -> None:
+    carrier.set_faults({"drop": 1.0})
+    carrier.next_create("cut", 2)
+    twins = [_send(whole, api, "sinch"), _send(whole, api, "sinch")]
+    carrier.wait_until_idle()
+    with whole.app_context():
+        reconciling.reconcile([UUID(one) for one in twins])
+    sids = {entry["reference"]: entry["sid"] for entry in carrier.books()["messages"]}
+    for one in twins:
+        [event] = (api.get(f"/v1/messages/{one}/events").json or {})["events"]
+        assert event["provider_sid"] == sids[event["attempt_id"]]
+
+
+def test_messages_are_listed_by_provider(whole: Flask, api: FlaskClient) -> None:
+    sent = {name: _send(whole, api, name) for name in ("twilio", "sinch")}
+    for name, message_id in sent.items():
+        listed = (api.get(f"/v1/messages?provider={name}").json or {})["messages"]
+        assert [(one["id"], one["provider"]) for one in listed] == [(message_id, name)]

@@ -32,7 +32,7 @@ def reconcile(since: datetime | None, message_id: UUID | None) -> None:
     if (since is None) == (message_id is None):
         raise click.UsageError("give either --since or --message")
     if message_id is not None:
-        done = reconciling.reconcile([message_id], at_once=True)
+        done = 1 - len(reconciling.reconcile([message_id], at_once=True))
     else:
         assert since is not None
         done = _since(since.replace(tzinfo=UTC))
@@ -51,10 +51,9 @@ def _since(since: datetime) -> int:
 
 
 def _ask(ids: Sequence[UUID]) -> None:
-    """Ask about these, waiting a while whenever the provider wants fewer questions."""
+    """Ask about these, waiting a while whenever a provider wants fewer questions."""
     for _ in range(_MOST_PAUSES):
-        done = reconciling.reconcile(ids, at_once=True)
-        ids = ids[done:]
+        ids = reconciling.reconcile(ids, at_once=True)
         if not ids:
             return
         time.sleep(_PAUSE)

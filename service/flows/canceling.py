@@ -60,7 +60,7 @@ def _with_provider(client_id: int, message_id: UUID) -> tuple[str, UUID, str]:
 
 def _cancel_there(provider: str, attempt_id: UUID, provider_sid: str) -> None:
     try:
-        report = parts().providers[provider].cancel(attempt_id, provider_sid)
+        report = parts().provider(provider).cancel(attempt_id, provider_sid)
     except Refused as error:
         raise Conflict(f"too late to cancel: {error.message}") from error
     except (NotAccepted, OutcomeUnknown) as error:

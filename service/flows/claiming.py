@@ -90,7 +90,8 @@ def _held_there(message: Message, now: datetime) -> bool:
     if message.send_at is None:
         return False
     ahead = (message.send_at - now).total_seconds()
-    return parts().providers[message.provider].holds(message.messaging_service_sid, ahead)
+    provider = parts().providers.get(message.provider)
+    return provider is not None and provider.holds(message.messaging_service_sid, ahead)
 
 
 def _outbound(message: Message, now: datetime) -> Outbound:

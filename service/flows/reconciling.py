@@ -44,23 +44,19 @@ def reconcile_due() -> int:
         now = datetime.now(UTC)
         with transaction():
             due = checks.take(now, now + _LEASE, parts().settings.reconcile_budget)
-        return reconcile(due)
+        return len(due) - len(reconcile(due))
     finally:
         _at_work.release()
 
 
-def reconcile(message_ids: Sequence[UUID], *, at_once: bool = False) -> int:
-    """Check these messages until the provider answers no more; return how many were.
+def reconcile(message_ids: Sequence[UUID], *, at_once: bool = False) -> list[UUID]:
+    """Check these messages; return those about which nobody answered.
 
-    With `at_once` also those are asked for that have not yet waited long enough.
+    A provider that does not answer once is asked no more this time; the others are. With
+    `at_once` also those are asked for that have not yet waited long enough.
     """
-    for done, message_id in enumerate(message_ids):
-        try:
-            _check(message_id, at_once)
-        except (NotAccepted, OutcomeUnknown) as error:
-            _log.warning("no answer about message %s (%s)", message_id, error.code)
-            return done
-    return len(message_ids)
+    silent: set[str] = set()
+    return [one for one in message_ids if not _check(one, at_once, silent)]
 
 
 def resolve(message_id: UUID, provider_sid: str | None) -> Status:
@@ -78,17 +74,30 @@ def resolve(message_id: UUID, provider_sid: str | None) -> Status:
     if provider_sid is None:
         _give_up(message)
         return Status.FAILED
-    report = parts().providers[message.provider].fetch(attempt.id, provider_sid)
+    report = parts().provider(message.provider).fetch(attempt.id, provider_sid)
     recording.record([report])
     return report.status or message.status
 
 
-def _check(message_id: UUID, at_once: bool) -> None:
-    """Ask about one message what there is to ask. Raises NotAccepted or OutcomeUnknown."""
+def _check(message_id: UUID, at_once: bool, silent: set[str]) -> bool:
+    """Ask about one message, and return whether that is done; note who is silent."""
     with transaction():
         message, attempt = checks.with_attempt(message_id)
     if message is None or attempt is None or is_final(message.status):
-        return
+        return True
+    if message.provider in silent:
+        return False
+    try:
+        _ask_provider(message, attempt, at_once)
+    except (NotAccepted, OutcomeUnknown) as error:
+        _log.warning("no answer about message %s (%s)", message_id, error.code)
+        silent.add(message.provider)
+        return False
+    return True
+
+
+def _ask_provider(message: Message, attempt: Attempt, at_once: bool) -> None:
+    """Ask what there is to ask. Raises NotAccepted or OutcomeUnknown."""
     if message.status is Status.IN_DOUBT:
         _look_up(message, attempt)
     elif message.provider_sid is not None:
@@ -108,8 +117,9 @@ def _look_up(message: Message, attempt: Attempt) -> None:
             checks.put_off(message.id, datetime.now(UTC) + _SOON, message.lookups)
         return
     found = _candidates(message, attempt)
-    if len(found) == 1 and not rivals:
-        recording.record([replace(found[0], attempt_id=attempt.id)])
+    certain = [one for one in found if one.attempt_id is not None]
+    if certain or (len(found) == 1 and not rivals):
+        recording.record([replace(one, attempt_id=attempt.id) for one in certain or found])
         return
     lookups = message.lookups + 1
     if found:
@@ -130,7 +140,7 @@ def _candidates(message: Message, attempt: Attempt) -> list[StatusReport]:
 
     Raises OutcomeUnknown when nobody could look: that is no answer, and counts as none.
     """
-    provider = parts().providers[message.provider]
+    provider = parts().provider(message.provider)
     wanted = Wanted(
         attempt_id=attempt.id,
         to=message.to,
@@ -223,7 +233,7 @@ def _ask(message: Message, attempt: Attempt, at_once: bool) -> None:
 
 def _fetch(message: Message, attempt: Attempt) -> None:
     assert message.provider_sid is not None
-    provider = parts().providers[message.provider]
+    provider = parts().provider(message.provider)
     try:
         report = provider.fetch(attempt.id, message.provider_sid)
     except Refused as error:

@@ -91,7 +91,7 @@ def _call(bound: Parts, one: Claim) -> Answer:
         return Answer(one, None, NotAccepted("the call did not begin while the claim was ours"))
     try:
         with bound.context():
-            report = bound.providers[one.message.provider].send(one.outbound)
+            report = bound.provider(one.message.provider).send(one.outbound)
     except ProviderError as error:
         return Answer(one, None, error)
     except Exception as error:

@@ -1,6 +1,6 @@
 """What Waybill asks of a provider, and the values that pass between them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
@@ -40,6 +40,13 @@ class Wanted:
     until: datetime
 
 
+class Sender(NamedTuple):
+    """Who sends: an address, or a service that picks one."""
+
+    address: str | None = None
+    messaging_service_sid: str | None = None
+
+
 class CallbackRequest(NamedTuple):
     """A callback as it came over the wire. `path` and `query` are raw, never decoded."""
 
@@ -65,6 +72,12 @@ class Provider(Protocol):
     def name(self) -> str:
         """Return the name by which messages and paths refer to this provider."""
 
+    def default_sender(self) -> Sender | None:
+        """Return who sends a message that names nobody; None where the settings do not say."""
+
+    def cannot_carry(self, to: str, fields: Collection[str]) -> list[str]:
+        """Return which of these fields of a message, or `to`, this provider has no place for."""
+
     def send(self, outbound: Outbound) -> StatusReport:
         """Hand one message over. Raises Refused, NotAccepted or OutcomeUnknown."""
 
@@ -75,7 +88,10 @@ class Provider(Protocol):
         """Ask where a message is. Raises Refused when it is not known, or as `send` does."""
 
     def find(self, wanted: Wanted) -> list[StatusReport]:
-        """Return every message that may be the wanted one. Raises as `send` does."""
+        """Return every message that may be the wanted one. Raises as `send` does.
+
+        One that certainly is, and not only looks like it, bears the attempt's id.
+        """
 
     def verify(self, request: CallbackRequest) -> None:
         """Return when the provider signed this request. Raises Forged otherwise."""

@@ -56,6 +56,7 @@ def rivals(message: Message) -> set[Status]:
     query = select(Message.status).where(
         Message.to == message.to,
         Message.provider_sid.is_(None),
+        Message.provider == message.provider,
         Message.status.in_([Status.IN_DOUBT, Status.SUBMITTING]),
         Message.id != message.id,
         Message.body == message.body,

@@ -18,6 +18,7 @@ class Filter:
     """Which messages to list; None means any."""
 
     status: Status | None = None
+    provider: str | None = None
     to: str | None = None
     reference: str | None = None
     provider_sid: str | None = None
@@ -40,7 +41,7 @@ def page(client_id: int, wanted: Filter, before: UUID | None, limit: int) -> Seq
     Ids are ordered by creation (UUIDv7), so that a page boundary stays where it is under inserts.
     """
     query = select(Message).where(Message.client_id == client_id)
-    for column in ("status", "to", "reference", "provider_sid"):
+    for column in ("status", "provider", "to", "reference", "provider_sid"):
         if (value := getattr(wanted, column)) is not None:
             query = query.where(getattr(Message, column) == value)
     if wanted.created_after is not None:

@@ -76,8 +76,12 @@ def _store_aside(bound: Parts, callback: Callback) -> Answer:
 
 @blueprint.post("/callbacks/<provider>", defaults={"attempt": ""})
 @blueprint.post("/callbacks/<provider>/<attempt>")
-def callback(provider: str, attempt: str) -> Response:
-    """Answer 204 once the report is durable, 403 to whatever the provider did not sign."""
+@blueprint.post("/callbacks/<provider>/<secret>/<attempt>")
+def callback(provider: str, attempt: str, secret: str = "") -> Response:  # noqa: ARG001
+    """Answer 204 once the report is durable, 403 to whatever the provider did not sign.
+
+    A secret in the path is the provider's to judge: it reads the path itself.
+    """
     request.max_content_length = MAX_BODY + 1  # a longer one is cut there, and seen to be longer
     received = CallbackRequest(
         path=raw_path(request.path),

@@ -35,9 +35,9 @@ class CallbackDoor:
         length = environ.get("CONTENT_LENGTH", "")
         if (
             place[1:2] != ["callbacks"]
-            or not 3 <= len(place) <= 4
+            or not 3 <= len(place) <= 5
             or place[2] not in self._parts.providers
-            or not place[-1]
+            or not all(place[2:])
             or environ["REQUEST_METHOD"] != "POST"
             or not length.isdecimal()
             or len(length) > _LONGEST_LENGTH
@@ -50,7 +50,7 @@ class CallbackDoor:
             headers=_headers(environ),
             body=environ["wsgi.input"].read(int(length)),
         )
-        attempt = place[3] if len(place) == 4 else ""
+        attempt = place[-1] if len(place) > 3 else ""
         status, headers = receive(self._parts, place[2], attempt, callback)
         start(f"{status} {HTTPStatus(status).phrase}", list(headers.items()))
         return ()

@@ -2,26 +2,36 @@
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import phonenumbers
 
 from service.config import Settings
+from service.config_values import Route
 from service.errors import FieldError, Invalid
 from service.flows.accepting import Draft
+from service.providers.contract import Provider, Sender
 from service.web.schemas import NewMessage, check
 
 _CHANNELS: Final = ("whatsapp:", "rcs:")
 _MAX_KEY: Final = 255
 
 
-def draft(given: Any, settings: Settings, idempotency_key: str | None) -> Draft:
+def draft(
+    given: Any,
+    settings: Settings,
+    providers: Mapping[str, Provider],
+    idempotency_key: str | None,
+) -> Draft:
     """Return the draft of one message. Raises Invalid, naming every field that is wrong."""
     wanted = check(NewMessage, given)
-    sender, service = _sender(wanted, settings)
+    to = address(wanted.to, settings.default_region)
+    provider = _provider(wanted, to, settings, providers)
+    sender, service = _sender(wanted, provider)
     return Draft(
-        provider="twilio",
-        to=address(wanted.to, settings.default_region),
+        provider=provider.name,
+        to=to,
         sender=sender,
         messaging_service_sid=service,
         body=wanted.body,
@@ -36,6 +46,13 @@ def draft(given: Any, settings: Settings, idempotency_key: str | None) -> Draft:
         request_digest=digest(given),
         idempotency_key=idempotency_key,
     )
+
+
+def route(to: str, routes: Sequence[Route], default: str) -> str:
+    """Return who carries what goes to this address: the longest prefix decides, `*` is none."""
+    fitting = [one for one in routes if one.prefix == "*" or to.startswith(one.prefix)]
+    longest = max(fitting, key=lambda one: len(one.prefix.strip("*")), default=None)
+    return longest.provider if longest else default
 
 
 def address(given: str, default_region: str | None) -> str:
@@ -64,16 +81,33 @@ def check_key(key: str | None) -> str | None:
     return key
 
 
-def _sender(wanted: NewMessage, settings: Settings) -> tuple[str | None, str | None]:
+def _provider(
+    wanted: NewMessage, to: str, settings: Settings, providers: Mapping[str, Provider]
+) -> Provider:
+    """Choose who carries the message. Raises Invalid where that one cannot."""
+    name = wanted.provider or route(to, settings.sms_routes, settings.default_provider)
+    if name not in providers:
+        known = ", ".join(sorted(providers))
+        raise Invalid("nobody carries the message", [FieldError("provider", f"one of: {known}")])
+    given = [field for field in wanted.model_fields_set if getattr(wanted, field) is not None]
+    misfits = providers[name].cannot_carry(to, given)
+    if misfits:
+        problem = f"{name} cannot carry this: leave it out, or name another provider"
+        raise Invalid(
+            "the message does not fit its provider", [FieldError(one, problem) for one in misfits]
+        )
+    return providers[name]
+
+
+def _sender(wanted: NewMessage, provider: Provider) -> Sender:
     if wanted.sender or wanted.messaging_service_sid:
-        return wanted.sender, wanted.messaging_service_sid
-    if settings.twilio_messaging_service_sid:
-        return None, settings.twilio_messaging_service_sid
-    if settings.twilio_phone_number:
-        return settings.twilio_phone_number, None
+        return Sender(wanted.sender, wanted.messaging_service_sid)
+    default = provider.default_sender()
+    if default is not None:
+        return default
     raise Invalid(
         "the message has no sender",
-        [FieldError("from", "give from or messaging_service_sid: the settings have no default")],
+        [FieldError("from", f"give from: the settings have no default for {provider.name}")],
     )
 
 

@@ -103,7 +103,7 @@ def _accept_all(client_id: int, items: list[tuple[Any, str | None]]) -> list[Acc
 
 def _checked(client_id: int, item: Any, key: str | None) -> Draft | Accepted | Invalid:
     try:
-        return draft(item, parts().settings, key)
+        return draft(item, parts().settings, parts().providers, key)
     except Invalid as invalid:
         before = key and answered_before(client_id, key, digest(item))
         return before or invalid

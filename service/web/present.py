@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from service.domain.status import Status, is_final
 from service.errors import OUTCOME_UNKNOWN, OWN_CODES, ErrorFact
 from service.extensions import parts
 from service.models import Message, StatusEvent
+
+# A message outlives the settings of its provider.
+_NOBODY_EXPLAINS: Final = ErrorFact("A code of a provider that is no longer configured.", False)
 
 
 def message(found: Message) -> dict[str, Any]:
@@ -98,7 +101,10 @@ def _error(found: Message) -> dict[str, Any] | None:
 
 def explained(provider: str, code: str) -> ErrorFact:
     """Return what an error code means: one of ours, or the provider's."""
-    return OWN_CODES.get(code) or parts().providers[provider].explain(code)
+    if code in OWN_CODES:
+        return OWN_CODES[code]
+    known = parts().providers.get(provider)
+    return known.explain(code) if known else _NOBODY_EXPLAINS
 
 
 def _price(found: Message) -> Mapping[str, str | None] | None:

@@ -63,6 +63,7 @@ class NewMessage(_Strict):
     media_urls: Annotated[list[Url], Field(min_length=1, max_length=10)] | None = None
     content_sid: ContentSid | None = None
     content_variables: dict[Text, Text] | None = None
+    provider: ShortText | None = None
     sender: ShortText | None = Field(default=None, alias="from")
     messaging_service_sid: ServiceSid | None = None
     send_at: Moment | None = None
@@ -109,6 +110,7 @@ class MessageQuery(_Strict):
     """Which messages to list."""
 
     status: Status | None = None
+    provider: Text | None = None
     to: Text | None = None
     reference: Text | None = None
     provider_sid: Text | None = None

@@ -23,6 +23,8 @@ from tests.chaos.verdict import Verdict
 _SETTINGS = {
     "TWILIO_CONNECT_TIMEOUT": "1",
     "TWILIO_READ_TIMEOUT": "3",
+    "SINCH_CONNECT_TIMEOUT": "1",
+    "SINCH_READ_TIMEOUT": "3",
     "CLAIM_LEASE": "10",
     "DOUBT_FIRST_LOOKUP": "2",
     "DOUBT_LOOKUPS": "4",

@@ -19,6 +19,11 @@ def body(number: int) -> str:
     return f"chaos {number}"
 
 
+def provider(number: int) -> str:
+    """Return who carries a message: half of the traffic each."""
+    return "sinch" if number % 2 else "twilio"
+
+
 def may_repeat(number: int) -> bool:
     """Tell whether the client of this message prefers two of it to none."""
     return number % 25 == 0
@@ -62,8 +67,10 @@ class Traffic:
             "body": body(number),
             "reference": str(number),
             "resend_if_unknown": may_repeat(number),
-            **({} if number % 10 == 0 else {"messaging_service_sid": SERVICE}),
+            "provider": provider(number),
         }
+        if provider(number) == "twilio" and number % 10:
+            message["messaging_service_sid"] = SERVICE
         while True:
             answer = self._try(session, message, key=f"chaos-{number}")
             self.answers[answer] += 1

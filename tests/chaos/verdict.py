@@ -65,7 +65,7 @@ def totals(books: Books) -> Counter[str]:
     for entries in books.values():
         for entry in entries:
             found["on the air"] += entry["on_air"]
-            found[f"carrier: {entry['status']}"] += 1
+            found[f"{entry['provider']}: {entry['status']}"] += 1
             for one in entry["callbacks"]:
                 found["callbacks sent"] += 1
                 found["callbacks acknowledged"] += _acknowledged(one)
@@ -82,6 +82,7 @@ def _expected(entries: list[dict[str, Any]]) -> set[Status]:
     """Return what may be shown for a message: what the carrier would answer to a fetch."""
     if not entries:
         return {Status.FAILED}  # refused, or never seen and given up
+    # The simulator tells its story in Twilio's words, also where it spoke Sinch's on the wire.
     said = [STATUSES[entry["status"]] for entry in entries]
     return (set(said) & SUCCESSES) or {said[-1]}
 

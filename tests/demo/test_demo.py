@@ -19,6 +19,9 @@ def test_the_demonstration_ends_well_and_its_accounts_hold() -> None:
     assert acknowledged == recorded + repeats
     assert repeats > 0, "the carrier repeats itself on purpose"
     assert _numbers(done.stdout, r"of these twice (\d+)") == (0,)
+    for provider in ("twilio", "sinch"):
+        [delivered] = _numbers(done.stdout, rf"(\d+) +{provider} +delivered")
+        assert delivered > 100, "half of the traffic goes through each"
 
 
 def _numbers(text: str, pattern: str) -> tuple[int, ...]:

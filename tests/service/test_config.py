@@ -22,7 +22,11 @@ SECRETS = {
     "REDIS_URL": "redis://:hunter2-redis@redis.example.com/0",
     "TWILIO_EXTRA_AUTH_TOKENS": f"AC{'1' * 32}:old:hunter2-extra",
     "TWILIO_SHARED_KEYS": "key-1:HMAC_SHA256:hunter2-shared",
+    "SINCH_SERVICE_PLAN_ID": "plan",
+    "SINCH_API_TOKEN": "hunter2-sinch",
+    "SINCH_CALLBACK_SECRETS": "hunter2-callbacks,hunter2-next",
 }
+PATH_SECRET = "hunter2-in-the-path"
 
 
 def problems(**changes: str) -> str:
@@ -89,6 +93,20 @@ def test_every_problem_is_in_one_message() -> None:
         ("SEND_ATTEMPTS", "61"),
         ("WORKER_CONCURRENCY", "1.5"),
         ("LOG_LEVEL", "debug"),
+        ("SINCH_SERVICE_PLAN_ID", "a/b"),
+        ("SINCH_REGION", "mars"),
+        ("SINCH_CALLBACK_PATH_SECRET", "too-short"),
+        ("SINCH_CALLBACK_PATH_SECRET", "no/slash/in/a/segment"),
+        ("SINCH_CALLBACK_WINDOW", "0"),
+        ("SINCH_READ_TIMEOUT", "0"),
+        ("SINCH_OLDER_SIGNATURE", "perhaps"),
+        ("DEFAULT_PROVIDER", "nobody"),
+        ("DEFAULT_PROVIDER", "sinch"),
+        ("SMS_ROUTES", "twilio"),
+        ("SMS_ROUTES", "46:twilio"),
+        ("SMS_ROUTES", "+46:"),
+        ("SMS_ROUTES", "+46:sinch"),
+        ("SMS_ROUTES", "+46:twilio,+46:twilio"),
         ("TWILIO_EXTRA_AUTH_TOKENS", "token"),
         ("TWILIO_EXTRA_AUTH_TOKENS", "AC1:label"),
         ("TWILIO_EXTRA_AUTH_TOKENS", "AC1:label:"),
@@ -110,9 +128,10 @@ def test_a_blank_value_counts_as_none(blank: str) -> None:
 
 
 def test_no_secret_is_shown_by_the_settings() -> None:
-    settings = Settings.load(SECRETS)
-    shown = f"{settings} {settings!r} {settings.model_dump()} {settings.model_dump_json()}"
-    assert "hunter2" not in shown
+    unsigned = {"SINCH_CALLBACK_SECRETS": "", "SINCH_CALLBACK_PATH_SECRET": PATH_SECRET}
+    for settings in (Settings.load(SECRETS), Settings.load({**SECRETS, **unsigned})):
+        shown = f"{settings} {settings!r} {settings.model_dump()} {settings.model_dump_json()}"
+        assert "hunter2" not in shown
 
 
 def test_no_secret_is_shown_by_an_error() -> None:
@@ -123,6 +142,7 @@ def test_no_secret_is_shown_by_an_error() -> None:
         "TWILIO_SHARED_KEYS": "key-1:MD5:hunter2-shared",
         "PUBLIC_BASE_URL": "https://user:hunter2-base@sms.example.com",
         "TWILIO_ACCOUNT_SID": "hunter2-primary",
+        "SINCH_CALLBACK_PATH_SECRET": "hunter2/path",
     }
     with pytest.raises(ConfigurationError) as caught:
         Settings.load(broken)
@@ -165,6 +185,30 @@ def test_more_tokens_and_shared_keys_are_read_from_a_comma_list() -> None:
     assert [(one.key_id, one.algorithm, one.secret.get_secret_value()) for one in shared] == [
         ("k1", "HMAC_SHA256", "secret"),
         ("k2", "HMAC_SHA1", "se:cret"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"SINCH_API_TOKEN": ""}, "SINCH_API_TOKEN"),
+        ({"SINCH_CALLBACK_SECRETS": ""}, "SINCH_CALLBACK_SECRETS"),
+        ({"SINCH_CALLBACK_PATH_SECRET": PATH_SECRET}, "SINCH_CALLBACK_SECRETS"),
+        ({"SINCH_READ_TIMEOUT": "60"}, "CLAIM_LEASE"),
+    ],
+)
+def test_half_a_sinch_is_none(changes: dict[str, str], name: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.load({**SECRETS, **changes})
+    [problem] = str(caught.value).splitlines()[1:]
+    assert problem.strip().startswith(name)
+
+
+def test_routes_are_read_from_a_comma_list() -> None:
+    settings = Settings.load({**SECRETS, "SMS_ROUTES": "+46:sinch, *:twilio,"})
+    assert [(one.prefix, one.provider) for one in settings.sms_routes] == [
+        ("+46", "sinch"),
+        ("*", "twilio"),
     ]
 
 

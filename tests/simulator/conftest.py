@@ -1,5 +1,6 @@
 """What every test of the simulator needs: one at work, the official client, and a webhook."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -37,7 +38,15 @@ class Received:
 
     path: str
     headers: dict[str, str]
-    pairs: list[tuple[str, str]]
+    body: bytes
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        return parse_qsl(self.body.decode(), keep_blank_values=True)
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
 
     @property
     def form(self) -> dict[str, str]:
@@ -78,9 +87,8 @@ class Webhook:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-                pairs = parse_qsl(body, keep_blank_values=True)
-                callback = Received(self.path, dict(self.headers), pairs)
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                callback = Received(self.path, dict(self.headers), body)
                 webhook.received.append(callback)
                 status = webhook.answer(callback)
                 if status is not None:  # None hangs up

@@ -1,6 +1,7 @@
 """Twilio: `api` the calls, `signature` the proof, `reports` the words, `errors` the codes."""
 
 import json
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -11,9 +12,10 @@ from twilio.rest import Client
 from service.config import Settings
 from service.domain.report import Source, StatusReport
 from service.errors import ErrorFact, OutcomeUnknown
-from service.providers.contract import Callback, CallbackRequest, Outbound, Wanted
+from service.providers.contract import Callback, CallbackRequest, Outbound, Sender, Wanted
+from service.providers.http import call
 from service.providers.twilio import errors, reports, signature
-from service.providers.twilio.api import HttpClient, alike, call, resource
+from service.providers.twilio.api import HttpClient, alike, resource
 
 # https://www.twilio.com/docs/messaging/features/message-scheduling (errors 35114, 35115)
 _SOONEST: Final = 300.0
@@ -31,6 +33,8 @@ class Twilio:
         self._keyring = signature.Keyring(settings)
         self._public_base_url = settings.public_base_url
         self._overrides = settings.twilio_callback_overrides
+        self._number = settings.twilio_phone_number
+        self._service = settings.twilio_messaging_service_sid
         self._client = Client(
             settings.twilio_account_sid,
             settings.twilio_auth_token.get_secret_value(),
@@ -43,6 +47,16 @@ class Twilio:
                 connections=settings.worker_concurrency,
             ),
         )
+
+    def default_sender(self) -> Sender | None:
+        """Return who sends a message that names nobody: the service, else the number."""
+        if self._service:
+            return Sender(messaging_service_sid=self._service)
+        return Sender(self._number) if self._number else None
+
+    def cannot_carry(self, to: str, fields: Collection[str]) -> list[str]:
+        """Return nothing: the fields of a message were made for Twilio."""
+        return []
 
     def send(self, outbound: Outbound) -> StatusReport:
         """Hand one message over. Raises Refused, NotAccepted or OutcomeUnknown."""

@@ -4,22 +4,17 @@ Source: https://www.twilio.com/docs/messaging/api/message-resource, error classe
 https://www.twilio.com/docs/errors/20429 and https://www.twilio.com/docs/errors/20500.
 """
 
-import json
 import logging
-import ssl
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from requests import PreparedRequest, exceptions
-from requests import Response as Answer
-from requests.adapters import HTTPAdapter
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
 from service.providers.contract import Wanted
-from service.providers.twilio.reports import clip
+from service.providers.http import Adapter, json_object, prepare
+from service.providers.storable import LONG, clip
 
 if TYPE_CHECKING:  # the library's half of the API takes 7 MB, and web servers do not call it
     from twilio.rest.api.v2010.account.message import MessageInstance
@@ -33,7 +28,6 @@ _FIELDS = (
     *("price_unit", "messaging_service_sid", "date_created", "date_updated", "date_sent"),
 )
 _TRIAL = "Sent from your Twilio trial account - "
-_T = TypeVar("_T")
 
 
 class HttpClient(TwilioHttpClient):
@@ -46,11 +40,7 @@ class HttpClient(TwilioHttpClient):
         super().__init__(logger=_silent())
         self._base_url = base_url
         assert self.session is not None  # it pools connections by default
-        # Proxies and certificates of the environment, looked up once: a quarter of a send's cost.
-        self.session.__dict__ |= self.session.merge_environment_settings(base_url, {}, *[None] * 3)
-        self.session.trust_env = False
-        for scheme in ("https://", "http://"):
-            self.session.mount(scheme, _Adapter((connect, read), connections))
+        prepare(self.session, base_url, Adapter(connect, read, connections))
 
     def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Response:
         """Send the request to the configured address. Raises ProviderError for any but a 2xx.
@@ -64,38 +54,11 @@ class HttpClient(TwilioHttpClient):
         return response
 
 
-class _Adapter(HTTPAdapter):
-    def __init__(self, timeout: tuple[float, float], connections: int) -> None:
-        # No retries here: whether a send may be repeated is decided in flows/sending.
-        super().__init__(pool_maxsize=connections, max_retries=0)
-        self._timeout = timeout
-
-    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Answer:
-        return super().send(request, *args, **{**kwargs, "timeout": self._timeout})
-
-
 def _silent() -> logging.Logger:
-    """Keep phone numbers and texts out of the logs: the library's, and the one beneath it."""
-    logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
+    """Keep phone numbers and texts out of the library's log."""
     logger = logging.getLogger("waybill.twilio.http")
     logger.disabled = True
     return logger
-
-
-def call(request: Callable[[], _T]) -> _T:
-    """Run one API call. Raises Refused, NotAccepted or OutcomeUnknown, and nothing else."""
-    try:
-        return request()
-    except ProviderError:
-        raise
-    except exceptions.RequestException as error:
-        reason = type(error).__name__
-        if _never_left(error):
-            raise NotAccepted(f"could not connect ({reason})") from error
-        raise OutcomeUnknown(f"no answer ({reason})") from error
-    except Exception as error:
-        # Whatever an answer did to the library, the request had gone out.
-        raise OutcomeUnknown(f"no usable answer ({type(error).__name__})") from error
 
 
 def resource(message: "MessageInstance") -> dict[str, Any]:
@@ -118,8 +81,8 @@ def alike(message: "MessageInstance", wanted: Wanted) -> bool:
 
 
 def _classed(status: int, text: str) -> ProviderError:
-    body = _body(text)
-    code, message = body.get("code"), clip(body.get("message") or body.get("detail"), 1000) or ""
+    body = json_object(text)
+    code, message = body.get("code"), clip(body.get("message") or body.get("detail"), LONG) or ""
     # Twilio's codes have five digits. Without one it was not Twilio that answered, and who knows
     # what was passed on to it.
     known = str(code) if isinstance(code, int) and 10_000 <= code <= 99_999 else None
@@ -129,19 +92,3 @@ def _classed(status: int, text: str) -> ProviderError:
     if 400 <= status < 500 and known is not None:
         return Refused(message, known, raw)
     return OutcomeUnknown(message or f"HTTP {status}", known, raw)
-
-
-def _body(text: str) -> dict[str, Any]:
-    try:
-        body = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return body if isinstance(body, dict) else {}
-
-
-def _never_left(error: exceptions.RequestException) -> bool:
-    """Tell whether no byte of the request went out: not connected, or not trusted."""
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    if isinstance(reason, NewConnectionError | ConnectTimeoutError):
-        return True
-    return bool(reason and reason.args and isinstance(reason.args[0], ssl.SSLCertVerificationError))

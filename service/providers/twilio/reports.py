@@ -11,6 +11,7 @@ from uuid import UUID
 from service.domain.report import Price, Source, StatusReport
 from service.domain.status import Status
 from service.providers.contract import Callback
+from service.providers.storable import LONG, SHORT, as_count, as_uuid, clip, storable
 
 NAME: Final = "twilio"
 
@@ -30,10 +31,6 @@ STATUSES: Final[Mapping[str, Status]] = {
     "read": Status.READ,
 }
 
-# Longest values we keep as columns; the raw payload has the rest.
-_SHORT: Final = 64
-_LONG: Final = 1000
-
 
 def from_callback(callback: Callback) -> StatusReport:
     """Put one verified callback into our words. Total: an odd body becomes an odd report."""
@@ -42,14 +39,14 @@ def from_callback(callback: Callback) -> StatusReport:
     return StatusReport(
         provider=NAME,
         source=Source.CALLBACK,
-        word=clip(word, _SHORT) or "",
+        word=clip(word, SHORT) or "",
         status=STATUSES.get(word),
         received_at=callback.received_at,
-        attempt_id=_uuid(callback.attempt),
-        provider_sid=clip(form.get("MessageSid") or form.get("SmsSid"), _SHORT),
-        error_code=clip(form.get("ErrorCode"), _SHORT),
-        error_message=clip(form.get("ErrorMessage") or form.get("ChannelStatusMessage"), _LONG),
-        provider_time=clip(form.get("RawDlrDoneDate"), _SHORT),
+        attempt_id=as_uuid(callback.attempt),
+        provider_sid=clip(form.get("MessageSid") or form.get("SmsSid"), SHORT),
+        error_code=clip(form.get("ErrorCode"), SHORT),
+        error_message=clip(form.get("ErrorMessage") or form.get("ChannelStatusMessage"), LONG),
+        provider_time=clip(form.get("RawDlrDoneDate"), SHORT),
         raw=form,
     )
 
@@ -62,23 +59,18 @@ def from_resource(
     return StatusReport(
         provider=NAME,
         source=source,
-        word=clip(word, _SHORT) or "",
+        word=clip(word, SHORT) or "",
         status=STATUSES.get(word),
         received_at=received_at,
         attempt_id=attempt_id,
-        provider_sid=clip(resource.get("sid"), _SHORT),
-        error_code=clip(resource.get("error_code"), _SHORT),
-        error_message=clip(resource.get("error_message"), _LONG),
-        provider_time=clip(resource.get("date_sent"), _SHORT),
-        segments=_count(resource.get("num_segments")),
+        provider_sid=clip(resource.get("sid"), SHORT),
+        error_code=clip(resource.get("error_code"), SHORT),
+        error_message=clip(resource.get("error_message"), LONG),
+        provider_time=clip(resource.get("date_sent"), SHORT),
+        segments=as_count(resource.get("num_segments")),
         price=_price(resource.get("price"), resource.get("price_unit")),
         raw=resource,
     )
-
-
-def clip(value: object, length: int) -> str | None:
-    """Return a value as text that any database can hold, or None for nothing."""
-    return _storable(str(value))[:length] if value else None
 
 
 def _fields(body: bytes) -> dict[str, str]:
@@ -88,7 +80,7 @@ def _fields(body: bytes) -> dict[str, str]:
     pairs = parse_qsl(text, keep_blank_values=True)
     # In a form only these can become what cannot be stored; to look first is a fifth of the cost.
     if "\x00" in text or "%00" in text:
-        return {_storable(key): _storable(value) for key, value in pairs}
+        return {storable(key): storable(value) for key, value in pairs}
     return dict(pairs)
 
 
@@ -97,24 +89,7 @@ def _json_fields(text: str) -> dict[str, str]:
         pairs = list(json.loads(text).items())
     except (ValueError, RecursionError):
         pairs = [("unreadable", text)]
-    return {_storable(str(key)): _storable(str(value)) for key, value in pairs}
-
-
-def _storable(text: str) -> str:
-    """Replace NUL, which PostgreSQL cannot hold, and lone surrogates, which nobody can."""
-    return text.replace("\x00", "\ufffd").encode(errors="replace").decode()
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
-
-
-def _count(value: object) -> int | None:
-    text = str(value)
-    return int(text) if text.isdecimal() and len(text) <= 3 and int(text) > 0 else None
+    return {storable(str(key)): storable(str(value)) for key, value in pairs}
 
 
 def _price(amount: object, currency: object) -> Price | None:

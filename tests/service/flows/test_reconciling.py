@@ -14,7 +14,7 @@ from service.extensions import db, parts, transaction
 from service.flows import recording, sending
 from service.flows.reconciling import reconcile, reconcile_due
 from service.models import Attempt, Message, StatusEvent
-from service.providers.contract import Outbound
+from service.providers.contract import Outbound, Wanted
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
 
@@ -252,9 +252,51 @@ def test_a_provider_that_is_asked_too_much_is_left_alone_and_nothing_is_forgotte
         raise NotAccepted("too many requests", "20429")
 
     provider.answer = slow_down
-    assert reconcile(several) == 0
+    assert reconcile(several) == several
     assert len(asked) == 1
     assert all(message(one).check_at is not None for one in several)
+
+
+def test_a_provider_that_is_silent_does_not_keep_the_others_from_being_asked(
+    post: Post, provider: FakeProvider
+) -> None:
+    """The other one is not configured any more, which is as silent as can be."""
+    several = [sent(post, provider) for _ in range(4)]
+    gone = several[0::2]
+    provider.answer = lambda attempt, sid: said("delivered", attempt_id=attempt, sid=sid)
+    age(submitted_at=datetime.now(UTC) - LONG_AGO)
+    with transaction():
+        db.session.execute(update(Message).where(Message.id.in_(gone)).values(provider="gone"))
+    assert reconcile(several) == gone
+    assert {message(one).status for one in several[1::2]} == {Status.DELIVERED}
+    assert {message(one).status for one in gone} == {Status.SENT}
+
+
+def test_a_find_that_bears_our_id_needs_no_comparison(
+    lost: Callable[..., UUID], provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two that look the same are told apart by a provider that keeps our id."""
+    first, second = lost(taken=True), lost(taken=True)
+
+    def by_our_id(wanted: Wanted) -> list[StatusReport]:
+        return [said("sent", attempt_id=wanted.attempt_id, sid=provider.sid(wanted.attempt_id))]
+
+    monkeypatch.setattr(provider, "find", by_our_id, raising=True)
+    for one in (first, second):
+        reconcile([one])
+        assert message(one).status is Status.SENT
+    assert message(first).provider_sid != message(second).provider_sid
+
+
+def test_equal_messages_at_two_providers_are_no_rivals(
+    lost: Callable[..., UUID], provider: FakeProvider
+) -> None:
+    message_id, elsewhere = lost(taken=True), lost(taken=False)
+    with transaction():
+        moved = update(Message).where(Message.id == elsewhere).values(provider="another")
+        db.session.execute(moved)
+    reconcile([message_id])
+    assert message(message_id).status is Status.SENT
 
 
 def test_the_budget_of_a_second_is_kept_and_those_who_wait_longest_come_first(

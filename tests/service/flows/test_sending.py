@@ -58,6 +58,17 @@ def test_an_accepted_message_carries_what_the_provider_said(
     assert shown.submitted_at is not None
 
 
+def test_a_message_whose_provider_is_not_configured_waits_for_it(
+    post: Post, provider: FakeProvider
+) -> None:
+    message_id = post(provider="gone")
+    sending.deliver()
+    [attempt] = attempts(message_id)
+    assert (attempt.answer, attempt.answer_text) == ("not_accepted", "gone is not configured")
+    assert message(message_id).status is Status.PENDING
+    assert provider.on_air == []
+
+
 def test_a_task_that_comes_twice_sends_once(post: Post, provider: FakeProvider) -> None:
     post()
     sending.deliver()

@@ -179,7 +179,7 @@ def test_a_callback_of_just_64_kb_is_stored(phone: FlaskClient) -> None:
         ("POST", "/callbacks/nobody/7", 404),
         ("POST", "/callbacks", 404),
         ("POST", "/callbacks/twilio/", 404),
-        ("POST", f"{PATH}/more", 404),
+        ("POST", f"{PATH}/more/still", 404),
         ("GET", PATH, 405),
         ("GET", "/callbacks/twilio", 405),
         ("PUT", PATH, 405),

@@ -1,5 +1,9 @@
 """The callbacks' own door and the Flask route behind it answer alike, to the last header."""
 
+import base64
+import hashlib
+import hmac
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -13,12 +17,14 @@ from werkzeug.test import Client
 from demo.servers import free_port
 from service.app import create_app
 from service.extensions import db
-from tests.conftest import ACCOUNT, BASE_URL, TOKEN, make_settings
+from tests.conftest import ACCOUNT, BASE_URL, SINCH, TOKEN, make_settings
 
 PATH = f"/callbacks/twilio/{UUID(int=7)}"
 SENT = {"AccountSid": ACCOUNT, "MessageSid": "SM" + "0" * 32, "MessageStatus": "sent"}
 BODY = urlencode(SENT).encode()
 LIMIT = 64 * 1024
+SINCH_SECRET = SINCH["SINCH_CALLBACK_SECRETS"].partition(",")[0]
+PATH_SECRET = "a-secret-in-the-path"
 
 
 class Case(NamedTuple):
@@ -35,6 +41,22 @@ class Case(NamedTuple):
 def signed(path: str = PATH, form: dict[str, str] = SENT) -> dict[str, str]:
     made = RequestValidator(TOKEN).compute_signature(BASE_URL + path, form)
     return {"X-Twilio-Signature": made, "Content-Type": "application/x-www-form-urlencoded"}
+
+
+SINCH_PATH = f"/callbacks/sinch/{UUID(int=7)}"
+REPORT = b'{"type":"recipient_delivery_report_sms","batch_id":"01","status":"Delivered"}'
+
+
+def signed_by_sinch(body: bytes = REPORT) -> dict[str, str]:
+    now = str(int(time.time()))
+    made = hmac.digest(SINCH_SECRET.encode(), body + f".n1.{now}".encode(), hashlib.sha256)
+    return {
+        "X-Sinch-Webhook-Signature": base64.b64encode(made).decode(),
+        "X-Sinch-Webhook-Signature-Algorithm": "HmacSHA256",
+        "X-Sinch-Webhook-Signature-Nonce": "n1",
+        "X-Sinch-Webhook-Signature-Timestamp": now,
+        "Content-Type": "application/json",
+    }
 
 
 PADDED = {**SENT, "Padding": "x" * (LIMIT - len(BODY) - len("&Padding="))}
@@ -66,8 +88,22 @@ CASES = {
     "too long": Case(413, body=b"x" * (LIMIT + 1), headers=signed()),
     "a length beyond all bounds": Case(403, environ={"CONTENT_LENGTH": "9" * 5000}),
     "no such provider": Case(404, "/callbacks/nobody", headers=signed()),
-    "no such path": Case(404, f"{PATH}/more", headers=signed()),
+    "no such path": Case(404, f"{PATH}/more/still", headers=signed()),
     "no attempt behind the slash": Case(404, "/callbacks/twilio/", headers=signed()),
+    "by Sinch": Case(204, SINCH_PATH, body=REPORT, headers=signed_by_sinch()),
+    "by Sinch, to no attempt": Case(
+        204, "/callbacks/sinch", body=REPORT, headers=signed_by_sinch()
+    ),
+    "by Sinch, of no JSON": Case(204, SINCH_PATH, body=b"{", headers=signed_by_sinch(b"{")),
+    "by Sinch, altered": Case(403, SINCH_PATH, body=REPORT + b" ", headers=signed_by_sinch()),
+    "by Sinch, of another body": Case(403, SINCH_PATH, body=b"{}", headers=signed_by_sinch()),
+    "to Sinch, unsigned": Case(403, SINCH_PATH, body=REPORT),
+    "to Sinch, signed by Twilio": Case(403, SINCH_PATH, headers=signed()),
+    "to Twilio, signed by Sinch": Case(403, body=REPORT, headers=signed_by_sinch()),
+    "to Sinch, with a secret that is none": Case(
+        403, f"/callbacks/sinch/secret/{UUID(int=7)}", body=REPORT
+    ),
+    "nothing between the slashes": Case(308, f"/callbacks/sinch//{UUID(int=7)}"),
     "read": Case(405, method="GET"),
     "put": Case(405, method="PUT", headers=signed()),
 }
@@ -97,8 +133,8 @@ def both(app: Flask, case: Case) -> tuple[Answer, Answer]:
     return ask(door, case), ask(door._inner, case)
 
 
-def made(database_url: str, redis_url: str) -> Iterator[Flask]:
-    app = create_app(make_settings(database_url, redis_url))
+def made(database_url: str, redis_url: str, **changes: str) -> Iterator[Flask]:
+    app = create_app(make_settings(database_url, redis_url, **{**SINCH, **changes}))
     yield app
     with app.app_context():
         db.engine.dispose()
@@ -136,6 +172,36 @@ def test_both_doors_give_the_same_answer_and_store_the_same(real: Flask, case: C
     kept = [entry.callback._replace(received_at=None) for entry in bound.take("reader", 9, 0)]
     assert len(kept) == (2 if case.status == 204 else 0)
     assert len(set(kept)) <= 1
+
+
+@pytest.fixture
+def unsigned(app: Flask, database_url: str, redis_url: str) -> Iterator[Flask]:
+    """An application whose Sinch plan cannot sign."""
+    changes = {"SINCH_CALLBACK_SECRETS": "", "SINCH_CALLBACK_PATH_SECRET": PATH_SECRET}
+    yield from made(database_url, redis_url, **changes)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        (f"/callbacks/sinch/{PATH_SECRET}/{UUID(int=7)}", 204),
+        (f"/callbacks/sinch/{PATH_SECRET}/plan", 204),
+        (f"/callbacks/sinch/{PATH_SECRET}x/{UUID(int=7)}", 403),
+        (f"/callbacks/sinch/{UUID(int=7)}/{PATH_SECRET}", 403),
+        (f"/callbacks/sinch/{PATH_SECRET}", 403),
+        (SINCH_PATH, 403),
+    ],
+)
+def test_at_both_doors_a_secret_path_stands_for_a_signature_that_cannot_be(
+    unsigned: Flask, path: str, status: int
+) -> None:
+    door, route = both(unsigned, Case(status, path, body=REPORT))
+    assert door == route
+    assert door.status == status
+    bound = unsigned.extensions["waybill"].inbox
+    assert bound.lag() == (2 if status == 204 else 0)
+    bound.take("reader", 1, linger=0)  # makes the group
+    assert all(PATH_SECRET not in one.callback.attempt for one in bound.take("reader", 9, 0))
 
 
 def test_both_doors_keep_callbacks_while_redis_is_away(without_redis: Flask) -> None:

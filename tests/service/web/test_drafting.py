@@ -1,13 +1,18 @@
 """From a checked request to a draft: addresses in one form, defaults filled in."""
 
+from itertools import permutations
 from typing import Any
 
 import pytest
 
 from service.config import Settings
+from service.config_values import Route
 from service.errors import Invalid
-from service.web.drafting import address, check_key, draft
-from tests.conftest import make_settings
+from service.flows.accepting import Draft
+from service.providers import configured
+from service.web import drafting
+from service.web.drafting import address, check_key, route
+from tests.conftest import SINCH, make_settings
 
 HELLO = {"to": "+14155552671", "body": "Hello"}
 NUMBER = "+15005550006"
@@ -17,6 +22,10 @@ OTHER_SERVICE = "MG" + "0" * 31 + "2"
 
 def settings(**changes: str) -> Settings:
     return make_settings("sqlite:///unused.db", "redis://unused", **changes)
+
+
+def draft(given: Any, said: Settings, key: str | None) -> Draft:
+    return drafting.draft(given, said, configured(said), key)
 
 
 def digest(given: Any) -> bytes:
@@ -131,6 +140,81 @@ def test_the_order_of_fields_does_not_make_another_request() -> None:
 )
 def test_another_value_makes_another_request(change: dict[str, Any]) -> None:
     assert digest({**HELLO, **change}) != digest(HELLO)
+
+
+ROUTES = tuple(
+    Route(prefix=prefix, provider=name)
+    for prefix, name in [("+46", "sinch"), ("+4673", "other"), ("+1", "one")]
+)
+ANY = Route(prefix="*", provider="any")
+
+
+@pytest.mark.parametrize(
+    ("to", "expected"),
+    [
+        ("+46701740605", "sinch"),
+        ("+46731740605", "other"),
+        ("+14155552671", "one"),
+        ("+4", "default"),
+        ("+447700900001", "default"),
+        ("whatsapp:+46701740605", "default"),
+        ("", "default"),
+    ],
+)
+def test_the_longest_prefix_chooses_who_carries_a_message(to: str, expected: str) -> None:
+    for routes in permutations(ROUTES):
+        assert route(to, routes, "default") == expected
+    for routes in permutations([*ROUTES, ANY]):
+        assert route(to, routes, "default") == expected.replace("default", "any")
+
+
+def test_without_routes_the_default_carries_everything() -> None:
+    assert route("+46701740605", (), "default") == "default"
+
+
+@pytest.mark.parametrize(
+    ("given", "said", "provider", "sender"),
+    [
+        ({}, {}, "twilio", NUMBER),
+        ({}, {"DEFAULT_PROVIDER": "sinch"}, "sinch", SINCH["SINCH_PHONE_NUMBER"]),
+        ({}, {"SMS_ROUTES": "+1:sinch"}, "sinch", SINCH["SINCH_PHONE_NUMBER"]),
+        ({}, {"SMS_ROUTES": "+46:sinch,*:twilio", "DEFAULT_PROVIDER": "sinch"}, "twilio", NUMBER),
+        ({"provider": "sinch"}, {"SMS_ROUTES": "*:twilio"}, "sinch", SINCH["SINCH_PHONE_NUMBER"]),
+        ({"provider": "twilio"}, {"SMS_ROUTES": "*:sinch"}, "twilio", NUMBER),
+        ({"provider": "sinch", "from": "ACME"}, {}, "sinch", "ACME"),
+        ({"to": "whatsapp:+14155552671"}, {"SMS_ROUTES": "+1:sinch"}, "twilio", NUMBER),
+    ],
+)
+def test_the_message_then_a_route_then_the_settings_choose_who_carries_it(
+    given: dict[str, str], said: dict[str, str], provider: str, sender: str
+) -> None:
+    made = draft({**HELLO, **given}, settings(**SINCH, **said), None)
+    assert (made.provider, made.sender) == (provider, sender)
+
+
+@pytest.mark.parametrize(
+    ("given", "said", "field"),
+    [
+        ({"provider": "nobody"}, SINCH, "provider"),
+        ({"provider": "sinch"}, {}, "provider"),
+        ({"provider": "Twilio"}, SINCH, "provider"),
+        ({"provider": "sinch", "to": "whatsapp:+14155552671"}, SINCH, "to"),
+        ({"provider": "sinch", "messaging_service_sid": SERVICE}, SINCH, "messaging_service_sid"),
+        (
+            {"messaging_service_sid": SERVICE},
+            {**SINCH, "SMS_ROUTES": "*:sinch"},
+            "messaging_service_sid",
+        ),
+        ({"provider": "sinch", "media_urls": ["https://example.com/a.png"]}, SINCH, "media_urls"),
+        ({"provider": "sinch"}, {**SINCH, "SINCH_PHONE_NUMBER": ""}, "from"),
+    ],
+)
+def test_a_provider_that_cannot_carry_a_message_is_refused_it(
+    given: dict[str, Any], said: dict[str, str], field: str
+) -> None:
+    with pytest.raises(Invalid) as caught:
+        draft({**HELLO, **given}, settings(**said), None)
+    assert [one.field for one in caught.value.errors] == [field]
 
 
 @pytest.mark.parametrize("key", [None, "a", "x" * 255, "2026-11-21 order 7", "{}~!"])

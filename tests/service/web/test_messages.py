@@ -8,13 +8,16 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis
+from sqlalchemy import update
 
 from demo.servers import free_port
 from service.app import create_app
 from service.domain.report import StatusReport
+from service.domain.status import Status
 from service.errors import Refused
-from service.extensions import db, parts
+from service.extensions import db, parts, transaction
 from service.flows import recording, sending
+from service.models import Message
 from service.providers.contract import Outbound
 from service.queue import SEND
 from tests.conftest import make_key, make_settings
@@ -154,6 +157,16 @@ def test_a_failed_message_explains_itself(
         "retryable": False,
     }
     assert read["final_at"] is not None
+
+
+def test_a_message_outlives_the_settings_of_its_provider(web: FlaskClient, app: Flask) -> None:
+    posted = web.post("/v1/messages", json=HELLO).json
+    with app.app_context(), transaction():
+        gone = {"provider": "gone", "error_code": "402", "status": Status.FAILED}
+        db.session.execute(update(Message).values(gone))
+    read = web.get(f"/v1/messages/{posted['id']}").json
+    assert (read["provider"], read["error"]["code"]) == ("gone", "402")
+    assert "no longer configured" in read["error"]["explanation"]
 
 
 def test_contradicting_reports_are_shown_as_a_conflict(

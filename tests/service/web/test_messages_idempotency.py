@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from redis import Redis
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from service.extensions import db
 from service.flows import sending
 from service.models import Message
-from service.queue import SEND
+from service.queue import DELIVER
 from service.web import schemas
 from tests.conftest import make_key
 
@@ -54,10 +53,13 @@ def test_a_repeated_post_gets_the_same_answer_after_the_message_moved_on(
     assert post(web, HELLO).data == first.data
 
 
-def test_a_repeated_post_wakes_nobody_twice(web: FlaskClient, redis_url: str) -> None:
+def test_a_repeated_post_wakes_nobody_twice(
+    web: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rung: list[str] = []
+    monkeypatch.setattr(app.extensions["waybill"].queue, "ring", rung.append)
     post(web, HELLO), post(web, HELLO)
-    with Redis.from_url(redis_url) as redis:
-        assert redis.llen(SEND) == 1
+    assert rung == [DELIVER]
 
 
 def test_a_repeated_post_gets_the_same_answer_once_its_time_has_come(

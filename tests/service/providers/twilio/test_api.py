@@ -3,15 +3,11 @@
 import json
 import logging
 from base64 import b64encode
-from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
 from time import monotonic
 from typing import Any
-from urllib.parse import parse_qs
 from uuid import UUID
 
 import pytest
@@ -23,71 +19,19 @@ from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
 from service.providers.contract import Outbound, Wanted
 from service.providers.twilio import Twilio
 from tests.conftest import ACCOUNT, BASE_URL, TOKEN, make_settings
+from tests.stand import Stand
 
 ATTEMPT = UUID("0198d1c5-0000-7000-8000-000000000001")
 SID = "SM00000000000000000000000000000001"
 PLAIN = Outbound(ATTEMPT, 1, "+14155552671", "+15005550006", None, "A secret text", *[None] * 5)
+DAY = 86_400.0
 WANTED = Wanted(ATTEMPT, PLAIN.to, PLAIN.sender, None, PLAIN.body, datetime.min, datetime.max)
-CREATED = {"sid": SID, "status": "queued", "num_segments": "1", "price": None}
-
-
-@dataclass
-class Stand:
-    """A server in Twilio's place: it answers as told and keeps what was asked of it."""
-
-    url: str = ""
-    status: int = 201
-    body: bytes = json.dumps(CREATED).encode()
-    habit: str = "answers"
-    paths: list[str] = field(default_factory=list)
-    authorization: str = ""
-    form: dict[str, list[str]] = field(default_factory=dict)
-    over: Event = field(default_factory=Event)
-
-    def answer(self, status: int, body: object) -> None:
-        self.status = status
-        self.body = body if isinstance(body, bytes) else json.dumps(body).encode()
-
-
-def _handler(stand: Stand) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            form = self.rfile.read(int(self.headers["Content-Length"] or 0)).decode()
-            stand.paths.append(self.path)
-            stand.authorization = self.headers["Authorization"]
-            stand.form = parse_qs(form, keep_blank_values=True)
-            if stand.habit == "says nothing":
-                stand.over.wait(10)
-            if stand.habit == "answers":
-                self.send_response(stand.status)
-                self.send_header("Location", "/elsewhere")
-                self.end_headers()
-                self.wfile.write(stand.body)
-
-        def do_GET(self) -> None:
-            self.do_POST()
-
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    return Handler
+CREATED: dict[str, Any] = {"sid": SID, "status": "queued", "num_segments": "1", "price": None}
 
 
 @pytest.fixture(autouse=True)
-def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("no_proxy", "*")
-
-
-@pytest.fixture
-def stand() -> Iterator[Stand]:
-    stand = Stand()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(stand))
-    stand.url = f"http://127.0.0.1:{server.server_port}"
-    Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    yield stand
-    stand.over.set()
-    server.shutdown()
-    server.server_close()
+def _created(stand: Stand) -> None:
+    stand.answer(201, CREATED)
 
 
 def twilio(url: str, **changes: str) -> Twilio:
@@ -141,8 +85,9 @@ def test_a_message_with_everything_is_posted_with_everything(stand: Stand) -> No
         )
     )
 
-    assert json.loads(stand.form.pop("ContentVariables")[0]) == {"1": "Ada"}
-    assert stand.form == {
+    form = stand.form
+    assert json.loads(form.pop("ContentVariables")[0]) == {"1": "Ada"}
+    assert form == {
         **{"To": ["+14155552671"], "MessagingServiceSid": ["MG1"]},
         "MediaUrl": ["https://example.com/a.png", "https://example.com/b.png"],
         "ContentSid": ["HX1"],
@@ -247,3 +192,21 @@ def test_a_refusal_keeps_what_twilio_said(stand: Stand) -> None:
     with pytest.raises(Refused) as caught:
         twilio(stand.url).cancel(ATTEMPT, SID)
     assert caught.value.raw == {"status": 400, "code": "30409", "message": caught.value.message}
+
+
+@pytest.mark.parametrize(
+    ("service", "seconds", "holds"),
+    [
+        ("MG1", 300.0, True),
+        ("MG1", 299.9, False),
+        ("MG1", 35 * DAY, True),
+        ("MG1", 35 * DAY + 1, False),
+        ("MG1", 0.0, False),
+        ("MG1", -DAY, False),
+        (None, DAY, False),
+    ],
+)
+def test_twilio_holds_a_message_only_inside_its_window_and_for_a_service(
+    service: str | None, seconds: float, holds: bool
+) -> None:
+    assert twilio("http://unused.invalid").holds(service, seconds) is holds

@@ -1,0 +1,110 @@
+"""Sinch's batches API: what may have happened to a message, call by call.
+
+Source: https://developers.sinch.com/docs/sms/api-reference/sms/tag/Batches/.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+from requests import PreparedRequest, Session
+from requests.auth import AuthBase
+
+from service.config import Settings
+from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
+from service.providers.http import Adapter, call, json_object, prepare
+from service.providers.storable import LONG, clip
+
+# As with any provider (docs/adr/0007): 429 is never processed; 401 means that our token is wrong,
+# and a token can be mended while the message waits.
+_WITHOUT_EFFECT: Final = frozenset({401, 429})
+# An error of Sinch's own has a word for a code and a text. Anything else may be a proxy's.
+_CODE: Final = re.compile(r"[a-z][a-z_]{2,63}")
+
+
+class Batches:
+    """The batches of one service plan. Every call raises ProviderError for any but a 2xx."""
+
+    def __init__(self, settings: Settings) -> None:
+        assert settings.sinch_service_plan_id is not None
+        assert settings.sinch_api_token is not None
+        host = f"https://{settings.sinch_region}.sms.api.sinch.com"
+        plan = quote(settings.sinch_service_plan_id, safe="")
+        self._url = f"{settings.sinch_api_base_url or host}/xms/v1/{plan}/batches"
+        self._session = Session()
+        self._session.auth = _Bearer(settings.sinch_api_token.get_secret_value())
+        adapter = Adapter(
+            settings.sinch_connect_timeout,
+            settings.sinch_read_timeout,
+            settings.worker_concurrency,
+        )
+        prepare(self._session, self._url, adapter)
+
+    def create(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """Make a batch; return it."""
+        return _with("id", self._call("POST", "", json=batch))
+
+    def cancel(self, batch_id: str) -> dict[str, Any]:
+        """Cancel a batch; return it."""
+        return _with("id", self._call("DELETE", _at(batch_id)))
+
+    def delivery_report(self, batch_id: str) -> dict[str, Any]:
+        """Return the report of a batch, of the type `full`."""
+        path = f"{_at(batch_id)}/delivery_report"
+        return _with("statuses", self._call("GET", path, params={"type": "full"}))
+
+    def named(self, client_reference: str, since: str) -> list[dict[str, Any]]:
+        """Return the batches under a reference of ours, made since an ISO 8601 time."""
+        query = {"client_reference": client_reference, "start_date": since}
+        batches = _with("batches", self._call("GET", "", params=query))["batches"]
+        # Compared here as well: a filter that is not understood would list everybody's.
+        return [
+            one
+            for one in (batches if isinstance(batches, list) else [])
+            if isinstance(one, dict) and one.get("client_reference") == client_reference
+        ]
+
+    def _call(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        return call(lambda: self._ask(method, path, **request))
+
+    def _ask(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        answer = self._session.request(method, self._url + path, allow_redirects=False, **request)
+        body = json_object(answer.text)
+        if not 200 <= answer.status_code < 300:
+            raise _classed(method, answer.status_code, body)
+        return body
+
+
+class _Bearer(AuthBase):
+    """Puts the token in last: else one in a `.netrc` would take its place (requests 2)."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+def _with(name: str, answer: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer that has what it must have. Raises OutcomeUnknown for any other."""
+    if not answer.get(name) and answer.get(name) != []:
+        raise OutcomeUnknown(f"the answer has no {name}")
+    return answer
+
+
+def _at(batch_id: str) -> str:
+    return f"/{quote(batch_id, safe='')}"
+
+
+def _classed(method: str, status: int, body: Mapping[str, Any]) -> ProviderError:
+    given, message = body.get("code"), clip(body.get("text"), LONG) or ""
+    code = given if isinstance(given, str) and message and _CODE.fullmatch(given) else None
+    raw: Mapping[str, Any] = {"status": status, "code": code, "message": message}
+    if status in _WITHOUT_EFFECT:
+        return NotAccepted(message or f"HTTP {status}", code, raw)
+    if 400 <= status < 500 and (code is not None or method == "GET"):
+        # A question has no effect that could be in doubt, whoever answered it.
+        return Refused(message or f"HTTP {status}", code or f"http_{status}", raw)
+    return OutcomeUnknown(message or f"HTTP {status}", code, raw)

@@ -1,0 +1,165 @@
+"""Sinch's words for a status, and how its callbacks and batches become reports."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from service.domain.report import Source, StatusReport
+from service.domain.status import Status
+from service.providers.contract import Callback
+from service.providers.storable import SHORT, as_count, as_uuid, clip, storable
+
+NAME: Final = "sinch"
+
+# https://developers.sinch.com/docs/sms/api-reference/sms/tag/Delivery-reports/
+# In lower case: the documents write Delivered, an official SDK writes DELIVERED.
+STATUSES: Final[Mapping[str, Status]] = {
+    "queued": Status.QUEUED,
+    # A judgement: the operator has it. Nothing is reported between this and the end.
+    "dispatched": Status.SENT,
+    "delivered": Status.DELIVERED,
+    # A judgement: it went as far as the operator, who gave up. Sinch's `failed` is our undelivered.
+    "failed": Status.UNDELIVERED,
+    "rejected": Status.UNDELIVERED,  # by the operator
+    "deleted": Status.UNDELIVERED,  # by the operator, mostly for a number that is none
+    "expired": Status.UNDELIVERED,
+    "aborted": Status.FAILED,  # inside Sinch: it never left
+    "cancelled": Status.CANCELED,
+    # A judgement: final for Sinch, but it means that the operator took it and no receipt came.
+    # That is no failure; whoever asks later may hear more.
+    "unknown": Status.SENT,
+}
+
+# What a batch, as the API answers with, says about itself: it has no status.
+BATCH_STATUSES: Final[Mapping[str, Status]] = {
+    "created": Status.ACCEPTED,
+    "scheduled": Status.SCHEDULED,
+    "canceled": Status.CANCELED,
+}
+
+_ONE_RECIPIENT: Final = frozenset(
+    {"recipient_delivery_report_sms", "recipient_delivery_report_mms"}
+)
+_WHOLE_BATCH: Final = frozenset({"delivery_report_sms", "delivery_report_mms"})
+# Delivered, queued, dispatched: codes that repeat the status and are no errors.
+_NO_ERROR: Final = frozenset({"0", "400", "401"})
+# What we say of a report about several recipients: we send to one, so it is not about ours alone.
+SEVERAL: Final = "several"
+
+
+def from_callback(callback: Callback) -> StatusReport:
+    """Put one verified callback into our words. Total: an odd body becomes an odd report."""
+    fields = _fields(callback.body)
+    return from_fields(fields, Source.CALLBACK, _attempt(fields), callback.received_at)
+
+
+def from_fields(
+    fields: Mapping[str, Any], source: Source, attempt_id: UUID | None, received_at: datetime
+) -> StatusReport:
+    """Put a delivery report, called back or asked for, into our words."""
+    word, code = _said(fields)
+    return StatusReport(
+        provider=NAME,
+        source=source,
+        word=clip(word, SHORT) or "",
+        status=STATUSES.get(word.lower()),
+        received_at=received_at,
+        attempt_id=attempt_id,
+        provider_sid=clip(_scalar(fields.get("batch_id")), SHORT),
+        error_code=None if code in _NO_ERROR else clip(code, SHORT),
+        provider_time=clip(_scalar(fields.get("at")), SHORT),
+        segments=as_count(_scalar(fields.get("number_of_message_parts"))),
+        raw=_flat(fields),
+    )
+
+
+def from_batch(
+    batch: Mapping[str, Any], source: Source, attempt_id: UUID | None, received_at: datetime
+) -> StatusReport:
+    """Put a batch, as the API answers with, into our words."""
+    word = _batch_word(batch, received_at)
+    kept = ("id", "canceled", "created_at", "modified_at", "send_at", "expire_at", "type")
+    return StatusReport(
+        provider=NAME,
+        source=source,
+        word=word,
+        status=BATCH_STATUSES[word],
+        received_at=received_at,
+        attempt_id=attempt_id,
+        provider_sid=clip(_scalar(batch.get("id")), SHORT),
+        # Not its text and numbers, which we have.
+        raw=_flat({name: batch[name] for name in kept if name in batch}),
+    )
+
+
+def _attempt(fields: Mapping[str, Any]) -> UUID | None:
+    """Return the attempt that the body names.
+
+    The path names one, too, but Sinch does not sign it: a genuine body, sent again to another
+    path, would speak about another message.
+    """
+    return as_uuid(_scalar(fields.get("client_reference")))
+
+
+def _said(fields: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the status and the code that a report gives, as text."""
+    kind = _scalar(fields.get("type"))
+    if kind in _ONE_RECIPIENT:
+        return _word_and_code(fields)
+    if kind not in _WHOLE_BATCH:
+        return kind, ""
+    groups = fields.get("statuses")
+    said = [one for one in groups if _counts(one)] if isinstance(groups, list) else []
+    if not said:
+        return "", ""
+    if len(said) > 1 or fields.get("total_message_count", 1) != 1:
+        return SEVERAL, ""
+    return _word_and_code(said[0])
+
+
+def _counts(group: object) -> bool:
+    return isinstance(group, dict) and group.get("count") != 0
+
+
+def _word_and_code(fields: Mapping[str, Any]) -> tuple[str, str]:
+    return _scalar(fields.get("status")), _scalar(fields.get("code"))
+
+
+def _batch_word(batch: Mapping[str, Any], received_at: datetime) -> str:
+    if batch.get("canceled") is True:
+        return "canceled"
+    try:
+        ahead = datetime.fromisoformat(_scalar(batch.get("send_at"))) > received_at
+    except (ValueError, TypeError):  # none, or one without a zone
+        ahead = False
+    return "scheduled" if ahead else "created"
+
+
+def _fields(body: bytes) -> dict[str, Any]:
+    text = body.decode(errors="replace")
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
+        return {"unreadable": text}
+    return fields if isinstance(fields, dict) else {"unreadable": text}
+
+
+def _flat(fields: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return the fields as text, so that no depth, number or character is beyond a database."""
+    return {storable(str(name)): _text(value) for name, value in fields.items()}
+
+
+def _text(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value and storable(value)
+    try:
+        return json.dumps(value)
+    except (ValueError, RecursionError):
+        return "unreadable"
+
+
+def _scalar(value: object) -> str:
+    """Return a plain value as text, and nothing for whatever is nested, however deep."""
+    return str(value) if isinstance(value, str | int | float) else ""

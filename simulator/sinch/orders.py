@@ -1,0 +1,87 @@
+"""Reads a batch request, refusing what Sinch refuses.
+
+https://developers.sinch.com/docs/sms/api-reference/sms/tag/Batches/
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from simulator.message import Order
+
+_E164: Final = re.compile(r"\+?[1-9]\d{6,14}")
+_REPORTS: Final = {"none", "summary", "full", "per_recipient", "per_recipient_final"}
+_LONGEST_BODY: Final = 1_600
+_LONGEST_REFERENCE: Final = 128
+_LONGEST_URL: Final = 2_048
+
+
+class Refusal(Exception):
+    """A request answered with one of Sinch's codes."""
+
+    def __init__(self, status: int, code: str, text: str) -> None:
+        super().__init__(code)
+        self.status = status
+        self.code = code
+        self.body = {"code": code, "text": text}
+
+
+def read_order(batch: object) -> Order:
+    """Return what the client wants sent. Raises Refusal.
+
+    One recipient, as Waybill sends: one message has one identity.
+    """
+    if not isinstance(batch, dict):
+        raise Refusal(400, "syntax_invalid_json", "Expected a JSON object")
+    to = batch.get("to")
+    if not isinstance(to, list) or len(to) != 1 or not _E164.fullmatch(str(to[0])):
+        raise _bad("to")
+    if batch.get("type", "mt_text") != "mt_text":
+        raise _bad("type")
+    if batch.get("delivery_report", "none") not in _REPORTS:
+        raise _bad("delivery_report")
+    return Order(
+        to=f"+{str(to[0]).removeprefix('+')}",
+        sender=_text(batch, "from", 255),
+        service=None,
+        body=_text(batch, "body", _LONGEST_BODY) or "",
+        status_callback=_callback(batch),
+        send_at=_moment(batch, "send_at"),
+        wire="sinch",
+        reference=_text(batch, "client_reference", _LONGEST_REFERENCE),
+    )
+
+
+def _callback(batch: Mapping[str, Any]) -> str | None:
+    """Return where to report; nowhere where no reports are wanted, which is the default."""
+    url = _text(batch, "callback_url", _LONGEST_URL)
+    if url is not None and not url.startswith(("http://", "https://")):
+        raise _bad("callback_url")
+    return url if batch.get("delivery_report") == "per_recipient" else None
+
+
+def _text(batch: Mapping[str, Any], name: str, longest: int) -> str | None:
+    value = batch.get(name)
+    if name in ("body", "from") and not value:
+        raise _bad(name)
+    if value is not None and (not isinstance(value, str) or len(value) > longest):
+        raise _bad(name)
+    return value
+
+
+def _moment(batch: Mapping[str, Any], name: str) -> datetime | None:
+    """Read the time of a scheduled batch; one that is over means at once."""
+    if name not in batch:
+        return None
+    try:
+        moment = datetime.fromisoformat(str(batch[name]))
+    except ValueError:
+        raise _bad(name) from None
+    if moment.tzinfo is None:
+        raise _bad(name)
+    return moment if moment > datetime.now(moment.tzinfo) else None
+
+
+def _bad(name: str) -> Refusal:
+    return Refusal(400, "syntax_invalid_parameter_format", f"Invalid value for '{name}'")

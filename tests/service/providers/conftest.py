@@ -1,0 +1,18 @@
+"""What the tests of every provider need: a server that takes the provider's place."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.stand import Stand, standing
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "*")
+
+
+@pytest.fixture
+def stand() -> Iterator[Stand]:
+    with standing() as stand:
+        yield stand

@@ -1,0 +1,79 @@
+"""A server in a provider's place: it answers as told and keeps what was asked of it."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Thread
+from typing import Any
+from urllib.parse import parse_qs
+
+
+@dataclass
+class Stand:
+    """What it answers, and what it was asked."""
+
+    url: str = ""
+    status: int = 201
+    body: bytes = b""
+    habit: str = "answers"
+    methods: list[str] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+    authorization: str = ""
+    sent: bytes = b""
+    over: Event = field(default_factory=Event)
+
+    def answer(self, status: int, body: object) -> None:
+        self.status = status
+        self.body = body if isinstance(body, bytes) else json.dumps(body).encode()
+
+    @property
+    def form(self) -> dict[str, list[str]]:
+        return parse_qs(self.sent.decode(), keep_blank_values=True)
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.sent)
+
+
+@contextmanager
+def standing() -> Iterator[Stand]:
+    """Stand until the end of the block."""
+    stand = Stand()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(stand))
+    stand.url = f"http://127.0.0.1:{server.server_port}"
+    Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    try:
+        yield stand
+    finally:
+        stand.over.set()
+        server.shutdown()
+        server.server_close()
+
+
+def _handler(stand: Stand) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            stand.sent = self.rfile.read(int(self.headers["Content-Length"] or 0))
+            stand.methods.append(self.command)
+            stand.paths.append(self.path)
+            stand.authorization = self.headers["Authorization"]
+            if stand.habit == "says nothing":
+                stand.over.wait(10)
+            if stand.habit == "answers":
+                self.send_response(stand.status)
+                self.send_header("Location", "/elsewhere")
+                self.end_headers()
+                self.wfile.write(stand.body)
+
+        def do_GET(self) -> None:
+            self.do_POST()
+
+        def do_DELETE(self) -> None:
+            self.do_POST()
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    return Handler
