@@ -11,6 +11,8 @@ from service.breaker import Breaker
 from service.config import Settings
 from service.extensions import Parts, db, migrate, speak_sqlite_properly
 from service.inbox import Inbox
+from service.metrics import counting
+from service.presence import Presence
 from service.providers import configured
 from service.providers.contract import Provider
 from service.queue import Queue
@@ -35,11 +37,14 @@ def create_app(
     with app.app_context():
         speak_sqlite_properly(db.engine)
     hurried, breaker = _redis(settings, _HURRY), Breaker()
+    known = configured(settings) if providers is None else providers
+    counting.prepare(known)
     app.extensions["waybill"] = Parts(
         settings=settings,
-        providers=configured(settings) if providers is None else providers,
+        providers=known,
         inbox=Inbox(_redis(settings, _PATIENCE), hurried, breaker, settings.inbox_limit),
         queue=Queue(settings, hurried, breaker),
+        presence=Presence(hurried),
         context=app.app_context,
     )
     web.init_app(app)

@@ -16,6 +16,7 @@ from sqlalchemy.orm import DeclarativeBase
 if TYPE_CHECKING:
     from service.config import Settings
     from service.inbox import Inbox
+    from service.presence import Presence
     from service.providers.contract import Provider
     from service.queue import Queue
 
@@ -52,6 +53,7 @@ class Parts:
     providers: Mapping[str, "Provider"]
     inbox: "Inbox"
     queue: "Queue"
+    presence: "Presence"
     context: Callable[[], AppContext]  # for the door that has no request's context
 
 

@@ -18,6 +18,7 @@ from service.errors import GAVE_UP, NotAccepted, OutcomeUnknown, ProviderError, 
 from service.extensions import db, parts, transaction
 from service.flows import recording
 from service.flows.accepting import SWEEP_AFTER
+from service.metrics import counting
 from service.models import Attempt, Message
 from service.providers.contract import Outbound
 from service.queue import SEND
@@ -40,7 +41,8 @@ def deliver(message_id: UUID) -> None:
     if outbound is None:
         return
     try:
-        report = parts().providers[message.provider].send(outbound)
+        with counting.send(message.provider, _wanted_since(message)):
+            report = parts().providers[message.provider].send(outbound)
     except Refused as error:
         report = _failure(message, "refused", error, attempt_id=outbound.attempt_id)
         _record(outbound, "refused", report, error)
@@ -70,6 +72,7 @@ def expire_claims(limit: int = 500) -> int:
         expired = messages.expired_claims(now, limit)
         begun = messages.doubt(expired, now, check_at=now + _first_lookup())
         messages.reopen(set(expired) - begun, now)
+    counting.expired(doubts=len(begun), reopened=len(expired) - len(begun))
     if expired:
         _log.warning("claims expired: %d, of these in doubt: %d", len(expired), len(begun))
     return len(expired)
@@ -131,6 +134,13 @@ def _held_there(message: Message, now: datetime) -> bool:
         return False
     ahead = (message.send_at - now).total_seconds()
     return parts().providers[message.provider].holds(message.messaging_service_sid, ahead)
+
+
+def _wanted_since(message: Message) -> datetime:
+    """Return since when the message was to go out: when it came, or its time where we held it."""
+    if message.send_at is None or message.send_at > datetime.now(UTC):
+        return message.created_at
+    return max(message.created_at, message.send_at)
 
 
 def _outbound(message: Message, attempt_id: UUID, now: datetime) -> Outbound:
