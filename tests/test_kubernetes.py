@@ -1,8 +1,10 @@
 """deploy/kubernetes holds: to the schemas, to each other, and to what the demo runs."""
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -11,7 +13,6 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
-from flask import Flask
 
 from demo.stack import COMMANDS
 from service import inbox
@@ -336,16 +337,24 @@ def test_workers_are_scaled_by_the_inbox_and_by_the_queues_that_they_read() -> N
         assert streams == ([inbox._STREAM] if name == "waybill-worker-status" else [])
 
 
-def test_what_workers_wait_for_is_said_by_the_database(app: Flask) -> None:
-    [waiting] = of("Deployment")["waybill-worker-send"]["spec"]["template"]["spec"][
-        "initContainers"
-    ]
-    _, _, line = waiting["command"]
-    assert "flask --app wsgi db current" in line
-    wanted = re.findall(r"grep -q '(.+)'", line)
-    said = app.test_cli_runner().invoke(args=["db", "current"])
-    assert said.exit_code == 0
-    assert all(word in said.output for word in wanted), said.output
+def test_what_workers_wait_for_is_what_the_migration_brings(tmp_path: Path) -> None:
+    [waiting] = pods()["waybill-worker-send"]["spec"]["initContainers"]
+    shell, option, line = waiting["command"]
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "DATABASE_URL": f"sqlite:///{tmp_path}/waiting.db",
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+        "PUBLIC_BASE_URL": "https://sms.example.com",
+        "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
+        "TWILIO_AUTH_TOKEN": "unused",
+    }
+    waits = subprocess.Popen([shell, option, line], env=environment, cwd=ROOT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        waits.wait(4)
+    upgrade = ["flask", "--app", "wsgi", "db", "upgrade"]
+    subprocess.run(upgrade, env=environment, cwd=ROOT, check=True, capture_output=True)
+
+    assert waits.wait(30) == 0
 
 
 # The documents
