@@ -31,7 +31,7 @@ def families(app: Flask) -> set[str]:
 
 
 def test_what_is_shown_is_what_prometheus_reads(app: Flask) -> None:
-    assert {"waybill_callbacks_received", "waybill_inbox_entries"} <= families(app)
+    assert {"waybill_callbacks_received", "waybill_store_up"} <= families(app)
 
 
 def test_a_request_is_counted_by_its_route_and_never_by_its_path(web: FlaskClient) -> None:
