@@ -15,6 +15,8 @@ from service.presence import EVERY, Presence
 WEB: Final = "web"
 WORKER: Final = "worker"
 BEAT: Final = "beat"
+# When to look again at a process that is not well, or not yet.
+_SOON: Final = 1.0
 
 
 class Announcer(threading.Thread):
@@ -38,9 +40,10 @@ class Announcer(threading.Thread):
     def run(self) -> None:
         """Announce, again and again."""
         while not self._ending.is_set():
-            if self._well():
+            well = self._well()
+            if well:
                 self._presence.announce(*self._who, self._queues)
-            self._ending.wait(EVERY)
+            self._ending.wait(EVERY if well else _SOON)
 
     def leave(self) -> None:
         """End, and take the announcement back: who stops in good order is gone at once."""

@@ -14,7 +14,7 @@ class Pulse:
     """When the main loop of a process last came round. A thread that merely lives says nothing."""
 
     def __init__(self) -> None:
-        self._last = time.monotonic()
+        self._last = float("-inf")
 
     def beat(self) -> None:
         """Say that the loop came round."""

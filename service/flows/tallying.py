@@ -18,7 +18,7 @@ class Brought(StrEnum):
     REPEAT = "repeat"  # it was written down before
     ORPHAN = "orphan"  # no message of ours is known by what it names
     CONFLICT = "conflict"  # its message became both delivered and not delivered
-    LATE = "late"  # its message was final already, or shows something stronger
+    LATE = "late"  # its message was final already, or shows as much, or more
     RECORDED = "recorded"
 
 
@@ -79,6 +79,6 @@ def _brought(
     if row.status in OWN:
         return Brought.RECORDED
     said = strength(status, numbers.get(event["attempt_id"], 0))
-    if row.status in FINAL or said < strength(row.status, row.outcome_attempt):
+    if row.status in FINAL or said <= strength(row.status, row.outcome_attempt):
         return Brought.LATE
     return Brought.RECORDED

@@ -1,5 +1,6 @@
 """Presence: who announced itself is alive, who stopped is gone, and Redis may be away."""
 
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -125,11 +126,21 @@ def test_an_announcer_goes_on_until_it_leaves(presence: Presence) -> None:
 
 
 def test_a_process_whose_main_loop_hangs_is_not_announced(presence: Presence) -> None:
-    announcer = Announcer(presence, "worker", "send@a", well=lambda: False)
-    announcer.start()
-    announcer.leave()
+    asked, well = threading.Event(), [False]
 
+    def is_well() -> bool:
+        asked.set()
+        return well[0]
+
+    announcer = Announcer(presence, "worker", "send@a", well=is_well)
+    announcer.start()
+    assert asked.wait(PATIENCE)
+    time.sleep(0.2)  # for the announcement that must not come
     assert who(presence) == []
+
+    well[0] = True
+    eventually(lambda: who(presence) == [("worker", "send@a")])
+    announcer.leave()
 
 
 def test_a_web_process_is_announced_when_it_serves_and_not_before(

@@ -143,10 +143,13 @@ def test_a_message_is_counted_by_every_process_that_it_passes(stack: Stack) -> N
 
 @pytest.mark.parametrize("name", ["worker-send", "worker-status", "beat"])
 def test_the_main_loop_of_every_process_is_felt(stack: Stack, name: str) -> None:
+    """Until it has come round once, a process is not alive: the probe of a start waits for that."""
     scraped(stack, name)
     url = f"http://127.0.0.1:{stack.environment[name]}/healthz"
-
-    assert requests.get(url, timeout=5).text == "alive\n"
+    until = time.monotonic() + 10
+    while requests.get(url, timeout=5).text != "alive\n":
+        assert time.monotonic() < until, "its main loop does not come round"
+        time.sleep(0.2)
 
 
 def test_a_task_is_counted_by_how_it_ended(celery: Celery) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from flask import Flask
 
-from service.domain.report import StatusReport
+from service.domain.report import Source, StatusReport
 from service.errors import OutcomeUnknown
 from service.flows import draining, reconciling, recording, sending
 from service.flows.tallying import Tally
@@ -51,6 +51,12 @@ def test_what_is_below_the_status_shown_is_late(attempt: UUID) -> None:
     tallied(said("sent", attempt_id=attempt))
 
     assert tallied(said("sending", attempt_id=attempt)) == {("sending", "late"): 1}
+
+
+def test_what_the_answer_to_the_send_had_said_is_no_news(attempt: UUID) -> None:
+    callback_of_it = said("queued", attempt_id=attempt, source=Source.CALLBACK)
+
+    assert tallied(callback_of_it) == {("queued", "late"): 1}
 
 
 def test_whatever_comes_after_the_end_is_late(attempt: UUID) -> None:
@@ -130,7 +136,8 @@ def test_a_status_that_we_knew_was_not_missed(
 ) -> None:
     message_id = post()
     sending.deliver(message_id)
-    provider.answer = lambda attempt, sid: said("queued", attempt_id=attempt, sid=sid)
+    draining.record_callbacks([callback(provider.on_air[-1].attempt_id, "sent")])
+    provider.answer = lambda attempt, sid: said("sent", attempt_id=attempt, sid=sid)
 
     with counting("waybill_callbacks_missed_total") as missed:
         assert reconciling.reconcile([message_id], at_once=True) == 1
