@@ -349,12 +349,15 @@ def test_what_workers_wait_for_is_what_the_migration_brings(tmp_path: Path) -> N
         "TWILIO_AUTH_TOKEN": "unused",
     }
     waits = subprocess.Popen([shell, option, line], env=environment, cwd=ROOT)
-    with pytest.raises(subprocess.TimeoutExpired):
-        waits.wait(4)
-    upgrade = ["flask", "--app", "wsgi", "db", "upgrade"]
-    subprocess.run(upgrade, env=environment, cwd=ROOT, check=True, capture_output=True)
+    try:
+        with pytest.raises(subprocess.TimeoutExpired):
+            waits.wait(4)
+        upgrade = ["flask", "--app", "wsgi", "db", "upgrade"]
+        subprocess.run(upgrade, env=environment, cwd=ROOT, check=True, capture_output=True)
 
-    assert waits.wait(30) == 0
+        assert waits.wait(30) == 0
+    finally:
+        waits.kill()
 
 
 # The documents

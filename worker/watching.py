@@ -1,5 +1,6 @@
 """Lets a worker and beat be watched: counts tasks, announces the process, answers /metrics."""
 
+import logging
 import time
 from collections.abc import Callable
 from http import HTTPStatus
@@ -19,6 +20,8 @@ from worker.clock import PULSE
 # A scrape or a probe that takes longer than this has gone away.
 _TIMEOUT: Final = 5.0
 
+_log = logging.getLogger(__name__)
+
 
 def watch(app: Flask) -> None:
     """Watch this process from when Celery says that it is ready. Call it once in a process."""
@@ -36,7 +39,7 @@ def watch(app: Flask) -> None:
         announcer.start()
         signals.worker_shutdown.connect(_leaving(announcer), weak=False)
         if bound.settings.metrics_port:
-            serve(bound)
+            _serve_if_possible(bound)
 
     signals.worker_ready.connect(worker_is_ready, weak=False)
     signals.beat_init.connect(beat_is_ready, weak=False)
@@ -52,6 +55,15 @@ def serve(bound: Parts) -> ThreadingHTTPServer:
     server.daemon_threads = True
     Thread(target=server.serve_forever, name="metrics", daemon=True).start()
     return server
+
+
+def _serve_if_possible(bound: Parts) -> None:
+    try:
+        serve(bound)
+    except OSError as error:
+        # To be watched is not worth the work: a probe will tell, and the log says why.
+        port = bound.settings.metrics_port
+        _log.error("nothing answers at METRICS_PORT %d (%s)", port, error.strerror)
 
 
 def _leaving(announcer: Announcer) -> Callable[..., None]:

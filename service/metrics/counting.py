@@ -80,13 +80,14 @@ def set_aside(provider: str) -> None:
 @contextmanager
 def send(provider: str, wanted_since: datetime) -> Iterator[None]:
     """Count the call that hands a message over, by what it raises; and the wait, if it is taken."""
-    began, outcome = time.perf_counter(), "accepted"
+    began, outcome = time.perf_counter(), "error"
     try:
         yield
+        outcome = "accepted"
         waited = datetime.now(UTC) - wanted_since
         count.SUBMIT_TIME.labels(provider).observe(max(0.0, waited.total_seconds()))
     except Exception as error:
-        outcome = _OUTCOMES.get(type(error), "error")
+        outcome = _OUTCOMES.get(type(error), outcome)
         raise
     finally:
         count.SEND_TIME.labels(provider).observe(time.perf_counter() - began)

@@ -76,6 +76,16 @@ def test_there_is_nothing_else_to_see(watched: tuple[Any, str]) -> None:
     assert requests.get(f"{watched[1]}/v1/messages", timeout=5).status_code == 404
 
 
+def test_a_port_that_is_taken_is_said_and_ends_no_worker(
+    watched: tuple[Any, str], caplog: pytest.LogCaptureFixture, redis_url: str
+) -> None:
+    watching, url = watched
+    settings = make_settings("sqlite:///x.db", redis_url, METRICS_PORT=url.rpartition(":")[2])
+    watching._serve_if_possible(create_app(settings).extensions["waybill"])
+
+    assert "Address already in use" in caplog.text
+
+
 def test_without_a_port_nothing_listens() -> None:
     assert make_settings("sqlite:///x.db", "redis://x").metrics_port == 0
 
