@@ -5,6 +5,8 @@ from contextlib import contextmanager
 
 from prometheus_client import REGISTRY
 
+from service.metrics.readings import Readings
+
 Sample = tuple[str, tuple[tuple[str, str], ...]]
 
 
@@ -26,3 +28,10 @@ def counting(name: str) -> Iterator[dict[tuple[str, ...], float]]:
         more = value - before.get((sample, labels), 0.0)
         if sample == name and more:
             grown[tuple(value for _, value in labels)] = more
+
+
+def settled(readings: Readings) -> Readings:
+    """Wait for what is being read: it holds a connection, which outlives an engine's disposal."""
+    for store in readings._stores:
+        assert store._done.wait(20)
+    return readings

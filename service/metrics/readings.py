@@ -118,14 +118,14 @@ class _Store:
         self._lock = threading.Lock()
         self._begun = float("-inf")
         self._done = threading.Event()
+        self._done.set()
         self._up = False
         self._last: tuple[float, Sequence[Reading]] = (float("-inf"), ())
 
     def refresh(self) -> None:
         """Have it read anew where that is due; at most one thread does so."""
         with self._lock:
-            due = time.monotonic() - self._begun >= FRESH
-            if not due or (self._begun > float("-inf") and not self._done.is_set()):
+            if time.monotonic() - self._begun < FRESH or not self._done.is_set():
                 return
             self._begun = time.monotonic()
             self._done.clear()

@@ -25,6 +25,7 @@ from service.queue import MAINTENANCE, SEND, STATUS
 from service.store import aside
 from service.store import waiting as store
 from tests.conftest import make_settings
+from tests.counted import settled
 from tests.messages import Post
 
 BODY = b"MessageSid=SM1&MessageStatus=sent"
@@ -41,8 +42,7 @@ def waited_for(readings: Readings) -> Readings:
     """Wait for what a scrape would not wait for on a busy machine."""
     for one in readings._stores:
         one.refresh()
-        assert one._done.wait(20)
-    return readings
+    return settled(readings)
 
 
 def shown(readings: Readings) -> dict[tuple[str, str], float]:
@@ -198,7 +198,7 @@ def test_a_store_that_hangs_holds_no_scrape(app: Flask, tmp_path: Path, database
         assert found["waybill_inbox_entries", ""] == 0, "as it was"
         assert found["waybill_store_reading_age_seconds", "redis"] > 0.1
         server.thaw()
-        readings._stores[1]._done.wait(10)
+        settled(readings)
     with hanging.app_context():
         db.engine.dispose()
 

@@ -13,7 +13,7 @@ from demo.servers import free_port
 from service.app import create_app
 from service.extensions import db
 from tests.conftest import make_settings
-from tests.counted import counting
+from tests.counted import counting, settled
 
 REQUESTS = "waybill_http_request_duration_seconds_count"
 RECEIVED = "waybill_callbacks_received_total"
@@ -113,6 +113,7 @@ def made(database_url: str, redis_url: str, like: Flask, **settings: str) -> Ite
     providers = like.extensions["waybill"].providers
     app = create_app(make_settings(database_url, redis_url, **settings), providers=providers)
     yield app
+    settled(app.extensions["waybill-readings"])
     with app.app_context():
         db.engine.dispose()
 
