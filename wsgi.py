@@ -1,5 +1,7 @@
 """The application for any WSGI server: `granian --interface wsgi wsgi:app`."""
 
+from service.announcing import when_serving
 from service.app import create_app
 
 app = create_app()
+when_serving(app)

@@ -6,6 +6,7 @@ The rooms, from the inside out:
 * ``providers``  one folder per carrier: its wire, its words, its signature.
 * ``models``     the tables; ``store`` the named queries on them, which never commit.
 * ``flows``      accept, deliver, record, reconcile: one transaction per function.
+* ``metrics``    what is counted; ``presence`` which processes are alive.
 * ``inbox``      the durable buffer of accepted callbacks; ``queue`` the contract with the worker.
 * ``web``        the only room that knows HTTP requests; ``commands`` the same for a terminal.
 * ``app``        puts the parts together; ``config`` is the only reader of the environment.

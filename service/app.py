@@ -12,6 +12,8 @@ from service.config import Settings
 from service.extensions import Parts, db, migrate, ping_what_rested, speak_sqlite_properly
 from service.inbox import Inbox
 from service.lines import Lines
+from service.metrics import counting
+from service.presence import Presence
 from service.providers import configured
 from service.providers.contract import Provider
 from service.queue import Queue
@@ -37,12 +39,15 @@ def create_app(
         speak_sqlite_properly(db.engine)
         ping_what_rested(db.engine)
     hurried, breaker = _redis(settings, _HURRY), Breaker()
+    known = configured(settings) if providers is None else providers
+    counting.prepare(known)
     app.extensions["waybill"] = Parts(
         settings=settings,
-        providers=configured(settings) if providers is None else providers,
+        providers=known,
         inbox=Inbox(_redis(settings, _PATIENCE), hurried, breaker, settings.inbox_limit),
         queue=Queue(settings, hurried, breaker),
         lines=Lines(settings.worker_concurrency),
+        presence=Presence(hurried),
         context=app.app_context,
     )
     web.init_app(app)

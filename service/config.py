@@ -145,6 +145,22 @@ class Settings(SinchSettings):
         le=500,
         description="Threads of one Celery worker process.",
     )
+    metrics_port: int = Field(
+        default=0,
+        ge=0,
+        le=65_535,
+        description="Port at which a worker or beat answers /metrics and /healthz; 0: none.",
+    )
+    metrics_host: str = Field(
+        default="127.0.0.1",
+        min_length=1,
+        description="Address at which a worker or beat answers /metrics and /healthz.",
+    )
+    metrics_token: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="Token that reading /metrics takes, on the web too; unset: none.",
+    )
     log_level: str = Field(
         default="INFO",
         pattern=r"^(DEBUG|INFO|WARNING|ERROR)$",

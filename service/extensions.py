@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from service.config import Settings
     from service.inbox import Inbox
     from service.lines import Lines
+    from service.presence import Presence
     from service.providers.contract import Provider
     from service.queue import Queue
 
@@ -68,6 +69,7 @@ class Parts:
     inbox: "Inbox"
     queue: "Queue"
     lines: "Lines"
+    presence: "Presence"
     context: Callable[[], AppContext]  # for the door that has no request's context
 
     def provider(self, name: str) -> "Provider":

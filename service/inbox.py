@@ -124,6 +124,17 @@ class Inbox:
         """Return how many accepted callbacks are not yet recorded."""
         return int(self._redis.xlen(_STREAM))
 
+    def oldest_age(self) -> float:
+        """Return how many seconds ago the oldest unrecorded callback came, by Redis's own clock."""
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.time()
+        pipe.xrange(_STREAM, count=1)
+        (seconds, micros), oldest = pipe.execute()
+        if not oldest:
+            return 0.0
+        came = int(oldest[0][0].partition(b"-")[0]) / 1000
+        return max(0.0, float(seconds + micros / 1e6 - came))
+
     def mark_suspect(self, entry_id: str) -> bool:
         """Note that an entry is being recorded alone; False when it was, and never cleared."""
         return bool(self._redis.set(_SUSPECT + entry_id, 1, nx=True, ex=_SUSPECT_SECONDS))

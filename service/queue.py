@@ -3,11 +3,14 @@
 Nothing here knows what a task does, and `service` never imports `worker`.
 """
 
+import json
 import logging
+import time
 from functools import partial
 from typing import Any, Final
 
 from celery import Celery
+from celery.signals import before_task_publish
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -43,6 +46,8 @@ HELPING: Final = "helping"
 VISIBILITY_TIMEOUT: Final = 300
 # Whoever enqueues has the row in the database already and need not wait for a broker.
 _HURRY: Final = 0.2
+# The header of a task that says when it was enqueued, in seconds since 1970.
+_ENQUEUED_AT: Final = "enqueued_at"
 
 # A wake that was asked for and never came (its process died) blocks the next one this long.
 _AWAKE_SECONDS: Final = 5
@@ -68,6 +73,25 @@ def celery_settings(settings: Settings, patience: float) -> dict[str, Any]:
             "retry_on_timeout": False,
         },
     }
+
+
+def _stamp(headers: dict[str, Any], **_: Any) -> None:
+    """Write onto every task, of beat too, when it was enqueued: the library does not."""
+    headers[_ENQUEUED_AT] = time.time()
+
+
+before_task_publish.connect(_stamp)
+
+
+def _age(task: bytes | None) -> float:
+    """Return for how many seconds a task has waited, by what was written onto it."""
+    if task is None:
+        return 0.0
+    try:
+        enqueued_at = float(json.loads(task)["headers"][_ENQUEUED_AT])
+    except (ValueError, KeyError, TypeError):
+        return 0.0  # another version's, or no task at all: it does not hide the others
+    return max(0.0, time.time() - enqueued_at)
 
 
 class Queue:
@@ -135,3 +159,15 @@ class Queue:
         except (RedisError, Resting) as error:
             _log.warning("%s was not set (%s)", name, type(error).__name__)
             return None
+
+    def waiting(self, queue: str) -> tuple[int, float]:
+        """Return how many tasks wait on a queue, and for how many seconds the oldest has.
+
+        Raises RedisError or Resting where the broker does not answer.
+        """
+        with self._breaker.guard():
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.llen(queue)
+            pipe.lindex(queue, -1)  # tasks come in on the left
+            depth, oldest = pipe.execute()
+        return int(depth), _age(oldest)

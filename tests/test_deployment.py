@@ -70,6 +70,26 @@ def seconds(duration: str) -> int:
 # docker-compose.yml
 
 
+@pytest.mark.parametrize("file", ["docker-compose.yml", "deploy/compose.watch.yml"])
+def test_a_compose_file_fits_the_schema_of_compose(file: str, tmp_path: Path) -> None:
+    check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
+    wrong = tmp_path / "wrong.yml"
+    wrong.write_text((ROOT / file).read_text().replace("image:", "imagine:"))
+
+    done = subprocess.run([*check, str(ROOT / file)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert subprocess.run([*check, str(wrong)], capture_output=True, check=False).returncode == 1
+
+
+def test_what_watches_is_pinned_and_answers_this_machine_only() -> None:
+    watching = yaml.safe_load((ROOT / "deploy/compose.watch.yml").read_text())["services"]
+    for service in watching.values():
+        assert re.fullmatch(r"[a-z/]+:v?\d[\d.]+", service["image"])
+        assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+        mounted = [volume.partition(":")[0] for volume in service["volumes"]]
+        assert all((ROOT / path).exists() for path in mounted if path.startswith("."))
+
+
 def test_every_process_is_a_service_and_so_are_the_stores_and_the_migration() -> None:
     assert set(SERVICES) == {*COMMANDS, *ONE_SHOTS, "redis", "postgres"}
 
@@ -144,7 +164,7 @@ def test_every_process_runs_the_same_image_with_the_same_settings() -> None:
 
 def test_compose_sets_where_the_stores_are_and_leaves_the_rest_to_the_env_file() -> None:
     given = SERVICES["web"]["environment"]
-    assert set(given) == {"DATABASE_URL", "REDIS_URL"}
+    assert set(given) == {"DATABASE_URL", "REDIS_URL", "METRICS_HOST", "METRICS_PORT"}
     assert {name.lower() for name in given} <= set(Settings.model_fields)
     assert "@postgres:5432/" in given["DATABASE_URL"]
     assert given["REDIS_URL"].startswith("redis://redis:6379/")

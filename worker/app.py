@@ -8,6 +8,7 @@ from flask import Flask
 from service.app import create_app
 from service.queue import celery_settings
 from worker.schedule import SCHEDULE
+from worker.watching import watch
 
 # A worker has nothing better to do than to wait for a broker that is busy writing its file.
 _PATIENCE: Final = 10.0
@@ -41,9 +42,11 @@ def make_celery(flask_app: Flask) -> Celery:
         broker_connection_max_retries=None,
         beat_schedule=SCHEDULE,
         # Every entry is an interval of seconds: nothing is worth remembering over a restart.
-        beat_scheduler="celery.beat:Scheduler",
+        beat_scheduler="worker.clock:Clock",
     )
     return celery
 
 
-app = make_celery(create_app())
+_flask_app = create_app()
+app = make_celery(_flask_app)
+watch(_flask_app)

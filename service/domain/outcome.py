@@ -34,12 +34,17 @@ class Outcome:
 
     @property
     def strength(self) -> tuple[bool, int, int]:
-        """Return what decides which of two statements is shown.
+        """Return what decides which of two statements is shown."""
+        return strength(self.status, self.attempt)
 
-        Proof of delivery by any attempt comes first; without it the latest attempt speaks,
-        so that a late failure of the first does not kill the second; then the status ranks.
-        """
-        return (self.status in SUCCESSES, self.attempt, self.status.rank)
+
+def strength(status: Status, attempt: int) -> tuple[bool, int, int]:
+    """Return what decides which of two statements is shown.
+
+    Proof of delivery by any attempt comes first; without it the latest attempt speaks,
+    so that a late failure of the first does not kill the second; then the status ranks.
+    """
+    return (status in SUCCESSES, attempt, status.rank)
 
 
 def outcome_of(report: StatusReport, attempt: int) -> Outcome | None:

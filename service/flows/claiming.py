@@ -12,6 +12,7 @@ from uuid_utils.compat import uuid7
 
 from service.domain.status import Status
 from service.extensions import parts, transaction
+from service.metrics import counting
 from service.models import Message
 from service.providers.contract import Outbound
 from service.store import attempts, messages
@@ -61,6 +62,7 @@ def expire_claims(limit: int = 500) -> int:
     with transaction():
         expired = messages.expired_claims(now, limit)
         messages.doubt(expired, now, check_at=now + first_lookup())
+    counting.expired(len(expired))
     if expired:
         _log.warning("claims expired, and now in doubt: %d", len(expired))
     return len(expired)

@@ -14,6 +14,7 @@ from service.domain.report import StatusReport
 from service.extensions import PASSING, db, parts, transaction
 from service.flows import recording
 from service.inbox import Entry
+from service.metrics import counting
 from service.models import DeadLetter, Overflow
 from service.providers.contract import Callback
 from service.queue import DRAIN, HELPING
@@ -155,7 +156,7 @@ def _record_suspect(entry: Entry) -> None:
 def record_callbacks(callbacks: Sequence[Callback]) -> None:
     """Record callbacks; halve a batch that fails until the one that cannot be is set aside."""
     try:
-        recording.record([_parsed(callback) for callback in callbacks])
+        tally = recording.record([_parsed(callback) for callback in callbacks])
     except PASSING:
         raise
     except Exception as error:
@@ -165,6 +166,8 @@ def record_callbacks(callbacks: Sequence[Callback]) -> None:
         middle = len(callbacks) // 2
         record_callbacks(callbacks[:middle])
         record_callbacks(callbacks[middle:])
+    else:
+        counting.recorded(tally.kinds, [callback.received_at for callback in callbacks])
 
 
 def _callback(kept: Overflow | DeadLetter) -> Callback:
@@ -179,6 +182,7 @@ def _set_aside(callback: Callback, error: str) -> None:
     _log.error("a callback from %s could not be recorded; see dead-letters", callback.provider)
     with transaction():
         aside.add_dead_letter(callback, error[:2000], datetime.now(UTC))
+    counting.set_aside(callback.provider)
 
 
 def _consumer() -> str:

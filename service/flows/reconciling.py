@@ -17,6 +17,7 @@ from service.domain.status import Status, is_final
 from service.errors import OUTCOME_UNKNOWN, Conflict, NotAccepted, NotFound, OutcomeUnknown, Refused
 from service.extensions import parts, transaction
 from service.flows import recording
+from service.metrics import counting
 from service.models import Attempt, Message
 from service.providers.contract import Wanted
 from service.store import attempts, checks
@@ -240,4 +241,4 @@ def _fetch(message: Message, attempt: Attempt) -> None:
         # It had the message once. What it says now is kept, and changes nothing.
         detail = f"{error.code} {datetime.now(UTC):%Y-%m-%d %H:%M}"
         report = _step(message, attempt, "not_known", detail)
-    recording.record([report])
+    counting.missed(recording.record([report]).kinds)

@@ -8,23 +8,10 @@ from uuid import UUID
 from service.domain.outcome import Outcome, join_all, outcome_of
 from service.domain.report import StatusReport
 from service.extensions import transaction
+from service.flows.tallying import Tally, kinds_of
 from service.mapping import columns_of, event_of, outcome_in, report_of
 from service.store import attempts, ledger
 from service.store.attempts import AttemptRef
-
-
-class Tally(NamedTuple):
-    """What became of a batch: statements heard, new ones among them, and what they brought."""
-
-    heard: int = 0
-    recorded: int = 0
-    orphans: int = 0
-    conflicts: int = 0
-
-    @property
-    def repeats(self) -> int:
-        """Return how many statements had been heard before."""
-        return self.heard - self.recorded
 
 
 class _Said(NamedTuple):
@@ -43,9 +30,12 @@ def apply(reports: Sequence[StatusReport]) -> Tally:
     owners = _owners(reports)
     said = [_Said(report, owner) for report, owner in zip(reports, owners, strict=True) if owner]
     rows = ledger.lock_outcomes(owner.message_id for _, owner in said)
-    recorded = ledger.write_events(_events(reports, owners))
-    conflicts = _fold(rows, said + _bind(said))
-    return Tally(len(reports), recorded, len(reports) - len(said), conflicts)
+    events = _events(reports, owners)
+    fresh = ledger.write_events(events)
+    contradicted = _fold(rows, said + _bind(said))
+    kinds = kinds_of(events, owners, rows, fresh, contradicted)
+    orphans = len(reports) - len(said)
+    return Tally(len(reports), len(fresh), orphans, len(contradicted), kinds)
 
 
 def adopt_orphans(limit: int = 500) -> int:
@@ -112,12 +102,12 @@ def _adopt(owners: Mapping[tuple[str, str], AttemptRef]) -> list[_Said]:
     return [_Said(report_of(event), owner) for event, owner in ledger.take_orphans(owners)]
 
 
-def _fold(rows: Mapping[UUID, Any], said: Iterable[_Said]) -> int:
-    """Join what was said onto the locked rows; return how many became contradictory."""
+def _fold(rows: Mapping[UUID, Any], said: Iterable[_Said]) -> set[UUID]:
+    """Join what was said onto the locked rows; return those that became contradictory."""
     by_message: dict[UUID, list[_Said]] = defaultdict(list)
     for one in said:
         by_message[one.owner.message_id].append(one)
-    changed, conflicts = [], 0
+    changed, contradicted = [], set()
     for message_id, row in rows.items():
         before = outcome_in(row)
         news = [outcome_of(report, owner.number) for report, owner in by_message[message_id]]
@@ -128,9 +118,10 @@ def _fold(rows: Mapping[UUID, Any], said: Iterable[_Said]) -> int:
         if after == before and sid == row.provider_sid:
             continue
         changed.append(columns_of(row, after, sid))
-        conflicts += after.conflict and not (before and before.conflict)
+        if after.conflict and not (before and before.conflict):
+            contradicted.add(message_id)
     ledger.write_outcomes(changed)
-    return conflicts
+    return contradicted
 
 
 def _shown_sid(row: Any, outcome: Outcome, said: Iterable[_Said]) -> str | None:

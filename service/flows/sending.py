@@ -18,6 +18,8 @@ from service.errors import GAVE_UP, NotAccepted, OutcomeUnknown, ProviderError, 
 from service.extensions import PASSING, Parts, parts, transaction
 from service.flows import recording
 from service.flows.claiming import Claim, claim, first_lookup
+from service.metrics import counting
+from service.models import Message
 from service.queue import DELIVER, HELPING
 from service.store import attempts, ledger, messages
 
@@ -90,7 +92,7 @@ def _call(bound: Parts, one: Claim) -> Answer:
     if one.is_over:
         return Answer(one, None, NotAccepted("the call did not begin while the claim was ours"))
     try:
-        with bound.context():
+        with bound.context(), counting.send(one.message.provider, _wanted_since(one.message)):
             report = bound.provider(one.message.provider).send(one.outbound)
     except ProviderError as error:
         return Answer(one, None, error)
@@ -98,6 +100,13 @@ def _call(bound: Parts, one: Claim) -> Answer:
         _log.exception("a call to %s failed in an unknown way", one.message.provider)
         return Answer(one, None, OutcomeUnknown(f"no answer ({type(error).__name__})"))
     return Answer(one, report)
+
+
+def _wanted_since(message: Message) -> datetime:
+    """Return since when the message was to go out: when it came, or its time where we held it."""
+    if message.send_at is None or message.send_at > datetime.now(UTC):
+        return message.created_at
+    return max(message.created_at, message.send_at)
 
 
 def _await_some(

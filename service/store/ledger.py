@@ -50,8 +50,8 @@ def write_outcomes(outcomes: Sequence[Mapping[str, Any]]) -> None:
         update_each(table, table.c.id, outcomes)
 
 
-def write_events(events: Iterable[Mapping[str, Any]]) -> int:
-    """Write statements into the ledger, each once; return how many were new.
+def write_events(events: Iterable[Mapping[str, Any]]) -> set[bytes]:
+    """Write statements into the ledger, each once; return the identities of those that were new.
 
     A repeat is counted on the event it repeats, and the earliest arrival is the one kept, so
     that the ledger, too, does not depend on the order in which repeats are recorded.
@@ -59,10 +59,10 @@ def write_events(events: Iterable[Mapping[str, Any]]) -> int:
     # In one order everywhere: two batches that hold the same orphans cannot deadlock.
     ordered = sorted(events, key=lambda event: event["identity"])
     if not ordered:
-        return 0
+        return set()
     written = insert_all(cast(Table, StatusEvent.__table__), ordered, _once)
     as_sent = {event["identity"]: event["repeats"] for event in ordered}
-    return sum(1 for identity, repeats in written if repeats == as_sent[identity])
+    return {identity for identity, repeats in written if repeats == as_sent[identity]}
 
 
 def _once(statement: Any) -> Any:

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.errors import Forged, InboxUnavailable
 from service.extensions import Parts, parts, transaction
+from service.metrics import counting
 from service.providers.contract import Callback, CallbackRequest
 from service.queue import DRAIN
 from service.store import aside
@@ -48,6 +49,7 @@ def receive(bound: Parts, provider: str, attempt: str, callback: CallbackRequest
         known.verify(callback)
     except Forged as forged:
         _log.warning("refused a callback to %s: %s", provider, forged.reason)
+        counting.forged(provider, forged.reason)
         return FORBIDDEN
     # An attempt's id is plain text; anything else is nobody's, and need not be kept.
     named = attempt[:64] if attempt.isascii() and attempt.isprintable() else ""
@@ -61,6 +63,7 @@ def _store(bound: Parts, callback: Callback) -> Answer:
         _log.error("the inbox is away (%s): a callback goes to the overflow", error)
         return _store_aside(bound, callback)
     bound.queue.ring(DRAIN)
+    counting.received(callback.provider, "stored")
     return STORED
 
 
@@ -70,7 +73,9 @@ def _store_aside(bound: Parts, callback: Callback) -> Answer:
             aside.add_overflow(callback)
     except SQLAlchemyError as error:
         _log.error("the database is away, too (%s): a callback is refused", type(error).__name__)
+        counting.received(callback.provider, "refused")
         return UNAVAILABLE
+    counting.received(callback.provider, "overflow")
     return STORED
 
 

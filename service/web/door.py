@@ -6,11 +6,13 @@ dispatch that nobody uses. A test holds the two doors to identical answers.
 
 from collections.abc import Iterable
 from http import HTTPStatus
+from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 from flask import Flask
 
 from service.extensions import Parts
+from service.metrics import counting
 from service.providers.contract import CallbackRequest
 from service.web.callbacks import MAX_BODY, raw_path, receive
 
@@ -19,6 +21,12 @@ if TYPE_CHECKING:
 
 # More digits than any length we would read has; Python refuses to parse thousands of them.
 _LONGEST_LENGTH: Final = 9
+# What the routes behind the door are called in the metrics, by the number of steps.
+_ROUTES: Final = {
+    3: "/callbacks/{provider}",
+    4: "/callbacks/{provider}/{attempt}",
+    5: "/callbacks/{provider}/{secret}/{attempt}",
+}
 
 
 class CallbackDoor:
@@ -44,6 +52,7 @@ class CallbackDoor:
             or int(length) > MAX_BODY
         ):
             return self._inner(environ, start)
+        began = perf_counter()
         callback = CallbackRequest(
             path=raw_path(path),
             query=environ.get("QUERY_STRING", ""),
@@ -52,6 +61,7 @@ class CallbackDoor:
         )
         attempt = place[-1] if len(place) > 3 else ""
         status, headers = receive(self._parts, place[2], attempt, callback)
+        counting.request("POST", _ROUTES[len(place)], status, began)
         start(f"{status} {HTTPStatus(status).phrase}", list(headers.items()))
         return ()
 

@@ -1,8 +1,10 @@
 """The worker's own settings: late acknowledgement, JSON only, one Flask context per task."""
 
+import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from uuid import uuid4
 
@@ -10,6 +12,7 @@ import pytest
 from celery import Celery
 from celery.beat import Service
 from flask import Flask, current_app
+from redis import Redis
 
 from service import queue
 from service.extensions import db, parts
@@ -92,6 +95,17 @@ def test_the_worker_reads_what_the_service_writes(celery: Celery, redis_url: str
     assert celery.conf.broker_url == redis_url
     assert celery.conf.task_routes == {name: {"queue": to} for name, to in queue.ROUTES.items()}
     assert celery.conf.broker_transport_options["visibility_timeout"] == queue.VISIBILITY_TIMEOUT
+
+
+def test_a_task_says_when_it_was_enqueued_also_one_of_the_clock(
+    celery: Celery, redis_url: str
+) -> None:
+    """The clock enqueues through Celery, and not through our `Queue`."""
+    celery.tasks[queue.DELIVER].apply_async(args=["x"], expires=60)
+    with Redis.from_url(redis_url) as redis:
+        [task] = redis.lrange(queue.SEND, 0, -1)
+
+    assert 0 <= time.time() - json.loads(task)["headers"]["enqueued_at"] < 10
 
 
 def test_the_worker_has_a_clock_and_threads(celery: Celery, app: Flask) -> None:
