@@ -12,8 +12,10 @@ from service.config import Settings
 from service.extensions import Parts, db, migrate, speak_sqlite_properly
 from service.inbox import Inbox
 from service.providers import configured
-from service.providers.contract import Provider
+from service.providers.contract import Callback, Provider
+from service.providers.test import MagicNumbers
 from service.queue import Queue
+from service.web.callbacks import store
 
 # Seconds to wait for Redis: an answer to a provider must not wait on one that is gone, a drain
 # may wait on one that is busy writing its file.
@@ -35,9 +37,14 @@ def create_app(
     with app.app_context():
         speak_sqlite_properly(db.engine)
     hurried, breaker = _redis(settings, _HURRY), Breaker()
+    carriers = configured(settings) if providers is None else providers
+
+    def call_back(callback: Callback) -> None:
+        store(app.extensions["waybill"], callback)
+
     app.extensions["waybill"] = Parts(
         settings=settings,
-        providers=configured(settings) if providers is None else providers,
+        providers={**carriers, MagicNumbers.name: MagicNumbers(call_back)},
         inbox=Inbox(_redis(settings, _PATIENCE), hurried, breaker, settings.inbox_limit),
         queue=Queue(settings, hurried, breaker),
         context=app.app_context,

@@ -18,8 +18,10 @@ from service.errors import GAVE_UP, NotAccepted, OutcomeUnknown, ProviderError, 
 from service.extensions import db, parts, transaction
 from service.flows import recording
 from service.flows.accepting import SWEEP_AFTER
+from service.flows.patience import patience
 from service.models import Attempt, Message
 from service.providers.contract import Outbound
+from service.providers.test import NAME as TEST
 from service.queue import SEND
 from service.store import attempts, messages
 
@@ -86,6 +88,8 @@ def _claim(message_id: UUID) -> Message | None:
         )
         if message is None or _postponed(message, now):
             return None
+        if message.provider == TEST:
+            message.check_at = now + patience(TEST).ask_after
         return message
 
 
@@ -181,7 +185,7 @@ def _failure(
 
 def _try_again(message: Message, outbound: Outbound, error: NotAccepted) -> None:
     """Let the message wait for another attempt, or fail it when there were enough."""
-    if outbound.attempt >= parts().settings.send_attempts:
+    if outbound.attempt >= patience(message.provider).attempts:
         # Our own verdict names no attempt: anything the provider says later outranks it.
         verdict = NotAccepted(error.message, GAVE_UP, error.raw)
         report = _failure(message, GAVE_UP, verdict, message_id=message.id)
@@ -210,7 +214,7 @@ def _doubt(message: Message, outbound: Outbound, error: OutcomeUnknown) -> None:
             outbound.attempt,
             status=Status.IN_DOUBT,
             updated_at=now,
-            check_at=now + _first_lookup(),
+            check_at=now + timedelta(seconds=patience(message.provider).first_lookup),
         )
         _answered(outbound, "unknown", error)
     # Not the provider's words: they may hold a phone number.

@@ -8,6 +8,7 @@ from service.domain.status import Status, is_final
 from service.errors import OUTCOME_UNKNOWN, OWN_CODES, ErrorFact
 from service.extensions import parts
 from service.models import Message, StatusEvent
+from service.providers.test import NAME as TEST
 
 
 def message(found: Message) -> dict[str, Any]:
@@ -65,6 +66,7 @@ def event(found: StatusEvent) -> dict[str, Any]:
 def _asked(found: Message) -> dict[str, Any]:
     return {
         "id": found.id,
+        "test": found.provider == TEST,
         "provider": found.provider,
         "to": found.to,
         "from": found.sender,
