@@ -15,6 +15,7 @@ from service.providers.test import NAME as TEST
 from service.store import listing
 from service.store.clients import Owner
 from service.web import auth, present
+from service.web.answers import AcceptedItem, RefusedItem
 from service.web.drafting import address, check_key, digest, draft
 from service.web.errors import problem
 from service.web.schemas import MessageQuery, NewBatch, check
@@ -113,7 +114,7 @@ def _checked(caller: Owner, item: Any, key: str | None) -> Draft | Accepted | In
         return before or invalid
 
 
-def _result(one: Accepted | Invalid) -> dict[str, Any]:
+def _result(one: Accepted | Invalid) -> AcceptedItem | RefusedItem:
     if isinstance(one, Accepted) and not one.conflict:
         return {"status": 202, "message": present.accepted(one.message)}
     failure = one if isinstance(one, Invalid) else _key_reused()
