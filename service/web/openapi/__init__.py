@@ -45,7 +45,7 @@ def _operation(path: str, method: str, rule: Rule) -> dict[str, Any]:
     found: dict[str, Any] = {
         "operationId": rule.endpoint.rpartition(".")[2] + ("_sid" if rule.defaults else ""),
         "tags": [known.tag],
-        "summary": known.summary,
+        "summary": known.summary + (", without an attempt" if rule.defaults else ""),
         "description": known.description,
         "parameters": [*variables, *known.parameters],
         "responses": {**_answers(known), **components.refusals(known.refusals)},
