@@ -68,7 +68,7 @@ def _node(method: str, path: str, body: Any, key: str | None) -> str:
     inside = ",\n  ".join(options)
     return (
         f"const answer = await fetch(`${{process.env.WAYBILL_URL}}{path}`, {{\n  {inside},\n}});\n"
-        "console.log(answer.status, await answer.json());"
+        "console.log(answer.status, JSON.stringify(await answer.json()));"
     )
 
 
