@@ -39,6 +39,20 @@ MUTATIONS: Final = (
         "test_a_worker_that_died_before_the_call_is_replaced_and_the_message_goes_out_once",
     ),
     Mutation(
+        "a test reaches no carrier",
+        "service/web/messages.py",
+        "        return replace(drafted, provider=TEST) if caller.test else drafted\n",
+        "        return drafted\n",
+        "tests/service/web/test_messages_of_test_keys.py",
+    ),
+    Mutation(
+        "a test has a client of its own",
+        "service/store/clients.py",
+        "Client.name == name, Client.test.is_(test)",
+        "Client.name == name",
+        "tests/service/web/test_messages_of_test_keys.py",
+    ),
+    Mutation(
         "one idempotency key, one message",
         "service/store/messages.py",
         "        .on_conflict_do_nothing(index_elements="

@@ -54,7 +54,8 @@ LongText = Annotated[
 ]
 Url = Annotated[
     str,
-    Field(max_length=2000, pattern=r"^https?://[^\s\x00-\x20]+$"),
+    # No blanks and no controls, spelt out: what `\s` is differs from one language to the next.
+    Field(max_length=2000, pattern=r"^https?://[^\x00-\x20\x7f-\xa0]+$"),
     AfterValidator(_storable),
 ]
 ContentSid = Annotated[str, Field(pattern=r"^HX[0-9a-fA-F]{32}$")]

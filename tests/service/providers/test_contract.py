@@ -12,6 +12,7 @@ from service.domain.status import Status
 from service.errors import Forged
 from service.providers import configured
 from service.providers.contract import Callback, CallbackRequest, Provider
+from service.providers.test import MagicNumbers
 from service.providers.twilio.errors import ERRORS
 from tests.conftest import make_settings
 from tests.fakes import FakeProvider
@@ -24,7 +25,9 @@ REAL = configured(make_settings("sqlite:///unused.db", "redis://unused"))
 
 
 @pytest.fixture(
-    scope="module", params=[*REAL.values(), FakeProvider()], ids=lambda one: type(one).__name__
+    scope="module",
+    params=[*REAL.values(), MagicNumbers(lambda _: None), FakeProvider()],
+    ids=lambda one: type(one).__name__,
 )
 def provider(request: pytest.FixtureRequest) -> Provider:
     one: Provider = request.param
@@ -112,4 +115,5 @@ def test_it_explains_every_code(provider: Provider, code: str) -> None:
 def test_it_holds_a_message_only_inside_its_window_and_for_a_service(
     provider: Provider, service: str | None, seconds: float, holds: bool
 ) -> None:
-    assert provider.holds(service, seconds) is holds
+    # Test keys have no carrier that could hold a message.
+    assert provider.holds(service, seconds) is (holds and provider.name != "test")

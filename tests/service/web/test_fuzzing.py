@@ -38,7 +38,7 @@ CONFIG = SchemathesisConfig.from_dict(
     {
         "seed": 20261121,
         "generation": {
-            "max-examples": 60,
+            "max-examples": 30,
             "deterministic": True,
             "database": "none",
             "with-security-parameters": False,  # the test gives the key, or no key
@@ -102,3 +102,30 @@ def refused_beyond_schemas(response: Any) -> bool:
         return False
     said = {one["message"] for one in response.json()["errors"]}
     return all(any(rule in one for rule in BEYOND_SCHEMAS) for one in said)
+
+
+class Journey(API.as_state_machine()):  # type: ignore[misc]
+    """Go from one answer to the next as the document's links say: post, read, cancel, read again."""
+
+    key = ""
+
+    def get_call_kwargs(self, case: Any) -> dict[str, Any]:
+        return {"headers": {"Authorization": f"Bearer {self.key}"}}
+
+    def validate_response(self, response: Any, case: Any, **given: Any) -> None:
+        excused = [positive_data_acceptance] if refused_beyond_schemas(response) else []
+        headers = {"Authorization": f"Bearer {self.key}"}
+        case.validate_response(response, headers=headers, excluded_checks=excused)
+
+
+def test_no_journey_from_answer_to_answer_contradicts_the_document(key_of_a_client: str) -> None:
+    Journey.key = key_of_a_client
+    some = settings(
+        max_examples=15,
+        stateful_step_count=6,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    Journey.run(settings=some)
