@@ -105,7 +105,7 @@ def refused_beyond_schemas(response: Any) -> bool:
 
 
 class Journey(API.as_state_machine()):  # type: ignore[misc]
-    """Go from one answer to the next as the document's links say: post, read, cancel, read again."""
+    """Go from answer to answer as the document's links say: post, read, cancel, read again."""
 
     key = ""
 
