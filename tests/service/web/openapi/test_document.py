@@ -93,6 +93,29 @@ def test_the_batch_it_shows_gets_the_answer_it_shows(web: FlaskClient) -> None:
     assert answer["results"][1] == examples.BATCH_ANSWER["results"][1]
 
 
+def test_the_links_of_an_accepted_message_lead_where_they_say(
+    web: FlaskClient, api: dict[str, Any]
+) -> None:
+    posted = web.post("/v1/messages", json=examples.NEW_MESSAGE).json or {}
+    told = api["paths"]["/v1/messages"]["post"]["responses"]["202"]["links"]
+    by_name = {one["operationId"]: key for key, one in operations(api).items()}
+    assert set(told) == {"get", "events", "post_cancel"}
+    for link in told.values():
+        assert link["parameters"] == {"message_id": "$response.body#/id"}
+        method, path = by_name[link["operationId"]]
+        answer = web.open(path.replace("{message_id}", posted["id"]), method=method.upper())
+        schema = answer_schema(api, method, path)
+        assert answer.status_code == 200
+        Draft202012Validator({**schema, "components": api["components"]}).validate(answer.json)
+
+
+def answer_schema(api: dict[str, Any], method: str, path: str) -> dict[str, Any]:
+    """Return the shape of the answer that is no refusal."""
+    answered = api["paths"][path][method]["responses"]["200"]
+    schema: dict[str, Any] = answered["content"]["application/json"]["schema"]
+    return schema
+
+
 def refused(web: FlaskClient, status: int) -> Any:
     """Provoke a refusal."""
     hello = {"to": "+14155552671", "body": "Hello"}
