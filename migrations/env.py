@@ -1,9 +1,12 @@
 """How Alembic meets the application: `flask --app wsgi db upgrade` runs this."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from alembic import context
 from flask import current_app
+from sqlalchemy import Connection
 
 from service.models.types import UtcDateTime
 
@@ -33,16 +36,39 @@ def _run(**options: Any) -> None:
         context.run_migrations()
 
 
+@contextmanager
+def _tables_may_be_made_anew(connection: Connection) -> Iterator[None]:
+    """Let SQLite drop a table that others refer to, as altering one there does.
+
+    Outside a transaction, where alone the pragma has an effect:
+    https://alembic.sqlalchemy.org/en/latest/batch.html#dealing-with-referencing-foreign-keys
+    """
+    driver: Any = connection.connection.dbapi_connection
+    driver.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        driver.execute("PRAGMA foreign_keys=ON")
+    orphans = driver.execute("PRAGMA foreign_key_check").fetchall()
+    assert not orphans, f"rows that refer to nothing: {orphans[:5]}"
+
+
+@contextmanager
+def _suspended_limit(connection: Connection) -> Iterator[None]:
+    # The limit of the service is not for an index on a large table.
+    connection.exec_driver_sql("SET statement_timeout = 0")
+    connection.commit()
+    yield
+
+
 if context.is_offline_mode():
     _run(url=_db.engine.url, literal_binds=True)
 else:
     with _db.engine.connect() as connection:
-        if connection.dialect.name == "postgresql":
-            # The limit of the service is not for an index on a large table.
-            connection.exec_driver_sql("SET statement_timeout = 0")
-            connection.commit()
-        _run(
-            connection=connection,
-            process_revision_directives=_drop_empty,
-            **{**_migrate.configure_args},
-        )
+        postgresql = connection.dialect.name == "postgresql"
+        with (_suspended_limit if postgresql else _tables_may_be_made_anew)(connection):
+            _run(
+                connection=connection,
+                process_revision_directives=_drop_empty,
+                **{**_migrate.configure_args},
+            )

@@ -15,8 +15,10 @@ from service.lines import Lines
 from service.metrics import counting
 from service.presence import Presence
 from service.providers import configured
-from service.providers.contract import Provider
+from service.providers.contract import Callback, Provider
+from service.providers.test import MagicNumbers
 from service.queue import Queue
+from service.web.callbacks import store
 
 # Seconds to wait for Redis: an answer to a provider must not wait on one that is gone, a drain
 # may wait on one that is busy writing its file.
@@ -39,7 +41,12 @@ def create_app(
         speak_sqlite_properly(db.engine)
         ping_what_rested(db.engine)
     hurried, breaker = _redis(settings, _HURRY), Breaker()
-    known = configured(settings) if providers is None else providers
+    carriers = configured(settings) if providers is None else providers
+
+    def call_back(callback: Callback) -> None:
+        store(app.extensions["waybill"], callback)
+
+    known = {**carriers, MagicNumbers.name: MagicNumbers(call_back)}
     counting.prepare(known)
     app.extensions["waybill"] = Parts(
         settings=settings,

@@ -46,6 +46,20 @@ MUTATIONS: Final = (
         f"{_FLOWS}/test_sending.py::test_a_worker_that_slept_through_its_lease_makes_no_call",
     ),
     Mutation(
+        "a test reaches no carrier",
+        "service/web/messages.py",
+        "        return replace(drafted, provider=TEST) if caller.test else drafted\n",
+        "        return drafted\n",
+        "tests/service/web/test_messages_of_test_keys.py",
+    ),
+    Mutation(
+        "a test has a client of its own",
+        "service/store/clients.py",
+        "Client.name == name, Client.test.is_(test)",
+        "Client.name == name",
+        "tests/service/web/test_messages_of_test_keys.py",
+    ),
+    Mutation(
         "one idempotency key, one message",
         "service/store/messages.py",
         ".on_conflict_do_nothing(index_elements=key)",

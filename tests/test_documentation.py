@@ -30,6 +30,7 @@ DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")], key=lambda path: path.as_posix()
 )
 README = (ROOT / "README.md").read_text()
+INTEGRATING = (ROOT / "docs/integrating.md").read_text()
 # What the commands of the demonstration add only to fit the machine they run on.
 PLACING = ("--workers", "--blocking-threads", "-n")
 
@@ -69,13 +70,13 @@ def test_the_statuses_are_listed_in_rank_order() -> None:
 
 
 def test_the_fields_of_a_message_are_those_that_are_taken() -> None:
-    shown = [name.strip("`") for name, _ in table(README, "Post a message")]
+    shown = [name.strip("`") for name, _ in table(INTEGRATING, "Post a message")]
     fields = NewMessage.model_fields
     assert sorted(shown) == sorted(field.alias or name for name, field in fields.items())
 
 
 def test_the_parameters_of_a_list_are_those_that_are_taken() -> None:
-    shown = [name.strip("`") for name, _ in table(README, "List messages")]
+    shown = [name.strip("`") for name, _ in table(INTEGRATING, "List messages")]
     assert shown == list(MessageQuery.model_fields)
 
 
@@ -145,7 +146,7 @@ def test_the_problem_shown_is_that_of_the_application(web: FlaskClient) -> None:
 
 
 def test_the_list_shown_is_one_that_can_be_asked_for(web: FlaskClient) -> None:
-    asked = re.findall(r"^GET (/v1/messages\S*)$", README, re.MULTILINE)
+    asked = re.findall(r"^GET (/v1/messages\S*)$", INTEGRATING, re.MULTILINE)
     assert asked
     for path in asked:
         assert web.get(path).status_code == 200, path
@@ -254,14 +255,15 @@ def block(text: str, heading: str) -> list[str]:
 
 
 def jsons(heading: str) -> list[dict[str, Any]]:
-    """Return the JSON blocks of a section of the README."""
-    found = re.findall(r"^```json\n(.*?)^```", section(README, heading), re.DOTALL | re.MULTILINE)
+    """Return the JSON blocks of a section on the API."""
+    whole = README if heading == "Health" else INTEGRATING
+    found = re.findall(r"^```json\n(.*?)^```", section(whole, heading), re.DOTALL | re.MULTILINE)
     return [json.loads(one) for one in found]
 
 
 def shown_posts() -> Iterator[tuple[str, Any]]:
-    """Yield the path and the body of every POST the README shows."""
-    for shown in re.findall(r"^```http\n(.*?)^```", README, re.DOTALL | re.MULTILINE):
+    """Yield the path and the body of every POST that is shown on the wire."""
+    for shown in re.findall(r"^```http\n(.*?)^```", INTEGRATING, re.DOTALL | re.MULTILINE):
         head, _, body = shown.partition("\n\n")
         method, path = head.splitlines()[0].split()
         if method == "POST":

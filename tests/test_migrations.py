@@ -16,7 +16,7 @@ from service.app import create_app
 from service.domain.report import Source
 from service.domain.status import Status
 from service.extensions import db, transaction
-from service.models import Message, StatusEvent
+from service.models import ApiKey, Client, Message, StatusEvent
 from tests.conftest import make_database, make_key, make_settings
 from tests.fakes import FakeProvider
 
@@ -161,6 +161,26 @@ def test_no_other_word_can_be_stored(migrated: Flask, table: str, column: str) -
 
     with pytest.raises(IntegrityError), db.engine.begin() as connection:
         connection.exec_driver_sql(f"UPDATE {table} SET {column} = 'teleported'")
+
+
+def test_what_was_stored_before_a_migration_is_there_after_it(empty: Flask) -> None:
+    """SQLite makes a table anew to alter it, also one that others refer to."""
+    with empty.app_context():
+        upgrade(revision="0001")
+        with db.engine.begin() as connection:
+            connection.exec_driver_sql(
+                "INSERT INTO client (id, name, created_at) VALUES (7, 'billing', '2026-11-21')"
+            )
+            connection.exec_driver_sql(
+                "INSERT INTO api_key (id, client_id, hint, digest, created_at) "
+                "VALUES (1, 7, 'wb_12345', '12345', '2026-11-21')"
+            )
+        upgrade()
+        [client] = db.session.scalars(db.select(Client))
+        [key] = db.session.scalars(db.select(ApiKey))
+        assert (client.name, client.test, key.client_id) == ("billing", False, client.id)
+        db.session.remove()
+        downgrade(revision="base")
 
 
 def test_no_message_belongs_to_nobody(migrated: Flask) -> None:

@@ -12,9 +12,11 @@ from uuid_utils.compat import uuid7
 
 from service.domain.status import Status
 from service.extensions import parts, transaction
+from service.flows.patience import patience
 from service.metrics import counting
 from service.models import Message
 from service.providers.contract import Outbound
+from service.providers.test import NAME as TEST
 from service.store import attempts, messages
 
 _log = logging.getLogger(__name__)
@@ -47,6 +49,9 @@ def claim(limit: int) -> list[Claim]:
             until=now + lease,
             check_at=now + timedelta(seconds=parts().settings.reconcile_after),
         )
+        for message in claimed:
+            if message.provider == TEST:
+                message.check_at = now + patience(TEST).ask_after
         claims = [
             Claim(message, _outbound(message, now), ends)
             for message in claimed
@@ -61,15 +66,14 @@ def expire_claims(limit: int = 500) -> int:
     now = datetime.now(UTC)
     with transaction():
         expired = messages.expired_claims(now, limit)
-        messages.doubt(expired, now, check_at=now + first_lookup())
+        messages.doubt(expired, now, check_at=now + _first_lookup())
     counting.expired(len(expired))
     if expired:
         _log.warning("claims expired, and now in doubt: %d", len(expired))
     return len(expired)
 
 
-def first_lookup() -> timedelta:
-    """Return how long a message in doubt waits before it is looked up."""
+def _first_lookup() -> timedelta:
     return timedelta(seconds=parts().settings.doubt_first_lookup)
 
 

@@ -17,6 +17,7 @@ from service.domain.status import Status, is_final
 from service.errors import OUTCOME_UNKNOWN, Conflict, NotAccepted, NotFound, OutcomeUnknown, Refused
 from service.extensions import parts, transaction
 from service.flows import recording
+from service.flows.patience import patience
 from service.metrics import counting
 from service.models import Attempt, Message
 from service.providers.contract import Wanted
@@ -127,10 +128,10 @@ def _look_up(message: Message, attempt: Attempt) -> None:
         # Two that look the same, there or here: a person has to say which is which.
         _note(message, attempt, "ambiguous", f"look-up {lookups}", check_at=None, lookups=lookups)
     elif lookups < parts().settings.doubt_lookups:
-        pause = timedelta(seconds=parts().settings.doubt_first_lookup * 2**lookups)
+        pause = timedelta(seconds=patience(message.provider).first_lookup * 2**lookups)
         then = datetime.now(UTC) + pause
         _note(message, attempt, "not_found", f"look-up {lookups}", check_at=then, lookups=lookups)
-    elif message.resend_if_unknown and attempt.number < parts().settings.send_attempts:
+    elif message.resend_if_unknown and attempt.number < patience(message.provider).attempts:
         _resend(message, attempt, lookups)
     else:
         _give_up(message)
@@ -214,21 +215,21 @@ def _give_up(message: Message) -> None:
 
 def _ask(message: Message, attempt: Attempt, at_once: bool) -> None:
     """Fetch a message that has had no final status for long, or stop asking after very long."""
-    settings, now = parts().settings, datetime.now(UTC)
+    waits, now = patience(message.provider), datetime.now(UTC)
     begun = message.submitted_at or message.created_at
     since = max(begun, message.send_at or begun)
-    due = since + timedelta(seconds=settings.reconcile_after)
+    due = since + waits.ask_after
     if now < due and not at_once:
         with transaction():
             checks.put_off(message.id, due, message.lookups)
         return
     _fetch(message, attempt)
-    beyond = now - since > timedelta(seconds=settings.reconcile_horizon)
+    beyond = now - since > waits.horizon
     with transaction():
         if beyond:
             checks.stop(message.id, now)
         else:
-            then = now + timedelta(seconds=settings.reconcile_after)
+            then = now + waits.ask_after
             checks.put_off(message.id, then, message.lookups)
 
 

@@ -17,7 +17,8 @@ from service.domain.status import Status
 from service.errors import GAVE_UP, NotAccepted, OutcomeUnknown, ProviderError, Refused
 from service.extensions import PASSING, Parts, parts, transaction
 from service.flows import recording
-from service.flows.claiming import Claim, claim, first_lookup
+from service.flows.claiming import Claim, claim
+from service.flows.patience import patience
 from service.metrics import counting
 from service.models import Message
 from service.queue import DELIVER, HELPING
@@ -192,13 +193,15 @@ def _leave(answer: Answer, now: datetime) -> None:
         then = now + _pause(outbound.attempt)
         leave(status=Status.PENDING, due_at=then, submitted_at=None)
     elif isinstance(answer.error, OutcomeUnknown):
-        leave(status=Status.IN_DOUBT, check_at=now + first_lookup())
+        pause = timedelta(seconds=patience(message.provider).first_lookup)
+        leave(status=Status.IN_DOUBT, check_at=now + pause)
         # Not the provider's words: they may hold a phone number.
         _log.warning("in doubt: message %s, attempt %s", message.id, outbound.attempt_id)
 
 
 def _is_last(answer: Answer) -> bool:
-    return answer.claim.outbound.attempt >= parts().settings.send_attempts
+    most = patience(answer.claim.message.provider).attempts
+    return answer.claim.outbound.attempt >= most
 
 
 _WORDS: Final = {Refused: "refused", NotAccepted: "not_accepted", OutcomeUnknown: "unknown"}

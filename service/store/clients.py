@@ -1,6 +1,7 @@
 """Queries on clients and their keys."""
 
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import select, update
 
@@ -8,23 +9,37 @@ from service.extensions import db
 from service.models import ApiKey, Client
 
 
-def owner_of(digest: bytes) -> int | None:
-    """Return the id of the client to whom the live key with this digest belongs."""
-    query = select(ApiKey.client_id).where(ApiKey.digest == digest, ApiKey.revoked_at.is_(None))
+class Owner(NamedTuple):
+    """Whose a key is, and whether its messages are tests."""
+
+    id: int
+    test: bool
+
+
+def owner_of(digest: bytes) -> Owner | None:
+    """Return the client to whom the live key with this digest belongs."""
+    query = (
+        select(Client.id, Client.test)
+        .join(ApiKey, ApiKey.client_id == Client.id)
+        .where(ApiKey.digest == digest, ApiKey.revoked_at.is_(None))
+    )
     # At every request: one round trip, and no transaction round it.
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        return connection.scalar(query)
+        row = connection.execute(query).one_or_none()
+    return Owner(*row) if row else None
 
 
-def named(name: str) -> Client | None:
-    """Return the client of this name."""
-    return db.session.scalars(select(Client).where(Client.name == name)).one_or_none()
+def named(name: str, *, test: bool) -> Client | None:
+    """Return the client of this name: the one that sends, or its twin for tests."""
+    query = select(Client).where(Client.name == name, Client.test.is_(test))
+    return db.session.scalars(query).one_or_none()
 
 
-def every_key() -> list[tuple[ApiKey, str]]:
-    """Return every key with the name of its client, by client and age."""
-    query = select(ApiKey, Client.name).join(Client, Client.id == ApiKey.client_id)
-    return [(key, name) for key, name in db.session.execute(query.order_by(Client.name, ApiKey.id))]
+def every_key() -> list[tuple[ApiKey, Client]]:
+    """Return every key with its client, by client and age."""
+    query = select(ApiKey, Client).join(Client, Client.id == ApiKey.client_id)
+    ordered = query.order_by(Client.name, Client.test, ApiKey.id)
+    return [(key, client) for key, client in db.session.execute(ordered)]
 
 
 def revoke(key_id: int, now: datetime) -> bool:

@@ -8,13 +8,22 @@ from flask import request
 
 from service.errors import Unauthenticated
 from service.store import clients
+from service.store.clients import Owner
 
 _PREFIX: Final = "wb_"
+_TEST_PREFIX: Final = "wb_test_"
+# So many characters of a key are kept in the clear, to tell keys apart.
+_SHOWN: Final = 5
 
 
-def new_key() -> str:
+def new_key(*, test: bool = False) -> str:
     """Return a fresh key: 256 random bits behind a prefix that secret scanners can look for."""
-    return _PREFIX + secrets.token_urlsafe(32)
+    return (_TEST_PREFIX if test else _PREFIX) + secrets.token_urlsafe(32)
+
+
+def hint_of(key: str, *, test: bool = False) -> str:
+    """Return the beginning of a key, as lists show it."""
+    return key[: len(_TEST_PREFIX if test else _PREFIX) + _SHOWN]
 
 
 def digest_of(key: str) -> bytes:
@@ -24,6 +33,11 @@ def digest_of(key: str) -> bytes:
 
 def client_id() -> int:
     """Return the id of the calling client. Raises Unauthenticated."""
+    return caller().id
+
+
+def caller() -> Owner:
+    """Return the calling client. Raises Unauthenticated."""
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not key:
         raise Unauthenticated("send your API key as 'Authorization: Bearer <key>'")

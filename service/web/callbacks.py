@@ -53,10 +53,11 @@ def receive(bound: Parts, provider: str, attempt: str, callback: CallbackRequest
         return FORBIDDEN
     # An attempt's id is plain text; anything else is nobody's, and need not be kept.
     named = attempt[:64] if attempt.isascii() and attempt.isprintable() else ""
-    return _store(bound, Callback(provider, named, callback.body, datetime.now(UTC)))
+    return store(bound, Callback(provider, named, callback.body, datetime.now(UTC)))
 
 
-def _store(bound: Parts, callback: Callback) -> Answer:
+def store(bound: Parts, callback: Callback) -> Answer:
+    """Store one accepted callback where it survives this process, and wake a worker."""
     try:
         bound.inbox.put(callback)
     except InboxUnavailable as error:

@@ -1,7 +1,6 @@
 """Every error as a problem document (RFC 9457), in one place."""
 
 import logging
-from typing import Any
 
 from flask import Flask, Response, json
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
@@ -9,6 +8,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 from service.errors import ClientError, Unauthenticated, Unavailable
+from service.web.answers import Problem
 
 _log = logging.getLogger(__name__)
 
@@ -21,20 +21,20 @@ def init_app(app: Flask) -> None:
         app.register_error_handler(unavailable, _unavailable)
 
 
-def problem(error: ClientError) -> dict[str, Any]:
+def problem(error: ClientError) -> Problem:
     """Return the problem document of a client's error."""
-    document: dict[str, Any] = {
+    document: Problem = {
         "type": "about:blank",
         "title": error.title,
         "status": error.status,
         "detail": error.detail,
     }
     if error.errors:
-        document["errors"] = [one._asdict() for one in error.errors]
+        document["errors"] = [{"field": one.field, "message": one.message} for one in error.errors]
     return document
 
 
-def answer(document: dict[str, Any]) -> Response:
+def answer(document: Problem) -> Response:
     """Return the response that carries a problem document."""
     return Response(
         json.dumps(document), document["status"], content_type="application/problem+json"

@@ -1,5 +1,6 @@
 """The messages of a client: post, read, list, cancel."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -10,8 +11,11 @@ from service.errors import ClientError, Conflict, Invalid
 from service.extensions import parts
 from service.flows.accepting import Accepted, Draft, accept, answered_before
 from service.flows.canceling import cancel
+from service.providers.test import NAME as TEST
 from service.store import listing
+from service.store.clients import Owner
 from service.web import auth, present
+from service.web.answers import AcceptedItem, RefusedItem
 from service.web.drafting import address, check_key, digest, draft
 from service.web.errors import problem
 from service.web.schemas import MessageQuery, NewBatch, check
@@ -25,8 +29,8 @@ blueprint = Blueprint("messages", __name__, url_prefix="/v1/messages")
 @blueprint.post("")
 def post() -> tuple[Response, int, dict[str, str]]:
     """Accept one message."""
-    client_id, key = auth.client_id(), check_key(request.headers.get("Idempotency-Key"))
-    [accepted] = _accept_all(client_id, [(_json(), key)])
+    caller, key = auth.caller(), check_key(request.headers.get("Idempotency-Key"))
+    [accepted] = _accept_all(caller, [(_json(), key)])
     if isinstance(accepted, Invalid):
         raise accepted
     if accepted.conflict:
@@ -38,10 +42,10 @@ def post() -> tuple[Response, int, dict[str, str]]:
 @blueprint.post("/batch")
 def post_batch() -> tuple[Response, int, dict[str, str]]:
     """Accept up to a thousand messages; a bad one fails alone. Results come in order."""
-    client_id, key = auth.client_id(), check_key(request.headers.get("Idempotency-Key"))
+    caller, key = auth.caller(), check_key(request.headers.get("Idempotency-Key"))
     items = check(NewBatch, _json()).messages
     keyed = [(item, key and f"{key}\n{place}") for place, item in enumerate(items)]
-    answers = _accept_all(client_id, keyed)
+    answers = _accept_all(caller, keyed)
     accepted = [one for one in answers if isinstance(one, Accepted)]
     return jsonify(results=[_result(one) for one in answers]), 202, _replay(accepted)
 
@@ -93,23 +97,25 @@ def _json() -> Any:
         raise ClientError("the body is not JSON") from None
 
 
-def _accept_all(client_id: int, items: list[tuple[Any, str | None]]) -> list[Accepted | Invalid]:
+def _accept_all(caller: Owner, items: list[tuple[Any, str | None]]) -> list[Accepted | Invalid]:
     """Accept what is good of these; return an answer for each, in order."""
-    checked = [_checked(client_id, item, key) for item, key in items]
+    checked = [_checked(caller, item, key) for item, key in items]
     drafts = [one for one in checked if isinstance(one, Draft)]
-    stored = iter(accept(client_id, drafts) if drafts else [])
+    stored = iter(accept(caller.id, drafts) if drafts else [])
     return [next(stored) if isinstance(one, Draft) else one for one in checked]
 
 
-def _checked(client_id: int, item: Any, key: str | None) -> Draft | Accepted | Invalid:
+def _checked(caller: Owner, item: Any, key: str | None) -> Draft | Accepted | Invalid:
     try:
-        return draft(item, parts().settings, parts().providers, key)
+        carriers = {name: one for name, one in parts().providers.items() if name != TEST}
+        drafted = draft(item, parts().settings, carriers, key)
+        return replace(drafted, provider=TEST) if caller.test else drafted
     except Invalid as invalid:
-        before = key and answered_before(client_id, key, digest(item))
+        before = key and answered_before(caller.id, key, digest(item))
         return before or invalid
 
 
-def _result(one: Accepted | Invalid) -> dict[str, Any]:
+def _result(one: Accepted | Invalid) -> AcceptedItem | RefusedItem:
     if isinstance(one, Accepted) and not one.conflict:
         return {"status": 202, "message": present.accepted(one.message)}
     failure = one if isinstance(one, Invalid) else _key_reused()

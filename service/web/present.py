@@ -1,19 +1,20 @@
 """How messages and their ledger look to clients."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from service.domain.status import Status, is_final
 from service.errors import OUTCOME_UNKNOWN, OWN_CODES, ErrorFact
 from service.extensions import parts
 from service.models import Message, StatusEvent
+from service.providers.test import NAME as TEST
+from service.web import answers
 
 # A message outlives the settings of its provider.
 _NOBODY_EXPLAINS: Final = ErrorFact("A code of a provider that is no longer configured.", False)
 
 
-def message(found: Message) -> dict[str, Any]:
+def message(found: Message) -> answers.Message:
     """Return a message as it stands."""
     return {
         **_asked(found),
@@ -26,11 +27,11 @@ def message(found: Message) -> dict[str, Any]:
         "price": _price(found),
         "submitted_at": _time(found.submitted_at),
         "final_at": _time(found.final_at),
-        "updated_at": _time(found.updated_at),
+        "updated_at": _text(found.updated_at),
     }
 
 
-def accepted(found: Message) -> dict[str, Any]:
+def accepted(found: Message) -> answers.Message:
     """Return a message as it stood when it was accepted: a repeated post gets the same answer."""
     return {
         **_asked(found),
@@ -43,11 +44,11 @@ def accepted(found: Message) -> dict[str, Any]:
         "price": None,
         "submitted_at": None,
         "final_at": None,
-        "updated_at": _time(found.created_at),
+        "updated_at": _text(found.created_at),
     }
 
 
-def event(found: StatusEvent) -> dict[str, Any]:
+def event(found: StatusEvent) -> answers.Event:
     """Return one event of the ledger."""
     return {
         "status": found.status,
@@ -58,16 +59,17 @@ def event(found: StatusEvent) -> dict[str, Any]:
         "attempt_id": found.attempt_id,
         "error_code": found.error_code,
         "error_message": found.error_message,
-        "received_at": _time(found.received_at),
+        "received_at": _text(found.received_at),
         "provider_time": found.provider_time,
         "repeats": found.repeats,
         "raw": found.raw,
     }
 
 
-def _asked(found: Message) -> dict[str, Any]:
+def _asked(found: Message) -> answers.Asked:
     return {
         "id": found.id,
+        "test": found.provider == TEST,
         "provider": found.provider,
         "to": found.to,
         "from": found.sender,
@@ -81,11 +83,11 @@ def _asked(found: Message) -> dict[str, Any]:
         "reference": found.reference,
         "metadata": found.details,
         "resend_if_unknown": found.resend_if_unknown,
-        "created_at": _time(found.created_at),
+        "created_at": _text(found.created_at),
     }
 
 
-def _error(found: Message) -> dict[str, Any] | None:
+def _error(found: Message) -> answers.Error | None:
     # A message whose provider stays silent keeps its status, and says that more is not known.
     code = found.error_code or (OUTCOME_UNKNOWN if found.unknown_since else None)
     if code is None:
@@ -107,13 +109,15 @@ def explained(provider: str, code: str) -> ErrorFact:
     return known.explain(code) if known else _NOBODY_EXPLAINS
 
 
-def _price(found: Message) -> Mapping[str, str | None] | None:
+def _price(found: Message) -> answers.Price | None:
     if found.price is None:
         return None
     return {"amount": f"{found.price:f}", "currency": found.price_currency}
 
 
 def _time(moment: datetime | None) -> str | None:
-    if moment is None:
-        return None
+    return None if moment is None else _text(moment)
+
+
+def _text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -6,20 +6,31 @@ from typing import Annotated, Any, Final, Self, TypeVar
 from uuid import UUID
 
 from pydantic import (
-    AfterValidator,
-    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
     StrictBool,
-    StrictInt,
     ValidationError,
     field_validator,
     model_validator,
 )
+from pydantic.config import JsonDict
+from pydantic.types import JsonValue
 
 from service.domain.status import Status
 from service.errors import FieldError, Invalid
+from service.web.fields import (
+    ContentSid,
+    LongText,
+    Moment,
+    QueueSeconds,
+    Scalars,
+    ServiceSid,
+    ShortText,
+    Text,
+    Texts,
+    Url,
+)
 
 _LATEST: Final = timedelta(days=35)
 # A request with more errors than this has one: it is not meant for us.
@@ -27,28 +38,33 @@ _MOST: Final = 100
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-def _storable(value: str) -> str:
-    """Refuse what is legal in JSON and cannot be stored as text."""
-    if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
-        raise ValueError("must not hold NUL or half of a surrogate pair")
-    return value
-
-
-def _in_utc(value: datetime) -> datetime:
-    try:
-        return value.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("is beyond the calendar in UTC") from None
-
-
-Text = Annotated[str, AfterValidator(_storable)]
-ShortText = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_storable)]
-LongText = Annotated[str, Field(min_length=1, max_length=1600), AfterValidator(_storable)]
-Url = Annotated[str, Field(max_length=2000, pattern=r"^https?://"), AfterValidator(_storable)]
-ContentSid = Annotated[str, Field(pattern=r"^HX[0-9a-fA-F]{32}$")]
-ServiceSid = Annotated[str, Field(pattern=r"^MG[0-9a-fA-F]{32}$")]
-Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
-Scalar = Text | int | float | bool | None
+_NULL: Final[JsonDict] = {"type": "null"}
+# The rule of `_one_content`, as JSON Schema says it.
+_CONTENTS: Final[JsonValue] = [
+    {
+        "title": "a text",
+        "required": ["body"],
+        "properties": {
+            "body": {"type": "string"},
+            "content_sid": _NULL,
+            "content_variables": _NULL,
+        },
+    },
+    {
+        "title": "media, with or without a text",
+        "required": ["media_urls"],
+        "properties": {
+            "media_urls": {"type": "array"},
+            "content_sid": _NULL,
+            "content_variables": _NULL,
+        },
+    },
+    {
+        "title": "a content template",
+        "required": ["content_sid"],
+        "properties": {"content_sid": {"type": "string"}, "body": _NULL, "media_urls": _NULL},
+    },
+]
 
 
 class _Strict(BaseModel):
@@ -58,19 +74,51 @@ class _Strict(BaseModel):
 class NewMessage(_Strict):
     """One message to send."""
 
-    to: ShortText
-    body: LongText | None = None
-    media_urls: Annotated[list[Url], Field(min_length=1, max_length=10)] | None = None
-    content_sid: ContentSid | None = None
-    content_variables: dict[Text, Text] | None = None
-    provider: ShortText | None = None
-    sender: ShortText | None = Field(default=None, alias="from")
-    messaging_service_sid: ServiceSid | None = None
-    send_at: Moment | None = None
-    validity_period: StrictInt | None = Field(default=None, ge=1, le=36_000)
-    reference: ShortText | None = None
-    metadata: dict[Text, Scalar] = Field(default_factory=dict, max_length=50)
-    resend_if_unknown: StrictBool = False
+    model_config = ConfigDict(json_schema_extra={"anyOf": _CONTENTS})
+
+    to: ShortText = Field(
+        description="A phone number in E.164 form, or `whatsapp:…` or `rcs:…`.",
+        json_schema_extra={"format": "address"},
+    )
+    body: LongText | None = Field(default=None, description="The text, up to 1600 characters.")
+    media_urls: Annotated[list[Url], Field(min_length=1, max_length=10)] | None = Field(
+        default=None, description="1 to 10 addresses of media."
+    )
+    content_sid: ContentSid | None = Field(
+        default=None, description="A content template, instead of `body` and `media_urls`."
+    )
+    content_variables: Texts | None = Field(
+        default=None, description="Texts for the template; 4096 characters as JSON."
+    )
+    provider: ShortText | None = Field(
+        default=None,
+        description="Who is to carry it. Default: as the settings say.",
+        json_schema_extra={"format": "provider"},
+    )
+    sender: ShortText | None = Field(
+        default=None, alias="from", description="The sender. Default: that of the settings."
+    )
+    messaging_service_sid: ServiceSid | None = Field(
+        default=None, description="The Messaging Service that picks the sender."
+    )
+    send_at: Moment | None = Field(
+        default=None, description="When to send, up to 35 days ahead. Default: now."
+    )
+    validity_period: QueueSeconds | None = Field(
+        default=None, description="Seconds the message may wait at the provider."
+    )
+    reference: ShortText | None = Field(
+        default=None, description="Your own name for it. Can be listed by; need not be unique."
+    )
+    metadata: Scalars = Field(
+        default_factory=dict,
+        max_length=50,
+        description="Your own data, 4096 characters as JSON. Kept and shown, never sent.",
+    )
+    resend_if_unknown: StrictBool = Field(
+        default=False,
+        description="Rather two messages than none, where nobody can tell whether it went out.",
+    )
 
     @field_validator("send_at")
     @classmethod
@@ -109,15 +157,19 @@ class NewBatch(_Strict):
 class MessageQuery(_Strict):
     """Which messages to list."""
 
-    status: Status | None = None
-    provider: Text | None = None
-    to: Text | None = None
-    reference: Text | None = None
-    provider_sid: Text | None = None
-    created_after: Moment | None = None
-    created_before: Moment | None = None
-    cursor: UUID | None = None
-    limit: int = Field(default=50, ge=1, le=200)
+    status: Status | None = Field(default=None, description="Those that stand there now.")
+    provider: Text | None = Field(default=None, description="Those that it carries.")
+    to: ShortText | None = Field(
+        default=None,
+        description="Those to this recipient.",
+        json_schema_extra={"format": "address"},
+    )
+    reference: Text | None = Field(default=None, description="Those with this name of yours.")
+    provider_sid: Text | None = Field(default=None, description="That with this provider's id.")
+    created_after: Moment | None = Field(default=None, description="Those accepted after.")
+    created_before: Moment | None = Field(default=None, description="Those accepted before.")
+    cursor: UUID | None = Field(default=None, description="`next_cursor` of the page before.")
+    limit: int = Field(default=50, ge=1, le=200, description="The most messages on a page.")
 
 
 def check(model: type[_Model], given: Any) -> _Model:

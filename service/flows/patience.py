@@ -1,0 +1,31 @@
+"""How long to wait, and how often to try: a carrier gets days, the author of a test has seconds."""
+
+from datetime import timedelta
+from typing import Final, NamedTuple
+
+from service.extensions import parts
+from service.providers.test import NAME as TEST
+
+
+class Patience(NamedTuple):
+    """The settings as they hold for one provider."""
+
+    attempts: int  # how often a send that was not taken is tried
+    first_lookup: float  # seconds until a send without an answer is looked up
+    ask_after: timedelta  # without a final status
+    horizon: timedelta  # after which asking stops
+
+
+_ANY: Final = Patience(1_000, 3_600.0, timedelta.max, timedelta.max)
+_TESTS: Final = Patience(3, 1.0, timedelta(seconds=5), timedelta(seconds=15))
+
+
+def patience(provider: str) -> Patience:
+    """Return how patient to be with a provider: as the settings say, with tests no more than so."""
+    settings, most = parts().settings, _TESTS if provider == TEST else _ANY
+    return Patience(
+        min(most.attempts, settings.send_attempts),
+        min(most.first_lookup, settings.doubt_first_lookup),
+        min(most.ask_after, timedelta(seconds=settings.reconcile_after)),
+        min(most.horizon, timedelta(seconds=settings.reconcile_horizon)),
+    )

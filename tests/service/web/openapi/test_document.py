@@ -1,0 +1,175 @@
+"""The document is that of this application: its routes, its examples, its refusals."""
+
+import json
+import re
+from typing import Any
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+
+from service.errors import ClientError
+from service.web.openapi import examples
+from service.web.openapi.operations import OPERATIONS, OUTSIDE
+
+SOME_ID = UUID(int=7)
+METHODS = {"get", "post", "put", "patch", "delete"}
+
+
+@pytest.fixture
+def api(app: Flask) -> dict[str, Any]:
+    answer = app.test_client().get("/openapi.json")
+    assert (answer.status_code, answer.content_type) == (200, "application/json")
+    return dict(answer.json or {})
+
+
+def operations(api: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    return {
+        (method, path): one
+        for path, methods in api["paths"].items()
+        for method, one in methods.items()
+        if method in METHODS
+    }
+
+
+def test_it_is_valid(api: dict[str, Any]) -> None:
+    assert api["openapi"] == "3.1.0"
+    validate(api)
+
+
+def test_it_has_every_route_and_no_other(app: Flask, api: dict[str, Any]) -> None:
+    routes = {
+        (method.lower(), re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
+        for rule in app.url_map.iter_rules()
+        if rule.endpoint not in OUTSIDE
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    assert set(operations(api)) == routes
+
+
+def test_nothing_is_described_that_is_not_there(app: Flask) -> None:
+    endpoints = {rule.endpoint for rule in app.url_map.iter_rules()}
+    assert set(OPERATIONS) | OUTSIDE == endpoints
+
+
+def test_every_operation_has_a_name_of_its_own(api: dict[str, Any]) -> None:
+    names = [one["operationId"] for one in operations(api).values()]
+    assert len(names) == len(set(names))
+
+
+def test_every_example_has_the_shape_it_is_an_example_of(api: dict[str, Any]) -> None:
+    seen = 0
+    for content in contents(api):
+        shown = [one["value"] for one in content.get("examples", {}).values()]
+        for example in [*shown, *([content["example"]] if "example" in content else [])]:
+            schema = {**content["schema"], "components": api["components"]}
+            Draft202012Validator(schema).validate(example)
+            seen += 1
+    assert seen > 15
+
+
+def contents(node: Any) -> list[dict[str, Any]]:
+    """Return every media type of the document."""
+    if isinstance(node, list):
+        return [found for one in node for found in contents(one)]
+    if not isinstance(node, dict):
+        return []
+    below = [found for one in node.values() for found in contents(one)]
+    return [*(node["content"].values() if "content" in node else []), *below]
+
+
+@pytest.mark.parametrize("example", [examples.NEW_MESSAGE, examples.NEW_TEMPLATE])
+def test_every_message_it_shows_is_accepted(web: FlaskClient, example: dict[str, Any]) -> None:
+    assert web.post("/v1/messages", json=example).status_code == 202
+
+
+def test_the_batch_it_shows_gets_the_answer_it_shows(web: FlaskClient) -> None:
+    answer = web.post("/v1/messages/batch", json=examples.NEW_BATCH).json
+    assert answer is not None
+    assert [one["status"] for one in answer["results"]] == [202, 422]
+    assert answer["results"][1] == examples.BATCH_ANSWER["results"][1]
+
+
+def test_the_links_of_an_accepted_message_lead_where_they_say(
+    web: FlaskClient, api: dict[str, Any]
+) -> None:
+    posted = web.post("/v1/messages", json=examples.NEW_MESSAGE).json or {}
+    told = api["paths"]["/v1/messages"]["post"]["responses"]["202"]["links"]
+    by_name = {one["operationId"]: key for key, one in operations(api).items()}
+    assert set(told) == {"get", "events", "post_cancel"}
+    for link in told.values():
+        assert link["parameters"] == {"message_id": "$response.body#/id"}
+        method, path = by_name[link["operationId"]]
+        answer = web.open(path.replace("{message_id}", posted["id"]), method=method.upper())
+        schema = answer_schema(api, method, path)
+        assert answer.status_code == 200
+        Draft202012Validator({**schema, "components": api["components"]}).validate(answer.json)
+
+
+def answer_schema(api: dict[str, Any], method: str, path: str) -> dict[str, Any]:
+    """Return the shape of the answer that is no refusal."""
+    answered = api["paths"][path][method]["responses"]["200"]
+    schema: dict[str, Any] = answered["content"]["application/json"]["schema"]
+    return schema
+
+
+def refused(web: FlaskClient, status: int) -> Any:
+    """Provoke a refusal."""
+    hello = {"to": "+14155552671", "body": "Hello"}
+    if status == 400:
+        return web.post("/v1/messages", data=b"{", content_type="application/json")
+    if status == 401:
+        return web.get("/v1/messages", headers={"Authorization": "Bearer wb_unknown"})
+    if status == 404:
+        return web.get(f"/v1/messages/{SOME_ID}")
+    if status == 409:
+        once = {"Idempotency-Key": "once"}
+        web.post("/v1/messages", json=hello, headers=once)
+        return web.post("/v1/messages", json={**hello, "body": "Bye"}, headers=once)
+    if status == 413:
+        return web.post("/v1/messages", json=hello, environ_overrides={"CONTENT_LENGTH": "9" * 9})
+    assert status == 422
+    return web.post("/v1/messages", json={**hello, "sendat": 1})
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 409, 413, 422])
+def test_a_refusal_is_word_for_word_the_one_it_shows(
+    web: FlaskClient, api: dict[str, Any], status: int
+) -> None:
+    answer = refused(web, status)
+    assert answer.status_code == status
+    [told] = [
+        one
+        for one in api["components"]["responses"].values()
+        if one["content"]["application/problem+json"]["example"]["status"] == status
+    ]
+    assert json.loads(answer.data) == told["content"]["application/problem+json"]["example"]
+    assert set(told["headers"]) <= set(answer.headers.keys())
+
+
+def test_every_kind_of_refusal_is_described(api: dict[str, Any]) -> None:
+    told = {
+        one["content"]["application/problem+json"]["example"]["status"]
+        for one in api["components"]["responses"].values()
+    }
+    kinds = {kind.status for kind in (ClientError, *ClientError.__subclasses__())}
+    assert kinds <= told
+
+
+def test_it_is_read_again_only_when_it_changed(app: Flask) -> None:
+    first = app.test_client().get("/openapi.json")
+    etag = first.headers["ETag"]
+    again = app.test_client().get("/openapi.json", headers={"If-None-Match": etag})
+    assert (again.status_code, again.data) == (304, b"")
+    other = app.test_client().get("/openapi.json", headers={"If-None-Match": '"another"'})
+    assert (other.status_code, other.data) == (200, first.data)
+
+
+def test_it_is_the_same_in_every_process(app: Flask) -> None:
+    """Else a client behind several web servers would read it anew each time."""
+    first = app.test_client().get("/openapi.json").data
+    del app.extensions["waybill_docs"]
+    assert app.test_client().get("/openapi.json").data == first

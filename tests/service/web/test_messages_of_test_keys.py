@@ -1,0 +1,112 @@
+"""A test key reaches nobody, and sees nothing of the key that does."""
+
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import func, select
+
+from service.extensions import db
+from service.flows import draining, sending
+from service.models import Client
+from tests.conftest import make_key
+from tests.fakes import FakeProvider
+
+HELLO = {"to": "+14155552671", "body": "Hello"}
+
+
+@pytest.fixture
+def tests(app: Flask) -> FlaskClient:
+    """A client of the API with a test key of the same name as `web`'s."""
+    made = app.test_cli_runner().invoke(args=["clients", "create", "billing", "--test"])
+    client = app.test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {made.output.strip()}"
+    return client
+
+
+def posted(client: FlaskClient, key: str | None = None) -> dict[str, object]:
+    headers = {"Idempotency-Key": key} if key else {}
+    answer = client.post("/v1/messages", json=HELLO, headers=headers)
+    assert answer.status_code == 202
+    return dict(answer.json or {})
+
+
+def listed(client: FlaskClient) -> list[str]:
+    return [one["id"] for one in (client.get("/v1/messages").json or {})["messages"]]
+
+
+def test_a_message_of_a_test_key_is_marked_and_reaches_no_carrier(
+    tests: FlaskClient, app: Flask, provider: FakeProvider
+) -> None:
+    message = posted(tests)
+    assert (message["test"], message["provider"]) == (True, "test")
+    with app.app_context():
+        sending.deliver(UUID(str(message["id"])))
+        draining.drain()
+    shown = tests.get(f"/v1/messages/{message['id']}").json or {}
+    assert (shown["status"], shown["test"]) == ("delivered", True)
+    assert provider.on_air == []
+
+
+def test_its_callbacks_pass_through_the_inbox_and_the_ledger(
+    tests: FlaskClient, app: Flask
+) -> None:
+    message = posted(tests)
+    with app.app_context():
+        sending.deliver(UUID(str(message["id"])))
+        before = tests.get(f"/v1/messages/{message['id']}").json or {}
+        draining.drain()
+    assert before["status"] == "queued"  # the answer; the callbacks wait
+    events = (tests.get(f"/v1/messages/{message['id']}/events").json or {})["events"]
+    assert sorted((one["source"], one["status"]) for one in events) == [
+        ("api", "queued"),
+        ("callback", "delivered"),
+        ("callback", "sent"),
+    ]
+
+
+def test_a_message_of_a_live_key_is_marked_as_live(web: FlaskClient) -> None:
+    assert posted(web)["test"] is False
+
+
+def test_neither_kind_of_key_sees_the_messages_of_the_other(
+    web: FlaskClient, tests: FlaskClient
+) -> None:
+    live, test = posted(web)["id"], posted(tests)["id"]
+    assert (listed(web), listed(tests)) == ([live], [test])
+    for client, other in ((web, test), (tests, live)):
+        assert client.get(f"/v1/messages/{other}").status_code == 404
+        assert client.get(f"/v1/messages/{other}/events").status_code == 404
+        assert client.post(f"/v1/messages/{other}/cancel").status_code == 404
+
+
+def test_an_idempotency_key_that_a_test_used_is_still_free(
+    web: FlaskClient, tests: FlaskClient
+) -> None:
+    """Else what a test posted would keep the real message from going out."""
+    test, live = posted(tests, key="order-1"), posted(web, key="order-1")
+    assert test["id"] != live["id"]
+    assert live["test"] is False
+
+
+def test_a_batch_of_a_test_key_is_a_batch_of_tests(tests: FlaskClient) -> None:
+    answer = tests.post("/v1/messages/batch", json={"messages": [HELLO, HELLO]})
+    assert [one["message"]["test"] for one in (answer.json or {})["results"]] == [True, True]
+
+
+def test_nobody_can_post_a_callback_about_a_test(tests: FlaskClient) -> None:
+    refused = tests.post("/callbacks/test/x", data={"MessageStatus": "delivered"})
+    assert refused.status_code == 403
+
+
+def test_a_name_may_have_both_kinds_of_keys_and_lists_tell_them_apart(context: Flask) -> None:
+    live = make_key(context, "billing")
+    made = context.test_cli_runner().invoke(args=["clients", "create", "billing", "--test"])
+    assert made.output.startswith("wb_test_")
+    assert db.session.scalar(select(func.count()).select_from(Client)) == 2
+    lines = context.test_cli_runner().invoke(args=["clients", "list"]).output.splitlines()
+    assert "(test)" not in lines[0]
+    assert live[:8] in lines[0]
+    assert "billing (test)  " + made.output[:13] in lines[1]
+    assert made.output.strip() not in lines[1]

@@ -1,0 +1,57 @@
+"""The steps of docs/twilio.md: whoever may sign at a step is believed at it, and nobody else."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from twilio.request_validator import RequestValidator
+
+from service.errors import Forged
+from service.providers.contract import CallbackRequest
+from service.providers.twilio import Twilio
+from tests.conftest import ACCOUNT, BASE_URL, make_settings
+
+OLD, NEW, STRANGER = "old-token", "new-token", "somebody-elses"
+PATH = "/callbacks/twilio/0198d1c5-0000-7000-8000-000000000001"
+FORM = {"AccountSid": ACCOUNT, "MessageSid": "SM1", "MessageStatus": "delivered"}
+STEPS: dict[str, tuple[dict[str, Any], set[str]]] = {
+    "add next": (
+        {"TWILIO_AUTH_TOKEN": OLD, "TWILIO_EXTRA_AUTH_TOKENS": f"{ACCOUNT}:next:{NEW}"},
+        {OLD},
+    ),
+    "promote": (
+        {"TWILIO_AUTH_TOKEN": OLD, "TWILIO_EXTRA_AUTH_TOKENS": f"{ACCOUNT}:next:{NEW}"},
+        {OLD, NEW},
+    ),
+    "swap": (
+        {"TWILIO_AUTH_TOKEN": NEW, "TWILIO_EXTRA_AUTH_TOKENS": f"{ACCOUNT}:previous:{OLD}"},
+        {OLD, NEW},
+    ),
+    "drop": ({"TWILIO_AUTH_TOKEN": NEW}, {NEW}),
+}
+
+
+def believes(settings: dict[str, Any], token: str) -> bool:
+    provider = Twilio(make_settings("sqlite:///unused.db", "redis://unused", **settings))
+    signature = RequestValidator(token).compute_signature(BASE_URL + PATH, FORM)
+    headers = {"x-twilio-signature": signature, "content-type": "application/x-www-form-urlencoded"}
+    try:
+        provider.verify(CallbackRequest(PATH, "", headers, urlencode(FORM).encode()))
+    except Forged:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_no_callback_is_lost_in_a_rotation(step: str) -> None:
+    settings, signers = STEPS[step]
+    assert all(believes(settings, token) for token in signers)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_rotation_lets_nobody_else_in(step: str) -> None:
+    assert not believes(STEPS[step][0], STRANGER)
+
+
+def test_a_token_that_was_dropped_is_believed_no_more() -> None:
+    assert not believes(STEPS["drop"][0], OLD)
