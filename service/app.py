@@ -11,9 +11,11 @@ from service.breaker import Breaker
 from service.config import Settings
 from service.extensions import Parts, db, migrate, speak_sqlite_properly
 from service.inbox import Inbox
+from service.presence import Presence
 from service.providers import configured
 from service.providers.contract import Provider
 from service.queue import Queue
+from service.shelf import Shelf
 
 # Seconds to wait for Redis: an answer to a provider must not wait on one that is gone, a drain
 # may wait on one that is busy writing its file.
@@ -40,6 +42,8 @@ def create_app(
         providers=configured(settings) if providers is None else providers,
         inbox=Inbox(_redis(settings, _PATIENCE), hurried, breaker, settings.inbox_limit),
         queue=Queue(settings, hurried, breaker),
+        presence=Presence(hurried),
+        shelf=Shelf(hurried, breaker),
         context=app.app_context,
     )
     web.init_app(app)

@@ -16,8 +16,10 @@ from sqlalchemy.orm import DeclarativeBase
 if TYPE_CHECKING:
     from service.config import Settings
     from service.inbox import Inbox
+    from service.presence import Presence
     from service.providers.contract import Provider
     from service.queue import Queue
+    from service.shelf import Shelf
 
 
 class Base(DeclarativeBase):
@@ -52,6 +54,8 @@ class Parts:
     providers: Mapping[str, "Provider"]
     inbox: "Inbox"
     queue: "Queue"
+    presence: "Presence"
+    shelf: "Shelf"
     context: Callable[[], AppContext]  # for the door that has no request's context
 
 

@@ -141,6 +141,14 @@ class Inbox:
         """Return how many accepted callbacks are not yet recorded."""
         return int(self._redis.xlen(_STREAM))
 
+    def age(self) -> float:
+        """Return for how many seconds the oldest of them has waited; 0 when there is none."""
+        oldest: Any = self._redis.xrange(_STREAM, count=1)
+        if not oldest:
+            return 0.0
+        put = int(oldest[0][0].partition(b"-")[0]) / 1000
+        return max(0.0, time.time() - put)
+
     def mark_suspect(self, entry_id: str) -> bool:
         """Note that an entry is being recorded alone; False when it was, and never cleared."""
         return bool(self._redis.set(_SUSPECT + entry_id, 1, nx=True, ex=_SUSPECT_SECONDS))

@@ -86,6 +86,7 @@ class Message(Model):
                 ("ix_message_claimed", "claimed_until", "status = 'submitting'"),
                 ("ix_message_check", "check_at", "check_at IS NOT NULL"),
                 ("ix_message_without_sid", "to", "status IN ('in_doubt', 'submitting')"),
+                ("ix_message_unknown", "unknown_since", "unknown_since IS NOT NULL"),
             )
         ),
     )

@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from service.web import callbacks, door, errors, health, messages
+from service.web import callbacks, door, errors, health, messages, ops
 
 # A batch of a thousand of the longest messages, every character of them escaped.
 _MAX_BODY = 48 * 1024 * 1024
@@ -15,5 +15,6 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(messages.blueprint)
     app.register_blueprint(callbacks.blueprint)
     app.register_blueprint(health.blueprint)
+    ops.init_app(app)
     errors.init_app(app)
     app.wsgi_app = door.CallbackDoor(app)  # type: ignore[assignment]

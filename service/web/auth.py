@@ -10,11 +10,17 @@ from service.errors import Unauthenticated
 from service.store import clients
 
 _PREFIX: Final = "wb_"
+_OPERATOR_PREFIX: Final = "wbop_"
 
 
 def new_key() -> str:
     """Return a fresh key: 256 random bits behind a prefix that secret scanners can look for."""
     return _PREFIX + secrets.token_urlsafe(32)
+
+
+def new_operator_key() -> str:
+    """Return a fresh key for the operators' pages. It opens nothing of the API."""
+    return _OPERATOR_PREFIX + secrets.token_urlsafe(32)
 
 
 def digest_of(key: str) -> bytes:
