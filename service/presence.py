@@ -1,13 +1,16 @@
 """Which replicas are alive: each says so every few seconds, and who falls silent is gone."""
 
 import json
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from redis import Redis
+from redis.exceptions import RedisError
 
-EVERY: Final = 5.0  # seconds between two announcements
+_EVERY: Final = 5.0  # seconds between two announcements
 _GONE_AFTER: Final = 20  # seconds of silence
 _PREFIX: Final = "waybill:presence:"
 
@@ -50,3 +53,16 @@ def _replica(said: list[object]) -> Replica:
 def _moment(seconds: object) -> datetime:
     assert isinstance(seconds, float)
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def keep_announcing(presence: Presence, kind: str, name: str, queues: Sequence[str]) -> None:
+    """Announce a replica for as long as its process lives."""
+
+    def announce() -> None:
+        while True:
+            # Who cannot be heard is not there for those who look either.
+            with suppress(RedisError):
+                presence.announce(kind, name, queues)
+            threading.Event().wait(_EVERY)
+
+    threading.Thread(target=announce, name="presence", daemon=True).start()

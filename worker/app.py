@@ -7,6 +7,7 @@ from flask import Flask
 
 from service.app import create_app
 from service.queue import celery_settings
+from worker import announcing
 from worker.schedule import SCHEDULE
 
 # A worker has nothing better to do than to wait for a broker that is busy writing its file.
@@ -21,6 +22,7 @@ def make_celery(flask_app: Flask) -> Celery:
             with flask_app.app_context():
                 return self.run(*args, **kwargs)
 
+    announcing.connect(flask_app)
     settings = flask_app.extensions["waybill"].settings
     celery = Celery("waybill", task_cls=ContextTask, include=["worker.tasks"])
     celery.conf.update(celery_settings(settings, patience=_PATIENCE))

@@ -67,8 +67,9 @@ def callbacks_between(start: datetime, end: datetime) -> list[Count]:
 
 def latest_callbacks(since: datetime, limit: int) -> list[Heard]:
     """Return the times of the callbacks that came last, and of the messages they delivered."""
+    what = StatusEvent.message_id, StatusEvent.status, StatusEvent.received_at
     latest = (
-        select(StatusEvent)
+        select(*what, StatusEvent.recorded_at)
         .where(StatusEvent.received_at >= since, StatusEvent.source == Source.CALLBACK)
         .order_by(StatusEvent.received_at.desc())
         .limit(limit)
