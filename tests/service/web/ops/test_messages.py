@@ -1,4 +1,4 @@
-"""Search, and the story of one message: all of it, and nothing that a stranger wrote is believed."""
+"""Search, and the story of one message: all of it, and nothing a stranger wrote is believed."""
 
 from collections.abc import Callable
 from typing import Any
@@ -58,9 +58,7 @@ def test_a_search_finds_the_messages_of_every_client_newest_first(
 
 
 @pytest.mark.parametrize("typed", ["nothing", HOSTILE, "\x00", "'; --", "%", "+", str(uuid4())])
-def test_a_search_for_what_is_not_there_says_so(
-    post: Post, operator: Operator, typed: str
-) -> None:
+def test_a_search_for_what_is_not_there_says_so(post: Post, operator: Operator, typed: str) -> None:
     post()
     found = operator.get("/messages", query_string={"q": typed})
     assert found.status_code == 200
