@@ -54,7 +54,7 @@ def _replicas(waiting: Waiting) -> Iterator[Concern]:
             said = f"No worker takes from the queue “{queue}”."
             yield Concern(True, said, "machinery")
     for one in waiting.gone:
-        said = f"{one.kind.capitalize()} {one.name} is gone, last heard of at {one.seen:%H:%M:%S}."
+        said = f"{one.kind.capitalize()} {one.name} is gone, last seen at {one.seen:%H:%M:%S}."
         yield Concern(False, said, "machinery")
 
 

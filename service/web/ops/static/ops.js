@@ -3,6 +3,7 @@
 "use strict";
 
 const SLOWEST = 30000;
+const said = new Map(); // what the server last said of each section
 
 function follow(region) {
   const state = document.querySelector("[data-state]");
@@ -20,7 +21,7 @@ function follow(region) {
     if (document.hidden || asking) return;
     asking = true;
     try {
-      const headers = { "X-Fragment": "1", ...(etag && { "If-None-Match": etag }) };
+      const headers = etag ? { "If-None-Match": etag } : {};
       const limit = AbortSignal.timeout(10000);
       const answer = await fetch(region.dataset.live, { headers, cache: "no-store", redirect: "manual", signal: limit });
       if (answer.type === "opaqueredirect") return location.reload(); // logged out
@@ -40,6 +41,7 @@ function follow(region) {
   }
 
   document.addEventListener("visibilitychange", () => { if (!document.hidden) ask(); });
+  for (const one of region.querySelectorAll("section[id]")) said.set(one.id, one.innerHTML);
   say("Live.", false);
   timer = setTimeout(ask, pause);
 }
@@ -48,43 +50,54 @@ function clock(moment) {
   return new Date(moment).toISOString().slice(11, 19);
 }
 
-// Puts in every section that changed. One in which somebody is at work is left for later, and then
-// false is returned: the same answer must come again.
+// Puts in every section that changed, opened where it was open and focused where it was focused.
+// One in which somebody is typing is left for later, and then false is returned: the same answer
+// must come again.
 function merge(region, html) {
   const told = new DOMParser().parseFromString(html, "text/html").body;
-  let whole = true;
-  for (const section of told.querySelectorAll("section[id]")) {
-    const shown = document.getElementById(section.id);
-    if (!shown || shown.dataset.said === section.innerHTML) continue;
-    if (isBusy(shown)) { whole = false; continue; }
-    keepOpen(shown, section);
-    const said = section.innerHTML;
-    const fresh = shown.dataset.said !== undefined;
-    shown.className = section.className;
-    shown.replaceChildren(...document.importNode(section, true).childNodes);
-    shown.dataset.said = said;
-    if (fresh && section.id === "timeline") shown.classList.add("fresh");
+  const sections = [...told.querySelectorAll("section[id]")];
+  let whole = true, before = null;
+  for (const section of sections) {
+    let shown = document.getElementById(section.id);
+    if (!shown) {
+      shown = document.importNode(section, false);
+      before.after(shown);
+    }
+    before = shown;
+    if (said.get(section.id) === section.innerHTML) continue;
+    if (isTyping(shown)) whole = false;
+    else put(section, shown);
   }
+  const ids = new Set(sections.map((one) => one.id));
   for (const shown of region.querySelectorAll("section[id]")) {
-    if (!told.querySelector(`#${shown.id}`) && !isBusy(shown)) shown.remove();
-  }
-  if ([...told.querySelectorAll("section[id]")].some((one) => !document.getElementById(one.id))) {
-    region.replaceChildren(...told.childNodes); // a section is new: take everything
+    if (!ids.has(shown.id) && !isTyping(shown)) shown.remove();
   }
   return whole;
 }
 
-function isBusy(section) {
-  const active = document.activeElement;
-  const typing = [...section.querySelectorAll("input")].some((one) => one.value);
-  return typing || (section.contains(active) && active !== section);
-}
-
-function keepOpen(shown, section) {
+function put(section, shown) {
+  said.set(section.id, section.innerHTML);
+  const focused = shown.contains(document.activeElement) ? mark(document.activeElement) : null;
   for (const open of shown.querySelectorAll("details[open][data-keep]")) {
     const same = section.querySelector(`details[data-keep="${open.dataset.keep}"]`);
     if (same) same.open = true;
   }
+  shown.className = section.className;
+  shown.replaceChildren(...document.importNode(section, true).childNodes);
+  if (!focused) return;
+  const again = [...shown.querySelectorAll("a, button, summary, [tabindex]")];
+  again.find((one) => mark(one) === focused)?.focus({ preventScroll: true });
+}
+
+function mark(element) {
+  const where = element.getAttribute("href") ?? element.getAttribute("formaction");
+  const keep = element.parentElement?.dataset.keep;
+  return [element.tagName, where, keep, element.value, element.textContent.trim()].join("|");
+}
+
+function isTyping(section) {
+  const inputs = [...section.querySelectorAll("input")];
+  return inputs.some((one) => one.value || one === document.activeElement);
 }
 
 document.addEventListener("keydown", (event) => {

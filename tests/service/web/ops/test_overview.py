@@ -131,7 +131,7 @@ def test_a_replica_that_fell_silent_stays_on_the_page_as_gone(
         assert redis.delete(*redis.scan_iter("waybill:presence:*send@b"))
     page = look()
     assert "It runs, and asks for a look." in page
-    assert "Worker send@b is gone, last heard of at" in page
+    assert "Worker send@b is gone, last seen at" in page
     assert "gone" in look(), "it is remembered, also by who looks later"
     parts().presence.announce("worker", "send@b", ["send"])
     assert "gone" not in look()
