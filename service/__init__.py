@@ -7,6 +7,7 @@ The rooms, from the inside out:
 * ``models``     the tables; ``store`` the named queries on them, which never commit.
 * ``flows``      accept, deliver, record, reconcile: one transaction per function.
 * ``inbox``      the durable buffer of accepted callbacks; ``queue`` the contract with the worker.
+* ``shelf``      values that replicas share for a while; ``presence`` which of them are alive.
 * ``web``        the only room that knows HTTP requests; ``commands`` the same for a terminal.
 * ``app``        puts the parts together; ``config`` is the only reader of the environment.
 """

@@ -16,8 +16,9 @@ _POLICY: Final = "; ".join(
     [
         "default-src 'none'",
         *(f"{kind}-src 'self'" for kind in ("script", "style", "img", "connect")),
-        *(f"{what} 'self'" for what in ("form-action",)),
-        *(f"{what} 'none'" for what in ("base-uri", "frame-ancestors")),
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
     ]
 )
 _HEADERS: Final = {

@@ -13,6 +13,7 @@ from service.web.ops.blueprint import blueprint
 from service.web.ops.concerns import concerns, delivered_rate
 
 _NAME: Final = "overview"
+_LOCK: Final = "overview:lock"
 # Seconds for which a look is as good as new, and for which it is better than waiting for a new one.
 _NEW: Final = 2.0
 _USABLE: Final = 15.0
@@ -59,13 +60,15 @@ def _fragment() -> str:
     [kept] = shelf.read([_NAME])
     if kept and time.time() - kept["made"] < _NEW:
         return str(kept["html"])
-    if not shelf.claim(f"{_NAME}:lock", _LEASE) and kept:
+    claimed = shelf.claim(_LOCK, _LEASE)
+    if kept and not claimed:
         return str(kept["html"])
     try:
         html = render_template("ops/_overview.html", **_content(oversee()))
         shelf.put({_NAME: {"made": time.time(), "html": html}}, _USABLE)
     finally:
-        shelf.release(f"{_NAME}:lock")
+        if claimed:
+            shelf.release(_LOCK)
     return html
 
 

@@ -8,6 +8,7 @@ from flask import Flask, g
 
 from service.domain.status import Status
 from service.errors import ErrorFact
+from service.extensions import parts
 from service.store.overview import MOST, Heap
 from service.web.ops.charts import FAMILIES
 from service.web.present import explained
@@ -67,5 +68,7 @@ def raw(payload: Any) -> str:
 
 
 def error_fact(code: str, provider: str) -> ErrorFact:
-    """Return what an error code means."""
+    """Return what an error code means, also one of a provider that we had once."""
+    if provider not in parts().providers:
+        return ErrorFact("A code of a provider that is no longer in the settings.", False)
     return explained(provider, code)

@@ -17,6 +17,7 @@ Counted = list[datetime]
 def counted(context: Flask, monkeypatch: pytest.MonkeyPatch) -> Counted:
     """The minutes that were counted; each takes a hundredth of a second on a clock of our own."""
     seen: Counted = []
+    monkeypatch.setattr(counting, "_BUDGET", 0.08)
     monkeypatch.setattr("service.flows.counting.time.monotonic", lambda: len(seen) / 100)
 
     def count(start: datetime, end: datetime) -> list[Count]:

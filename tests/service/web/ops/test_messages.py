@@ -8,7 +8,7 @@ import pytest
 
 from service.domain.report import Source
 from service.errors import OutcomeUnknown
-from service.extensions import db
+from service.extensions import db, transaction
 from service.flows import recording, sending
 from service.models import Attempt, Message
 from tests.fakes import FakeProvider, said
@@ -98,6 +98,17 @@ def test_the_story_explains_a_failure_in_plain_words(post: Post, operator: Opera
     failed = said("undelivered", attempt_id=attempt_id, error_code="30003")
     recording.record([failed])
     assert "Explained: 30003." in operator.get(f"/messages/{message_id}").text
+
+
+def test_the_codes_of_a_provider_that_we_had_once_break_no_page(
+    post: Post, operator: Operator, look: Callable[[], str]
+) -> None:
+    message_id, attempt_id = sent(post)
+    recording.record([said("undelivered", attempt_id=attempt_id, error_code="7")])
+    with transaction():
+        db.session.execute(db.update(Message).values(provider="gone"))
+    assert "no longer in the settings" in operator.get(f"/messages/{message_id}").text
+    assert "no longer in the settings" in look()
 
 
 def test_nothing_that_a_client_or_a_provider_wrote_becomes_markup(
