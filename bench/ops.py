@@ -5,6 +5,7 @@ before; then the real pages are asked for over HTTP, as a browser does.
 """
 
 import argparse
+import os
 import re
 import statistics
 import tempfile
@@ -90,6 +91,7 @@ def main() -> int:
         began = time.monotonic()
         _fill(url, options.messages, options.hour)
         print(f"filled with {options.messages:,} messages in {time.monotonic() - began:.0f} s")
+        print(f"load average before {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
         slowest = _ask_all(_log_in(stack.url, key), stack.url)
     print(f"slowest {slowest * 1000:.0f} ms, to be under {_LIMIT * 1000:.0f} ms")
     return int(slowest > _LIMIT)

@@ -15,7 +15,7 @@ from service.store.overview import Count
 
 MINUTES: Final = 60
 # Seconds that one request may spend on counting each kind.
-_BUDGET: Final = 0.06
+_BUDGET: Final = 0.04
 # The last minutes are always counted anew: they still fill.
 _FRESH: Final = 2
 # Until this many minutes after it, most of a minute's messages still move.

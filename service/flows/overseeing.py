@@ -20,7 +20,7 @@ from service.store import aside, overview
 from service.store.overview import Heap, Heard
 
 # Times are taken of so many of the latest callbacks, and shown of so many doubts and letters.
-_SAMPLE: Final = 2_000
+_SAMPLE: Final = 1_000
 LISTED: Final = 8
 # For so long a replica that fell silent stays on the page, as gone.
 _REMEMBERED: Final = timedelta(minutes=15)
