@@ -16,6 +16,7 @@ run: $(READY) ## Start the same stack without traffic; it stays up until Ctrl-C.
 	$(BIN)/python -m demo --stay
 
 test: $(READY) ## Run all tests: SQLite, a real PostgreSQL, a real Redis. Needs no root and no Docker.
+	@tests/install-tools
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 bench: $(READY) ## Measure Waybill beside two other designs: make bench ARGS=--quick.

@@ -18,6 +18,7 @@ from service.providers import configured
 from service.providers.contract import Callback, Provider
 from service.providers.test import MagicNumbers
 from service.queue import Queue
+from service.shelf import Shelf
 from service.web.callbacks import store
 
 # Seconds to wait for Redis: an answer to a provider must not wait on one that is gone, a drain
@@ -55,6 +56,7 @@ def create_app(
         queue=Queue(settings, hurried, breaker),
         lines=Lines(settings.worker_concurrency),
         presence=Presence(hurried),
+        shelf=Shelf(hurried, breaker),
         context=app.app_context,
     )
     web.init_app(app)

@@ -139,6 +139,11 @@ class Settings(SinchSettings):
         ge=1,
         description="Callbacks that wait in Redis at most; more go to a table of the database.",
     )
+    ops_secret: SecretStr | None = Field(
+        default=None,
+        min_length=32,
+        description="Signs the sessions of /ops; unset: made from TWILIO_AUTH_TOKEN.",
+    )
     worker_concurrency: int = Field(
         default=8,
         ge=1,

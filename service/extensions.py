@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from service.presence import Presence
     from service.providers.contract import Provider
     from service.queue import Queue
+    from service.shelf import Shelf
 
 
 class Base(DeclarativeBase):
@@ -70,6 +71,7 @@ class Parts:
     queue: "Queue"
     lines: "Lines"
     presence: "Presence"
+    shelf: "Shelf"
     context: Callable[[], AppContext]  # for the door that has no request's context
 
     def provider(self, name: str) -> "Provider":

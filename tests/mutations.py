@@ -143,6 +143,41 @@ MUTATIONS: Final = (
         "    if len(found) == 1 and not rivals:\n",
         f"{_FLOWS}/test_reconciling.py",
     ),
+    Mutation(
+        "without a session no page of operators is shown",
+        "service/web/ops/entry.py",
+        "        if key is None:\n            return redirect",
+        "        if key is None and request.path is None:\n            return redirect",
+        "tests/service/web/ops/test_entry.py",
+    ),
+    Mutation(
+        "a form of another site does nothing",
+        "service/web/ops/entry.py",
+        "    csrf.protect()\n",
+        "",
+        "tests/service/web/ops/test_entry.py",
+    ),
+    Mutation(
+        "a log-in leads nowhere else",
+        "service/web/ops/entry.py",
+        "not path.startswith(home)",
+        "not path",
+        "tests/service/web/ops/test_entry.py",
+    ),
+    Mutation(
+        "only what is in doubt is decided by a person",
+        "service/flows/operating.py",
+        "    if message.status is not Status.IN_DOUBT:\n",
+        "    if message.status is None:\n",
+        "tests/service/web/ops/test_messages.py",
+    ),
+    Mutation(
+        "what is typed as a SID reaches no provider unless it may be one",
+        "service/web/ops/actions.py",
+        "    if not (sid.isascii() and sid.isalnum() and len(sid) <= _LONGEST_SID):\n",
+        "    if sid is None:\n",
+        "tests/service/web/ops/test_messages.py",
+    ),
 )
 
 

@@ -57,11 +57,22 @@ def test_the_routes_are_those_of_the_application(app: Flask) -> None:
     routes = {
         (method, re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
         for rule in app.url_map.iter_rules()
-        if rule.endpoint != "static"
+        if rule.endpoint != "static" and not rule.endpoint.startswith("ops.")
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
     assert len(shown) == len(set(shown))
     assert set(shown) == routes
+
+
+def test_the_pages_are_those_of_the_application(app: Flask) -> None:
+    shown = table((ROOT / "docs/ops-page.md").read_text(), "Pages and buttons")
+    routes = {
+        (method, re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
+        for rule in app.url_map.iter_rules()
+        if rule.endpoint.startswith("ops.") and rule.endpoint != "ops.static"
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    assert {(method, path.strip("`")) for method, path, _ in shown} == routes
 
 
 def test_the_statuses_are_listed_in_rank_order() -> None:

@@ -1,18 +1,19 @@
 """Commands for a terminal, most of them for the one who carries the pager: `flask --app wsgi …`.
 
-``clients`` who may send; ``messages`` explain, reconcile, resolve; ``ledger`` audit, rebuild;
-``dead_letters`` what could not be recorded.
+``clients`` who may send; ``operators`` who may log in at /ops; ``messages`` explain, reconcile,
+resolve; ``ledger`` audit, rebuild; ``dead_letters`` what could not be recorded.
 """
 
 from flask import Flask
 
-from service.commands import clients, dead_letters, ledger, messages
+from service.commands import clients, dead_letters, ledger, messages, operators
 
 
 def init_app(app: Flask) -> None:
     """Register every command."""
     app.cli.add_command(clients.group)
     app.cli.add_command(dead_letters.group)
+    app.cli.add_command(operators.group)
     for command in (messages.explain, messages.reconcile, messages.resolve):
         app.cli.add_command(command)
     app.cli.add_command(ledger.audit)

@@ -26,8 +26,8 @@ def explain(message_id: UUID) -> Iterator[str]:
     yield f"Message {message.id} is {message.status}{conflict}."
     yield f"  {_time(message.created_at)}  accepted"
     yield from (line for _, line in sorted(_history(attempts, events), key=lambda one: one[0]))
-    yield f"It waits for {_waits_for(message)}."
-    yield f"Next: {_next(message)}."
+    yield f"It waits for {waits_for(message)}."
+    yield f"Next: {next_step(message)}."
 
 
 def _history(
@@ -45,7 +45,8 @@ def _history(
         yield event.received_at, f"  {_time(event.received_at)}  {event.source}: {detail}{again}"
 
 
-def _waits_for(message: Message) -> str:
+def waits_for(message: Message) -> str:
+    """Say what a message waits for, to follow "it waits for"."""
     if is_final(message.status):
         return "nothing"
     if message.status is Status.PENDING:
@@ -59,7 +60,8 @@ def _waits_for(message: Message) -> str:
     return "a callback of the provider"
 
 
-def _next(message: Message) -> str:
+def next_step(message: Message) -> str:
+    """Say what happens next by itself, and when."""
     if is_final(message.status):
         return "nothing; a later statement would still be recorded"
     if message.status is Status.PENDING:

@@ -4,5 +4,15 @@ from service.models.aside import DeadLetter, Overflow
 from service.models.clients import ApiKey, Client
 from service.models.ledger import StatusEvent
 from service.models.messages import Attempt, Message
+from service.models.operators import OperatorKey
 
-__all__ = ["ApiKey", "Attempt", "Client", "DeadLetter", "Message", "Overflow", "StatusEvent"]
+__all__ = [
+    "ApiKey",
+    "Attempt",
+    "Client",
+    "DeadLetter",
+    "Message",
+    "OperatorKey",
+    "Overflow",
+    "StatusEvent",
+]

@@ -1,6 +1,6 @@
 """The ledger: every statement about a message, once."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -34,11 +34,16 @@ class StatusEvent(Model):
     price: Mapped[Decimal | None] = mapped_column(Numeric(12, 6))
     price_currency: Mapped[str | None] = mapped_column(String(8))
     received_at: Mapped[datetime] = mapped_column(UtcDateTime)  # of the first time it was said
+    # When it was written down; with `received_at` it tells how long callbacks wait for a worker.
+    recorded_at: Mapped[datetime | None] = mapped_column(
+        UtcDateTime, default=lambda: datetime.now(UTC)
+    )
     repeats: Mapped[int] = mapped_column(default=0)  # how often it was said again
     raw: Mapped[dict[str, Any]] = mapped_column(JSON)
 
     __table_args__ = (
         Index("ix_status_event_message_id", "message_id", "id"),
+        Index("ix_status_event_received_at", "received_at"),
         Index(
             "ix_status_event_orphan",
             "provider_sid",

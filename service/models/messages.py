@@ -87,6 +87,7 @@ class Message(Model):
                 ("ix_message_claimed", "claimed_until", "claimed_until IS NOT NULL"),
                 ("ix_message_check", "check_at", "check_at IS NOT NULL"),
                 ("ix_message_without_sid", "to", "provider_sid IS NULL"),
+                ("ix_message_unknown", "unknown_since", "unknown_since IS NOT NULL"),
             )
         ),
         {"postgresql_with": {"fillfactor": 80}},

@@ -7,6 +7,7 @@ from sqlalchemy import select, update
 
 from service.extensions import db
 from service.models import ApiKey, Client
+from service.store.dialect import insert_into
 
 
 class Owner(NamedTuple):
@@ -47,3 +48,15 @@ def revoke(key_id: int, now: datetime) -> bool:
     live = ApiKey.id == key_id, ApiKey.revoked_at.is_(None)
     statement = update(ApiKey).where(*live).values(revoked_at=now).returning(ApiKey.id)
     return db.session.scalars(statement).one_or_none() is not None
+
+
+def ensure(name: str, now: datetime) -> int:
+    """Return the id of the client of this name, which is made if it is new."""
+    statement = insert_into(Client).on_conflict_do_nothing(index_elements=[Client.name])
+    db.session.execute(statement, {"name": name, "created_at": now})
+    return db.session.scalars(select(Client.id).where(Client.name == name)).one()
+
+
+def name_of(client_id: int) -> str:
+    """Return the name of a client."""
+    return db.session.scalars(select(Client.name).where(Client.id == client_id)).one()

@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from service.web import callbacks, docs, door, errors, health, messages, metrics
+from service.web import callbacks, docs, door, errors, health, messages, metrics, ops
 
 # A batch of a thousand of the longest messages, every character of them escaped.
 _MAX_BODY = 48 * 1024 * 1024
@@ -16,6 +16,7 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(callbacks.blueprint)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(docs.blueprint)
+    ops.init_app(app)
     metrics.init_app(app)
     errors.init_app(app)
     app.wsgi_app = door.CallbackDoor(app)  # type: ignore[assignment]

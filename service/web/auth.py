@@ -14,6 +14,7 @@ _PREFIX: Final = "wb_"
 _TEST_PREFIX: Final = "wb_test_"
 # So many characters of a key are kept in the clear, to tell keys apart.
 _SHOWN: Final = 5
+_OPERATOR_PREFIX: Final = "wbop_"
 
 
 def new_key(*, test: bool = False) -> str:
@@ -24,6 +25,11 @@ def new_key(*, test: bool = False) -> str:
 def hint_of(key: str, *, test: bool = False) -> str:
     """Return the beginning of a key, as lists show it."""
     return key[: len(_TEST_PREFIX if test else _PREFIX) + _SHOWN]
+
+
+def new_operator_key() -> str:
+    """Return a fresh key for the operators' pages. It opens nothing of the API."""
+    return _OPERATOR_PREFIX + secrets.token_urlsafe(32)
 
 
 def digest_of(key: str) -> bytes:

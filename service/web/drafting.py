@@ -10,12 +10,19 @@ import phonenumbers
 from service.config import Settings
 from service.config_values import Route
 from service.errors import FieldError, Invalid
+from service.extensions import parts
 from service.flows.accepting import Draft
 from service.providers.contract import Provider, Sender
+from service.providers.test import NAME as TEST
 from service.web.schemas import NewMessage, check
 
 _CHANNELS: Final = ("whatsapp:", "rcs:")
 _MAX_KEY: Final = 255
+
+
+def carriers() -> dict[str, Provider]:
+    """Return who may carry a message: not the provider of test keys."""
+    return {name: one for name, one in parts().providers.items() if name != TEST}
 
 
 def draft(

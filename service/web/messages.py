@@ -16,7 +16,7 @@ from service.store import listing
 from service.store.clients import Owner
 from service.web import auth, present
 from service.web.answers import AcceptedItem, RefusedItem
-from service.web.drafting import address, check_key, digest, draft
+from service.web.drafting import address, carriers, check_key, digest, draft
 from service.web.errors import problem
 from service.web.schemas import MessageQuery, NewBatch, check
 
@@ -107,8 +107,7 @@ def _accept_all(caller: Owner, items: list[tuple[Any, str | None]]) -> list[Acce
 
 def _checked(caller: Owner, item: Any, key: str | None) -> Draft | Accepted | Invalid:
     try:
-        carriers = {name: one for name, one in parts().providers.items() if name != TEST}
-        drafted = draft(item, parts().settings, carriers, key)
+        drafted = draft(item, parts().settings, carriers(), key)
         return replace(drafted, provider=TEST) if caller.test else drafted
     except Invalid as invalid:
         before = key and answered_before(caller.id, key, digest(item))

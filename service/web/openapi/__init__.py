@@ -26,7 +26,7 @@ def document(app: Flask) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for rule in app.url_map.iter_rules():
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
-            if rule.endpoint not in OUTSIDE:
+            if not {rule.endpoint, rule.endpoint.partition(".")[0]} & OUTSIDE:
                 path = _VARIABLE.sub(r"{\1}", rule.rule)
                 paths.setdefault(path, {})[method.lower()] = _operation(path, method, rule)
     return {

@@ -17,8 +17,8 @@ TAGS: Final = {
     "health": "For whatever runs the processes.",
     "document": "This document.",
 }
-# A page for people, and numbers for Prometheus.
-OUTSIDE: Final = frozenset({"docs.page", "metrics.metrics"})
+# Blueprints that are no API: pages for operators, and numbers for Prometheus; and a page for people.
+OUTSIDE: Final = frozenset({"ops", "metrics", "docs.page"})
 
 _ALWAYS: Final = (401, 500, 503)
 _POSTED: Final = (400, 413, 422)

@@ -66,7 +66,9 @@ def _world() -> tuple[list[dict[str, Any]], list[tuple[Any, ...]], list[tuple[An
     messages = db.session.execute(select(Message.__table__).order_by(Message.id))
     # When to ask next is no part of what was said.
     rows = [{**row._mapping, "check_at": None} for row in messages]
-    columns = [column for column in StatusEvent.__table__.columns if column.name != "id"]
+    # When a statement was written down is the clock's, not the ledger's, to say.
+    ours = ("id", "recorded_at")
+    columns = [column for column in StatusEvent.__table__.columns if column.name not in ours]
     events = db.session.execute(select(*columns).order_by(StatusEvent.identity))
     sids = db.session.execute(select(Attempt.id, Attempt.provider_sid).order_by(Attempt.id))
     return rows, [(*row[:-1], str(row[-1])) for row in events], [tuple(row) for row in sids]

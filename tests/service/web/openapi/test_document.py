@@ -40,11 +40,15 @@ def test_it_is_valid(api: dict[str, Any]) -> None:
     validate(api)
 
 
+def is_outside(endpoint: str) -> bool:
+    return bool({endpoint, endpoint.partition(".")[0]} & OUTSIDE)
+
+
 def test_it_has_every_route_and_no_other(app: Flask, api: dict[str, Any]) -> None:
     routes = {
         (method.lower(), re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
         for rule in app.url_map.iter_rules()
-        if rule.endpoint not in OUTSIDE
+        if not is_outside(rule.endpoint)
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
     assert set(operations(api)) == routes
@@ -52,7 +56,7 @@ def test_it_has_every_route_and_no_other(app: Flask, api: dict[str, Any]) -> Non
 
 def test_nothing_is_described_that_is_not_there(app: Flask) -> None:
     endpoints = {rule.endpoint for rule in app.url_map.iter_rules()}
-    assert set(OPERATIONS) | OUTSIDE == endpoints
+    assert set(OPERATIONS) == {name for name in endpoints if not is_outside(name)}
 
 
 def test_every_operation_has_a_name_of_its_own(api: dict[str, Any]) -> None:

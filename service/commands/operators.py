@@ -1,0 +1,47 @@
+"""Who may look at the operators' pages: make, list and revoke their keys."""
+
+from datetime import UTC, datetime
+
+import click
+from flask.cli import AppGroup
+
+from service.extensions import db, transaction
+from service.models import OperatorKey
+from service.store import operators
+from service.web.auth import digest_of, new_operator_key
+
+group = AppGroup("operators", help="The people who may log in at /ops, and their keys.")
+
+
+@group.command("create")
+@click.argument("name")
+def create(name: str) -> None:
+    """Make a key for the operator NAME and print it, once."""
+    if not 0 < len(name) <= 100:
+        raise click.BadParameter("a name has 1 to 100 characters", param_hint="NAME")
+    key = new_operator_key()
+    with transaction():
+        db.session.add(
+            OperatorKey(
+                name=name, hint=key[:9], digest=digest_of(key), created_at=datetime.now(UTC)
+            )
+        )
+    click.echo(key)
+
+
+@group.command("list")
+def list_keys() -> None:
+    """List every key: number, operator, first characters, state."""
+    for key in operators.every_key():
+        state = f"revoked {key.revoked_at:%Y-%m-%d}" if key.revoked_at else "live"
+        click.echo(f"{key.id:>4}  {key.name}  {key.hint}…  made {key.created_at:%Y-%m-%d}  {state}")
+
+
+@group.command("revoke")
+@click.argument("key_id", type=int)
+def revoke(key_id: int) -> None:
+    """Revoke the key with this number (see `list`). Whoever is logged in with it is out at once."""
+    with transaction():
+        if not operators.revoke(key_id, datetime.now(UTC)):
+            raise click.ClickException(f"there is no live key number {key_id}")
+    click.echo(f"revoked key {key_id}")

@@ -1,0 +1,108 @@
+"""Operate: what a person may do about one message. Every decision stands in the ledger, by name."""
+
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from service.domain.report import Source, StatusReport
+from service.domain.status import Status, is_final
+from service.errors import Conflict, NotFound, Unavailable
+from service.extensions import parts, transaction
+from service.flows import draining, reconciling, recording
+from service.flows.accepting import Draft, accept
+from service.models import Attempt, Message
+from service.queue import DELIVER
+from service.store import checks, clients
+
+# The client to whom the messages belong that operators send to see whether sending works.
+TESTER: Final = "operators"
+
+_log = logging.getLogger(__name__)
+
+
+def look_up(message_id: UUID, operator: str) -> None:
+    """Ask the provider now. Raises NotFound, Conflict when there is nothing to ask, Unavailable."""
+    message, attempt = _found(message_id)
+    if is_final(message.status) or message.status in (Status.PENDING, Status.SUBMITTING):
+        raise Conflict(f"the message is {message.status}: there is nothing to ask about it")
+    _write(message, attempt, "asked", operator)
+    if reconciling.reconcile([message_id], at_once=True):
+        raise Unavailable("the provider does not answer; the message will be looked up again")
+
+
+def send_again(message_id: UUID, operator: str) -> None:
+    """Send a message in doubt once more, although it may have arrived. Raises as `look_up`."""
+    message, attempt = _in_doubt(message_id)
+    _write(message, attempt, "sent_again", operator)
+    with transaction():
+        checks.release(message.id, attempt.number, datetime.now(UTC))
+    parts().queue.ring(DELIVER)
+
+
+def give_up(message_id: UUID, operator: str) -> None:
+    """Fail a message in doubt: it never went out. Raises as `look_up`."""
+    message, attempt = _in_doubt(message_id)
+    _write(message, attempt, "given_up", operator)
+    reconciling.resolve(message_id, None)
+
+
+def take_sid(message_id: UUID, provider_sid: str, operator: str) -> None:
+    """Bind a message in doubt to the SID that a person found. Raises also what a fetch raises."""
+    message, attempt = _in_doubt(message_id)
+    _write(message, attempt, "sid_given", operator)
+    reconciling.resolve(message_id, provider_sid)
+
+
+def replay(numbers: Sequence[int] | None, operator: str) -> int:
+    """Give dead letters another chance, the oldest for None; return how many."""
+    count = draining.replay_dead_letters(numbers)
+    _log.warning("operator %s replayed %d dead letters", operator, count)
+    return count
+
+
+def send_test(draft: Draft, operator: str) -> UUID:
+    """Accept a message from an operator; return its id. Raises Conflict for a key used before."""
+    with transaction():
+        client_id = clients.ensure(TESTER, datetime.now(UTC))
+    [accepted] = accept(client_id, [draft])
+    if accepted.conflict:
+        raise Conflict("this form was sent before, with something else in it")
+    _log.warning("operator %s sent test message %s", operator, accepted.message.id)
+    return accepted.message.id
+
+
+def _in_doubt(message_id: UUID) -> tuple[Message, Attempt]:
+    message, attempt = _found(message_id)
+    if message.status is not Status.IN_DOUBT:
+        raise Conflict(f"the message is not in doubt any more, it is {message.status}")
+    return message, attempt
+
+
+def _found(message_id: UUID) -> tuple[Message, Attempt]:
+    with transaction():
+        message, attempt = checks.with_attempt(message_id)
+    if message is None or attempt is None:
+        raise NotFound("there is no such message, or it was never tried")
+    return message, attempt
+
+
+def _write(message: Message, attempt: Attempt, deed: str, operator: str) -> None:
+    """Write into the ledger who decided what; it says nothing about the status."""
+    _log.warning("operator %s: %s, message %s", operator, deed, message.id)
+    now = datetime.now(UTC)
+    recording.record(
+        [
+            StatusReport(
+                provider=message.provider,
+                source=Source.RECONCILIATION,
+                word=f"operator_{deed}",
+                status=None,
+                received_at=now,
+                attempt_id=attempt.id,
+                provider_time=f"{now:%Y-%m-%d %H:%M:%S.%f}",
+                raw={"operator": operator},
+            )
+        ]
+    )

@@ -1,0 +1,175 @@
+"""Oversee: what operators must know at a glance. Reads only, and names what did not answer."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from redis.exceptions import RedisError
+
+from service.breaker import Resting
+from service.extensions import db, parts
+from service.flows import counting
+from service.flows.counting import Minute
+from service.models import DeadLetter, Message
+from service.presence import Replica
+from service.queue import ROUTES
+from service.store import aside, overview
+from service.store.overview import Heap, Heard
+
+# Times are taken of so many of the latest callbacks, and shown of so many doubts and letters.
+_SAMPLE: Final = 1_000
+LISTED: Final = 8
+# For so long a replica that fell silent stays on the page, as gone.
+_REMEMBERED: Final = timedelta(minutes=15)
+# A sweep that finds something overdue by less than this is on its way.
+_GRACE: Final = timedelta(seconds=60)
+
+QUEUES: Final = tuple(sorted(set(ROUTES.values())))
+
+
+class Percentiles(NamedTuple):
+    """Seconds within which half, 95 and 99 of a hundred happened, and of how many that is said."""
+
+    half: float
+    most: float
+    nearly_all: float
+    number: int
+
+
+class Times(NamedTuple):
+    """From acceptance to proof of delivery, and from callback to ledger; None where none came."""
+
+    delivery: Percentiles | None
+    recording: Percentiles | None
+
+
+class Heaps(NamedTuple):
+    """What waits in the database, each for something of its own."""
+
+    due: Heap  # for a send worker
+    claims: Heap  # for the sweep, their worker gone
+    checks: Heap  # for a question to the provider
+    unknown: Heap  # for nothing any more: given up within a day
+    overflow: Heap  # for room in Redis
+    dead: Heap  # for a person: callbacks that could not be recorded
+    doubt: Heap  # for a callback, a look-up or a person
+    people: Heap  # for a person: those in doubt that no look-up can decide
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """What waits in Redis; None as a whole while Redis does not answer."""
+
+    inbox: int
+    inbox_age: float  # seconds
+    queues: dict[str, int]
+    alive: list[Replica]
+    gone: list[Replica]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """The whole page, as data."""
+
+    now: datetime
+    messages: list[Minute]
+    callbacks: list[Minute]
+    times: Times
+    heaps: Heaps
+    doubts: Sequence[Message]
+    letters: Sequence[DeadLetter]
+    waiting: Waiting | None
+
+
+def oversee() -> Overview:
+    """Look at everything. Raises what the database raises when it does not answer."""
+    now = datetime.now(UTC)
+    try:
+        return Overview(
+            now=now,
+            messages=counting.last_hour("messages", now),
+            callbacks=counting.last_hour("callbacks", now),
+            times=_times(overview.latest_callbacks(now - timedelta(hours=1), _SAMPLE)),
+            heaps=_heaps(now),
+            doubts=overview.doubts(LISTED),
+            letters=aside.dead_letters(LISTED),
+            waiting=_waiting(now),
+        )
+    finally:
+        db.session.close()
+
+
+def percentiles(seconds: Sequence[float]) -> Percentiles | None:
+    """Return the nearest-rank percentiles; None of nothing."""
+    if not seconds:
+        return None
+    ordered, number = sorted(seconds), len(seconds)
+    half, most, nearly = (ordered[math.ceil(number * part) - 1] for part in (0.5, 0.95, 0.99))
+    return Percentiles(half, most, nearly, number)
+
+
+def _heaps(now: datetime) -> Heaps:
+    return Heaps(
+        due=overview.due(now),
+        claims=overview.claims_that_ended(now - _GRACE),
+        checks=overview.checks_due(now - 2 * _GRACE),
+        unknown=overview.unknown(now - timedelta(days=1)),
+        overflow=overview.overflow(),
+        dead=overview.dead_letters(),
+        doubt=overview.in_doubt(),
+        people=overview.for_a_person(),
+    )
+
+
+def _times(heard: Sequence[Heard]) -> Times:
+    delivery, recording = [], []
+    for one in heard:
+        if one.recorded_at is not None:
+            recording.append(_between(one.received_at, one.recorded_at))
+        if one.created_at is not None:
+            begun = max(one.created_at, one.send_at or one.created_at)
+            delivery.append(_between(begun, one.received_at))
+    return Times(percentiles(delivery), percentiles(recording))
+
+
+def _between(start: datetime, end: datetime) -> float:
+    return max(0.0, (end - start).total_seconds())
+
+
+def _waiting(now: datetime) -> Waiting | None:
+    try:
+        alive = parts().presence.alive()
+        return Waiting(
+            inbox=parts().inbox.lag(),
+            inbox_age=parts().inbox.oldest_age(),
+            queues={queue: parts().queue.waiting(queue)[0] for queue in QUEUES},
+            alive=alive,
+            gone=_gone(alive, now),
+        )
+    except (RedisError, Resting):
+        return None
+
+
+def _gone(alive: Sequence[Replica], now: datetime) -> list[Replica]:
+    """Return who was alive a while ago and is no more, and remember who is."""
+    [before] = parts().shelf.read(["replicas"])
+    known: dict[tuple[str, str], Replica] = {
+        (one.kind, one.name): one for one in map(_remembered, before or [])
+    }
+    here = {(one.kind, one.name) for one in alive}
+    gone = [one for key, one in known.items() if key not in here and now - one.seen < _REMEMBERED]
+    kept = [_row(one) for one in (*alive, *gone)]
+    parts().shelf.put({"replicas": kept}, _REMEMBERED.total_seconds())
+    return sorted(gone)
+
+
+def _row(one: Replica) -> list[Any]:
+    return [one.kind, one.name, one.queues, one.since.timestamp(), one.seen.timestamp()]
+
+
+def _remembered(row: Sequence[Any]) -> Replica:
+    kind, name, queues, since, seen = row
+    moments = (datetime.fromtimestamp(one, UTC) for one in (since, seen))
+    return Replica(kind, name, tuple(queues), *moments)

@@ -1,0 +1,21 @@
+"""Who may look at the operators' pages."""
+
+from datetime import datetime
+
+from sqlalchemy import LargeBinary, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service.extensions import Model
+from service.models.types import UtcDateTime
+
+
+class OperatorKey(Model):
+    """One key of an operator. `digest` is SHA-256 of the key, which itself is stored nowhere."""
+
+    __tablename__ = "operator_key"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(100))
+    hint: Mapped[str] = mapped_column(String(16))  # the first characters, to tell keys apart
+    digest: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

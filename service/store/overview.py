@@ -1,0 +1,169 @@
+"""Queries of the operators' overview. Each reads a bounded piece of an index.
+
+Messages are found by the time inside their ids (UUIDv7), so that they need no index on a time.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Select, func, select
+
+from service.domain.report import Source
+from service.domain.status import SUCCESSES, Status
+from service.extensions import db
+from service.models import DeadLetter, Message, Overflow, StatusEvent
+
+# A count stops here: whether ten thousand wait or a million is the same to whoever is called.
+MOST: Final = 10_000
+
+
+class Count(NamedTuple):
+    """How many messages or callbacks are alike; `status` is None for a word we do not know."""
+
+    status: str | None
+    provider: str
+    error_code: str | None
+    number: int
+
+
+class Heap(NamedTuple):
+    """What waits for something: how many (up to `MOST` + 1), and since when the oldest does."""
+
+    number: int
+    oldest: datetime | None
+
+
+class Heard(NamedTuple):
+    """One callback, as far as times go. `created_at` and `send_at` are those of its message."""
+
+    status: Status | None
+    received_at: datetime
+    recorded_at: datetime | None
+    created_at: datetime | None
+    send_at: datetime | None
+
+
+def messages_between(start: datetime, end: datetime) -> list[Count]:
+    """Count the messages accepted from `start` to before `end`, as they are now."""
+    what = Message.status, Message.provider, Message.error_code
+    query = select(*what, func.count()).where(
+        Message.id >= first_id(start), Message.id < first_id(end)
+    )
+    return [Count(*row) for row in db.session.execute(query.group_by(*what))]
+
+
+def callbacks_between(start: datetime, end: datetime) -> list[Count]:
+    """Count the statements that callbacks brought from `start` to before `end`."""
+    what = StatusEvent.status, StatusEvent.provider, StatusEvent.error_code
+    query = select(*what, func.count()).where(
+        StatusEvent.received_at >= start,
+        StatusEvent.received_at < end,
+        StatusEvent.source == Source.CALLBACK,
+    )
+    return [Count(*row) for row in db.session.execute(query.group_by(*what))]
+
+
+def latest_callbacks(since: datetime, limit: int) -> list[Heard]:
+    """Return the times of the callbacks that came last, and of the messages they delivered."""
+    what = StatusEvent.message_id, StatusEvent.status, StatusEvent.received_at
+    latest = (
+        select(*what, StatusEvent.recorded_at)
+        .where(StatusEvent.received_at >= since, StatusEvent.source == Source.CALLBACK)
+        .order_by(StatusEvent.received_at.desc())
+        .limit(limit)
+        .subquery()
+    )
+    proof = (Message.id == latest.c.message_id) & latest.c.status.in_(SUCCESSES)
+    times = latest.c.status, latest.c.received_at, latest.c.recorded_at
+    query = select(*times, Message.created_at, Message.send_at).outerjoin(Message, proof)
+    return [Heard(*row) for row in db.session.execute(query)]
+
+
+def due(now: datetime) -> Heap:
+    """Return what waits for a send worker."""
+    waiting = select(Message.due_at.label("since")).where(
+        Message.status == Status.PENDING, Message.due_at <= now
+    )
+    return _heap(waiting.order_by(Message.due_at))
+
+
+def claims_that_ended(now: datetime) -> Heap:
+    """Return what a send worker claimed and left."""
+    return _heap(
+        select(Message.claimed_until.label("since"))
+        .where(Message.status == Status.SUBMITTING, Message.claimed_until < now)
+        .order_by(Message.claimed_until)
+    )
+
+
+def checks_due(now: datetime) -> Heap:
+    """Return the messages about which the provider should have been asked."""
+    return _heap(
+        select(Message.check_at.label("since"))
+        .where(Message.check_at < now)
+        .order_by(Message.check_at)
+    )
+
+
+def unknown(since: datetime) -> Heap:
+    """Return the messages whose outcome we gave up to learn since then."""
+    return _heap(
+        select(Message.unknown_since.label("since"))
+        .where(Message.unknown_since >= since)
+        .order_by(Message.unknown_since)
+    )
+
+
+def overflow() -> Heap:
+    """Return the callbacks that are kept in the database while the inbox cannot take them."""
+    return _heap(select(Overflow.received_at.label("since")).order_by(Overflow.id))
+
+
+def dead_letters() -> Heap:
+    """Return the callbacks that could not be recorded."""
+    return _heap(select(DeadLetter.set_aside_at.label("since")).order_by(DeadLetter.id))
+
+
+def in_doubt() -> Heap:
+    """Return the messages of which nobody knows whether they went out."""
+    return _heap(
+        select(Message.submitted_at.label("since")).where(
+            Message.status == Status.IN_DOUBT, _WITHOUT_SID
+        )
+    )
+
+
+def for_a_person() -> Heap:
+    """Return those in doubt about which no look-up can decide."""
+    return _heap(
+        select(Message.submitted_at.label("since")).where(
+            Message.status == Status.IN_DOUBT, _WITHOUT_SID, Message.check_at.is_(None)
+        )
+    )
+
+
+def doubts(limit: int) -> Sequence[Message]:
+    """Return messages in doubt: those for a person to decide first, then the oldest."""
+    some = (
+        select(Message.id).where(Message.status == Status.IN_DOUBT, _WITHOUT_SID).limit(MOST)
+    ).subquery()
+    query = select(Message).join(some, some.c.id == Message.id)
+    order = Message.check_at.is_not(None), Message.id
+    return db.session.scalars(query.order_by(*order).limit(limit)).all()
+
+
+def first_id(moment: datetime) -> UUID:
+    """Return the least id that a message made at this time can have (UUIDv7, RFC 9562)."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)
+
+
+# Said so that the partial index of that name serves, on both databases.
+_WITHOUT_SID: Final = Message.provider_sid.is_(None)
+
+
+def _heap(query: Select[Any]) -> Heap:
+    found = query.limit(MOST + 1).subquery()
+    row = db.session.execute(select(func.count(), func.min(found.c.since))).one()
+    return Heap(*row)

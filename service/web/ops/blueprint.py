@@ -1,0 +1,81 @@
+"""The blueprint of the operators' pages: what holds for every one of them."""
+
+import logging
+from typing import Final
+
+from flask import Blueprint, Response, render_template, request
+from flask_wtf.csrf import CSRFProtect
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import HTTPException
+
+from service.errors import ClientError
+
+# No inline script or style, nothing from another host, and no frame around us.
+_POLICY: Final = "; ".join(
+    [
+        "default-src 'none'",
+        *(f"{kind}-src 'self'" for kind in ("script", "style", "img", "connect")),
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    ]
+)
+_HEADERS: Final = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+}
+_LARGEST_FORM: Final = 64 * 1024
+
+blueprint = Blueprint(
+    "ops",
+    __name__,
+    url_prefix="/ops",
+    template_folder="templates",
+    static_folder="static",
+)
+csrf = CSRFProtect()
+
+_log = logging.getLogger(__name__)
+
+
+@blueprint.before_request
+def _bound_forms() -> None:
+    request.max_content_length = _LARGEST_FORM
+
+
+@blueprint.after_request
+def _harden(response: Response) -> Response:
+    response.headers.update(_HEADERS)
+    if request.endpoint != "ops.static":
+        response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@blueprint.errorhandler(ClientError)
+def _client_error(error: ClientError) -> tuple[str, int]:
+    return page_of_error(error.status, error.title, error.detail)
+
+
+@blueprint.errorhandler(HTTPException)
+def _http_error(error: HTTPException) -> tuple[str, int]:
+    return page_of_error(error.code or 500, error.name, error.description or "")
+
+
+@blueprint.errorhandler(OperationalError)
+@blueprint.errorhandler(InterfaceError)
+@blueprint.errorhandler(InternalError)
+@blueprint.errorhandler(PoolTimeout)
+def _unavailable(error: Exception) -> tuple[str, int]:
+    _log.error("the database does not answer: %s", type(error).__name__)
+    detail = (
+        "Callbacks are still taken and wait in Redis; clients are told to come back. "
+        "Nothing can be shown until the database answers again."
+    )
+    return page_of_error(503, "The database does not answer", detail)
+
+
+def page_of_error(status: int, title: str, detail: str) -> tuple[str, int]:
+    """Return the page that says what went wrong."""
+    return render_template("ops/error.html", status=status, title=title, detail=detail), status

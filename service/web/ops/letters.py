@@ -1,0 +1,16 @@
+"""Dead letters: callbacks that could not be recorded, with the reason."""
+
+from typing import Final
+
+from flask import render_template
+
+from service.store import aside
+from service.web.ops.blueprint import blueprint
+
+_PAGE: Final = 50
+
+
+@blueprint.get("/dead-letters")
+def dead_letters() -> str:
+    """List the oldest."""
+    return render_template("ops/letters.html", letters=aside.dead_letters(_PAGE))

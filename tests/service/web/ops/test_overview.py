@@ -1,0 +1,321 @@
+"""The overview says what is so: what stands still, what is lost, who is there."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from redis import Redis
+from sqlalchemy.exc import OperationalError
+
+from service.app import create_app
+from service.domain.report import Source
+from service.extensions import db, parts, transaction
+from service.flows import counting, overseeing, recording, sending
+from service.models import Attempt, DeadLetter, Message, OperatorKey, Overflow
+from service.presence import Replica
+from service.providers.contract import Callback
+from tests.conftest import make_settings
+from tests.fakes import FakeProvider, said
+from tests.messages import Post
+from tests.service.web.ops.conftest import Operator, make_operator_key
+
+Look = Callable[[], str]
+NOW = datetime.now(UTC)
+
+
+def everybody_announces() -> None:
+    parts().presence.announce("web", "web-1", ())
+    parts().presence.announce("beat", "beat-1", ())
+    parts().presence.announce("worker", "send@a", ["send"])
+    parts().presence.announce("worker", "status@a", ["maintenance", "status"])
+
+
+def delivered(post: Post, word: str = "delivered", code: str | None = None) -> UUID:
+    message_id = post()
+    sending.deliver(message_id)
+    query = db.select(Attempt.id).where(Attempt.message_id == message_id)
+    attempt_id = db.session.scalars(query).one()
+    report = said(word, attempt_id=attempt_id, source=Source.CALLBACK, error_code=code)
+    recording.record([report])
+    return message_id
+
+
+def change(message_id: UUID, **columns: Any) -> None:
+    """Change a message; a timedelta stands for the moment so long ago."""
+    now = datetime.now(UTC)
+    new = {key: now - one if isinstance(one, timedelta) else one for key, one in columns.items()}
+    with transaction():
+        db.session.execute(db.update(Message).where(Message.id == message_id).values(**new))
+
+
+def letter(**changes: Any) -> DeadLetter:
+    given = {"provider": "twilio", "attempt": "", "body": b"a=b", "received_at": NOW}
+    return DeadLetter(**{**given, "error": "boom", "set_aside_at": NOW, **changes})
+
+
+def test_an_empty_service_that_is_whole_is_calm(context: Flask, look: Look) -> None:
+    everybody_announces()
+    page = look()
+    assert "Nothing is stuck, nothing is lost." in page
+    assert "no deliveries in the last hour" in page
+
+
+def test_figures_are_those_of_the_messages(look: Look, post: Post) -> None:
+    everybody_announces()
+    for _ in range(3):
+        delivered(post)
+    delivered(post, "undelivered", "30003")
+    post()
+    page = look()
+    assert "75.0<small>%</small>" in page
+    assert "Messages per minute over the last hour: 1 failed, 1 waiting, 3 delivered." in page
+    assert "Callbacks per minute over the last hour: 1 failed, 3 delivered." in page
+    assert "Explained: 30003." in page
+    assert "(latest 3 deliveries)" in page
+
+
+def test_what_is_older_than_an_hour_is_in_no_figure(look: Look, post: Post) -> None:
+    message_id = delivered(post)
+    old = UUID(int=message_id.int - (3_700_000 << 80))
+    with transaction():
+        for table in ("status_event", "attempt"):
+            column = db.metadata.tables[table]
+            db.session.execute(column.delete())
+        db.session.execute(db.update(Message).values(id=old))
+    assert "Messages per minute over the last hour: none." in look()
+
+
+def test_counts_are_kept_for_others_and_do_not_outlive_their_minute(
+    context: Flask, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message of three minutes ago is counted once, and again when its count has aged."""
+    monkeypatch.setattr(counting, "_BUDGET", 60.0)
+    message_id = post()
+    ago = UUID(int=message_id.int - (180_000 << 80))
+    change(message_id, id=ago)
+
+    def counted() -> int:
+        seen = overseeing.oversee()
+        return sum(one.number for minute in seen.messages for one in minute.counts or ())
+
+    assert counted() == 1
+    with transaction():
+        db.session.execute(db.delete(Message))
+    assert counted() == 1
+    redis = Redis.from_url(parts().settings.redis_url.get_secret_value())
+    kept = list(redis.scan_iter("waybill:shelf:messages:*"))
+    assert len(kept) == 58, "the two minutes that still fill are never kept"
+    assert all(0 < redis.ttl(name) <= 120 for name in kept)
+    redis.delete(*kept)
+    redis.close()
+    assert counted() == 0
+
+
+def test_without_beat_or_a_worker_the_page_says_what_will_not_happen(
+    context: Flask, look: Look
+) -> None:
+    parts().presence.announce("worker", "status@a", ["maintenance", "status"])
+    page = look()
+    assert "Something stands still." in page
+    assert "No beat is alive" in page
+    assert "No worker takes from the queue “send”." in page
+    assert "No worker takes from the queue “status”." not in page
+
+
+def test_a_replica_that_fell_silent_stays_on_the_page_as_gone(
+    context: Flask, look: Look, redis_url: str
+) -> None:
+    everybody_announces()
+    parts().presence.announce("worker", "send@b", ["send"])
+    assert "gone" not in look()
+    with Redis.from_url(redis_url) as redis:
+        assert redis.delete(*redis.scan_iter("waybill:presence:*send@b"))
+    page = look()
+    assert "It runs, and asks for a look." in page
+    assert "Worker send@b is gone, last seen at" in page
+    assert "gone" in look(), "it is remembered, also by who looks later"
+    parts().presence.announce("worker", "send@b", ["send"])
+    assert "gone" not in look()
+
+
+def test_a_replica_that_is_gone_for_long_is_forgotten() -> None:
+    moment = NOW - timedelta(minutes=16)
+    silent = Replica("worker", "send@b", ("send",), moment, moment)
+    assert overseeing._remembered(overseeing._row(silent)) == silent
+
+
+def test_without_redis_the_page_still_answers_and_says_so(
+    operator_key: str, database_url: str
+) -> None:
+    settings = make_settings(database_url, "redis://127.0.0.1:1/0")
+    alone = create_app(settings, providers={"twilio": FakeProvider()})
+    operator = Operator(alone)
+    operator.log_in(operator_key)
+    answer = operator.get("/")
+    with alone.app_context():
+        db.engine.dispose()
+    assert answer.status_code == 200
+    assert "Redis does not answer" in answer.text
+    assert "Something stands still." in answer.text
+
+
+def test_without_the_database_the_page_says_so_in_html(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+    def away(*_: object) -> None:
+        raise OperationalError("SELECT secret", {}, Exception("host=secret"))
+
+    monkeypatch.setattr("service.store.operators.live", away)
+    answer = operator.get("/")
+    assert answer.status_code == 503
+    assert "The database does not answer" in answer.text
+    assert "secret" not in answer.text
+
+
+def test_messages_that_wait_for_a_worker_are_told_with_their_age(look: Look, post: Post) -> None:
+    everybody_announces()
+    message_id = post()
+    assert "waits to be sent" not in look()
+    change(message_id, due_at=timedelta(minutes=4))
+    page = look()
+    assert "1 message waits to be sent, the oldest for 4 min." in page
+    assert "Something stands still." in page
+
+
+def test_a_message_for_later_is_not_late(look: Look, post: Post) -> None:
+    everybody_announces()
+    change(post(), due_at=timedelta(days=-1))
+    assert "Nothing is stuck" in look()
+
+
+@pytest.mark.parametrize(
+    ("columns", "sentence"),
+    [
+        (
+            {"status": "submitting", "claimed_until": timedelta(minutes=5)},
+            "1 message was claimed by a worker that fell silent",
+        ),
+        (
+            {"status": "sent", "check_at": timedelta(minutes=5)},
+            "1 message should have been asked about, the first 5 min ago.",
+        ),
+        ({"status": "in_doubt"}, "1 message in doubt needs your decision."),
+        (
+            {"status": "sent", "unknown_since": timedelta(0)},
+            "1 message of the last 24 hours: outcome unknown for good.",
+        ),
+    ],
+)
+def test_what_is_stuck_or_lost_is_the_first_thing_said(
+    look: Look, post: Post, columns: dict[str, Any], sentence: str
+) -> None:
+    everybody_announces()
+    message_id = post()
+    change(message_id, **{"due_at": timedelta(days=-1), **columns})
+    page = look()
+    assert sentence in page.split("</section>")[0]
+    assert "Nothing is stuck" not in page
+
+
+def test_callbacks_outside_the_ledger_are_told(context: Flask, look: Look) -> None:
+    everybody_announces()
+    waiting = Overflow(provider="twilio", attempt="", body=b"a", received_at=NOW)
+    db.session.add_all([waiting, letter(), letter()])
+    db.session.commit()
+    page = look()
+    assert "1 callback is kept in the database until Redis has room." in page
+    assert "2 callbacks could not be recorded." in page
+
+
+def test_an_inbox_that_nobody_empties_is_told(
+    context: Flask, look: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everybody_announces()
+    parts().inbox.put(Callback("twilio", "", b"a=b", datetime.now(UTC)))
+    assert "callbacks wait to be recorded, the oldest" not in look()
+    assert 0 <= parts().inbox.oldest_age() < 10
+    monkeypatch.setattr("service.inbox.time.time", lambda: datetime.now(UTC).timestamp() + 300)
+    page = look()
+    assert "1 in the inbox: callbacks wait to be recorded, the oldest for 5 min." in page
+
+
+def test_a_look_is_shared_for_two_seconds_and_its_repeat_is_free(
+    operator: Operator, look: Look, post: Post
+) -> None:
+    first = operator.get("/live")
+    post()
+    known = {"If-None-Match": first.headers["ETag"]}
+    assert operator.get("/live", headers=known).status_code == 304
+    with operator.client.application.app_context():
+        parts().shelf.release("overview")
+    assert operator.get("/live", headers=known).status_code == 200
+
+
+def test_a_look_holds_nobodys_token(operator: Operator, post: Post) -> None:
+    change(post(), status="in_doubt")
+    assert "csrf_token" not in operator.get("/live").text
+
+
+def test_dead_letters_are_shown_as_they_came_and_can_be_tried_again(
+    context: Flask, operator: Operator
+) -> None:
+    db.session.add_all([letter(id=number, body=b"<b>\xff&x=1") for number in (1, 2, 3)])
+    db.session.commit()
+    page = operator.get("/dead-letters").text
+    assert "&lt;b&gt;\ufffd&amp;x=1" in page
+    assert operator.post("/dead-letters/replay", number="2").location == "/ops/dead-letters"
+    left = db.session.scalars(db.select(DeadLetter.id).order_by(DeadLetter.id)).all()
+    assert (left, parts().inbox.lag()) == ([1, 3], 1)
+    db.session.rollback()
+    operator.post("/dead-letters/replay", all="yes")
+    assert db.session.scalars(db.select(DeadLetter.id)).all() == []
+
+
+@pytest.mark.parametrize("form", [{}, {"number": "x"}, {"number": "-1"}, {"all": "no"}])
+def test_a_replay_of_nothing_in_particular_replays_nothing(
+    context: Flask, operator: Operator, form: dict[str, str]
+) -> None:
+    db.session.add(letter())
+    db.session.commit()
+    operator.post("/dead-letters/replay", **form)
+    assert "Nothing was chosen." in operator.get("/dead-letters").text
+    assert parts().inbox.lag() == 0
+
+
+def test_a_test_message_is_sent_once_however_often_the_form_is(
+    context: Flask, operator: Operator, provider: FakeProvider
+) -> None:
+    form = {"to": "+1 415 555 2671", "body": "Hello", "key": "k1", "reference": ""}
+    first, again = operator.post("/test", **form), operator.post("/test", **form)
+    assert first.status_code == 303
+    assert first.location == again.location
+    sending.deliver(UUID(first.location.rpartition("/")[2]))
+    assert [one.to for one in provider.on_air] == ["+14155552671"]
+    assert "from operators" in operator.get(first.location.removeprefix("/ops")).text
+
+
+def test_a_test_message_that_cannot_be_sent_says_why_and_keeps_what_was_typed(
+    operator: Operator,
+) -> None:
+    answer = operator.post("/test", to="nobody", body="<b>Hello", key="k2")
+    assert answer.status_code == 422
+    assert "must be a phone number in E.164 form" in answer.text
+    assert "&lt;b&gt;Hello" in answer.text
+
+
+def test_percentiles_are_those_of_the_nearest_rank() -> None:
+    found = overseeing.percentiles([float(one) for one in range(100, 0, -1)])
+    assert found == (50.0, 95.0, 99.0, 100)
+    assert overseeing.percentiles([7.0]) == (7.0, 7.0, 7.0, 1)
+    assert overseeing.percentiles([]) is None
+
+
+def test_the_name_of_an_operator_is_not_believed_either(context: Flask) -> None:
+    someone = Operator(context)
+    someone.log_in(make_operator_key(context, '"><script>alert(1)</script>'))
+    assert db.session.scalars(db.select(OperatorKey.name)).one().startswith('">')
+    assert "<script>alert" not in someone.get("/").text
