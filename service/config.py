@@ -1,5 +1,7 @@
 """Settings: the only reader of the environment. Every problem is reported at once."""
 
+import hashlib
+import hmac
 import os
 from collections.abc import Mapping
 from typing import Final, Self
@@ -171,6 +173,13 @@ class Settings(SinchSettings):
         pattern=r"^(DEBUG|INFO|WARNING|ERROR)$",
         description="The least severe log line to write: DEBUG, INFO, WARNING or ERROR.",
     )
+
+    def session_key(self) -> bytes:
+        """Return what signs sessions: the same in every replica, also when nobody chose one."""
+        if self.ops_secret is not None:
+            return self.ops_secret.get_secret_value().encode()
+        token = self.twilio_auth_token.get_secret_value().encode()
+        return hmac.digest(token, b"waybill: sessions of /ops", hashlib.sha256)
 
     @model_validator(mode="after")
     def _lease_outlives_a_call(self) -> Self:

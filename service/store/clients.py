@@ -51,10 +51,13 @@ def revoke(key_id: int, now: datetime) -> bool:
 
 
 def ensure(name: str, now: datetime) -> int:
-    """Return the id of the client of this name, which is made if it is new."""
-    statement = insert_into(Client).on_conflict_do_nothing(index_elements=[Client.name])
-    db.session.execute(statement, {"name": name, "created_at": now})
-    return db.session.scalars(select(Client.id).where(Client.name == name)).one()
+    """Return the id of the client of this name that sends, which is made if it is new."""
+    key = [Client.name, Client.test]
+    statement = insert_into(Client).on_conflict_do_nothing(index_elements=key)
+    db.session.execute(statement, {"name": name, "test": False, "created_at": now})
+    found = named(name, test=False)
+    assert found is not None
+    return found.id
 
 
 def name_of(client_id: int) -> str:

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import phonenumbers
+from flask import Flask
 
 from service.config import Settings
 from service.config_values import Route
 from service.errors import FieldError, Invalid
-from service.extensions import parts
+from service.extensions import Parts, parts
 from service.flows.accepting import Draft
 from service.providers.contract import Provider, Sender
 from service.providers.test import NAME as TEST
@@ -20,9 +21,10 @@ _CHANNELS: Final = ("whatsapp:", "rcs:")
 _MAX_KEY: Final = 255
 
 
-def carriers() -> dict[str, Provider]:
+def carriers(app: Flask | None = None) -> dict[str, Provider]:
     """Return who may carry a message: not the provider of test keys."""
-    return {name: one for name, one in parts().providers.items() if name != TEST}
+    bound: Parts = app.extensions["waybill"] if app else parts()
+    return {name: one for name, one in bound.providers.items() if name != TEST}
 
 
 def draft(

@@ -91,9 +91,7 @@ class NewMessage(_Strict):
         default=None, description="Texts for the template; 4096 characters as JSON."
     )
     provider: ShortText | None = Field(
-        default=None,
-        description="Who is to carry it. Default: as the settings say.",
-        json_schema_extra={"format": "provider"},
+        default=None, description="Who is to carry it. Default: as the settings say."
     )
     sender: ShortText | None = Field(
         default=None, alias="from", description="The sender. Default: that of the settings."

@@ -10,6 +10,7 @@ from typing import Any, Final
 from flask import Flask
 from werkzeug.routing import Rule
 
+from service.web.drafting import carriers
 from service.web.openapi import components, samples
 from service.web.openapi.operations import OPERATIONS, OUTSIDE, TAGS, Operation
 
@@ -35,7 +36,7 @@ def document(app: Flask) -> dict[str, Any]:
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": says} for name, says in TAGS.items()],
         "paths": {path: paths[path] for path in sorted(paths, key=_place)},
-        "components": components.components(),
+        "components": components.components(sorted(carriers(app))),
     }
 
 

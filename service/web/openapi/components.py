@@ -106,10 +106,14 @@ _REFUSALS: Final[dict[int, tuple[str, Problem]]] = {
 _HEADERS: Final[dict[int, dict[str, Any]]] = {401: _CHALLENGE, 503: _RETRY_AFTER}
 
 
-def components() -> dict[str, Any]:
+def components(carriers: Sequence[str]) -> dict[str, Any]:
     """Return the shapes, the refusals and the way to present a key."""
+    shapes = _schemas()
+    # Which names there are, the settings know and the model does not.
+    named, _nothing = shapes["NewMessage"]["properties"]["provider"]["anyOf"]
+    named["enum"] = list(carriers)
     return {
-        "schemas": dict(sorted(_schemas().items())),
+        "schemas": dict(sorted(shapes.items())),
         "responses": {_name(status): _refusal(status) for status in sorted(_REFUSALS)},
         "securitySchemes": {
             "key": {

@@ -17,7 +17,7 @@ TAGS: Final = {
     "health": "For whatever runs the processes.",
     "document": "This document.",
 }
-# Blueprints that are no API: pages for operators, and numbers for Prometheus; and a page for people.
+# Blueprints that are no API: pages for operators, numbers for Prometheus; and a page for people.
 OUTSIDE: Final = frozenset({"ops", "metrics", "docs.page"})
 
 _ALWAYS: Final = (401, 500, 503)

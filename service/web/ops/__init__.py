@@ -4,8 +4,6 @@
 ``actions`` what their buttons do; ``charts``, ``concerns`` and ``wording`` how figures are told.
 """
 
-import hashlib
-import hmac
 from datetime import timedelta
 
 from flask import Flask
@@ -22,7 +20,7 @@ _SHIFT = timedelta(hours=12)  # the longest that somebody stays logged in
 def init_app(app: Flask) -> None:
     """Register the pages, and set up what only they use: sessions and form tokens."""
     settings: Settings = app.extensions["waybill"].settings
-    app.secret_key = _secret(settings)
+    app.secret_key = settings.session_key()
     app.config.update(
         SESSION_COOKIE_NAME="waybill_ops",
         SESSION_COOKIE_PATH="/ops",
@@ -38,11 +36,3 @@ def init_app(app: Flask) -> None:
     csrf.init_app(app)
     wording.init_app(app)
     app.register_blueprint(blueprint)
-
-
-def _secret(settings: Settings) -> bytes:
-    """Return what signs sessions: the same for every replica, also when nobody chose one."""
-    if settings.ops_secret is not None:
-        return settings.ops_secret.get_secret_value().encode()
-    token = settings.twilio_auth_token.get_secret_value().encode()
-    return hmac.digest(token, b"waybill: sessions of /ops", hashlib.sha256)

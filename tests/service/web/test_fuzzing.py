@@ -19,11 +19,9 @@ from service.extensions import db
 from tests.conftest import make_key, make_settings
 from tests.fakes import FakeProvider
 
-# What the words of the document's formats stand for: an address that exists, a provider that is
-# configured, a time to come.
+# What the words of the document's formats stand for: an address that exists, a time to come.
 ADDRESSES = ("+14155552671", "+447911123456", "whatsapp:+14155552671", "rcs:somebody")
 schemathesis.openapi.format("address", st.sampled_from(ADDRESSES))
-schemathesis.openapi.format("provider", st.just("twilio"))
 schemathesis.openapi.format(
     "date-time",
     st.integers(min_value=10, max_value=34 * 24 * 60).map(
