@@ -5,7 +5,7 @@ from typing import Any, Final
 from celery import Celery, Task
 from flask import Flask
 
-from service.app import create_app
+from service.app import create_app, settle_memory
 from service.queue import celery_settings
 from worker.schedule import SCHEDULE
 from worker.watching import watch
@@ -50,3 +50,4 @@ def make_celery(flask_app: Flask) -> Celery:
 _flask_app = create_app()
 app = make_celery(_flask_app)
 watch(_flask_app)
+settle_memory()

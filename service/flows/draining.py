@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
+from threading import BoundedSemaphore
 from typing import Final
 
 from sqlalchemy import select
@@ -32,6 +33,10 @@ _MOST_DELIVERIES: Final = 5
 # How many seconds to leave a database alone that does not answer.
 _REST: Final = 1
 
+# So many drains at once in a process: one reads while the database works for the other. More only
+# wait for each other's rows.
+_at_work: Final = BoundedSemaphore(2)
+
 _log = logging.getLogger(__name__)
 
 
@@ -40,6 +45,15 @@ def drain(role: str = "") -> int:
 
     One drain is at work at a time, and wakes its successor; a backlog calls others to help it.
     """
+    if not _at_work.acquire(blocking=False):
+        return 0
+    try:
+        return _drain(role)
+    finally:
+        _at_work.release()
+
+
+def _drain(role: str) -> int:
     queue = parts().queue
     if parts().inbox.is_resting() or not _database_answers():
         queue.keep_awake(DRAIN, _REST)
