@@ -14,6 +14,7 @@ from bench.outage import outage
 from bench.plan import Plan
 from bench.report import Row
 from bench.rounds import Round, Void, scratch
+from bench.stages import stages
 
 
 class Measuring:
@@ -69,6 +70,15 @@ class Measuring:
         yield _row("drain of one process, PostgreSQL", by_replicas[1], plan.DRAIN_POSTGRESQL)
         ratio = median(by_replicas[2]) / median(by_replicas[1])
         yield Row("drain of two processes, times one", ratio, "x", plan.REPLICAS)
+
+    def stages(self, databases: Databases) -> Iterator[Row]:
+        """Measure where the time of a callback goes."""
+        with (
+            databases.fresh() as database,
+            scratch() as directory,
+            standing(directory, database) as serving,
+        ):
+            yield from stages(serving, self._plan.drained // 3)
 
     def ledger(self, databases: Databases) -> Iterator[Row]:
         """Measure what a callback costs beside a long history."""
@@ -141,7 +151,9 @@ class Measuring:
         print(f"  {note}", flush=True)
 
 
-PARTS: Final = ("callbacks", "steady", "outage", "drain", "ledger", "send", "post", "memory")
+PARTS: Final = (
+    *("callbacks", "steady", "outage", "drain", "stages", "ledger", "send", "post", "memory"),
+)
 NEED_WRK: Final = frozenset({"callbacks", "post"})
 
 
