@@ -25,17 +25,16 @@ _FLOWS: Final = "tests/service/flows"
 MUTATIONS: Final = (
     Mutation(
         "only a pending message is claimed",
-        "service/store/messages.py",
+        "service/store/turns.py",
         ".where(Message.status == Status.PENDING, Message.due_at <= now + _SKEW)",
         ".where(Message.due_at <= now + _SKEW)",
         f"{_FLOWS}/test_sending.py::test_an_unknown_outcome_is_in_doubt_and_never_sent_again",
     ),
     Mutation(
         "two workers do not claim the same message",
-        "service/store/messages.py",
-        "        .order_by(Message.due_at)\n        .limit(limit)\n"
-        "        .with_for_update(skip_locked=True)\n",
-        "        .order_by(Message.due_at)\n        .limit(limit)\n",
+        "service/store/turns.py",
+        "        .limit(limit)\n        .with_for_update(skip_locked=True)\n",
+        "        .limit(limit)\n",
         f"{_FLOWS}/test_sending.py::test_workers_that_claim_at_the_same_moment_share_what_is_due",
     ),
     Mutation(

@@ -9,6 +9,7 @@ import phonenumbers
 
 from service.config import Settings
 from service.config_values import Route
+from service.domain.priority import Priority
 from service.errors import FieldError, Invalid
 from service.extensions import parts
 from service.flows.accepting import Draft
@@ -50,6 +51,7 @@ def draft(
         reference=wanted.reference,
         details=wanted.metadata,
         resend_if_unknown=wanted.resend_if_unknown,
+        priority=Priority[wanted.priority.upper()],
         request_digest=digest(given),
         idempotency_key=idempotency_key,
     )
