@@ -18,8 +18,8 @@ _ANY: Final = "*"
 _PREFIX: Final = "waybill:pace:"
 
 # In seconds of Redis's clock, so that replicas need not agree on theirs. `full` is when the bucket
-# is empty again; it holds one second: the clock looks for due messages as often. Who was in line
-# before is told when there will be room; who comes new goes behind the line.
+# is empty again; it holds one second (less what floats lose): the clock looks for due messages as
+# often. Who was in line before is told when there will be room; who comes new goes behind the line.
 _SCRIPT: Final = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
@@ -33,17 +33,19 @@ for i = 1, #KEYS / 2 do
   local cost, again = tonumber(ARGV[2 * i - 1]), ARGV[2 * i] == '1'
   local full = math.max(tonumber(redis.call('GET', bucket) or 0), now)
   local last = tonumber(redis.call('GET', line) or 0)
-  local at = 0
-  if full - now < 1 and (again or last <= now) then
+  if full - now < 0.999 and (again or last <= now) then
     keep(bucket, full + cost)
-  elseif again then
-    at = full - 1 + (ahead[bucket] or 0)
-    ahead[bucket] = (ahead[bucket] or 0) + cost
+    waits[i] = '0'
   else
-    at = math.max(last, full - 1)
-    keep(line, at + cost)
+    local at = math.max(last, full - 1)
+    if again then
+      at = full - 1 + (ahead[bucket] or 0)
+      ahead[bucket] = (ahead[bucket] or 0) + cost
+    else
+      keep(line, at + cost)
+    end
+    waits[i] = string.format('%.6f', math.max(0.001, at - now))
   end
-  waits[i] = string.format('%.6f', math.max(0, at - now))
 end
 return waits
 """
@@ -54,7 +56,7 @@ _log = logging.getLogger(__name__)
 class Ask(NamedTuple):
     """A message that is to go out now. `again`: it was given a time before, and that has come."""
 
-    sender: str  # with its provider: twilio:+15005550006
+    sender: str  # behind its provider and a colon
     line: str  # whose, and how urgent
     segments: int
     again: bool

@@ -1,8 +1,7 @@
 """How many SMS a text takes, as providers count and carriers limit them.
 
-GSM-7 where its alphabet suffices, else UCS-2. A provider may count otherwise (smart encoding,
-national tables): what it says stands in `message.segments`.
-https://www.twilio.com/docs/glossary/what-is-gsm-7-character-encoding
+GSM-7 where its alphabet suffices, else UCS-2 (3GPP TS 23.038). A provider may count otherwise
+(other characters put in place, national tables): what it says stands in `message.segments`.
 """
 
 from typing import Final

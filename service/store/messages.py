@@ -38,14 +38,19 @@ def by_key(client_id: int, keys: Collection[str]) -> dict[str, Message]:
     return {message.idempotency_key or "": message for message in db.session.scalars(query)}
 
 
-def claim(now: datetime, limit: int, until: datetime, check_at: datetime) -> list[Message]:
-    """Claim pending messages whose turn has come, past whoever else does."""
-    ids = turns.next_ids(now, limit)
-    if not ids:
+def claim(
+    now: datetime, limit: int, until: datetime, check_at: datetime
+) -> list[tuple[Message, datetime]]:
+    """Claim pending messages whose turn has come, past whoever else does.
+
+    Returned with the time at which each was due, urgent ones first, then the longest due.
+    """
+    due = turns.next_due(now, limit)
+    if not due:
         return []
     statement = (
         update(Message)
-        .where(among(Message.id, ids))
+        .where(among(Message.id, list(due)))
         .values(
             status=Status.SUBMITTING,
             due_at=None,
@@ -58,7 +63,8 @@ def claim(now: datetime, limit: int, until: datetime, check_at: datetime) -> lis
         .returning(Message)
         .execution_options(synchronize_session=False, populate_existing=True)
     )
-    return list(db.session.scalars(statement))
+    claimed = [(message, due[message.id]) for message in db.session.scalars(statement)]
+    return sorted(claimed, key=lambda one: (one[0].priority, one[1]))
 
 
 def leave_submitting(message_id: UUID, attempt: int, **columns: Any) -> None:

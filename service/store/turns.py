@@ -21,11 +21,14 @@ from service.models import Message
 _SKEW: Final = timedelta(milliseconds=250)
 
 
-def next_ids(now: datetime, limit: int) -> list[UUID]:
-    """Return whose time has come, locked, past what others locked; at most `limit`."""
-    taken, lanes = list[UUID](), _lanes(now)
-    for priority, clients in lanes.items():
-        taken += _shares(now, priority, clients, limit - len(taken))
+def next_due(now: datetime, limit: int) -> dict[UUID, datetime]:
+    """Return whose turn it is, locked, and since when each was due; at most `limit`.
+
+    What others hold locked is passed over.
+    """
+    taken = dict[UUID, datetime]()
+    for priority, clients in _lanes(now).items():
+        taken |= _shares(now, priority, clients, limit - len(taken))
     return taken
 
 
@@ -68,9 +71,11 @@ def _head(now: datetime, client_id: Any, priority: Priority) -> ScalarSelect[Any
     )
 
 
-def _shares(now: datetime, priority: Priority, clients: Sequence[int], limit: int) -> list[UUID]:
+def _shares(
+    now: datetime, priority: Priority, clients: Sequence[int], limit: int
+) -> dict[UUID, datetime]:
     """Take equal shares; what one client leaves of its own goes to those who want more."""
-    taken: list[UUID] = []
+    taken = dict[UUID, datetime]()
     while clients and len(taken) < limit:
         rest = limit - len(taken)
         turn = clients[:rest]
@@ -78,7 +83,7 @@ def _shares(now: datetime, priority: Priority, clients: Sequence[int], limit: in
         rows = db.session.execute(
             union_all(*(_share(now, priority, one, share, taken) for one in turn)).limit(rest)
         ).all()
-        taken += [row.id for row in rows]
+        taken |= {row.id: row.due_at for row in rows}
         given = [row.client_id for row in rows]
         # Who had not its turn yet, then who may have more; a round that fills nothing drops one.
         clients = [*clients[rest:], *(one for one in turn if given.count(one) == share)]
@@ -87,9 +92,9 @@ def _shares(now: datetime, priority: Priority, clients: Sequence[int], limit: in
 
 def _share(
     now: datetime, priority: Priority, client_id: int, limit: int, taken: Collection[UUID]
-) -> Select[tuple[UUID, int]]:
+) -> Select[tuple[UUID, int, datetime]]:
     due = (
-        select(Message.id, Message.client_id)
+        select(Message.id, Message.client_id, Message.due_at)
         .where(Message.status == Status.PENDING, Message.due_at <= now + _SKEW)
         .where(Message.client_id == client_id, Message.priority == int(priority))
         .where(Message.id.not_in(taken))  # our own locks skip nothing
@@ -97,4 +102,4 @@ def _share(
         .limit(limit)
         .with_for_update(skip_locked=True)
     ).subquery()
-    return select(due.c.id, due.c.client_id)
+    return select(due.c.id, due.c.client_id, due.c.due_at)

@@ -10,7 +10,7 @@ from time import time
 from typing import Any, Final
 
 from flask import Flask, Response, request
-from flask_limiter import Limiter, RateLimitExceeded, RequestLimit
+from flask_limiter import Limiter, RateLimitExceeded
 from limits import parse_many
 from limits.storage import RedisStorage
 from redis import Redis
@@ -105,14 +105,10 @@ def _cost(most: int) -> int:
 def _refused(limiter: Limiter, _error: RateLimitExceeded) -> Response:
     breached = limiter.current_limit
     response = answer(problem(TooMany("you post more than you may; wait, then post it again")))
-    response.headers["Retry-After"] = str(wait := _wait(breached))
-    if breached is not None:
-        response.headers["RateLimit-Limit"] = str(breached.limit.amount)
-        response.headers["RateLimit-Remaining"] = str(breached.remaining)
-        response.headers["RateLimit-Reset"] = str(wait)
+    assert breached is not None  # set before the error was raised
+    wait = max(1, ceil(breached.window.reset_time - time()))
+    response.headers["Retry-After"] = str(wait)
+    response.headers["RateLimit-Limit"] = str(breached.limit.amount)
+    response.headers["RateLimit-Remaining"] = str(breached.remaining)
+    response.headers["RateLimit-Reset"] = str(wait)
     return response
-
-
-def _wait(breached: RequestLimit | None) -> int:
-    """Return after how many whole seconds there is room for one message, or more."""
-    return max(1, ceil(breached.window.reset_time - time())) if breached else 1
