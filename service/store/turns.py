@@ -10,7 +10,7 @@ from math import ceil
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ScalarSelect, Select, select, union_all
+from sqlalchemy import CTE, ScalarSelect, Select, select, union_all
 
 from service.domain.priority import Priority
 from service.domain.status import Status
@@ -34,14 +34,9 @@ def next_due(now: datetime, limit: int) -> dict[UUID, datetime]:
 
 def _lanes(now: datetime) -> dict[Priority, list[int]]:
     """Return for each priority the clients that wait, who has waited longest first."""
-    first = _first_client()
-    waiting = select(first.scalar_subquery().label("client_id")).cte("waiting", recursive=True)
-    after = first.where(Message.client_id > waiting.c.client_id).scalar_subquery()
-    waiting = waiting.union_all(select(after).where(waiting.c.client_id.is_not(None)))
-    heads = [_head(now, waiting.c.client_id, priority) for priority in Priority]
-    rows = db.session.execute(
-        select(waiting.c.client_id, *heads).where(waiting.c.client_id.is_not(None))
-    ).all()
+    client_id = _waiting_clients().c.client_id
+    heads = [_head(now, client_id, priority) for priority in Priority]
+    rows = db.session.execute(select(client_id, *heads).where(client_id.is_not(None))).all()
     lanes = {}
     for place, priority in enumerate(Priority, start=1):
         since = {row[0]: row[place] for row in rows if row[place] is not None}
@@ -49,7 +44,15 @@ def _lanes(now: datetime) -> dict[Priority, list[int]]:
     return lanes
 
 
-def _first_client() -> Select[tuple[int]]:
+def _waiting_clients() -> CTE:
+    """Jump from client to client; the last step finds none, and is null."""
+    first = _first_client()
+    waiting = select(first.scalar_subquery().label("client_id")).cte("waiting", recursive=True)
+    after = first.where(Message.client_id > waiting.c.client_id).scalar_subquery()
+    return waiting.union_all(select(after).where(waiting.c.client_id.is_not(None)))
+
+
+def _first_client() -> Select[int]:
     # By the whole index, so that no other index of clients will do: those hold every message.
     return (
         select(Message.client_id)
@@ -92,12 +95,12 @@ def _shares(
 
 def _share(
     now: datetime, priority: Priority, client_id: int, limit: int, taken: Collection[UUID]
-) -> Select[tuple[UUID, int, datetime]]:
+) -> Select[UUID, int, datetime]:
     due = (
         select(Message.id, Message.client_id, Message.due_at)
         .where(Message.status == Status.PENDING, Message.due_at <= now + _SKEW)
         .where(Message.client_id == client_id, Message.priority == int(priority))
-        .where(Message.id.not_in(taken))  # our own locks skip nothing
+        .where(Message.id.not_in(list(taken)))  # our own locks skip nothing
         .order_by(Message.due_at, Message.id)
         .limit(limit)
         .with_for_update(skip_locked=True)

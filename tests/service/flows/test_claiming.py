@@ -1,7 +1,9 @@
 """Whose turn it is: urgent first, a share for every client, each sender at its pace."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from threading import Barrier
 from uuid import UUID
 
 import pytest
@@ -107,6 +109,23 @@ def test_nothing_is_claimed_before_its_time_and_what_is_due_behind_it_is(
     [now] = post_many("b", 1)
     assert claimed(10) == [now]
     assert now not in later
+
+
+def test_workers_at_the_same_moment_take_everything_of_every_client_once(
+    context: Flask, post_many: PostMany
+) -> None:
+    ids = {one for name in ("a", "b", "c") for one in post_many(name, 40)}
+    start = Barrier(6)
+
+    def claim(_: int) -> list[UUID]:
+        with context.app_context():
+            start.wait()
+            return claimed(20)
+
+    with ThreadPoolExecutor(6) as pool:
+        taken = [one for some in pool.map(claim, range(6)) for one in some]
+    assert len(taken) == len(ids)
+    assert set(taken) == ids
 
 
 def test_urgent_messages_share_lines_fairly_too(post_many: PostMany) -> None:
