@@ -24,6 +24,8 @@ from service.store import attempts, messages
 
 # Of those that are due, many may have to wait for their senders: it is looked past so many lots.
 _ROUNDS: Final = 8
+# A claim looks a quarter of a second ahead: what is put back for less is only looked at again.
+_SOONEST: Final = 0.3
 
 _log = logging.getLogger(__name__)
 
@@ -105,7 +107,7 @@ def _at_their_pace(due: Sequence[tuple[Message, datetime]], now: datetime) -> li
     going = list[Message]()
     for (message, _), wait in zip(due, waits, strict=True):
         if wait > 0:
-            _put_back(message, now + timedelta(seconds=wait))
+            _put_back(message, now + timedelta(seconds=max(wait, _SOONEST)))
         else:
             going.append(message)
     return going
