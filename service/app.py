@@ -14,12 +14,14 @@ from service.extensions import Parts, db, migrate, ping_what_rested, speak_sqlit
 from service.inbox import Inbox
 from service.lines import Lines
 from service.metrics import counting
+from service.pace import Pace
 from service.presence import Presence
 from service.providers import configured
 from service.providers.contract import Callback, Provider
 from service.providers.test import MagicNumbers
 from service.queue import Queue
 from service.shelf import Shelf
+from service.web import limiting
 from service.web.callbacks import store
 
 # Seconds to wait for Redis: an answer to a provider must not wait on one that is gone, a drain
@@ -56,11 +58,13 @@ def create_app(
         inbox=Inbox(_redis(settings, _PATIENCE), hurried, breaker, settings.inbox_limit),
         queue=Queue(settings, hurried, breaker),
         lines=Lines(settings.worker_concurrency),
+        pace=Pace(hurried, breaker, {one.sender: one.rate for one in settings.sender_rates}),
         presence=Presence(hurried),
         shelf=Shelf(hurried, breaker),
         context=app.app_context,
     )
     web.init_app(app)
+    limiting.init_app(app, settings.rate_limit_posts, hurried, breaker)
     commands.init_app(app)
     return app
 

@@ -14,9 +14,11 @@ from service.config_values import (
     DatabaseUrl,
     ExtraTokens,
     HttpUrl,
+    PostLimits,
     RedisUrl,
     Routes,
     Seconds,
+    SenderRates,
     SharedKeys,
 )
 
@@ -97,6 +99,14 @@ class Settings(SinchSettings):
         default=None,
         pattern=r"^[A-Z]{2}$",
         description="Country for numbers written without +; unset: such numbers are refused.",
+    )
+    sender_rates: SenderRates = Field(
+        default=(),
+        description="Segments a second by sender, * is any other: +15005550006:10,*:1.",
+    )
+    rate_limit_posts: PostLimits | None = Field(
+        default=None,
+        description="How much each client may post: 100/second;5000/minute; unset: no limit.",
     )
     claim_lease: Seconds = Field(
         default=60.0,

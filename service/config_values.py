@@ -4,6 +4,7 @@ import re
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
+from limits import parse_many
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 _DIALECTS: Final = {
@@ -36,6 +37,14 @@ class Route(BaseModel):
     model_config = ConfigDict(frozen=True)
     prefix: str
     provider: str
+
+
+class SenderRate(BaseModel):
+    """How many segments a second one sender may send; `*` is any other, each by itself."""
+
+    model_config = ConfigDict(frozen=True)
+    sender: str
+    rate: float
 
 
 def _database_url(value: SecretStr) -> SecretStr:
@@ -120,6 +129,31 @@ def _routes(value: Any) -> Any:
     return tuple(Route(prefix=prefix, provider=name) for prefix, name in pairs)
 
 
+def _sender_rates(value: Any) -> Any:
+    """Split `+15005550006:10,*:1` into rates."""
+    if not isinstance(value, str):
+        return value
+    pairs = [entry.strip().rpartition(":")[::2] for entry in value.split(",") if entry.strip()]
+    if any(not sender or not re.fullmatch(r"\d{1,6}(\.\d+)?", rate) for sender, rate in pairs):
+        raise ValueError("must be a comma list of sender:rate, as in +15005550006:10,*:1")
+    if len({sender for sender, _ in pairs}) < len(pairs):
+        raise ValueError("names a sender twice")
+    rates = tuple(SenderRate(sender=sender, rate=float(rate)) for sender, rate in pairs)
+    if any(one.rate == 0 for one in rates):
+        raise ValueError("a rate must be above 0: a sender that may not send needs no rate")
+    return rates
+
+
+def _post_limits(value: str) -> str:
+    try:
+        given = parse_many(value)
+    except ValueError:
+        given = []
+    if not given or any(one.amount < 1 for one in given):
+        raise ValueError("must be limits such as 100/second;5000/minute")
+    return value
+
+
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
@@ -128,4 +162,6 @@ ExtraTokens = Annotated[tuple[ExtraToken, ...], BeforeValidator(_extra_tokens)]
 SharedKeys = Annotated[tuple[SharedKey, ...], BeforeValidator(_shared_keys)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_secrets)]
 PathSecret = Annotated[SecretStr, AfterValidator(_path_secret)]
+SenderRates = Annotated[tuple[SenderRate, ...], BeforeValidator(_sender_rates)]
+PostLimits = Annotated[str, AfterValidator(_post_limits)]
 Routes = Annotated[tuple[Route, ...], BeforeValidator(_routes)]

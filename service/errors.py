@@ -51,6 +51,13 @@ class Invalid(ClientError):
     title = "Invalid request"
 
 
+class TooMany(ClientError):
+    """The caller posts more than it may; the same request may succeed shortly."""
+
+    status = 429
+    title = "Too many requests"
+
+
 class Unavailable(ClientError):
     """Somebody we depend on does not answer; the same request may succeed shortly."""
 

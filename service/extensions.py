@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from service.config import Settings
     from service.inbox import Inbox
     from service.lines import Lines
+    from service.pace import Pace
     from service.presence import Presence
     from service.providers.contract import Provider
     from service.queue import Queue
@@ -70,6 +71,7 @@ class Parts:
     inbox: "Inbox"
     queue: "Queue"
     lines: "Lines"
+    pace: "Pace"
     presence: "Presence"
     shelf: "Shelf"
     context: Callable[[], AppContext]  # for the door that has no request's context

@@ -25,18 +25,39 @@ _FLOWS: Final = "tests/service/flows"
 MUTATIONS: Final = (
     Mutation(
         "only a pending message is claimed",
-        "service/store/messages.py",
+        "service/store/turns.py",
         ".where(Message.status == Status.PENDING, Message.due_at <= now + _SKEW)",
         ".where(Message.due_at <= now + _SKEW)",
         f"{_FLOWS}/test_sending.py::test_an_unknown_outcome_is_in_doubt_and_never_sent_again",
     ),
     Mutation(
         "two workers do not claim the same message",
-        "service/store/messages.py",
-        "        .order_by(Message.due_at)\n        .limit(limit)\n"
-        "        .with_for_update(skip_locked=True)\n",
-        "        .order_by(Message.due_at)\n        .limit(limit)\n",
+        "service/store/turns.py",
+        "        .limit(limit)\n        .with_for_update(skip_locked=True)\n",
+        "        .limit(limit)\n",
         f"{_FLOWS}/test_sending.py::test_workers_that_claim_at_the_same_moment_share_what_is_due",
+    ),
+    Mutation(
+        "urgent messages go first",
+        "service/store/turns.py",
+        "    for priority, clients in _lanes(now).items():\n",
+        "    for priority, clients in reversed(_lanes(now).items()):\n",
+        f"{_FLOWS}/test_claiming.py::test_an_urgent_message_goes_before_everything_that_waits",
+    ),
+    Mutation(
+        "every client that waits has its share",
+        "service/store/turns.py",
+        "        share = ceil(rest / len(turn))\n",
+        "        share = rest\n",
+        f"{_FLOWS}/test_claiming.py::test_a_bulk_job_delays_no_single_message_of_another_client",
+    ),
+    Mutation(
+        "what waits for its sender has used no attempt",
+        "service/flows/claiming.py",
+        "        attempts=message.attempts - 1,\n",
+        "        attempts=message.attempts,\n",
+        f"{_FLOWS}/test_claiming.py"
+        "::test_what_is_too_fast_for_its_sender_waits_without_an_attempt_and_without_a_line",
     ),
     Mutation(
         "no call begins after its lease",

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from service.domain.priority import Priority
 from service.domain.status import Status
 from service.extensions import parts, transaction
 from service.models import Message
@@ -37,6 +38,7 @@ class Draft:
     resend_if_unknown: bool
     request_digest: bytes  # of the request's body, to tell a repeat from another request
     idempotency_key: str | None
+    priority: Priority = Priority.NORMAL
 
 
 class Accepted(NamedTuple):

@@ -5,19 +5,27 @@ provider is called, in one transaction: a worker that dies before it certainly d
 """
 
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from uuid_utils.compat import uuid7
 
+from service.domain.segments import segments
 from service.domain.status import Status
 from service.extensions import parts, transaction
 from service.flows.patience import patience
 from service.metrics import counting
 from service.models import Message
+from service.pace import Ask
 from service.providers.contract import Outbound
 from service.providers.test import NAME as TEST
 from service.store import attempts, messages
+
+# Of those that are due, many may have to wait for their senders: it is looked past so many lots.
+_ROUNDS: Final = 8
+# A claim looks a quarter of a second ahead: what is put back for less is only looked at again.
+_SOONEST: Final = 0.3
 
 _log = logging.getLogger(__name__)
 
@@ -39,26 +47,34 @@ class Claim(NamedTuple):
 
 
 def claim(limit: int) -> list[Claim]:
-    """Claim up to `limit` due messages, the longest due first."""
+    """Claim up to `limit` due messages whose senders may send now; urgent ones first."""
+    claims = list[Claim]()
+    for _ in range(_ROUNDS):
+        looked_at, more = _claim_some(limit - len(claims))
+        claims += more
+        if len(more) == looked_at:  # nothing is due any more, or every line is taken
+            break
+    return claims
+
+
+def _claim_some(limit: int) -> tuple[int, list[Claim]]:
+    """Return how many were due, and those that are to go out."""
     lease, now = timedelta(seconds=parts().settings.claim_lease), datetime.now(UTC)
     ends = now + lease / 2  # the other half is for the call and its answer
     with transaction():
-        claimed = messages.claim(
+        due = messages.claim(
             now,
             limit,
             until=now + lease,
             check_at=now + timedelta(seconds=parts().settings.reconcile_after),
         )
-        for message in claimed:
+        for message, _ in due:
             if message.provider == TEST:
                 message.check_at = now + patience(TEST).ask_after
-        claims = [
-            Claim(message, _outbound(message, now), ends)
-            for message in claimed
-            if not _postponed(message, now)
-        ]
+        going = _at_their_pace([one for one in due if not _postponed(one[0], now)], now)
+        claims = [Claim(message, _outbound(message, now), ends) for message in going]
         attempts.begin([_attempt(one, now) for one in claims])
-    return claims
+    return len(due), claims
 
 
 def expire_claims(limit: int = 500) -> int:
@@ -81,15 +97,41 @@ def _postponed(message: Message, now: datetime) -> bool:
     """Hold a message for which the provider's scheduling window closed while it was queued."""
     if message.send_at is None or message.send_at <= now or _held_there(message, now):
         return False
+    _put_back(message, message.send_at)
+    return True
+
+
+def _at_their_pace(due: Sequence[tuple[Message, datetime]], now: datetime) -> list[Message]:
+    """Put back those that are too fast for their sender, without an attempt; return the others."""
+    waits = parts().pace.waits([_ask(message, since) for message, since in due])
+    going = list[Message]()
+    for (message, _), wait in zip(due, waits, strict=True):
+        if wait > 0:
+            _put_back(message, now + timedelta(seconds=max(wait, _SOONEST)))
+        else:
+            going.append(message)
+    return going
+
+
+def _ask(message: Message, since: datetime) -> Ask:
+    sender = message.messaging_service_sid or message.sender
+    return Ask(
+        sender=f"{message.provider}:{sender}",
+        line=f"{message.client_id}:{message.priority}",
+        segments=segments(message.body),
+        again=since not in (message.created_at, message.send_at),
+    )
+
+
+def _put_back(message: Message, due_at: datetime) -> None:
     messages.leave_submitting(
         message.id,
         message.attempts,
         status=Status.PENDING,
-        due_at=message.send_at,
+        due_at=due_at,
         submitted_at=None,
         attempts=message.attempts - 1,
     )
-    return True
 
 
 def _held_there(message: Message, now: datetime) -> bool:

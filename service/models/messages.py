@@ -12,6 +12,7 @@ from sqlalchemy import (
     Index,
     LargeBinary,
     Numeric,
+    SmallInteger,
     String,
     Text,
     UniqueConstraint,
@@ -20,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 from uuid_utils.compat import uuid7
 
+from service.domain.priority import Priority
 from service.domain.status import Status
 from service.extensions import Model
 from service.models.types import UtcDateTime, words
@@ -49,6 +51,10 @@ class Message(Model):
     provider: Mapped[str] = mapped_column(String(32))
 
     status: Mapped[Status] = mapped_column(words(Status, "status"))
+    # The database's default, too: a version that knows no priority runs while this is migrated.
+    priority: Mapped[int] = mapped_column(
+        SmallInteger, default=int(Priority.NORMAL), server_default=text("1")
+    )
     due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # while pending
     claimed_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     attempts: Mapped[int] = mapped_column(default=0)
@@ -78,6 +84,13 @@ class Message(Model):
         Index("ix_message_client_id_reference", "client_id", "reference"),
         Index("ix_message_client_id_to", "client_id", "to"),
         Index("ix_message_provider_sid", "provider_sid"),
+        # Whose turn it is: a descent for each client that waits (service/store/turns.py).
+        Index(
+            "ix_message_turn",
+            *("client_id", "priority", "due_at", "id"),
+            sqlite_where=text("due_at IS NOT NULL"),
+            postgresql_where=text("due_at IS NOT NULL"),
+        ),
         # None of them names the status: what changes with every callback is in no index, so that
         # PostgreSQL can write the new row beside the old one and leave the indexes alone (HOT).
         *(

@@ -1,7 +1,7 @@
 """Queries of sending: insert, claim, and what is due. Every move is guarded by where it starts."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, cast
 from uuid import UUID
 
@@ -10,10 +10,9 @@ from sqlalchemy import Table, inspect, select, update
 from service.domain.status import Status
 from service.extensions import db
 from service.models import Message
+from service.store import turns
 from service.store.dialect import among, insert_all
 
-# Who wrote the time down may have had another clock than who reads it.
-_SKEW: Final = timedelta(milliseconds=250)
 _COLUMNS: Final = {
     attribute.key: str(attribute.columns[0].name) for attribute in inspect(Message).column_attrs
 }
@@ -39,21 +38,19 @@ def by_key(client_id: int, keys: Collection[str]) -> dict[str, Message]:
     return {message.idempotency_key or "": message for message in db.session.scalars(query)}
 
 
-def claim(now: datetime, limit: int, until: datetime, check_at: datetime) -> list[Message]:
-    """Claim pending messages whose time has come, the longest due first, past whoever else does."""
-    due = (
-        select(Message.id)
-        .where(Message.status == Status.PENDING, Message.due_at <= now + _SKEW)
-        .order_by(Message.due_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    ids = list(db.session.scalars(due))
-    if not ids:
+def claim(
+    now: datetime, limit: int, until: datetime, check_at: datetime
+) -> list[tuple[Message, datetime]]:
+    """Claim pending messages whose turn has come, past whoever else does.
+
+    Returned with the time at which each was due, urgent ones first, then the longest due.
+    """
+    due = turns.next_due(now, limit)
+    if not due:
         return []
     statement = (
         update(Message)
-        .where(among(Message.id, ids))
+        .where(among(Message.id, list(due)))
         .values(
             status=Status.SUBMITTING,
             due_at=None,
@@ -66,7 +63,8 @@ def claim(now: datetime, limit: int, until: datetime, check_at: datetime) -> lis
         .returning(Message)
         .execution_options(synchronize_session=False, populate_existing=True)
     )
-    return list(db.session.scalars(statement))
+    claimed = [(message, due[message.id]) for message in db.session.scalars(statement)]
+    return sorted(claimed, key=lambda one: (one[0].priority, one[1]))
 
 
 def leave_submitting(message_id: UUID, attempt: int, **columns: Any) -> None:

@@ -3,7 +3,7 @@
 `present` fills them, and the type checker holds it to that; the OpenAPI document is made of them.
 """
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -56,6 +56,7 @@ class Asked(_Sender):
     validity_period: int | None
     reference: str | None
     metadata: dict[str, Any]
+    priority: Literal["high", "normal"]
     resend_if_unknown: bool
     created_at: Time
 

@@ -15,6 +15,7 @@ _TEST_PREFIX: Final = "wb_test_"
 # So many characters of a key are kept in the clear, to tell keys apart.
 _SHOWN: Final = 5
 _OPERATOR_PREFIX: Final = "wbop_"
+_CALLER: Final = "waybill.caller"
 
 
 def new_key(*, test: bool = False) -> str:
@@ -43,7 +44,14 @@ def client_id() -> int:
 
 
 def caller() -> Owner:
-    """Return the calling client. Raises Unauthenticated."""
+    """Return the calling client, looked up once for a request. Raises Unauthenticated."""
+    known: Owner | None = request.environ.get(_CALLER)
+    if known is None:
+        known = request.environ[_CALLER] = _caller()
+    return known
+
+
+def _caller() -> Owner:
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not key:
         raise Unauthenticated("send your API key as 'Authorization: Bearer <key>'")

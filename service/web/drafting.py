@@ -10,6 +10,7 @@ from flask import Flask
 
 from service.config import Settings
 from service.config_values import Route
+from service.domain.priority import Priority
 from service.errors import FieldError, Invalid
 from service.extensions import Parts, parts
 from service.flows.accepting import Draft
@@ -52,6 +53,7 @@ def draft(
         reference=wanted.reference,
         details=wanted.metadata,
         resend_if_unknown=wanted.resend_if_unknown,
+        priority=Priority[wanted.priority.upper()],
         request_digest=digest(given),
         idempotency_key=idempotency_key,
     )

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Final
 
+from service.domain.priority import Priority
 from service.domain.status import Status, is_final
 from service.errors import OUTCOME_UNKNOWN, OWN_CODES, ErrorFact
 from service.extensions import parts
@@ -82,6 +83,7 @@ def _asked(found: Message) -> answers.Asked:
         "validity_period": found.validity_period,
         "reference": found.reference,
         "metadata": found.details,
+        "priority": Priority(found.priority).word,
         "resend_if_unknown": found.resend_if_unknown,
         "created_at": _text(found.created_at),
     }

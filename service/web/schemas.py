@@ -2,7 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final, Self, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 from uuid import UUID
 
 from pydantic import (
@@ -112,6 +112,9 @@ class NewMessage(_Strict):
         default_factory=dict,
         max_length=50,
         description="Your own data, 4096 characters as JSON. Kept and shown, never sent.",
+    )
+    priority: Literal["high", "normal"] = Field(
+        default="normal", description="`high` goes out before everything that is not."
     )
     resend_if_unknown: StrictBool = Field(
         default=False,

@@ -107,6 +107,15 @@ def test_every_problem_is_in_one_message() -> None:
         ("SMS_ROUTES", "+46:"),
         ("SMS_ROUTES", "+46:sinch"),
         ("SMS_ROUTES", "+46:twilio,+46:twilio"),
+        ("SENDER_RATES", "10"),
+        ("SENDER_RATES", "+15005550006:"),
+        ("SENDER_RATES", "+15005550006:fast"),
+        ("SENDER_RATES", "+15005550006:-1"),
+        ("SENDER_RATES", "+15005550006:0"),
+        ("SENDER_RATES", "*:1,*:2"),
+        ("RATE_LIMIT_POSTS", "many"),
+        ("RATE_LIMIT_POSTS", "0/second"),
+        ("RATE_LIMIT_POSTS", "10/second;many"),
         ("TWILIO_EXTRA_AUTH_TOKENS", "token"),
         ("TWILIO_EXTRA_AUTH_TOKENS", "AC1:label"),
         ("TWILIO_EXTRA_AUTH_TOKENS", "AC1:label:"),
@@ -209,6 +218,15 @@ def test_routes_are_read_from_a_comma_list() -> None:
     assert [(one.prefix, one.provider) for one in settings.sms_routes] == [
         ("+46", "sinch"),
         ("*", "twilio"),
+    ]
+
+
+def test_rates_of_senders_are_read_from_a_comma_list() -> None:
+    settings = Settings.load({**GOOD, "SENDER_RATES": "whatsapp:+15005550006:80, MG1:2.5,*:1,"})
+    assert [(one.sender, one.rate) for one in settings.sender_rates] == [
+        ("whatsapp:+15005550006", 80),
+        ("MG1", 2.5),
+        ("*", 1),
     ]
 
 

@@ -12,6 +12,7 @@ from service.errors import (
     FieldError,
     Invalid,
     NotFound,
+    TooMany,
     Unauthenticated,
     Unavailable,
 )
@@ -26,6 +27,14 @@ _RETRY_AFTER: Final = {
         "required": True,
         "schema": {"type": "integer", "minimum": 1},
     }
+}
+_RATE: Final = {
+    f"RateLimit-{name}": {"description": says, "schema": {"type": "integer", "minimum": 0}}
+    for name, says in (
+        ("Limit", "How many messages the limit that was met allows."),
+        ("Remaining", "How many of them are left."),
+        ("Reset", "Seconds until there is room again."),
+    )
 }
 _CHALLENGE: Final = {
     "WWW-Authenticate": {
@@ -80,6 +89,10 @@ _REFUSALS: Final[dict[int, tuple[str, Problem]]] = {
             )
         ),
     ),
+    429: (
+        "You post more than you may. Nothing of it was stored.",
+        problem(TooMany("you post more than you may; wait, then post it again")),
+    ),
     503: (
         "The database, or the provider, does not answer. Send the same request again, with the "
         "same `Idempotency-Key`.",
@@ -103,7 +116,11 @@ _REFUSALS: Final[dict[int, tuple[str, Problem]]] = {
         )
     },
 }
-_HEADERS: Final[dict[int, dict[str, Any]]] = {401: _CHALLENGE, 503: _RETRY_AFTER}
+_HEADERS: Final[dict[int, dict[str, Any]]] = {
+    401: _CHALLENGE,
+    429: {**_RETRY_AFTER, **_RATE},
+    503: _RETRY_AFTER,
+}
 
 
 def components(carriers: Sequence[str]) -> dict[str, Any]:

@@ -39,6 +39,7 @@ ACCEPTED: Final[dict[str, Any]] = {
     "validity_period": None,
     "reference": "order-1842",
     "metadata": {"tenant": "acme", "priority": 2},
+    "priority": "normal",
     "resend_if_unknown": False,
     "created_at": "2026-11-21T07:49:06.978Z",
     "status": "pending",

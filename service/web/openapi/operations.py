@@ -101,7 +101,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 "links": _LINKS,
             }
         },
-        refusals=(*_ALWAYS, *_POSTED, 409),
+        refusals=(*_ALWAYS, *_POSTED, 409, 429),
         body=json_body("NewMessage", text=examples.NEW_MESSAGE, template=examples.NEW_TEMPLATE),
         parameters=[IDEMPOTENCY_KEY],
     ),
@@ -118,7 +118,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 mixed=examples.BATCH_ANSWER,
             )
         },
-        refusals=(*_ALWAYS, *_POSTED),
+        refusals=(*_ALWAYS, *_POSTED, 429),
         body=json_body("NewBatch", mixed=examples.NEW_BATCH),
         parameters=[IDEMPOTENCY_KEY],
     ),

@@ -7,6 +7,7 @@ import pytest
 
 from service.config import Settings
 from service.config_values import Route
+from service.domain.priority import Priority
 from service.errors import Invalid
 from service.flows.accepting import Draft
 from service.providers import configured
@@ -109,6 +110,7 @@ def test_a_draft_holds_everything_that_was_asked_for() -> None:
         "validity_period": 600,
         "reference": "order-7",
         "metadata": {"a": 1},
+        "priority": "high",
         "resend_if_unknown": True,
     }
     made = draft(given, settings(), "key")
@@ -119,6 +121,7 @@ def test_a_draft_holds_everything_that_was_asked_for() -> None:
     assert made.validity_period == 600
     assert made.reference == "order-7"
     assert made.details == {"a": 1}
+    assert made.priority is Priority.HIGH
     assert made.resend_if_unknown is True
     assert made.idempotency_key == "key"
 

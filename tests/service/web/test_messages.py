@@ -62,6 +62,7 @@ def test_a_message_shows_everything_that_was_asked_for(web: FlaskClient) -> None
         "validity_period": 600,
         "reference": "order-7",
         "metadata": {"text": "Zoë 🎈", "whole": 10**30, "part": 0.1, "flag": True, "none": None},
+        "priority": "high",
         "resend_if_unknown": True,
     }
     posted = web.post("/v1/messages", json=asked)

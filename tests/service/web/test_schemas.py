@@ -59,6 +59,8 @@ def ahead(days: float) -> str:
         ({"metadata": {"a": float("inf")}}, "metadata.a"),
         ({"metadata": {str(number): 1 for number in range(51)}}, "metadata"),
         ({"metadata": {"a": "x" * 4096}}, "metadata"),
+        ({"priority": "urgent"}, "priority"),
+        ({"priority": 0}, "priority"),
         ({"resend_if_unknown": "perhaps"}, "resend_if_unknown"),
     ],
 )
