@@ -4,12 +4,12 @@ The database is the queue of what is to be sent. A claim and its attempt are com
 provider is called, in one transaction: a worker that dies before it certainly did not call.
 """
 
-import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from uuid_utils.compat import uuid7
 
+from service import journal
 from service.domain.status import Status
 from service.extensions import parts, transaction
 from service.flows.patience import patience
@@ -18,8 +18,6 @@ from service.models import Message
 from service.providers.contract import Outbound
 from service.providers.test import NAME as TEST
 from service.store import attempts, messages
-
-_log = logging.getLogger(__name__)
 
 
 class Claim(NamedTuple):
@@ -68,8 +66,7 @@ def expire_claims(limit: int = 500) -> int:
         expired = messages.expired_claims(now, limit)
         messages.doubt(expired, now, check_at=now + _first_lookup())
     counting.expired(len(expired))
-    if expired:
-        _log.warning("claims expired, and now in doubt: %d", len(expired))
+    journal.expired(expired)
     return len(expired)
 
 
