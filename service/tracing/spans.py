@@ -71,6 +71,10 @@ class Spans:
         """Send what is written."""
         self._provider.force_flush()
 
+    def close(self) -> None:
+        """Send what is written, and take no more."""
+        self._provider.shutdown()
+
 
 def exporting(endpoint: str) -> SpanProcessor:
     """Return what sends spans in batches, by OTLP over HTTP. The SDK bounds its queue and waits."""
