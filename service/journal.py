@@ -69,14 +69,14 @@ def expired(messages: "Sequence[UUID]") -> None:
 
 def recorded(callbacks: "Sequence[Callback]", tally: "Tally") -> None:
     """Tell of a batch of callbacks that was committed just now."""
-    messages = sorted({owner.message_id for owner in tally.owners if owner})
+    messages = dict.fromkeys(owner.message_id for owner in tally.owners if owner)
     _log.info(
         "recorded",
         heard=tally.heard,
         repeats=tally.repeats,
         orphans=tally.orphans,
         conflicts=tally.conflicts,
-        message_ids=messages[:_NAMED],
+        message_ids=list(messages)[:_NAMED],
     )
     if tracing.is_on():
         for callback, owner in zip(callbacks, tally.owners, strict=True):

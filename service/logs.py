@@ -9,7 +9,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final
 from uuid import UUID
@@ -111,7 +111,7 @@ def _describe(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict
     record: logging.LogRecord = event["_record"]
     exc_info: _ExcInfo | None = event.pop("exc_info", None)
     described = {
-        "timestamp": datetime.fromtimestamp(record.created).astimezone().isoformat(),
+        "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(),
         "level": record.levelname.lower(),
         "logger": record.name,
         **event,
