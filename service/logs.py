@@ -9,6 +9,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Final
@@ -74,7 +75,8 @@ class _Stderr(logging.Handler):
             _quote_no_exception(record)
             sys.stderr.write(self.format(record) + "\n")
         except Exception:
-            sys.stderr.write(f"a line of {record.name} could not be written\n")
+            with suppress(Exception):  # nobody reads: no reason to stop working
+                sys.stderr.write(f"a line of {record.name} could not be written\n")
 
 
 def _formatter(form: str) -> logging.Formatter:

@@ -6,16 +6,18 @@ and every process knows both (docs/adr/0019). Without an endpoint nothing here d
 the library is not imported.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 if TYPE_CHECKING:
     from service.config import Settings
     from service.tracing.spans import Spans
 
+_log = logging.getLogger(__name__)
 _spans: "Spans | None" = None
 
 
@@ -38,8 +40,7 @@ def is_on() -> bool:
 
 def posted(message_id: UUID, began: datetime) -> None:
     """Write the span of a post that began then and ends now: the root of a message's trace."""
-    if _spans is not None:
-        _spans.write("post", message_id, None, message_id, began)
+    _write("post", message_id, None, message_id, began)
 
 
 @contextmanager
@@ -56,10 +57,19 @@ def sending(message_id: UUID, attempt_id: UUID, provider: str) -> Iterator[None]
         raise
     finally:
         about = {"waybill.provider": provider, "waybill.attempt_id": str(attempt_id)}
-        _spans.write("send", message_id, message_id, attempt_id, began, about, error)
+        _write("send", message_id, message_id, attempt_id, began, about, error)
 
 
 def recorded(message_id: UUID, attempt_id: UUID | None, received_at: datetime) -> None:
     """Write the span of a callback, from when it was received until now, when it is committed."""
-    if _spans is not None:
-        _spans.write("record", message_id, attempt_id or message_id, None, received_at)
+    _write("record", message_id, attempt_id or message_id, None, received_at)
+
+
+def _write(*span: Any) -> None:
+    if _spans is None:
+        return
+    try:
+        _spans.write(*span)
+    except Exception:
+        # A message that went out must not count as in doubt for the sake of a span.
+        _log.exception("a span could not be written")

@@ -124,3 +124,13 @@ def test_what_is_no_plain_value_is_named_by_its_type(lines: Lines) -> None:
     structlog.get_logger("waybill").info("sent", thing={"body": "Your code is 123"})
 
     assert lines()[0]["thing"] == "dict"
+
+
+def test_a_log_that_nobody_takes_stops_nothing(
+    lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(_: str) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("sys.stderr.write", gone)
+    structlog.get_logger("waybill").error("set aside")

@@ -15,7 +15,9 @@ from uuid_utils.compat import uuid7
 
 from service import tracing
 from service.errors import OutcomeUnknown
+from service.extensions import db
 from service.flows import draining, sending
+from service.models import Message
 from service.tracing.spans import Spans, exporting
 from tests.fakes import FakeProvider
 from tests.messages import Post
@@ -138,6 +140,17 @@ def test_a_share_of_messages_is_traced_and_each_of_them_whole(
     traces = {span.context.trace_id for span in found}
     assert least <= len(traces) <= most
     assert len(found) == 3 * len(traces)
+
+
+def test_a_span_that_cannot_be_written_changes_nothing(
+    post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracing, "_spans", object())
+    message_id = post()
+    sending.deliver()
+
+    sent = db.session.get_one(Message, message_id)
+    assert sent.status == "queued"
 
 
 def test_without_an_endpoint_nothing_is_written() -> None:
