@@ -9,7 +9,7 @@ The rooms, from the inside out:
 * ``metrics``    what is counted; ``presence`` which processes are alive.
 * ``inbox``      the durable buffer of accepted callbacks; ``queue`` the contract with the worker.
 * ``shelf``      values that replicas share for a while; ``presence`` which of them are alive.
-* ``journal``    the events that matter; ``logs``, ``masking``, ``sentry`` and ``tracing`` carry them.
+* ``journal``    the events that matter; ``logs``, ``sentry`` and ``tracing`` carry them out.
 * ``web``        the only room that knows HTTP requests; ``commands`` the same for a terminal.
 * ``app``        puts the parts together; ``config`` is the only reader of the environment.
 """
