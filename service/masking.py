@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # With a plus, however it is spaced; or nine digits and more that are no part of an id.
 _NUMBER: Final = re.compile(
-    r"(?:\+|%2B)\d(?:[ ().-]?\d){5,14}|(?<![\w.-])\d{9,15}(?![\w-])", re.IGNORECASE
+    r"(?:\+|%2B)\d(?:[ ().-]{0,2}\d){5,14}|(?<![\w.-])\d{9,15}(?![\w-])", re.IGNORECASE
 )
 _KEY: Final = re.compile(r"\b(wb(?:op)?_)[\w-]{20,}")
 _AUTHORIZATION: Final = re.compile(r"\b(Basic|Bearer) +[\w.~+/=-]{8,}", re.IGNORECASE)

@@ -72,9 +72,7 @@ def scrubbed(event: Mapping[str, Any], hint: Mapping[str, Any]) -> dict[str, Any
         said = said.get("event", "")
     # The template of a line, never what was filled in.
     clean["logentry"] = {"message": mask(str(said))}
-    clean["tags"] = {
-        name: mask(str(known[name])) for name in _IDS if known.get(name) is not None
-    }
+    clean["tags"] = {name: mask(str(known[name])) for name in _IDS if known.get(name) is not None}
     raised = (event.get("exception") or {}).get("values") or ()
     if raised:
         clean["exception"] = {"values": [_exception(one) for one in raised]}

@@ -115,7 +115,8 @@ def test_on_a_terminal_a_line_is_text_by_itself(
 
 def test_a_line_that_failed_names_its_logger_only(capsys: pytest.CaptureFixture[str]) -> None:
     configure()
-    logging.getLogger("library").error("%d", "Your code is 123")
+    [ours] = [one for one in logging.getLogger().handlers if isinstance(one, logs._Stderr)]
+    ours.emit(logging.makeLogRecord({"name": "library", "msg": "%d", "args": ("Your code",)}))
 
     assert capsys.readouterr().err == "a line of library could not be written\n"
 

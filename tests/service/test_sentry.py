@@ -14,7 +14,7 @@ from tests.worker.test_app import ENVIRONMENT
 
 ROOT = Path(__file__).parents[2]
 NUMBER, BODY, KEY = "+14155552671", "Your code is hunter2", "wb_hunter2hunter2hunter2hunter2"
-FAILING = f"""
+FAILING = """
 import sentry_sdk
 from flask import request
 from service import journal
@@ -29,7 +29,7 @@ def fail(number):
     body = request.get_data(as_text=True)
     raise ValueError(body + number)
 
-for deed in {{deeds}}:
+for deed in {deeds}:
     eval(deed)
 sentry_sdk.flush(5)
 """

@@ -1,6 +1,5 @@
 """One trace for each message, whichever process writes the span; nothing where no endpoint is."""
 
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -29,10 +28,10 @@ HALF = (1 << 64) - 1
 
 
 @pytest.fixture
-def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
+def kept(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
     exporter = InMemorySpanExporter()
     monkeypatch.setattr(tracing, "_spans", Spans(SimpleSpanProcessor(exporter)))
-    yield exporter
+    return exporter
 
 
 def by_name(kept: InMemorySpanExporter) -> dict[str, ReadableSpan]:
