@@ -26,7 +26,7 @@ def _begin() -> None:
 
 def _answer(response: Response) -> Response:
     request_id = get_contextvars().get("request_id")
-    if request_id and request.blueprint != "callbacks":
+    if request_id and not request.path.startswith("/callbacks"):
         response.headers[HEADER] = request_id
     return response
 
