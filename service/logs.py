@@ -24,8 +24,11 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from service.config import Settings
 from service.masking import keep_secret, mask
 
-# What they say of every task and of every request is no event.
-_TALKATIVE: Final = ("celery.app.trace", "celery.worker.strategy", "celery.beat", "werkzeug")
+# What they say of every task, every request and every look at the tables is no event.
+_TALKATIVE: Final = (
+    *("celery.app.trace", "celery.worker.strategy", "celery.beat"),
+    *("werkzeug", "alembic.runtime.migration"),
+)
 # They come with handlers of their own, and tell their parents nothing.
 _SECRETIVE: Final = ("_granian", "granian.access")
 _LONGEST_CHAIN: Final = 10
