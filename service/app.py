@@ -1,13 +1,12 @@
 """The composition root: settings in, a bound application out."""
 
 import gc
-import logging
 from collections.abc import Mapping
 
 from flask import Flask
 from redis import Redis
 
-from service import commands, web
+from service import commands, logs, sentry, tracing, web
 from service.breaker import Breaker
 from service.config import Settings
 from service.extensions import Parts, db, migrate, ping_what_rested, speak_sqlite_properly
@@ -35,7 +34,9 @@ def create_app(
 ) -> Flask:
     """Build the application. Raises ConfigurationError when the settings are unusable."""
     settings = settings or Settings.load()
-    logging.basicConfig(level=settings.log_level, format="%(levelname)s %(name)s: %(message)s")
+    logs.configure(settings)
+    sentry.start(settings)
+    tracing.start(settings)
     app = Flask("service", static_folder=None)
     app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url.get_secret_value()
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = _engine_options(settings)

@@ -183,6 +183,20 @@ class Settings(SinchSettings):
         pattern=r"^(DEBUG|INFO|WARNING|ERROR)$",
         description="The least severe log line to write: DEBUG, INFO, WARNING or ERROR.",
     )
+    log_format: str = Field(
+        default="auto",
+        pattern=r"^(auto|json|text)$",
+        description="How log lines are written: json, text, or auto (text on a terminal).",
+    )
+    sentry_dsn: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^@/\s]+@[^@/\s]+/([^@\s]+/)?[0-9]+$",
+        description="Where errors are reported, as Sentry gives it; unset: nowhere.",
+    )
+    otel_exporter_otlp_endpoint: HttpUrl | None = Field(
+        default=None,
+        description="Where traces go, by OTLP over HTTP (without /v1/traces); unset: nowhere.",
+    )
 
     def session_key(self) -> bytes:
         """Return what signs sessions: the same in every replica, also when nobody chose one."""

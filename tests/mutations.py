@@ -199,6 +199,55 @@ MUTATIONS: Final = (
         "    if sid is None:\n",
         "tests/service/web/ops/test_messages.py",
     ),
+    Mutation(
+        "a number that a library logs is masked",
+        "service/logs.py",
+        "        return mask(value)\n",
+        "        return value\n",
+        "tests/test_secrets.py",
+    ),
+    Mutation(
+        "an exception's words are not in the line of a failed task",
+        "service/logs.py",
+        "            _quote_no_exception(record)\n",
+        "",
+        "tests/test_secrets.py",
+    ),
+    Mutation(
+        "a report of an error is made anew",
+        "service/sentry.py",
+        "        before_send=scrubbed,",
+        "",
+        "tests/service/test_sentry.py",
+    ),
+    Mutation(
+        "a stranger does not choose what a request is called in the log",
+        "service/web/request_id.py",
+        "given if _ACCEPTABLE.fullmatch(given) else uuid4().hex",
+        "given or uuid4().hex",
+        "tests/service/web/test_request_id.py",
+    ),
+    Mutation(
+        "a request's name does not stick to its thread",
+        "service/web/request_id.py",
+        "    clear_contextvars()",
+        "    get_contextvars()",
+        "tests/service/web/test_request_id.py",
+    ),
+    Mutation(
+        "a forged callback chooses no words of the log",
+        "service/journal.py",
+        "attempt_id=_as_id(attempt), reason=reason",
+        "attempt_id=attempt, reason=reason",
+        "tests/service/test_journal.py",
+    ),
+    Mutation(
+        "a share of the messages is traced, and each of them whole",
+        "service/tracing/spans.py",
+        "trace_id & _RANDOM < self._bound",
+        "random.random() < 0.5",
+        "tests/service/tracing/test_traces.py",
+    ),
 )
 
 

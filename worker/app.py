@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from celery import Celery, Task
+from celery import Celery, Task, signals
 from flask import Flask
 
 from service.app import create_app, settle_memory
@@ -47,6 +47,11 @@ def make_celery(flask_app: Flask) -> Celery:
     return celery
 
 
+def _keep_the_log(**_: Any) -> None:
+    """Say that the log is set up: the library asks here, and then leaves it alone."""
+
+
+signals.setup_logging.connect(_keep_the_log)
 _flask_app = create_app()
 app = make_celery(_flask_app)
 watch(_flask_app)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from service import journal
 from service.domain.priority import Priority
 from service.domain.status import Status
 from service.extensions import parts, transaction
@@ -59,6 +60,7 @@ def accept(client_id: int, drafts: Sequence[Draft]) -> list[Accepted]:
         taken = messages.by_key(client_id, keys) if len(inserted) < len(rows) else {}
     if any(row["id"] in inserted and row["due_at"] <= now for row in rows):
         parts().queue.ring(DELIVER)
+    journal.accepted([row for row in rows if row["id"] in inserted])
     return [_accepted(row, inserted, taken) for row in rows]
 
 

@@ -4,13 +4,13 @@ The database is the queue of what is to be sent. A claim and its attempt are com
 provider is called, in one transaction: a worker that dies before it certainly did not call.
 """
 
-import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from uuid_utils.compat import uuid7
 
+from service import journal
 from service.domain.segments import segments
 from service.domain.status import Status
 from service.extensions import parts, transaction
@@ -26,8 +26,6 @@ from service.store import attempts, messages
 _ROUNDS: Final = 8
 # A claim looks a quarter of a second ahead: what is put back for less is only looked at again.
 _SOONEST: Final = 0.3
-
-_log = logging.getLogger(__name__)
 
 
 class Claim(NamedTuple):
@@ -84,8 +82,7 @@ def expire_claims(limit: int = 500) -> int:
         expired = messages.expired_claims(now, limit)
         messages.doubt(expired, now, check_at=now + _first_lookup())
     counting.expired(len(expired))
-    if expired:
-        _log.warning("claims expired, and now in doubt: %d", len(expired))
+    journal.expired(expired)
     return len(expired)
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from sqlalchemy import select
 
+from service import journal
 from service.domain.report import StatusReport
 from service.extensions import PASSING, db, parts, transaction
 from service.flows import recording
@@ -159,7 +160,8 @@ def _record_suspect(entry: Entry) -> None:
     """Record an entry that was often taken: alone, and not again if this process dies of it."""
     inbox = parts().inbox
     if not inbox.mark_suspect(entry.id):
-        _set_aside(entry.callback, f"taken {entry.deliveries} times, and whoever took it died")
+        why = f"taken {entry.deliveries} times, and whoever took it died"
+        _set_aside(entry.callback, why, why)
         return
     try:
         record_callbacks([entry.callback])
@@ -175,13 +177,14 @@ def record_callbacks(callbacks: Sequence[Callback]) -> None:
         raise
     except Exception as error:
         if len(callbacks) == 1:
-            _set_aside(callbacks[0], repr(error))
+            _set_aside(callbacks[0], repr(error), type(error).__name__)
             return
         middle = len(callbacks) // 2
         record_callbacks(callbacks[:middle])
         record_callbacks(callbacks[middle:])
     else:
         counting.recorded(tally.kinds, [callback.received_at for callback in callbacks])
+        journal.recorded(callbacks, tally)
 
 
 def _callback(kept: Overflow | DeadLetter) -> Callback:
@@ -192,11 +195,12 @@ def _parsed(callback: Callback) -> StatusReport:
     return parts().providers[callback.provider].parse(callback)
 
 
-def _set_aside(callback: Callback, error: str) -> None:
-    _log.error("a callback from %s could not be recorded; see dead-letters", callback.provider)
+def _set_aside(callback: Callback, error: str, reason: str) -> None:
+    """Keep a callback among the dead letters; `reason` quotes nothing and may be logged."""
     with transaction():
         aside.add_dead_letter(callback, error[:2000], datetime.now(UTC))
     counting.set_aside(callback.provider)
+    journal.set_aside(callback, reason)
 
 
 def _consumer() -> str:

@@ -1,11 +1,11 @@
 """Operate: what a person may do about one message. Every decision stands in the ledger, by name."""
 
-import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
+from service import journal
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status, is_final
 from service.errors import Conflict, NotFound, Unavailable
@@ -18,8 +18,6 @@ from service.store import checks, clients
 
 # The client to whom the messages belong that operators send to see whether sending works.
 TESTER: Final = "operators"
-
-_log = logging.getLogger(__name__)
 
 
 def look_up(message_id: UUID, operator: str) -> None:
@@ -58,7 +56,7 @@ def take_sid(message_id: UUID, provider_sid: str, operator: str) -> None:
 def replay(numbers: Sequence[int] | None, operator: str) -> int:
     """Give dead letters another chance, the oldest for None; return how many."""
     count = draining.replay_dead_letters(numbers)
-    _log.warning("operator %s replayed %d dead letters", operator, count)
+    journal.operated(operator, "replayed", dead_letters=count)
     return count
 
 
@@ -69,7 +67,7 @@ def send_test(draft: Draft, operator: str) -> UUID:
     [accepted] = accept(client_id, [draft])
     if accepted.conflict:
         raise Conflict("this form was sent before, with something else in it")
-    _log.warning("operator %s sent test message %s", operator, accepted.message.id)
+    journal.operated(operator, "sent_test", message_id=accepted.message.id)
     return accepted.message.id
 
 
@@ -90,7 +88,7 @@ def _found(message_id: UUID) -> tuple[Message, Attempt]:
 
 def _write(message: Message, attempt: Attempt, deed: str, operator: str) -> None:
     """Write into the ledger who decided what; it says nothing about the status."""
-    _log.warning("operator %s: %s, message %s", operator, deed, message.id)
+    journal.operated(operator, deed, message_id=message.id, attempt_id=attempt.id)
     now = datetime.now(UTC)
     recording.record(
         [

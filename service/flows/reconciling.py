@@ -12,6 +12,7 @@ from threading import Lock
 from typing import Final
 from uuid import UUID
 
+from service import journal
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status, is_final
 from service.errors import OUTCOME_UNKNOWN, Conflict, NotAccepted, NotFound, OutcomeUnknown, Refused
@@ -122,6 +123,7 @@ def _look_up(message: Message, attempt: Attempt) -> None:
     certain = [one for one in found if one.attempt_id is not None]
     if certain or (len(found) == 1 and not rivals):
         recording.record([replace(one, attempt_id=attempt.id) for one in certain or found])
+        journal.reconciled(message, attempt.id, "found")
         return
     lookups = message.lookups + 1
     if found:
@@ -135,6 +137,7 @@ def _look_up(message: Message, attempt: Attempt) -> None:
         _resend(message, attempt, lookups)
     else:
         _give_up(message)
+        journal.reconciled(message, attempt.id, "gave_up")
 
 
 def _candidates(message: Message, attempt: Attempt) -> list[StatusReport]:
@@ -174,6 +177,7 @@ def _note(
     with transaction():
         recording.apply([_step(message, attempt, word, detail)])
         checks.put_off(message.id, check_at, lookups)
+    journal.reconciled(message, attempt.id, word)
 
 
 def _step(message: Message, attempt: Attempt, word: str, detail: str) -> StatusReport:
@@ -193,7 +197,7 @@ def _resend(message: Message, attempt: Attempt, lookups: int) -> None:
     with transaction():
         recording.apply([_step(message, attempt, "resend", f"after {lookups} look-ups")])
         checks.release(message.id, attempt.number, datetime.now(UTC))
-    _log.warning("sent again, its outcome unknown: message %s", message.id)
+    journal.reconciled(message, attempt.id, "resend")
 
 
 def _give_up(message: Message) -> None:
@@ -243,3 +247,4 @@ def _fetch(message: Message, attempt: Attempt) -> None:
         detail = f"{error.code} {datetime.now(UTC):%Y-%m-%d %H:%M}"
         report = _step(message, attempt, "not_known", detail)
     counting.missed(recording.record([report]).kinds)
+    journal.reconciled(message, attempt.id, report.word)

@@ -35,7 +35,7 @@ def apply(reports: Sequence[StatusReport]) -> Tally:
     contradicted = _fold(rows, said + _bind(said))
     kinds = kinds_of(events, owners, rows, fresh, contradicted)
     orphans = len(reports) - len(said)
-    return Tally(len(reports), len(fresh), orphans, len(contradicted), kinds)
+    return Tally(len(reports), len(fresh), orphans, len(contradicted), kinds, tuple(owners))
 
 
 def adopt_orphans(limit: int = 500) -> int:

@@ -6,12 +6,14 @@ An unknown outcome is never repeated, and no connection is held while a provider
 import logging
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final, NamedTuple
 
+from service import journal, tracing
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
 from service.errors import GAVE_UP, NotAccepted, OutcomeUnknown, ProviderError, Refused
@@ -93,7 +95,7 @@ def _call(bound: Parts, one: Claim) -> Answer:
     if one.is_over:
         return Answer(one, None, NotAccepted("the call did not begin while the claim was ours"))
     try:
-        with bound.context(), counting.send(one.message.provider, _wanted_since(one.message)):
+        with bound.context(), _watched(one):
             report = bound.provider(one.message.provider).send(one.outbound)
     except ProviderError as error:
         return Answer(one, None, error)
@@ -101,6 +103,16 @@ def _call(bound: Parts, one: Claim) -> Answer:
         _log.exception("a call to %s failed in an unknown way", one.message.provider)
         return Answer(one, None, OutcomeUnknown(f"no answer ({type(error).__name__})"))
     return Answer(one, report)
+
+
+@contextmanager
+def _watched(one: Claim) -> Iterator[None]:
+    message = one.message
+    with (
+        counting.send(message.provider, _wanted_since(message)),
+        tracing.sending(message.id, one.outbound.attempt_id, message.provider),
+    ):
+        yield
 
 
 def _wanted_since(message: Message) -> datetime:
@@ -160,6 +172,8 @@ def settle(answers: Sequence[Answer]) -> None:
         for one in answers:
             _leave(one, now)
         attempts.answer([_answered(one, now) for one in answers])
+    for one in answers:
+        journal.answered(one.claim.message, one.claim.outbound, one.report, one.error)
 
 
 def _said(answer: Answer, now: datetime) -> StatusReport | None:
@@ -195,8 +209,6 @@ def _leave(answer: Answer, now: datetime) -> None:
     elif isinstance(answer.error, OutcomeUnknown):
         pause = timedelta(seconds=patience(message.provider).first_lookup)
         leave(status=Status.IN_DOUBT, check_at=now + pause)
-        # Not the provider's words: they may hold a phone number.
-        _log.warning("in doubt: message %s, attempt %s", message.id, outbound.attempt_id)
 
 
 def _is_last(answer: Answer) -> bool:

@@ -34,6 +34,7 @@ class Tally(NamedTuple):
     orphans: int = 0
     conflicts: int = 0
     kinds: Kinds = MappingProxyType({})
+    owners: Sequence[AttemptRef | None] = ()  # whose each statement is, in their order
 
     @property
     def repeats(self) -> int:

@@ -2,7 +2,17 @@
 
 from flask import Flask
 
-from service.web import callbacks, docs, door, errors, health, messages, metrics, ops
+from service.web import (
+    callbacks,
+    docs,
+    door,
+    errors,
+    health,
+    messages,
+    metrics,
+    ops,
+    request_id,
+)
 
 # A batch of a thousand of the longest messages, every character of them escaped.
 _MAX_BODY = 48 * 1024 * 1024
@@ -12,6 +22,7 @@ def init_app(app: Flask) -> None:
     """Register every route and the error handler, and hang the callbacks' own door."""
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    request_id.init_app(app)
     app.register_blueprint(messages.blueprint)
     app.register_blueprint(callbacks.blueprint)
     app.register_blueprint(health.blueprint)

@@ -5,6 +5,7 @@ import secrets
 from typing import Final
 
 from flask import request
+from structlog.contextvars import bind_contextvars
 
 from service.errors import Unauthenticated
 from service.store import clients
@@ -59,4 +60,5 @@ def _caller() -> Owner:
     owner = clients.owner_of(digest_of(key.strip()))
     if owner is None:
         raise Unauthenticated("this API key is not known, or was revoked")
+    bind_contextvars(client_id=owner.id)
     return owner

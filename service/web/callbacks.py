@@ -9,6 +9,7 @@ from urllib.parse import quote
 from flask import Blueprint, Response, request
 from sqlalchemy.exc import SQLAlchemyError
 
+from service import journal
 from service.errors import Forged, InboxUnavailable
 from service.extensions import Parts, parts, transaction
 from service.metrics import counting
@@ -48,7 +49,7 @@ def receive(bound: Parts, provider: str, attempt: str, callback: CallbackRequest
     try:
         known.verify(callback)
     except Forged as forged:
-        _log.warning("refused a callback to %s: %s", provider, forged.reason)
+        journal.forged(provider, attempt, forged.reason)
         counting.forged(provider, forged.reason)
         return FORBIDDEN
     # An attempt's id is plain text; anything else is nobody's, and need not be kept.
