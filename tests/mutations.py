@@ -49,8 +49,7 @@ MUTATIONS: Final = (
         "service/store/turns.py",
         "        share = ceil(rest / len(turn))\n",
         "        share = rest\n",
-        f"{_FLOWS}/test_claiming.py"
-        "::test_a_bulk_job_delays_no_single_message_of_another_client",
+        f"{_FLOWS}/test_claiming.py::test_a_bulk_job_delays_no_single_message_of_another_client",
     ),
     Mutation(
         "what waits for its sender has used no attempt",

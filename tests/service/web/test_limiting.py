@@ -1,4 +1,4 @@
-"""How much a client may post: 429 beyond, per client, over both ways to post, never without Redis."""
+"""How much a client may post: 429 beyond, for each client, and never without Redis."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -120,9 +120,7 @@ def test_without_redis_nobody_is_refused(app: Flask, key: str, database_url: str
         db.engine.dispose()
 
 
-def test_a_post_asks_redis_once_for_each_limit(
-    posting: FlaskClient, redis_url: str
-) -> None:
+def test_a_post_asks_redis_once_for_each_limit(posting: FlaskClient, redis_url: str) -> None:
     posting.post("/v1/messages", json=HELLO)  # loads the script
     with Redis.from_url(redis_url) as redis:
         before = asked(redis)
