@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class _Counts(RedisStorage):
-    """The counts in our own Redis, behind our own breaker: posts do not wait for one that is away."""
+    """The counts in our own Redis, behind our own breaker: no post waits for one that is away."""
 
     STORAGE_SCHEME = ["waybill"]  # noqa: RUF012 - as the library declares it
 
@@ -69,7 +69,7 @@ def init_app(app: Flask, limits: str | None, redis: Redis, breaker: Breaker) -> 
     )
     limiter.init_app(app)
     for limit in parse_many(limits):
-        counted = limiter.shared_limit(
+        counted: Any = limiter.shared_limit(
             str(limit), "posts", exempt_when=_is_nobody, cost=partial(_cost, limit.amount)
         )
         for name in (_POST, _BATCH):

@@ -46,10 +46,10 @@ def post_many(context: Flask) -> PostMany:
 
 @pytest.fixture
 def paced(context: Flask, redis_url: str) -> Iterator[None]:
-    """Ten segments a second for every sender."""
+    """One segment at once for every sender, and ten seconds until the next."""
     kept: Parts = context.extensions["waybill"]
     with Redis.from_url(redis_url, protocol=2) as redis:
-        pace = Pace(redis, Breaker(), {"*": 10.0})
+        pace = Pace(redis, Breaker(), {"*": 0.1})
         bound = {name: getattr(kept, name) for name in Parts.__slots__}
         context.extensions["waybill"] = Parts(**{**bound, "pace": pace})
         yield
@@ -139,6 +139,8 @@ def test_a_claim_looks_at_no_more_of_a_backlog_than_it_takes(post_many: PostMany
         pytest.skip("SQLite does not say how many rows it looked at")
     post_many("bulk", 3000)
     post_many("a", 1)
+    with db.engine.begin() as connection:
+        connection.exec_driver_sql("ANALYZE message")  # as autovacuum does within a minute
     statements: list[tuple[str, object]] = []
 
     def note(_c: object, _cursor: object, statement: str, given: object, *_: object) -> None:
@@ -164,39 +166,39 @@ def test_what_is_too_fast_for_its_sender_waits_without_an_attempt_and_without_a_
     post_many: PostMany, provider: FakeProvider
 ) -> None:
     ids = post_many("bulk", 30)
-    assert len(claimed(64)) == 10
+    assert len(claimed(64)) == 1
     db.session.rollback()
     waiting = db.session.scalars(select(Message).where(Message.status == Status.PENDING)).all()
-    assert len(waiting) == 20
+    assert len(waiting) == 29
     assert {one.attempts for one in waiting} == {0}
     assert {one.submitted_at for one in waiting} == {None}
     assert all(one.due_at and one.due_at > datetime.now(UTC) for one in waiting)
-    assert len(db.session.scalars(select(Attempt.id)).all()) == 10
+    assert len(db.session.scalars(select(Attempt.id)).all()) == 1
     assert len(ids) == 30
 
 
 @pytest.mark.usefixtures("paced")
 def test_behind_many_that_wait_for_their_sender_others_are_found(post_many: PostMany) -> None:
     post_many("bulk", 40)
-    other = post_many("bulk", 4, sender="+15005550007")
+    [other] = post_many("bulk", 1, sender="+15005550007")
     taken = claimed(16)
-    assert len(taken) == 14
-    assert set(other) <= set(taken)
+    assert len(taken) == 2
+    assert other in taken
 
 
 @pytest.mark.usefixtures("paced")
 def test_an_urgent_message_takes_the_place_of_others_at_its_sender(post_many: PostMany) -> None:
     post_many("bulk", 40)
     [urgent] = post_many("bulk", 1, priority=Priority.HIGH)
-    assert urgent in claimed(64)
+    assert claimed(64) == [urgent]
 
 
 @pytest.mark.usefixtures("paced")
 def test_a_message_whose_time_at_its_sender_has_come_goes_out(
     post_many: PostMany, provider: FakeProvider
 ) -> None:
-    post_many("bulk", 12)
-    assert len(claimed(64)) == 10
+    post_many("bulk", 2)
+    assert len(claimed(64)) == 1
     with transaction():
         now = datetime.now(UTC)
         db.session.execute(
@@ -205,7 +207,7 @@ def test_a_message_whose_time_at_its_sender_has_come_goes_out(
     with Redis.from_url(parts().settings.redis_url.get_secret_value()) as redis:
         redis.delete("waybill:pace:twilio:+15005550006")  # as after a second
     sending.deliver()
-    assert len(provider.on_air) == 2
+    assert len(provider.on_air) == 1
 
 
 def test_the_default_is_not_urgent(post: Post) -> None:

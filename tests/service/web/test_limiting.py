@@ -1,4 +1,4 @@
-"""How much a client may post: 429 beyond, per client, over both ways to post, never without Redis."""
+"""How much a client may post: 429 beyond, for each client, and never without Redis."""
 
 from collections.abc import Iterator
 from typing import Any
