@@ -6,18 +6,22 @@ provider is called, in one transaction: a worker that dies before it certainly d
 
 import logging
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from uuid_utils.compat import uuid7
 
 from service.domain.status import Status
 from service.extensions import parts, transaction
+from service.flows import sparing
 from service.flows.patience import patience
 from service.metrics import counting
 from service.models import Message
 from service.providers.contract import Outbound
 from service.providers.test import NAME as TEST
 from service.store import attempts, messages
+
+# A claim that finds nobody to write to looks further, this often.
+_MOST_ROUNDS: Final = 50
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +43,19 @@ class Claim(NamedTuple):
 
 
 def claim(limit: int) -> list[Claim]:
-    """Claim up to `limit` due messages, the longest due first."""
+    """Claim up to `limit` due messages, the longest due first.
+
+    A crowd that opted out must not hold up whoever waits behind it: then the next are claimed.
+    """
+    for _ in range(_MOST_ROUNDS):
+        claims, claimed = _claim(limit)
+        if claims or not claimed:
+            break
+    return claims
+
+
+def _claim(limit: int) -> tuple[list[Claim], int]:
+    """Claim messages; return those to be handed over, and how many there were."""
     lease, now = timedelta(seconds=parts().settings.claim_lease), datetime.now(UTC)
     ends = now + lease / 2  # the other half is for the call and its answer
     with transaction():
@@ -54,11 +70,11 @@ def claim(limit: int) -> list[Claim]:
                 message.check_at = now + patience(TEST).ask_after
         claims = [
             Claim(message, _outbound(message, now), ends)
-            for message in claimed
+            for message in sparing.spare(claimed, now)
             if not _postponed(message, now)
         ]
         attempts.begin([_attempt(one, now) for one in claims])
-    return claims
+    return claims, len(claimed)
 
 
 def expire_claims(limit: int = 500) -> int:
