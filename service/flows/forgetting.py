@@ -68,8 +68,7 @@ def _messages(addresses: list[str]) -> int:
 
 def _mentions(number: str) -> Callable[[str], bool]:
     digits = number.removeprefix("+")
-    # Not inside of a longer number. `%2B` is how a form writes the plus.
-    found = re.compile(rf"(?:(?<!\d)|(?<=%2B)|(?<=%2b)){digits}(?!\d)")
+    found = re.compile(rf"(?<!\d){digits}(?!\d)")  # not inside of a longer number
     return lambda text: found.search(text) is not None
 
 
