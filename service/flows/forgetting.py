@@ -18,7 +18,7 @@ from service.flows.sweeping import BATCH
 from service.models import DeadLetter, StatusEvent
 from service.store import aside, opt_outs, redaction
 
-# A country code and a number, as E.164 has it; the prefixes of the channels it may be written to by.
+# A country code and a number, as E.164 has it, and the channels over which it may be written to.
 _NUMBER: Final = re.compile(r"\+[1-9]\d{6,14}")
 _CHANNELS: Final = ("", "whatsapp:", "rcs:")
 _MOST_LISTED: Final = 100

@@ -7,7 +7,7 @@ from click.testing import Result
 from flask import Flask
 
 from service.extensions import db, transaction
-from service.flows import recording, sending
+from service.flows import claiming, recording, sending
 from service.store import opt_outs
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
@@ -32,7 +32,7 @@ def opted_out(context: Flask) -> Flask:
 
 def test_forget_says_what_it_did_and_what_it_will(post: Post, context: Flask) -> None:
     first = post()
-    [claimed] = sending.claim(1)
+    [claimed] = claiming.claim(1)
     recording.record([said("delivered", attempt_id=claimed.outbound.attempt_id)])
     second = post()
     done = run(context, "forget", NUMBER)

@@ -11,10 +11,10 @@ from service.domain.report import Source
 from service.domain.status import Status
 from service.errors import Invalid
 from service.extensions import db, transaction
-from service.flows import auditing, draining, forgetting, recording, redacting, sending
+from service.flows import auditing, forgetting, recording, redacting, sending
 from service.models import Attempt, DeadLetter, Message, StatusEvent
 from service.providers.contract import Callback
-from service.store import accounts, opt_outs
+from service.store import accounts, aside, opt_outs
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
 from tests.strategies import EPOCH
@@ -132,7 +132,7 @@ def test_orphans_keep_their_statement_and_lose_the_number(context: Flask) -> Non
 def test_dead_letters_that_hold_the_number_are_deleted(context: Flask) -> None:
     for body in (f"To=%2B{DIGITS}&x=poison", f"To=%2B{DIGITS}5&x=poison"):
         with transaction():
-            draining.aside.add_dead_letter(
+            aside.add_dead_letter(
                 Callback("twilio", "", body.encode(), EPOCH), "ZeroDivisionError", EPOCH
             )
     assert forgetting.forget(NUMBER).dead_letters == 1

@@ -19,7 +19,7 @@ from tests.fakes import FakeProvider, said
 from tests.messages import Post
 
 Configure = Callable[..., None]
-TEXT, QUOTE = "Your code is 4711", "The number +14155552671 is wrong"
+TEXT, QUOTE = "Your code is swordfish", "The number +14155552671 is wrong"
 RAW = {"Body": TEXT, "To": "+14155552671", "MessageStatus": "delivered", "ErrorMessage": QUOTE}
 
 
@@ -56,8 +56,8 @@ def ending(message_id: UUID, word: str = "undelivered", days: float = 0) -> Stat
 def sent(post: Post, provider: FakeProvider) -> UUID:
     message_id = post(
         body=TEXT,
-        media_urls=["https://example.com/4711.png"],
-        content_variables={"1": "4711"},
+        media_urls=["https://example.com/swordfish.png"],
+        content_variables={"1": "swordfish"},
         reference="order-17",
         details={"tenant": "acme"},
     )
@@ -80,7 +80,7 @@ def test_an_ended_message_loses_its_text_and_keeps_its_story(
     )  # fmt: skip
     assert shown.redacted_at is not None
     assert [one.raw for one in ledger(sent)] == [{"word": "queued"}, {"MessageStatus": "delivered"}]
-    assert "4711" not in everything()
+    assert "swordfish" not in everything()
     assert QUOTE not in everything()
 
 
@@ -141,25 +141,30 @@ def test_what_comes_late_is_recorded_without_what_was_taken_out(
 
     assert message(sent).status is Status.DELIVERED
     assert [one.repeats for one in ledger(sent)] == [0, 1, 0]
-    assert "4711" not in everything()
+    assert "swordfish" not in everything()
     assert QUOTE not in everything()
     assert list(rebuilding.rebuild()) == []
 
 
+@pytest.mark.parametrize("by_a_sweep", [True, False], ids=["by a sweep", "by another report"])
 def test_an_orphan_that_is_adopted_late_loses_it_too(
-    sent: UUID, provider: FakeProvider, configure: Configure
+    sent: UUID, provider: FakeProvider, configure: Configure, by_a_sweep: bool
 ) -> None:
     configure(redact_after=0.0)
     recording.record([ending(sent)])
     redacting.redact()
-    recording.record([replace(ending(sent, "delivered"), attempt_id=None, provider_sid="SM2")])
-    assert "4711" in everything(), "an orphan is nobody's"
-    recording.record([replace(ending(sent, "sent"), provider_sid="SM2")])
-    with transaction():  # the lesser SID stays bound; let the other be the one
-        db.session.execute(update(Attempt).values(provider_sid="SM2"))
-    recording.adopt_orphans()
-    assert len(ledger(sent)) == 4
-    assert "4711" not in everything()
+    late = replace(ending(sent, "delivered"), provider_sid="SM2")
+    recording.record([replace(late, attempt_id=None)])
+    assert "swordfish" in everything(), "an orphan is nobody's"
+    if by_a_sweep:
+        with transaction():
+            db.session.execute(update(Attempt).values(provider_sid="SM2"))
+        assert recording.adopt_orphans() == 1
+    else:
+        recording.record([replace(late, word="sent", status=Status.SENT)])
+    assert message(sent).status is Status.DELIVERED
+    assert "swordfish" not in everything()
+    assert QUOTE not in everything()
 
 
 def test_an_answer_that_comes_after_the_redaction_is_not_quoted(
