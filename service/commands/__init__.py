@@ -1,7 +1,8 @@
 """Commands for a terminal, most of them for the one who carries the pager: `flask --app wsgi …`.
 
 ``clients`` who may send; ``operators`` who may log in at /ops; ``messages`` explain, reconcile,
-resolve; ``ledger`` audit, rebuild; ``dead_letters`` what could not be recorded; ``privacy`` forget, opt-outs.
+resolve; ``ledger`` audit, rebuild; ``dead_letters`` what could not be recorded; ``privacy``
+forget, opt-outs.
 """
 
 from flask import Flask

@@ -101,9 +101,7 @@ def _bind(said: Iterable[_Said], rows: Mapping[UUID, Any]) -> list[_Said]:
     return _adopt(owners, rows)
 
 
-def _adopt(
-    owners: Mapping[tuple[str, str], AttemptRef], rows: Mapping[UUID, Any]
-) -> list[_Said]:
+def _adopt(owners: Mapping[tuple[str, str], AttemptRef], rows: Mapping[UUID, Any]) -> list[_Said]:
     adopted = ledger.take_orphans(owners)
     redacting.hide_adopted(adopted, rows)
     return [_Said(report_of(event), owner) for event, owner in adopted]

@@ -27,8 +27,8 @@ def strip(ids: Sequence[UUID], now: datetime) -> None:
     """Redact messages that this transaction has locked, with their attempts and ledgers."""
     redaction.redact(ids, now)
     redaction.write_raw(
-        {"key": id, "raw": _impersonal(provider, raw), "error_message": None}
-        for id, provider, raw in redaction.raw_of(ids)
+        {"key": number, "raw": _impersonal(provider, raw), "error_message": None}
+        for number, provider, raw in redaction.raw_of(ids)
     )
 
 

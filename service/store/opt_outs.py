@@ -26,9 +26,7 @@ _SENDER = func.coalesce(Message.messaging_service_sid, Message.sender)
 
 def pair_of(message: Message) -> Pair:
     """Return under which pair an opt-out from this message's sender is kept."""
-    return Pair(
-        message.to, message.messaging_service_sid or message.sender or "", message.provider
-    )
+    return Pair(message.to, message.messaging_service_sid or message.sender or "", message.provider)
 
 
 def among_those(numbers: Collection[str]) -> dict[Pair, OptOut]:
@@ -72,16 +70,14 @@ def disprove(attempt_ids: Collection[UUID]) -> int:
 
     What was sent before them and arrives late proves nothing.
     """
-    sent = case(
-        (Message.send_at > Attempt.started_at, Message.send_at), else_=Attempt.started_at
-    )
+    sent = case((Message.send_at > Attempt.started_at, Message.send_at), else_=Attempt.started_at)
     query = (
         select(OptOut)
         .join(
             Message,
             and_(
                 Message.to == OptOut.to,
-                _SENDER == OptOut.sender,
+                OptOut.sender == _SENDER,
                 Message.provider == OptOut.provider,
             ),
         )

@@ -126,8 +126,5 @@ def _unredacted(
 
 def _write(which: ColumnElement[bool], **columns: Any) -> None:
     db.session.execute(
-        update(Message)
-        .where(which)
-        .values(**columns)
-        .execution_options(synchronize_session=False)
+        update(Message).where(which).values(**columns).execution_options(synchronize_session=False)
     )

@@ -111,9 +111,7 @@ def test_the_setting_says_when(
     assert redacting.redact() == done
 
 
-def test_a_message_under_way_keeps_its_text(
-    sent: UUID, post: Post, configure: Configure
-) -> None:
+def test_a_message_under_way_keeps_its_text(sent: UUID, post: Post, configure: Configure) -> None:
     """It may have to be sent again, or looked up by its text."""
     configure(redact_after=0.0)
     post()

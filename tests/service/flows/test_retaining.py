@@ -101,9 +101,7 @@ def letter(days: float) -> None:
         )
 
 
-def test_orphans_and_dead_letters_go_by_their_own_age(
-    ended: UUID, configure: Configure
-) -> None:
+def test_orphans_and_dead_letters_go_by_their_own_age(ended: UUID, configure: Configure) -> None:
     configure(keep_orphans=7.0)
     for days in (9, 8, 6):
         orphan(days)
@@ -156,9 +154,9 @@ def test_nothing_that_is_deleted_makes_the_database_read_a_whole_table(context: 
     assert keys == [("attempt", "message_id"), ("status_event", "message_id")]
     for name, column in keys:
         table = db.metadata.tables[name]
-        indexed = [list(one.columns)[0].name for one in table.indexes]
+        indexed = [next(iter(one.columns)).name for one in table.indexes]
         unique = [
-            list(one.columns)[0].name
+            next(iter(one.columns)).name
             for one in table.constraints
             if isinstance(one, UniqueConstraint)
         ]

@@ -85,7 +85,7 @@ def test_the_next_message_fails_alike_and_nobody_is_asked(
     sending.deliver()
     shown = message(message_id)
     assert (shown.status, shown.error_code) == (Status.FAILED, "21610")
-    assert shown.error_message is not None and shown.error_message.startswith("Not asked")
+    assert str(shown.error_message).startswith("Not asked")
     assert (shown.attempts, attempts(message_id), provider.on_air) == (0, [], [])
     assert (shown.claimed_until, shown.check_at, shown.submitted_at) == (None, None, None)
     [written] = db.session.scalars(select(StatusEvent).where(StatusEvent.message_id == message_id))
@@ -166,12 +166,12 @@ def test_a_delivery_of_what_was_sent_after_it_ends_it(
     """What was sent before the opt-out and arrives late says nothing about it."""
     message_id = post()
     sending.deliver()
-    [attempt] = attempts(message_id)
+    [attempt_id] = [one.id for one in attempts(message_id)]
     rows = [{"to": RECIPIENT, "sender": SENDER, "provider": "twilio", "error_code": "21610"}]
     with transaction():
         opt_outs.remember([{**row, "since": datetime.now(UTC)} for row in rows])
     _age(age)
-    recording.record([said("delivered", attempt_id=attempt.id)])
+    recording.record([said("delivered", attempt_id=attempt_id)])
     assert len(known()) == left
 
 
