@@ -114,9 +114,7 @@ def orphans(after: int, limit: int) -> Sequence[StatusEvent]:
     return db.session.scalars(query.order_by(StatusEvent.id).limit(limit).with_for_update()).all()
 
 
-def _unredacted(
-    moment: InstrumentedAttribute[datetime | None], before: datetime
-) -> Select[tuple[UUID]]:
+def _unredacted(moment: InstrumentedAttribute[datetime | None], before: datetime) -> Select[UUID]:
     # In the words of the partial indexes.
     found = select(Message.id).where(
         moment.is_not(None), Message.redacted_at.is_(None), moment <= before

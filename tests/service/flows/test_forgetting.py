@@ -125,7 +125,7 @@ def test_orphans_keep_their_statement_and_lose_the_number(context: Flask) -> Non
     for sid, number in (("SM1", NUMBER), ("SM2", NUMBER + "5")):
         recording.record([replace(said("sent", sid=sid), raw={"To": number, "SmsStatus": "sent"})])
     assert forgetting.forget(NUMBER).orphans == 1
-    raw = dict(db.session.execute(select(StatusEvent.provider_sid, StatusEvent.raw)).tuples().all())
+    raw = {one.provider_sid: one.raw for one in db.session.scalars(select(StatusEvent))}
     assert raw == {"SM1": {"SmsStatus": "sent"}, "SM2": {"To": NUMBER + "5", "SmsStatus": "sent"}}
 
 

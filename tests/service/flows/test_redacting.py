@@ -195,11 +195,15 @@ def test_a_crowd_is_redacted_in_small_transactions(
     ids = list(db.session.scalars(select(Attempt.id)))
     recording.record([said("delivered", attempt_id=one) for one in ids])
     commits = list[object]()
-    event.listen(db.engine, "commit", commits.append)
+
+    def note(connection: object) -> None:
+        commits.append(connection)
+
+    event.listen(db.engine, "commit", note)
     try:
         assert redacting.redact() == 5
     finally:
-        event.remove(db.engine, "commit", commits.append)
+        event.remove(db.engine, "commit", note)
     assert len(commits) == 1 + 3  # nothing to forget; two, two, one
 
 
