@@ -9,6 +9,7 @@ from typing import Final, Self
 from dotenv import dotenv_values
 from pydantic import ConfigDict, Field, SecretStr, ValidationError, model_validator
 
+from service.config_privacy import PrivacySettings
 from service.config_sinch import SinchSettings
 from service.config_values import (
     DatabaseUrl,
@@ -30,7 +31,7 @@ class ConfigurationError(Exception):
     """The settings are unusable; the message names every variable that is, and never a value."""
 
 
-class Settings(SinchSettings):
+class Settings(PrivacySettings, SinchSettings):
     """Every setting of the service; the description is the sentence in `.env.example`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)

@@ -111,6 +111,8 @@ class ErrorFact(NamedTuple):
     """What happened and what to do: a sentence or two, under 140 characters."""
     retryable: bool
     """Whether a new send of the same text to the same number could succeed, now or later."""
+    opted_out: bool = False
+    """Whether the recipient told this sender to stop: nobody is asked again until that ends."""
 
 
 GAVE_UP: Final = "waybill_gave_up"

@@ -28,6 +28,8 @@ EXPIRE_CLAIMS: Final = "waybill.expire_claims"
 RECONCILE: Final = "waybill.reconcile"
 ADOPT_ORPHANS: Final = "waybill.adopt_orphans"
 DRAIN_OVERFLOW: Final = "waybill.drain_overflow"
+REDACT: Final = "waybill.redact"
+DELETE_OLD: Final = "waybill.delete_old"
 
 ROUTES: Final = {
     DELIVER: SEND,
@@ -36,6 +38,8 @@ ROUTES: Final = {
     RECONCILE: MAINTENANCE,
     ADOPT_ORPHANS: MAINTENANCE,
     DRAIN_OVERFLOW: MAINTENANCE,
+    REDACT: MAINTENANCE,
+    DELETE_OLD: MAINTENANCE,
 }
 
 # The argument of a task that helps another with a backlog.

@@ -3,7 +3,8 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -119,6 +120,18 @@ def context(app: Flask) -> Iterator[Flask]:
     """An application context, as a task has it."""
     with app.app_context():
         yield app
+
+
+@pytest.fixture
+def configure(context: Flask, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Change settings for one test."""
+
+    def change(**settings: Any) -> None:
+        bound = context.extensions["waybill"]
+        changed = bound.settings.model_copy(update=settings)
+        monkeypatch.setitem(context.extensions, "waybill", replace(bound, settings=changed))
+
+    return change
 
 
 @pytest.fixture

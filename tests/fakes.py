@@ -98,7 +98,11 @@ class FakeProvider:
         return reports.from_callback(callback)
 
     def explain(self, error_code: str) -> ErrorFact:
-        return ErrorFact(f"Explained: {error_code}.", retryable=False)
+        opted_out = error_code == "21610"
+        return ErrorFact(f"Explained: {error_code}.", retryable=False, opted_out=opted_out)
+
+    def impersonal(self) -> Collection[str]:
+        return {*reports.IMPERSONAL, "word"}
 
     def holds(self, messaging_service_sid: str | None, seconds_ahead: float) -> bool:
         return messaging_service_sid is not None and 300 <= seconds_ahead <= 35 * 86_400

@@ -248,6 +248,62 @@ MUTATIONS: Final = (
         "random.random() < 0.5",
         "tests/service/tracing/test_traces.py",
     ),
+    Mutation(
+        "the provider is not asked about who opted out",
+        "service/flows/claiming.py",
+        "sparing.spare(claimed, now)",
+        "claimed",
+        f"{_FLOWS}/test_sparing.py",
+    ),
+    Mutation(
+        "a crowd that opted out holds up nobody",
+        "service/flows/claiming.py",
+        "        if claims or not claimed:\n            break\n",
+        "        break\n",
+        f"{_FLOWS}/test_sparing.py",
+    ),
+    Mutation(
+        "a late delivery does not end an opt-out",
+        "service/store/opt_outs.py",
+        ", sent > OptOut.since)",
+        ")",
+        f"{_FLOWS}/test_sparing.py",
+    ),
+    Mutation(
+        "what comes late is recorded without what was taken out",
+        "service/flows/recording.py",
+        "    redacting.hide(events, rows)\n",
+        "",
+        f"{_FLOWS}/test_redacting.py",
+    ),
+    Mutation(
+        "a late report is folded without its quotes",
+        "service/flows/recording.py",
+        "redacting.unquoted(report, row)",
+        "report",
+        f"{_FLOWS}/test_redacting.py",
+    ),
+    Mutation(
+        "an adopted orphan loses its text",
+        "service/flows/recording.py",
+        "    redacting.hide_adopted(adopted, rows)\n",
+        "",
+        f"{_FLOWS}/test_redacting.py",
+    ),
+    Mutation(
+        "what is under way is not deleted",
+        "service/store/retention.py",
+        "            or_(Message.final_at < before, Message.unknown_since < before),\n",
+        "",
+        f"{_FLOWS}/test_retaining.py",
+    ),
+    Mutation(
+        "a longer number is not mistaken for the one to be forgotten",
+        "service/flows/forgetting.py",
+        "{digits}(?!\\d)",
+        "{digits}",
+        f"{_FLOWS}/test_forgetting.py",
+    ),
 )
 
 

@@ -21,7 +21,14 @@ from tests.documents import COMMANDS, ROOT, Reader, assert_printed, blocks, matc
 
 GUIDES = [
     ROOT / "docs" / f"{name}.md"
-    for name in ("quickstart", "integrating", "testing-your-integration", "twilio", "operations")
+    for name in (
+        "quickstart",
+        "integrating",
+        "testing-your-integration",
+        "twilio",
+        "operations",
+        "privacy",
+    )
 ]
 # `http` and `json` are what is on the wire: tests/test_documentation.py holds them.
 SHOWN = {"text", "text output", "json output", "http", "json"}

@@ -13,6 +13,8 @@ _SECONDS: Final = {
     queue.RECONCILE: 1,  # the budget of a second
     queue.ADOPT_ORPHANS: 10,
     queue.DRAIN_OVERFLOW: 5,
+    queue.REDACT: 10,
+    queue.DELETE_OLD: 10,
 }
 
 # The clock's start no chain of their own beside the one that is awake.

@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from service import queue
-from service.flows import claiming, draining, reconciling, recording, sending
+from service.flows import claiming, draining, reconciling, recording, redacting, retaining, sending
 
 
 @shared_task(name=queue.DELIVER)
@@ -40,3 +40,15 @@ def adopt_orphans() -> None:
 def drain_overflow() -> None:
     """Return callbacks to the inbox that it could not take."""
     draining.drain_overflow()
+
+
+@shared_task(name=queue.REDACT)
+def redact() -> None:
+    """Take text and media out of messages that ended long enough ago."""
+    redacting.redact()
+
+
+@shared_task(name=queue.DELETE_OLD)
+def delete_old() -> None:
+    """Delete messages, orphans and dead letters that were kept long enough."""
+    retaining.delete_old()

@@ -1,12 +1,13 @@
 """Commands for a terminal, most of them for the one who carries the pager: `flask --app wsgi …`.
 
 ``clients`` who may send; ``operators`` who may log in at /ops; ``messages`` explain, reconcile,
-resolve; ``ledger`` audit, rebuild; ``dead_letters`` what could not be recorded.
+resolve; ``ledger`` audit, rebuild; ``dead_letters`` what could not be recorded; ``privacy``
+forget, opt-outs.
 """
 
 from flask import Flask
 
-from service.commands import clients, dead_letters, ledger, messages, operators
+from service.commands import clients, dead_letters, ledger, messages, operators, privacy
 
 
 def init_app(app: Flask) -> None:
@@ -14,6 +15,8 @@ def init_app(app: Flask) -> None:
     app.cli.add_command(clients.group)
     app.cli.add_command(dead_letters.group)
     app.cli.add_command(operators.group)
+    app.cli.add_command(privacy.group)
+    app.cli.add_command(privacy.forget)
     for command in (messages.explain, messages.reconcile, messages.resolve):
         app.cli.add_command(command)
     app.cli.add_command(ledger.audit)

@@ -14,6 +14,7 @@ from service import journal
 from service.domain.segments import segments
 from service.domain.status import Status
 from service.extensions import parts, transaction
+from service.flows import sparing
 from service.flows.patience import patience
 from service.metrics import counting
 from service.models import Message
@@ -22,7 +23,8 @@ from service.providers.contract import Outbound
 from service.providers.test import NAME as TEST
 from service.store import attempts, messages
 
-# Of those that are due, many may have to wait for their senders: it is looked past so many lots.
+# Of those that are due, many may have to wait for their senders, or be to nobody who wants them: it
+# is looked past so many lots.
 _ROUNDS: Final = 8
 # A claim looks a quarter of a second ahead: what is put back for less is only looked at again.
 _SOONEST: Final = 0.3
@@ -69,7 +71,9 @@ def _claim_some(limit: int) -> tuple[int, list[Claim]]:
         for message, _ in due:
             if message.provider == TEST:
                 message.check_at = now + patience(TEST).ask_after
-        going = _at_their_pace([one for one in due if not _postponed(one[0], now)], now)
+        spared = {one.id for one in sparing.spare([one for one, _ in due], now)}
+        wanted = [one for one in due if one[0].id in spared and not _postponed(one[0], now)]
+        going = _at_their_pace(wanted, now)
         claims = [Claim(message, _outbound(message, now), ends) for message in going]
         attempts.begin([_attempt(one, now) for one in claims])
     return len(due), claims

@@ -8,6 +8,7 @@ from uuid import UUID
 from service.domain.outcome import Outcome, join_all, outcome_of
 from service.domain.report import StatusReport
 from service.extensions import transaction
+from service.flows import heeding, redacting
 from service.flows.tallying import Tally, kinds_of
 from service.mapping import columns_of, event_of, outcome_in, report_of
 from service.store import attempts, ledger
@@ -31,8 +32,10 @@ def apply(reports: Sequence[StatusReport]) -> Tally:
     said = [_Said(report, owner) for report, owner in zip(reports, owners, strict=True) if owner]
     rows = ledger.lock_outcomes(owner.message_id for _, owner in said)
     events = _events(reports, owners)
+    redacting.hide(events, rows)
     fresh = ledger.write_events(events)
-    contradicted = _fold(rows, said + _bind(said))
+    contradicted = _fold(rows, said + _bind(said, rows))
+    heeding.learn((report, owner.id) for report, owner in said)
     kinds = kinds_of(events, owners, rows, fresh, contradicted)
     orphans = len(reports) - len(said)
     return Tally(len(reports), len(fresh), orphans, len(contradicted), kinds, tuple(owners))
@@ -43,7 +46,7 @@ def adopt_orphans(limit: int = 500) -> int:
     with transaction():
         owners = attempts.with_orphans(limit)
         rows = ledger.lock_outcomes(owner.message_id for owner in owners.values())
-        adopted = _adopt(owners)
+        adopted = _adopt(owners, rows)
         _fold(rows, adopted)
     return len(adopted)
 
@@ -84,7 +87,7 @@ def _events(
     return list(events.values())
 
 
-def _bind(said: Iterable[_Said]) -> list[_Said]:
+def _bind(said: Iterable[_Said], rows: Mapping[UUID, Any]) -> list[_Said]:
     """Bind SIDs that are new to us, and return what was said about them before they were."""
     fresh: dict[UUID, str] = {}
     owners: dict[tuple[str, str], AttemptRef] = {}
@@ -95,11 +98,13 @@ def _bind(said: Iterable[_Said]) -> list[_Said]:
         fresh[owner.id] = min(sid, fresh.get(owner.id, sid))
         owners[report.provider, sid] = owner
     attempts.bind_sids(fresh)
-    return _adopt(owners)
+    return _adopt(owners, rows)
 
 
-def _adopt(owners: Mapping[tuple[str, str], AttemptRef]) -> list[_Said]:
-    return [_Said(report_of(event), owner) for event, owner in ledger.take_orphans(owners)]
+def _adopt(owners: Mapping[tuple[str, str], AttemptRef], rows: Mapping[UUID, Any]) -> list[_Said]:
+    adopted = ledger.take_orphans(owners)
+    redacting.hide_adopted(adopted, rows)
+    return [_Said(report_of(event), owner) for event, owner in adopted]
 
 
 def _fold(rows: Mapping[UUID, Any], said: Iterable[_Said]) -> set[UUID]:
@@ -110,7 +115,10 @@ def _fold(rows: Mapping[UUID, Any], said: Iterable[_Said]) -> set[UUID]:
     changed, contradicted = [], set()
     for message_id, row in rows.items():
         before = outcome_in(row)
-        news = [outcome_of(report, owner.number) for report, owner in by_message[message_id]]
+        news = [
+            outcome_of(redacting.unquoted(report, row), owner.number)
+            for report, owner in by_message[message_id]
+        ]
         after = join_all([before, *news])
         if after is None:
             continue

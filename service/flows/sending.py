@@ -6,12 +6,13 @@ An unknown outcome is never repeated, and no connection is held while a provider
 import logging
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 from service import journal, tracing
 from service.domain.report import Source, StatusReport
@@ -167,11 +168,11 @@ def settle(answers: Sequence[Answer]) -> None:
     """
     now = datetime.now(UTC)
     with transaction():
-        ledger.lock_outcomes(one.claim.message.id for one in answers)
+        rows = ledger.lock_outcomes(one.claim.message.id for one in answers)
         recording.apply([report for one in answers if (report := _said(one, now))])
         for one in answers:
             _leave(one, now)
-        attempts.answer([_answered(one, now) for one in answers])
+        attempts.answer([_answered(one, now, rows) for one in answers])
     for one in answers:
         journal.answered(one.claim.message, one.claim.outbound, one.report, one.error)
 
@@ -219,13 +220,15 @@ def _is_last(answer: Answer) -> bool:
 _WORDS: Final = {Refused: "refused", NotAccepted: "not_accepted", OutcomeUnknown: "unknown"}
 
 
-def _answered(answer: Answer, now: datetime) -> dict[str, Any]:
-    error = answer.error
+def _answered(answer: Answer, now: datetime, rows: Mapping[UUID, Any]) -> dict[str, Any]:
+    error, row = answer.error, rows.get(answer.claim.message.id)
+    # A callback may have ended the message already, and a sweep redacted it.
+    quoted = error and (row is None or row.redacted_at is None)
     return {
         "key": answer.claim.outbound.attempt_id,
         "answer": "accepted" if error is None else _WORDS[type(error)],
         "answer_code": error.code if error else None,
-        "answer_text": error.message if error else None,
+        "answer_text": error.message if error and quoted else None,
         "answered_at": now,
     }
 

@@ -5,6 +5,7 @@ from service.models.clients import ApiKey, Client
 from service.models.ledger import StatusEvent
 from service.models.messages import Attempt, Message
 from service.models.operators import OperatorKey
+from service.models.opt_outs import OptOut
 
 __all__ = [
     "ApiKey",
@@ -13,6 +14,7 @@ __all__ = [
     "DeadLetter",
     "Message",
     "OperatorKey",
+    "OptOut",
     "Overflow",
     "StatusEvent",
 ]

@@ -21,7 +21,9 @@ class StatusEvent(Model):
     id: Mapped[int] = mapped_column(Serial, primary_key=True)
     identity: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
     message_id: Mapped[UUID | None] = mapped_column(ForeignKey("message.id"))
-    attempt_id: Mapped[UUID | None] = mapped_column(ForeignKey("attempt.id"))
+    # No foreign key: an attempt belongs to the message of its events, and goes with it. To check
+    # that none of them is left, the database would need an index here or read the whole ledger.
+    attempt_id: Mapped[UUID | None]
     provider: Mapped[str] = mapped_column(String(32))
     provider_sid: Mapped[str | None] = mapped_column(String(64))
     source: Mapped[Source] = mapped_column(words(Source, "source"))
@@ -47,6 +49,12 @@ class StatusEvent(Model):
         Index(
             "ix_status_event_orphan",
             "provider_sid",
+            sqlite_where=text("message_id IS NULL"),
+            postgresql_where=text("message_id IS NULL"),
+        ),
+        Index(
+            "ix_status_event_orphan_id",
+            "id",
             sqlite_where=text("message_id IS NULL"),
             postgresql_where=text("message_id IS NULL"),
         ),

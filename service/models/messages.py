@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import (
@@ -25,6 +25,8 @@ from service.domain.priority import Priority
 from service.domain.status import Status
 from service.extensions import Model
 from service.models.types import UtcDateTime, words
+
+_TEXT: Final = "redacted_at IS NULL"  # the message still holds what was written
 
 
 class Message(Model):
@@ -77,6 +79,8 @@ class Message(Model):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     final_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    redacted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # text and media are gone
+    forget_as: Mapped[str | None] = mapped_column(String(64))  # what `to` becomes when it ends
 
     __table_args__ = (
         UniqueConstraint("client_id", "idempotency_key"),
@@ -101,6 +105,9 @@ class Message(Model):
                 ("ix_message_check", "check_at", "check_at IS NOT NULL"),
                 ("ix_message_without_sid", "to", "provider_sid IS NULL"),
                 ("ix_message_unknown", "unknown_since", "unknown_since IS NOT NULL"),
+                ("ix_message_unredacted", "final_at", f"final_at IS NOT NULL AND {_TEXT}"),
+                ("ix_message_unheard", "unknown_since", f"unknown_since IS NOT NULL AND {_TEXT}"),
+                ("ix_message_forget", "id", "forget_as IS NOT NULL"),
             )
         ),
         {"postgresql_with": {"fillfactor": 80}},

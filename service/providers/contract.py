@@ -102,5 +102,11 @@ class Provider(Protocol):
     def explain(self, error_code: str) -> ErrorFact:
         """Say what an error code means."""
 
+    def impersonal(self) -> Collection[str]:
+        """Return which fields of a raw payload hold no text, number or name: redaction keeps them.
+
+        Status, codes, times, counts, prices and ids.
+        """
+
     def holds(self, messaging_service_sid: str | None, seconds_ahead: float) -> bool:
         """Tell whether the provider itself would hold a message until its time."""

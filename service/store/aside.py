@@ -33,6 +33,12 @@ def dead_letters(limit: int, ids: Collection[int] | None = None) -> Sequence[Dea
     return db.session.scalars(query).all()
 
 
+def dead_letters_past(number: int, limit: int) -> Sequence[DeadLetter]:
+    """Return the oldest dead letters past this number."""
+    query = select(DeadLetter).where(DeadLetter.id > number).order_by(DeadLetter.id).limit(limit)
+    return db.session.scalars(query).all()
+
+
 def drop_dead_letters(ids: Sequence[int]) -> None:
     """Forget dead letters that are back in the inbox."""
     db.session.execute(delete(DeadLetter).where(DeadLetter.id.in_(ids)))

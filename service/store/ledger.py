@@ -28,6 +28,7 @@ _OUTCOME: Final = select(
     Message.price_currency,
     Message.check_at,
     Message.unknown_since,
+    Message.redacted_at,
 )
 
 

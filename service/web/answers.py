@@ -45,6 +45,7 @@ class Asked(_Sender):
 
     id: UUID
     test: Annotated[bool, Field(description="Posted with a test key: it reaches nobody.")]
+    redacted: Annotated[bool, Field(description="Text and media were taken out, by age.")]
     provider: Annotated[str, Field(examples=["twilio"])]
     to: str
     messaging_service_sid: str | None

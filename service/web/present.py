@@ -71,6 +71,7 @@ def _asked(found: Message) -> answers.Asked:
     return {
         "id": found.id,
         "test": found.provider == TEST,
+        "redacted": found.redacted_at is not None,
         "provider": found.provider,
         "to": found.to,
         "from": found.sender,

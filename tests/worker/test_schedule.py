@@ -42,6 +42,18 @@ def test_every_sweep_runs_as_often_as_it_must() -> None:
             "schedule": 5,
             "options": {"expires": 60},
         },
+        "waybill.redact": {
+            "task": "waybill.redact",
+            "args": (),
+            "schedule": 10,
+            "options": {"expires": 60},
+        },
+        "waybill.delete_old": {
+            "task": "waybill.delete_old",
+            "args": (),
+            "schedule": 10,
+            "options": {"expires": 60},
+        },
     }
 
 

@@ -10,7 +10,7 @@ import pytest
 from celery import Celery
 
 from service import queue
-from service.flows import claiming, draining, reconciling, recording, sending
+from service.flows import claiming, draining, reconciling, recording, redacting, retaining, sending
 from worker import tasks
 
 BODIES = [
@@ -47,6 +47,8 @@ def test_the_tasks_import_no_more_than_the_flows_they_call() -> None:
         (queue.DRAIN_OVERFLOW, draining, "drain_overflow", [], []),
         (queue.ADOPT_ORPHANS, recording, "adopt_orphans", [], []),
         (queue.RECONCILE, reconciling, "reconcile_due", [], []),
+        (queue.REDACT, redacting, "redact", [], []),
+        (queue.DELETE_OLD, retaining, "delete_old", [], []),
     ],
 )
 def test_a_task_calls_its_flow(

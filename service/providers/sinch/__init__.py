@@ -90,6 +90,10 @@ class Sinch:
         """Say what an error code means."""
         return errors.explain(error_code)
 
+    def impersonal(self) -> Collection[str]:
+        """Return which fields of a raw payload redaction keeps."""
+        return reports.IMPERSONAL
+
     def holds(self, messaging_service_sid: str | None, seconds_ahead: float) -> bool:
         """Tell whether Sinch would hold a message: from a minute to two days."""
         return _SOONEST <= seconds_ahead <= _LATEST

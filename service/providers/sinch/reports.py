@@ -39,6 +39,15 @@ BATCH_STATUSES: Final[Mapping[str, Status]] = {
     "canceled": Status.CANCELED,
 }
 
+# What redaction leaves of a report, of a batch and of an error.
+IMPERSONAL: Final = frozenset(
+    {
+        *("type", "batch_id", "client_reference", "status", "code", "at", "operator_status_at"),
+        *("number_of_message_parts", "total_message_count", "encoding"),
+        *("id", "canceled", "created_at", "modified_at", "send_at", "expire_at"),
+    }
+)
+
 _ONE_RECIPIENT: Final = frozenset(
     {"recipient_delivery_report_sms", "recipient_delivery_report_mms"}
 )

@@ -85,6 +85,10 @@ class MagicNumbers:
         """Say what an error code means."""
         return errors.explain(error_code)
 
+    def impersonal(self) -> Collection[str]:
+        """Return which fields of a raw payload redaction keeps."""
+        return reports.IMPERSONAL
+
     def holds(self, messaging_service_sid: str | None, seconds_ahead: float) -> bool:
         """Return False: Waybill itself holds a test message until its time."""
         return False

@@ -98,6 +98,10 @@ class Twilio:
         """Say what an error code means."""
         return errors.explain(error_code)
 
+    def impersonal(self) -> Collection[str]:
+        """Return which fields of a raw payload redaction keeps."""
+        return reports.IMPERSONAL
+
     def holds(self, messaging_service_sid: str | None, seconds_ahead: float) -> bool:
         """Tell whether Twilio would hold a message: only for a service, 5 minutes to 35 days."""
         return messaging_service_sid is not None and _SOONEST <= seconds_ahead <= _LATEST

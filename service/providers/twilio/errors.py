@@ -19,6 +19,10 @@ def _again(explanation: str) -> ErrorFact:
     return ErrorFact(explanation, retryable=True)
 
 
+def _opted_out(explanation: str) -> ErrorFact:
+    return ErrorFact(explanation, retryable=False, opted_out=True)
+
+
 UNKNOWN: Final = _final("Twilio gave a code that is not in our list. Look it up before resending.")
 
 ERRORS: Final[Mapping[str, ErrorFact]] = {
@@ -42,7 +46,9 @@ ERRORS: Final[Mapping[str, ErrorFact]] = {
     "21606": _final("The sender is not a number of this account. Choose one that is."),
     "21608": _final("A trial account reaches verified numbers only. Verify this one, or upgrade."),
     "21609": _final("The callback address is not a valid URL. Correct it in the settings."),
-    "21610": _final("The recipient opted out. Never resend; only the recipient can opt in again."),
+    "21610": _opted_out(
+        "The recipient opted out. Never resend; only the recipient can opt in again."
+    ),
     "21611": _again("The queue of this sender is full. Resend later."),
     "21612": _final("Twilio cannot reach this recipient from this sender. Another sender may."),
     "21614": _final("The recipient's number is not a mobile number. Ask for one."),

@@ -31,6 +31,17 @@ STATUSES: Final[Mapping[str, Status]] = {
     "read": Status.READ,
 }
 
+# What redaction leaves of a callback, of a resource and of an error. Not `ErrorMessage`: it may
+# quote the number (21211 does).
+IMPERSONAL: Final = frozenset(
+    {
+        *("AccountSid", "ApiVersion", "ErrorCode", "MessageSid", "MessageStatus"),
+        *("MessagingServiceSid", "RawDlrDoneDate", "SmsSid", "SmsStatus"),
+        *("sid", "status", "error_code", "num_segments", "num_media", "price", "price_unit"),
+        *("messaging_service_sid", "date_created", "date_updated", "date_sent", "code"),
+    }
+)
+
 
 def from_callback(callback: Callback) -> StatusReport:
     """Put one verified callback into our words. Total: an odd body becomes an odd report."""

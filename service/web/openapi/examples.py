@@ -27,6 +27,7 @@ NEW_BATCH: Final[dict[str, Any]] = {
 ACCEPTED: Final[dict[str, Any]] = {
     "id": MESSAGE_ID,
     "test": False,
+    "redacted": False,
     "provider": "twilio",
     "to": "+14155552671",
     "from": "+15005550006",

@@ -2,6 +2,7 @@
 
 import pytest
 
+from service.errors import ErrorFact
 from service.providers.twilio.errors import ERRORS, UNKNOWN, explain
 
 
@@ -75,9 +76,9 @@ def test_an_unknown_code_is_permanent(code: str) -> None:
 
 
 @pytest.mark.parametrize("fact", [*ERRORS.values(), UNKNOWN])
-def test_an_explanation_is_one_short_line_of_plain_sentences(fact: tuple[str, bool]) -> None:
+def test_an_explanation_is_one_short_line_of_plain_sentences(fact: ErrorFact) -> None:
     """It is shown as it stands, to people: no placeholders, no line breaks, a full stop."""
-    explanation, _ = fact
+    explanation = fact.explanation
 
     assert explanation == explanation.strip()
     assert explanation.endswith(".")

@@ -1,0 +1,21 @@
+"""Who does not want to hear from which sender."""
+
+from datetime import datetime
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from service.extensions import Model
+from service.models.types import UtcDateTime
+
+
+class OptOut(Model):
+    """A recipient whom the provider will not let this sender reach. `sender` may be a service."""
+
+    __tablename__ = "opt_out"
+    # The recipient first: the key is what a batch of claims is looked up by.
+    to: Mapped[str] = mapped_column(String(255), primary_key=True)
+    sender: Mapped[str] = mapped_column(String(255), primary_key=True)
+    provider: Mapped[str] = mapped_column(String(32), primary_key=True)
+    error_code: Mapped[str] = mapped_column(String(64))
+    since: Mapped[datetime] = mapped_column(UtcDateTime)  # the provider last said so

@@ -1,0 +1,66 @@
+"""Queries of retention: what is old enough to go, found by the order in which it came."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import delete, or_, select
+
+from service.extensions import db
+from service.models import Attempt, DeadLetter, Message, StatusEvent
+from service.store.dialect import among
+from service.store.overview import first_id
+
+
+def old_messages(before: datetime, limit: int) -> list[UUID]:
+    """Return the oldest messages that ended before then, locked, past locked ones.
+
+    In the order of their ids, which is that of their creation: what did not end is passed over,
+    and that is little among what is old.
+    """
+    query = (
+        select(Message.id)
+        .where(
+            Message.id < first_id(before),
+            or_(Message.final_at < before, Message.unknown_since < before),
+        )
+        .order_by(Message.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return list(db.session.scalars(query))
+
+
+def delete_messages(ids: Sequence[UUID]) -> None:
+    """Delete messages with their ledgers and attempts."""
+    if not ids:
+        return
+    db.session.execute(delete(StatusEvent).where(among(StatusEvent.message_id, ids)))
+    db.session.execute(delete(Attempt).where(among(Attempt.message_id, ids)))
+    gone = delete(Message).where(among(Message.id, ids))
+    db.session.execute(gone.execution_options(synchronize_session=False))
+
+
+def delete_orphans(before: datetime, limit: int) -> int:
+    """Delete those of the oldest orphans that came before then; return how many."""
+    oldest = (
+        select(StatusEvent.id, StatusEvent.received_at)
+        .where(StatusEvent.message_id.is_(None))
+        .order_by(StatusEvent.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    ids = [row[0] for row in db.session.execute(oldest) if row[1] < before]
+    if ids:
+        db.session.execute(delete(StatusEvent).where(StatusEvent.id.in_(ids)))
+    return len(ids)
+
+
+def delete_dead_letters(before: datetime, limit: int) -> int:
+    """Delete those of the oldest dead letters that were set aside before then; return how many."""
+    oldest = select(DeadLetter.id, DeadLetter.set_aside_at).order_by(DeadLetter.id).limit(limit)
+    rows = db.session.execute(oldest.with_for_update(skip_locked=True))
+    ids = [row[0] for row in rows if row[1] < before]
+    if ids:
+        db.session.execute(delete(DeadLetter).where(DeadLetter.id.in_(ids)))
+    return len(ids)
