@@ -22,6 +22,7 @@ from service.config_values import (
     SenderRates,
     SharedKeys,
 )
+from service.config_watching import WatchingSettings
 
 # Seconds between the end of the longest call and the end of its claim: time to write it down.
 _MARGIN: Final = 5.0
@@ -31,7 +32,7 @@ class ConfigurationError(Exception):
     """The settings are unusable; the message names every variable that is, and never a value."""
 
 
-class Settings(PrivacySettings, SinchSettings):
+class Settings(PrivacySettings, SinchSettings, WatchingSettings):
     """Every setting of the service; the description is the sentence in `.env.example`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -162,41 +163,6 @@ class Settings(PrivacySettings, SinchSettings):
         ge=1,
         le=500,
         description="Threads of one Celery worker process.",
-    )
-    metrics_port: int = Field(
-        default=0,
-        ge=0,
-        le=65_535,
-        description="Port at which a worker or beat answers /metrics and /healthz; 0: none.",
-    )
-    metrics_host: str = Field(
-        default="127.0.0.1",
-        min_length=1,
-        description="Address at which a worker or beat answers /metrics and /healthz.",
-    )
-    metrics_token: SecretStr | None = Field(
-        default=None,
-        min_length=16,
-        description="Token that reading /metrics takes, on the web too; unset: none.",
-    )
-    log_level: str = Field(
-        default="INFO",
-        pattern=r"^(DEBUG|INFO|WARNING|ERROR)$",
-        description="The least severe log line to write: DEBUG, INFO, WARNING or ERROR.",
-    )
-    log_format: str = Field(
-        default="auto",
-        pattern=r"^(auto|json|text)$",
-        description="How log lines are written: json, text, or auto (text on a terminal).",
-    )
-    sentry_dsn: str | None = Field(
-        default=None,
-        pattern=r"^https?://[^@/\s]+@[^@/\s]+/([^@\s]+/)?[0-9]+$",
-        description="Where errors are reported, as Sentry gives it; unset: nowhere.",
-    )
-    otel_exporter_otlp_endpoint: HttpUrl | None = Field(
-        default=None,
-        description="Where traces go, by OTLP over HTTP (without /v1/traces); unset: nowhere.",
     )
 
     def session_key(self) -> bytes:

@@ -136,7 +136,7 @@ def test_an_exception_that_nobody_expected(
 def test_a_task_that_fails(output: Output) -> None:
     celery = Celery("tests", set_as_current=False)
 
-    @celery.task(name="tests.fail")  # type: ignore[untyped-decorator]
+    @celery.task(name="tests.fail", shared=False)  # type: ignore[untyped-decorator]
     def fail() -> None:
         raise ValueError(LOUD)
 
