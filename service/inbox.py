@@ -16,6 +16,7 @@ from redis.exceptions import RedisError, ResponseError
 from service.breaker import Breaker, Resting
 from service.errors import InboxUnavailable
 from service.providers.contract import Callback
+from service.straight import Straight
 
 _STREAM: Final = "waybill:inbox"
 _GROUP: Final = "recorders"
@@ -43,7 +44,7 @@ class Inbox:
         Beyond `limit` entries callbacks are refused: Redis's memory is not ours to fill.
         """
         self._redis = redis
-        self._hurried = hurried
+        self._straight = Straight(hurried)
         self._breaker = breaker
         self._limit = limit
         self._full = False
@@ -58,7 +59,7 @@ class Inbox:
             with self._breaker.guard():
                 if self._is_full():
                     raise InboxUnavailable("full")
-                self._hurried.xadd(_STREAM, _packed(callback))
+                self._straight.call(b"XADD", _STREAM, b"*", *_packed(callback))
         except (RedisError, Resting) as error:
             raise InboxUnavailable(type(error).__name__) from error
 
@@ -151,7 +152,7 @@ class Inbox:
         now = time.monotonic()
         if now >= self._look_at:
             self._look_at = now + _LOOK
-            self._full = self._hurried.xlen(_STREAM) > self._limit
+            self._full = self._straight.call(b"XLEN", _STREAM) > self._limit
         return self._full
 
     def _make_group(self, error: ResponseError) -> None:
@@ -165,13 +166,9 @@ class Inbox:
                 raise
 
 
-def _packed(callback: Callback) -> dict[Any, Any]:
-    return {
-        b"p": callback.provider,
-        b"a": callback.attempt,
-        b"b": callback.body,
-        b"t": callback.received_at.timestamp(),
-    }
+def _packed(callback: Callback) -> tuple[bytes | str | float, ...]:
+    came = callback.received_at.timestamp()
+    return (b"p", callback.provider, b"a", callback.attempt, b"b", callback.body, b"t", came)
 
 
 def _unpacked(entries: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> list[Entry]:

@@ -1,17 +1,16 @@
 """What all reports about a message add up to: a join, so that no order of arrival matters."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import reduce
+from typing import NamedTuple
 
 from service.domain.report import Price, StatusReport
 from service.domain.status import FAILURES, SUCCESSES, Status
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """The joined statements of all attempts.
 
     `failed_in` and `delivered_in` are bit sets: bit n stands for attempt n, 0 for none made.

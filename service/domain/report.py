@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -29,8 +28,7 @@ class Price(NamedTuple):
     currency: str
 
 
-@dataclass(frozen=True, slots=True)
-class StatusReport:
+class StatusReport(NamedTuple):
     """One statement about one message, in our words, with its evidence."""
 
     provider: str
@@ -46,7 +44,7 @@ class StatusReport:
     provider_time: str | None = None  # the provider's own text; has no zone, orders nothing
     segments: int | None = None
     price: Price | None = None
-    raw: Mapping[str, Any] = field(default_factory=dict)
+    raw: Mapping[str, Any] = {}  # a Mapping: nobody writes into it
 
     @property
     def identity(self) -> bytes:

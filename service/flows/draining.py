@@ -4,7 +4,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from threading import BoundedSemaphore
 from typing import Final
@@ -172,7 +172,7 @@ def _record_suspect(entry: Entry) -> None:
 def record_callbacks(callbacks: Sequence[Callback]) -> None:
     """Record callbacks; halve a batch that fails until the one that cannot be is set aside."""
     try:
-        tally = recording.record([_parsed(callback) for callback in callbacks])
+        tally = recording.record(_parsed(callbacks))
     except PASSING:
         raise
     except Exception as error:
@@ -191,8 +191,9 @@ def _callback(kept: Overflow | DeadLetter) -> Callback:
     return Callback(kept.provider, kept.attempt, kept.body, kept.received_at)
 
 
-def _parsed(callback: Callback) -> StatusReport:
-    return parts().providers[callback.provider].parse(callback)
+def _parsed(callbacks: Iterable[Callback]) -> list[StatusReport]:
+    known = parts().providers
+    return [known[callback.provider].parse(callback) for callback in callbacks]
 
 
 def _set_aside(callback: Callback, error: str, reason: str) -> None:

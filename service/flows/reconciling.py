@@ -6,7 +6,6 @@ answers pass through `recording` like any other report, and every step stands in
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Final
@@ -122,7 +121,7 @@ def _look_up(message: Message, attempt: Attempt) -> None:
     found = _candidates(message, attempt)
     certain = [one for one in found if one.attempt_id is not None]
     if certain or (len(found) == 1 and not rivals):
-        recording.record([replace(one, attempt_id=attempt.id) for one in certain or found])
+        recording.record([one._replace(attempt_id=attempt.id) for one in certain or found])
         journal.reconciled(message, attempt.id, "found")
         return
     lookups = message.lookups + 1

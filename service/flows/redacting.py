@@ -5,7 +5,6 @@ its redaction is written down without what the redaction took out.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -55,7 +54,7 @@ def hide_orphan(event: StatusEvent) -> None:
 
 def unquoted(report: StatusReport, row: Any) -> StatusReport:
     """Return a report without the provider's own words, where its message is redacted."""
-    return replace(report, error_message=None) if _is_redacted(row) else report
+    return report._replace(error_message=None) if _is_redacted(row) else report
 
 
 def _is_redacted(row: Any) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import Table, select
+from sqlalchemy import ColumnElement, Table, select
 
 from service.extensions import db
 from service.models import Attempt, StatusEvent
@@ -44,8 +44,12 @@ def bind_sids(sids: Mapping[UUID, str]) -> None:
         return
     table = cast(Table, Attempt.__table__)
     rows = [{"key": attempt, "provider_sid": sid} for attempt, sid in sorted(sids.items())]
-    old = table.c.provider_sid
-    update_each(table, table.c.id, rows, lambda new: old.is_(None) | (old > new["provider_sid"]))
+    update_each(table, rows, _unless_less)
+
+
+def _unless_less(new: Mapping[str, Any]) -> ColumnElement[bool]:
+    old: ColumnElement[Any] = cast(Table, Attempt.__table__).c.provider_sid
+    return old.is_(None) | (old > new["provider_sid"])
 
 
 def with_orphans(limit: int) -> dict[tuple[str, str], AttemptRef]:
@@ -69,4 +73,4 @@ def begin(rows: Sequence[Mapping[str, Any]]) -> None:
 def answer(rows: Sequence[Mapping[str, Any]]) -> None:
     """Note how calls ended; `key` names the attempt."""
     table = cast(Table, Attempt.__table__)
-    update_each(table, table.c.id, rows)
+    update_each(table, rows)

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -17,11 +18,12 @@ import orjson
 from sqlalchemy import (
     ARRAY,
     JSON,
-    Column,
     ColumnElement,
+    Dialect,
     Table,
     TableValuedAlias,
     Text,
+    Uuid,
     any_,
     bindparam,
     cast,
@@ -33,8 +35,26 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.types import UserDefinedType
 
 from service.extensions import db
+
+
+def _as_it_is(statement: Any) -> Any:
+    return statement
+
+
+class _Ids(UserDefinedType[Collection[UUID]]):
+    """An array of ids, written as one text: the driver's own way goes id by id."""
+
+    cache_ok = True
+    render_bind_cast = True  # so that PostgreSQL reads the text once, as what it is
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "UUID[]"
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], str]:  # noqa: ARG002
+        return lambda ids: "{" + ",".join([one.hex for one in ids]) + "}"
 
 
 def is_postgresql() -> bool:
@@ -51,54 +71,73 @@ def among(column: InstrumentedAttribute[Any], values: Collection[Any]) -> Column
     """Return the condition that a column has one of these values."""
     if not is_postgresql():
         return column.in_(values)
-    array = bindparam(None, list(values), type_=ARRAY(column.type), unique=True)
-    return column == any_(array)
+    several: Any = _Ids() if isinstance(column.type, Uuid) else ARRAY(column.type)
+    return column == any_(bindparam(None, list(values), type_=several, unique=True))
 
 
 def insert_all(
-    table: Table,
-    rows: Sequence[Mapping[str, Any]],
-    finish: Callable[[Any], Any] = lambda said: said,
+    table: Table, rows: Sequence[Mapping[str, Any]], finish: Callable[[Any], Any] = _as_it_is
 ) -> Any:
-    """Insert rows, all with the same columns; `finish` adds ON CONFLICT and RETURNING."""
-    statement = insert_into(table)
-    given: Any = list(rows)
-    if is_postgresql():
-        sent, names = as_table(table, rows), list(rows[0])
-        statement = statement.from_select(names, select(*(sent.c[name] for name in names)))
-        given = None
-    return db.session.connection().execute(finish(statement), given)
+    """Insert rows, all with the same columns; `finish` adds ON CONFLICT and RETURNING.
+
+    `finish` is a function of a module, for the statement is made once and kept.
+    """
+    statement = _insert(table, tuple(rows[0]), finish, is_postgresql())
+    return db.session.connection().execute(statement, _given(rows))
 
 
 def update_each(
     table: Table,
-    key: Column[Any],
     rows: Sequence[Mapping[str, Any]],
     only: Callable[[Mapping[str, Any]], ColumnElement[bool]] | None = None,
 ) -> None:
-    """Write columns over rows of a table; `key` in each of `rows` names the row it is for.
+    """Write columns over rows of a table; `key` in each of `rows` is the `id` it is for.
 
-    `only` gets the new values and returns the condition under which they are written.
+    `only` gets the new values and returns the condition under which they are written; it is a
+    function of a module, for the statement is made once and kept.
     """
-    names = [name for name in rows[0] if name != "key"]
-    new: dict[str, Any] = {name: bindparam(name, type_=table.c[name].type) for name in names}
-    given: Any = list(rows)
-    which: Any = bindparam("key", type_=key.type)
+    names = tuple(name for name in rows[0] if name != "key")
     if is_postgresql():
-        sent = as_table(table, [{**row, key.name: row["key"]} for row in rows])
-        new, which, given = {name: sent.c[name] for name in names}, sent.c[key.name], None
-    statement = update(table).where(key == which).values(new)
-    if only is not None:
-        statement = statement.where(only(new))
-    db.session.connection().execute(statement, given)
+        rows = [{**row, "id": row["key"]} for row in rows]
+    db.session.connection().execute(_update(table, names, only, is_postgresql()), _given(rows))
 
 
-def as_table(table: Table, rows: Sequence[Mapping[str, Any]]) -> TableValuedAlias:
-    """Return rows as a table of the types of `table`, sent as one value (PostgreSQL only)."""
+def _given(rows: Sequence[Mapping[str, Any]]) -> Any:
+    return {"rows": _json(rows)} if is_postgresql() else list(rows)
+
+
+# To make a statement takes as long as to run it for one row.
+@cache
+def _insert(table: Table, names: Sequence[str], finish: Callable[[Any], Any], whole: bool) -> Any:
+    statement: Any = (postgresql if whole else sqlite).insert(table)
+    if whole:
+        sent = _sent(table)
+        statement = statement.from_select(names, select(*(sent.c[name] for name in names)))
+    return finish(statement)
+
+
+@cache
+def _update(
+    table: Table,
+    names: Sequence[str],
+    only: Callable[[Mapping[str, Any]], ColumnElement[bool]] | None,
+    whole: bool,
+) -> Any:
+    new: dict[str, Any] = {name: bindparam(name, type_=table.c[name].type) for name in names}
+    which: Any = bindparam("key", type_=table.c.id.type)
+    if whole:
+        sent = _sent(table)
+        new, which = {name: sent.c[name] for name in names}, sent.c.id
+    statement = update(table).where(table.c.id == which).values(new)
+    return statement if only is None else statement.where(only(new))
+
+
+def _sent(table: Table) -> TableValuedAlias:
+    """Return what is sent as `rows` as a table of the types of `table` (PostgreSQL only)."""
     columns = [column(one.name, one.type) for one in table.columns]
-    sent = bindparam(None, _json(rows), type_=Text, unique=True)
     shape: ColumnElement[Any] = literal_column(f"NULL::{table.name}")
-    return func.json_populate_recordset(shape, cast(sent, JSON)).table_valued(*columns, name="new")
+    given = cast(bindparam("rows", type_=Text), JSON)
+    return func.json_populate_recordset(shape, given).table_valued(*columns, name="new")
 
 
 def _json(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -37,7 +37,7 @@ def lock_outcomes(message_ids: Iterable[UUID]) -> dict[UUID, Any]:
 
     One order everywhere: two recorders with the same messages wait, and never deadlock.
     """
-    wanted = sorted(set(message_ids))
+    wanted = sorted(set(message_ids), key=lambda one: one.int)
     if not wanted:
         return {}
     query = _OUTCOME.where(among(Message.id, wanted)).order_by(Message.id).with_for_update()
@@ -48,7 +48,7 @@ def write_outcomes(outcomes: Sequence[Mapping[str, Any]]) -> None:
     """Write outcomes over messages that this transaction has locked; `key` names the message."""
     if outcomes:
         table = cast(Table, Message.__table__)
-        update_each(table, table.c.id, outcomes)
+        update_each(table, outcomes)
 
 
 def write_events(events: Iterable[Mapping[str, Any]]) -> set[bytes]:

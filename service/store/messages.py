@@ -22,12 +22,12 @@ def insert(rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
     """Insert messages; return the ids of those whose idempotency key was not yet taken."""
     table = cast(Table, Message.__table__)
     named = [{_COLUMNS[name]: value for name, value in row.items()} for row in rows]
+    return set(insert_all(table, named, _unless_taken).scalars())
 
-    def unless_taken(statement: Any) -> Any:
-        key = [table.c.client_id, table.c.idempotency_key]
-        return statement.on_conflict_do_nothing(index_elements=key).returning(table.c.id)
 
-    return set(insert_all(table, named, unless_taken).scalars())
+def _unless_taken(statement: Any) -> Any:
+    key = [Message.client_id, Message.idempotency_key]
+    return statement.on_conflict_do_nothing(index_elements=key).returning(Message.id)
 
 
 def by_key(client_id: int, keys: Collection[str]) -> dict[str, Message]:

@@ -65,7 +65,7 @@ def write_raw(rows: Iterable[Mapping[str, Any]]) -> None:
     given = list(rows)
     if given:
         table = cast(Table, StatusEvent.__table__)
-        update_each(table, table.c.id, given)
+        update_each(table, given)
 
 
 def mark(numbers: Sequence[str], name: str, limit: int) -> tuple[list[UUID], int]:

@@ -6,7 +6,6 @@ outcome is in the number, how often it was tried in the attempt, and both in the
 """
 
 from collections.abc import Callable, Collection
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlencode
@@ -79,7 +78,7 @@ class MagicNumbers:
 
     def parse(self, callback: Callback) -> StatusReport:
         """Put a callback into our words; never raises for what the body holds."""
-        return replace(reports.from_callback(callback), provider=NAME)
+        return reports.from_callback(callback)._replace(provider=NAME)
 
     def explain(self, error_code: str) -> ErrorFact:
         """Say what an error code means."""
@@ -121,7 +120,7 @@ def _report(
     known = code if word in _FAILURES else None
     said = {"sid": sid, "status": word, "error_code": known, "num_segments": "1"}
     report = reports.from_resource(said, source, attempt_id, datetime.now(UTC))
-    return replace(report, provider=NAME)
+    return report._replace(provider=NAME)
 
 
 def _text(outcome: Outcome) -> str:

@@ -1,6 +1,5 @@
 """A number that is forgotten is in no table any more, and the accounts are as they were."""
 
-from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -46,7 +45,7 @@ def end(message_id: UUID, word: str = "undelivered") -> None:
         word, attempt_id=attempt_of(message_id), source=Source.CALLBACK, error_code="30005"
     )
     quote = f"{NUMBER} is unknown"
-    recording.record([replace(report, raw={"To": NUMBER}, error_message=quote)])
+    recording.record([report._replace(raw={"To": NUMBER}, error_message=quote)])
 
 
 @pytest.fixture
@@ -123,7 +122,7 @@ def test_what_is_said_of_it_later_names_nobody(ended: UUID) -> None:
 
 def test_orphans_keep_their_statement_and_lose_the_number(context: Flask) -> None:
     for sid, number in (("SM1", NUMBER), ("SM2", NUMBER + "5")):
-        recording.record([replace(said("sent", sid=sid), raw={"To": number, "SmsStatus": "sent"})])
+        recording.record([said("sent", sid=sid)._replace(raw={"To": number, "SmsStatus": "sent"})])
     assert forgetting.forget(NUMBER).orphans == 1
     raw = {one.provider_sid: one.raw for one in db.session.scalars(select(StatusEvent))}
     assert raw == {"SM1": {"SmsStatus": "sent"}, "SM2": {"To": NUMBER + "5", "SmsStatus": "sent"}}

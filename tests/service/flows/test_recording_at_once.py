@@ -2,7 +2,6 @@
 
 import random
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from threading import Barrier
 
 from flask import Flask
@@ -99,7 +98,7 @@ def test_a_drain_with_early_callbacks_does_not_deadlock_with_the_answers_to_thei
             for _ in range(8):
                 post()
             answers = [sending._call(parts(), one) for one in claiming.claim(8)]
-            early = [replace(one.report, word="sent") for one in answers if one.report]
+            early = [one.report._replace(word="sent") for one in answers if one.report]
             recorded = other.submit(record, early)
             start.wait()
             sending.settle(answers[::-1])

@@ -1,7 +1,6 @@
 """Redaction takes out what was written and leaves what became of it, also for who comes late."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -49,7 +48,7 @@ def ending(message_id: UUID, word: str = "undelivered", days: float = 0) -> Stat
         word, attempt_id=attempt, sid=f"SM{attempt.hex}", source=Source.CALLBACK, at=at,
         error_code="30005",
     )  # fmt: skip
-    return replace(report, raw=RAW, error_message=QUOTE)
+    return report._replace(raw=RAW, error_message=QUOTE)
 
 
 @pytest.fixture
@@ -151,15 +150,15 @@ def test_an_orphan_that_is_adopted_late_loses_it_too(
     configure(redact_after=0.0)
     recording.record([ending(sent)])
     redacting.redact()
-    late = replace(ending(sent, "delivered"), provider_sid="SM2")
-    recording.record([replace(late, attempt_id=None)])
+    late = ending(sent, "delivered")._replace(provider_sid="SM2")
+    recording.record([late._replace(attempt_id=None)])
     assert "swordfish" in everything(), "an orphan is nobody's"
     if by_a_sweep:
         with transaction():
             db.session.execute(update(Attempt).values(provider_sid="SM2"))
         assert recording.adopt_orphans() == 1
     else:
-        recording.record([replace(late, word="sent", status=Status.SENT)])
+        recording.record([late._replace(word="sent", status=Status.SENT)])
     assert message(sent).status is Status.DELIVERED
     assert "swordfish" not in everything()
     assert QUOTE not in everything()

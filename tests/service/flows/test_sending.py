@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Barrier, Event, Lock
 from time import monotonic, sleep
@@ -349,7 +348,7 @@ def test_an_answer_that_cannot_be_recorded_takes_no_other_with_it(
         report = provider.take(outbound)
         query = select(Attempt.message_id).where(Attempt.id == outbound.attempt_id)
         if db.session.scalars(query).one() == bad:
-            return replace(report, raw={"unstorable": object()})
+            return report._replace(raw={"unstorable": object()})
         return report
 
     provider.script = script
