@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Table, select
+from sqlalchemy import ColumnElement, Table, or_, select
 
 from service.extensions import db
 from service.models import Attempt, StatusEvent
@@ -48,8 +48,8 @@ def bind_sids(sids: Mapping[UUID, str]) -> None:
 
 
 def _unless_less(new: Mapping[str, Any]) -> ColumnElement[bool]:
-    old: ColumnElement[Any] = cast(Table, Attempt.__table__).c.provider_sid
-    return old.is_(None) | (old > new["provider_sid"])
+    old = cast(Table, Attempt.__table__).c.provider_sid
+    return or_(old.is_(None), old > new["provider_sid"])
 
 
 def with_orphans(limit: int) -> dict[tuple[str, str], AttemptRef]:

@@ -1,9 +1,9 @@
 """Queries on clients and their keys."""
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from service.extensions import db
 from service.models import ApiKey, Client
@@ -17,16 +17,18 @@ class Owner(NamedTuple):
     test: bool
 
 
+_OWNER: Final = (
+    select(Client.id, Client.test)
+    .join(ApiKey, ApiKey.client_id == Client.id)
+    .where(ApiKey.digest == bindparam("given"), ApiKey.revoked_at.is_(None))
+)
+
+
 def owner_of(digest: bytes) -> Owner | None:
     """Return the client to whom the live key with this digest belongs."""
-    query = (
-        select(Client.id, Client.test)
-        .join(ApiKey, ApiKey.client_id == Client.id)
-        .where(ApiKey.digest == digest, ApiKey.revoked_at.is_(None))
-    )
     # At every request: one round trip, and no transaction round it.
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        row = connection.execute(query).one_or_none()
+        row = connection.execute(_OWNER, {"given": digest}).one_or_none()
     return Owner(*row) if row else None
 
 
