@@ -1,8 +1,9 @@
 """What an applied callback costs with a long history: ten million events in the ledger."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from bench.databases import engine_of, settle
 from bench.draining import drain_once
@@ -61,20 +62,33 @@ def _cost(serving: ServingWaybill, have: int, want: int, drained: int) -> float:
 
 def fill_ledger(database: str, have: int, want: int) -> None:
     """Write events, with their messages and attempts, until there are `want`."""
-    given = {"first": have // _EVENTS_EACH + 1, "last": want // _EVENTS_EACH}
+    first, last = have // _EVENTS_EACH + 1, want // _EVENTS_EACH
+    middle = (first + last) // 2
+    constraint = f"CONSTRAINT {_UNIQUE}"
     with engine_of(database).begin() as connection:
-        connection.execute(text("SET LOCAL synchronous_commit = off"))
-        connection.execute(text("SET LOCAL session_replication_role = replica"))
-        connection.execute(text("SET LOCAL maintenance_work_mem = '1GB'"))
         indexes = connection.execute(_INDEXES).all()
         for name, _ in indexes:
             connection.execute(text(f"DROP INDEX {name}"))
-        connection.execute(text(f"ALTER TABLE status_event DROP CONSTRAINT {_UNIQUE}"))
-        for statement in (_MESSAGES, _ATTEMPTS, _EVENTS):
-            connection.execute(statement, given)
+        connection.execute(text(f"ALTER TABLE status_event DROP {constraint}"))
+    # Two writers, for two cores.
+    with ThreadPoolExecutor(2) as writers:
+        for done in [
+            writers.submit(_write, database, _EVENTS, first, middle),
+            writers.submit(_write, database, _EVENTS, middle + 1, last),
+            writers.submit(_write, database, _MESSAGES, first, last),
+            writers.submit(_write, database, _ATTEMPTS, first, last),
+        ]:
+            done.result()
+    with engine_of(database).begin() as connection:
+        connection.execute(text("SET LOCAL maintenance_work_mem = '1GB'"))
         for _, definition in indexes:
             connection.execute(text(definition))
-        connection.execute(
-            text(f"ALTER TABLE status_event ADD CONSTRAINT {_UNIQUE} UNIQUE (identity)")
-        )
+        connection.execute(text(f"ALTER TABLE status_event ADD {constraint} UNIQUE (identity)"))
     settle(database)
+
+
+def _write(database: str, statement: TextClause, first: int, last: int) -> None:
+    with engine_of(database).begin() as connection:
+        connection.execute(text("SET LOCAL synchronous_commit = off"))
+        connection.execute(text("SET LOCAL session_replication_role = replica"))
+        connection.execute(statement, {"first": first, "last": last})

@@ -1,8 +1,7 @@
 """Leaves a server alone that just failed to answer, so that nobody waits for it in turn."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Self
 
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
@@ -22,17 +21,20 @@ class Breaker:
         self._failing = False
         self._next_try = 0.0
 
-    @contextmanager
-    def guard(self) -> Iterator[None]:
-        """Run one call. Raises Resting without running it while the server is left alone."""
+    def guard(self) -> Self:
+        """Run one call inside `with`. Raises Resting without running it while all is left alone."""
+        return self
+
+    def __enter__(self) -> None:
+        if not self._failing:
+            return
         now = time.monotonic()
-        if self._failing:
-            if now < self._next_try:
-                raise Resting
-            self._next_try = now + self._rest
-        try:
-            yield
-        except FAILURES:
+        if now < self._next_try:
+            raise Resting
+        self._next_try = now + self._rest
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._failing = False
+        elif issubclass(kind, FAILURES):
             self._failing, self._next_try = True, time.monotonic() + self._rest
-            raise
-        self._failing = False

@@ -4,7 +4,7 @@ Wrapped round `app.wsgi_app`, Flask's documented place for it. Half the cost of 
 dispatch that nobody uses. A test holds the two doors to identical answers.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
@@ -56,7 +56,7 @@ class CallbackDoor:
         callback = CallbackRequest(
             path=raw_path(path),
             query=environ.get("QUERY_STRING", ""),
-            headers=_headers(environ),
+            headers=_Headers(environ),
             body=environ["wsgi.input"].read(int(length)),
         )
         attempt = place[-1] if len(place) > 3 else ""
@@ -66,9 +66,19 @@ class CallbackDoor:
         return ()
 
 
-def _headers(environ: "WSGIEnvironment") -> dict[str, str]:
-    return {
-        name[5:].replace("_", "-").lower(): value
-        for name, value in environ.items()
-        if name.startswith("HTTP_")
-    }
+class _Headers(Mapping[str, str]):
+    """The headers of a request by their names in lower case; read where they stand."""
+
+    def __init__(self, environ: "WSGIEnvironment") -> None:
+        self._environ = environ
+
+    def __getitem__(self, name: str) -> str:
+        value: str = self._environ["HTTP_" + name.upper().replace("-", "_")]
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        names = (name for name in self._environ if name.startswith("HTTP_"))
+        return (name[5:].replace("_", "-").lower() for name in names)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)

@@ -11,6 +11,8 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from twilio.request_validator import RequestValidator
+from werkzeug.datastructures import MultiDict
 
 from service.errors import Forged
 from service.providers.contract import CallbackRequest
@@ -214,6 +216,22 @@ def test_a_hash_that_is_none_is_refused(digest: str) -> None:
     query = f"AccountSid={ACCOUNT}&bodySHA256={digest}"
 
     assert refusal(request(sign(f"{URL}?{query}", {}), b"{}", query=query))
+
+
+@pytest.mark.parametrize("algorithm", ["HMAC_SHA1", "HMAC_SHA256"])
+@given(names=st.lists(st.tuples(st.sampled_from(["a", "b", "B", "a0", ""]), texts), max_size=8))
+def test_we_sign_as_the_official_library_does(algorithm: str, names: list[tuple[str, str]]) -> None:
+    """Repeated names and values among them."""
+    form: dict[str, list[str]] = {}
+    for name, value in names:
+        form.setdefault(name, []).append(value)
+    official = RequestValidator(TOKEN).compute_signature(URL, MultiDict(form), algorithm)
+
+    assert SigningKey("ours", TOKEN.encode(), algorithm).signature(URL, names) == official.encode()
+
+
+def test_a_signing_key_does_not_show_its_secret() -> None:
+    assert "12345" not in repr([SigningKey("primary", b"12345")])
 
 
 @given(forms)
