@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,9 @@ class RedisServer:
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"redis://127.0.0.1:{self._port}/0"
+        # A place of its own: the path of a socket may have some hundred characters, and no more.
+        self._socket = Path(tempfile.mkdtemp(prefix="waybill-redis-")) / "socket"
+        self.local_url = f"unix://{self._socket}?db=0"
 
     def start(self, port: int | None = None) -> str:
         """Start it, with what its file remembers; return its URL, which another port changes."""
@@ -39,6 +43,7 @@ class RedisServer:
         command = [
             _redis_binary(),
             *("--port", str(port), "--bind", "127.0.0.1", "--dir", str(self._directory)),
+            *("--unixsocket", str(self._socket), "--unixsocketperm", "700"),
             *("--appendonly", "yes", "--appendfsync", self._fsync, "--save", ""),
             *("--loglevel", "warning"),
         ]
@@ -72,6 +77,12 @@ class RedisServer:
         """End it politely."""
         self._signal(signal.SIGTERM)
 
+    def discard(self) -> None:
+        """End it for good."""
+        self.thaw()
+        self.stop()
+        shutil.rmtree(self._socket.parent, ignore_errors=True)
+
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(number)
@@ -86,8 +97,7 @@ def redis_server(directory: Path, fsync: str = "everysec") -> Iterator[RedisServ
         server.start()
         yield server
     finally:
-        server.thaw()
-        server.stop()
+        server.discard()
 
 
 @contextmanager

@@ -124,7 +124,8 @@ def running(
     with ExitStack() as open_things:
         given = dict(environment or {})
         if "REDIS_URL" not in given:
-            given["REDIS_URL"] = open_things.enter_context(redis_server(directory / "redis")).url
+            redis = open_things.enter_context(redis_server(directory / "redis"))
+            given["REDIS_URL"] = redis.local_url
         carrier = open_things.enter_context(_simulator(directory, simulator))
         settings = {
             **_clean_environment(),

@@ -8,6 +8,7 @@ import logging
 import time
 from functools import partial
 from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
 
 from celery import Celery
 from celery.signals import before_task_publish
@@ -60,10 +61,19 @@ _HELP_MS: Final = 500
 _log = logging.getLogger(__name__)
 
 
+def _broker_url(redis_url: str) -> str:
+    """Return Redis's URL as Celery spells it: a Unix socket and its database have other names."""
+    if not redis_url.startswith("unix://"):
+        return redis_url
+    address = urlsplit(redis_url)
+    database = parse_qs(address.query).get("db", ["0"])[0]
+    return f"redis+socket://{address.netloc}{address.path}?virtual_host={database}"
+
+
 def celery_settings(settings: Settings, patience: float) -> dict[str, Any]:
     """Return what both sides must agree on; `patience` is how long to wait for an answer, in s."""
     return {
-        "broker_url": settings.redis_url.get_secret_value(),
+        "broker_url": _broker_url(settings.redis_url.get_secret_value()),
         "task_routes": {name: {"queue": queue} for name, queue in ROUTES.items()},
         "task_ignore_result": True,
         "task_serializer": "json",

@@ -14,7 +14,7 @@ import yaml
 from celery import Celery
 from redis import Redis
 
-from demo.servers import free_port
+from demo.servers import free_port, redis_server
 from service import queue
 from service.breaker import Breaker
 from service.queue import ROUTES, Queue
@@ -55,6 +55,18 @@ def read_queues(text: str) -> set[str]:
     """Return the queues that the worker commands in a text read, as in `-Q send,status`."""
     commands = re.findall(r"worker\b[^`]*?(?:-Q|--queues)[ =]([a-z,]+)", text)
     return {name for names in commands for name in names.split(",")}
+
+
+def test_a_unix_socket_serves_the_inbox_and_the_broker_alike(directory: Path) -> None:
+    with redis_server(directory / "local") as server:
+        url = server.local_url.replace("db=0", "db=3")
+        with Redis.from_url(url) as redis:
+            assert Queue(make_settings("sqlite:///unused.db", url), redis, Breaker()).enqueue(
+                queue.DRAIN
+            )
+            [(task, _)] = enqueued(redis, queue.STATUS)
+
+    assert task["headers"]["task"] == queue.DRAIN
 
 
 def test_every_task_that_may_be_enqueued_is_registered_and_the_other_way_round() -> None:
