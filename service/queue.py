@@ -61,7 +61,7 @@ _HELP_MS: Final = 500
 _log = logging.getLogger(__name__)
 
 
-def _broker_url(redis_url: str) -> str:
+def broker_url(redis_url: str) -> str:
     """Return Redis's URL as Celery spells it: a Unix socket and its database have other names."""
     if not redis_url.startswith("unix://"):
         return redis_url
@@ -73,7 +73,7 @@ def _broker_url(redis_url: str) -> str:
 def celery_settings(settings: Settings, patience: float) -> dict[str, Any]:
     """Return what both sides must agree on; `patience` is how long to wait for an answer, in s."""
     return {
-        "broker_url": _broker_url(settings.redis_url.get_secret_value()),
+        "broker_url": broker_url(settings.redis_url.get_secret_value()),
         "task_routes": {name: {"queue": queue} for name, queue in ROUTES.items()},
         "task_ignore_result": True,
         "task_serializer": "json",

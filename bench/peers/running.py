@@ -14,6 +14,7 @@ from bench.databases import count, engine_of, settle
 from bench.processes import await_port, process
 from demo.servers import free_port, redis_server
 from demo.stack import TOKEN
+from service.queue import broker_url
 
 HERE: Final = Path(__file__).parent
 GUIDE: Final = HERE / "guide"
@@ -85,12 +86,12 @@ class TaskPerCallback:
         fill(database, messages)
         port = free_port()
         with ExitStack() as open_things:
-            redis = open_things.enter_context(redis_server(directory / "redis")).url
+            redis = open_things.enter_context(redis_server(directory / "redis")).local_url
             spelled = make_url(database).set(drivername="postgresql+psycopg")
             environment = {
                 **_SIGNING,
                 "DATABASE_URL": spelled.render_as_string(hide_password=False),
-                "REDIS_URL": redis,
+                "REDIS_URL": broker_url(redis),
             }
             for command in (self._worker(), _web(self._room, port)):
                 log = directory / f"{Path(command[0]).name}.log"
@@ -115,7 +116,7 @@ def plain_post(directory: Path, database: str) -> Iterator[str]:
         spelled = make_url(database).set(drivername="postgresql+psycopg")
         environment = {
             "DATABASE_URL": spelled.render_as_string(hide_password=False),
-            "REDIS_URL": redis.url,
+            "REDIS_URL": broker_url(redis.local_url),
         }
         with process(_web("bench.peers.plain_post", port), environment, log):
             await_port(port, log)
