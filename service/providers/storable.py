@@ -10,6 +10,8 @@ LONG: Final = 1000
 
 def storable(text: str) -> str:
     """Replace NUL, which PostgreSQL cannot hold, and lone surrogates, which nobody can."""
+    if text.isprintable():  # neither is; and hardly any text is not
+        return text
     return text.replace("\x00", "\ufffd").encode(errors="replace").decode()
 
 
