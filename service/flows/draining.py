@@ -34,9 +34,9 @@ _MOST_DELIVERIES: Final = 5
 # How many seconds to leave a database alone that does not answer.
 _REST: Final = 1
 
-# So many drains at once in a process: one reads while the database works for the other. More only
+# So many drains at once in a process: some read while the database works for the others. More only
 # wait for each other's rows.
-_at_work: Final = BoundedSemaphore(2)
+_at_work: Final = BoundedSemaphore(3)
 
 _log = logging.getLogger(__name__)
 
