@@ -15,6 +15,7 @@ from bench.plan import Plan
 from bench.report import Row
 from bench.rounds import Round, Void, scratch
 from bench.stages import stages
+from bench.watched import watched
 
 
 class Measuring:
@@ -119,6 +120,12 @@ class Measuring:
         ratio = median(rates) / median(plain)
         yield Row("one by one, times a plain view", ratio, "x", plan.OVER_PLAIN_VIEW)
 
+    def watched(self, databases: Databases) -> Iterator[Row]:
+        """Measure what being looked at takes beside the steady load."""
+        for path, slowest in watched(databases, 2 * self._plan.steady).items():
+            what = f"slowest answer of {path} at 1,000/s"
+            yield Row(what, slowest, "ms", plan.WATCHED_MS, at_most=True)
+
     def memory(self, databases: Databases) -> Iterator[Row]:
         """Measure what the processes hold after a while at the steady load."""
         held, after = memory(databases, self._plan.memory), f"after {self._plan.memory:.0f} s"
@@ -152,7 +159,18 @@ class Measuring:
 
 
 PARTS: Final = (
-    *("callbacks", "steady", "outage", "drain", "stages", "ledger", "send", "post", "memory"),
+    *(
+        "callbacks",
+        "steady",
+        "outage",
+        "drain",
+        "stages",
+        "ledger",
+        "send",
+        "post",
+        "watched",
+        "memory",
+    ),
 )
 NEED_WRK: Final = frozenset({"callbacks", "post"})
 

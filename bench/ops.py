@@ -92,7 +92,7 @@ def main() -> int:
         _fill(url, options.messages, options.hour)
         print(f"filled with {options.messages:,} messages in {time.monotonic() - began:.0f} s")
         print(f"load average before {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-        slowest = _ask_all(_log_in(stack.url, key), stack.url)
+        slowest = _ask_all(log_in(stack.url, key), stack.url)
     print(f"slowest {slowest * 1000:.0f} ms, to be under {_LIMIT * 1000:.0f} ms")
     return int(slowest > _LIMIT)
 
@@ -106,9 +106,10 @@ def _fill(url: str, messages: int, hour: int) -> None:
     settle(url)
 
 
-def _log_in(url: str, key: str) -> requests.Session:
+def log_in(url: str, key: str) -> requests.Session:
+    """Return a browser that has logged in with an operator's key."""
     browser = requests.Session()
-    token = re.search(r'name="csrf_token" value="([^"]+)"', _get(browser, f"{url}/ops/login"))
+    token = re.search(r'name="csrf_token" value="([^"]+)"', page(browser, f"{url}/ops/login"))
     assert token
     form = {"key": key, "csrf_token": token[1]}
     answer = browser.post(f"{url}/ops/login", data=form, allow_redirects=False, timeout=10)
@@ -118,7 +119,7 @@ def _log_in(url: str, key: str) -> requests.Session:
 
 def _ask_all(browser: requests.Session, url: str) -> float:
     """Ask for every kind of page; print and return how long the slowest took, in seconds."""
-    newest = re.search(r"/ops/messages/[0-9a-f-]{36}", _get(browser, f"{url}/ops/messages"))
+    newest = re.search(r"/ops/messages/[0-9a-f-]{36}", page(browser, f"{url}/ops/messages"))
     assert newest
     pages = {
         "overview, nothing counted yet": "/ops/",
@@ -139,7 +140,7 @@ def _ask(browser: requests.Session, name: str, url: str) -> float:
     times = []
     for _ in range(20 if "every" in name else 5):
         began = time.monotonic()
-        _get(browser, url)
+        page(browser, url)
         times.append(time.monotonic() - began)
         time.sleep(pause)
     print(
@@ -149,7 +150,8 @@ def _ask(browser: requests.Session, name: str, url: str) -> float:
     return max(times)
 
 
-def _get(browser: requests.Session, url: str) -> str:
+def page(browser: requests.Session, url: str) -> str:
+    """Return a page. Raises HTTPError where there is none."""
     answer = browser.get(url, timeout=30)
     answer.raise_for_status()
     return answer.text

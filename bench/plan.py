@@ -49,6 +49,7 @@ SENDS: Final = 400.0
 OVER_PREFORK: Final = 20.0
 BATCH: Final = 5_000.0
 OVER_PLAIN_VIEW: Final = 1.5
+WATCHED_MS: Final = 300.0
 WEB_MB: Final = 120.0
 WORKER_MB: Final = 150.0
 GROWN_MB: Final = 5.0
