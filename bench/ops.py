@@ -10,6 +10,7 @@ import re
 import statistics
 import tempfile
 import time
+from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Final
 
@@ -109,6 +110,8 @@ def _fill(url: str, messages: int, hour: int) -> None:
 def log_in(url: str, key: str) -> requests.Session:
     """Return a browser that has logged in with an operator's key."""
     browser = requests.Session()
+    # The measured address is without TLS, also where the public one is not.
+    browser.cookies.set_policy(DefaultCookiePolicy(secure_protocols=("http", "https")))
     token = re.search(r'name="csrf_token" value="([^"]+)"', page(browser, f"{url}/ops/login"))
     assert token
     form = {"key": key, "csrf_token": token[1]}
