@@ -10,7 +10,6 @@ import re
 import statistics
 import tempfile
 import time
-from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Final
 
@@ -110,13 +109,12 @@ def _fill(url: str, messages: int, hour: int) -> None:
 def log_in(url: str, key: str) -> requests.Session:
     """Return a browser that has logged in with an operator's key."""
     browser = requests.Session()
-    # The measured address is without TLS, also where the public one is not.
-    browser.cookies.set_policy(DefaultCookiePolicy(secure_protocols=("http", "https")))
     token = re.search(r'name="csrf_token" value="([^"]+)"', page(browser, f"{url}/ops/login"))
     assert token
     form = {"key": key, "csrf_token": token[1]}
     answer = browser.post(f"{url}/ops/login", data=form, allow_redirects=False, timeout=10)
     answer.raise_for_status()
+    _keep(browser)
     return browser
 
 
@@ -157,7 +155,14 @@ def page(browser: requests.Session, url: str) -> str:
     """Return a page. Raises HTTPError where there is none."""
     answer = browser.get(url, timeout=30)
     answer.raise_for_status()
+    _keep(browser)
     return answer.text
+
+
+def _keep(browser: requests.Session) -> None:
+    """Send the cookies back also without TLS: the measured address has none."""
+    for cookie in browser.cookies:
+        cookie.secure = False
 
 
 if __name__ == "__main__":
