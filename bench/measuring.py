@@ -159,18 +159,8 @@ class Measuring:
 
 
 PARTS: Final = (
-    *(
-        "callbacks",
-        "steady",
-        "outage",
-        "drain",
-        "stages",
-        "ledger",
-        "send",
-        "post",
-        "watched",
-        "memory",
-    ),
+    *("callbacks", "steady", "outage", "drain", "stages", "ledger"),
+    *("send", "post", "watched", "memory"),
 )
 NEED_WRK: Final = frozenset({"callbacks", "post"})
 

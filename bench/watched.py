@@ -13,7 +13,7 @@ from bench.ops import log_in, page
 from bench.rounds import Void, scratch
 from bench.waybill import Waybill, settle_after
 
-# As often as the page itself asks, and three times as often as Prometheus usually does.
+# As often as the page itself asks, and more often than Prometheus does.
 _EVERY: Final = 3.0
 PATHS: Final = ("/ops/", "/ops/live", "/metrics")
 

@@ -109,7 +109,7 @@ def _given(rows: Sequence[Mapping[str, Any]]) -> Any:
 # To make a statement takes as long as to run it for one row.
 @cache
 def _insert(table: Table, names: Sequence[str], finish: Callable[[Any], Any], whole: bool) -> Any:
-    statement: Any = (postgresql if whole else sqlite).insert(table)
+    statement = insert_into(table)
     if whole:
         sent = _sent(table)
         statement = statement.from_select(names, select(*(sent.c[name] for name in names)))
