@@ -18,7 +18,7 @@ _SECONDS: Final = {
 }
 
 # The clock's start no chain of their own beside the one that is awake.
-_ARGUMENTS: Final = {queue.DRAIN: (queue.HELPING,), queue.DELIVER: (queue.HELPING,)}
+_ARGUMENTS: Final = {queue.DRAIN: (queue.HELPING,)}
 
 SCHEDULE: Final[dict[str, dict[str, Any]]] = {
     task: {

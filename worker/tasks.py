@@ -7,9 +7,9 @@ from service.flows import claiming, draining, reconciling, recording, redacting,
 
 
 @shared_task(name=queue.DELIVER)
-def deliver(role: str = "") -> None:
+def deliver(_role: str = "") -> None:
     """Hand due messages to their providers."""
-    sending.deliver(role)
+    sending.deliver()
 
 
 @shared_task(name=queue.DRAIN)

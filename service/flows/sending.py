@@ -11,6 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from threading import Lock
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -24,11 +25,16 @@ from service.flows.claiming import Claim, claim
 from service.flows.patience import patience
 from service.metrics import counting
 from service.models import Message
-from service.queue import DELIVER, HELPING
+from service.queue import DELIVER
 from service.store import attempts, ledger, messages
 
 # A delivery claims no more after this long and wakes the next: no shutdown meets a long task.
 _LONGEST: Final = 3.0
+# Several that claim in one process would share its lines, a few for each, and every few cost a
+# claim: seven of them spent half of the processor's time on it. Whoever finds one at work waits
+# this long for its end, for it may have looked for the last time already.
+_claiming: Final = Lock()
+_HANDOVER: Final = 0.2
 # While calls are under way somebody may post: so often it is looked.
 _LOOK: Final = 0.05
 # Answers that come close together are recorded together.
@@ -48,15 +54,32 @@ class Answer(NamedTuple):
     error: ProviderError | None = None
 
 
-def deliver(role: str = "") -> int:
+def deliver() -> int:
     """Hand over what is due until nothing is, or time is up; return how many messages.
 
-    One delivery is at work at a time, and wakes its successor; a backlog calls others to help.
+    One delivery claims at a time in a process, and wakes its successor; a backlog calls those of
+    other processes to help.
     """
-    queue, until, handed_over = parts().queue, time.monotonic() + _LONGEST, 0
-    awake, under_way, ended = role != HELPING, set[Future[Answer]](), list[Answer]()
-    if awake:
-        queue.keep_awake(DELIVER)
+    if not _claiming.acquire(timeout=_HANDOVER):
+        return 0
+    try:
+        handed_over, ended, under_way = _hand_over(time.monotonic() + _LONGEST)
+    finally:
+        _claiming.release()
+    if not (ended or under_way):
+        return handed_over
+    while ended or under_way:
+        _settle_patiently(ended)
+        ended, under_way = _await_some(under_way)
+    parts().queue.wake(DELIVER)  # the next may have found every line taken, and gone
+    return handed_over
+
+
+def _hand_over(until: float) -> tuple[int, list[Answer], set[Future[Answer]]]:
+    """Return how many messages were claimed, answers to be recorded, and calls under way."""
+    queue, handed_over = parts().queue, 0
+    ended, under_way, awake = list[Answer](), set[Future[Answer]](), True
+    queue.keep_awake(DELIVER)
     while time.monotonic() < until:
         started = _start_due()
         handed_over, under_way = handed_over + len(started), under_way | started
@@ -65,15 +88,11 @@ def deliver(role: str = "") -> int:
         if ended or under_way:
             continue
         if not awake:
-            return handed_over
+            return handed_over, ended, under_way
         queue.sleep(DELIVER)  # and look again: what came before this woke nobody
         awake = False
-    queue.enqueue(DELIVER, *filter(None, [role]))
-    while ended or under_way:
-        _settle_patiently(ended)
-        ended, under_way = _await_some(under_way)
-    queue.wake(DELIVER)  # the next may have found every line taken, and gone
-    return handed_over
+    queue.enqueue(DELIVER)
+    return handed_over, ended, under_way
 
 
 def _start_due() -> set[Future[Answer]]:

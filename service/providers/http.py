@@ -3,11 +3,13 @@
 import json
 import logging
 import ssl
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlencode
 
-from requests import PreparedRequest, Response, Session, exceptions
+from requests import PreparedRequest, Session, exceptions
 from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError
@@ -15,29 +17,44 @@ from service.errors import NotAccepted, OutcomeUnknown, ProviderError
 _T = TypeVar("_T")
 
 
-class Adapter(HTTPAdapter):
-    """Sends with both timeouts, in seconds, over a pool that every worker thread fits in."""
+class Answer(NamedTuple):
+    """What a server said."""
 
-    def __init__(self, connect: float, read: float, connections: int) -> None:
+    status: int
+    text: str
+
+
+class Server:
+    """A provider's server: over kept connections, both timeouts explicit, nothing asked twice."""
+
+    def __init__(self, address: str, connect: float, read: float, connections: int) -> None:
+        """Take timeouts in seconds, and how many may ask at once."""
         # No retries here: whether a send may be repeated is decided in flows/sending.
-        super().__init__(pool_maxsize=connections, max_retries=0)
-        self._timeout = (connect, read)
+        self._adapter = HTTPAdapter(pool_maxsize=connections, max_retries=0)
+        # Proxies and certificates of the environment. A session looks for them at every request,
+        # and for cookies, redirections and hooks that no API has: a third of a send's cost.
+        found: Any = Session().merge_environment_settings(address, {}, None, None, None)
+        self._how = {**found, "timeout": (connect, read)}
         # Keep phone numbers out of the logs: the library beneath would write addresses.
         logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
 
-    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
-        """Send, whatever timeout the caller asks for."""
-        return super().send(request, *args, **{**kwargs, "timeout": self._timeout})
+    def ask(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> Answer:
+        """Make one request, following no redirection. Raises RequestException."""
+        request = PreparedRequest()
+        request.method, request.url, request.body = method, url, body
+        request.headers = CaseInsensitiveDict(headers)
+        if body is not None:
+            request.headers["Content-Length"] = str(len(body))
+        answer = self._adapter.send(request, **self._how)
+        # Read before anybody asks: the rest of it, too, may fail to come.
+        return Answer(answer.status_code, answer.content.decode(errors="replace"))
 
 
-def prepare(session: Session, address: str, adapter: Adapter) -> None:
-    """Have a session send through the adapter, to a server at this address."""
-    for scheme in ("https://", "http://"):
-        session.mount(scheme, adapter)
-    # Proxies and certificates of the environment, looked up once: a quarter of a send's cost.
-    found = session.merge_environment_settings(address, {}, None, None, None)
-    session.proxies, session.verify, session.cert = found["proxies"], found["verify"], found["cert"]
-    session.trust_env = False
+def with_query(url: str, query: Mapping[str, Any] | None) -> str:
+    """Return an address that asks for these parameters."""
+    return f"{url}?{urlencode(query, doseq=True)}" if query else url
 
 
 def call(request: Callable[[], _T]) -> _T:

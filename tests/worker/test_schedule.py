@@ -14,7 +14,7 @@ def test_every_sweep_runs_as_often_as_it_must() -> None:
         },
         "waybill.deliver": {
             "task": "waybill.deliver",
-            "args": ("helping",),
+            "args": (),
             "schedule": 1,
             "options": {"expires": 60},
         },

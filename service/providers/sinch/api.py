@@ -3,17 +3,15 @@
 Source: https://developers.sinch.com/docs/sms/api-reference/sms/tag/Batches/.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
-from requests import PreparedRequest, Session
-from requests.auth import AuthBase
-
 from service.config import Settings
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
-from service.providers.http import Adapter, call, json_object, prepare
+from service.providers.http import Server, call, json_object, with_query
 from service.providers.storable import LONG, clip
 
 # As with any provider (docs/adr/0007): 429 is never processed; 401 means that our token is wrong,
@@ -32,18 +30,17 @@ class Batches:
         host = f"https://{settings.sinch_region}.sms.api.sinch.com"
         plan = quote(settings.sinch_service_plan_id, safe="")
         self._url = f"{settings.sinch_api_base_url or host}/xms/v1/{plan}/batches"
-        self._session = Session()
-        self._session.auth = _Bearer(settings.sinch_api_token.get_secret_value())
-        adapter = Adapter(
+        self._bearer = f"Bearer {settings.sinch_api_token.get_secret_value()}"
+        self._server = Server(
+            self._url,
             settings.sinch_connect_timeout,
             settings.sinch_read_timeout,
             settings.worker_concurrency,
         )
-        prepare(self._session, self._url, adapter)
 
     def create(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """Make a batch; return it."""
-        return _with("id", self._call("POST", "", json=batch))
+        return _with("id", self._call("POST", "", batch=batch))
 
     def cancel(self, batch_id: str) -> dict[str, Any]:
         """Cancel a batch; return it."""
@@ -52,12 +49,12 @@ class Batches:
     def delivery_report(self, batch_id: str) -> dict[str, Any]:
         """Return the report of a batch, of the type `full`."""
         path = f"{_at(batch_id)}/delivery_report"
-        return _with("statuses", self._call("GET", path, params={"type": "full"}))
+        return _with("statuses", self._call("GET", path, {"type": "full"}))
 
     def named(self, client_reference: str, since: str) -> list[dict[str, Any]]:
         """Return the batches under a reference of ours, made since an ISO 8601 time."""
         query = {"client_reference": client_reference, "start_date": since}
-        batches = _with("batches", self._call("GET", "", params=query))["batches"]
+        batches = _with("batches", self._call("GET", "", query))["batches"]
         # Compared here as well: a filter that is not understood would list everybody's.
         return [
             one
@@ -65,26 +62,26 @@ class Batches:
             if isinstance(one, dict) and one.get("client_reference") == client_reference
         ]
 
-    def _call(self, method: str, path: str, **request: Any) -> dict[str, Any]:
-        return call(lambda: self._ask(method, path, **request))
+    def _call(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        batch: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        url = with_query(self._url + path, query)
+        return call(lambda: self._ask(method, url, batch))
 
-    def _ask(self, method: str, path: str, **request: Any) -> dict[str, Any]:
-        answer = self._session.request(method, self._url + path, allow_redirects=False, **request)
+    def _ask(self, method: str, url: str, batch: Mapping[str, Any] | None) -> dict[str, Any]:
+        headers = {"Accept": "application/json", "Authorization": self._bearer}
+        if batch is not None:
+            headers["Content-Type"] = "application/json"
+        sent = None if batch is None else json.dumps(batch).encode()
+        answer = self._server.ask(method, url, headers, sent)
         body = json_object(answer.text)
-        if not 200 <= answer.status_code < 300:
-            raise _classed(method, answer.status_code, body)
+        if not 200 <= answer.status < 300:
+            raise _classed(method, answer.status, body)
         return body
-
-
-class _Bearer(AuthBase):
-    """Puts the token in last: else one in a `.netrc` would take its place (requests 2)."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
 
 
 def _with(name: str, answer: dict[str, Any]) -> dict[str, Any]:

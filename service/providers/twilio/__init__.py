@@ -15,7 +15,7 @@ from service.errors import ErrorFact, OutcomeUnknown
 from service.providers.contract import Callback, CallbackRequest, Outbound, Sender, Wanted
 from service.providers.http import call
 from service.providers.twilio import errors, reports, signature
-from service.providers.twilio.api import HttpClient, alike, resource
+from service.providers.twilio.api import Http, alike, resource
 
 # https://www.twilio.com/docs/messaging/features/message-scheduling (errors 35114, 35115)
 _SOONEST: Final = 300.0
@@ -40,7 +40,7 @@ class Twilio:
             settings.twilio_auth_token.get_secret_value(),
             # Else the library would read the environment, and TWILIO_EDGE beat our address.
             environment={"TWILIO_EDGE": ""},
-            http_client=HttpClient(
+            http_client=Http(
                 settings.twilio_api_base_url,
                 connect=settings.twilio_connect_timeout,
                 read=settings.twilio_read_timeout,

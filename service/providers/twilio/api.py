@@ -7,13 +7,15 @@ https://www.twilio.com/docs/errors/20429 and https://www.twilio.com/docs/errors/
 import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
-from twilio.http.http_client import TwilioHttpClient
+from twilio.http import HttpClient
 from twilio.http.response import Response
+from urllib3.util import make_headers
 
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
 from service.providers.contract import Wanted
-from service.providers.http import Adapter, json_object, prepare
+from service.providers.http import Server, json_object, with_query
 from service.providers.storable import LONG, clip
 
 if TYPE_CHECKING:  # the library's half of the API takes 7 MB, and web servers do not call it
@@ -30,35 +32,40 @@ _FIELDS = (
 _TRIAL = "Sent from your Twilio trial account - "
 
 
-class HttpClient(TwilioHttpClient):
-    """The library's HTTP client with both timeouts explicit, at an address of our choice.
+class Http(HttpClient):
+    """How the library reaches Twilio: with both timeouts explicit, at an address of our choice.
 
-    By itself it waits for ever and knows no other address (twilio 9.13.0).
+    Its own client waits for ever and knows no other address, and threads that share it pass their
+    answers to each other through one attribute (twilio 9.13.0).
     """
 
     def __init__(self, base_url: str, connect: float, read: float, connections: int) -> None:
-        super().__init__(logger=_silent())
+        super().__init__(logging.getLogger(__name__), is_async=False)  # which is told nothing
         self._base_url = base_url
-        assert self.session is not None  # it pools connections by default
-        prepare(self.session, base_url, Adapter(connect, read, connections))
+        self._server = Server(base_url, connect, read, connections)
 
-    def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Response:
+    def request(
+        self,
+        method: str,
+        uri: str,
+        params: dict[str, object] | None = None,
+        data: dict[str, object] | None = None,
+        headers: dict[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        timeout: float | None = None,  # noqa: ARG002
+        allow_redirects: bool = False,  # noqa: ARG002
+    ) -> Response:
         """Send the request to the configured address. Raises ProviderError for any but a 2xx.
 
         Classed here, by the status line: the library believes the status in a problem body.
         """
-        address = url.replace(_TWILIO, self._base_url, 1)
-        response = super().request(method, address, *args, **kwargs)
-        if not 200 <= response.status_code < 300:
-            raise _classed(response.status_code, response.text)
-        return response
-
-
-def _silent() -> logging.Logger:
-    """Keep phone numbers and texts out of the library's log."""
-    logger = logging.getLogger("waybill.twilio.http")
-    logger.disabled = True
-    return logger
+        address = with_query(uri.replace(_TWILIO, self._base_url, 1), params)
+        proof = make_headers(basic_auth=":".join(auth)) if auth else {}
+        body = urlencode(data, doseq=True).encode() if data else None  # messages know forms only
+        answer = self._server.ask(method, address, {**(headers or {}), **proof}, body)
+        if not 200 <= answer.status < 300:
+            raise _classed(answer.status, answer.text)
+        return Response(answer.status, answer.text)
 
 
 def resource(message: "MessageInstance") -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Deliver: at most once on the air, whatever the provider answers and whoever dies."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from threading import Barrier, Event, Lock
@@ -21,7 +21,6 @@ from service.extensions import db, parts, transaction
 from service.flows import claiming, recording, sending
 from service.models import Attempt, Message
 from service.providers.contract import Outbound
-from service.queue import HELPING
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
 
@@ -270,8 +269,41 @@ def test_a_lost_wake_is_made_good_by_the_clock(post: Post, redis_url: str) -> No
     message_id = post()
     with Redis.from_url(redis_url) as redis:
         redis.flushdb()
-    sending.deliver(HELPING)
+    sending.deliver()
     assert message(message_id).status is Status.QUEUED
+
+
+def test_who_finds_a_delivery_at_work_in_its_process_leaves_the_messages_to_it(
+    post: Post, provider: FakeProvider
+) -> None:
+    others = []
+
+    def script(outbound: Outbound) -> StatusReport:
+        others.append(sending.deliver())
+        return provider.take(outbound)
+
+    provider.script = script
+    post()
+    assert sending.deliver() == 1
+    assert others == [0]
+
+
+def test_who_comes_as_a_delivery_ends_takes_over(
+    context: Flask, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other may have looked for the last time before the message was there."""
+    monkeypatch.setattr(sending, "_HANDOVER", 5.0)
+    post()
+
+    def deliver() -> int:
+        with context.app_context():
+            return sending.deliver()
+
+    with ThreadPoolExecutor(1) as pool:
+        with sending._claiming:
+            coming = pool.submit(deliver)
+            assert not wait({coming}, timeout=0.05).done
+        assert coming.result() == 1
 
 
 def test_no_more_calls_are_under_way_than_there_are_lines(

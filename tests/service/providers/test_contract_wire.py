@@ -1,6 +1,7 @@
 """What every provider keeps over the wire: the calls, and what each end of one means."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -89,6 +90,16 @@ def test_a_send_is_found_again(provider: Provider) -> None:
     assert found.provider_sid == report.provider_sid
     assert found.attempt_id in (None, sent.attempt_id)
     assert found.source is Source.RECONCILIATION
+
+
+def test_threads_that_share_a_provider_get_each_its_own_answer(real: Provider) -> None:
+    sends = [outbound() for _ in range(40)]
+
+    with ThreadPoolExecutor(8) as lines:
+        reports = list(lines.map(real.send, sends))
+
+    assert [one.attempt_id for one in reports] == [one.attempt_id for one in sends]
+    assert len({one.provider_sid for one in reports}) == len(sends)
 
 
 def test_nothing_is_found_where_nothing_was_sent(provider: Provider) -> None:

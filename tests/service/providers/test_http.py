@@ -1,0 +1,45 @@
+"""A provider's server, reached as the environment says."""
+
+import pytest
+import requests
+
+from service.providers.http import Server, with_query
+from tests.stand import Stand
+
+
+def server(address: str) -> Server:
+    return Server(address, connect=1.0, read=1.0, connections=2)
+
+
+def test_a_proxy_of_the_environment_is_asked_for_the_whole_address(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", stand.url)
+    monkeypatch.setenv("no_proxy", "another.invalid")
+    stand.answer(200, {"from": "the proxy"})
+
+    answer = server("http://api.invalid").ask("GET", "http://api.invalid/messages", {})
+
+    assert (answer.status, answer.text) == (200, '{"from": "the proxy"}')
+    assert stand.paths == ["http://api.invalid/messages"]
+
+
+def test_certificates_of_the_environment_are_used(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/at/all.pem")
+
+    with pytest.raises((OSError, requests.RequestException), match=r"all\.pem"):
+        server("https://api.invalid").ask("GET", "https://api.invalid/messages", {})
+
+
+def test_what_is_no_text_is_read_all_the_same(stand: Stand) -> None:
+    stand.answer(200, b"\xff{}")
+
+    assert server(stand.url).ask("POST", stand.url, {}, b"body").text == "\ufffd{}"
+    assert stand.sent == b"body"
+
+
+def test_a_query_says_each_of_several_values() -> None:
+    assert with_query("http://a/b", {"to": "+1", "x": ["1", "2"]}) == "http://a/b?to=%2B1&x=1&x=2"
+    assert with_query("http://a/b", None) == "http://a/b"
