@@ -1,5 +1,6 @@
 """One run: everything in turn, on one PostgreSQL, each figure told as soon as it is known."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from statistics import median
@@ -137,12 +138,14 @@ class Measuring:
     def take(self, part: Callable[..., Iterable[Row]], databases: Databases | None) -> None:
         """Run one part; what voids it is noted, and the others go on."""
         print(f"{part.__name__} …", flush=True)
+        began = time.monotonic()
         try:
             for row in part(databases):
                 self.rows.append(row)
                 print(f"  {row.said}", flush=True)
         except Void as reason:
             self._note(f"void: {part.__name__}: {reason}")
+        print(f"  in {time.monotonic() - began:.0f} s", flush=True)
 
     def _heard(self, kind: str, one: Round | Void) -> None:
         if isinstance(one, Void):

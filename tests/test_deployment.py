@@ -274,6 +274,7 @@ from worker.app import app
 
 app.connection().transport
 assert len(app.tasks) > 1
+assert len(wsgi.app.jinja_env.cache) == len(wsgi.app.jinja_env.list_templates()), "made at start"
 """
 
 
