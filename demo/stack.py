@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,7 @@ CALLBACK_SECRET: Final = "simulated-secret"  # noqa: S105 - as above
 
 _BIN: Final = Path(sys.executable).parent
 _PATIENCE: Final = 30.0
+_GIVING_WAY: Final = 3  # how nice: half the weight of 0
 _WEB: Final = ("granian", "--interface", "wsgi", "wsgi:app")
 _WORKER: Final = ("celery", "-A", "worker.app", "worker")
 COMMANDS: Final[Mapping[str, Sequence[str]]] = {
@@ -52,6 +53,8 @@ class Stack:
         place = ("--port", str(self._port)) if name == "web" else ()
         command = (*self.commands[name], *place)
         self._processes[name] = _start(name, command, self.environment, self.directory)
+        if name == "web":
+            _give_way(self.pid(name))
 
     def pid(self, name: str) -> int:
         """Return the id of a process."""
@@ -164,6 +167,17 @@ def _start(
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is ours to pass on, in order
         )
+
+
+def _give_way(pid: int) -> None:
+    """Give a new process half of the share that others have of a full machine.
+
+    As docker-compose.yml does: what is accepted is recorded before more is. Nice counts between
+    sessions where it is the session's, as `autogroup` in sched(7) says, and else the process's.
+    """
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, _GIVING_WAY)
+        Path(f"/proc/{pid}/autogroup").write_text(str(_GIVING_WAY))
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:

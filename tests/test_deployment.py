@@ -121,6 +121,11 @@ def test_a_worker_is_asked_for_its_health_under_its_own_name(worker: str) -> Non
     assert after("-d", shlex.split(line)) == name.replace("%h", "$$HOSTNAME")
 
 
+def test_the_web_gives_way_to_whoever_records_what_it_took_in() -> None:
+    assert {name for name, service in SERVICES.items() if "cpu_shares" in service} == {"web"}
+    assert SERVICES["web"]["cpu_shares"] < 1024, "less than the default"
+
+
 def test_only_the_web_publishes_a_port() -> None:
     assert [name for name, service in SERVICES.items() if "ports" in service] == ["web"]
     port = after("--port", command("web"))
