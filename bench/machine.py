@@ -25,7 +25,7 @@ def described(missing: Mapping[str, str]) -> dict[str, str]:
         "cores": str(len(os.sched_getaffinity(0))),
         "processor": _processor(),
         "system": platform.platform(terse=True),
-        # With its build: without profile-guided optimisation everything takes a fifth longer.
+        # And when it was built: one that was not optimised by profile takes a fifth longer.
         "python": " ".join(sys.version.split()),
         **{name: version(name) for name in _PACKAGES},
     }

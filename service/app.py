@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from flask import Flask
 from redis import Redis
 
-from service import commands, logs, sentry, tracing, web
+from service import commands, logs, migrating, sentry, tracing, web
 from service.breaker import Breaker
 from service.config import Settings
-from service.extensions import Parts, db, migrate, ping_what_rested, speak_sqlite_properly
+from service.extensions import Parts, db, ping_what_rested, speak_sqlite_properly
 from service.inbox import Inbox
 from service.lines import Lines
 from service.metrics import counting
@@ -41,7 +41,7 @@ def create_app(
     app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url.get_secret_value()
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = _engine_options(settings)
     db.init_app(app)
-    migrate.init_app(app, db, render_as_batch=True)
+    migrating.prepare_for_commands(app)
     with app.app_context():
         speak_sqlite_properly(db.engine)
         ping_what_rested(db.engine)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flask import current_app
 from flask.ctx import AppContext
-from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection, Engine, MetaData, event
 from sqlalchemy.exc import DisconnectionError, InterfaceError, InternalError, OperationalError
@@ -54,7 +53,6 @@ _RESTED: Final = 1.0
 
 # expire_on_commit off: a flow reads what it wrote without opening another transaction.
 db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
-migrate = Migrate()
 
 if TYPE_CHECKING:
     Model = Base

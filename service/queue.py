@@ -43,7 +43,7 @@ ROUTES: Final = {
     DELETE_OLD: MAINTENANCE,
 }
 
-# The argument of a task that helps another with a backlog.
+# The argument of a drain that helps another with a backlog; to a delivery it says nothing.
 HELPING: Final = "helping"
 
 # A task that is not acknowledged for this long is given to another worker. Tasks end within

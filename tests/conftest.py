@@ -18,6 +18,7 @@ from redis import Redis
 from sqlalchemy import create_engine, text
 
 from demo.servers import postgres_server, redis_server
+from service import migrating
 from service.app import create_app
 from service.config import Settings
 from service.extensions import db, parts
@@ -92,6 +93,7 @@ def make_settings(database_url: str, redis_url: str, **changes: Any) -> Settings
 def bound_app(database_url: str, redis_url: str) -> Iterator[Flask]:
     """One application per database, migrated as in production."""
     app = create_app(make_settings(database_url, redis_url), providers={"twilio": FakeProvider()})
+    migrating.prepare(app)
     with app.app_context():
         upgrade()
     yield app

@@ -110,7 +110,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "message before attempt",
-        "service/flows/sending.py",
+        "service/flows/settling.py",
         "        rows = ledger.lock_outcomes(one.claim.message.id for one in answers)\n",
         "        rows = {one.claim.message.id: one.claim.message for one in answers}\n"
         "        attempts.answer([_answered(one, now, rows) for one in answers])\n",

@@ -61,8 +61,10 @@ def _handler(stand: Stand) -> type[BaseHTTPRequestHandler]:
             stand.authorization = self.headers["Authorization"]
             if stand.habit == "says nothing":
                 stand.over.wait(10)
-            if stand.habit == "answers":
+            if stand.habit in ("answers", "breaks off"):
                 self.send_response(stand.status)
+                if stand.habit == "breaks off":
+                    self.send_header("Content-Length", str(len(stand.body) + 1))
                 self.send_header("Location", "/elsewhere")
                 self.end_headers()
                 self.wfile.write(stand.body)

@@ -12,6 +12,7 @@ from flask_migrate import downgrade, upgrade
 from sqlalchemy import Inspector, inspect
 from sqlalchemy.exc import IntegrityError
 
+from service import migrating
 from service.app import create_app
 from service.domain.report import Source
 from service.domain.status import Status
@@ -32,6 +33,7 @@ def empty(
     if request.param == "postgresql":
         url = make_database(request.getfixturevalue("postgres_url"), "migrations")
     app = create_app(make_settings(url, redis_url), providers={"twilio": FakeProvider()})
+    migrating.prepare(app)
     yield app
     with app.app_context():
         db.engine.dispose()
@@ -82,6 +84,17 @@ def test_the_way_up_down_and_up_again_is_free(migrated: Flask) -> None:
 
     upgrade()
     assert tables() == set(db.metadata.tables)
+
+
+def test_servers_wait_for_the_last_migration(migrated: Flask) -> None:
+    with db.engine.connect() as connection:
+        assert migrating.found(connection) == migrating.WANTED
+
+    downgrade(revision="0001")
+    said = migrated.test_client().get("/readyz")
+    assert said.status_code == 503
+    assert said.json["parts"]["database"] == "not migrated (at 0001, wanted 0006)"
+    upgrade()
 
 
 def test_an_upgrade_that_is_run_twice_does_nothing(migrated: Flask) -> None:

@@ -17,7 +17,7 @@ _SECONDS: Final = {
     queue.DELETE_OLD: 10,
 }
 
-# The clock's start no chain of their own beside the one that is awake.
+# The clock's drain starts no chain of its own beside the one that is awake.
 _ARGUMENTS: Final = {queue.DRAIN: (queue.HELPING,)}
 
 SCHEDULE: Final[dict[str, dict[str, Any]]] = {

@@ -4,7 +4,7 @@ import json
 import logging
 import ssl
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
 from requests import PreparedRequest, Session, exceptions
@@ -15,9 +15,11 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError
 
 _T = TypeVar("_T")
+# Of every request that does not say otherwise.
+_HEADERS: Final = {"Accept-Encoding": "gzip, deflate", "User-Agent": "waybill"}
 
 
-class Answer(NamedTuple):
+class Reply(NamedTuple):
     """What a server said."""
 
     status: int
@@ -40,21 +42,22 @@ class Server:
 
     def ask(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
-    ) -> Answer:
+    ) -> Reply:
         """Make one request, following no redirection. Raises RequestException."""
         request = PreparedRequest()
         request.method, request.url, request.body = method, url, body
-        request.headers = CaseInsensitiveDict(headers)
-        if body is not None:
-            request.headers["Content-Length"] = str(len(body))
-        answer = self._adapter.send(request, **self._how)
+        request.headers = CaseInsensitiveDict({**_HEADERS, **headers})
+        if method != "GET":
+            request.headers["Content-Length"] = str(len(body or b""))
+        reply = self._adapter.send(request, **self._how)
         # Read before anybody asks: the rest of it, too, may fail to come.
-        return Answer(answer.status_code, answer.content.decode(errors="replace"))
+        return Reply(reply.status_code, reply.content.decode(errors="replace"))
 
 
 def with_query(url: str, query: Mapping[str, Any] | None) -> str:
-    """Return an address that asks for these parameters."""
-    return f"{url}?{urlencode(query, doseq=True)}" if query else url
+    """Return an address that asks for these parameters; None is no parameter."""
+    given = {name: value for name, value in (query or {}).items() if value is not None}
+    return f"{url}?{urlencode(given, doseq=True)}" if given else url
 
 
 def call(request: Callable[[], _T]) -> _T:

@@ -3,11 +3,9 @@
 from collections.abc import Callable
 from typing import Final
 
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from flask import Blueprint, Response, current_app, jsonify
-from flask_migrate import Migrate
+from flask import Blueprint, Response, jsonify
 
+from service import migrating
 from service.extensions import db, parts
 
 _NOT_MIGRATED: Final = "not migrated"
@@ -44,10 +42,9 @@ def _outcome(check: Callable[[], str]) -> str:
 
 
 def _database() -> str:
-    bound: Migrate = current_app.extensions["migrate"].migrate
-    wanted = ScriptDirectory.from_config(bound.get_config()).get_current_head()
+    wanted = migrating.WANTED
     with db.engine.connect() as connection:
-        found = MigrationContext.configure(connection).get_current_revision()
+        found = migrating.found(connection)
     return "ok" if found == wanted else f"{_NOT_MIGRATED} (at {found}, wanted {wanted})"
 
 

@@ -117,5 +117,5 @@ def test_a_process_without_the_settings_does_not_even_import_the_libraries(
     loaded = run(SHOW, module, **(settings if given else {})).stdout
     for library in LIBRARIES:
         assert (f"'{library}'" in loaded) is given, library
-    for colours in ("rich", "pygments"):
-        assert f"'{colours}'" not in loaded
+    for unused in ("rich", "pygments", "alembic", "flask_migrate"):
+        assert f"'{unused}'" not in loaded

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from service.domain.report import StatusReport
 from service.domain.status import Status
 from service.extensions import db, parts
-from service.flows import claiming, recording, sending
+from service.flows import claiming, recording, sending, settling
 from service.models import Message, StatusEvent
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
@@ -101,7 +101,7 @@ def test_a_drain_with_early_callbacks_does_not_deadlock_with_the_answers_to_thei
             early = [one.report._replace(word="sent") for one in answers if one.report]
             recorded = other.submit(record, early)
             start.wait()
-            sending.settle(answers[::-1])
+            settling.settle(answers[::-1])
             recorded.result()
 
 

@@ -18,9 +18,11 @@ from service.domain.report import StatusReport
 from service.domain.status import Status
 from service.errors import GAVE_UP, NotAccepted, OutcomeUnknown, ProviderError, Refused
 from service.extensions import db, parts, transaction
-from service.flows import claiming, recording, sending
+from service.flows import claiming, recording, sending, settling
+from service.flows.claiming import Claim
 from service.models import Attempt, Message
 from service.providers.contract import Outbound
+from service.queue import DELIVER
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
 
@@ -138,7 +140,7 @@ def test_a_message_the_provider_did_not_take_waits_and_goes_out_again(
 
 
 def test_the_pause_between_attempts_grows_and_is_bounded() -> None:
-    pauses = [sending._pause(attempt).total_seconds() for attempt in range(1, 60)]
+    pauses = [settling._pause(attempt).total_seconds() for attempt in range(1, 60)]
     assert 0.5 <= pauses[0] <= 1
     assert all(30 <= pause <= 60 for pause in pauses[10:])
 
@@ -243,7 +245,7 @@ def test_a_worker_that_slept_through_its_lease_makes_no_call(
     message_id = post()
     [claimed] = claiming.claim(10)
     late = claimed._replace(ends=datetime.now(UTC))
-    sending.settle([sending._call(parts(), late)])
+    settling.settle([sending._call(parts(), late)])
     assert provider.on_air == []
     assert message(message_id).status is Status.PENDING, "it certainly was not sent"
 
@@ -273,37 +275,97 @@ def test_a_lost_wake_is_made_good_by_the_clock(post: Post, redis_url: str) -> No
     assert message(message_id).status is Status.QUEUED
 
 
-def test_who_finds_a_delivery_at_work_in_its_process_leaves_the_messages_to_it(
+def test_who_finds_one_at_work_and_one_waiting_leaves_the_messages_to_them(
     post: Post, provider: FakeProvider
 ) -> None:
-    others = []
+    post()
+    with sending._claiming, sending._next:
+        assert sending.deliver() == 0
+    assert provider.on_air == []
+    assert sending.deliver() == 1
+
+
+def test_who_finds_one_at_work_comes_after_it(
+    context: Flask, post: Post, provider: FakeProvider
+) -> None:
+    """It may have looked for the last time before the message was there."""
+    post()
+    with ThreadPoolExecutor(1) as pool:
+        with sending._claiming:
+            coming = pool.submit(_deliver_in, context)
+            assert not wait({coming}, timeout=0.05).done
+            assert provider.on_air == []
+        assert coming.result() == 1
+
+
+def test_a_delivery_whose_time_is_up_leaves_the_claiming_to_the_next(
+    context: Flask, post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "_LONGEST", 0.01)
+    enqueued = list[str]()
+    monkeypatch.setattr(parts().queue, "enqueue", enqueued.append)
+    calling, go_on = Event(), Event()
+
+    def slow(outbound: Outbound) -> StatusReport:
+        calling.set()
+        go_on.wait(10)
+        return provider.take(outbound)
+
+    provider.script = slow
+    first = post()
+    with ThreadPoolExecutor(1) as pool:
+        earlier = pool.submit(_deliver_in, context)
+        calling.wait(10)
+        provider.script = provider.take
+        second = post()
+        while message(second).status is Status.PENDING:  # the earlier one's time may not be up
+            sending.deliver()
+        assert message(first).status is Status.SUBMITTING
+        assert DELIVER in enqueued
+        go_on.set()
+        assert earlier.result() == 1
+    assert message(first).status is Status.QUEUED
+
+
+def test_a_delivery_that_fails_records_the_answers_it_has_asked_for(
+    post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, failed = list[int](), Event()
+
+    def claim_once(limit: int) -> list[Claim]:
+        if looks:
+            failed.set()
+            raise RuntimeError("a defect")
+        looks.append(limit)
+        return claiming.claim(limit)
 
     def script(outbound: Outbound) -> StatusReport:
-        others.append(sending.deliver())
+        failed.wait(10)
         return provider.take(outbound)
 
     provider.script = script
-    post()
-    assert sending.deliver() == 1
-    assert others == [0]
+    monkeypatch.setattr(sending, "claim", claim_once)
+    message_id = post()
+    with pytest.raises(RuntimeError, match="a defect"):
+        sending.deliver()
+    assert message(message_id).status is Status.QUEUED
+
+    monkeypatch.undo()
+    assert sending.deliver() == 0, "and another may claim"
 
 
-def test_who_comes_as_a_delivery_ends_takes_over(
-    context: Flask, post: Post, monkeypatch: pytest.MonkeyPatch
+def test_a_delivery_that_ends_leaves_nobody_under_the_belief_that_one_is_awake(
+    post: Post, redis_url: str
 ) -> None:
-    """The other may have looked for the last time before the message was there."""
-    monkeypatch.setattr(sending, "_HANDOVER", 5.0)
     post()
+    sending.deliver()
+    with Redis.from_url(redis_url) as redis:
+        assert not redis.exists(f"waybill:wake:{DELIVER}")
 
-    def deliver() -> int:
-        with context.app_context():
-            return sending.deliver()
 
-    with ThreadPoolExecutor(1) as pool:
-        with sending._claiming:
-            coming = pool.submit(deliver)
-            assert not wait({coming}, timeout=0.05).done
-        assert coming.result() == 1
+def _deliver_in(app: Flask) -> int:
+    with app.app_context():
+        return sending.deliver()
 
 
 def test_no_more_calls_are_under_way_than_there_are_lines(
@@ -392,15 +454,15 @@ def test_an_answer_that_cannot_be_recorded_takes_no_other_with_it(
 def test_answers_wait_a_while_for_a_database_that_is_away(
     post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    message_id, settle, failures = post(), sending.settle, iter([1, 2])
+    message_id, settle, failures = post(), settling.settle, iter([1, 2])
 
-    def away(answers: list[sending.Answer]) -> None:
+    def away(answers: list[settling.Answer]) -> None:
         for _ in failures:
             raise OperationalError("no answer", {}, Exception())
         settle(answers)
 
-    monkeypatch.setattr(sending, "settle", away)
-    monkeypatch.setattr(sending, "_PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(settling, "settle", away)
+    monkeypatch.setattr(settling, "_PAUSES", (0.0, 0.0, 0.0))
     sending.deliver()
     assert message(message_id).status is Status.QUEUED
 

@@ -32,7 +32,8 @@ def tallied(*reports: StatusReport) -> Mapping[tuple[str, str], int]:
 @pytest.fixture
 def attempt(post: Post, provider: FakeProvider) -> UUID:
     """The attempt of a message that the provider has."""
-    sending.deliver(post())
+    post()
+    sending.deliver()
     return provider.on_air[-1].attempt_id
 
 

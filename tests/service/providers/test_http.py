@@ -3,7 +3,8 @@
 import pytest
 import requests
 
-from service.providers.http import Server, with_query
+from service.errors import OutcomeUnknown
+from service.providers.http import Server, call, with_query
 from tests.stand import Stand
 
 
@@ -24,9 +25,26 @@ def test_a_proxy_of_the_environment_is_asked_for_the_whole_address(
     assert stand.paths == ["http://api.invalid/messages"]
 
 
-def test_certificates_of_the_environment_are_used(
+def test_an_address_that_needs_no_proxy_is_asked_directly(
     stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    stand.answer(200, {})
+
+    assert server(stand.url).ask("DELETE", f"{stand.url}/messages", {}).status == 200
+    assert (stand.methods, stand.paths) == (["DELETE"], ["/messages"])
+
+
+def test_an_answer_that_breaks_off_is_unknown(stand: Stand) -> None:
+    stand.answer(201, b"{}")
+    stand.habit = "breaks off"
+
+    with pytest.raises(OutcomeUnknown):
+        call(lambda: server(stand.url).ask("POST", stand.url, {}, b""))
+
+
+def test_certificates_of_the_environment_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/at/all.pem")
 
     with pytest.raises((OSError, requests.RequestException), match=r"all\.pem"):
@@ -42,4 +60,4 @@ def test_what_is_no_text_is_read_all_the_same(stand: Stand) -> None:
 
 def test_a_query_says_each_of_several_values() -> None:
     assert with_query("http://a/b", {"to": "+1", "x": ["1", "2"]}) == "http://a/b?to=%2B1&x=1&x=2"
-    assert with_query("http://a/b", None) == "http://a/b"
+    assert with_query("http://a/b", {"to": None}) == with_query("http://a/b", None) == "http://a/b"

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from service import migrating
 from service.app import create_app
 from service.extensions import db
 from tests.conftest import make_key, make_settings
@@ -82,6 +83,7 @@ def fuzzed(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         make_settings(f"sqlite:///{path}/waybill.db", redis_url),
         providers={"twilio": FakeProvider()},
     )
+    migrating.prepare(app)
     with app.app_context():
         upgrade()
     ANSWERING.app = app

@@ -22,7 +22,7 @@ HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7 * 7 }}'
 def sent(post: Post, **changes: Any) -> tuple[UUID, UUID]:
     """Send a message; return its id and that of its attempt."""
     message_id = post(**changes)
-    sending.deliver(message_id)
+    sending.deliver()
     query = db.select(Attempt.id).where(Attempt.message_id == message_id)
     return message_id, db.session.scalars(query).one()
 
@@ -190,7 +190,7 @@ def test_what_is_sent_again_goes_out_once_more_and_the_ledger_says_who(
     assert status_of(message_id) == "pending"
     again = operator.post(f"/messages/{message_id}/send-again")
     assert again.status_code == 303
-    sending.deliver(message_id)
+    sending.deliver()
     assert len(provider.on_air) == 1
     story = operator.get(f"/messages/{message_id}").text
     assert "not in doubt any more" in story
