@@ -15,9 +15,9 @@ from service.store.overview import Count
 
 MINUTES: Final = 60
 # Seconds that one request may spend on counting each kind.
-_BUDGET: Final = 0.04
-# The last minutes are always counted anew: they still fill.
-_FRESH: Final = 2
+_BUDGET: Final = 0.02
+# This minute is always counted anew: it still fills. Counts of those before it age in seconds.
+_FRESH: Final = 1
 # Until this many minutes after it, most of a minute's messages still move.
 _YOUNG: Final = 5
 

@@ -111,16 +111,17 @@ def percentiles(seconds: Sequence[float]) -> Percentiles | None:
 
 
 def _heaps(now: datetime) -> Heaps:
-    return Heaps(
-        due=overview.due(now),
-        claims=overview.claims_that_ended(now - _GRACE),
-        checks=overview.checks_due(now - 2 * _GRACE),
-        unknown=overview.unknown(now - timedelta(days=1)),
-        overflow=overview.overflow(),
-        dead=overview.dead_letters(),
-        doubt=overview.in_doubt(),
-        people=overview.for_a_person(),
-    )
+    asked = {
+        "due": overview.due(now),
+        "claims": overview.claims_that_ended(now - _GRACE),
+        "checks": overview.checks_due(now - 2 * _GRACE),
+        "unknown": overview.unknown(now - timedelta(days=1)),
+        "overflow": overview.overflow(),
+        "dead": overview.dead_letters(),
+        "doubt": overview.in_doubt(),
+        "people": overview.for_a_person(),
+    }
+    return Heaps(**dict(zip(asked, overview.measure([*asked.values()]), strict=True)))
 
 
 def _times(heard: Sequence[Heard]) -> Times:
