@@ -99,7 +99,8 @@ class Delivery:
         """Wait for the calls that are left; for each line that gets free others may be waiting."""
         while self._ended or self._under_way:
             self._go_on()
-            parts().queue.wake(DELIVER)
+            if self._ended:
+                parts().queue.wake(DELIVER)
 
     def _go_on(self) -> bool:
         """Record answers and wait for more; return whether there is anything to wait for."""

@@ -1,7 +1,7 @@
 """Deliver: at most once on the air, whatever the provider answers and whoever dies."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from threading import Barrier, Event, Lock
@@ -20,6 +20,7 @@ from service.errors import GAVE_UP, NotAccepted, OutcomeUnknown, ProviderError, 
 from service.extensions import db, parts, transaction
 from service.flows import claiming, recording, sending, settling
 from service.flows.claiming import Claim
+from service.flows.settling import Answer
 from service.models import Attempt, Message
 from service.providers.contract import Outbound
 from service.queue import DELIVER
@@ -325,6 +326,33 @@ def test_a_delivery_whose_time_is_up_leaves_the_claiming_to_the_next(
         go_on.set()
         assert earlier.result() == 1
     assert message(first).status is Status.QUEUED
+
+
+def test_whoever_waits_for_the_last_call_wakes_others_when_it_ends_and_not_before(
+    context: Flask, post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "_LONGEST", 0.01)
+    monkeypatch.setattr(sending, "_LOOK", 0.001)
+    looks, go_on, woken = list[int](), Event(), list[str]()
+    look = sending._await_some
+
+    def counted(calls: set[Future[Answer]]) -> tuple[list[Answer], set[Future[Answer]]]:
+        looks.append(len(calls))
+        if len(looks) == 30:
+            assert woken == []
+            go_on.set()
+        return look(calls)
+
+    def slow(outbound: Outbound) -> StatusReport:
+        go_on.wait(10)
+        return provider.take(outbound)
+
+    monkeypatch.setattr(sending, "_await_some", counted)
+    monkeypatch.setattr(parts().queue, "wake", woken.append)
+    provider.script = slow
+    post()
+    assert sending.deliver() == 1
+    assert woken == [DELIVER]
 
 
 def test_a_delivery_that_fails_records_the_answers_it_has_asked_for(
