@@ -19,6 +19,7 @@ def main() -> int:
     """Return the exit status: 0 when every round counts; a figure may fall short."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="short rounds, and one of each")
+    parser.add_argument("--steady", type=float, metavar="SECONDS", help="how long the steady load")
     parser.add_argument("--only", choices=PARTS, action="append", help="this part, and no other")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, _interrupt)
@@ -27,6 +28,8 @@ def main() -> int:
         print(f"{name} is missing, and what needs it is left out. To get it: {how}")
     started = time.monotonic()
     given = QUICK if options.quick else USUAL
+    if options.steady:
+        given = given._replace(steady=options.steady)
     result = _run(given, missing, options.only or PARTS)
     report.save(result)
     print(f"\n{report.markdown(result)}\nin {(time.monotonic() - started) / 60:.1f} minutes")

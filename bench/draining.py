@@ -1,7 +1,7 @@
 """How fast one status worker empties a full inbox."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,15 +10,15 @@ from typing import Final
 from bench import callbacks
 from bench.rounds import Void, scratch
 from bench.waybill import ServingWaybill, fill, stack_on
-from demo.stack import Stack
 from service.app import create_app
 from service.config import Settings
 from service.extensions import parts
 from service.providers.contract import Callback
-from service.queue import DRAIN
+from service.queue import DRAIN, STATUS
 
 _PATIENCE: Final = 120.0
 _TICK: Final = 0.01
+_OVER: Final = 0.001  # a rest that is over at once
 
 
 def drain_rates(
@@ -31,6 +31,9 @@ def drain_rates(
             command = serving.stack.commands["worker-status"]
             serving.stack.commands[name] = (*command[:-1], f"{name}@%h")
             serving.stack.start(name)
+        _await_workers(serving, replicas)
+        # The first round is of workers that have yet to connect and to have statements prepared.
+        drain_once(serving, count // 10)
         for _ in range(rounds):
             yield drain_once(serving, count)
 
@@ -43,16 +46,15 @@ def standing(directory: Path, database: str | None) -> Iterator[ServingWaybill]:
 
 
 def drain_once(serving: ServingWaybill, count: int) -> float:
-    """Fill the inbox while nobody drains it; return how fast it is emptied. Raises Void."""
-    stack, before = serving.stack, serving.recorded()
-    workers = [name for name in stack.commands if name.startswith("worker-status")]
-    for name in workers:
-        stack.stop(name)
-    messages = callbacks.sent(count // len(callbacks.WORDS))
-    fill(stack, messages)
-    put = _put(stack, messages)
-    for name in workers:
-        stack.start(name)
+    """Fill the inbox while the workers rest; return how fast they empty it. Raises Void."""
+    before, messages = serving.recorded(), callbacks.sent(count // len(callbacks.WORDS))
+    app = create_app(Settings.load(serving.stack.environment))
+    with app.app_context():
+        parts().inbox.rest(_PATIENCE)
+        fill(serving.stack, messages)
+        put = _put(messages)
+        parts().inbox.rest(_OVER)
+        parts().queue.enqueue(DRAIN)
     rate = _until_empty(serving)
     recorded = serving.recorded() - before
     if recorded != put:
@@ -60,15 +62,23 @@ def drain_once(serving: ServingWaybill, count: int) -> float:
     return rate
 
 
-def _put(stack: Stack, messages: list[callbacks.Sent]) -> int:
+def _await_workers(serving: ServingWaybill, replicas: int) -> None:
+    """Wait until so many workers drain. Raises Void when they do not."""
+    until, alive = time.monotonic() + _PATIENCE, 0
+    with create_app(Settings.load(serving.stack.environment)).app_context():
+        while alive < replicas:
+            if time.monotonic() > until:
+                raise Void(f"{alive} of {replicas} workers are there after {_PATIENCE:.0f} s")
+            time.sleep(_TICK)
+            alive = sum(STATUS in one.queues for one in parts().presence.alive())
+
+
+def _put(messages: Sequence[callbacks.Sent]) -> int:
     """Put all callbacks into the inbox as the web server does; return how many."""
-    app, made = create_app(Settings.load(stack.environment)), list(callbacks.callbacks(messages))
-    with app.app_context():
-        for one in made:
-            attempt = one.path.rpartition("/")[2]
-            callback = Callback("twilio", attempt, one.body, datetime.now(UTC))
-            parts().inbox.put(callback)
-        parts().queue.wake(DRAIN)
+    made = list(callbacks.callbacks(messages))
+    for one in made:
+        attempt = one.path.rpartition("/")[2]
+        parts().inbox.put(Callback("twilio", attempt, one.body, datetime.now(UTC)))
     return len(made)
 
 

@@ -1,6 +1,8 @@
 """What an applied callback costs with a long history: ten million events in the ledger."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final
 
 from sqlalchemy import TextClause, text
@@ -17,33 +19,40 @@ _INDEXES: Final = text(
     " AND indexname NOT IN (SELECT conname FROM pg_constraint)"
 )
 _UNIQUE: Final = "uq_status_event_identity"
+# As uuid7 makes ids: the time, a second apart for each message, then chance. STABLE: so it is
+# inlined, and takes a third of the time.
+_ID_OF: Final = text("""
+    CREATE FUNCTION pg_temp.id_of(kind text, number integer) RETURNS uuid LANGUAGE sql STABLE
+    RETURN (lpad(to_hex(1700000000000 + 1000 * number::bigint), 12, '0') || '7000a'
+        || left(md5(kind || number), 15))::uuid
+""")
 _MESSAGES: Final = text("""
     INSERT INTO message (id, client_id, request_digest, "to", sender, body, metadata,
         resend_if_unknown, provider, status, attempts, lookups, outcome_attempt, provider_sid,
         failed_in, delivered_in, created_at, updated_at, submitted_at, final_at)
-    SELECT uuidv, 1, sha256(uuidv::text::bytea), '+1415' || (2000000 + number % 8000000),
+    SELECT pg_temp.id_of('m', number), 1, sha256('m'), '+1415' || (2000000 + number % 8000000),
         '+15005550006', 'Your parcel is on its way.', '{}', false, 'twilio', 'delivered', 1, 0, 1,
-        'SM' || replace(uuidv::text, '-', ''), 0, 2, moment, moment, moment, moment
-    FROM (SELECT number, md5('m' || number)::uuid AS uuidv,
-            now() - number * interval '1 second' AS moment
-        FROM generate_series(CAST(:first AS integer), CAST(:last AS integer)) AS number) AS made
+        'SM' || md5('s' || number), 0, 2, moment, moment, moment, moment
+    FROM generate_series(CAST(:first AS integer), CAST(:last AS integer)) AS number,
+        to_timestamp(1700000000 + number) AS moment
 """)
 _ATTEMPTS: Final = text("""
     INSERT INTO attempt (id, message_id, number, provider, provider_sid, answer, started_at)
-    SELECT md5('a' || number)::uuid, md5('m' || number)::uuid, 1, 'twilio',
-        'SM' || replace(md5('m' || number)::uuid::text, '-', ''), 'accepted', now()
+    SELECT pg_temp.id_of('a', number), pg_temp.id_of('m', number), 1, 'twilio',
+        'SM' || md5('s' || number), 'accepted', to_timestamp(1700000000 + number)
     FROM generate_series(CAST(:first AS integer), CAST(:last AS integer)) AS number
 """)
 _EVENTS: Final = text("""
     INSERT INTO status_event (identity, message_id, attempt_id, provider, provider_sid, source,
         word, status, received_at, repeats, raw)
-    SELECT sha256(('e' || number || '/' || word)::bytea), md5('m' || number)::uuid,
-        md5('a' || number)::uuid, 'twilio',
-        'SM' || replace(md5('m' || number)::uuid::text, '-', ''), 'callback',
-        words[1 + word], words[1 + word], now(), 0, '{"MessageStatus": "as Twilio sent it"}'
-    FROM generate_series(CAST(:first AS integer), CAST(:last AS integer)) AS number,
-        generate_series(0, 3) AS word,
-        (SELECT ARRAY['queued', 'sending', 'sent', 'delivered'] AS words) AS said
+    SELECT sha256((number || word)::bytea), message_id, attempt_id, 'twilio', sid, 'callback',
+        word, word, moment, 0, '{"MessageStatus": "as Twilio sent it"}'
+    FROM (
+        SELECT number, pg_temp.id_of('m', number) AS message_id, 'SM' || md5('s' || number) AS sid,
+            pg_temp.id_of('a', number) AS attempt_id, to_timestamp(1700000000 + number) AS moment
+        FROM generate_series(CAST(:first AS integer), CAST(:last AS integer)) AS number
+        OFFSET 0
+    ) AS made, unnest(ARRAY['queued', 'sending', 'sent', 'delivered']) AS word
 """)
 
 
@@ -70,25 +79,33 @@ def fill_ledger(database: str, have: int, want: int) -> None:
         for name, _ in indexes:
             connection.execute(text(f"DROP INDEX {name}"))
         connection.execute(text(f"ALTER TABLE status_event DROP {constraint}"))
-    # Two writers, for two cores.
-    with ThreadPoolExecutor(2) as writers:
-        for done in [
-            writers.submit(_write, database, _EVENTS, first, middle),
-            writers.submit(_write, database, _EVENTS, middle + 1, last),
-            writers.submit(_write, database, _MESSAGES, first, last),
-            writers.submit(_write, database, _ATTEMPTS, first, last),
-        ]:
-            done.result()
-    with engine_of(database).begin() as connection:
-        connection.execute(text("SET LOCAL maintenance_work_mem = '1GB'"))
-        for _, definition in indexes:
-            connection.execute(text(definition))
-        connection.execute(text(f"ALTER TABLE status_event ADD {constraint} UNIQUE (identity)"))
+    _at_once(
+        partial(_write, database, _EVENTS, first, middle),
+        partial(_write, database, _EVENTS, middle + 1, last),
+        partial(_write, database, _MESSAGES, first, last),
+        partial(_write, database, _ATTEMPTS, first, last),
+    )
+    unique = f"ALTER TABLE status_event ADD {constraint} UNIQUE (identity)"
+    _at_once(*(partial(_build, database, one) for one in (unique, *(made for _, made in indexes))))
     settle(database)
+
+
+def _at_once(*works: Callable[[], None]) -> None:
+    """Do all of it, on two cores."""
+    with ThreadPoolExecutor(2) as workers:
+        for done in [workers.submit(work) for work in works]:
+            done.result()
 
 
 def _write(database: str, statement: TextClause, first: int, last: int) -> None:
     with engine_of(database).begin() as connection:
         connection.execute(text("SET LOCAL synchronous_commit = off"))
         connection.execute(text("SET LOCAL session_replication_role = replica"))
+        connection.execute(_ID_OF)
         connection.execute(statement, {"first": first, "last": last})
+
+
+def _build(database: str, definition: str) -> None:
+    with engine_of(database).begin() as connection:
+        connection.execute(text("SET LOCAL maintenance_work_mem = '512MB'"))
+        connection.execute(text(definition))

@@ -10,7 +10,6 @@ from bench import comparing, plan, posting
 from bench.databases import Databases
 from bench.draining import drain_rates, standing
 from bench.growing import growth
-from bench.memory import memory
 from bench.outage import outage
 from bench.plan import Plan
 from bench.report import Row
@@ -32,21 +31,18 @@ class Measuring:
     def callbacks(self, databases: Databases) -> Iterator[Row]:
         """Measure the candidates in turn: for long, then in bursts."""
         given = self._plan
-        for kind, seconds in (("sustained", given.sustained), ("burst", given.burst)):
-            with scratch() as directory:
-                work = comparing.work(directory, seconds)
-                rounds = (
-                    comparing.sustained(databases, work, self._missing)
-                    if kind == "sustained"
-                    else comparing.burst(databases, work, self._missing, given.rounds)
-                )
-                for one in rounds:
-                    self._heard(kind, one)
+        with scratch() as directory:
+            work = comparing.work(directory, given.sustained)
+            for one in comparing.sustained(databases, work, self._missing):
+                self._heard("sustained", one)
+            short = work._replace(seconds=given.burst)
+            for one in comparing.burst(databases, short, self._missing, given.rounds):
+                self._heard("burst", one)
         yield from comparing.sustained_rows(self.rounds["sustained"])
         yield from comparing.burst_rows(self.rounds["burst"])
 
     def steady(self, databases: Databases) -> Iterator[Row]:
-        """Measure how long answers take at a thousand callbacks a second."""
+        """Measure answers, visibility and memory at a thousand callbacks a second."""
         yield from comparing.steady_rows(databases, self._plan.steady, self._missing)
 
     def outage(self, databases: Databases) -> Iterator[Row]:
@@ -123,17 +119,9 @@ class Measuring:
 
     def watched(self, databases: Databases) -> Iterator[Row]:
         """Measure what being looked at takes beside the steady load."""
-        for path, slowest in watched(databases, 2 * self._plan.steady).items():
+        for path, slowest in watched(databases, self._plan.watched).items():
             what = f"slowest answer of {path} at 1,000/s"
             yield Row(what, slowest, "ms", plan.WATCHED_MS, at_most=True)
-
-    def memory(self, databases: Databases) -> Iterator[Row]:
-        """Measure what the processes hold after a while at the steady load."""
-        held, after = memory(databases, self._plan.memory), f"after {self._plan.memory:.0f} s"
-        yield Row(f"memory of a web process, {after}", held.web, "MB", plan.WEB_MB, at_most=True)
-        yield Row(f"memory of a worker, {after}", held.worker, "MB", plan.WORKER_MB, at_most=True)
-        what = "memory: grown in the second half"
-        yield Row(what, held.grew, "MB", plan.GROWN_MB, at_most=True)
 
     def take(self, part: Callable[..., Iterable[Row]], databases: Databases | None) -> None:
         """Run one part; what voids it is noted, and the others go on."""
@@ -163,7 +151,7 @@ class Measuring:
 
 PARTS: Final = (
     *("callbacks", "steady", "outage", "drain", "stages", "ledger"),
-    *("send", "post", "watched", "memory"),
+    *("send", "post", "watched"),
 )
 NEED_WRK: Final = frozenset({"callbacks", "post"})
 

@@ -1,45 +1,30 @@
-"""How much memory each process holds after it has worked for a while."""
+"""How much memory the processes of a stack hold."""
 
-import time
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from bench import steady
-from bench.databases import Databases
-from bench.rounds import scratch
-from bench.waybill import ServingWaybill, Waybill
+from demo.stack import Stack
 
 _PAGE_MB: Final = 4096 / 1_000_000
 _WORKERS: Final = ("worker-send", "worker-status")
 
 
 class Memory(NamedTuple):
-    """Megabytes of the largest process of each kind, and how much they grew in the second half."""
+    """Megabytes of the largest process of each kind."""
 
     web: float
     worker: float
-    grew: float
+
+    def grown_since(self, before: "Memory") -> float:
+        """Return by how much the one that grew most did."""
+        return max(self.web - before.web, self.worker - before.worker)
 
 
-def memory(databases: Databases, seconds: float) -> Memory:
-    """Work at the steady rate, and look halfway and at the end."""
-    with scratch() as directory, databases.fresh() as database:
-        requests, messages = steady.prepared(directory, seconds)
-        with (
-            Waybill().serving(directory, database, messages) as serving,
-            steady.paced(serving, requests, seconds) as process,
-        ):
-            time.sleep(seconds / 2)
-            halfway = _largest(serving)
-            steady.seen_by(process)
-            web, worker = _largest(serving)
-            return Memory(web, worker, max(web - halfway[0], worker - halfway[1]))
-
-
-def _largest(serving: ServingWaybill) -> tuple[float, float]:
-    web = max(_resident(one) for one in _family(serving.stack.pid("web")))
-    workers = [pid for name in _WORKERS for pid in _family(serving.stack.pid(name))]
-    return web, max(map(_resident, workers))
+def held_by(stack: Stack) -> Memory:
+    """Look at the processes of a running stack."""
+    web = max(_resident(one) for one in _family(stack.pid("web")))
+    workers = [pid for name in _WORKERS for pid in _family(stack.pid(name))]
+    return Memory(web, max(map(_resident, workers)))
 
 
 def _family(pid: int) -> list[int]:

@@ -13,9 +13,9 @@ class Plan(NamedTuple):
     ledger: int = 10_000_000
     sent: int = 3_000
     posting: float = 5
-    steady: float = 20
+    steady: float = 60
     outage: float = 60
-    memory: float = 60
+    watched: float = 30
 
 
 USUAL: Final = Plan()
@@ -27,12 +27,12 @@ QUICK: Final = Plan(
     ledger=400_000,
     sent=2_000,
     posting=3,
-    steady=5,
+    steady=12,
     outage=5,
-    memory=10,
+    watched=12,
 )
 SMALL_LEDGER: Final = 100_000
-PREFORK_SENT: Final = 200
+PREFORK_SENT: Final = 100
 
 # Ratios inside one run; everything else a second unless it says otherwise.
 SUSTAINED_OVER_GUIDE: Final = 1.5

@@ -1,4 +1,4 @@
-"""At a steady thousand callbacks a second: how long answers take, and what becomes visible when."""
+"""At a steady thousand callbacks a second: answers, what becomes visible when, and memory."""
 
 import json
 import subprocess
@@ -17,6 +17,7 @@ from sqlalchemy import Connection, text
 from bench import callbacks, load
 from bench.candidates import Candidate, Serving
 from bench.databases import Databases, engine_of
+from bench.memory import Memory, held_by
 from bench.rounds import Void, scratch
 from bench.waybill import ServingWaybill, Waybill, settle_after
 
@@ -34,6 +35,15 @@ class Steady(NamedTuple):
     refused: int
     p50_ms: float
     p99_ms: float
+
+
+class Ours(NamedTuple):
+    """What Waybill came to: 99 of 100 within so many ms; MB, and MB of the second half alone."""
+
+    answered_ms: float
+    visible_ms: float
+    held: Memory
+    grown: float
 
 
 @contextmanager
@@ -75,17 +85,21 @@ def answers(candidate: Candidate, databases: Databases, seconds: float) -> Stead
             return steady
 
 
-def visible_within(databases: Databases, seconds: float) -> float:
-    """Return within how many milliseconds 99 of 100 accepted callbacks are in the database."""
+def ours(databases: Databases, seconds: float) -> Ours:
+    """Measure all that is asked of Waybill at this rate. Raises Void when anything was lost."""
     with scratch() as directory, databases.fresh() as database:
         requests, messages = prepared(directory, seconds)
         with Waybill().serving(directory, database, messages) as serving:
             with Watch(serving) as watch, paced(serving, requests, seconds) as process:
+                time.sleep(seconds / 2)
+                halfway = held_by(serving.stack)
                 steady = seen_by(process)
+                held = held_by(serving.stack)
                 settle_after(serving)
-            if len(watch.lags) != steady.accepted:
-                raise Void(f"{steady.accepted} were accepted, {len(watch.lags)} were seen")
-            return 1000 * sorted(watch.lags)[int(0.99 * len(watch.lags))]
+            if steady.refused or len(watch.lags) != steady.accepted:
+                raise Void(f"{steady}, and {len(watch.lags)} became visible")
+            lag = sorted(watch.lags)[int(0.99 * len(watch.lags))]
+            return Ours(steady.p99_ms, 1000 * lag, held, held.grown_since(halfway))
 
 
 def prepared(directory: Path, seconds: float) -> tuple[Path, list[callbacks.Sent]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from redis import Redis
-from sqlalchemy import Table, insert
+from sqlalchemy import Table
 
 from bench.callbacks import BASE_URL, Sent
 from bench.candidates import Serving
@@ -18,11 +18,13 @@ from demo.stack import SENDER, Stack, running
 from service.app import create_app
 from service.config import Settings
 from service.domain.status import Status
-from service.extensions import db
+from service.extensions import db, transaction
 from service.models import Attempt, Client, Message
+from service.store.dialect import insert_all
 
 _STREAM: Final = "waybill:inbox"
 _CLIENT: Final = 1
+_AT_ONCE: Final = 5_000
 _PATIENCE: Final = 120.0
 _TICK: Final = 0.05
 # Each identity once (the table's own promise), and none that found no message.
@@ -87,12 +89,14 @@ def fill(stack: Stack, messages: Sequence[Sent]) -> None:
     now = datetime.now(UTC)
     app = create_app(Settings.load(stack.environment))
     with app.app_context():
-        with db.engine.begin() as connection:
-            if connection.scalar(db.select(Client.id)) is None:
-                client = {"id": _CLIENT, "name": "bench", "created_at": now}
-                connection.execute(insert(_table(Client)), client)
-            connection.execute(insert(_table(Message)), [_message(one, now) for one in messages])
-            connection.execute(insert(_table(Attempt)), [_attempt(one, now) for one in messages])
+        with transaction():
+            if db.session.scalar(db.select(Client.id)) is None:
+                db.session.add(Client(id=_CLIENT, name="bench", created_at=now))
+                db.session.flush()
+            for first in range(0, len(messages), _AT_ONCE):
+                some = messages[first : first + _AT_ONCE]
+                insert_all(_table(Message), [_message(one, now) for one in some])
+                insert_all(_table(Attempt), [_attempt(one, now) for one in some])
         db.engine.dispose()
 
 

@@ -21,6 +21,10 @@ GUIDE: Final = HERE / "guide"
 _BIN: Final = Path(sys.executable).parent
 _SIGNING: Final = {"PUBLIC_BASE_URL": BASE_URL, "TWILIO_AUTH_TOKEN": TOKEN}
 _RECORDED: Final = "SELECT count(*) FROM (SELECT DISTINCT sid, status FROM status_history) AS said"
+_MESSAGES: Final = text(
+    "INSERT INTO message (sid, status, rank)"
+    " SELECT sid, 'accepted', 0 FROM unnest(CAST(:sids AS text[])) AS sid"
+)
 _QUEUE, _UNACKED = "celery", "unacked"  # the names that Celery's Redis transport uses
 
 
@@ -133,8 +137,7 @@ def _web(room: str, port: int) -> tuple[str, ...]:
 
 def fill(database: str, messages: Sequence[Sent]) -> None:
     """Make the peers' tables, with a row for each message."""
-    row = text("INSERT INTO message (sid, status, rank) VALUES (:sid, 'accepted', 0)")
     with engine_of(database).begin() as connection:
         connection.execute(text((HERE / "schema.sql").read_text()))
-        connection.execute(row, [{"sid": message.sid} for message in messages])
+        connection.execute(_MESSAGES, {"sids": [message.sid for message in messages]})
     settle(database)
