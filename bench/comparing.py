@@ -14,11 +14,11 @@ from bench.waybill import Waybill
 _FASTEST = 9_000  # callbacks a second; whoever is faster is told to stop early
 
 
-def work(directory: Path, seconds: float) -> Work:
-    """Sign enough callbacks for a round of this length."""
+def work(directory: Path, seconds: float, burst: float) -> Work:
+    """Sign enough callbacks for a round of this length, the first `burst` seconds of it a burst."""
     messages, requests = callbacks.sent(int(seconds * _FASTEST / 4)), directory / "callbacks"
     load.write(requests, map(callbacks.wire, callbacks.callbacks(messages)))
-    return Work(messages, requests, seconds)
+    return Work(messages, requests, seconds, burst)
 
 
 def candidates(missing: Mapping[str, str]) -> Sequence[Candidate]:
@@ -27,20 +27,23 @@ def candidates(missing: Mapping[str, str]) -> Sequence[Candidate]:
     return (Waybill(), *guide, TaskPerCallback())
 
 
-def sustained(
+def long_rounds(
     databases: Databases, given: Work, missing: Mapping[str, str]
 ) -> Iterator[Round | Void]:
-    """Yield a long round of each; a third of it for the peer whose backlog would grow and grow."""
-    *fast, tasks = candidates(missing)
-    yield from alternate(fast, databases, given, 1)
-    yield from alternate([tasks], databases, given._replace(seconds=given.seconds / 3), 1)
+    """Yield a long round of ours and of the guide; it begins with a burst."""
+    yield from alternate(candidates(missing)[:-1], databases, given, 1)
 
 
-def burst(
+def round_of_tasks(databases: Databases, given: Work) -> Iterator[Round | Void]:
+    """Yield a sixth of a long round of the peer whose backlog would grow and grow."""
+    yield from alternate([TaskPerCallback()], databases, given.of(given.seconds / 6), 1)
+
+
+def bursts(
     databases: Databases, given: Work, missing: Mapping[str, str], rounds: int
 ) -> Iterator[Round | Void]:
-    """Yield short rounds of ours and the guide, in turn."""
-    yield from alternate(candidates(missing)[:-1], databases, given, rounds)
+    """Yield further bursts of ours and the guide, in turn."""
+    yield from alternate(candidates(missing)[:-1], databases, given.of(given.burst), rounds)
 
 
 def sustained_rows(rounds: Sequence[Round]) -> Iterator[Row]:
@@ -63,13 +66,13 @@ def sustained_rows(rounds: Sequence[Round]) -> Iterator[Row]:
 
 
 def burst_rows(rounds: Sequence[Round]) -> Iterator[Row]:
-    """Yield what ours and the guide accepted in bursts."""
+    """Yield what ours and the guide accepted in bursts, the beginning of long rounds among them."""
     by_name = medians(rounds)
     for name, own in by_name.items():
-        yield Row(f"{name}: callbacks accepted, burst", own["accepted"])
+        yield Row(f"{name}: callbacks accepted, burst", own["burst"])
         yield Row(f"{name}: 99 of 100 answers, 64 connections", own["p99_ms"], "ms")
     if {"waybill", "guide"} <= {*by_name}:
-        ratio = by_name["waybill"]["accepted"] / by_name["guide"]["accepted"]
+        ratio = by_name["waybill"]["burst"] / by_name["guide"]["burst"]
         yield Row("burst: accepted, times guide", ratio, "x", plan.BURST_OVER_GUIDE)
 
 

@@ -10,6 +10,7 @@ from typing import Final
 from bench import callbacks
 from bench.rounds import Void, scratch
 from bench.waybill import ServingWaybill, fill, stack_on
+from demo.stack import Stack
 from service.app import create_app
 from service.config import Settings
 from service.extensions import parts
@@ -23,19 +24,25 @@ _OVER: Final = 0.001  # a rest that is over at once
 
 def drain_rates(
     count: int, rounds: int, database: str | None = None, replicas: int = 1
-) -> Iterator[float]:
-    """Yield recorded callbacks a second, from the first batch on; on SQLite without `database`."""
+) -> Iterator[list[float]]:
+    """Yield recorded callbacks a second, of one worker, then of one more, up to `replicas`.
+
+    Each from the first batch on; on SQLite without `database`.
+    """
     with scratch() as directory, standing(directory, database) as serving:
-        for number in range(1, replicas):
-            name = f"worker-status-{number}"
-            command = serving.stack.commands["worker-status"]
-            serving.stack.commands[name] = (*command[:-1], f"{name}@%h")
-            serving.stack.start(name)
-        _await_workers(serving, replicas)
-        # The first round is of workers that have yet to connect and to have statements prepared.
-        drain_once(serving, count // 10)
-        for _ in range(rounds):
-            yield drain_once(serving, count)
+        for number in range(1, replicas + 1):
+            if number > 1:
+                _add_worker(serving.stack, number)
+            _await_workers(serving, number)
+            # The first is of workers that have yet to connect and to have statements prepared.
+            drain_once(serving, count // 10)
+            yield [drain_once(serving, count) for _ in range(rounds)]
+
+
+def _add_worker(stack: Stack, number: int) -> None:
+    name, command = f"worker-status-{number}", stack.commands["worker-status"]
+    stack.commands[name] = (*command[:-1], f"{name}@%h")
+    stack.start(name)
 
 
 @contextmanager

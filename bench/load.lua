@@ -1,5 +1,5 @@
 -- Sends every request of a file once, then falls silent, so that each answer is counted.
--- wrk … URL -- FILE SECONDS. A record is its length in eight digits, then its bytes.
+-- wrk … URL -- FILE SECONDS EARLY: what came in the first EARLY of them is told apart. A record is its length in eight digits, then its bytes.
 local ffi = require("ffi")
 ffi.cdef [[
   typedef struct { long sec; long usec; } bench_time;
@@ -13,12 +13,12 @@ local function now()
 end
 
 -- In the threads. Globals: done() reads them from outside.
-first, last, sent, exhausted = 0, 0, 0, false
+first, last, sent, early, exhausted = 0, 0, 0, 0, false
 local file, until_, checked
 
 function init(args)
   file = assert(io.open(args[1], "rb"))
-  seconds = tonumber(args[2])
+  seconds, early_seconds = tonumber(args[2]), tonumber(args[3])
 end
 
 function request()
@@ -36,6 +36,7 @@ function request()
     return ""
   end
   sent = sent + 1
+  if time < first + early_seconds then early = sent end
   return record
 end
 
@@ -54,9 +55,9 @@ end
 function done(summary, latency, _)
   local thread, errors = threads[1], summary.errors
   print(string.format(
-    'RESULT {"answered": %d, "sent": %d, "refused": %d, "broken": %d, "first": %.6f,'
+    'RESULT {"answered": %d, "sent": %d, "early": %d, "refused": %d, "broken": %d, "first": %.6f,'
       .. ' "last": %.6f, "exhausted": %s, "p50_ms": %.3f, "p99_ms": %.3f}',
-    summary.requests, thread:get("sent"), errors.status,
+    summary.requests, thread:get("sent"), thread:get("early"), errors.status,
     errors.connect + errors.read + errors.write + errors.timeout,
     thread:get("first"), thread:get("last"), tostring(thread:get("exhausted")),
     latency:percentile(50) / 1000, latency:percentile(99) / 1000))

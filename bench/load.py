@@ -16,6 +16,7 @@ class Load(NamedTuple):
     """What one run of the generator saw. Times are of the wall clock, in seconds."""
 
     sent: int
+    early: int  # sent in the first seconds: answered, but for one on each connection
     accepted: int
     refused: int
     broken: int  # connections that failed, answers that never came
@@ -55,13 +56,14 @@ def run(
     requests: Path,
     seconds: float,
     connections: int = 64,
+    early: float = 0,
     meanwhile: Callable[[], object] = lambda: None,
 ) -> Load:
-    """Send for `seconds`; call `meanwhile` once they are over."""
+    """Send for `seconds`, those of the first `early` counted apart; call `meanwhile` meanwhile."""
     command = [
         *("wrk", "--threads", "1", "--connections", str(connections), "--timeout", "30s"),
         *("--duration", f"{int(seconds) + _SILENCE}s", "--script", str(_SCRIPT), url),
-        *("--", str(requests), str(seconds)),
+        *("--", str(requests), str(seconds), str(early)),
     ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

@@ -32,12 +32,13 @@ class Measuring:
         """Measure the candidates in turn: for long, then in bursts."""
         given = self._plan
         with scratch() as directory:
-            work = comparing.work(directory, given.sustained)
-            for one in comparing.sustained(databases, work, self._missing):
-                self._heard("sustained", one)
-            short = work._replace(seconds=given.burst)
-            for one in comparing.burst(databases, short, self._missing, given.rounds):
-                self._heard("burst", one)
+            work = comparing.work(directory, given.sustained, given.burst)
+            for one in comparing.long_rounds(databases, work, self._missing):
+                self._heard(one, "sustained", "burst")
+            for one in comparing.round_of_tasks(databases, work):
+                self._heard(one, "sustained")
+            for one in comparing.bursts(databases, work, self._missing, given.rounds - 1):
+                self._heard(one, "burst")
         yield from comparing.sustained_rows(self.rounds["sustained"])
         yield from comparing.burst_rows(self.rounds["burst"])
 
@@ -58,15 +59,13 @@ class Measuring:
         """Measure one status worker, then two; on SQLite, without a PostgreSQL, one."""
         count, rounds = self._plan.drained, self._plan.rounds
         if databases is None:
-            rates = list(drain_rates(count, rounds))
+            [rates] = drain_rates(count, rounds)
             yield _row("drain of one process, SQLite", rates, plan.DRAIN_SQLITE)
             return
-        by_replicas = {}
-        for replicas in (1, 2):
-            with databases.fresh() as database:
-                by_replicas[replicas] = list(drain_rates(count, rounds, database, replicas))
-        yield _row("drain of one process, PostgreSQL", by_replicas[1], plan.DRAIN_POSTGRESQL)
-        ratio = median(by_replicas[2]) / median(by_replicas[1])
+        with databases.fresh() as database:
+            one, two = drain_rates(count, rounds, database, 2)
+        yield _row("drain of one process, PostgreSQL", one, plan.DRAIN_POSTGRESQL)
+        ratio = median(two) / median(one)
         yield Row("drain of two processes, times one", ratio, "x", plan.REPLICAS)
 
     def stages(self, databases: Databases) -> Iterator[Row]:
@@ -105,16 +104,15 @@ class Measuring:
     def post(self, databases: Databases) -> Iterator[Row]:
         """Measure what clients may post, in batches and one by one."""
         seconds, rounds = self._plan.posting, self._plan.rounds
-        for batch in (posting.BATCH, 1):
-            with databases.fresh() as database:
-                rates = list(posting.accept_rates(database, seconds, rounds, batch))
-            if batch > 1:
-                yield _row(f"messages accepted, in batches of {batch}", rates, plan.BATCH)
+        sizes = (1, posting.BATCH)
+        with databases.fresh() as database:
+            singles, batches = posting.accept_rates(database, seconds, rounds, sizes)
+        yield _row(f"messages accepted, in batches of {posting.BATCH}", batches, plan.BATCH)
         with databases.fresh() as database:
             plain = list(posting.plain_rates(database, seconds, rounds))
-        yield _row("messages accepted, one by one", rates)
+        yield _row("messages accepted, one by one", singles)
         yield _row("messages accepted by a plain view", plain)
-        ratio = median(rates) / median(plain)
+        ratio = median(singles) / median(plain)
         yield Row("one by one, times a plain view", ratio, "x", plan.OVER_PLAIN_VIEW)
 
     def watched(self, databases: Databases) -> Iterator[Row]:
@@ -135,11 +133,12 @@ class Measuring:
             self._note(f"void: {part.__name__}: {reason}")
         print(f"  in {time.monotonic() - began:.0f} s", flush=True)
 
-    def _heard(self, kind: str, one: Round | Void) -> None:
+    def _heard(self, one: Round | Void, *kinds: str) -> None:
         if isinstance(one, Void):
             self._note(f"void: {one}")
             return
-        self.rounds[kind].append(one)
+        for kind in kinds:
+            self.rounds[kind].append(one)
         rates = f"accepted {one.load.rate:,.0f}/s, applied {one.applied_rate:,.0f}/s"
         early = ", all callbacks used up early" if one.load.exhausted else ""
         print(f"  {one.candidate}: {rates}{early}", flush=True)

@@ -13,7 +13,7 @@ class Plan(NamedTuple):
     ledger: int = 10_000_000
     sent: int = 3_000
     posting: float = 5
-    steady: float = 60
+    steady: float = 45
     outage: float = 60
     watched: float = 30
 

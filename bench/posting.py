@@ -32,16 +32,21 @@ PREFORK: Final = ("--pool", "prefork", "--concurrency", "2")
 _SLOW: Final = ("--fault", "slow=1", "--slow-ms", "100", "--pace", "100000", "--keep-alive")
 
 
-def accept_rates(database: str, seconds: float, rounds: int, batch: int) -> Iterator[float]:
-    """Yield accepted messages a second, posted in batches of `batch`, or singly for 1."""
+def accept_rates(
+    database: str, seconds: float, rounds: int, sizes: Sequence[int]
+) -> Iterator[list[float]]:
+    """Yield accepted messages a second for each of `sizes`: in batches so large, singly for 1."""
     with scratch() as directory, stack_on(directory, database) as stack:
         stack.stop("worker-send")  # what is sent meanwhile is another measurement
         key, kept = stack.flask("clients", "create", "bench"), directory / "requests"
-        most = int(seconds * 12_000 / batch) if batch > 1 else int(seconds * 3000)
-        for place in range(rounds):
-            numbers = range(place * most, (place + 1) * most)
-            load.write(kept, (_post(key, number, batch) for number in numbers))
-            yield _accept(stack, kept, seconds, batch)
+        for batch in sizes:
+            most = int(seconds * 12_000 / batch) if batch > 1 else int(seconds * 3000)
+            rates = []
+            for place in range(rounds):
+                numbers = range(place * most, (place + 1) * most)
+                load.write(kept, (_post(key, number, batch) for number in numbers))
+                rates.append(_accept(stack, kept, seconds, batch))
+            yield rates
 
 
 def _accept(stack: Stack, kept: Path, seconds: float, batch: int) -> float:
@@ -123,7 +128,7 @@ def _post(key: str, number: int, batch: int) -> bytes:
         "Host": "sms.example.com",
         "Authorization": f"Bearer {key}",
         "Content-Type": "application/json",
-        "Idempotency-Key": f"bench-{number}",
+        "Idempotency-Key": f"bench-{batch}-{number}",
     }
     if batch == 1:
         return load.post("/v1/messages", headers, json.dumps(_message(number)).encode())

@@ -10,6 +10,11 @@ from bench.rounds import Round
 
 RESULTS: Final = Path(__file__).with_name("results")
 _WIDEST: Final = 40
+_CHARTS: Final = (
+    ("callbacks accepted a second, sustained", "sustained", "accepted"),
+    ("callbacks applied a second, sustained", "sustained", "applied"),
+    ("callbacks accepted a second, in a burst", "burst", "burst"),
+)
 
 
 class Row(NamedTuple):
@@ -65,6 +70,7 @@ def medians(rounds: Iterable[Round]) -> dict[str, dict[str, float]]:
         name: {
             "accepted": median(one.load.rate for one in own),
             "applied": median(one.applied_rate for one in own),
+            "burst": median(one.burst_rate for one in own),
             "p50_ms": median(one.load.p50_ms for one in own),
             "p99_ms": median(one.load.p99_ms for one in own),
             "wrk_cores": median(one.load.cores for one in own),
@@ -100,11 +106,8 @@ def chart(figures: Mapping[str, float]) -> str:
 def markdown(result: Result) -> str:
     """Return the whole result for a reader."""
     charts = {
-        f"callbacks {done} a second, {kind}": {
-            name: one[done] for name, one in medians(rounds).items()
-        }
-        for kind, rounds in result.rounds.items()
-        for done in ("accepted", "applied")
+        title: {name: one[done] for name, one in medians(result.rounds[kind]).items()}
+        for title, kind, done in _CHARTS
     }
     machine = [f"- {name}: {said}" for name, said in result.machine.items()]
     drawn = [f"{title}\n\n```text\n{chart(bars)}\n```" for title, bars in charts.items() if bars]

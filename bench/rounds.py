@@ -1,4 +1,4 @@
-"""The sustained run: the candidates in turn, each round on a fresh database, then the proof."""
+"""The candidates in turn, each round on a fresh database, then the proof."""
 
 import tempfile
 import time
@@ -28,11 +28,17 @@ class Round(NamedTuple):
     load: Load
     recorded: int
     applied_in: float  # seconds from the first callback until the backlog was empty
+    burst: float  # the first so many seconds of it are a burst
 
     @property
     def applied_rate(self) -> float:
         """Return recorded callbacks a second, the backlog's end included."""
         return self.recorded / self.applied_in
+
+    @property
+    def burst_rate(self) -> float:
+        """Return accepted callbacks a second, while it was a burst."""
+        return self.load.early / self.burst
 
 
 class Work(NamedTuple):
@@ -41,6 +47,12 @@ class Work(NamedTuple):
     messages: Sequence[Sent]
     requests: Path
     seconds: float
+    burst: float
+
+    def of(self, seconds: float) -> "Work":
+        """Return as much of it as a shorter round needs."""
+        needed = int(len(self.messages) * seconds / self.seconds)
+        return self._replace(messages=self.messages[:needed], seconds=seconds)
 
 
 def measure(candidate: Candidate, databases: Databases, work: Work) -> Round:
@@ -86,13 +98,14 @@ def _round(name: str, serving: Serving, work: Work) -> Round:
         serving.url,
         work.requests,
         work.seconds,
+        early=work.burst,
         meanwhile=lambda: samples.append(_empty_at(serving, work.seconds)),
     )
     if serving.backlog():
         raise Void(f"{serving.backlog()} callbacks still wait after {_PATIENCE:.0f} s")
     recorded = serving.recorded()
     verify(seen, recorded)
-    return Round(name, seen, recorded, max(samples[0], seen.last) - seen.first)
+    return Round(name, seen, recorded, max(samples[0], seen.last) - seen.first, work.burst)
 
 
 def _empty_at(serving: Serving, seconds: float) -> float:

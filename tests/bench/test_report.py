@@ -8,8 +8,8 @@ from bench.rounds import Round
 
 
 def round_of(candidate: str, rate: int) -> Round:
-    load = Load(rate, rate, 0, 0, first=0.0, last=1.0, p50_ms=1.0, p99_ms=2.0, cores=0.1)
-    return Round(candidate, load, recorded=rate, applied_in=2.0)
+    load = Load(rate, rate, rate, 0, 0, first=0.0, last=1.0, p50_ms=1.0, p99_ms=2.0, cores=0.1)
+    return Round(candidate, load, recorded=rate, applied_in=2.0, burst=1.0)
 
 
 def test_the_table_says_which_figure_passes_and_which_falls_short() -> None:
@@ -54,7 +54,10 @@ def test_the_longest_bar_is_the_greatest_figure() -> None:
 
 def test_both_files_are_written(tmp_path: Path) -> None:
     result = Result(
-        {"cores": "2"}, [Row("told", 7)], {"burst": [round_of("waybill", 9)]}, ["a note"]
+        {"cores": "2"},
+        [Row("told", 7)],
+        {"sustained": [], "burst": [round_of("waybill", 9)]},
+        ["a note"],
     )
     report.save(result, tmp_path)
     assert json.loads((tmp_path / "latest.json").read_text())["machine"] == {"cores": "2"}

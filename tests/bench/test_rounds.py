@@ -5,6 +5,7 @@ from bench.rounds import Void, verify
 
 SEEN = Load(
     sent=10,
+    early=5,
     accepted=10,
     refused=0,
     broken=0,
@@ -34,7 +35,7 @@ def test_a_round_is_void_when_a_callback_was_not_accepted(fault: Load) -> None:
 
 def test_what_wrk_says_is_read_and_an_answer_that_never_came_is_noticed() -> None:
     said = (
-        'Running 2s test\nRESULT {"answered": 9, "sent": 10, "refused": 2, "broken": 0,'
+        'Running 2s test\nRESULT {"answered": 9, "sent": 10, "early": 5, "refused": 2, "broken": 0,'
         ' "first": 100.0, "last": 102.0, "exhausted": false, "p50_ms": 1.5, "p99_ms": 2.5}\n'
     )
     seen = parse(said, cpu_seconds=0.5)

@@ -1,12 +1,14 @@
 """The overview: one look, rendered once for all replicas and everybody who looks at it."""
 
 import hashlib
+import logging
+import threading
 import time
 from typing import Any, Final, NamedTuple
 
-from flask import Response, render_template, request
+from flask import Response, copy_current_request_context, render_template, request
 
-from service.extensions import parts
+from service.extensions import PASSING, parts
 from service.flows.overseeing import Overview, oversee
 from service.web.ops import charts
 from service.web.ops.blueprint import blueprint
@@ -14,12 +16,16 @@ from service.web.ops.concerns import concerns, delivered_rate
 
 _NAME: Final = "overview"
 _LOCK: Final = "overview:lock"
-# Seconds for which a look is as good as new, and for which it is better than waiting for a new one.
+# Seconds for which a look is as good as new, and for which it is better than waiting for a new one:
+# the page asks every 3 seconds, and is answered with what was seen when it last did.
 _NEW: Final = 2.0
-_USABLE: Final = 15.0
+_USABLE: Final = 8.0
 # Whoever makes a new one has this long before another may.
 _LEASE: Final = 10.0
 _MOST_CODES: Final = 12
+RENEWING: Final = "overview"  # the thread that does
+
+_log = logging.getLogger(__name__)
 
 
 class Failure(NamedTuple):
@@ -55,20 +61,30 @@ def fragment_response(html: str) -> Response:
 
 
 def _fragment() -> str:
-    """Return the moving part: the shared one while it is new, or while another is being made."""
+    """Return the moving part: the shared one, renewed afterwards where it aged; else a new one."""
     shelf = parts().shelf
     [kept] = shelf.read([_NAME])
-    if kept and time.time() - kept["made"] < _NEW:
-        return str(kept["html"])
-    claimed = shelf.claim(_LOCK, _LEASE)
-    if kept and not claimed:
-        return str(kept["html"])
+    if kept is None:
+        return _look()
+    if time.time() - kept["made"] >= _NEW and shelf.claim(_LOCK, _LEASE):
+        renew = copy_current_request_context(_renew)
+        threading.Thread(target=renew, name=RENEWING, daemon=True).start()
+    return str(kept["html"])
+
+
+def _renew() -> None:
+    """Make a new look for whoever asks next; who asked is answered already."""
     try:
-        html = render_template("ops/_overview.html", **_content(oversee()))
-        shelf.put({_NAME: {"made": time.time(), "html": html}}, _USABLE)
+        _look()
+    except PASSING as error:
+        _log.warning("the overview was not renewed (%s)", type(error).__name__)
     finally:
-        if claimed:
-            shelf.release(_LOCK)
+        parts().shelf.release(_LOCK)
+
+
+def _look() -> str:
+    html = render_template("ops/_overview.html", **_content(oversee()))
+    parts().shelf.put({_NAME: {"made": time.time(), "html": html}}, _USABLE)
     return html
 
 

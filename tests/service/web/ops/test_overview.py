@@ -1,8 +1,10 @@
 """The overview says what is so: what stands still, what is lost, who is there."""
 
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import Mock
 from uuid import UUID
 
 import pytest
@@ -17,6 +19,7 @@ from service.flows import counting, overseeing, recording, sending
 from service.models import Attempt, DeadLetter, Message, OperatorKey, Overflow
 from service.presence import Replica
 from service.providers.contract import Callback
+from service.web.ops import overview
 from tests.conftest import make_settings
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
@@ -253,6 +256,61 @@ def test_a_look_is_shared_for_two_seconds_and_its_repeat_is_free(
     with operator.client.application.app_context():
         parts().shelf.release("overview")
     assert operator.get("/live", headers=known).status_code == 200
+
+
+def age_the_look(seconds: float) -> None:
+    [kept] = parts().shelf.read(["overview"])
+    parts().shelf.put({"overview": {**kept, "made": kept["made"] - seconds}}, 60)
+
+
+def await_the_renewal() -> None:
+    for thread in threading.enumerate():
+        if thread.name == overview.RENEWING:
+            thread.join(timeout=30)
+
+
+def test_a_look_that_aged_is_answered_with_at_once_and_renewed_for_whoever_asks_next(
+    context: Flask, operator: Operator, post: Post
+) -> None:
+    first = operator.get("/live").text
+    post()
+    age_the_look(3)
+    assert operator.get("/live").text == first
+    await_the_renewal()
+    assert "1 waiting" in operator.get("/live").text
+
+
+def test_a_renewal_that_fails_is_tried_again_by_whoever_asks_next(
+    context: Flask,
+    operator: Operator,
+    post: Post,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    first = operator.get("/live").text
+    post()
+    age_the_look(3)
+    away = OperationalError("", None, Exception("away"))
+    with monkeypatch.context() as patched:
+        patched.setattr(overview, "oversee", Mock(side_effect=away))
+        assert operator.get("/live").text == first
+        await_the_renewal()
+    assert "the overview was not renewed (OperationalError)" in caplog.text
+    assert operator.get("/live").text == first
+    await_the_renewal()
+    assert "1 waiting" in operator.get("/live").text
+
+
+def test_a_look_is_renewed_by_one_while_others_ask(
+    context: Flask, operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator.get("/live")
+    age_the_look(3)
+    assert parts().shelf.claim("overview:lock", 10)
+    monkeypatch.setattr(overview, "oversee", Mock(side_effect=AssertionError))
+    assert operator.get("/live").status_code == 200
+    await_the_renewal()
+    overview.oversee.assert_not_called()  # type: ignore[attr-defined]
 
 
 def test_a_look_holds_nobodys_token(operator: Operator, post: Post) -> None:
