@@ -26,6 +26,8 @@ _MILLISECONDS: Final = (
     "SELECT 1000 * extract(epoch FROM max(answered_at) - min(started_at)) FROM attempt"
 )
 _PATIENCE: Final = 120.0
+# Calls at once. With 64 the worker waits for them: 309/s where 128 give 451/s, in one run.
+_LINES: Final = "128"
 # A worker as Celery starts it by default: as many messages at once as processes.
 PREFORK: Final = ("--pool", "prefork", "--concurrency", "2")
 # A carrier that is slow to answer, and whose callbacks come when the sends are over.
@@ -81,7 +83,7 @@ def send_rates(
 
     With `pool`, options of another of Celery's pools, each process hands over one at a time.
     """
-    lines = "1" if pool else "64"
+    lines = "1" if pool else _LINES
     with (
         scratch() as directory,
         stack_on(directory, database, _SLOW, WORKER_CONCURRENCY=lines) as stack,

@@ -121,6 +121,7 @@ class Queue:
         self._breaker = breaker
         self._celery = Celery("waybill", set_as_current=False)
         self._celery.conf.update(celery_settings(settings, patience=_HURRY))
+        self._help_again_at = dict[str, float]()
         self._bells = {task: Bell(partial(self.wake, task)) for task in (DELIVER, DRAIN)}
 
     def ring(self, task: str) -> None:
@@ -149,6 +150,10 @@ class Queue:
 
     def call_help(self, task: str) -> None:
         """Wake one more worker for a backlog; a few times a second somebody may."""
+        now = time.monotonic()
+        if now < self._help_again_at.get(task, now):
+            return  # this process asked a moment ago
+        self._help_again_at[task] = now + _HELP_MS / 1000
         if self._flag(f"waybill:help:{task}", nx=True, px=_HELP_MS):
             self.enqueue(task, HELPING)
 

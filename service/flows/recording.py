@@ -26,11 +26,14 @@ def record(reports: Sequence[StatusReport]) -> Tally:
         return apply(reports)
 
 
-def apply(reports: Sequence[StatusReport]) -> Tally:
-    """Do the work of `record` inside the caller's transaction."""
+def apply(reports: Sequence[StatusReport], locked: Mapping[UUID, Any] | None = None) -> Tally:
+    """Do the work of `record` inside the caller's transaction.
+
+    `locked` are the outcomes of all their messages, where the caller has locked them already.
+    """
     owners = _owners(reports)
     said = [_Said(report, owner) for report, owner in zip(reports, owners, strict=True) if owner]
-    rows = ledger.lock_outcomes(owner.message_id for _, owner in said)
+    rows = locked or ledger.lock_outcomes(owner.message_id for _, owner in said)
     events = _events(reports, owners)
     redacting.hide(events, rows)
     fresh = ledger.write_events(events)

@@ -71,7 +71,7 @@ def settle(answers: Sequence[Answer]) -> None:
     now = datetime.now(UTC)
     with transaction():
         rows = ledger.lock_outcomes(one.claim.message.id for one in answers)
-        recording.apply([report for one in answers if (report := _said(one, now))])
+        recording.apply([report for one in answers if (report := _said(one, now))], rows)
         for one in answers:
             _leave(one, now)
         attempts.answer([_answered(one, now, rows) for one in answers])

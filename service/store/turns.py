@@ -10,7 +10,7 @@ from math import ceil
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import CTE, ScalarSelect, Select, select, union_all
+from sqlalchemy import CTE, ScalarSelect, Select, bindparam, select, union_all
 
 from service.domain.priority import Priority
 from service.domain.status import Status
@@ -34,9 +34,7 @@ def next_due(now: datetime, limit: int) -> dict[UUID, datetime]:
 
 def _lanes(now: datetime) -> dict[Priority, list[int]]:
     """Return for each priority the clients that wait, who has waited longest first."""
-    client_id = _waiting_clients().c.client_id
-    heads = [_head(now, client_id, priority) for priority in Priority]
-    rows = db.session.execute(select(client_id, *heads).where(client_id.is_not(None))).all()
+    rows = db.session.execute(_HEADS, {"until": now + _SKEW}).all()
     lanes = {}
     for place, priority in enumerate(Priority, start=1):
         since = {row[0]: row[place] for row in rows if row[place] is not None}
@@ -62,16 +60,26 @@ def _first_client() -> Select[int]:
     )
 
 
-def _head(now: datetime, client_id: Any, priority: Priority) -> ScalarSelect[Any]:
+def _head(client_id: Any, priority: Priority) -> ScalarSelect[Any]:
     """Return since when a client waits in a lane, as a query."""
     return (
         select(Message.due_at)
         .where(Message.client_id == client_id, Message.priority == int(priority))
-        .where(Message.due_at <= now + _SKEW)
+        .where(Message.due_at <= bindparam("until"))
         .order_by(Message.due_at, Message.id)
         .limit(1)
         .scalar_subquery()
     )
+
+
+def _heads() -> Select[Any]:
+    client_id = _waiting_clients().c.client_id
+    heads = [_head(client_id, priority) for priority in Priority]
+    return select(client_id, *heads).where(client_id.is_not(None))
+
+
+# Made once: to make it takes longer than to run it.
+_HEADS: Final = _heads()
 
 
 def _shares(
