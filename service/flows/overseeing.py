@@ -19,7 +19,7 @@ from service.store import aside, overview
 from service.store.overview import Heap, Heard
 
 # Times are taken of so many of the latest callbacks, and shown of so many doubts and letters.
-_SAMPLE: Final = 1_000
+_SAMPLE: Final = 500
 LISTED: Final = 8
 # For so long a replica that fell silent stays on the page, as gone.
 _REMEMBERED: Final = timedelta(minutes=15)
@@ -87,14 +87,15 @@ def oversee() -> Overview:
     """Look at everything. Raises what the database raises when it does not answer."""
     now = datetime.now(UTC)
     try:
+        heaps = _heaps(now)
         return Overview(
             now=now,
             messages=counting.last_hour("messages", now),
             callbacks=counting.last_hour("callbacks", now),
             times=_times(overview.latest_callbacks(now - timedelta(hours=1), _SAMPLE)),
-            heaps=_heaps(now),
-            doubts=overview.doubts(LISTED),
-            letters=aside.dead_letters(LISTED),
+            heaps=heaps,
+            doubts=overview.doubts(LISTED) if heaps.doubt.number else (),
+            letters=aside.dead_letters(LISTED) if heaps.dead.number else (),
             waiting=_waiting(now),
         )
     finally:
