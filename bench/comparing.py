@@ -11,6 +11,7 @@ from bench.report import Row, medians
 from bench.rounds import Round, Void, Work, alternate
 from bench.waybill import Waybill
 
+_GUIDES = 15.0  # seconds of the steady load; its memory is not asked for
 _FASTEST = 9_000  # callbacks a second; whoever is faster is told to stop early
 
 
@@ -35,8 +36,8 @@ def long_rounds(
 
 
 def round_of_tasks(databases: Databases, given: Work) -> Iterator[Round | Void]:
-    """Yield a sixth of a long round of the peer whose backlog would grow and grow."""
-    yield from alternate([TaskPerCallback()], databases, given.of(given.seconds / 6), 1)
+    """Yield a tenth of a long round of the peer whose backlog would grow and grow."""
+    yield from alternate([TaskPerCallback()], databases, given.of(given.seconds / 10), 1)
 
 
 def bursts(
@@ -77,10 +78,10 @@ def burst_rows(rounds: Sequence[Round]) -> Iterator[Row]:
 
 
 def steady_rows(databases: Databases, seconds: float, missing: Mapping[str, str]) -> Iterator[Row]:
-    """Yield what a thousand callbacks each second do, a third as long to the guide. Raises Void."""
+    """Yield what a thousand callbacks a second do to ours, briefly to the guide. Raises Void."""
     guides = None
     for guide in candidates(missing)[1:-1]:
-        guides = steady.answers(guide, databases, seconds / 3).p99_ms
+        guides = steady.answers(guide, databases, min(seconds, _GUIDES)).p99_ms
         yield Row("guide: 99 of 100 answers at 1,000/s", guides, "ms")
     seen, after = steady.ours(databases, seconds), f"after {seconds:.0f} s"
     for what, figure, unit, target in (

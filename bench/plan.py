@@ -9,13 +9,13 @@ class Plan(NamedTuple):
     sustained: float = 60
     burst: float = 30
     rounds: int = 2
-    drained: int = 30_000
+    drained: int = 20_000
     ledger: int = 10_000_000
-    sent: int = 3_000
-    posting: float = 5
+    sent: int = 2_000
+    posting: float = 4
     steady: float = 45
     outage: float = 60
-    watched: float = 30
+    watched: float = 20
 
 
 USUAL: Final = Plan()
@@ -25,7 +25,7 @@ QUICK: Final = Plan(
     rounds=1,
     drained=8_000,
     ledger=400_000,
-    sent=2_000,
+    sent=1_500,
     posting=3,
     steady=12,
     outage=5,

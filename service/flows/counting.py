@@ -1,7 +1,7 @@
 """Count: what came in each minute of the last hour, a minute at a time, shared by all replicas.
 
-No minute is counted twice within its time to live, and no request counts for longer than its
-budget: what is not yet counted then is left out, and the next request, seconds later, goes on.
+No minute is counted twice within its time to live, and nobody counts beyond the time that was
+given: what is not yet counted then is left out, and the next look, seconds later, goes on.
 """
 
 import time
@@ -14,9 +14,7 @@ from service.store import overview
 from service.store.overview import Count
 
 MINUTES: Final = 60
-# Seconds that one request may spend on counting each kind.
-_BUDGET: Final = 0.02
-# This minute is always counted anew: it still fills. Counts of those before it age in seconds.
+# This minute is counted anew by every look: it still fills. Counts of those before it age.
 _FRESH: Final = 1
 # Until this many minutes after it, most of a minute's messages still move.
 _YOUNG: Final = 5
@@ -35,8 +33,11 @@ class Minute(NamedTuple):
     counts: list[Count] | None
 
 
-def last_hour(kind: str, now: datetime) -> list[Minute]:
-    """Return the minutes up to this one, oldest first; `kind` is a name in `COUNTERS`."""
+def last_hour(kind: str, now: datetime, until: float, at_least: int = _FRESH) -> list[Minute]:
+    """Return the minutes up to this one, oldest first; `kind` is a name in `COUNTERS`.
+
+    Once it is `until` (of the monotonic clock) only the `at_least` newest are still counted.
+    """
     this = now.replace(second=0, microsecond=0)
     starts = [this - timedelta(minutes=ago) for ago in range(MINUTES)]
     known = parts().shelf.read([_name(kind, start) for start in starts])
@@ -44,17 +45,22 @@ def last_hour(kind: str, now: datetime) -> list[Minute]:
         None if age < _FRESH or one is None else [Count(*row) for row in one]
         for age, one in enumerate(known)
     ]
-    _fill(kind, starts, counts)
+    _fill(kind, starts, counts, until, at_least)
     return [Minute(*pair) for pair in zip(starts, counts, strict=True)][::-1]
 
 
-def _fill(kind: str, starts: Sequence[datetime], counts: list[list[Count] | None]) -> None:
-    """Count what is missing, the newest first, until the budget is spent."""
-    until = time.monotonic() + _BUDGET
+def _fill(
+    kind: str,
+    starts: Sequence[datetime],
+    counts: list[list[Count] | None],
+    until: float,
+    at_least: int,
+) -> None:
+    """Count what is missing, the newest first, until time is up."""
     for age, start in enumerate(starts):
         if counts[age] is not None:
             continue
-        if age >= _FRESH and time.monotonic() > until:
+        if age >= at_least and time.monotonic() > until:
             return
         counted = COUNTERS[kind](start, start + timedelta(minutes=1))
         counts[age] = counted

@@ -1,6 +1,7 @@
 """Oversee: what operators must know at a glance. Reads only, and names what did not answer."""
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,11 +17,15 @@ from service.models import DeadLetter, Message
 from service.presence import Replica
 from service.queue import ROUTES
 from service.store import aside, overview
-from service.store.overview import Heap, Heard
+from service.store.overview import Heap
 
 # Times are taken of so many of the latest callbacks, and shown of so many doubts and letters.
 _SAMPLE: Final = 500
 LISTED: Final = 8
+# Seconds after which a look leaves the rest of its counting to the next, and after which it leaves
+# the rest altogether while somebody waits for it.
+_PATIENCE: Final = 0.2
+_HURRY: Final = 0.05
 # For so long a replica that fell silent stays on the page, as gone.
 _REMEMBERED: Final = timedelta(minutes=15)
 # A sweep that finds something overdue by less than this is on its way.
@@ -76,27 +81,40 @@ class Overview:
     now: datetime
     messages: list[Minute]
     callbacks: list[Minute]
-    times: Times
+    times: Times | None  # None where the look was too hurried to take any
     heaps: Heaps
     doubts: Sequence[Message]
     letters: Sequence[DeadLetter]
     waiting: Waiting | None
 
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether nothing of what changes from look to look was left out."""
+        latest = (self.messages[-1], self.callbacks[-1])
+        return self.times is not None and all(minute.counts is not None for minute in latest)
 
-def oversee() -> Overview:
-    """Look at everything. Raises what the database raises when it does not answer."""
-    now = datetime.now(UTC)
+
+def oversee(*, hurried: bool = False) -> Overview:
+    """Look at everything; hurried, at least at what waits and who is there.
+
+    Raises what the database raises when it does not answer.
+    """
+    now, waiting = datetime.now(UTC), _waiting(datetime.now(UTC))
+    # Without Redis no look is kept, and none would be made whole for whoever asks next.
+    hurried = hurried and waiting is not None
+    until = time.monotonic() + (_HURRY if hurried else _PATIENCE)
+    at_least = 0 if hurried else 1
     try:
         heaps = _heaps(now)
         return Overview(
             now=now,
-            messages=counting.last_hour("messages", now),
-            callbacks=counting.last_hour("callbacks", now),
-            times=_times(overview.latest_callbacks(now - timedelta(hours=1), _SAMPLE)),
             heaps=heaps,
             doubts=overview.doubts(LISTED) if heaps.doubt.number else (),
             letters=aside.dead_letters(LISTED) if heaps.dead.number else (),
-            waiting=_waiting(now),
+            waiting=waiting,
+            times=None if hurried and time.monotonic() > until else _times(now),
+            messages=counting.last_hour("messages", now, until, at_least),
+            callbacks=counting.last_hour("callbacks", now, until, at_least),
         )
     finally:
         db.session.close()
@@ -112,22 +130,15 @@ def percentiles(seconds: Sequence[float]) -> Percentiles | None:
 
 
 def _heaps(now: datetime) -> Heaps:
-    asked = {
-        "due": overview.due(now),
-        "claims": overview.claims_that_ended(now - _GRACE),
-        "checks": overview.checks_due(now - 2 * _GRACE),
-        "unknown": overview.unknown(now - timedelta(days=1)),
-        "overflow": overview.overflow(),
-        "dead": overview.dead_letters(),
-        "doubt": overview.in_doubt(),
-        "people": overview.for_a_person(),
-    }
-    return Heaps(**dict(zip(asked, overview.measure([*asked.values()]), strict=True)))
+    measured = overview.measure(
+        now=now, ended=now - _GRACE, overdue=now - 2 * _GRACE, lately=now - timedelta(days=1)
+    )
+    return Heaps(**measured)
 
 
-def _times(heard: Sequence[Heard]) -> Times:
+def _times(now: datetime) -> Times:
     delivery, recording = [], []
-    for one in heard:
+    for one in overview.latest_callbacks(now - timedelta(hours=1), _SAMPLE):
         if one.recorded_at is not None:
             recording.append(_between(one.received_at, one.recorded_at))
         if one.created_at is not None:

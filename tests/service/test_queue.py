@@ -143,11 +143,24 @@ def test_a_ring_wakes_a_worker_soon(live: Queue, redis: Redis) -> None:
     assert_soon(lambda: bool(redis.llen(queue.SEND)))
 
 
-def test_help_is_called_once_for_many(live: Queue, redis: Redis) -> None:
-    for _ in range(3):
-        live.call_help(queue.DRAIN)
+def test_help_is_called_once_for_many(live: Queue, redis: Redis, redis_url: str) -> None:
+    other_process = Queue(make_settings("sqlite:///unused.db", redis_url), redis, Breaker())
+    for one in (live, live, other_process):
+        one.call_help(queue.DRAIN)
     [(_, args)] = enqueued(redis, queue.STATUS)
     assert args == [queue.HELPING]
+
+
+def test_help_is_called_again_while_a_backlog_lasts(
+    live: Queue, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "_HELP_MS", 1)
+
+    def called_twice() -> bool:
+        live.call_help(queue.DRAIN)
+        return redis.llen(queue.STATUS) == 2
+
+    assert_soon(called_twice)
 
 
 def test_no_task_carries_a_time_at_which_to_run(live: Queue, redis: Redis) -> None:

@@ -16,10 +16,11 @@ from service.web.ops.concerns import concerns, delivered_rate
 
 _NAME: Final = "overview"
 _LOCK: Final = "overview:lock"
-# Seconds for which a look is as good as new, and for which it is better than waiting for a new one:
-# the page asks every 3 seconds, and is answered with what was seen when it last did.
+# Seconds for which a look is as good as new, and for which it is better than waiting for a new one.
 _NEW: Final = 2.0
 _USABLE: Final = 8.0
+# For so many seconds a new one is waited for where an old one is there.
+_WORTH_WAITING: Final = 0.1
 # Whoever makes a new one has this long before another may.
 _LEASE: Final = 10.0
 _MOST_CODES: Final = 12
@@ -61,31 +62,45 @@ def fragment_response(html: str) -> Response:
 
 
 def _fragment() -> str:
-    """Return the moving part: the shared one, renewed afterwards where it aged; else a new one."""
+    """Return the moving part: the shared one, renewed when it aged; else a hurried one.
+
+    A hurried look is old at once, unless it was whole.
+    """
+    [kept] = parts().shelf.read([_NAME])
+    seen = kept or _look(hurried=True)
+    if time.time() - seen["made"] >= _NEW:
+        seen = _renewed(_WORTH_WAITING if kept else 0.0) or seen
+    return str(seen["html"])
+
+
+def _renewed(patience: float) -> dict[str, Any] | None:
+    """Have a new look made by one of all who ask; return it if it is there within `patience`."""
     shelf = parts().shelf
-    [kept] = shelf.read([_NAME])
-    if kept is None:
-        return _look()
-    if time.time() - kept["made"] >= _NEW and shelf.claim(_LOCK, _LEASE):
-        renew = copy_current_request_context(_renew)
-        threading.Thread(target=renew, name=RENEWING, daemon=True).start()
-    return str(kept["html"])
+    if not shelf.claim(_LOCK, _LEASE):
+        return None
+    renew = copy_current_request_context(_renew)
+    thread = threading.Thread(target=renew, name=RENEWING, daemon=True)
+    thread.start()
+    thread.join(patience)
+    return None if thread.is_alive() else shelf.read([_NAME])[0]
 
 
 def _renew() -> None:
-    """Make a new look for whoever asks next; who asked is answered already."""
+    """Make a new look, in a thread of its own."""
     try:
-        _look()
+        _look(hurried=False)
     except PASSING as error:
         _log.warning("the overview was not renewed (%s)", type(error).__name__)
     finally:
         parts().shelf.release(_LOCK)
 
 
-def _look() -> str:
-    html = render_template("ops/_overview.html", **_content(oversee()))
-    parts().shelf.put({_NAME: {"made": time.time(), "html": html}}, _USABLE)
-    return html
+def _look(*, hurried: bool) -> dict[str, Any]:
+    seen = oversee(hurried=hurried)
+    html = render_template("ops/_overview.html", **_content(seen))
+    kept = {"made": time.time() if seen.is_whole else 0.0, "html": html}
+    parts().shelf.put({_NAME: kept}, _USABLE)
+    return kept
 
 
 def _content(seen: Overview) -> dict[str, Any]:

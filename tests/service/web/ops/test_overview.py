@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from service.app import create_app
 from service.domain.report import Source
 from service.extensions import db, parts, transaction
-from service.flows import counting, overseeing, recording, sending
+from service.flows import overseeing, recording, sending
 from service.models import Attempt, DeadLetter, Message, OperatorKey, Overflow
 from service.presence import Replica
 from service.providers.contract import Callback
@@ -95,7 +95,7 @@ def test_counts_are_kept_for_others_and_do_not_outlive_their_minute(
     context: Flask, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A message of three minutes ago is counted once, and again when its count has aged."""
-    monkeypatch.setattr(counting, "_BUDGET", 60.0)
+    monkeypatch.setattr(overseeing, "_PATIENCE", 60.0)
     message_id = post()
     ago = UUID(int=message_id.int - (180_000 << 80))
     change(message_id, id=ago)
@@ -150,9 +150,10 @@ def test_a_replica_that_is_gone_for_long_is_forgotten() -> None:
     assert overseeing._remembered(overseeing._row(silent)) == silent
 
 
-def test_without_redis_the_page_still_answers_and_says_so(
-    operator_key: str, database_url: str
+def test_without_redis_the_page_still_answers_and_is_whole_for_nobody_would_renew_it(
+    operator_key: str, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(overseeing, "_HURRY", -1.0)
     settings = make_settings(database_url, "redis://127.0.0.1:1/0")
     alone = create_app(settings, providers={"twilio": FakeProvider()})
     operator = Operator(alone)
@@ -162,6 +163,7 @@ def test_without_redis_the_page_still_answers_and_says_so(
         db.engine.dispose()
     assert answer.status_code == 200
     assert "Redis does not answer" in answer.text
+    assert "not looked at yet" not in answer.text
     assert "Something stands still." in answer.text
 
 
@@ -269,15 +271,47 @@ def await_the_renewal() -> None:
             thread.join(timeout=30)
 
 
-def test_a_look_that_aged_is_answered_with_at_once_and_renewed_for_whoever_asks_next(
-    context: Flask, operator: Operator, post: Post
+def test_a_look_that_aged_is_renewed_before_the_answer_where_that_is_quick(
+    context: Flask, operator: Operator, post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(overview, "_WORTH_WAITING", 60.0)
+    operator.get("/live")
+    post()
+    age_the_look(3)
+    assert "1 waiting" in operator.get("/live").text
+
+
+def test_a_look_that_aged_is_answered_with_and_renewed_for_the_next_where_that_takes_long(
+    context: Flask, operator: Operator, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overview, "_WORTH_WAITING", 0.0)
+    renew, may_go_on = overview._renew, threading.Event()
+    monkeypatch.setattr(overview, "_renew", lambda: may_go_on.wait(30) and renew())
     first = operator.get("/live").text
     post()
     age_the_look(3)
     assert operator.get("/live").text == first
+    may_go_on.set()
     await_the_renewal()
     assert "1 waiting" in operator.get("/live").text
+
+
+def test_a_look_that_takes_long_is_answered_with_what_matters_most_and_made_whole_afterwards(
+    context: Flask, operator: Operator, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivered(post)
+    with transaction():
+        db.session.add(letter())
+    monkeypatch.setattr(overseeing, "_HURRY", -1.0)
+    first = operator.get("/live").text
+    assert "1 callback could not be recorded." in first
+    assert first.count("60 minutes not counted yet") == 2
+    assert first.count("not looked at yet") == 2
+    await_the_renewal()
+    second = operator.get("/live").text
+    assert "Callbacks per minute over the last hour: 1 delivered." in second
+    assert "(latest 1 deliveries)" in second
+    assert "not looked at yet" not in second
 
 
 def test_a_renewal_that_fails_is_tried_again_by_whoever_asks_next(
@@ -296,8 +330,7 @@ def test_a_renewal_that_fails_is_tried_again_by_whoever_asks_next(
         assert operator.get("/live").text == first
         await_the_renewal()
     assert "the overview was not renewed (OperationalError)" in caplog.text
-    assert operator.get("/live").text == first
-    await_the_renewal()
+    monkeypatch.setattr(overview, "_WORTH_WAITING", 60.0)
     assert "1 waiting" in operator.get("/live").text
 
 
