@@ -12,7 +12,7 @@ from bench.rounds import Round, Void, Work, alternate
 from bench.waybill import Waybill
 
 _GUIDES = 15.0  # seconds of the steady load; its memory is not asked for
-_FASTEST = 9_000  # callbacks a second; whoever is faster is told to stop early
+_FASTEST = 7_500  # callbacks a second; whoever is faster is told to stop early
 
 
 def work(directory: Path, seconds: float, burst: float) -> Work:

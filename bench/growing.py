@@ -101,9 +101,11 @@ def _few_checkpoints(database: str) -> Iterator[None]:
     with engine.connect() as connection:
         connection.execute(text("ALTER SYSTEM SET max_wal_size = '20GB'"))
         connection.execute(reload)
-        yield
-        connection.execute(text("ALTER SYSTEM RESET max_wal_size"))
-        connection.execute(reload)
+        try:
+            yield
+        finally:
+            connection.execute(text("ALTER SYSTEM RESET max_wal_size"))
+            connection.execute(reload)
 
 
 def _at_once(*works: Callable[[], None]) -> None:

@@ -1,5 +1,6 @@
 -- Sends every request of a file once, then falls silent, so that each answer is counted.
--- wrk … URL -- FILE SECONDS EARLY: what came in the first EARLY of them is told apart. A record is its length in eight digits, then its bytes.
+-- wrk … URL -- FILE SECONDS EARLY. A record is its length in eight digits, then its bytes. What is
+-- sent in the first EARLY seconds is also counted apart.
 local ffi = require("ffi")
 ffi.cdef [[
   typedef struct { long sec; long usec; } bench_time;

@@ -9,11 +9,11 @@ class Plan(NamedTuple):
     sustained: float = 60
     burst: float = 30
     rounds: int = 2
-    drained: int = 20_000
+    drained: int = 16_000
     ledger: int = 10_000_000
     sent: int = 2_000
     posting: float = 4
-    steady: float = 45
+    steady: float = 40
     outage: float = 60
     watched: float = 20
 
@@ -32,7 +32,7 @@ QUICK: Final = Plan(
     watched=12,
 )
 SMALL_LEDGER: Final = 100_000
-PREFORK_SENT: Final = 100
+PREFORK_SENT: Final = 50
 
 # Ratios inside one run; everything else a second unless it says otherwise.
 SUSTAINED_OVER_GUIDE: Final = 1.5
