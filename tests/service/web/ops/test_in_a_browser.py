@@ -31,9 +31,10 @@ FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
-PATIENCE = 10_000  # ms
+PATIENCE = 10_000  # ms; on a busy machine the page shows what happened with its second answer
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 HOSTILE = '"><script>document.title = "taken"</script><img src=x onerror=alert(1)>'
+expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -143,8 +144,7 @@ def test_the_overview_changes_by_itself(visit: Open, doubtful: UUID) -> None:
     db.session.add(letter())
     db.session.commit()
     delivered(doubtful)
-    # On a busy machine the first answer after it is the look before it.
-    expect(page.locator("#letters")).to_contain_text("No. ", timeout=PATIENCE)
+    expect(page.locator("#letters")).to_contain_text("No. ")
     expect(page.locator("#doubts")).to_contain_text("Of every message it is known")
     expect(page.locator("#verdict")).to_contain_text("1 callback could not be recorded.")
     assert page.evaluate("window.same"), "the page was not loaded anew"
