@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from sqlalchemy import create_engine, text
 from demo.servers import postgres_server, redis_server
 from service import migrating
 from service.app import create_app
+from service.bell import Bell
 from service.config import Settings
 from service.extensions import db, parts
 from service.flows.accepting import accept
@@ -99,6 +101,26 @@ def bound_app(database_url: str, redis_url: str) -> Iterator[Flask]:
     yield app
     with app.app_context():
         db.engine.dispose()
+
+
+@pytest.fixture(autouse=True)
+def quiet_afterwards() -> Iterator[None]:
+    """Let what a test rang for be over when the next begins: its queues are to be empty."""
+    rung, ring = set[Bell](), Bell.ring
+
+    def noted(bell: Bell) -> None:
+        rung.add(bell)
+        ring(bell)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Bell, "ring", noted)
+        yield
+    for bell in rung:
+        over = threading.Event()
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(bell, "_answer", over.set)
+            bell.ring()
+            over.wait(10)
 
 
 @pytest.fixture
