@@ -104,12 +104,13 @@ class Measuring:
     def post(self, databases: Databases) -> Iterator[Row]:
         """Measure what clients may post, in batches and one by one."""
         seconds, rounds = self._plan.posting, self._plan.rounds
-        sizes = (1, posting.BATCH)
-        with databases.fresh() as database:
-            singles, batches = posting.accept_rates(database, seconds, rounds, sizes)
+        with databases.fresh() as database, databases.fresh() as another:
+            ours = posting.accept_rates(database, seconds, rounds, (1, posting.BATCH))
+            theirs = posting.plain_rates(another, seconds, rounds)
+            in_turn = list(zip(theirs, ours, strict=False))  # until theirs are over
+            batches = list(ours)
+        plain, singles = ([*rates] for rates in zip(*in_turn, strict=True))
         yield _row(f"messages accepted, in batches of {posting.BATCH}", batches, plan.BATCH)
-        with databases.fresh() as database:
-            plain = list(posting.plain_rates(database, seconds, rounds))
         yield _row("messages accepted, one by one", singles)
         yield _row("messages accepted by a plain view", plain)
         ratio = median(singles) / median(plain)

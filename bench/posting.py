@@ -36,19 +36,17 @@ _SLOW: Final = ("--fault", "slow=1", "--slow-ms", "100", "--pace", "100000", "--
 
 def accept_rates(
     database: str, seconds: float, rounds: int, sizes: Sequence[int]
-) -> Iterator[list[float]]:
-    """Yield accepted messages a second for each of `sizes`: in batches so large, singly for 1."""
+) -> Iterator[float]:
+    """Yield accepted messages a second, so many rounds of each of `sizes`: 1 for single posts."""
     with scratch() as directory, stack_on(directory, database) as stack:
         stack.stop("worker-send")  # what is sent meanwhile is another measurement
         key, kept = stack.flask("clients", "create", "bench"), directory / "requests"
         for batch in sizes:
             most = int(seconds * 12_000 / batch) if batch > 1 else int(seconds * 3000)
-            rates = []
             for place in range(rounds):
                 numbers = range(place * most, (place + 1) * most)
                 load.write(kept, (_post(key, number, batch) for number in numbers))
-                rates.append(_accept(stack, kept, seconds, batch))
-            yield rates
+                yield _accept(stack, kept, seconds, batch)
 
 
 def _accept(stack: Stack, kept: Path, seconds: float, batch: int) -> float:
