@@ -99,7 +99,8 @@ def oversee(*, hurried: bool = False) -> Overview:
 
     Raises what the database raises when it does not answer.
     """
-    now, waiting = datetime.now(UTC), _waiting(datetime.now(UTC))
+    now = datetime.now(UTC)
+    waiting = _waiting(now)
     # Without Redis no look is kept, and none would be made whole for whoever asks next.
     hurried = hurried and waiting is not None
     until = time.monotonic() + (_HURRY if hurried else _PATIENCE)

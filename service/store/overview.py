@@ -99,9 +99,7 @@ def measure(**moments: datetime) -> dict[str, Heap]:
 
 def doubts(limit: int) -> Sequence[Message]:
     """Return messages in doubt: those for a person to decide first, then the oldest."""
-    some = (
-        select(Message.id).where(Message.status == Status.IN_DOUBT, _WITHOUT_SID).limit(MOST)
-    ).subquery()
+    some = _IN_DOUBT.with_only_columns(Message.id).limit(MOST).subquery()
     query = select(Message).join(some, some.c.id == Message.id)
     order = Message.check_at.is_not(None), Message.id
     return db.session.scalars(query.order_by(*order).limit(limit)).all()
@@ -112,10 +110,9 @@ def first_id(moment: datetime) -> UUID:
     return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
-# Said so that the partial index of that name serves, on both databases.
-_WITHOUT_SID: Final = Message.provider_sid.is_(None)
+# The SID is named so that the partial index of those without one serves, on both databases.
 _IN_DOUBT: Final = select(Message.submitted_at.label("since")).where(
-    Message.status == Status.IN_DOUBT, _WITHOUT_SID
+    Message.status == Status.IN_DOUBT, Message.provider_sid.is_(None)
 )
 
 
