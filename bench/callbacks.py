@@ -16,7 +16,7 @@ from demo.stack import ACCOUNT, SENDER, TOKEN
 BASE_URL: Final = "https://sms.example.com"  # what is signed; the connection goes to loopback
 WORDS: Final = ("queued", "sending", "sent", "delivered")
 # So many messages are on their way at once: the words about one do not come back to back.
-_ABREAST: Final = 1000
+ABREAST: Final = 1000
 
 
 class Sent(NamedTuple):
@@ -47,7 +47,7 @@ def sent(count: int) -> list[Sent]:
 def callbacks(messages: Sequence[Sent]) -> Iterator[Signed]:
     """Yield every word about every message: each message in order, many abreast."""
     waiting = iter(messages)
-    while abreast := list(islice(waiting, _ABREAST)):
+    while abreast := list(islice(waiting, ABREAST)):
         for word in WORDS:
             yield from (_callback(message, word) for message in abreast)
 

@@ -1,9 +1,11 @@
 """Waybill beside its peers: sustained, in a burst, and at a steady rate."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bench import callbacks, load, plan, steady
+from bench.callbacks import Sent
 from bench.candidates import Candidate
 from bench.databases import Databases
 from bench.peers.running import Guide, TaskPerCallback
@@ -12,14 +14,26 @@ from bench.rounds import Round, Void, Work, alternate
 from bench.waybill import Waybill
 
 _GUIDES = 15.0  # seconds of the steady load; its memory is not asked for
-_FASTEST = 7_500  # callbacks a second; whoever is faster is told to stop early
+# Of what one thread signs the fastest of them accepted a sixteenth; a machine half as fast signs
+# half as much. Whoever uses up all of them stops early, and is said to.
+_ACCEPTED_OF_SIGNED = 1 / 10
+_TRIED = 1_000  # messages
 
 
 def work(directory: Path, seconds: float, burst: float) -> Work:
     """Sign enough callbacks for a round of this length, the first `burst` seconds of it a burst."""
-    messages, requests = callbacks.sent(int(seconds * _FASTEST / 4)), directory / "callbacks"
-    load.write(requests, map(callbacks.wire, callbacks.callbacks(messages)))
+    requests = directory / "callbacks"
+    rate = _sign(callbacks.sent(_TRIED), requests) * _ACCEPTED_OF_SIGNED
+    messages = callbacks.sent(int(seconds * rate / len(callbacks.WORDS)))
+    _sign(messages, requests)
     return Work(messages, requests, seconds, burst)
+
+
+def _sign(messages: Sequence[Sent], requests: Path) -> float:
+    """Write all callbacks about these messages; return how many a second."""
+    began = time.perf_counter()
+    signed = load.write(requests, map(callbacks.wire, callbacks.callbacks(messages)))
+    return signed / (time.perf_counter() - began)
 
 
 def candidates(missing: Mapping[str, str]) -> Sequence[Candidate]:

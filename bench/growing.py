@@ -46,8 +46,10 @@ _ATTEMPTS: Final = text("""
 _EVENTS: Final = text("""
     INSERT INTO status_event (identity, message_id, attempt_id, provider, provider_sid, source,
         word, status, received_at, repeats, raw)
-    SELECT sha256((number || word)::bytea), message_id, attempt_id, 'twilio', sid, 'callback',
-        word, word, moment, 0, '{"MessageStatus": "as Twilio sent it"}'
+    SELECT substring(uuid_send(attempt_id) FOR 6)
+            || substring(sha256((number || word)::bytea) FOR 26),
+        message_id, attempt_id, 'twilio', sid, 'callback', word, word, moment, 0,
+        '{"MessageStatus": "as Twilio sent it"}'
     FROM (
         SELECT number, pg_temp.id_of('m', number) AS message_id, 'SM' || md5('s' || number) AS sid,
             pg_temp.id_of('a', number) AS attempt_id, to_timestamp(1700000000 + number) AS moment

@@ -1,6 +1,6 @@
 -- Sends every request of a file once, then falls silent, so that each answer is counted.
--- wrk … URL -- FILE SECONDS EARLY. A record is its length in eight digits, then its bytes. What is
--- sent in the first EARLY seconds is also counted apart.
+-- wrk … URL -- FILE SECONDS EARLY MOST. A record is its length in eight digits, then its bytes. What
+-- is sent in the first EARLY seconds is also counted apart; MOST records are sent at most.
 local ffi = require("ffi")
 ffi.cdef [[
   typedef struct { long sec; long usec; } bench_time;
@@ -19,7 +19,7 @@ local file, until_, checked
 
 function init(args)
   file = assert(io.open(args[1], "rb"))
-  seconds, early_seconds = tonumber(args[2]), tonumber(args[3])
+  seconds, early_seconds, most = tonumber(args[2]), tonumber(args[3]), tonumber(args[4])
 end
 
 function request()
@@ -31,7 +31,7 @@ function request()
   if not until_ then first, until_ = time, time + seconds end
   last = time
   if time >= until_ then return "" end
-  local record = next_record()
+  local record = sent < most and next_record()
   if not record then
     exhausted = true
     return ""

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -57,13 +58,17 @@ def run(
     seconds: float,
     connections: int = 64,
     early: float = 0,
+    most: int = sys.maxsize,
     meanwhile: Callable[[], object] = lambda: None,
 ) -> Load:
-    """Send for `seconds`, those of the first `early` counted apart; call `meanwhile` meanwhile."""
+    """Send for `seconds`, no more than `most`; call `meanwhile` meanwhile.
+
+    Those of the first `early` seconds are counted apart.
+    """
     command = [
         *("wrk", "--threads", "1", "--connections", str(connections), "--timeout", "30s"),
         *("--duration", f"{int(seconds) + _SILENCE}s", "--script", str(_SCRIPT), url),
-        *("--", str(requests), str(seconds), str(early)),
+        *("--", str(requests), str(seconds), str(early), str(most)),
     ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

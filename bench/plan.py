@@ -9,7 +9,7 @@ class Plan(NamedTuple):
     sustained: float = 60
     burst: float = 30
     rounds: int = 2
-    drained: int = 16_000
+    drained: int = 40_000
     ledger: int = 10_000_000
     sent: int = 2_000
     posting: float = 4
@@ -23,7 +23,7 @@ QUICK: Final = Plan(
     sustained=8,
     burst=4,
     rounds=1,
-    drained=8_000,
+    drained=16_000,
     ledger=400_000,
     sent=1_500,
     posting=3,

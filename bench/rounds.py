@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from bench import load
-from bench.callbacks import Sent
+from bench.callbacks import ABREAST, WORDS, Sent
 from bench.candidates import Candidate, Serving
 from bench.databases import Databases
 from bench.load import Load
@@ -51,7 +51,9 @@ class Work(NamedTuple):
 
     def of(self, seconds: float) -> "Work":
         """Return as much of it as a shorter round needs."""
-        needed = int(len(self.messages) * seconds / self.seconds)
+        share = len(self.messages) * seconds / self.seconds
+        # In the file, too, the callbacks about the first of them come first.
+        needed = max(1, int(share / ABREAST)) * ABREAST
         return self._replace(messages=self.messages[:needed], seconds=seconds)
 
 
@@ -99,6 +101,7 @@ def _round(name: str, serving: Serving, work: Work) -> Round:
         work.requests,
         work.seconds,
         early=work.burst,
+        most=len(work.messages) * len(WORDS),
         meanwhile=lambda: samples.append(_empty_at(serving, work.seconds)),
     )
     if serving.backlog():

@@ -66,8 +66,9 @@ def outcome_of(report: StatusReport, attempt: int) -> Outcome | None:
 
 def join(a: Outcome, b: Outcome) -> Outcome:
     """Join two outcomes: commutative, associative, idempotent and total."""
-    shown, other = (a, b) if a.strength >= b.strength else (b, a)
-    equal = shown.strength == other.strength
+    mine, theirs = a.strength, b.strength
+    shown, other = (a, b) if mine >= theirs else (b, a)
+    equal = mine == theirs
     code, message = max(_error(shown), _error(other)) if equal else _error(shown)
     return Outcome(
         status=shown.status,

@@ -50,7 +50,9 @@ class StatusReport(NamedTuple):
     def identity(self) -> bytes:
         """Return the key under which a repeat of this statement is recognised (32 bytes).
 
-        When it arrived and what else came with it are not part of what was said.
+        When it arrived and what else came with it are not part of what was said. It begins with
+        the time at which the attempt was made, as its id does: what is said in the same hour
+        lands on the same pages of the ledger's index.
         """
         said = [
             self.provider,
@@ -65,4 +67,6 @@ class StatusReport(NamedTuple):
             self.segments,
             [str(self.price.amount), self.price.currency] if self.price else None,
         ]
-        return hashlib.sha256(json.dumps(said).encode()).digest()
+        digest = hashlib.sha256(json.dumps(said).encode()).digest()
+        about = self.attempt_id or self.message_id
+        return about.bytes[:6] + digest[:26] if about else digest

@@ -22,9 +22,16 @@ from service.providers.contract import Callback
 from service.queue import DRAIN, HELPING
 from service.store import aside
 
-_BATCH: Final = 500
+# The most that one transaction records. In a backlog so many hold several words about one message,
+# whose row is then read and written once for all of them.
+_BATCH: Final = 2_000
+# What comes back, because whoever took it died or kept it elsewhere, comes in smaller ones.
+_AGAIN: Final = 500
+# So many at once, and others are called to help.
+_BACKLOG: Final = 500
 # A small batch waits this long for company: batches grow under load, latency stays low without.
 _LINGER: Final = 0.02
+_FEW: Final = 50
 # A drain ends after this long and wakes the next, so that no shutdown meets a long task.
 _LONGEST: Final = 3.0
 # Longer than any batch takes: its statements end after 10 s (app.py). Whoever held it is dead.
@@ -72,7 +79,7 @@ def _drain(role: str) -> int:
 def replay_dead_letters(ids: Collection[int] | None) -> int:
     """Put dead letters back into the inbox, the oldest for None; return how many."""
     with transaction():
-        letters = aside.dead_letters(_BATCH, ids)
+        letters = aside.dead_letters(_AGAIN, ids)
     for letter in letters:
         parts().inbox.put(_callback(letter))
     with transaction():
@@ -84,7 +91,7 @@ def replay_dead_letters(ids: Collection[int] | None) -> int:
 def _work(until: float) -> tuple[int, bool]:
     """Record batches until time is up; return how many entries, and whether none are left."""
     inbox, consumer, done = parts().inbox, _consumer(), 0
-    while time.monotonic() < until and (left := inbox.reclaim(consumer, _BATCH, _IDLE)):
+    while time.monotonic() < until and (left := inbox.reclaim(consumer, _AGAIN, _IDLE)):
         done += _record_batch(left)
     while time.monotonic() < until:
         batch = _next_batch(consumer)
@@ -101,15 +108,15 @@ def _next_batch(consumer: str) -> list[Entry]:
         queue.sleep(DRAIN)
         # What came between the look and the sleep woke nobody.
         return inbox.take(consumer, _BATCH, linger=0)
-    if len(batch) == _BATCH:
+    if len(batch) >= _BACKLOG:
         queue.call_help(DRAIN)
-    if len(batch) < _BATCH // 10:
+    if len(batch) < _FEW:
         time.sleep(_LINGER)
         batch += inbox.take(consumer, _BATCH - len(batch), linger=0)
     return batch
 
 
-def drain_overflow(limit: int = _BATCH) -> int:
+def drain_overflow(limit: int = _AGAIN) -> int:
     """Return callbacks that were accepted while the inbox was away to it; return how many.
 
     Dying between the two steps returns some twice, which the ledger takes as repeats.

@@ -57,22 +57,21 @@ def adopt_orphans(limit: int = 500) -> int:
 def _owners(reports: Sequence[StatusReport]) -> list[AttemptRef | None]:
     """Find whose each report is: by our id in the callback URL, else by the provider's SID."""
     by_id = attempts.by_id({r.attempt_id for r in reports if r.attempt_id})
+    found = [by_id.get(r.attempt_id) if r.attempt_id else None for r in reports]
     by_sid = attempts.by_sid(
         {
             (report.provider, report.provider_sid)
-            for report in reports
-            if report.provider_sid and report.attempt_id not in by_id
+            for report, owner in zip(reports, found, strict=True)
+            if report.provider_sid and owner is None
         }
     )
 
     def owner(report: StatusReport) -> AttemptRef | None:
         if report.message_id:
             return AttemptRef(None, report.message_id, number=0)
-        if report.attempt_id in by_id:
-            return by_id[report.attempt_id]
         return by_sid.get((report.provider, report.provider_sid or ""))
 
-    return [owner(report) for report in reports]
+    return [known or owner(report) for report, known in zip(reports, found, strict=True)]
 
 
 def _events(

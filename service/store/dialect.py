@@ -86,6 +86,14 @@ def insert_all(
     return db.session.connection().execute(statement, _given(rows))
 
 
+def only_those(statement: Any, condition: Callable[[Any], ColumnElement[bool]]) -> Any:
+    """Return fewer of the rows that a statement returns, where the database can tell them apart."""
+    if not is_postgresql():
+        return statement
+    written = statement.cte("written")
+    return select(written).where(condition(written.c))
+
+
 def update_each(
     table: Table,
     rows: Sequence[Mapping[str, Any]],

@@ -9,7 +9,7 @@ from sqlalchemy import Table, case, select
 from service.extensions import db
 from service.models import Attempt, Message, StatusEvent
 from service.store.attempts import AttemptRef
-from service.store.dialect import among, insert_all, update_each
+from service.store.dialect import among, insert_all, only_those, update_each
 
 _OUTCOME: Final = select(
     Message.id,
@@ -63,14 +63,14 @@ def write_events(events: Iterable[Mapping[str, Any]]) -> set[bytes]:
         return set()
     written = insert_all(cast(Table, StatusEvent.__table__), ordered, _once)
     as_sent = {event["identity"]: event["repeats"] for event in ordered}
-    return {identity for identity, repeats in written if repeats == as_sent[identity]}
+    return as_sent.keys() - {known for known, repeats in written if repeats != as_sent[known]}
 
 
 def _once(statement: Any) -> Any:
-    """Let an INSERT count a repeat, and return what it wrote."""
+    """Let an INSERT count a repeat, and return what was said more than once."""
     said = statement.excluded
     earlier = said.received_at < StatusEvent.received_at
-    return statement.on_conflict_do_update(
+    counted = statement.on_conflict_do_update(
         index_elements=[StatusEvent.identity],
         set_={
             "repeats": StatusEvent.repeats + said.repeats + 1,
@@ -78,6 +78,11 @@ def _once(statement: Any) -> Any:
             "raw": case((earlier, said.raw), else_=StatusEvent.raw),
         },
     ).returning(StatusEvent.identity, StatusEvent.repeats)
+    return only_those(counted, _said_again)
+
+
+def _said_again(event: Any) -> Any:
+    return event.repeats > 0
 
 
 def message_ids(after: UUID | None, limit: int) -> Sequence[UUID]:
