@@ -4,7 +4,7 @@ import math
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -88,12 +88,25 @@ def parts() -> Parts:
     return bound
 
 
-@contextmanager
-def transaction() -> Iterator[None]:
+def transaction() -> AbstractContextManager[None]:
     """Run one write transaction: commit at the end, roll back on any error, keep no connection."""
+    return _unit({"sqlite_begin": "IMMEDIATE"})
+
+
+def single_write() -> AbstractContextManager[None]:
+    """Run what writes with one statement, which is a transaction by itself on PostgreSQL.
+
+    Not to say BEGIN and COMMIT saves two round trips of three.
+    """
+    postgresql = db.engine.dialect.name == "postgresql"
+    return _unit({"isolation_level": "AUTOCOMMIT"}) if postgresql else transaction()
+
+
+@contextmanager
+def _unit(options: dict[str, Any]) -> Iterator[None]:
     session = db.session
     session.rollback()  # a read before it began a transaction that must not become this one
-    session.connection(execution_options={"sqlite_begin": "IMMEDIATE"})
+    session.connection(execution_options=options)
     try:
         yield
         session.commit()

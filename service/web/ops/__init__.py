@@ -21,6 +21,7 @@ def init_app(app: Flask) -> None:
     """Register the pages, and set up what only they use: sessions and form tokens."""
     settings: Settings = app.extensions["waybill"].settings
     app.secret_key = settings.session_key()
+    app.session_interface = entry.Sessions()
     app.config.update(
         SESSION_COOKIE_NAME="waybill_ops",
         SESSION_COOKIE_PATH="/ops",

@@ -2,14 +2,24 @@
 
 from typing import Final
 
-from flask import g, redirect, render_template, request, session, url_for
+from flask import Flask, Request, g, redirect, render_template, request, session, url_for
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from werkzeug.wrappers import Response
 
 from service.store import operators
 from service.web.auth import digest_of
 from service.web.ops.blueprint import blueprint, csrf
 
+_PAGES: Final = "/ops"
 _OPEN: Final = ("ops.static", "ops.login", "ops.post_login")
+
+
+class Sessions(SecureCookieSessionInterface):
+    """The sessions of these pages. The API has none, and does not pay for looking for one."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """Read the cookie of a request for one of the pages."""
+        return super().open_session(app, request) if request.path.startswith(_PAGES) else None
 
 
 @blueprint.before_request
