@@ -1,7 +1,11 @@
+from pathlib import Path
+
 import pytest
 
+from bench import callbacks
+from bench.callbacks import ABREAST
 from bench.load import Load, parse
-from bench.rounds import Void, verify
+from bench.rounds import Void, Work, verify
 
 SEEN = Load(
     sent=10,
@@ -15,6 +19,12 @@ SEEN = Load(
     p99_ms=2.0,
     cores=0.1,
 )
+
+
+def test_a_shorter_round_is_about_messages_whose_callbacks_come_first() -> None:
+    work = Work(callbacks.sent(3 * ABREAST), Path("requests"), seconds=60, burst=30)
+    assert len(work.of(30).messages) == ABREAST  # one and a half thousand begin in the second
+    assert work.of(1).messages == work.messages[:ABREAST]
 
 
 def test_a_round_counts_when_the_database_holds_what_was_accepted() -> None:

@@ -17,6 +17,17 @@ def test_when_a_report_arrived_is_not_part_of_what_it_says() -> None:
     assert later.identity == REPORT.identity
 
 
+def test_statements_about_attempts_stand_in_the_order_in_which_those_were_made() -> None:
+    """Of one hour, they share a few pages of the ledger's index, however long it is."""
+    earlier = REPORT._replace(attempt_id=UUID("019ab0c0-0001-7fff-bfff-ffffffffffff"))
+    later = REPORT._replace(attempt_id=UUID("019ab0c0-0002-7000-8000-000000000000"))
+    assert earlier.identity < later.identity
+
+
+def test_a_statement_about_nothing_of_ours_has_an_identity_all_the_same() -> None:
+    assert len(REPORT._replace(attempt_id=None).identity) == len(REPORT.identity) == 32
+
+
 @pytest.mark.parametrize(
     "change",
     [

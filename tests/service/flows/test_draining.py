@@ -1,6 +1,8 @@
 """Drain: nothing accepted is lost, and one bad entry holds up nobody."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -14,7 +16,7 @@ from service.extensions import db, parts, transaction
 from service.flows import draining, recording, sending
 from service.models import DeadLetter, Message, Overflow, StatusEvent
 from service.providers.contract import Callback
-from service.store import aside
+from service.store import aside, ledger
 from tests.fakes import FakeProvider
 from tests.messages import Post
 
@@ -58,6 +60,37 @@ def test_the_same_message_twice_in_one_batch_is_recorded_whole(
     assert _status() is Status.DELIVERED
     words = db.session.scalars(select(StatusEvent.word).order_by(StatusEvent.word)).all()
     assert words == ["delivered", "queued", "queued"]  # one of them the answer to the send
+
+
+def test_of_a_backlog_several_words_about_a_message_are_written_over_it_once(
+    post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, inbox = _sent(post, provider), _sent(post, provider), parts().inbox
+    for word in ("queued", "sending", "sent", "delivered"):
+        inbox.put(callback(first, word, "SM1"))
+        inbox.put(callback(second, word, "SM2"))
+    written: list[int] = []
+    write = ledger.write_outcomes
+
+    def counted(outcomes: Sequence[Mapping[str, Any]]) -> None:
+        written.append(len(outcomes))
+        write(outcomes)
+
+    monkeypatch.setattr(ledger, "write_outcomes", counted)
+    assert draining.drain() == 8
+    assert written == [2]
+
+
+@pytest.mark.parametrize(("waiting", "called"), [(499, []), (500, [draining.DRAIN])])
+def test_a_backlog_calls_others_to_help_and_less_does_not(
+    context: Flask, monkeypatch: pytest.MonkeyPatch, waiting: int, called: list[str]
+) -> None:
+    helpers: list[str] = []
+    monkeypatch.setattr(type(parts().queue), "call_help", lambda _, task: helpers.append(task))
+    for number in range(waiting):
+        parts().inbox.put(callback("", "delivered", f"SM{number}"))
+    assert draining.drain() == waiting
+    assert helpers == called
 
 
 @pytest.mark.parametrize("place", [0, 3, 6])

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 
 import pytest
-from flask import Flask
+from flask import Flask, session
 from flask.testing import FlaskClient
 
 from service.app import create_app
@@ -28,6 +28,12 @@ def test_without_a_session_every_page_leads_to_the_log_in(stranger: Operator, pa
     answer = stranger.get(page)
     assert answer.status_code == 303
     assert answer.location.startswith("/ops/login?next=")
+
+
+def test_the_api_looks_for_no_session(app: Flask) -> None:
+    for path, found in (("/v1/messages", False), ("/ops/", True)):
+        with app.test_request_context(path):
+            assert app.session_interface.is_null_session(session) is not found
 
 
 @pytest.mark.parametrize("form", FORMS)
