@@ -24,7 +24,7 @@ CALLBACK_SECRET: Final = "simulated-secret"  # noqa: S105 - as above
 
 _BIN: Final = Path(sys.executable).parent
 _PATIENCE: Final = 30.0
-_GIVING_WAY: Final = 5  # how nice: a third of the weight of 0
+_GIVING_WAY: Final = 4  # how nice: two fifths of the weight of 0
 _WEB: Final = ("granian", "--interface", "wsgi", "wsgi:app")
 _WORKER: Final = ("celery", "-A", "worker.app", "worker")
 COMMANDS: Final[Mapping[str, Sequence[str]]] = {

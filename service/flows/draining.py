@@ -29,9 +29,8 @@ _BATCH: Final = 2_000
 _AGAIN: Final = 500
 # So many at once, and others are called to help.
 _BACKLOG: Final = 500
-# A small batch waits this long for company: batches grow under load, latency stays low without.
-_LINGER: Final = 0.02
-_FEW: Final = 50
+# A smaller batch waits this long for company: what a batch costs is shared by more of them.
+_LINGER: Final = 0.05
 # A drain ends after this long and wakes the next, so that no shutdown meets a long task.
 _LONGEST: Final = 3.0
 # Longer than any batch takes: its statements end after 10 s (app.py). Whoever held it is dead.
@@ -110,10 +109,9 @@ def _next_batch(consumer: str) -> list[Entry]:
         return inbox.take(consumer, _BATCH, linger=0)
     if len(batch) >= _BACKLOG:
         queue.call_help(DRAIN)
-    if len(batch) < _FEW:
-        time.sleep(_LINGER)
-        batch += inbox.take(consumer, _BATCH - len(batch), linger=0)
-    return batch
+        return batch
+    time.sleep(_LINGER)
+    return batch + inbox.take(consumer, _BATCH - len(batch), linger=0)
 
 
 def drain_overflow(limit: int = _AGAIN) -> int:
