@@ -18,7 +18,7 @@ from service.flows import recording
 from service.inbox import Entry
 from service.providers.contract import CallbackRequest
 
-_BATCH: Final = 500
+_BATCH: Final = 2_000  # as a drain in a backlog
 
 
 def stages(serving: ServingWaybill, count: int) -> Iterator[Row]:

@@ -170,7 +170,7 @@ def _start(
 
 
 def _give_way(pid: int) -> None:
-    """Give a new process half of the share that others have of a full machine.
+    """Give a new process two fifths of the share that others have of a full machine.
 
     As docker-compose.yml does: what is accepted is recorded before more is. Nice counts between
     sessions where it is the session's, as `autogroup` in sched(7) says, and else the process's.

@@ -22,14 +22,14 @@ from importlib import import_module
 # Four libraries import another wherever it is installed, for what is not used here, and do without
 # it where the import fails: redis for metrics of its own (ours is imported where traces are asked
 # for), structlog and mako for code in colour, requests to guess an encoding (together 11 MB in
-# every process).
+# every process). Only requests says so.
+warnings.filterwarnings("ignore", "Unable to find acceptable character detection")
 _UNUSED = {
     "redis": "opentelemetry",
     "structlog": "rich",
     "mako.exceptions": "pygments",
     "requests": "charset_normalizer",
 }
-warnings.filterwarnings("ignore", "Unable to find acceptable character detection")
 for _library, _extra in _UNUSED.items():
     if _library not in sys.modules and _extra not in sys.modules:
         sys.modules[_extra] = None  # type: ignore[assignment]

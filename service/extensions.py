@@ -96,10 +96,15 @@ def transaction() -> AbstractContextManager[None]:
 def single_write() -> AbstractContextManager[None]:
     """Run what writes with one statement, which is a transaction by itself on PostgreSQL.
 
-    Not to say BEGIN and COMMIT saves two round trips of three.
+    Not to say BEGIN and COMMIT saves two round trips of three. An error after the statement takes
+    nothing back.
     """
-    postgresql = db.engine.dialect.name == "postgresql"
-    return _unit({"isolation_level": "AUTOCOMMIT"}) if postgresql else transaction()
+    alone = _is_postgresql(db.engine)
+    return _unit({"isolation_level": "AUTOCOMMIT"}) if alone else transaction()
+
+
+def _is_postgresql(engine: Engine) -> bool:
+    return engine.dialect.name == "postgresql"
 
 
 @contextmanager
@@ -131,7 +136,7 @@ def ping_what_rested(engine: Engine) -> None:
         except engine.dialect.loaded_dbapi.Error as error:
             raise DisconnectionError from error
 
-    if engine.dialect.name == "postgresql":
+    if _is_postgresql(engine):
         event.listen(engine, "checkin", note)
         event.listen(engine, "checkout", ping)
 

@@ -50,9 +50,9 @@ class StatusReport(NamedTuple):
     def identity(self) -> bytes:
         """Return the key under which a repeat of this statement is recognised (32 bytes).
 
-        When it arrived and what else came with it are not part of what was said. It begins with
-        the time at which the attempt was made, as its id does: what is said in the same hour
-        lands on the same pages of the ledger's index.
+        When it arrived and what else came with it are not part of what was said. It begins
+        as the id of the attempt does, or else of the message, with the time at which that was
+        made: what is said about attempts of one hour lands on few pages of the ledger's index.
         """
         said = [
             self.provider,

@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 from service import journal
 from service.domain.priority import Priority
 from service.domain.status import Status
-from service.extensions import parts, single_write
+from service.extensions import parts, single_write, transaction
 from service.models import Message
 from service.queue import DELIVER
 from service.store import messages
@@ -51,11 +51,12 @@ class Accepted(NamedTuple):
 
 
 def accept(client_id: int, drafts: Sequence[Draft]) -> list[Accepted]:
-    """Store drafts in one statement, each at most once, and wake a worker for what is due."""
+    """Store drafts in one transaction, each at most once, and wake a worker for what is due."""
     now = datetime.now(UTC)
     rows = [_row(client_id, draft, now) for draft in drafts]
     keys = {draft.idempotency_key for draft in drafts if draft.idempotency_key}
-    with single_write():
+    # Of one draft nothing is written where its row is only read back.
+    with single_write() if len(rows) == 1 else transaction():
         inserted = messages.insert(rows)
         taken = messages.by_key(client_id, keys) if len(inserted) < len(rows) else {}
     if any(row["id"] in inserted and row["due_at"] <= now for row in rows):

@@ -4,7 +4,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from threading import BoundedSemaphore
 from typing import Final
@@ -25,7 +25,7 @@ from service.store import aside
 # The most that one transaction records. In a backlog so many hold several words about one message,
 # whose row is then read and written once for all of them.
 _BATCH: Final = 2_000
-# What comes back, because whoever took it died or kept it elsewhere, comes in smaller ones.
+# What comes back, because whoever took it died, failed or kept it elsewhere, in smaller ones.
 _AGAIN: Final = 500
 # So many at once, and others are called to help.
 _BACKLOG: Final = 500
@@ -33,7 +33,7 @@ _BACKLOG: Final = 500
 _LINGER: Final = 0.05
 # A drain ends after this long and wakes the next, so that no shutdown meets a long task.
 _LONGEST: Final = 3.0
-# Longer than any batch takes: its statements end after 10 s (app.py). Whoever held it is dead.
+# Longer than a batch takes, and one of `_AGAIN` that is halved. Whoever held it is dead.
 _IDLE: Final = 20.0
 # Whatever was taken this often and never finished may be what kills the worker that takes it.
 _MOST_DELIVERIES: Final = 5
@@ -65,10 +65,11 @@ def _drain(role: str) -> int:
     if parts().inbox.is_resting() or not _database_answers():
         queue.keep_awake(DRAIN, _REST)
         return 0
+    until = time.monotonic() + _LONGEST
     if role == HELPING:
-        return _work(time.monotonic() + _LONGEST)[0]
+        return _work(until, _next_batch)[0]
     queue.keep_awake(DRAIN)
-    done, empty = _work(time.monotonic() + _LONGEST)
+    done, empty = _work(until, _last_batch)
     if not empty:
         queue.keep_awake(DRAIN)
         queue.enqueue(DRAIN)
@@ -87,28 +88,34 @@ def replay_dead_letters(ids: Collection[int] | None) -> int:
     return len(letters)
 
 
-def _work(until: float) -> tuple[int, bool]:
+def _work(until: float, following: Callable[[str], list[Entry]]) -> tuple[int, bool]:
     """Record batches until time is up; return how many entries, and whether none are left."""
     inbox, consumer, done = parts().inbox, _consumer(), 0
-    while time.monotonic() < until and (left := inbox.reclaim(consumer, _AGAIN, _IDLE)):
-        done += _record_batch(left)
     while time.monotonic() < until:
-        batch = _next_batch(consumer)
+        batch = inbox.reclaim(consumer, _AGAIN, _IDLE) or following(consumer)
         if not batch:
             return done, True
         done += _record_batch(batch)
     return done, False
 
 
+def _last_batch(consumer: str) -> list[Entry]:
+    """Return what is next; where nothing is, whoever asks from now on must wake another drain."""
+    batch = _next_batch(consumer)
+    if batch:
+        return batch
+    parts().queue.sleep(DRAIN)
+    # What came between the look and the sleep woke nobody.
+    return parts().inbox.take(consumer, _BATCH, linger=0)
+
+
 def _next_batch(consumer: str) -> list[Entry]:
-    inbox, queue = parts().inbox, parts().queue
+    inbox = parts().inbox
     batch = inbox.take(consumer, _BATCH, _LINGER)
     if not batch:
-        queue.sleep(DRAIN)
-        # What came between the look and the sleep woke nobody.
-        return inbox.take(consumer, _BATCH, linger=0)
+        return []
     if len(batch) >= _BACKLOG:
-        queue.call_help(DRAIN)
+        parts().queue.call_help(DRAIN)
         return batch
     time.sleep(_LINGER)
     return batch + inbox.take(consumer, _BATCH - len(batch), linger=0)
@@ -154,9 +161,15 @@ def _record_batch(batch: Sequence[Entry]) -> int:
         if rest:
             record_callbacks(rest)
     except PASSING:
-        # Whoever drains next begins with these.
+        # Whoever takes next begins with these.
         parts().inbox.give_back(_consumer(), batch, _IDLE)
         raise
+    except Exception:
+        if len(rest) <= _AGAIN:
+            raise
+        # To look for the one that is to blame must take no longer than `_IDLE`.
+        parts().inbox.give_back(_consumer(), batch, _IDLE)
+        return 0
     parts().inbox.ack(batch)
     return len(batch)
 
@@ -175,12 +188,17 @@ def _record_suspect(entry: Entry) -> None:
 
 
 def record_callbacks(callbacks: Sequence[Callback]) -> None:
-    """Record callbacks; halve a batch that fails until the one that cannot be is set aside."""
+    """Record callbacks; halve a batch that fails until the one that cannot be is set aside.
+
+    Of more than `_AGAIN` it raises what kept them from being recorded.
+    """
     try:
         tally = recording.record(_parsed(callbacks))
     except PASSING:
         raise
     except Exception as error:
+        if len(callbacks) > _AGAIN:
+            raise
         if len(callbacks) == 1:
             _set_aside(callbacks[0], repr(error), type(error).__name__)
             return

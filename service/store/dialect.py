@@ -78,7 +78,7 @@ def among(column: InstrumentedAttribute[Any], values: Collection[Any]) -> Column
 def insert_all(
     table: Table, rows: Sequence[Mapping[str, Any]], finish: Callable[[Any], Any] = _as_it_is
 ) -> Any:
-    """Insert rows, all with the same columns; `finish` adds ON CONFLICT and RETURNING.
+    """Insert rows, all with the same columns; `finish` adds ON CONFLICT and what is returned.
 
     `finish` is a function of a module, for the statement is made once and kept.
     """
@@ -87,7 +87,7 @@ def insert_all(
 
 
 def only_those(statement: Any, condition: Callable[[Any], ColumnElement[bool]]) -> Any:
-    """Return fewer of the rows that a statement returns, where the database can tell them apart."""
+    """Return fewer of the rows that an INSERT returns. SQLite has no INSERT inside WITH: all."""
     if not is_postgresql():
         return statement
     written = statement.cte("written")

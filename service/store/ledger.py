@@ -67,7 +67,7 @@ def write_events(events: Iterable[Mapping[str, Any]]) -> set[bytes]:
 
 
 def _once(statement: Any) -> Any:
-    """Let an INSERT count a repeat, and return what was said more than once."""
+    """Let an INSERT count a repeat, and return at least what was said more than once."""
     said = statement.excluded
     earlier = said.received_at < StatusEvent.received_at
     counted = statement.on_conflict_do_update(

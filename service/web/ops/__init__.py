@@ -10,7 +10,7 @@ from flask import Flask
 
 from service.config import Settings
 from service.web.ops import actions, entry, letters, messages, overview, trying, wording
-from service.web.ops.blueprint import blueprint, csrf
+from service.web.ops.blueprint import PREFIX, blueprint, csrf
 
 __all__ = ["actions", "entry", "init_app", "letters", "messages", "overview", "trying"]
 
@@ -24,7 +24,7 @@ def init_app(app: Flask) -> None:
     app.session_interface = entry.Sessions()
     app.config.update(
         SESSION_COOKIE_NAME="waybill_ops",
-        SESSION_COOKIE_PATH="/ops",
+        SESSION_COOKIE_PATH=PREFIX,
         SESSION_COOKIE_HTTPONLY=True,
         # Not Strict: a link in an alert must lead whoever is logged in to the message.
         SESSION_COOKIE_SAMESITE="Lax",

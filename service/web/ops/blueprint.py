@@ -27,11 +27,12 @@ _HEADERS: Final = {
     "Referrer-Policy": "same-origin",
 }
 _LARGEST_FORM: Final = 64 * 1024
+PREFIX: Final = "/ops"
 
 blueprint = Blueprint(
     "ops",
     __name__,
-    url_prefix="/ops",
+    url_prefix=PREFIX,
     template_folder="templates",
     static_folder="static",
 )

@@ -8,9 +8,8 @@ from werkzeug.wrappers import Response
 
 from service.store import operators
 from service.web.auth import digest_of
-from service.web.ops.blueprint import blueprint, csrf
+from service.web.ops.blueprint import PREFIX, blueprint, csrf
 
-_PAGES: Final = "/ops"
 _OPEN: Final = ("ops.static", "ops.login", "ops.post_login")
 
 
@@ -19,7 +18,7 @@ class Sessions(SecureCookieSessionInterface):
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """Read the cookie of a request for one of the pages."""
-        return super().open_session(app, request) if request.path.startswith(_PAGES) else None
+        return super().open_session(app, request) if request.path.startswith(PREFIX) else None
 
 
 @blueprint.before_request

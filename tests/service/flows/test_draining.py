@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 from flask import Flask
+from redis import Redis
 from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
@@ -16,6 +17,7 @@ from service.extensions import db, parts, transaction
 from service.flows import draining, recording, sending
 from service.models import DeadLetter, Message, Overflow, StatusEvent
 from service.providers.contract import Callback
+from service.queue import HELPING
 from service.store import aside, ledger
 from tests.fakes import FakeProvider
 from tests.messages import Post
@@ -93,10 +95,27 @@ def test_a_backlog_calls_others_to_help_and_less_does_not(
     assert helpers == called
 
 
+@pytest.mark.parametrize(("role", "awake"), [("", False), (HELPING, True)])
+def test_a_drain_that_helped_leaves_the_one_that_it_helped_awake(
+    context: Flask, redis_url: str, role: str, awake: bool
+) -> None:
+    parts().queue.keep_awake(draining.DRAIN)
+    draining.drain(role)
+    with Redis.from_url(redis_url) as redis:
+        assert bool(redis.exists(f"waybill:wake:{draining.DRAIN}")) is awake
+
+
+@pytest.mark.parametrize("again", [500, 2])
 @pytest.mark.parametrize("place", [0, 3, 6])
 def test_a_poison_entry_is_set_aside_and_the_rest_of_its_batch_recorded(
-    post: Post, provider: FakeProvider, place: int
+    post: Post,
+    provider: FakeProvider,
+    monkeypatch: pytest.MonkeyPatch,
+    place: int,
+    again: int,
 ) -> None:
+    """A batch that is larger than `again` comes back in smaller ones first."""
+    monkeypatch.setattr(draining, "_AGAIN", again)
     attempt, inbox = _sent(post, provider), parts().inbox
     batch = [callback(attempt, word) for word in ("sending", "sent", "delivered") * 2]
     for one in [*batch[:place], POISON, *batch[place:]]:

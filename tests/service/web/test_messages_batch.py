@@ -9,11 +9,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis
 from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
 from service.extensions import db
 from service.models import Message
 from service.queue import SEND
+from service.store import messages
 from tests.messages import assert_soon
 
 TO = "+14155552671"
@@ -145,6 +147,22 @@ def test_a_batch_mended_after_a_bad_item_sends_only_what_was_missing(
     mended = post(web, [HELLO, HELLO], key="k")
     assert [result["status"] for result in mended.json["results"]] == [202, 202]
     assert "Idempotent-Replayed" not in mended.headers
+    assert stored(app) == 2
+
+
+def test_a_batch_that_cannot_be_answered_is_not_stored_by_half(
+    web: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post(web, [HELLO], key="k")
+
+    def lost(*_: object) -> None:
+        raise OperationalError("SELECT 1", {}, Exception("the connection is lost"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(messages, "by_key", lost)
+        assert post(web, [HELLO, HELLO], key="k").status_code == 503
+    assert stored(app) == 1
+    assert post(web, [HELLO, HELLO], key="k").status_code == 202
     assert stored(app) == 2
 
 
