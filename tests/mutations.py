@@ -31,6 +31,14 @@ MUTATIONS: Final = (
         f"{_FLOWS}/test_sending.py::test_an_unknown_outcome_is_in_doubt_and_never_sent_again",
     ),
     Mutation(
+        "a batch of posts is stored whole or not at all",
+        "service/flows/accepting.py",
+        "with single_write() if len(rows) == 1 else transaction():",
+        "with single_write():",
+        "tests/service/web/test_messages_batch.py"
+        "::test_a_batch_that_cannot_be_answered_is_not_stored_by_half",
+    ),
+    Mutation(
         "two workers do not claim the same message",
         "service/store/turns.py",
         "        .limit(limit)\n        .with_for_update(skip_locked=True)\n",
@@ -122,6 +130,13 @@ MUTATIONS: Final = (
         "    try:\n        if rest:\n",
         "    parts().inbox.ack(batch)\n    try:\n        if rest:\n",
         f"{_FLOWS}/test_draining.py::test_a_database_that_fails_leaves_the_batch_in_the_inbox",
+    ),
+    Mutation(
+        "only the drain that set the flag takes it away",
+        "service/flows/draining.py",
+        "return _work(until, _next_batch)[0]",
+        "return _work(until, _last_batch)[0]",
+        f"{_FLOWS}/test_draining.py::test_a_drain_that_helped_leaves_the_one_that_it_helped_awake",
     ),
     Mutation(
         "an unknown outcome is not a refusal to accept",

@@ -21,4 +21,6 @@ def _field(part: str) -> tuple[str, str]:
 
 
 def _decoded(text: str) -> str:
+    if "%" not in text and "+" not in text:
+        return text
     return unquote_to_bytes(text.replace("+", " ")).decode(errors="replace")
