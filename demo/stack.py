@@ -24,7 +24,7 @@ CALLBACK_SECRET: Final = "simulated-secret"  # noqa: S105 - as above
 
 _BIN: Final = Path(sys.executable).parent
 _PATIENCE: Final = 30.0
-_GIVING_WAY: Final = 4  # how nice: two fifths of the weight of 0
+_GIVING_WAY: Final = 5  # how nice: a third of the weight of 0
 _WEB: Final = ("granian", "--interface", "wsgi", "wsgi:app")
 _WORKER: Final = ("celery", "-A", "worker.app", "worker")
 COMMANDS: Final[Mapping[str, Sequence[str]]] = {
@@ -170,7 +170,7 @@ def _start(
 
 
 def _give_way(pid: int) -> None:
-    """Give a new process two fifths of the share that others have of a full machine.
+    """Give a new process a third of the share that others have of a full machine.
 
     As docker-compose.yml does: what is accepted is recorded before more is. Nice counts between
     sessions where it is the session's, as `autogroup` in sched(7) says, and else the process's.

@@ -125,7 +125,7 @@ def test_the_web_gives_way_to_whoever_records_what_it_took_in() -> None:
     shares = {name: service["cpu_shares"] for name, service in SERVICES.items()}
     others = {share for name, share in shares.items() if name != "web"}
     assert others == {1024}
-    assert shares["web"] == round(1024 * 2 / 5)
+    assert shares["web"] == round(1024 / 3)
 
 
 def test_only_the_web_publishes_a_port() -> None:
