@@ -99,12 +99,12 @@ def single_write() -> AbstractContextManager[None]:
     Not to say BEGIN and COMMIT saves two round trips of three. An error after the statement takes
     nothing back.
     """
-    alone = _is_postgresql(db.engine)
-    return _unit({"isolation_level": "AUTOCOMMIT"}) if alone else transaction()
+    return _unit({"isolation_level": "AUTOCOMMIT"}) if is_postgresql() else transaction()
 
 
-def _is_postgresql(engine: Engine) -> bool:
-    return engine.dialect.name == "postgresql"
+def is_postgresql() -> bool:
+    """Tell which database this is."""
+    return db.engine.dialect.name == "postgresql"
 
 
 @contextmanager
@@ -136,7 +136,7 @@ def ping_what_rested(engine: Engine) -> None:
         except engine.dialect.loaded_dbapi.Error as error:
             raise DisconnectionError from error
 
-    if _is_postgresql(engine):
+    if engine.dialect.name == "postgresql":
         event.listen(engine, "checkin", note)
         event.listen(engine, "checkout", ping)
 

@@ -10,14 +10,8 @@ def fields(text: str) -> list[tuple[str, str]]:
     """
     if not text.isascii():
         return parse_qsl(text, keep_blank_values=True)
-    return [_field(part) for part in text.split("&") if part]
-
-
-def _field(part: str) -> tuple[str, str]:
-    name, _, value = part.partition("=")
-    if "%" in part or "+" in part:
-        return _decoded(name), _decoded(value)
-    return name, value
+    parts = [part.partition("=") for part in text.split("&") if part]
+    return [(_decoded(name), _decoded(value)) for name, _, value in parts]
 
 
 def _decoded(text: str) -> str:

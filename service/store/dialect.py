@@ -37,7 +37,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.types import UserDefinedType
 
-from service.extensions import db
+from service.extensions import db, is_postgresql
 
 
 def _as_it_is(statement: Any) -> Any:
@@ -55,11 +55,6 @@ class _Ids(UserDefinedType[Collection[UUID]]):
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], str]:  # noqa: ARG002
         return lambda ids: "{" + ",".join([one.hex for one in ids]) + "}"
-
-
-def is_postgresql() -> bool:
-    """Tell which database this is."""
-    return db.engine.dialect.name == "postgresql"
 
 
 def insert_into(table: Any) -> Any:

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from service.extensions import db, single_write, transaction
+from service.extensions import db, is_postgresql, single_write, transaction
 from service.models import Client
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -42,7 +42,7 @@ def test_a_single_write_is_written_whole_or_not_at_all() -> None:
 
 
 def test_postgresql_has_a_single_write_before_anybody_says_commit() -> None:
-    if db.engine.dialect.name != "postgresql":
+    if not is_postgresql():
         pytest.skip("on SQLite it is an ordinary transaction")
     with single_write():
         _add("one")

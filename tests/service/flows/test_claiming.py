@@ -14,12 +14,11 @@ from sqlalchemy import event, select, update
 from service.breaker import Breaker
 from service.domain.priority import Priority
 from service.domain.status import Status
-from service.extensions import Parts, db, parts, transaction
+from service.extensions import Parts, db, is_postgresql, parts, transaction
 from service.flows import claiming, sending
 from service.flows.accepting import accept
 from service.models import Attempt, Client, Message
 from service.pace import Pace
-from service.store.dialect import is_postgresql
 from tests.fakes import FakeProvider
 from tests.messages import Post, draft
 from tests.strategies import EPOCH
