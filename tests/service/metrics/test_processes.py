@@ -108,8 +108,11 @@ class Server:
 @pytest.fixture
 def server(tmp_path: Path) -> Any:
     with Server(tmp_path) as made:
-        made.ask("a", "start")
-        made.ask("b", "start")
+        for name in ("a", "b"):
+            made.ask(name, "start")
+        for name in ("a", "b"):
+            # A directory in which nobody is yet is a dead server's: whoever comes clears it.
+            made.ask(name, "show")
         yield made
 
 
