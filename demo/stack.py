@@ -129,7 +129,7 @@ def running(
         if "REDIS_URL" not in given:
             redis = open_things.enter_context(redis_server(directory / "redis"))
             given["REDIS_URL"] = redis.local_url
-        carrier = open_things.enter_context(_simulator(directory, simulator))
+        carrier = open_things.enter_context(simulated_carrier(directory, simulator))
         settings = {
             **_clean_environment(),
             "DATABASE_URL": f"sqlite:///{directory}/waybill.db",
@@ -192,7 +192,8 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
 
 
 @contextmanager
-def _simulator(directory: Path, arguments: Sequence[str]) -> Iterator[str]:
+def simulated_carrier(directory: Path, arguments: Sequence[str]) -> Iterator[str]:
+    """Run the simulator; yield its address."""
     command = (
         *("python", "-m", "simulator", "--account-sid", ACCOUNT, "--auth-token", TOKEN),
         *("--sinch-plan", PLAN, "--sinch-token", PLAN_TOKEN, "--sinch-secret", CALLBACK_SECRET),

@@ -38,10 +38,10 @@ class Stand:
 
 
 @contextmanager
-def standing() -> Iterator[Stand]:
-    """Stand until the end of the block."""
+def standing(port: int = 0) -> Iterator[Stand]:
+    """Answer until the end of the block; port 0 takes any free one."""
     stand = Stand()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(stand))
+    server = ThreadingHTTPServer(("127.0.0.1", port), _handler(stand))
     stand.url = f"http://127.0.0.1:{server.server_port}"
     Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:

@@ -1,0 +1,65 @@
+"""Installations as the README and compose start them, with a real Redis and a simulated carrier."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from demo.servers import RedisServer, free_port, redis_server
+from demo.stack import ACCOUNT, SENDER, TOKEN, simulated_carrier
+from tests.as_started.commands import compose_commands, readme_commands
+from tests.as_started.installation import Installation, installed
+
+Install = Callable[..., Installation]
+
+# Minutes become seconds; nothing else differs from what the documents say.
+_QUICK = {"DOUBT_FIRST_LOOKUP": "1", "DOUBT_LOOKUPS": "2"}
+# The carrier's own order of events, without its faults.
+_CARRIER = ("--pace", "0.2", "--fate", "delivered=1")
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory with a short path: Unix sockets have a length limit."""
+    with tempfile.TemporaryDirectory(prefix="waybill-", ignore_cleanup_errors=True) as path:
+        yield Path(path)
+
+
+@pytest.fixture
+def redis(place: Path) -> Iterator[RedisServer]:
+    with redis_server(place / "redis") as server:
+        yield server
+
+
+@pytest.fixture
+def carrier(place: Path) -> Iterator[str]:
+    """The address of a carrier without faults."""
+    with simulated_carrier(place, _CARRIER) as url:
+        yield url
+
+
+@pytest.fixture
+def install(place: Path, redis: RedisServer, carrier: str) -> Iterator[Install]:
+    """Install one Waybill with the commands of a document; start nothing yet."""
+    with ExitStack() as things:
+
+        def make(document: str = "README.md", **settings: str) -> Installation:
+            port = free_port()
+            by_compose = document == "docker-compose.yml"
+            commands = compose_commands(port) if by_compose else readme_commands()
+            environment = {
+                "DATABASE_URL": f"sqlite:///{place}/waybill.db",
+                "REDIS_URL": redis.url,
+                "PUBLIC_BASE_URL": f"http://127.0.0.1:{port}",
+                "TWILIO_ACCOUNT_SID": ACCOUNT,
+                "TWILIO_AUTH_TOKEN": TOKEN,
+                "TWILIO_PHONE_NUMBER": SENDER,
+                "TWILIO_API_BASE_URL": carrier,
+                **_QUICK,
+                **settings,
+            }
+            return things.enter_context(installed(place / "waybill", commands, port, environment))
+
+        yield make

@@ -1,0 +1,182 @@
+"""One Waybill, installed and started as its documents say, each process ended by its own pid."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import requests
+
+from service.config import Settings
+from tests.as_started.commands import ROOT, Commands
+
+_BIN: Final = Path(sys.executable).parent
+_START: Final = 30.0  # seconds
+
+
+class Installation:
+    """A directory that looks like the checkout, with an `.env`, and the processes started there."""
+
+    def __init__(
+        self, directory: Path, commands: Commands, port: int, settings: Mapping[str, str]
+    ) -> None:
+        self.directory = directory
+        self.environment = dict(settings)
+        self.url = f"http://127.0.0.1:{port}"
+        self._commands = commands
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        # The README's command names no port; the server reads this one from the environment.
+        names = {name.upper() for name in Settings.model_fields}
+        clean = {name: value for name, value in os.environ.items() if name not in names}
+        self._process_environment = {
+            **clean,
+            "PATH": f"{_BIN}:{clean['PATH']}",
+            "GRANIAN_PORT": str(port),
+        }
+        _check_out(directory)
+        (directory / ".env").write_text(_env_file(settings))
+
+    def export(self, **variables: str) -> None:
+        """Set environment variables for the processes that start from now on."""
+        self._process_environment.update(variables)
+
+    def start(self, *roles: str) -> None:
+        """Start these processes; for the web server wait until it answers."""
+        for role in roles:
+            with self._log(role).open("ab") as log:
+                self._processes[role] = subprocess.Popen(
+                    self._commands[role],
+                    cwd=self.directory,
+                    env=self._process_environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+        if "web" in roles:
+            until(lambda: requests.get(f"{self.url}/healthz", timeout=2).ok, _START)
+
+    def run(self, *words: str) -> str:
+        """Run a command there; return what it printed."""
+        done = subprocess.run(
+            words,
+            cwd=self.directory,
+            env=self._process_environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def migrate(self) -> None:
+        """Make the tables with the documented command."""
+        self.run(*self._commands["migrate"])
+
+    def pid(self, role: str) -> int:
+        """Return the id of a process."""
+        return self._processes[role].pid
+
+    def is_running(self, role: str) -> bool:
+        """Tell whether a process has not ended."""
+        return self._processes[role].poll() is None
+
+    def log(self, role: str) -> str:
+        """Return what a process has printed."""
+        return self._log(role).read_text()
+
+    def stop_all(self) -> None:
+        """End every process, politely at first."""
+        for process in self._processes.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        for process in self._processes.values():
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+    def _log(self, role: str) -> Path:
+        return self.directory / f"{role}.log"
+
+
+class Client:
+    """An internal service that posts to the installation."""
+
+    def __init__(self, installation: Installation, name: str = "shop") -> None:
+        key = installation.run("flask", "--app", "wsgi", "clients", "create", name)
+        self.headers = {"Authorization": f"Bearer {key}"}
+        self._url = f"{installation.url}/v1/messages"
+
+    def post(self, **message: Any) -> str:
+        """Post a message; return its id."""
+        given = {"to": "+14155552671", "body": "Hello", **message}
+        answer = requests.post(self._url, json=given, headers=self.headers, timeout=30)
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["id"])
+
+    def message(self, message_id: str) -> dict[str, Any]:
+        """Return a message as the API shows it."""
+        answer = requests.get(f"{self._url}/{message_id}", headers=self.headers, timeout=30)
+        answer.raise_for_status()
+        message: dict[str, Any] = answer.json()
+        return message
+
+    def status(self, message_id: str) -> str:
+        """Return the status of a message."""
+        return str(self.message(message_id)["status"])
+
+
+@contextmanager
+def installed(
+    directory: Path, commands: Commands, port: int, settings: Mapping[str, str]
+) -> Iterator[Installation]:
+    """Install and migrate; end every process afterwards."""
+    installation = Installation(directory, commands, port, settings)
+    try:
+        installation.migrate()
+        yield installation
+    finally:
+        installation.stop_all()
+
+
+def until(condition: Callable[[], bool], seconds: float) -> float:
+    """Return after how many seconds a condition held. Raises AssertionError when it never does."""
+    began = time.monotonic()
+    while True:
+        try:
+            if condition():
+                return time.monotonic() - began
+        except requests.RequestException as error:
+            last: object = error
+        else:
+            last = "false"
+        assert time.monotonic() - began < seconds, f"not within {seconds} s: {last}"
+        time.sleep(0.05)
+
+
+def _check_out(directory: Path) -> None:
+    directory.mkdir(parents=True)
+    for entry in ROOT.iterdir():
+        if not entry.name.startswith(".") and entry.name != "instance":
+            (directory / entry.name).symlink_to(entry)
+
+
+def _env_file(settings: Mapping[str, str]) -> str:
+    """Return `.env.example`, filled in as the README asks for."""
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    missing = dict(settings)
+    for place, line in enumerate(lines):
+        name = re.match(r"(?:# )?([A-Z_]+)=", line)
+        if name and name[1] in missing:
+            lines[place] = f"{name[1]}={missing.pop(name[1])}"
+    assert not missing, f".env.example knows no {sorted(missing)}"
+    return "\n".join([*lines, ""])

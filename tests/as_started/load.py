@@ -1,0 +1,54 @@
+"""Bursts of signed callbacks over many connections, each answer read and counted."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+CONNECTIONS = 64
+
+
+class Burst(NamedTuple):
+    """What one burst came to: answers by status, and how long it took in seconds."""
+
+    statuses: Counter[int]
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Return accepted callbacks a second."""
+        return self.statuses[204] / self.seconds
+
+
+def burst(url: str, requests: Sequence[bytes], connections: int = CONNECTIONS) -> Burst:
+    """Send requests over kept connections, each connection one at a time."""
+    return asyncio.run(_burst(url, requests, connections))
+
+
+async def _burst(url: str, requests: Sequence[bytes], connections: int) -> Burst:
+    place, statuses, began = urlsplit(url), Counter[int](), time.monotonic()
+    queue = iter(requests)
+
+    async def send() -> None:
+        reader, writer = await asyncio.open_connection(place.hostname, place.port)
+        try:
+            for request in queue:
+                writer.write(request)
+                statuses[await _status(reader)] += 1
+        finally:
+            writer.close()
+
+    await asyncio.gather(*(send() for _ in range(connections)))
+    return Burst(statuses, time.monotonic() - began)
+
+
+async def _status(reader: asyncio.StreamReader) -> int:
+    """Read one answer; its body, if it has one, too."""
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
+    lines = head.lower().split(b"\r\n")
+    length = [line for line in lines if line.startswith(b"content-length:")]
+    if length:
+        await reader.readexactly(int(length[0].partition(b":")[2]))
+    return int(lines[0].split()[1])

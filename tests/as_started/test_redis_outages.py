@@ -1,0 +1,70 @@
+"""Redis restarts, freezes and turns read-only under processes that nothing supervises."""
+
+import time
+
+import pytest
+import requests
+from redis import Redis
+
+from demo.servers import RedisServer, free_port
+from tests.as_started.conftest import Install
+from tests.as_started.installation import Client, Installation, until
+
+ROLES = ("web", "worker-send", "worker-status", "beat")
+SOON = 15.0  # seconds: from Redis's return to a message delivered
+
+
+@pytest.fixture
+def waybill(install: Install) -> Installation:
+    installation = install()
+    installation.start(*ROLES)
+    return installation
+
+
+def redis_part(waybill: Installation) -> str:
+    return str(requests.get(f"{waybill.url}/readyz", timeout=5).json()["parts"]["redis"])
+
+
+def assert_delivers(client: Client, waybill: Installation) -> None:
+    message_id = client.post()
+    until(lambda: client.status(message_id) == "delivered", SOON)
+    assert [role for role in ROLES if not waybill.is_running(role)] == []
+
+
+def test_processes_survive_restarts_of_redis(waybill: Installation, redis: RedisServer) -> None:
+    client = Client(waybill)
+    assert_delivers(client, waybill)
+    for seconds in (0.1, 3.0):
+        redis.kill()
+        time.sleep(seconds)
+        redis.start()
+        assert_delivers(client, waybill)
+
+
+@pytest.mark.slow
+def test_processes_survive_a_redis_that_freezes(waybill: Installation, redis: RedisServer) -> None:
+    """Each freeze outlasts the time-out of the workers' connections."""
+    client = Client(waybill)
+    for _ in range(4):
+        message_ids = [client.post() for _ in range(5)]
+        redis.freeze()
+        time.sleep(12)
+        redis.thaw()
+        for message_id in message_ids:
+            until(lambda sent=message_id: client.status(sent) == "delivered", 2 * SOON)
+    assert_delivers(client, waybill)
+
+
+def test_read_only_redis_is_reported_and_used_again(
+    waybill: Installation, redis: RedisServer
+) -> None:
+    """As an old master that comes back as a replica: it answers, and refuses every write."""
+    client = Client(waybill)
+    with Redis.from_url(redis.url) as admin:
+        admin.execute_command("REPLICAOF", "127.0.0.1", free_port())
+        until(lambda: redis_part(waybill) != "ok", 10)
+        message_id = client.post()
+        admin.execute_command("REPLICAOF", "NO", "ONE")
+    until(lambda: redis_part(waybill) == "ok", 10)
+    until(lambda: client.status(message_id) == "delivered", 2 * SOON)
+    assert_delivers(client, waybill)
