@@ -1,0 +1,40 @@
+"""Eight bursts against the README's web server: `python -m tests.as_started`."""
+
+import tempfile
+from pathlib import Path
+
+from bench.callbacks import BASE_URL
+from demo.servers import free_port, redis_server
+from demo.stack import ACCOUNT, TOKEN
+from tests.as_started.bursts import Plan, run
+from tests.as_started.commands import readme_commands
+from tests.as_started.installation import installed
+
+_PLAN = Plan(bursts=8, size=20_000, rest=35.0, idle_timeout="30")
+
+
+def main() -> None:
+    """Print what each burst came to."""
+    place, port = Path(tempfile.mkdtemp(prefix="waybill-")), free_port()
+    with redis_server(place / "redis") as redis:
+        settings = {
+            "DATABASE_URL": f"sqlite:///{place}/waybill.db",
+            "REDIS_URL": redis.url,
+            "PUBLIC_BASE_URL": BASE_URL,
+            "TWILIO_ACCOUNT_SID": ACCOUNT,
+            "TWILIO_AUTH_TOKEN": TOKEN,
+        }
+        with installed(place / "waybill", readme_commands(), port, settings) as waybill:
+            waybill.start("worker-status")
+            result = run(waybill, _PLAN)
+    for number, (burst, connections) in enumerate(
+        zip(result.bursts, result.connections, strict=True), start=1
+    ):
+        print(f"burst {number}: {burst.rate:6.0f}/s, {connections} connections to Redis")
+    print(
+        f"overflow {result.overflow}, last/first {result.bursts[-1].rate / result.bursts[0].rate:.2f}"
+    )
+
+
+if __name__ == "__main__":
+    main()
