@@ -27,13 +27,11 @@ def main() -> None:
         with installed(place / "waybill", readme_commands(), port, settings) as waybill:
             waybill.start("worker-status")
             result = run(waybill, _PLAN)
-    for number, (burst, connections) in enumerate(
-        zip(result.bursts, result.connections, strict=True), start=1
-    ):
-        print(f"burst {number}: {burst.rate:6.0f}/s, {connections} connections to Redis")
-    print(
-        f"overflow {result.overflow}, last/first {result.bursts[-1].rate / result.bursts[0].rate:.2f}"
-    )
+    for number, burst in enumerate(result.bursts):
+        connections = result.connections[number]
+        print(f"burst {number + 1}: {burst.rate:6.0f}/s, {connections} connections to Redis")
+    ratio = result.bursts[-1].rate / result.bursts[0].rate
+    print(f"overflow {result.overflow}, last burst {ratio:.2f} times the first")
 
 
 if __name__ == "__main__":
