@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo run test bench chaos mutations check format migration clean
+.PHONY: help demo run test test-slow test-all bench chaos mutations check format migration clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -15,9 +15,15 @@ demo: $(READY) ## Send a few hundred messages through the whole stack, faults on
 run: $(READY) ## Start the same stack without traffic; it stays up until Ctrl-C.
 	$(BIN)/python -m demo --stay
 
-test: $(READY) ## Run all tests: SQLite, a real PostgreSQL, a real Redis. Needs no root and no Docker.
+test: $(READY) ## Run the tests: SQLite, a real PostgreSQL, a real Redis. Needs no root and no Docker.
 	@tests/install-tools
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+	$(BIN)/python -m pytest -n 2 -m "not slow" $(ARGS)
+
+test-slow: $(READY) ## Run the slow tests: browser, chaos, rests of minutes, a large database.
+	@tests/install-tools
+	$(BIN)/python -m pytest -n 2 -m slow $(ARGS)
+
+test-all: test test-slow ## Run all tests.
 
 bench: $(READY) ## Measure Waybill beside two other designs: make bench ARGS=--quick.
 	$(BIN)/python -m bench $(ARGS)

@@ -66,6 +66,14 @@ class Stack:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
+    def freeze(self, name: str) -> None:
+        """Stop a process and its children where they are: connections stay open."""
+        os.killpg(self.pid(name), signal.SIGSTOP)
+
+    def thaw(self, name: str) -> None:
+        """Let a frozen process go on."""
+        os.killpg(self.pid(name), signal.SIGCONT)
+
     def stop(self, name: str) -> None:
         """End a process politely."""
         _stop(self._processes[name])
