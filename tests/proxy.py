@@ -4,7 +4,11 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+# A host and a port, or the path of a Unix socket.
+Address = tuple[str, int] | Path
 
 _CHUNK = 65_536
 
@@ -12,10 +16,10 @@ _CHUNK = 65_536
 class Proxy:
     """Forwards every connection to one server. Its methods may be called from any thread."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, host: str, port: int) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, server: Address) -> None:
         self.port = 0  # known once it listens
         self._loop = loop
-        self._server = host, port
+        self._server = server
         self._open = asyncio.Event()
         self._open.set()
         self._losing = False
@@ -47,11 +51,16 @@ class Proxy:
         self._writers[answers] = False
         try:
             await self._open.wait()
-            reader, writer = await asyncio.open_connection(*self._server)
+            reader, writer = await self._connect()
             self._writers[writer] = False
             await asyncio.gather(self._pump(client, writer), self._pump(reader, answers))
         except (OSError, asyncio.CancelledError):
             answers.close()  # asyncio reports a handler that ends with either
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if isinstance(self._server, Path):
+            return await asyncio.open_unix_connection(self._server)
+        return await asyncio.open_connection(*self._server)
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -84,25 +93,25 @@ class Proxy:
 
 
 @contextmanager
-def proxy(host: str, port: int) -> Iterator[Proxy]:
+def proxy(server: Address) -> Iterator[Proxy]:
     """Run a proxy before a server until the end of the block."""
     loop = asyncio.new_event_loop()
-    forwarder = Proxy(loop, host, port)
-    server = loop.run_until_complete(asyncio.start_server(forwarder.serve, "127.0.0.1", 0))
-    forwarder.port = server.sockets[0].getsockname()[1]
+    forwarder = Proxy(loop, server)
+    listener = loop.run_until_complete(asyncio.start_server(forwarder.serve, "127.0.0.1", 0))
+    forwarder.port = listener.sockets[0].getsockname()[1]
     thread = threading.Thread(target=loop.run_forever, name="proxy", daemon=True)
     thread.start()
     try:
         yield forwarder
     finally:
-        asyncio.run_coroutine_threadsafe(_end(server), loop).result(10)
+        asyncio.run_coroutine_threadsafe(_end(listener), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
 
 
-async def _end(server: asyncio.Server) -> None:
-    server.close()
+async def _end(listener: asyncio.Server) -> None:
+    listener.close()
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()
