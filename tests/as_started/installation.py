@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -98,11 +98,11 @@ class Installation:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
         for process in self._processes.values():
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 process.wait(20)
-            except subprocess.TimeoutExpired:
+            with suppress(ProcessLookupError):  # its children, too
                 os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            process.wait()
 
     def _log(self, role: str) -> Path:
         return self.directory / f"{role}.log"
