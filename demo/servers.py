@@ -29,9 +29,9 @@ class RedisServer:
     def __init__(self, directory: Path, fsync: str = "everysec") -> None:
         self._directory = directory
         self._fsync = fsync
-        self._port = free_port()
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
-        self.url = f"redis://127.0.0.1:{self._port}/0"
+        self.url = f"redis://127.0.0.1:{self.port}/0"
         # A place of its own: the path of a socket may have some hundred characters, and no more.
         self._socket = Path(tempfile.mkdtemp(prefix="waybill-redis-")) / "socket"
         self.local_url = f"unix://{self._socket}?db=0"
@@ -39,7 +39,7 @@ class RedisServer:
     def start(self, port: int | None = None) -> str:
         """Start it, with what its file remembers; return its URL, which another port changes."""
         self._directory.mkdir(parents=True, exist_ok=True)
-        port = port or self._port
+        port = port or self.port
         command = [
             _redis_binary(),
             *("--port", str(port), "--bind", "127.0.0.1", "--dir", str(self._directory)),

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -10,7 +10,8 @@ from redis import Redis
 
 from demo.servers import RedisServer, free_port
 from demo.stack import COMMANDS, Stack
-from tests.chaos.plan import KILLS
+from tests.chaos.plan import FREEZES, KILLS
+from tests.proxy import Proxy
 
 
 class World(NamedTuple):
@@ -19,6 +20,7 @@ class World(NamedTuple):
     stack: Stack
     redis: RedisServer
     postgres: Any
+    proxies: Mapping[str, Proxy]  # before either of them
     lost: set[tuple[str, str]]  # SID and status
 
 
@@ -27,12 +29,30 @@ def disturb(world: World, what: str, seconds: float) -> None:
     if what in KILLS:
         _kill(world, what, seconds)
         return
+    if what in FREEZES:
+        _freeze(world, FREEZES[what], seconds)
+        return
     _OTHERS[what](world, seconds)
 
 
 def _kill(world: World, name: str, seconds: float) -> None:
     world.stack.kill(name)  # and the service manager starts it again
     time.sleep(seconds)
+
+
+def _freeze(world: World, name: str, seconds: float) -> None:
+    world.stack.freeze(name)
+    time.sleep(seconds)
+    world.stack.thaw(name)
+
+
+def _swallow(name: str) -> Callable[[World, float], None]:
+    def swallow(world: World, seconds: float) -> None:
+        world.proxies[name].swallow()
+        time.sleep(seconds)
+        world.proxies[name].resume()
+
+    return swallow
 
 
 def _redis(world: World, seconds: float) -> None:
@@ -88,6 +108,8 @@ _OTHERS: dict[str, Callable[[World, float], None]] = {
     "redis": _redis,
     "redis without its file": _redis_without_its_file,
     "frozen redis": _frozen_redis,
+    "swallowed redis": _swallow("redis"),
+    "swallowed postgres": _swallow("postgres"),
     "postgres": _postgres,
     "rolling restart": _rolling_restart,
 }

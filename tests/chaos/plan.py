@@ -21,6 +21,8 @@ CARRIER_FAULTS: Final = {
     "delay": 0.05,
 }
 KILLS: Final = ("worker-send", "worker-status", "web", "beat")
+#: A process that stops where it is, its connections open.
+FREEZES: Final = {f"frozen {name}": name for name in KILLS}
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,14 @@ def short(seed: int) -> Plan:
         first=1.5,
         pause=1.5,
         disturbances=(
-            *_shuffled(seed, [*((one, 1.0) for one in KILLS), ("redis", 0.5), ("frozen redis", 2)]),
+            *_shuffled(
+                seed,
+                [
+                    *((name, 1.0) for name in KILLS),
+                    *[("redis", 0.5), ("frozen redis", 2.0), ("frozen worker-send", 12.0)],
+                    *[("swallowed redis", 5.0), ("swallowed postgres", 5.0)],
+                ],
+            ),
             ("postgres", 3.0),
             ("redis without its file", 0.5),
         ),
@@ -62,7 +71,14 @@ def short(seed: int) -> Plan:
 
 def long(seed: int) -> Plan:
     """Return the run whose totals are in docs/reliability.md."""
-    kills = [(name, 1.0) for name in ("worker-send", "worker-status", "web") for _ in range(5)]
+    kills = [(name, 1.0) for name in ("worker-send", "worker-status", "web") for _ in range(3)]
+    # Longer than a claim (10 s) and than an entry of the inbox is left with its worker (20 s).
+    hangs = [
+        *[("frozen worker-send", 12.0), ("frozen worker-send", 25.0), ("frozen web", 8.0)],
+        *[("frozen worker-status", 12.0), ("frozen worker-status", 25.0)],
+        *[("swallowed redis", 12.0), ("swallowed redis", 30.0)],
+        *[("swallowed postgres", 12.0), ("swallowed postgres", 30.0)],
+    ]
     return Plan(
         seed=seed,
         messages=20_000,
@@ -73,6 +89,7 @@ def long(seed: int) -> Plan:
             seed,
             [
                 *kills,
+                *hangs,
                 *[("beat", 1.0), ("redis", 1.0), ("redis", 1.0), ("redis without its file", 1.0)],
                 *[("redis without its file", 1.0), ("postgres", 60.0), ("frozen redis", 20.0)],
                 ("rolling restart", 2.0),

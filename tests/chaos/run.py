@@ -18,6 +18,7 @@ from tests.chaos.disturbances import World, disturb
 from tests.chaos.plan import Plan
 from tests.chaos.traffic import Traffic
 from tests.chaos.verdict import Verdict
+from tests.proxy import proxy
 
 # As in production, but with minutes in place of hours.
 _SETTINGS = {
@@ -50,14 +51,23 @@ def run(plan: Plan, say: Say = print) -> Result:
     """Run a plan and judge it. Raises RuntimeError when a process does not come back."""
     begun = time.monotonic()
     with ExitStack() as things:
-        postgres = things.enter_context(postgres_server(Path(tempfile.mkdtemp(prefix="chaos-pg-"))))
+        data = Path(tempfile.mkdtemp(prefix="chaos-pg-"))
+        postgres = things.enter_context(postgres_server(data))
         directory = Path(tempfile.mkdtemp(prefix="chaos-"))
         redis = things.enter_context(redis_server(directory / "redis"))
-        environment = {**_SETTINGS, "DATABASE_URL": postgres.get_uri(), "REDIS_URL": redis.url}
+        proxies = {
+            "postgres": things.enter_context(proxy(data / ".s.PGSQL.5432")),
+            "redis": things.enter_context(proxy(("127.0.0.1", redis.port))),
+        }
+        environment = {
+            **_SETTINGS,
+            "DATABASE_URL": f"postgresql://postgres@127.0.0.1:{proxies['postgres'].port}/postgres",
+            "REDIS_URL": f"redis://127.0.0.1:{proxies['redis'].port}/0",
+        }
         stack = things.enter_context(
             running(directory, simulator=plan.simulator, environment=environment)
         )
-        world = World(stack, redis, postgres, lost=set())
+        world = World(stack, redis, postgres, proxies, lost=set())
         say(f"seed {plan.seed}: {plan.messages} messages, logs in {directory}")
         traffic = Traffic(stack.url, stack.flask("clients", "create", "chaos"), plan)
         traffic.start()
