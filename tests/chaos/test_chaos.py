@@ -1,9 +1,12 @@
 """The promises under fire, in short. `make chaos` is the long version."""
 
+import pytest
+
 from tests.chaos import plan
 from tests.chaos.run import run
 
 
+@pytest.mark.slow
 def test_nothing_is_sent_twice_or_lost_while_everything_is_killed_in_turn() -> None:
     result = run(plan.short(seed=20261121))
 

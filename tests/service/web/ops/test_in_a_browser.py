@@ -24,9 +24,12 @@ from tests.messages import Post
 from tests.service.web.ops.test_overview import everybody_announces, letter
 
 CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no chromium: tests/install-tools installs it, or says how"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="no chromium: tests/install-tools installs it, or says how"
+    ),
+]
 FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),

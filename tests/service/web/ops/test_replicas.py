@@ -49,6 +49,7 @@ def another(name: str) -> list[str]:
     return [str(Path(sys.executable).parent / program), *rest, node.replace("@", "-2@")]
 
 
+@pytest.mark.slow
 def test_of_two_send_workers_and_two_status_workers_one_of_each_is_killed(
     stack: Stack, look: Callable[[], str], tmp_path: Path
 ) -> None:
