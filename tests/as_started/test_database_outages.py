@@ -20,7 +20,7 @@ from tests.as_started.conftest import Install
 from tests.as_started.installation import Client, Installation, until
 from tests.as_started.load import burst
 from tests.conftest import make_database
-from tests.proxy import Proxy, proxy
+from tests.proxy import Proxy, proxy_to
 
 POSTS = 12
 SOON = 3.0  # seconds for a callback; the outage lasts longer
@@ -34,7 +34,7 @@ Answers = list["Future[requests.Response]"]
 def postgres() -> Iterator[tuple[str, Proxy]]:
     """A database on a server of its own, behind a proxy: its URL and the proxy."""
     path = Path(tempfile.mkdtemp(prefix="waybill-pg-"))
-    with postgres_server(path) as server, proxy(path / ".s.PGSQL.5432") as forwarder:
+    with postgres_server(path) as server, proxy_to(str(path / ".s.PGSQL.5432")) as forwarder:
         url = make_url(make_database(server.get_uri(), "hanging"))
         url = url.set(host="127.0.0.1", port=forwarder.port, query={})
         yield url.render_as_string(hide_password=False), forwarder

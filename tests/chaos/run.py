@@ -18,7 +18,7 @@ from tests.chaos.disturbances import World, disturb
 from tests.chaos.plan import Plan
 from tests.chaos.traffic import Traffic
 from tests.chaos.verdict import Verdict
-from tests.proxy import proxy
+from tests.proxy import proxy_to
 
 # As in production, but with minutes in place of hours.
 _SETTINGS = {
@@ -56,8 +56,8 @@ def run(plan: Plan, say: Say = print) -> Result:
         directory = Path(tempfile.mkdtemp(prefix="chaos-"))
         redis = things.enter_context(redis_server(directory / "redis"))
         proxies = {
-            "postgres": things.enter_context(proxy(data / ".s.PGSQL.5432")),
-            "redis": things.enter_context(proxy(("127.0.0.1", redis.port))),
+            "postgres": things.enter_context(proxy_to(str(data / ".s.PGSQL.5432"))),
+            "redis": things.enter_context(proxy_to(("127.0.0.1", redis.port))),
         }
         environment = {
             **_SETTINGS,
