@@ -4,7 +4,6 @@ import gc
 from collections.abc import Mapping
 
 from flask import Flask
-from redis import Redis
 
 from service import commands, logs, migrating, sentry, tracing, web
 from service.breaker import Breaker
@@ -19,6 +18,8 @@ from service.providers import configured
 from service.providers.contract import Callback, Provider
 from service.providers.test import MagicNumbers
 from service.queue import Queue
+from service.redis_address import parse_redis_url
+from service.redis_connections import connect
 from service.shelf import Shelf
 from service.web import limiting
 from service.web.callbacks import store
@@ -45,7 +46,8 @@ def create_app(
     with app.app_context():
         speak_sqlite_properly(db.engine)
         ping_what_rested(db.engine)
-    hurried, breaker = _redis(settings, _HURRY), Breaker()
+    address = parse_redis_url(settings.redis_url.get_secret_value())
+    hurried = connect(address, _HURRY)
     carriers = configured(settings) if providers is None else providers
 
     def call_back(callback: Callback) -> None:
@@ -56,16 +58,17 @@ def create_app(
     app.extensions["waybill"] = Parts(
         settings=settings,
         providers=known,
-        inbox=Inbox(_redis(settings, _PATIENCE), hurried, breaker, settings.inbox_limit),
-        queue=Queue(settings, hurried, breaker),
+        # A breaker for each use: an error of one says nothing about the others.
+        inbox=Inbox(connect(address, _PATIENCE), hurried, Breaker(), settings.inbox_limit),
+        queue=Queue(settings, hurried, Breaker()),
         lines=Lines(settings.worker_concurrency),
-        pace=Pace(hurried, breaker, {one.sender: one.rate for one in settings.sender_rates}),
+        pace=Pace(hurried, Breaker(), {one.sender: one.rate for one in settings.sender_rates}),
         presence=Presence(hurried),
-        shelf=Shelf(hurried, breaker),
+        shelf=Shelf(hurried, Breaker()),
         context=app.app_context,
     )
     web.init_app(app)
-    limiting.init_app(app, settings.rate_limit_posts, hurried, breaker)
+    limiting.init_app(app, settings.rate_limit_posts, hurried, Breaker())
     commands.init_app(app)
     return app
 
@@ -92,13 +95,3 @@ def _engine_options(settings: Settings) -> dict[str, object]:
             "connect_args": {"connect_timeout": 3, "options": "-c statement_timeout=10000"},
         }
     return options
-
-
-def _redis(settings: Settings, patience: float) -> Redis:
-    return Redis.from_url(
-        settings.redis_url.get_secret_value(),
-        socket_connect_timeout=patience,
-        socket_timeout=patience,
-        retry=None,
-        protocol=2,  # one shape of answers from every server version
-    )
