@@ -29,17 +29,17 @@ class QoS(base.QoS):
     def ack(self, delivery_tag: str) -> None:
         """Acknowledge a task."""
         try:
-            super().ack(delivery_tag)
+            super().ack(delivery_tag)  # type: ignore[no-untyped-call]
         except RedisError:
-            VirtualQoS.ack(self, delivery_tag)
+            VirtualQoS.ack(self, delivery_tag)  # type: ignore[no-untyped-call]
             raise
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
         """Refuse a task."""
         try:
-            super().reject(delivery_tag, requeue)
+            super().reject(delivery_tag, requeue)  # type: ignore[no-untyped-call]
         except RedisError:
-            VirtualQoS.ack(self, delivery_tag)
+            VirtualQoS.ack(self, delivery_tag)  # type: ignore[no-untyped-call]
             raise
 
 
@@ -56,14 +56,14 @@ class Channel(base.Channel):
         client = self.connection and self.connection.client
         if client is None:
             raise RedisConnectionError("the connection of this channel is closed")
-        options: dict[str, Any] = super()._connparams(asynchronous)
+        options = dict[str, Any](super()._connparams(asynchronous))  # type: ignore[no-untyped-call]
         if "path" in options:  # of a socket; the library reads its account from the URL only
             options |= {"username": client.userid, "password": client.password}
         return {**options, "connection_class": closing(options["connection_class"])}
 
     def _put(self, queue: str, message: dict[str, Any], **options: Any) -> None:
         """Put a task on its queue, and the oldest off a queue that is full."""
-        super()._put(queue, message, **options)
+        super()._put(queue, message, **options)  # type: ignore[no-untyped-call]
         with self.conn_or_acquire() as client:
             client.ltrim(queue, 0, MOST_WAITING - 1)  # tasks come in on the left
 

@@ -61,11 +61,11 @@ class _Closing(AbstractConnection):
             return super().read_response(*args, **{**options, "disconnect_on_error": True})
         except ResponseError as error:
             if is_not_here(error):
-                self.disconnect()
+                self.disconnect()  # type: ignore[no-untyped-call]
             raise
 
 
-def closing(connection_class: type[Any]) -> type[Any]:
+def closing(connection_class: Any) -> Any:
     """Return a class of connections like this one that close themselves."""
     if issubclass(connection_class, _Closing):
         return connection_class
