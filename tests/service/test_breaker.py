@@ -78,7 +78,7 @@ def bound(frozen: RedisServer, directory: Path) -> Iterator[Parts]:
     yield parts
     frozen.thaw()
     # They would leave their sockets to the garbage collector.
-    parts.inbox._straight.close()
+    parts.inbox._connections.close()
     parts.inbox._redis.close()
     parts.queue._celery.close()
 
