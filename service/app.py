@@ -4,6 +4,7 @@ import gc
 from collections.abc import Mapping
 
 from flask import Flask
+from redis import Redis
 
 from service import commands, logs, migrating, sentry, tracing, web
 from service.breaker import Breaker
@@ -46,8 +47,7 @@ def create_app(
     with app.app_context():
         speak_sqlite_properly(db.engine)
         ping_what_rested(db.engine)
-    address = parse_redis_url(settings.redis_url.get_secret_value())
-    hurried = connect(address, _HURRY)
+    hurried = _redis(settings, _HURRY)
     carriers = configured(settings) if providers is None else providers
 
     def call_back(callback: Callback) -> None:
@@ -58,8 +58,7 @@ def create_app(
     app.extensions["waybill"] = Parts(
         settings=settings,
         providers=known,
-        # A breaker for each use: an error of one says nothing about the others.
-        inbox=Inbox(connect(address, _PATIENCE), hurried, Breaker(), settings.inbox_limit),
+        inbox=Inbox(_redis(settings, _PATIENCE), hurried, Breaker(), settings.inbox_limit),
         queue=Queue(settings, hurried, Breaker()),
         lines=Lines(settings.worker_concurrency),
         pace=Pace(hurried, Breaker(), {one.sender: one.rate for one in settings.sender_rates}),
@@ -95,3 +94,7 @@ def _engine_options(settings: Settings) -> dict[str, object]:
             "connect_args": {"connect_timeout": 3, "options": "-c statement_timeout=10000"},
         }
     return options
+
+
+def _redis(settings: Settings, patience: float) -> Redis:
+    return connect(parse_redis_url(settings.redis_url.get_secret_value()), patience)

@@ -43,6 +43,8 @@ class Breaker:
         self._next_try = now + self._rest
 
     def __exit__(self, _kind: object, error: BaseException | None, _: object) -> None:
+        if isinstance(error, OperationalError):
+            error = error.__cause__ or error  # kombu's name for whatever Redis raised
         if isinstance(error, _AWAY) or is_not_here(error):
             self._failing, self._next_try = True, time.monotonic() + self._rest
         elif error is None or isinstance(error, ResponseError):

@@ -44,7 +44,7 @@ class NoFreeConnection(RedisError):
 def is_not_here(error: BaseException | None) -> bool:
     """Tell whether a server answered that it is not, or not yet, the one to ask."""
     return isinstance(error, _NOT_HERE) or (
-        isinstance(error, ResponseError) and str(error).startswith("NOREPLICAS")
+        isinstance(error, ResponseError) and "NOREPLICAS" in str(error)
     )
 
 

@@ -1,0 +1,202 @@
+"""Workers and beat, started by hand, go on after Redis was restarted, frozen or demoted."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from celery import Celery
+from redis import Redis
+
+from demo.servers import RedisServer, free_port, redis_server
+from tests.worker.test_app import ENVIRONMENT, ROOT
+
+# The worker with two tasks of the test's, and with less patience for a Redis that does not answer:
+# a freeze needs to be longer than that.
+MODULE = """
+import os, time
+from worker.app import app
+app.conf.broker_transport_options["socket_timeout"] = 1.0
+app.conf.task_routes = {**app.conf.task_routes, "probe.*": {"queue": "send"}}
+
+def note(line):
+    with open(os.environ["NOTES"], "a") as notes:
+        notes.write(line + "\\n")
+
+@app.task(name="probe.quick")
+def quick(name):
+    note(name)
+
+@app.task(name="probe.slow")
+def slow(name, seconds):
+    note("began " + name)
+    time.sleep(seconds)
+    note("ended " + name)
+"""
+
+
+class Bench:
+    """A Redis, a worker or beat, and what the worker noted."""
+
+    def __init__(self, redis: RedisServer, directory: Path) -> None:
+        self.redis = redis
+        self.port = free_port()
+        self.directory = directory
+        self.notes = directory / "notes"
+        self.notes.touch()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._numbers = iter(range(10_000))
+        (directory / "probed.py").write_text(MODULE)
+
+    def start(self, *arguments: str, **environment: str) -> None:
+        settings = {
+            **os.environ,
+            **ENVIRONMENT,
+            "DATABASE_URL": f"sqlite:///{self.directory}/w.db",
+            "REDIS_URL": self.redis.url,
+            "PYTHONPATH": f"{self.directory}:{ROOT}",
+            "NOTES": str(self.notes),
+            "METRICS_PORT": str(self.port),
+            "WORKER_CONCURRENCY": "2",
+            "LOG_LEVEL": "INFO",
+            **environment,
+        }
+        with (self.directory / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(Path(sys.executable).parent / "celery"), "-A", "probed", *arguments],
+                cwd=self.directory,
+                env=settings,
+                stdout=log,
+                stderr=log,
+            )
+
+    def send(self, task: str, *arguments: object) -> None:
+        """Enqueue a task over a connection that knows nothing of ours."""
+        with Celery("sender", broker=self.redis.url, set_as_current=False) as celery:
+            celery.send_task(task, arguments, queue="send")
+
+    def probe(self, seconds: float = 15) -> float:
+        """Enqueue tasks until one is done; return how long that took."""
+        begun = time.monotonic()
+        while time.monotonic() - begun < seconds:
+            name = f"probe {next(self._numbers)}"
+            self.send("probe.quick", name)
+            if await_(lambda name=name: name in self.noted(), 2, fails=False):  # type: ignore[misc]
+                return time.monotonic() - begun
+        assert self._process is not None
+        state = f"status {self._process.poll()}"
+        raise AssertionError(f"no task was done in {seconds} s ({state}):\n{self.log()}")
+
+    def noted(self) -> list[str]:
+        return self.notes.read_text().splitlines()
+
+    def log(self) -> str:
+        return "\n".join((self.directory / "log").read_text().splitlines()[-30:])
+
+    def health(self) -> tuple[int, str]:
+        answer = requests.get(f"http://127.0.0.1:{self.port}/healthz", timeout=5)
+        return answer.status_code, answer.text
+
+    def stop(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(30)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+
+def await_(condition: Callable[[], bool], seconds: float, *, fails: bool = True) -> bool:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if condition():
+            return True
+        time.sleep(0.02)
+    assert not fails, f"it did not come true in {seconds} s"
+    return False
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    with redis_server(tmp_path / "redis") as redis:
+        made = Bench(redis, tmp_path)
+        yield made
+        redis.thaw()
+        made.stop()
+
+
+@pytest.fixture
+def worker(bench: Bench) -> Bench:
+    bench.start("worker", "-Q", "send", "-n", "send@%h")
+    bench.probe(60)
+    return bench
+
+
+def test_worker_goes_on_after_redis_restarts(worker: Bench) -> None:
+    """Tasks are in hand at each kill, which is what ended four of five workers before."""
+    for away in (0.1, 1.0, 6.0, 0.1, 2.0):
+        for number in range(2):
+            worker.send("probe.slow", f"slow {away} {number}", 0.5 + number)
+        await_(lambda: worker.noted()[-1].startswith("began"), 15)
+        worker.redis.kill()
+        time.sleep(away)
+        worker.redis.start()
+        assert worker.probe() < 15
+    assert worker.health()[0] == 200
+
+
+def test_worker_keeps_its_slots_after_redis_froze(worker: Bench) -> None:
+    """Tasks end while Redis is frozen, so that acknowledging them fails; more often than slots."""
+    for freeze in range(3):
+        for number in range(2):
+            worker.send("probe.slow", f"slow {freeze} {number}", 0.5)
+        await_(
+            lambda freeze=freeze: (
+                worker.noted().count("began") >= 0
+                and any(  # type: ignore[misc]
+                    line.startswith(f"began slow {freeze}") for line in worker.noted()
+                )
+            ),
+            15,
+        )
+        worker.redis.freeze()
+        time.sleep(4.0)
+        worker.redis.thaw()
+        worker.probe(30)
+
+
+def test_worker_goes_on_after_its_redis_was_demoted(worker: Bench) -> None:
+    with Redis.from_url(worker.redis.url) as redis:
+        redis.replicaof("127.0.0.1", "1")
+        time.sleep(3)
+        redis.replicaof("NO", "ONE")
+
+    assert worker.probe() < 15
+
+
+def test_beat_goes_on_after_redis_restarts(bench: Bench) -> None:
+    bench.start("beat")
+    with Redis.from_url(bench.redis.url) as redis:
+        await_(lambda: bool(redis.llen("send")), 60)
+    for away in (0.1, 3.0):
+        bench.redis.kill()
+        bench.redis.forget()
+        time.sleep(away)
+        bench.redis.start()
+        with Redis.from_url(bench.redis.url) as redis:
+            await_(lambda redis=redis: bool(redis.llen("send")), 15)  # type: ignore[misc]
+
+
+def test_worker_and_beat_wait_for_a_redis_that_comes_late(bench: Bench) -> None:
+    bench.redis.kill()
+    bench.start("worker", "-B", "-Q", "send", "-n", "send@%h")
+    time.sleep(20)
+    bench.redis.start()
+
+    assert bench.probe() < 15
