@@ -1,9 +1,12 @@
-"""A server in Redis's place: it gives every command the same answer."""
+"""Servers in the place of Redis: one gives every command the same answer, one speaks TLS."""
 
+import socket
 import socketserver
+import ssl
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from select import select
 from threading import Thread
 
 
@@ -32,3 +35,33 @@ def answering(answer: str, seconds: float = 0.0) -> Iterator[tuple[int, list[obj
         Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server.server_address[1], accepted
         server.shutdown()
+
+
+@contextmanager
+def tls_before(port: int, certificate: ssl.SSLContext) -> Iterator[int]:
+    """Run a server that speaks TLS and passes all on to a port in clear; yield its own port."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with (
+                suppress(OSError),
+                socket.create_connection(("127.0.0.1", port)) as inner,
+                certificate.wrap_socket(self.request, server_side=True) as outer,
+            ):
+                _pass_on(outer, inner)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def _pass_on(outer: ssl.SSLSocket, inner: socket.socket) -> None:
+    """Pass on what either says until one of them ends; in one thread, as TLS asks for."""
+    while True:
+        ready = [outer] if outer.pending() else select([outer, inner], [], [])[0]
+        for source in ready:
+            if not (data := source.recv(65536)):
+                return
+            (inner if source is outer else outer).sendall(data)
