@@ -62,10 +62,10 @@ class Channel(base.Channel):
         return {**options, "connection_class": closing(options["connection_class"])}
 
     def _put(self, queue: str, message: dict[str, Any], **options: Any) -> None:
-        """Put a task on its queue, and the oldest off a queue that is full."""
-        super()._put(queue, message, **options)  # type: ignore[no-untyped-call]
+        """Put a task on its queue; off one that is full, take the oldest."""
         with self.conn_or_acquire() as client:
-            client.ltrim(queue, 0, MOST_WAITING - 1)  # tasks come in on the left
+            client.ltrim(queue, 0, MOST_WAITING - 2)  # tasks come in on the left
+        super()._put(queue, message, **options)  # type: ignore[no-untyped-call]
 
 
 class Transport(base.Transport):

@@ -98,7 +98,7 @@ def test_an_error_of_our_own_is_not_the_servers_fault() -> None:
         (ResponseError("ERR Error running script"), False),
         (NoFreeConnection("64 connections are in use"), False),
     ],
-    ids=repr,
+    ids=str,
 )
 def test_only_a_server_that_is_away_opens_the_breaker(error: Exception, opens: bool) -> None:
     breaker = Breaker(rest=60)

@@ -184,7 +184,7 @@ def test_wakes_go_on_after_redis_was_demoted(live: Queue, redis: Redis) -> None:
     redis.replicaof("NO", "ONE")
     assert_soon(lambda: live.enqueue(queue.DRAIN))
 
-    pushed = {one["id"] for one in redis.client_list() if one["cmd"] == "ltrim"}
+    pushed = {one["id"] for one in redis.client_list() if one["cmd"] == "lpush"}
     assert pushed
     assert not pushed & before
 

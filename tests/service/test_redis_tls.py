@@ -97,12 +97,12 @@ def test_both_clients_refuse_the_certificate_of_another_host(secured: Secured) -
 
 def refused_by_both(secured: Secured, url: str) -> None:
     parts = secured.parts(url)
+    assert not parts.queue.enqueue(queue.DRAIN)
     with pytest.raises(InboxUnavailable):
         parts.inbox.put(CALLBACK)
     with pytest.raises(RedisConnectionError, match="certificate"):
         parts.inbox.lag()
 
-    assert not parts.queue.enqueue(queue.DRAIN)
     assert secured.held() == (0, 0)
 
 

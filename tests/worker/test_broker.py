@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,10 @@ from celery import Celery
 from redis import Redis
 
 from demo.servers import RedisServer, free_port, redis_server
+from service import queue
+from service.breaker import Breaker
+from service.inbox import Inbox
+from tests.service.test_breaker import CALLBACK
 from tests.worker.test_app import ENVIRONMENT, ROOT
 
 # The worker with two tasks of the test's, and with less patience for a Redis that does not answer:
@@ -21,6 +26,12 @@ from tests.worker.test_app import ENVIRONMENT, ROOT
 MODULE = """
 import os, time
 from worker.app import app
+try:
+    from service import broker
+    from worker import intake
+    broker.MOST_WAITING, intake._LONGEST = 5, 3.0
+except ImportError:
+    pass
 app.conf.broker_transport_options["socket_timeout"] = 1.0
 app.conf.task_routes = {**app.conf.task_routes, "probe.*": {"queue": "send"}}
 
@@ -53,8 +64,18 @@ class Bench:
         self._numbers = iter(range(10_000))
         (directory / "probed.py").write_text(MODULE)
 
-    def start(self, *arguments: str, **environment: str) -> None:
-        settings = {
+    def start(self, *arguments: str) -> None:
+        with (self.directory / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(Path(sys.executable).parent / "celery"), "-A", "probed", *arguments],
+                cwd=self.directory,
+                env=self._environment(),
+                stdout=log,
+                stderr=log,
+            )
+
+    def _environment(self) -> dict[str, str]:
+        return {
             **os.environ,
             **ENVIRONMENT,
             "DATABASE_URL": f"sqlite:///{self.directory}/w.db",
@@ -63,22 +84,16 @@ class Bench:
             "NOTES": str(self.notes),
             "METRICS_PORT": str(self.port),
             "WORKER_CONCURRENCY": "2",
-            "LOG_LEVEL": "INFO",
-            **environment,
         }
-        with (self.directory / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [str(Path(sys.executable).parent / "celery"), "-A", "probed", *arguments],
-                cwd=self.directory,
-                env=settings,
-                stdout=log,
-                stderr=log,
-            )
 
-    def send(self, task: str, *arguments: object) -> None:
+    def migrate(self) -> None:
+        command = [str(Path(sys.executable).parent / "flask"), "--app", "wsgi", "db", "upgrade"]
+        subprocess.run(command, cwd=ROOT, env=self._environment(), check=True, capture_output=True)
+
+    def send(self, task: str, *arguments: object, to: str = "send") -> None:
         """Enqueue a task over a connection that knows nothing of ours."""
         with Celery("sender", broker=self.redis.url, set_as_current=False) as celery:
-            celery.send_task(task, arguments, queue="send")
+            celery.send_task(task, arguments, queue=to)
 
     def probe(self, seconds: float = 15) -> float:
         """Enqueue tasks until one is done; return how long that took."""
@@ -86,11 +101,18 @@ class Bench:
         while time.monotonic() - begun < seconds:
             name = f"probe {next(self._numbers)}"
             self.send("probe.quick", name)
-            if await_(lambda name=name: name in self.noted(), 2, fails=False):  # type: ignore[misc]
+            if await_(partial(self.has_noted, name), 2, fails=False):
                 return time.monotonic() - begun
         assert self._process is not None
         state = f"status {self._process.poll()}"
         raise AssertionError(f"no task was done in {seconds} s ({state}):\n{self.log()}")
+
+    def has_noted(self, beginning: str) -> bool:
+        return any(line.startswith(beginning) for line in self.noted())
+
+    def ticks_wait(self) -> bool:
+        with Redis.from_url(self.redis.url) as redis:
+            return bool(redis.llen("send"))
 
     def noted(self) -> list[str]:
         return self.notes.read_text().splitlines()
@@ -156,15 +178,7 @@ def test_worker_keeps_its_slots_after_redis_froze(worker: Bench) -> None:
     for freeze in range(3):
         for number in range(2):
             worker.send("probe.slow", f"slow {freeze} {number}", 0.5)
-        await_(
-            lambda freeze=freeze: (
-                worker.noted().count("began") >= 0
-                and any(  # type: ignore[misc]
-                    line.startswith(f"began slow {freeze}") for line in worker.noted()
-                )
-            ),
-            15,
-        )
+        await_(partial(worker.has_noted, f"began slow {freeze}"), 15)
         worker.redis.freeze()
         time.sleep(4.0)
         worker.redis.thaw()
@@ -182,15 +196,13 @@ def test_worker_goes_on_after_its_redis_was_demoted(worker: Bench) -> None:
 
 def test_beat_goes_on_after_redis_restarts(bench: Bench) -> None:
     bench.start("beat")
-    with Redis.from_url(bench.redis.url) as redis:
-        await_(lambda: bool(redis.llen("send")), 60)
-    for away in (0.1, 3.0):
+    await_(bench.ticks_wait, 60)
+    for away in (0.1, 6.0):
         bench.redis.kill()
         bench.redis.forget()
         time.sleep(away)
         bench.redis.start()
-        with Redis.from_url(bench.redis.url) as redis:
-            await_(lambda redis=redis: bool(redis.llen("send")), 15)  # type: ignore[misc]
+        await_(bench.ticks_wait, 15)
 
 
 def test_worker_and_beat_wait_for_a_redis_that_comes_late(bench: Bench) -> None:
@@ -200,3 +212,42 @@ def test_worker_and_beat_wait_for_a_redis_that_comes_late(bench: Bench) -> None:
     bench.redis.start()
 
     assert bench.probe() < 15
+
+
+def test_worker_that_takes_no_task_is_unhealthy(worker: Bench) -> None:
+    await_(lambda: worker.health() == (200, "alive\n"), 30)
+    with Celery("control", broker=worker.redis.url, set_as_current=False) as celery:
+        celery.control.cancel_consumer("send", reply=True)
+        worker.send("probe.quick", "waits")
+        await_(lambda: worker.health()[0] == 503, 30)
+        assert worker.health()[1] == "tasks wait, and this worker takes none\n"
+        celery.control.add_consumer("send", reply=True)
+
+    await_(lambda: worker.health()[0] == 200, 30)
+    assert worker.has_noted("waits")
+
+
+def test_ticks_that_no_worker_takes_do_not_pile_up(bench: Bench) -> None:
+    bench.start("beat")
+    with Redis.from_url(bench.redis.url) as redis:
+        seen = set[bytes]()
+
+        def ten_ticks_came() -> bool:
+            seen.update(redis.lrange("send", 0, 0))
+            assert redis.llen("send") <= 5
+            return len(seen) > 10
+
+        await_(ten_ticks_came, 60)
+
+
+def test_worker_takes_its_consumer_name_with_it(bench: Bench) -> None:
+    bench.migrate()
+    with Redis.from_url(bench.redis.url, protocol=2) as redis:
+        Inbox(redis, redis, Breaker(), 10).put(CALLBACK)
+        bench.start("worker", "-Q", "status", "-n", "status@%h")
+        bench.send(queue.DRAIN, to="status")
+        await_(lambda: redis.xlen("waybill:inbox") == 0, 60)
+        assert len(redis.xinfo_consumers("waybill:inbox", "recorders")) == 1
+        bench.stop()
+
+        assert redis.xinfo_consumers("waybill:inbox", "recorders") == []
