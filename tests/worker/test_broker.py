@@ -1,6 +1,7 @@
 """Workers and beat, started by hand, go on after Redis was restarted, frozen or demoted."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,8 +17,11 @@ from redis import Redis
 
 from demo.servers import RedisServer, free_port, redis_server
 from service import queue
+from service.app import create_app
 from service.breaker import Breaker
 from service.inbox import Inbox
+from service.pace import Ask
+from tests.conftest import make_settings
 from tests.service.test_breaker import CALLBACK
 from tests.worker.test_app import ENVIRONMENT, ROOT
 
@@ -49,6 +53,7 @@ def slow(name, seconds):
     time.sleep(seconds)
     note("ended " + name)
 """
+OPERATIONS = ROOT / "docs" / "operations.md"
 
 
 class Bench:
@@ -56,6 +61,7 @@ class Bench:
 
     def __init__(self, redis: RedisServer, directory: Path) -> None:
         self.redis = redis
+        self.url = redis.url
         self.port = free_port()
         self.directory = directory
         self.notes = directory / "notes"
@@ -79,7 +85,7 @@ class Bench:
             **os.environ,
             **ENVIRONMENT,
             "DATABASE_URL": f"sqlite:///{self.directory}/w.db",
-            "REDIS_URL": self.redis.url,
+            "REDIS_URL": self.url,
             "PYTHONPATH": f"{self.directory}:{ROOT}",
             "NOTES": str(self.notes),
             "METRICS_PORT": str(self.port),
@@ -251,3 +257,34 @@ def test_worker_takes_its_consumer_name_with_it(bench: Bench) -> None:
         bench.stop()
 
         assert redis.xinfo_consumers("waybill:inbox", "recorders") == []
+
+
+def documented_rights() -> list[str]:
+    """Return the rules of the user that docs/operations.md calls the least."""
+    [line] = re.findall(r"^ACL SETUSER waybill (.*)$", OPERATIONS.read_text(), re.MULTILINE)
+    return [str(rule) for rule in line.replace(">PASSWORD", ">secret").split()]
+
+
+def test_user_with_the_documented_rights_is_enough(bench: Bench) -> None:
+    bench.migrate()
+    bench.url = bench.redis.url.replace("redis://", "redis://waybill:secret@")
+    with Redis.from_url(bench.redis.url, protocol=2) as redis:
+        redis.execute_command("ACL", "SETUSER", "waybill", *documented_rights())
+        limits = {"SENDER_RATES": "*:1", "RATE_LIMIT_POSTS": "5/second"}
+        parts = create_app(
+            make_settings(f"sqlite:///{bench.directory}/w.db", bench.url, **limits), providers={}
+        ).extensions["waybill"]
+        parts.inbox.put(CALLBACK)
+        parts.inbox.ping()
+        parts.shelf.put({"page": 1}, seconds=60)
+        parts.pace.waits([Ask("twilio:+1", "line", 1, False)])
+        parts.presence.announce("web", "web@a", [])
+        bench.start("worker", "-B", "-Q", "send,status,maintenance", "-n", "all@%h")
+        await_(lambda: redis.xlen("waybill:inbox") == 0, 60)
+        bench.probe(30)
+        assert parts.shelf.read(["page"]) == [1]
+        assert [one.kind for one in parts.presence.alive()] == ["web", "worker"]
+        bench.stop()
+
+        denied = {one["object"] for one in redis.execute_command("ACL LOG")}
+        assert denied <= {"client"}, "to name a connection is not needed"
