@@ -44,7 +44,7 @@ class Breaker:
 
     def __exit__(self, _kind: object, error: BaseException | None, _: object) -> None:
         if isinstance(error, OperationalError):
-            error = error.__cause__ or error  # kombu's name for whatever Redis raised
+            error = error.__cause__ or error  # kombu wraps what Redis raised
         if isinstance(error, _AWAY) or is_not_here(error):
             self._failing, self._next_try = True, time.monotonic() + self._rest
         elif error is None or isinstance(error, ResponseError):

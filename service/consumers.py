@@ -1,7 +1,7 @@
 """Removes consumers of a stream's group that no process uses any more.
 
-A group keeps a consumer's name until it is told to drop it, and a process has a new name at each
-start: one name for each deploy of each worker, for ever.
+A group keeps a consumer's name until a command removes it, and a process has a new name at each
+start: the group would grow by one name with each deploy of each worker.
 """
 
 from typing import Final

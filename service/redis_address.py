@@ -109,7 +109,7 @@ def _database(path: str, option: int | None) -> int:
         return option or 0
     number = _number("the path", path)
     if option not in (None, number):
-        raise ValueError("names two databases, one in the path and one in db")
+        raise ValueError("names one database in the path and another in db")
     return number
 
 

@@ -1,4 +1,4 @@
-"""Connections to Redis: bounded in number, and closed by whatever makes them useless.
+"""Connections to Redis: bounded in number, and closed when they fail or lead to a replica.
 
 `FreeList` is the short way for the one command of a callback. redis-py's pool looks at a
 connection, measures and counts at each use: three quarters of what an XADD costs here.

@@ -36,7 +36,7 @@ def make_celery(flask_app: Flask) -> Celery:
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
-        # A worker that has no broker waits for it, and goes on: see docs/adr/0024.
+        # Workers reconnect to a broker that was away, without a limit (docs/adr/0024).
         broker_connection_retry_on_startup=True,
         broker_connection_retry=True,
         # What a server answers that has become a replica.

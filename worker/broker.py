@@ -8,7 +8,7 @@ from kombu import connection
 
 from worker.clock import PULSE
 
-# Seconds: the library adds this to the first pause, of 2 s, and 30 s unless it is told otherwise.
+# Seconds that the library adds at most to its first pause of 2 s; its default is 30.
 _LONGEST_PAUSE: Final = 2.0
 
 

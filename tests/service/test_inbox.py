@@ -252,7 +252,7 @@ def finish_one(inbox: Inbox, consumer: str) -> None:
 
 
 def consumers(redis: Redis) -> set[str]:
-    return {one["name"].decode() for one in redis.xinfo_consumers(STREAM, "recorders")}
+    return {consumer["name"].decode() for consumer in redis.xinfo_consumers(STREAM, "recorders")}
 
 
 def test_consumer_that_holds_nothing_is_removed(inbox: Inbox, redis: Redis) -> None:

@@ -1,4 +1,4 @@
-"""One URL says where Redis is, to both clients alike; what one of them would ignore is refused."""
+"""Both clients read the same address of Redis; options that only one of them knows are refused."""
 
 from pathlib import Path
 
@@ -86,7 +86,7 @@ def test_certificates_are_verified_unless_the_url_says_otherwise(tmp_path: Path)
         ("rediss://h/0?ssl_check_hostname=maybe", "ssl_check_hostname must be"),
         ("rediss://h/0?ssl_ca_certs=/nowhere/ca.pem", "ssl_ca_certs names a file"),
         ("redis://h/?db=1&db=2", "option db twice"),
-        ("redis://h/1?db=2", "two databases"),
+        ("redis://h/1?db=2", "another in db"),
         ("redis://h/abc", "number of a database"),
         ("redis://h/?db=-1", "number of a database"),
         (f"redis://:{SECRET}#x@h/0", "percent codes"),

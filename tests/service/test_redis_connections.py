@@ -219,8 +219,8 @@ def test_forked_process_has_connections_of_its_own(connections: FreeList) -> Non
             os._exit(0)
     os.waitpid(child, 0)
     os.close(writing)
-    with os.fdopen(reading, "rb") as said:
-        assert int(said.read()) != parents
+    with os.fdopen(reading, "rb") as answer:
+        assert int(answer.read()) != parents
 
     assert connections.call(b"CLIENT", "ID") == parents
 

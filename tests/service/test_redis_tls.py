@@ -49,8 +49,8 @@ class Secured:
 @pytest.fixture
 def secured(tmp_path: Path) -> Iterator[Secured]:
     authority, stranger = trustme.CA(), trustme.CA()
-    for name, one in {"ca": authority, "stranger": stranger}.items():
-        one.cert_pem.write_to_path(tmp_path / f"{name}.pem")
+    for name, issuer in {"ca": authority, "stranger": stranger}.items():
+        issuer.cert_pem.write_to_path(tmp_path / f"{name}.pem")
     with redis_server(tmp_path / "redis") as server:
         with Redis.from_url(server.url) as redis:
             redis.acl_setuser(

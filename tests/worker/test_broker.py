@@ -32,8 +32,8 @@ import os, time
 from worker.app import app
 try:
     from service import broker
-    from worker import intake
-    broker.MOST_WAITING, intake._LONGEST = 5, 3.0
+    from worker import clock, intake
+    broker.MOST_WAITING, intake._LONGEST, clock._LONGEST = 5, 3.0, 10.0
 except ImportError:
     pass
 app.conf.broker_transport_options["socket_timeout"] = 1.0
@@ -176,7 +176,8 @@ def test_worker_goes_on_after_redis_restarts(worker: Bench) -> None:
         time.sleep(away)
         worker.redis.start()
         assert worker.probe() < 15
-    assert worker.health()[0] == 200
+    time.sleep(12)  # longer than the main loop may take to come round
+    assert worker.health() == (200, "alive\n")
 
 
 def test_worker_keeps_its_slots_after_redis_froze(worker: Bench) -> None:
@@ -283,8 +284,8 @@ def test_user_with_the_documented_rights_is_enough(bench: Bench) -> None:
         await_(lambda: redis.xlen("waybill:inbox") == 0, 60)
         bench.probe(30)
         assert parts.shelf.read(["page"]) == [1]
-        assert [one.kind for one in parts.presence.alive()] == ["web", "worker"]
+        assert {"web", "worker"} <= {replica.kind for replica in parts.presence.alive()}
         bench.stop()
 
-        denied = {one["object"] for one in redis.execute_command("ACL LOG")}
+        denied = {entry["object"] for entry in redis.execute_command("ACL LOG")}
         assert denied <= {"client"}, "to name a connection is not needed"
