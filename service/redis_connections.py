@@ -24,6 +24,7 @@ from redis.exceptions import (
     RedisError,
     ResponseError,
 )
+from redis.utils import SENTINEL
 
 from service.redis_address import RedisAddress
 
@@ -56,9 +57,20 @@ class _Closing(AbstractConnection):
     unless told otherwise: the late answer would be taken for that of the next command.
     """
 
-    def read_response(self, *args: Any, **options: Any) -> Any:
+    def read_response(
+        self,
+        disable_decoding: bool = False,
+        *,
+        timeout: Any = SENTINEL,
+        disconnect_on_error: bool = True,
+        push_request: bool = False,
+    ) -> Any:
+        del disconnect_on_error  # always
         try:
-            return super().read_response(*args, **{**options, "disconnect_on_error": True})
+            return super().read_response(
+                disable_decoding, timeout=timeout, push_request=push_request,
+                disconnect_on_error=True,
+            )  # fmt: skip
         except ResponseError as error:
             if is_not_here(error):
                 self.disconnect()  # type: ignore[no-untyped-call]
