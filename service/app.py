@@ -61,9 +61,7 @@ def create_app(
         inbox=Inbox(_redis(settings, _PATIENCE), hurried, Breaker(), settings.inbox_limit),
         queue=Queue(settings, hurried, Breaker()),
         lines=Lines(settings.worker_concurrency),
-        pace=Pace(
-            hurried, Breaker(), {limit.sender: limit.rate for limit in settings.sender_rates}
-        ),
+        pace=Pace(hurried, Breaker(), {s.sender: s.rate for s in settings.sender_rates}),
         presence=Presence(hurried),
         shelf=Shelf(hurried, Breaker()),
         context=app.app_context,
