@@ -7,7 +7,7 @@ The rooms, from the inside out:
 * ``models``     the tables; ``store`` the named queries on them, which never commit.
 * ``flows``      accept, deliver, record, reconcile: one transaction per function.
 * ``metrics``    what is counted; ``presence`` which processes are alive.
-* ``inbox``      the durable buffer of accepted callbacks; ``straight`` the short way to it.
+* ``inbox``      the durable buffer of accepted callbacks; ``redis_connections`` the way to it.
 * ``queue``      the contract with the worker: its tasks by name, and how to wake one.
 * ``shelf``      values that replicas share for a while; ``presence`` which of them are alive.
 * ``journal``    the events that matter; ``logs``, ``sentry`` and ``tracing`` carry them out.

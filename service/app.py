@@ -19,6 +19,8 @@ from service.providers import configured
 from service.providers.contract import Callback, Provider
 from service.providers.test import MagicNumbers
 from service.queue import Queue
+from service.redis_address import parse_redis_url
+from service.redis_connections import connect
 from service.shelf import Shelf
 from service.web import limiting
 from service.web.callbacks import store
@@ -45,7 +47,7 @@ def create_app(
     with app.app_context():
         speak_sqlite_properly(db.engine)
         ping_what_rested(db.engine)
-    hurried, breaker = _redis(settings, _HURRY), Breaker()
+    hurried = _redis(settings, _HURRY)
     carriers = configured(settings) if providers is None else providers
 
     def call_back(callback: Callback) -> None:
@@ -56,16 +58,16 @@ def create_app(
     app.extensions["waybill"] = Parts(
         settings=settings,
         providers=known,
-        inbox=Inbox(_redis(settings, _PATIENCE), hurried, breaker, settings.inbox_limit),
-        queue=Queue(settings, hurried, breaker),
+        inbox=Inbox(_redis(settings, _PATIENCE), hurried, Breaker(), settings.inbox_limit),
+        queue=Queue(settings, hurried, Breaker()),
         lines=Lines(settings.worker_concurrency),
-        pace=Pace(hurried, breaker, {one.sender: one.rate for one in settings.sender_rates}),
+        pace=Pace(hurried, Breaker(), {s.sender: s.rate for s in settings.sender_rates}),
         presence=Presence(hurried),
-        shelf=Shelf(hurried, breaker),
+        shelf=Shelf(hurried, Breaker()),
         context=app.app_context,
     )
     web.init_app(app)
-    limiting.init_app(app, settings.rate_limit_posts, hurried, breaker)
+    limiting.init_app(app, settings.rate_limit_posts, hurried, Breaker())
     commands.init_app(app)
     return app
 
@@ -95,10 +97,4 @@ def _engine_options(settings: Settings) -> dict[str, object]:
 
 
 def _redis(settings: Settings, patience: float) -> Redis:
-    return Redis.from_url(
-        settings.redis_url.get_secret_value(),
-        socket_connect_timeout=patience,
-        socket_timeout=patience,
-        retry=None,
-        protocol=2,  # one shape of answers from every server version
-    )
+    return connect(parse_redis_url(settings.redis_url.get_secret_value()), patience)

@@ -1,12 +1,17 @@
-"""Leaves a server alone that just failed to answer, so that nobody waits for it in turn."""
+"""A circuit breaker: a server that failed is left alone, so that callers do not wait in turn."""
 
 import time
-from typing import Self
+from typing import Final, Self
 
-from kombu.exceptions import KombuError
-from redis.exceptions import RedisError
+from kombu.exceptions import KombuError, OperationalError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
-FAILURES = (RedisError, KombuError, OSError)
+from service.redis_connections import is_not_here
+
+FAILURES: Final = (RedisError, KombuError, OSError)
+_AWAY: Final = (RedisConnectionError, RedisTimeoutError, OperationalError, OSError)
 
 
 class Resting(Exception):
@@ -14,7 +19,11 @@ class Resting(Exception):
 
 
 class Breaker:
-    """One for each server. While it is open one caller in `rest` seconds may try; none else."""
+    """One for each use of a server. While it is open, one caller in `rest` seconds may try.
+
+    Only a server that does not answer, or answers that it is not the one to ask, opens it. An error
+    in one command says nothing about the next: one of the page cache must not cost callbacks.
+    """
 
     def __init__(self, rest: float = 1.0) -> None:
         self._rest = rest
@@ -22,7 +31,7 @@ class Breaker:
         self._next_try = 0.0
 
     def guard(self) -> Self:
-        """Run one call inside `with`. Raises Resting without running it while all is left alone."""
+        """Run one call inside `with`. Raises Resting while the breaker is open."""
         return self
 
     def __enter__(self) -> None:
@@ -33,8 +42,10 @@ class Breaker:
             raise Resting
         self._next_try = now + self._rest
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self._failing = False
-        elif issubclass(kind, FAILURES):
+    def __exit__(self, _kind: object, error: BaseException | None, _: object) -> None:
+        if isinstance(error, OperationalError):
+            error = error.__cause__ or error  # kombu wraps what Redis raised
+        if isinstance(error, _AWAY) or is_not_here(error):
             self._failing, self._next_try = True, time.monotonic() + self._rest
+        elif error is None or isinstance(error, ResponseError):
+            self._failing = False

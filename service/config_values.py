@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 from limits import parse_many
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
+from service.redis_address import parse_redis_url
+
 _DIALECTS: Final = {
     "postgres://": "postgresql+psycopg://",
     "postgresql://": "postgresql+psycopg://",
@@ -58,8 +60,7 @@ def _database_url(value: SecretStr) -> SecretStr:
 
 
 def _redis_url(value: SecretStr) -> SecretStr:
-    if not value.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
-        raise ValueError("must start with redis://, rediss:// or unix://")
+    parse_redis_url(value.get_secret_value())
     return value
 
 

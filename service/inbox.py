@@ -14,15 +14,18 @@ from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from service.breaker import Breaker, Resting
+from service.consumers import FOREVER, remove_consumers
 from service.errors import InboxUnavailable
 from service.providers.contract import Callback
-from service.straight import Straight
+from service.redis_connections import FreeList
 
 _STREAM: Final = "waybill:inbox"
 _GROUP: Final = "recorders"
 _REST: Final = "waybill:inbox:rest"
 _SUSPECT: Final = "waybill:inbox:suspect:"
 _SUSPECT_SECONDS: Final = 86_400
+_READY: Final = "waybill:inbox:ready"
+_READY_SECONDS: Final = 60
 # So often a process looks whether the inbox is full, in seconds, and not at every callback.
 _LOOK: Final = 0.2
 
@@ -44,7 +47,7 @@ class Inbox:
         Beyond `limit` entries callbacks are refused: Redis's memory is not ours to fill.
         """
         self._redis = redis
-        self._straight = Straight(hurried)
+        self._connections = FreeList(hurried)
         self._breaker = breaker
         self._limit = limit
         self._full = False
@@ -59,7 +62,7 @@ class Inbox:
             with self._breaker.guard():
                 if self._is_full():
                     raise InboxUnavailable("full")
-                self._straight.call(b"XADD", _STREAM, b"*", *_packed(callback))
+                self._connections.call(b"XADD", _STREAM, b"*", *_packed(callback))
         except (RedisError, Resting) as error:
             raise InboxUnavailable(type(error).__name__) from error
 
@@ -144,15 +147,19 @@ class Inbox:
         """Note that the process outlived the entry."""
         self._redis.delete(_SUSPECT + entry_id)
 
+    def remove_consumers(self, name: str = "", idle: float = FOREVER) -> int:
+        """Remove a consumer, and those idle for `idle` seconds, unless they hold entries."""
+        return remove_consumers(self._redis, _STREAM, _GROUP, name, idle)
+
     def ping(self) -> None:
-        """Raise RedisError when Redis does not answer."""
-        self._redis.ping()
+        """Raise RedisError when Redis does not store: an old master that only reads answers too."""
+        self._connections.call(b"SET", _READY, b"1", b"EX", _READY_SECONDS)
 
     def _is_full(self) -> bool:
         now = time.monotonic()
         if now >= self._look_at:
             self._look_at = now + _LOOK
-            self._full = self._straight.call(b"XLEN", _STREAM) > self._limit
+            self._full = self._connections.call(b"XLEN", _STREAM) > self._limit
         return self._full
 
     def _make_group(self, error: ResponseError) -> None:

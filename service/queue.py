@@ -8,16 +8,17 @@ import logging
 import time
 from functools import partial
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
 
 from celery import Celery
 from celery.signals import before_task_publish
 from redis import Redis
 from redis.exceptions import RedisError
 
+from service import broker as _broker  # noqa: F401 - registers the transport
 from service.bell import Bell
 from service.breaker import FAILURES, Breaker, Resting
 from service.config import Settings
+from service.redis_address import parse_redis_url
 
 SEND: Final = "send"
 STATUS: Final = "status"
@@ -61,19 +62,10 @@ _HELP_MS: Final = 500
 _log = logging.getLogger(__name__)
 
 
-def broker_url(redis_url: str) -> str:
-    """Return Redis's URL as Celery spells it: a Unix socket and its database have other names."""
-    if not redis_url.startswith("unix://"):
-        return redis_url
-    address = urlsplit(redis_url)
-    database = parse_qs(address.query).get("db", ["0"])[0]
-    return f"redis+socket://{address.netloc}{address.path}?virtual_host={database}"
-
-
 def celery_settings(settings: Settings, patience: float) -> dict[str, Any]:
     """Return what both sides must agree on; `patience` is how long to wait for an answer, in s."""
     return {
-        "broker_url": broker_url(settings.redis_url.get_secret_value()),
+        **parse_redis_url(settings.redis_url.get_secret_value()).celery_settings(),
         "task_routes": {name: {"queue": queue} for name, queue in ROUTES.items()},
         "task_ignore_result": True,
         "task_serializer": "json",
@@ -82,6 +74,9 @@ def celery_settings(settings: Settings, patience: float) -> dict[str, Any]:
             "visibility_timeout": VISIBILITY_TIMEOUT,
             "socket_timeout": patience,
             "socket_connect_timeout": patience,
+            "socket_keepalive": True,
+            # Seconds after which a silent connection is asked whether it still lives.
+            "health_check_interval": 5,
             # Without these a dead broker holds every caller for the library's default retries.
             "max_retries": 0,
             "retry_on_timeout": False,

@@ -23,7 +23,9 @@ def make_celery(flask_app: Flask) -> Celery:
                 return self.run(*args, **kwargs)
 
     settings = flask_app.extensions["waybill"].settings
-    celery = Celery("waybill", task_cls=ContextTask, include=["worker.tasks"])
+    celery = Celery(
+        "waybill", task_cls=ContextTask, amqp="worker.broker:AMQP", include=["worker.tasks"]
+    )
     celery.conf.update(celery_settings(settings, patience=_PATIENCE))
     celery.conf.update(
         # Waiting is all a send does: threads share one process's memory and connections.
@@ -34,11 +36,11 @@ def make_celery(flask_app: Flask) -> Celery:
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
-        # A worker waits for its broker to start with. One that loses it ends its tasks and itself
-        # with status 1, and is started again by whatever runs it: after a lost connection the
-        # library sometimes goes on without ever taking another task (docs/adr/0012).
+        # Workers reconnect to a broker that was away, without a limit (docs/adr/0024).
         broker_connection_retry_on_startup=True,
-        broker_connection_retry=False,
+        broker_connection_retry=True,
+        # What a server answers that has become a replica.
+        broker_channel_error_retry=True,
         broker_connection_max_retries=None,
         beat_schedule=SCHEDULE,
         # Every entry is an interval of seconds: nothing is worth remembering over a restart.

@@ -40,6 +40,7 @@ def adopt_orphans() -> None:
 def drain_overflow() -> None:
     """Return callbacks to the inbox that it could not take."""
     draining.drain_overflow()
+    draining.remove_idle_consumers()
 
 
 @shared_task(name=queue.REDACT)

@@ -10,12 +10,16 @@ from typing import Any, Final
 
 from celery import Task, signals
 from flask import Flask
+from redis.exceptions import RedisError
 
 from service.announcing import BEAT, WORKER, Announcer, process_name
 from service.extensions import Parts
+from service.flows.draining import consumer_name
+from service.inbox import Inbox
 from service.metrics import counting
 from service.metrics.exposition import CONTENT_TYPE, exposed, may_read
 from worker.clock import PULSE
+from worker.intake import INTAKE
 
 # A scrape or a probe that takes longer than this has gone away.
 _TIMEOUT: Final = 5.0
@@ -30,7 +34,9 @@ def watch(app: Flask) -> None:
     def worker_is_ready(sender: Any, **_: Any) -> None:
         sender.timer.call_repeatedly(1.0, PULSE.beat)
         queues = sorted(queue.name for queue in sender.task_consumer.queues)
-        begin(Announcer(bound.presence, WORKER, sender.hostname, queues, PULSE.is_fresh))
+        INTAKE.watch(lambda queue: bound.queue.waiting(queue)[0], queues)
+        begin(Announcer(bound.presence, WORKER, sender.hostname, queues, _is_well))
+        signals.worker_shutdown.connect(_removing_consumer(bound.inbox), weak=False)
 
     def beat_is_ready(**_: Any) -> None:
         begin(Announcer(bound.presence, BEAT, process_name(BEAT), well=PULSE.is_fresh))
@@ -66,6 +72,28 @@ def _serve_if_possible(bound: Parts) -> None:
         _log.error("nothing answers at METRICS_PORT %d (%s)", port, error.strerror)
 
 
+def _is_well() -> bool:
+    """Tell whether a worker does its work. Its announcer asks every few seconds."""
+    INTAKE.look()
+    return _ailment() is None
+
+
+def _ailment() -> str | None:
+    if not PULSE.is_fresh():
+        return "the main loop hangs"
+    return None if INTAKE.is_working() else "tasks wait, and this worker takes none"
+
+
+def _removing_consumer(inbox: Inbox) -> Callable[..., None]:
+    def remove(**_: Any) -> None:
+        try:
+            inbox.remove_consumers(consumer_name())
+        except RedisError as error:
+            _log.debug("the consumer's name stays for a day (%s)", type(error).__name__)
+
+    return remove
+
+
 def _leaving(announcer: Announcer) -> Callable[..., None]:
     def leave(**_: Any) -> None:
         announcer.leave()
@@ -74,6 +102,7 @@ def _leaving(announcer: Announcer) -> Callable[..., None]:
 
 
 def _begin(task: Task, **_: Any) -> None:
+    INTAKE.took()
     task.request.began = time.perf_counter()
 
 
@@ -112,9 +141,10 @@ def _metrics(bound: Parts, authorization: str) -> _Answer:
 
 
 def _health(_bound: Parts, _authorization: str) -> _Answer:
-    if PULSE.is_fresh():
+    ailment = _ailment()
+    if ailment is None:
         return HTTPStatus.OK, b"alive\n"
-    return HTTPStatus.SERVICE_UNAVAILABLE, b"the main loop hangs\n"
+    return HTTPStatus.SERVICE_UNAVAILABLE, f"{ailment}\n".encode()
 
 
 def _nothing(_bound: Parts, _authorization: str) -> _Answer:

@@ -14,7 +14,7 @@ from bench.databases import count, engine_of, settle
 from bench.processes import await_port, process
 from demo.servers import free_port, redis_server
 from demo.stack import TOKEN
-from service.queue import broker_url
+from service.redis_address import parse_redis_url
 
 HERE: Final = Path(__file__).parent
 GUIDE: Final = HERE / "guide"
@@ -95,7 +95,7 @@ class TaskPerCallback:
             environment = {
                 **_SIGNING,
                 "DATABASE_URL": spelled.render_as_string(hide_password=False),
-                "REDIS_URL": broker_url(redis),
+                "REDIS_URL": _broker_url(redis),
             }
             for command in (self._worker(), _web(self._room, port)):
                 log = directory / f"{Path(command[0]).name}.log"
@@ -120,7 +120,7 @@ def plain_post(directory: Path, database: str) -> Iterator[str]:
         spelled = make_url(database).set(drivername="postgresql+psycopg")
         environment = {
             "DATABASE_URL": spelled.render_as_string(hide_password=False),
-            "REDIS_URL": broker_url(redis.local_url),
+            "REDIS_URL": _broker_url(redis.local_url),
         }
         with process(_web("bench.peers.plain_post", port), environment, log):
             await_port(port, log)
@@ -141,3 +141,9 @@ def fill(database: str, messages: Sequence[Sent]) -> None:
         connection.execute(text((HERE / "schema.sql").read_text()))
         connection.execute(_MESSAGES, {"sids": [message.sid for message in messages]})
     settle(database)
+
+
+def _broker_url(redis_url: str) -> str:
+    """Return Redis's URL as Celery spells it."""
+    url: str = parse_redis_url(redis_url).celery_settings()["broker_url"]
+    return url

@@ -37,6 +37,8 @@ _LONGEST: Final = 3.0
 _IDLE: Final = 20.0
 # Whatever was taken this often and never finished may be what kills the worker that takes it.
 _MOST_DELIVERIES: Final = 5
+# Seconds without a read after which a consumer's process is taken to be gone.
+_GONE_AFTER: Final = 86_400.0
 # How many seconds to leave a database alone that does not answer.
 _REST: Final = 1
 
@@ -90,7 +92,7 @@ def replay_dead_letters(ids: Collection[int] | None) -> int:
 
 def _work(until: float, following: Callable[[str], list[Entry]]) -> tuple[int, bool]:
     """Record batches until time is up; return how many entries, and whether none are left."""
-    inbox, consumer, done = parts().inbox, _consumer(), 0
+    inbox, consumer, done = parts().inbox, consumer_name(), 0
     while time.monotonic() < until:
         batch = inbox.reclaim(consumer, _AGAIN, _IDLE) or following(consumer)
         if not batch:
@@ -139,6 +141,11 @@ def drain_overflow(limit: int = _AGAIN) -> int:
     return len(rows)
 
 
+def remove_idle_consumers() -> None:
+    """Take the names of processes that are gone out of the consumer group."""
+    parts().inbox.remove_consumers(idle=_GONE_AFTER)
+
+
 def _database_answers() -> bool:
     """Ask before taking anything: what is taken in vain counts as a delivery."""
     try:
@@ -162,13 +169,13 @@ def _record_batch(batch: Sequence[Entry]) -> int:
             record_callbacks(rest)
     except PASSING:
         # Whoever takes next begins with these.
-        parts().inbox.give_back(_consumer(), batch, _IDLE)
+        parts().inbox.give_back(consumer_name(), batch, _IDLE)
         raise
     except Exception:
         if len(rest) <= _AGAIN:
             raise
         # To look for the one that is to blame must take no longer than `_IDLE`.
-        parts().inbox.give_back(_consumer(), batch, _IDLE)
+        parts().inbox.give_back(consumer_name(), batch, _IDLE)
         return 0
     parts().inbox.ack(batch)
     return len(batch)
@@ -227,6 +234,6 @@ def _set_aside(callback: Callback, error: str, reason: str) -> None:
     journal.set_aside(callback, reason)
 
 
-def _consumer() -> str:
+def consumer_name() -> str:
     """Return this process's name in the consumer group."""
     return f"{socket.gethostname()}-{os.getpid()}"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -243,6 +243,58 @@ def test_an_inbox_that_cannot_write_accepts_nothing(redis: Redis) -> None:
 
     with pytest.raises(InboxUnavailable):
         make_inbox(redis).put(callback())
+
+
+def finish_one(inbox: Inbox, consumer: str) -> None:
+    """Take an entry and acknowledge it: before that Redis 6.2 knows no name."""
+    inbox.put(callback())
+    inbox.ack(inbox.take(consumer, 10, linger=0.01))
+
+
+def consumers(redis: Redis) -> set[str]:
+    return {consumer["name"].decode() for consumer in redis.xinfo_consumers(STREAM, "recorders")}
+
+
+def test_consumer_that_holds_nothing_is_removed(inbox: Inbox, redis: Redis) -> None:
+    for name in ("a", "b"):
+        finish_one(inbox, name)
+
+    assert inbox.remove_consumers("a") == 1
+    assert consumers(redis) == {"b"}
+
+
+def test_consumer_that_holds_an_entry_is_kept(inbox: Inbox, redis: Redis) -> None:
+    """Redis forgets who holds an entry together with its consumer: it would never come back."""
+    inbox.put(callback())
+    inbox.take("a", 10, linger=0.01)
+
+    assert inbox.remove_consumers("a", idle=0) == 0
+    assert inbox.reclaim("b", 10, idle=0)
+
+
+def test_consumers_idle_for_long_are_removed(inbox: Inbox, redis: Redis) -> None:
+    for number in range(300):
+        redis.xgroup_createconsumer(STREAM, "recorders", f"dead-{number}")
+    sleep(0.3)
+    finish_one(inbox, "alive")
+
+    assert inbox.remove_consumers(idle=60) == 0
+    assert inbox.remove_consumers(idle=0.2) == 300
+    assert consumers(redis) == {"alive"}
+
+
+def test_removed_consumer_reads_again(inbox: Inbox) -> None:
+    finish_one(inbox, "a")
+    assert inbox.remove_consumers("a") == 1
+    inbox.put(callback())
+
+    assert len(inbox.take("a", 10, linger=0.01)) == 1
+
+
+def test_nothing_is_removed_where_there_is_no_group(redis: Redis) -> None:
+    assert make_inbox(redis).remove_consumers("a", idle=0) == 0
+    make_inbox(redis).put(callback())
+    assert make_inbox(redis).remove_consumers("a", idle=0) == 0
 
 
 def test_a_clock_that_went_back_keeps_the_order_of_arrival(inbox: Inbox) -> None:

@@ -17,6 +17,7 @@ from redis import Redis
 from demo.servers import free_port, redis_server
 from service import queue
 from service.breaker import Breaker
+from service.broker import MOST_WAITING
 from service.queue import ROUTES, Queue
 from tests.conftest import make_settings
 from tests.messages import assert_soon
@@ -161,6 +162,31 @@ def test_help_is_called_again_while_a_backlog_lasts(
         return redis.llen(queue.STATUS) == 2
 
     assert_soon(called_twice)
+
+
+def test_queue_that_no_worker_reads_is_bounded(live: Queue, redis: Redis) -> None:
+    """The newest stay: a worker that comes back finds every kind of task among them."""
+    task = b"x" * 100
+    redis.lpush(queue.SEND, *[task] * 5000)
+
+    assert live.enqueue(queue.DELIVER)
+    assert redis.llen(queue.SEND) == MOST_WAITING
+    [newest] = [json.loads(raw) for raw in redis.lrange(queue.SEND, 0, 0)]
+    assert newest["headers"]["task"] == queue.DELIVER
+
+
+def test_wakes_go_on_after_redis_was_demoted(live: Queue, redis: Redis) -> None:
+    """The connection to an old master that became a replica is closed, and not kept for ever."""
+    live.enqueue(queue.DRAIN)
+    before = {client["id"] for client in redis.client_list()}
+    redis.replicaof("127.0.0.1", "1")
+    assert not live.enqueue(queue.DRAIN)
+    redis.replicaof("NO", "ONE")
+    assert_soon(lambda: live.enqueue(queue.DRAIN))
+
+    pushed = {client["id"] for client in redis.client_list() if client["cmd"] == "lpush"}
+    assert pushed
+    assert not pushed & before
 
 
 def test_no_task_carries_a_time_at_which_to_run(live: Queue, redis: Redis) -> None:

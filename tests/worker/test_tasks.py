@@ -59,6 +59,7 @@ def test_a_task_calls_its_flow(
     passed_on: list[object],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(draining, "remove_idle_consumers", lambda: None)
     called = create_autospec(getattr(module, flow))
     monkeypatch.setattr(module, flow, called)
     worker = Celery("worker", set_as_current=False)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from redis import Redis
 
-from demo.servers import free_port
+from demo.servers import free_port, redis_server
 from service.app import create_app
 from service.extensions import db
 from tests.conftest import make_settings
@@ -69,6 +70,21 @@ def test_without_redis_it_still_takes_requests_and_says_what_is_missing(
     assert (answer.status_code, answer.json["status"]) == (200, "degraded")
     assert answer.json["parts"]["redis"].startswith("unreachable")
     assert answer.json["parts"]["database"] == "ok"
+
+
+def test_redis_that_only_reads_is_not_ok(app: Flask, database_url: str, tmp_path: Path) -> None:
+    """An old master that became a replica answers PING, and stores no callback."""
+    with redis_server(tmp_path) as server, Redis.from_url(server.url) as redis:
+        for degraded in made(database_url, server.url):
+            client = degraded.test_client()
+            assert client.get("/readyz").json["parts"]["redis"] == "ok"
+            redis.replicaof("127.0.0.1", "1")
+            assert client.get("/readyz").json == {
+                "status": "degraded",
+                "parts": {"database": "ok", "redis": "unreachable (ReadOnlyError)"},
+            }
+            redis.replicaof("NO", "ONE")
+            assert client.get("/readyz").json["parts"]["redis"] == "ok"
 
 
 def test_every_missing_part_is_named_at_once(cut_off: Flask) -> None:

@@ -1,0 +1,291 @@
+"""Workers and beat, started by hand, go on after Redis was restarted, frozen or demoted."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+import requests
+from celery import Celery
+from redis import Redis
+
+from demo.servers import RedisServer, free_port, redis_server
+from service import queue
+from service.app import create_app
+from service.breaker import Breaker
+from service.inbox import Inbox
+from service.pace import Ask
+from tests.conftest import make_settings
+from tests.service.test_breaker import CALLBACK
+from tests.worker.test_app import ENVIRONMENT, ROOT
+
+# The worker with two tasks of the test's, and with less patience for a Redis that does not answer:
+# a freeze needs to be longer than that.
+MODULE = """
+import os, time
+from worker.app import app
+try:
+    from service import broker
+    from worker import clock, intake
+    broker.MOST_WAITING, intake._LONGEST, clock._LONGEST = 5, 3.0, 10.0
+except ImportError:
+    pass
+app.conf.broker_transport_options["socket_timeout"] = 1.0
+app.conf.task_routes = {**app.conf.task_routes, "probe.*": {"queue": "send"}}
+
+def note(line):
+    with open(os.environ["NOTES"], "a") as notes:
+        notes.write(line + "\\n")
+
+@app.task(name="probe.quick")
+def quick(name):
+    note(name)
+
+@app.task(name="probe.slow")
+def slow(name, seconds):
+    note("began " + name)
+    time.sleep(seconds)
+    note("ended " + name)
+"""
+OPERATIONS = ROOT / "docs" / "operations.md"
+
+
+class Bench:
+    """A Redis, a worker or beat, and what the worker noted."""
+
+    def __init__(self, redis: RedisServer, directory: Path) -> None:
+        self.redis = redis
+        self.url = redis.url
+        self.port = free_port()
+        self.directory = directory
+        self.notes = directory / "notes"
+        self.notes.touch()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._numbers = iter(range(10_000))
+        (directory / "probed.py").write_text(MODULE)
+
+    def start(self, *arguments: str) -> None:
+        with (self.directory / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(Path(sys.executable).parent / "celery"), "-A", "probed", *arguments],
+                cwd=self.directory,
+                env=self._environment(),
+                stdout=log,
+                stderr=log,
+            )
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            **ENVIRONMENT,
+            "DATABASE_URL": f"sqlite:///{self.directory}/w.db",
+            "REDIS_URL": self.url,
+            "PYTHONPATH": f"{self.directory}:{ROOT}",
+            "NOTES": str(self.notes),
+            "METRICS_PORT": str(self.port),
+            "WORKER_CONCURRENCY": "2",
+        }
+
+    def migrate(self) -> None:
+        command = [str(Path(sys.executable).parent / "flask"), "--app", "wsgi", "db", "upgrade"]
+        subprocess.run(command, cwd=ROOT, env=self._environment(), check=True, capture_output=True)
+
+    def send(self, task: str, *arguments: object, to: str = "send") -> None:
+        """Enqueue a task over a connection that knows nothing of ours."""
+        with Celery("sender", broker=self.redis.url, set_as_current=False) as celery:
+            celery.send_task(task, arguments, queue=to)
+
+    def probe(self, seconds: float = 15) -> float:
+        """Enqueue tasks until one is done; return how long that took."""
+        begun = time.monotonic()
+        while time.monotonic() - begun < seconds:
+            name = f"probe {next(self._numbers)}"
+            self.send("probe.quick", name)
+            if await_(partial(self.has_noted, name), 2, fails=False):
+                return time.monotonic() - begun
+        assert self._process is not None
+        state = f"status {self._process.poll()}"
+        raise AssertionError(f"no task was done in {seconds} s ({state}):\n{self.log()}")
+
+    def has_noted(self, beginning: str) -> bool:
+        return any(line.startswith(beginning) for line in self.noted())
+
+    def ticks_wait(self) -> bool:
+        with Redis.from_url(self.redis.url) as redis:
+            return bool(redis.llen("send"))
+
+    def noted(self) -> list[str]:
+        return self.notes.read_text().splitlines()
+
+    def log(self) -> str:
+        return "\n".join((self.directory / "log").read_text().splitlines()[-30:])
+
+    def health(self) -> tuple[int, str]:
+        answer = requests.get(f"http://127.0.0.1:{self.port}/healthz", timeout=5)
+        return answer.status_code, answer.text
+
+    def stop(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(30)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+
+def await_(condition: Callable[[], bool], seconds: float, *, fails: bool = True) -> bool:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if condition():
+            return True
+        time.sleep(0.02)
+    assert not fails, f"it did not come true in {seconds} s"
+    return False
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    with redis_server(tmp_path / "redis") as redis:
+        made = Bench(redis, tmp_path)
+        yield made
+        redis.thaw()
+        made.stop()
+
+
+@pytest.fixture
+def worker(bench: Bench) -> Bench:
+    bench.start("worker", "-Q", "send", "-n", "send@%h")
+    bench.probe(60)
+    return bench
+
+
+def test_worker_goes_on_after_redis_restarts(worker: Bench) -> None:
+    """Tasks are in hand at each kill, which is what ended four of five workers before."""
+    for away in (0.1, 1.0, 6.0, 0.1, 2.0):
+        for number in range(2):
+            worker.send("probe.slow", f"slow {away} {number}", 0.5 + number)
+        await_(lambda: worker.noted()[-1].startswith("began"), 15)
+        worker.redis.kill()
+        time.sleep(away)
+        worker.redis.start()
+        assert worker.probe() < 15
+    time.sleep(12)  # longer than the main loop may take to come round
+    assert worker.health() == (200, "alive\n")
+
+
+def test_worker_keeps_its_slots_after_redis_froze(worker: Bench) -> None:
+    """Tasks end while Redis is frozen, so that acknowledging them fails; more often than slots."""
+    for freeze in range(3):
+        for number in range(2):
+            worker.send("probe.slow", f"slow {freeze} {number}", 0.5)
+        await_(partial(worker.has_noted, f"began slow {freeze}"), 15)
+        worker.redis.freeze()
+        time.sleep(4.0)
+        worker.redis.thaw()
+        worker.probe(30)
+
+
+def test_worker_goes_on_after_its_redis_was_demoted(worker: Bench) -> None:
+    with Redis.from_url(worker.redis.url) as redis:
+        redis.replicaof("127.0.0.1", "1")
+        time.sleep(3)
+        redis.replicaof("NO", "ONE")
+
+    assert worker.probe() < 15
+
+
+def test_beat_goes_on_after_redis_restarts(bench: Bench) -> None:
+    bench.start("beat")
+    await_(bench.ticks_wait, 60)
+    for away in (0.1, 6.0):
+        bench.redis.kill()
+        bench.redis.forget()
+        time.sleep(away)
+        bench.redis.start()
+        await_(bench.ticks_wait, 15)
+
+
+def test_worker_and_beat_wait_for_a_redis_that_comes_late(bench: Bench) -> None:
+    bench.redis.kill()
+    bench.start("worker", "-B", "-Q", "send", "-n", "send@%h")
+    time.sleep(20)
+    bench.redis.start()
+
+    assert bench.probe() < 15
+
+
+def test_worker_that_takes_no_task_is_unhealthy(worker: Bench) -> None:
+    await_(lambda: worker.health() == (200, "alive\n"), 30)
+    with Celery("control", broker=worker.redis.url, set_as_current=False) as celery:
+        celery.control.cancel_consumer("send", reply=True)
+        worker.send("probe.quick", "waits")
+        await_(lambda: worker.health()[0] == 503, 30)
+        assert worker.health()[1] == "tasks wait, and this worker takes none\n"
+        celery.control.add_consumer("send", reply=True)
+
+    await_(lambda: worker.health()[0] == 200, 30)
+    assert worker.has_noted("waits")
+
+
+def test_ticks_that_no_worker_takes_do_not_pile_up(bench: Bench) -> None:
+    bench.start("beat")
+    with Redis.from_url(bench.redis.url) as redis:
+        seen = set[bytes]()
+
+        def ten_ticks_came() -> bool:
+            seen.update(redis.lrange("send", 0, 0))
+            assert redis.llen("send") <= 5
+            return len(seen) > 10
+
+        await_(ten_ticks_came, 60)
+
+
+def test_worker_takes_its_consumer_name_with_it(bench: Bench) -> None:
+    bench.migrate()
+    with Redis.from_url(bench.redis.url, protocol=2) as redis:
+        Inbox(redis, redis, Breaker(), 10).put(CALLBACK)
+        bench.start("worker", "-Q", "status", "-n", "status@%h")
+        bench.send(queue.DRAIN, to="status")
+        await_(lambda: redis.xlen("waybill:inbox") == 0, 60)
+        assert len(redis.xinfo_consumers("waybill:inbox", "recorders")) == 1
+        bench.stop()
+
+        assert redis.xinfo_consumers("waybill:inbox", "recorders") == []
+
+
+def documented_rights() -> list[str]:
+    """Return the rules of the user that docs/operations.md calls the least."""
+    [line] = re.findall(r"^ACL SETUSER waybill (.*)$", OPERATIONS.read_text(), re.MULTILINE)
+    return [str(rule) for rule in line.replace(">PASSWORD", ">secret").split()]
+
+
+def test_user_with_the_documented_rights_is_enough(bench: Bench) -> None:
+    bench.migrate()
+    bench.url = bench.redis.url.replace("redis://", "redis://waybill:secret@")
+    with Redis.from_url(bench.redis.url, protocol=2) as redis:
+        redis.execute_command("ACL", "SETUSER", "waybill", *documented_rights())
+        limits = {"SENDER_RATES": "*:1", "RATE_LIMIT_POSTS": "5/second"}
+        parts = create_app(
+            make_settings(f"sqlite:///{bench.directory}/w.db", bench.url, **limits), providers={}
+        ).extensions["waybill"]
+        parts.inbox.put(CALLBACK)
+        parts.inbox.ping()
+        parts.shelf.put({"page": 1}, seconds=60)
+        parts.pace.waits([Ask("twilio:+1", "line", 1, False)])
+        parts.presence.announce("web", "web@a", [])
+        bench.start("worker", "-B", "-Q", "send,status,maintenance", "-n", "all@%h")
+        await_(lambda: redis.xlen("waybill:inbox") == 0, 60)
+        bench.probe(30)
+        assert parts.shelf.read(["page"]) == [1]
+        assert {"web", "worker"} <= {replica.kind for replica in parts.presence.alive()}
+        bench.stop()
+
+        denied = {entry["object"] for entry in redis.execute_command("ACL LOG")}
+        assert denied <= {"client"}, "to name a connection is not needed"
