@@ -1,118 +1,126 @@
-"""A TCP proxy before a server, that can hang, lose what it is sent, and be slow."""
+"""A TCP proxy that stops forwarding, answers late, or cuts its connections, as a network does."""
 
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from contextlib import contextmanager, suppress
 
-# A host and a port, or the path of a Unix socket.
-Address = tuple[str, int] | Path
-
-_CHUNK = 65_536
+Address = tuple[str, int] | str  # a host and a port, or the path of a Unix socket
 
 
 class Proxy:
-    """Forwards every connection to one server. Its methods may be called from any thread."""
+    """Listens on a port of this machine and forwards to a server.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, server: Address) -> None:
-        self.port = 0  # known once it listens
-        self._loop = loop
+    `answer_delay` is called for every piece of an answer and returns seconds to hold it back.
+    """
+
+    def __init__(self, server: Address) -> None:
         self._server = server
-        self._open = asyncio.Event()
-        self._open.set()
-        self._losing = False
-        self._delay = 0.0
-        self._writers = dict[asyncio.StreamWriter, bool]()  # whether bytes of it were lost
+        self._loop = asyncio.new_event_loop()
+        self._forwards = asyncio.Event()
+        self._forwards.set()
+        self._writers = set[asyncio.StreamWriter]()
+        self._tasks = set[asyncio.Task[None]]()
+        self.port = 0
+        self.answer_delay: Callable[[], float] = lambda: 0.0
 
     def hang(self) -> None:
-        """Hold back what either side sends; connections stay open, and new ones are accepted."""
-        self._call(self._open.clear)
-
-    def swallow(self) -> None:
-        """Lose what either side sends, without a word; connections stay open."""
-        self._call(self._set, True, self._delay)
-
-    def slow_down(self, seconds: float) -> None:
-        """Forward each chunk this many seconds late."""
-        self._call(self._set, self._losing, seconds)
+        """Forward nothing from now on; connections stay open, and new ones are accepted."""
+        self._loop.call_soon_threadsafe(self._forwards.clear)
 
     def resume(self) -> None:
-        """Forward again, also what was held back. A connection that lost bytes is closed."""
-        self._call(self._resume)
+        """Forward again, beginning with what was held back."""
+        self._loop.call_soon_threadsafe(self._forwards.set)
 
     def cut(self) -> None:
         """Close every connection."""
-        self._call(self._close, list(self._writers))
+        self._run(self._cut())
 
-    async def serve(self, client: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
-        """Forward one connection in both directions, until either side closes it."""
-        self._writers[answers] = False
+    def start(self) -> None:
+        """Listen, in a thread of its own."""
+        self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
+        self._thread.start()
+        self._run(self._listen())
+
+    def stop(self) -> None:
+        """Close everything."""
+        self._run(self._close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    def _run(self, coroutine: "asyncio.coroutines.Coroutine[object, object, None]") -> None:
+        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
+
+    async def _listen(self) -> None:
+        self._listener = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._listener.sockets[0].getsockname()[1]
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self._writers.add(writer)
         try:
-            await self._open.wait()
-            reader, writer = await self._connect()
-            self._writers[writer] = False
-            await asyncio.gather(self._pump(client, writer), self._pump(reader, answers))
-        except (OSError, asyncio.CancelledError):
-            answers.close()  # asyncio reports a handler that ends with either
-
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        if isinstance(self._server, Path):
-            return await asyncio.open_unix_connection(self._server)
-        return await asyncio.open_connection(*self._server)
-
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while chunk := await reader.read(_CHUNK):
-                await asyncio.sleep(self._delay)
-                await self._open.wait()
-                if self._losing:
-                    self._writers[writer] = True
-                    continue
-                writer.write(chunk)
-                await writer.drain()
+            await self._forwards.wait()
+            with suppress(OSError):
+                await self._connect(reader, writer)
         finally:
-            self._writers.pop(writer, None)
-            writer.close()
+            self._discard(writer)
+            self._tasks.discard(task)
 
-    def _set(self, losing: bool, delay: float) -> None:
-        self._losing, self._delay = losing, delay
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if isinstance(self._server, str):
+            answers, upstream = await asyncio.open_unix_connection(self._server)
+        else:
+            answers, upstream = await asyncio.open_connection(*self._server)
+        self._writers.add(upstream)
+        try:
+            await asyncio.gather(
+                self._pump(reader, upstream, lambda: 0.0),
+                self._pump(answers, writer, lambda: self.answer_delay()),
+            )
+        finally:
+            self._discard(upstream)
 
-    def _resume(self) -> None:
-        self._set(False, 0.0)
-        self._open.set()
-        self._close([writer for writer, lost in self._writers.items() if lost])
+    async def _pump(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        delay: Callable[[], float],
+    ) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                if seconds := delay():
+                    await asyncio.sleep(seconds)
+                await self._forwards.wait()
+                writer.write(data)
+                await writer.drain()
+        # One side closed: so does the other, once the network lets it know.
+        await self._forwards.wait()
+        self._discard(writer)
 
-    def _close(self, writers: list[asyncio.StreamWriter]) -> None:
-        for writer in writers:
-            writer.close()
+    def _discard(self, writer: asyncio.StreamWriter) -> None:
+        self._writers.discard(writer)
+        writer.close()
 
-    def _call(self, function: Callable[..., object], *arguments: Any) -> None:
-        self._loop.call_soon_threadsafe(function, *arguments)
+    async def _cut(self) -> None:
+        for writer in [*self._writers]:
+            writer.transport.abort()
+
+    async def _close(self) -> None:
+        self._listener.close()
+        for task in [*self._tasks]:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
 @contextmanager
-def proxy(server: Address) -> Iterator[Proxy]:
-    """Run a proxy before a server until the end of the block."""
-    loop = asyncio.new_event_loop()
-    forwarder = Proxy(loop, server)
-    listener = loop.run_until_complete(asyncio.start_server(forwarder.serve, "127.0.0.1", 0))
-    forwarder.port = listener.sockets[0].getsockname()[1]
-    thread = threading.Thread(target=loop.run_forever, name="proxy", daemon=True)
-    thread.start()
+def proxy_to(server: Address) -> Iterator[Proxy]:
+    """Run a proxy until the end of the block."""
+    proxy = Proxy(server)
+    proxy.start()
     try:
-        yield forwarder
+        yield proxy
     finally:
-        asyncio.run_coroutine_threadsafe(_end(listener), loop).result(10)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
-        loop.close()
-
-
-async def _end(listener: asyncio.Server) -> None:
-    listener.close()
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
+        proxy.stop()

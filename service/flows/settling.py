@@ -34,19 +34,27 @@ def settle_or_store(answers: Sequence[Answer]) -> None:
     While both are away the answers are held here, until their claims are over.
     """
     until = time.monotonic() + parts().settings.claim_lease
-    waiting = answers
-    while waiting:
-        try:
-            settle(waiting)
-            return
-        except Exception as error:
-            log = _log.warning if is_retryable(error) else _log.exception
-            log("%d answers are not recorded (%s)", len(waiting), type(error).__name__)
-        waiting = _store(waiting)
-        if waiting and time.monotonic() >= until:
-            _log.error("%d answers are lost; their messages will be in doubt", len(waiting))
-            return
-        time.sleep(_PAUSE if waiting else 0)
+    waiting = _store(_unsettled(answers))
+    while waiting and time.monotonic() < until:
+        time.sleep(_PAUSE)
+        waiting = _store(_unsettled(waiting))
+    if waiting:
+        _log.error("%d answers are lost; their messages will be in doubt", len(waiting))
+
+
+def _unsettled(answers: Sequence[Answer]) -> Sequence[Answer]:
+    """Record answers together, or each alone when one of them cannot be; return the others."""
+    if not answers:
+        return ()
+    try:
+        settle(answers)
+        return ()
+    except Exception as error:
+        if len(answers) > 1 and not is_retryable(error):
+            return [left for one in answers for left in _unsettled([one])]
+        log = _log.warning if is_retryable(error) else _log.exception
+        log("%d answers are not recorded (%s)", len(answers), type(error).__name__)
+        return answers
 
 
 def _store(answers: Sequence[Answer]) -> Sequence[Answer]:
@@ -57,7 +65,8 @@ def _store(answers: Sequence[Answer]) -> Sequence[Answer]:
         except InboxUnavailable as error:
             _log.warning("the inbox takes no answers either (%s)", error)
             return answers[place:]
-    parts().queue.ring(DRAIN)
+    if answers:
+        parts().queue.ring(DRAIN)
     return ()
 
 
