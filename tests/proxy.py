@@ -62,8 +62,9 @@ class Proxy:
         self._tasks.add(task)
         self._writers.add(writer)
         try:
-            await self._forwards.wait()
-            with suppress(OSError):
+            # A task that ends cancelled would be reported as an error of the server.
+            with suppress(OSError, asyncio.CancelledError):
+                await self._forwards.wait()
                 await self._connect(reader, writer)
         finally:
             self._discard(writer)
