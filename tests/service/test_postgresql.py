@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from typing import Any
 
+import psycopg
 import pytest
 from flask import Flask
 from flask_migrate import upgrade
@@ -15,13 +16,14 @@ from service import migrating, postgresql
 from service.app import create_app
 from service.database_errors import is_passing, is_slow
 from service.domain.status import Status
-from service.extensions import OVERFLOW, db, parts, single_write, transaction
+from service.extensions import OVERFLOW, db, single_write, transaction
 from service.flows import draining, sending
 from service.models import Client, Message
 from tests.conftest import make_database, make_key, make_settings
 from tests.fakes import FakeProvider
 from tests.pgbouncer import pgbouncer
 from tests.proxy import Proxy, proxy_to
+from tests.strategies import EPOCH
 
 MakeApp = Callable[..., Flask]
 
@@ -99,25 +101,19 @@ def test_every_transaction_has_limits(app: Flask) -> None:
             assert settings_of(connection)["statement_timeout"] == "2s"
 
 
-def test_limits_do_not_reach_other_clients_of_a_pooler(
-    pooled_url: str, make_app: MakeApp
-) -> None:
+def test_limits_do_not_reach_other_clients_of_a_pooler(pooled_url: str, make_app: MakeApp) -> None:
     app = make_app(pooled_url)
     migrating.prepare(app)
     with app.app_context():
         upgrade()
         with transaction():
             db.session.execute(select(1))
-    import psycopg
-
     with psycopg.connect(pooled_url, autocommit=True, prepare_threshold=None) as other:
         found = {other.execute("SHOW statement_timeout").fetchone() for _ in range(10)}
     assert found == {("0",)}
 
 
-def test_the_server_ends_a_statement_that_takes_too_long(
-    app: Flask, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_server_ends_a_statement_that_takes_too_long(app: Flask) -> None:
     with app.app_context(), db.engines[OVERFLOW].connect() as connection:
         began = monotonic()
         with pytest.raises(OperationalError) as caught:
@@ -126,7 +122,7 @@ def test_the_server_ends_a_statement_that_takes_too_long(
         assert is_slow(caught.value)
 
 
-def test_a_message_is_sent_and_recorded(app: Flask, redis_url: str) -> None:
+def test_messages_are_sent_and_recorded(app: Flask) -> None:
     """More of everything than it takes for psycopg to prepare a statement."""
     headers = {"Authorization": f"Bearer {make_key(app, 'billing')}"}
 
@@ -143,9 +139,7 @@ def test_a_message_is_sent_and_recorded(app: Flask, redis_url: str) -> None:
         assert set(db.session.scalars(select(Message.status))) == {Status.QUEUED}
 
 
-@pytest.mark.parametrize(
-    ("setting", "prepared"), [("", False), ("true", True), ("false", False)]
-)
+@pytest.mark.parametrize(("setting", "prepared"), [("", False), ("true", True), ("false", False)])
 def test_statements_through_a_pooler_are_prepared_by_choice(
     make_app: MakeApp, pooled_url: str, setting: str, prepared: bool
 ) -> None:
@@ -168,7 +162,7 @@ def _prepares(app: Flask) -> bool:
 
 
 def test_a_server_that_stops_answering_ends_the_statement(
-    proxied: tuple[Proxy, str], make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+    proxied: tuple[Proxy, str], make_app: MakeApp
 ) -> None:
     """TCP cannot tell: the proxy confirms every byte."""
     proxy, url = proxied
@@ -209,10 +203,13 @@ def test_the_url_chooses_other_times(server_url: str, make_app: MakeApp) -> None
 
 
 def test_a_migration_has_no_limit(app: Flask) -> None:
-    with app.app_context(), db.engine.connect() as connection:
-        with postgresql.without_limits(connection):
-            with connection.begin():
-                assert set(settings_of(connection).values()) == {"0"}
+    with (
+        app.app_context(),
+        db.engine.connect() as connection,
+        postgresql.without_limits(connection),
+        connection.begin(),
+    ):
+        assert set(settings_of(connection).values()) == {"0"}
     with app.app_context(), db.engine.begin() as connection:
         assert settings_of(connection) == LIMITS
 
@@ -220,15 +217,9 @@ def test_a_migration_has_no_limit(app: Flask) -> None:
 def test_a_locked_row_ends_the_wait(app: Flask) -> None:
     with app.app_context():
         with transaction():
-            db.session.add(Client(name="one", created_at=parts().providers and _now()))
+            db.session.add(Client(name="one", created_at=EPOCH))
         with db.engine.begin() as holder:
             holder.execute(select(Client).with_for_update())
             with db.engines[OVERFLOW].connect() as waiter, pytest.raises(DBAPIError) as caught:
                 waiter.execute(select(Client).with_for_update())
     assert is_passing(caught.value)
-
-
-def _now() -> Any:
-    from datetime import UTC, datetime
-
-    return datetime.now(UTC)
