@@ -14,7 +14,7 @@ _NOT_MIGRATED: Final = "not migrated"
 _EXTENSION: Final = "waybill-health"
 # Seconds that a probe waits for all parts together, and for which the last outcome of a part
 # stands while a slow machine looks again.
-_PATIENCE: Final = 0.6
+_PATIENCE: Final = 0.7
 _FRESH: Final = 3.0
 
 blueprint = Blueprint("health", __name__)
@@ -82,9 +82,9 @@ def ready() -> tuple[Response, int]:
     would turn a degraded service into lost callbacks; one that is not migrated must not start.
     """
     checks: dict[str, _Check] = current_app.extensions[_EXTENSION]
-    until = time.monotonic() + _PATIENCE
     for check in checks.values():
         check.begin()
+    until = time.monotonic() + _PATIENCE
     found = {name: check.outcome(until) for name, check in checks.items()}
     away = [outcome for outcome in found.values() if outcome != "ok"]
     if len(away) == len(found) or found["database"].startswith(_NOT_MIGRATED):

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
+from click.exceptions import ClickException, Exit
 from flask import Flask, request
 
 from service.errors import Unavailable
@@ -23,10 +24,12 @@ _EXEMPT: Final = ("/callbacks/", "/healthz", "/readyz", "/metrics")
 # More threads than these would only wait for each other at the pool of the database.
 _MOST: Final = 64
 # Seconds without one request that ended, after which the requests inside are taken to hang. A
-# commit on a slow disk takes less; a callback may have to wait for it once.
-_STALL: Final = 0.1
+# commit on a slow disk takes less, and so does a batch of a worker that holds the lock of SQLite; a
+# callback may have to wait so long, once.
+_STALL: Final = 0.25
 # Seconds that a request waits while others end, as for a connection to the database.
 _PATIENCE: Final = 5.0
+_FEW: Final = 4
 _REFUSED: Final = "waybill.refused"
 
 
@@ -105,6 +108,9 @@ def _server_threads() -> int | None:
         return None
     from granian.cli import cli  # read as granian itself reads its options and the environment
 
-    given = cli.make_context("granian", sys.argv[1:], auto_envvar_prefix="GRANIAN").params
+    try:
+        given = cli.make_context("granian", sys.argv[1:], auto_envvar_prefix="GRANIAN").params
+    except (ClickException, Exit):
+        return _FEW  # started by a program of somebody's own: API_THREADS tells
     queue = given["backpressure"] or given["backlog"] // given["workers"]
     return int(given["blocking_threads"] or max(1, queue // 2))

@@ -118,6 +118,7 @@ def test_a_page_is_refused_as_a_page(app: Flask) -> None:
         ("--interface wsgi wsgi:app", {"GRANIAN_BLOCKING_THREADS": "4"}, 3),
         ("--interface wsgi wsgi:app --backpressure 16", {}, 7),
         ("--interface wsgi wsgi:app --blocking-threads 1", {}, 1),
+        ("--nothing-of-granian", {}, 3),
     ],
 )
 def test_the_limit_follows_the_threads_of_the_server(
