@@ -13,7 +13,7 @@ from service.providers.contract import Callback
 
 
 class OverflowTable:
-    """Stores callbacks over connections of its own, and leaves a database alone that failed.
+    """Stores callbacks over separate connections, and pauses for a second after a failure.
 
     Without the pause each callback would wait for the same database in turn.
     """

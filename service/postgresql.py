@@ -93,7 +93,7 @@ def limit_waits(engine: Engine, prepare: bool | None, limits: Limits | None = No
 
 @contextmanager
 def without_limits(connection: Connection) -> Iterator[None]:
-    """Let a migration take its time: an index on a large table takes minutes.
+    """Run a migration without limits: an index on a large table takes minutes.
 
     The connection does not return to its pool.
     """

@@ -119,9 +119,9 @@ MUTATIONS: Final = (
     Mutation(
         "message before attempt",
         "service/flows/settling.py",
-        "        rows = ledger.lock_outcomes(one.message_id for one in answers)\n",
-        "        attempts.answer([_answered(one, {}) for one in answers])\n"
-        "        rows = ledger.lock_outcomes(one.message_id for one in answers)\n",
+        "        rows = ledger.lock_outcomes(answer.message_id for answer in answers)\n",
+        "        attempts.answer([_answered(answer, {}) for answer in answers])\n"
+        "        rows = ledger.lock_outcomes(answer.message_id for answer in answers)\n",
         f"{_FLOWS}/test_recording_at_once.py",
     ),
     Mutation(
@@ -151,7 +151,7 @@ MUTATIONS: Final = (
         "service/store/aside.py",
         "limit(limit).with_for_update(skip_locked=True)",
         "limit(limit)",
-        f"{_FLOWS}/test_draining.py::test_two_sweeps_at_the_same_moment_return_each_callback_once",
+        f"{_FLOWS}/test_draining.py::test_concurrent_sweeps_return_each_callback_once",
     ),
     Mutation(
         "a callback behind many posts waits once",

@@ -201,9 +201,7 @@ def assert_not_ready_soon(web: Web) -> None:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_callbacks_and_probes_answer_while_the_database_is_locked(
-    start: Started, kind: str
-) -> None:
+def test_callbacks_and_probes_answer_with_a_locked_database(start: Started, kind: str) -> None:
     web = start(kind)
     with ThreadPoolExecutor(12) as pool:
         with locked(web):
@@ -213,7 +211,7 @@ def test_callbacks_and_probes_answer_while_the_database_is_locked(
     assert web.post() == 202
 
 
-def test_callbacks_and_probes_answer_while_the_database_hangs(start: Started) -> None:
+def test_callbacks_and_probes_answer_with_a_hanging_database(start: Started) -> None:
     web = start("postgresql")
     assert web.proxy is not None
     with ThreadPoolExecutor(12) as pool:
@@ -221,7 +219,7 @@ def test_callbacks_and_probes_answer_while_the_database_hangs(start: Started) ->
         web.proxy.hang()
         posts = dozen(pool, web)
         assert_callbacks_and_probes(web)
-        # Every wait has an end, though nobody says that the database is gone.
+        # Every wait ends, although no error reports that the database is gone.
         assert {post.result(timeout=40) for post in posts} == {503}
         assert_callbacks_and_probes(web)
         web.proxy.resume()
@@ -230,7 +228,7 @@ def test_callbacks_and_probes_answer_while_the_database_hangs(start: Started) ->
         assert monotonic() < until
 
 
-def test_a_callback_that_can_be_stored_nowhere_is_refused_soon(start: Started) -> None:
+def test_callback_that_no_store_takes_is_refused_soon(start: Started) -> None:
     web = start("postgresql")
     assert web.proxy is not None
     web.proxy.hang()
@@ -257,8 +255,8 @@ def test_a_burst_of_posts_is_not_refused(start: Started) -> None:
         assert list(pool.map(lambda _: web.post(), range(300))) == [202] * 300
 
 
-def test_callbacks_go_to_the_overflow_while_redis_hangs_and_posts_wait(start: Started) -> None:
-    """The overflow has connections of its own: the API's are all taken."""
+def test_overflow_takes_callbacks_while_posts_wait(start: Started) -> None:
+    """The overflow uses separate connections: requests of the API hold all others."""
     web = start("postgresql")
     web.redis.freeze()
     with ThreadPoolExecutor(12) as pool:

@@ -82,7 +82,7 @@ class Isolation:
             self._inbox.ack(piece)
 
     def _keep(self) -> None:
-        """Let nobody else take what is left, which they do after `IDLE` seconds."""
+        """Hold the entries that are left: after `IDLE` seconds another worker would take them."""
         if time.monotonic() >= self._keep_at:
             self._keep_at = time.monotonic() + _KEEP
             self._give_back(0)
@@ -94,9 +94,9 @@ class Isolation:
 
 
 def _record_together(callbacks: Sequence[Callback]) -> None:
-    """Record callbacks in one transaction, and the answers among them in another."""
-    answers = [unpacked(one) for one in callbacks if one.provider == ANSWER]
-    reported = [one for one in callbacks if one.provider != ANSWER]
+    """Record callbacks in one transaction, and answers of providers in another."""
+    answers = [unpacked(entry) for entry in callbacks if entry.provider == ANSWER]
+    reported = [callback for callback in callbacks if callback.provider != ANSWER]
     if answers:
         settling.settle(answers)
     if reported:
@@ -106,8 +106,8 @@ def _record_together(callbacks: Sequence[Callback]) -> None:
 
 
 def _parsed(callbacks: Iterable[Callback]) -> list[StatusReport]:
-    known = parts().providers
-    return [known[callback.provider].parse(callback) for callback in callbacks]
+    providers = parts().providers
+    return [providers[callback.provider].parse(callback) for callback in callbacks]
 
 
 def set_aside(callback: Callback, error: str, reason: str) -> None:

@@ -51,7 +51,7 @@ def _unsettled(answers: Sequence[Answer]) -> Sequence[Answer]:
         return ()
     except Exception as error:
         if len(answers) > 1 and not is_retryable(error):
-            return [left for one in answers for left in _unsettled([one])]
+            return [left for answer in answers for left in _unsettled([answer])]
         log = _log.warning if is_retryable(error) else _log.exception
         log("%d answers are not recorded (%s)", len(answers), type(error).__name__)
         return answers
@@ -78,11 +78,11 @@ def settle(answers: Sequence[Answer]) -> None:
     """
     now = datetime.now(UTC)
     with transaction():
-        rows = ledger.lock_outcomes(one.message_id for one in answers)
-        recording.apply([report for one in answers if (report := _said(one))], rows)
+        rows = ledger.lock_outcomes(answer.message_id for answer in answers)
+        recording.apply([report for answer in answers if (report := _said(answer))], rows)
         for one in answers:
             _leave(one, now)
-        attempts.answer([_answered(one, rows) for one in answers])
+        attempts.answer([_answered(answer, rows) for answer in answers])
     for one in answers:
         journal.answered(one)
 

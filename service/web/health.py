@@ -85,11 +85,11 @@ def ready() -> tuple[Response, int]:
     for check in checks.values():
         check.begin()
     until = time.monotonic() + _PATIENCE
-    found = {name: check.outcome(until) for name, check in checks.items()}
-    away = [outcome for outcome in found.values() if outcome != "ok"]
-    if len(away) == len(found) or found["database"].startswith(_NOT_MIGRATED):
-        return jsonify(status="not ready", parts=found), 503
-    return jsonify(status="degraded" if away else "ready", parts=found), 200
+    outcomes = {name: check.outcome(until) for name, check in checks.items()}
+    away = [outcome for outcome in outcomes.values() if outcome != "ok"]
+    if len(away) == len(outcomes) or outcomes["database"].startswith(_NOT_MIGRATED):
+        return jsonify(status="not ready", parts=outcomes), 503
+    return jsonify(status="degraded" if away else "ready", parts=outcomes), 200
 
 
 def _database(bound: Parts) -> str:

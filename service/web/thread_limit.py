@@ -109,8 +109,8 @@ def _server_threads() -> int | None:
     from granian.cli import cli  # read as granian itself reads its options and the environment
 
     try:
-        given = cli.make_context("granian", sys.argv[1:], auto_envvar_prefix="GRANIAN").params
+        options = cli.make_context("granian", sys.argv[1:], auto_envvar_prefix="GRANIAN").params
     except (ClickException, Exit):
-        return _FEW  # started by a program of somebody's own: API_THREADS tells
-    queue = given["backpressure"] or given["backlog"] // given["workers"]
-    return int(given["blocking_threads"] or max(1, queue // 2))
+        return _FEW  # another program started granian: API_THREADS has to be set
+    queue = options["backpressure"] or options["backlog"] // options["workers"]
+    return int(options["blocking_threads"] or max(1, queue // 2))

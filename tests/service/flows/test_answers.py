@@ -114,7 +114,7 @@ def test_an_answer_is_recorded_when_the_database_is_back(
 
 
 @kinds
-def test_an_answer_that_comes_after_the_end_of_its_claim_wins(
+def test_answer_after_the_end_of_its_claim_wins(
     post: Post, answer: Callable[[str], None], kind: str
 ) -> None:
     answer(kind)
@@ -155,7 +155,7 @@ def test_a_claim_ends_in_doubt_once_the_inbox_caught_up(post: Post) -> None:
     assert message(message_id).status is Status.IN_DOUBT
 
 
-def test_an_answer_is_held_while_database_and_inbox_are_away(
+def test_answer_is_held_while_database_and_inbox_are_away(
     post: Post, answer: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer("accepted")
@@ -176,7 +176,7 @@ def test_an_answer_is_held_while_database_and_inbox_are_away(
     assert message(message_id).status is Status.QUEUED
 
 
-def test_an_answer_is_recorded_once_though_its_commit_seemed_to_fail(
+def test_answer_is_recorded_once_when_its_commit_seemed_to_fail(
     post: Post, answer: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer("not_accepted")
@@ -194,7 +194,7 @@ def test_an_answer_is_recorded_once_though_its_commit_seemed_to_fail(
     assert (message(message_id).status, message(message_id).due_at) == (Status.PENDING, due_at)
 
 
-def test_an_answer_that_cannot_be_recorded_is_a_dead_letter_and_can_be_replayed(
+def test_unrecordable_answer_is_a_dead_letter_to_replay(
     post: Post, answer: Callable[[str], None], app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer("accepted")
@@ -217,7 +217,7 @@ def test_an_answer_that_cannot_be_recorded_is_a_dead_letter_and_can_be_replayed(
     assert message(message_id).status is Status.QUEUED
 
 
-def test_an_answer_leaves_no_text_and_no_number_in_the_inbox(
+def test_answer_in_the_inbox_holds_no_text_and_no_number(
     post: Post, provider: FakeProvider, redis_url: str
 ) -> None:
     def script(outbound: Outbound) -> Any:
@@ -249,7 +249,7 @@ def test_callbacks_and_answers_are_recorded_from_one_batch(
     assert message(message_id).status is Status.DELIVERED
 
 
-def test_after_the_last_attempt_the_message_fails_from_the_inbox_too(
+def test_last_attempt_fails_the_message_from_the_inbox_too(
     post: Post, answer: Callable[[str], None], configure: Callable[..., None]
 ) -> None:
     configure(send_attempts=1)

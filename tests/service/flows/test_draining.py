@@ -236,7 +236,7 @@ def _in_overflow() -> int:
     return db.session.scalar(select(func.count()).select_from(Overflow)) or 0
 
 
-def test_what_is_in_the_inbox_leaves_the_overflow_though_a_later_put_fails(
+def test_returned_overflow_is_deleted_when_a_later_put_fails(
     context: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Redis answers every 150th put too late: it has the callback, and we do not know."""
@@ -259,7 +259,7 @@ def test_what_is_in_the_inbox_leaves_the_overflow_though_a_later_put_fails(
     assert parts().inbox.lag() == 503, "one copy for each late answer"
 
 
-def test_two_sweeps_at_the_same_moment_return_each_callback_once(context: Flask) -> None:
+def test_concurrent_sweeps_return_each_callback_once(context: Flask) -> None:
     _fill_overflow(400)
     start = Barrier(4)
 
@@ -274,7 +274,7 @@ def test_two_sweeps_at_the_same_moment_return_each_callback_once(context: Flask)
     assert parts().inbox.lag() == 400
 
 
-def test_letters_that_are_in_the_inbox_are_gone_though_a_later_put_fails(
+def test_replayed_letters_are_deleted_when_a_later_put_fails(
     context: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with transaction():

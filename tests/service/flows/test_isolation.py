@@ -83,7 +83,7 @@ def test_a_slow_batch_is_recorded_in_smaller_ones(fail: Any) -> None:
     assert letters() == []
 
 
-def test_a_slow_callback_waits_and_is_set_aside_in_the_end(
+def test_slow_callback_is_set_aside_after_its_deliveries(
     fail: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(draining, "_LONGEST", 0.2)

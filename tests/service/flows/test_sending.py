@@ -483,7 +483,7 @@ def test_an_answer_that_cannot_be_recorded_takes_no_other_with_it(
     assert message(bad).status is Status.QUEUED, "from the inbox, without what was unstorable"
 
 
-def test_answers_wait_in_the_inbox_for_a_database_that_is_away(
+def test_answers_wait_in_the_inbox_while_the_database_is_away(
     post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     message_id, settle, failures = post(), settling.settle, iter([1])

@@ -50,7 +50,7 @@ def hang(pool: ThreadPoolExecutor, limited: Any, inner: Inner, count: int) -> li
     return asked
 
 
-def test_a_request_over_the_limit_is_refused_while_the_others_hang() -> None:
+def test_request_over_the_limit_is_refused_while_others_hang() -> None:
     inner = Inner()
     limited: Any = ThreadLimit(inner, 3)
     with ThreadPoolExecutor(3) as pool:
