@@ -211,7 +211,7 @@ def test_a_message_whose_time_at_its_sender_has_come_goes_out(
 
 
 @pytest.mark.usefixtures("paced")
-def test_claims_of_earlier_rounds_are_called_when_a_later_one_fails(
+def test_earlier_claims_are_called_when_a_later_round_fails(
     post_many: PostMany, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The claims of the first round are committed: without a call they would end in doubt."""
