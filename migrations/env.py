@@ -53,20 +53,15 @@ def _tables_may_be_made_anew(connection: Connection) -> Iterator[None]:
     assert not orphans, f"rows that refer to nothing: {orphans[:5]}"
 
 
-@contextmanager
-def _suspended_limit(connection: Connection) -> Iterator[None]:
-    # The limit of the service is not for an index on a large table.
-    connection.exec_driver_sql("SET statement_timeout = 0")
-    connection.commit()
-    yield
-
-
 if context.is_offline_mode():
     _run(url=_db.engine.url, literal_binds=True)
 else:
     with _db.engine.connect() as connection:
-        postgresql = connection.dialect.name == "postgresql"
-        with (_suspended_limit if postgresql else _tables_may_be_made_anew)(connection):
+        if connection.dialect.name == "postgresql":
+            from service.postgresql import without_limits as suited
+        else:
+            suited = _tables_may_be_made_anew
+        with suited(connection):
             _run(
                 connection=connection,
                 process_revision_directives=_drop_empty,

@@ -69,10 +69,10 @@ def when_serving(app: Flask) -> None:
         return
     inner, once = app.wsgi_app, threading.Lock()
 
-    def first(environ: Any, start: Any) -> Any:
-        app.wsgi_app = inner  # type: ignore[method-assign]
-        if once.acquire(blocking=False):
+    def start_at_first(environ: Any, start: Any) -> Any:
+        if once.acquire(blocking=False):  # nobody releases it
             announcer.start()
         return inner(environ, start)
 
-    app.wsgi_app = first  # type: ignore[assignment, method-assign]
+    # It stays: what was wrapped round it meanwhile must not be taken away.
+    app.wsgi_app = start_at_first  # type: ignore[assignment, method-assign]

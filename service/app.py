@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from flask import Flask
 from redis import Redis
 
-from service import commands, logs, migrating, sentry, tracing, web
+from service import commands, engines, logs, migrating, sentry, tracing, web
 from service.breaker import Breaker
 from service.config import Settings
-from service.extensions import Parts, db, ping_what_rested, speak_sqlite_properly
+from service.extensions import Parts, db
 from service.inbox import Inbox
 from service.lines import Lines
 from service.metrics import counting
+from service.overflow import OverflowTable
 from service.pace import Pace
 from service.presence import Presence
 from service.providers import configured
@@ -22,6 +23,7 @@ from service.queue import Queue
 from service.redis_address import parse_redis_url
 from service.redis_connections import connect
 from service.shelf import Shelf
+from service.store import aside
 from service.web import limiting
 from service.web.callbacks import store
 
@@ -40,13 +42,10 @@ def create_app(
     sentry.start(settings)
     tracing.start(settings)
     app = Flask("service", static_folder=None)
-    app.config["SQLALCHEMY_DATABASE_URI"] = settings.database_url.get_secret_value()
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = _engine_options(settings)
+    engines.configure(app, settings)
     db.init_app(app)
+    engines.prepare(app, settings)
     migrating.prepare_for_commands(app)
-    with app.app_context():
-        speak_sqlite_properly(db.engine)
-        ping_what_rested(db.engine)
     hurried = _redis(settings, _HURRY)
     carriers = configured(settings) if providers is None else providers
 
@@ -59,6 +58,7 @@ def create_app(
         settings=settings,
         providers=known,
         inbox=Inbox(_redis(settings, _PATIENCE), hurried, Breaker(), settings.inbox_limit),
+        overflow=OverflowTable(app.app_context, aside.add_overflow),
         queue=Queue(settings, hurried, Breaker()),
         lines=Lines(settings.worker_concurrency),
         pace=Pace(hurried, Breaker(), {s.sender: s.rate for s in settings.sender_rates}),
@@ -81,19 +81,6 @@ def settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
-
-
-def _engine_options(settings: Settings) -> dict[str, object]:
-    # Parameters hold phone numbers and texts; errors and logs must not.
-    options: dict[str, object] = {"hide_parameters": True}
-    if settings.database_url.get_secret_value().startswith("postgresql"):
-        options |= {
-            "pool_size": settings.worker_concurrency,
-            "max_overflow": 4,
-            "pool_timeout": 5,
-            "connect_args": {"connect_timeout": 3, "options": "-c statement_timeout=10000"},
-        }
-    return options
 
 
 def _redis(settings: Settings, patience: float) -> Redis:

@@ -41,6 +41,10 @@ class Settings(PrivacySettings, SinchSettings, WatchingSettings):
         default=SecretStr("sqlite:///waybill.db"),
         description="Where messages and their ledger live: postgresql:// or sqlite:///.",
     )
+    database_prepared_statements: bool | None = Field(
+        default=None,
+        description="Whether PostgreSQL prepares statements; unset: unless there is a pooler.",
+    )
     redis_url: RedisUrl = Field(
         default=SecretStr("redis://127.0.0.1:6379/0"),
         description="Redis or Valkey for the inbox and for Celery; keep its append-only file on.",
@@ -152,6 +156,12 @@ class Settings(PrivacySettings, SinchSettings, WatchingSettings):
         default=200_000,
         ge=1,
         description="Callbacks that wait in Redis at most; more go to a table of the database.",
+    )
+    api_threads: int | None = Field(
+        default=None,
+        ge=1,
+        le=10_000,
+        description="Threads of a web process for requests but callbacks; unset: all but one.",
     )
     ops_secret: SecretStr | None = Field(
         default=None,

@@ -104,6 +104,10 @@ class InboxUnavailable(Exception):
     """The inbox could not take the callback; it was not stored."""
 
 
+class OverflowUnavailable(Exception):
+    """The database could not take the callback either; it was not stored."""
+
+
 class ErrorFact(NamedTuple):
     """What one error code means to a person, and to the decision whether to send again."""
 

@@ -1,21 +1,17 @@
 """Flask extensions and the application's parts, unbound; `app.create_app` binds them."""
 
-import math
 import sqlite3
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
 
 from flask import current_app
 from flask.ctx import AppContext
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection, Engine, MetaData, event
-from sqlalchemy.exc import DisconnectionError, InterfaceError, InternalError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.pool import ConnectionPoolEntry
 
 from service.errors import NotAccepted
 
@@ -23,6 +19,7 @@ if TYPE_CHECKING:
     from service.config import Settings
     from service.inbox import Inbox
     from service.lines import Lines
+    from service.overflow import OverflowTable
     from service.pace import Pace
     from service.presence import Presence
     from service.providers.contract import Provider
@@ -44,15 +41,13 @@ class Base(DeclarativeBase):
     )
 
 
-# These pass: what was asked may be asked again, later. A database that only reads raises an
-# InternalError, an exhausted pool a TimeoutError.
-PASSING = (OperationalError, InterfaceError, InternalError, PoolTimeout)
-
-# Seconds after which a connection may have died unseen.
-_RESTED: Final = 1.0
-
 # expire_on_commit off: a flow reads what it wrote without opening another transaction.
 db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
+
+# The name of the small engine that only the overflow and probes use (service/engines.py).
+OVERFLOW: Final = "overflow"
+# PostgreSQL's engines whose connections reach the server without a pooler.
+unpooled: Final = WeakSet[Engine]()
 
 if TYPE_CHECKING:
     Model = Base
@@ -67,6 +62,7 @@ class Parts:
     settings: "Settings"
     providers: Mapping[str, "Provider"]
     inbox: "Inbox"
+    overflow: "OverflowTable"
     queue: "Queue"
     lines: "Lines"
     pace: "Pace"
@@ -97,9 +93,9 @@ def single_write() -> AbstractContextManager[None]:
     """Run what writes with one statement, which is a transaction by itself on PostgreSQL.
 
     Not to say BEGIN and COMMIT saves two round trips of three. An error after the statement takes
-    nothing back.
+    nothing back. Through a pooler it is a transaction: outside of one no time limit holds.
     """
-    return _unit({"isolation_level": "AUTOCOMMIT"}) if is_postgresql() else transaction()
+    return _unit({"isolation_level": "AUTOCOMMIT"}) if db.engine in unpooled else transaction()
 
 
 def is_postgresql() -> bool:
@@ -119,44 +115,26 @@ def _unit(options: dict[str, Any]) -> Iterator[None]:
         session.close()
 
 
-def ping_what_rested(engine: Engine) -> None:
-    """Ask a connection that rested whether it still lives, and take a new one where it does not.
-
-    To ask at every use, as `pool_pre_ping` does, doubles the round trips of a short transaction.
-    """
-
-    def note(_connection: Any, record: ConnectionPoolEntry) -> None:
-        record.info["rests_since"] = time.monotonic()
-
-    def ping(connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
-        if time.monotonic() - record.info.get("rests_since", math.inf) < _RESTED:
-            return
-        try:
-            engine.dialect.do_ping(connection)
-        except engine.dialect.loaded_dbapi.Error as error:
-            raise DisconnectionError from error
-
-    if engine.dialect.name == "postgresql":
-        event.listen(engine, "checkin", note)
-        event.listen(engine, "checkout", ping)
-
-
-def speak_sqlite_properly(engine: Engine) -> None:
-    """Make SQLite transactional, durable and patient. No effect on other databases.
+def speak_sqlite_properly(engine: Engine, busy_timeout: int = 15) -> None:
+    """Make SQLite transactional, durable and patient: it waits so many seconds for a lock.
 
     Python's driver opens transactions late and by guesswork; a write transaction that begins as
     a read fails at once when another writer came between. See
     https://docs.sqlalchemy.org/en/21/dialects/sqlite.html#pysqlite-serializable
     """
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _set_pragmas)
-        event.listen(engine, "begin", _begin)
 
+    def set_pragmas(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None
+        for pragma in (
+            "journal_mode=WAL",
+            f"busy_timeout={busy_timeout * 1000}",
+            "foreign_keys=ON",
+            "synchronous=FULL",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
 
-def _set_pragmas(connection: sqlite3.Connection, _record: Any) -> None:
-    connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "busy_timeout=15000", "foreign_keys=ON", "synchronous=FULL"):
-        connection.execute(f"PRAGMA {pragma}")
+    event.listen(engine, "connect", set_pragmas)
+    event.listen(engine, "begin", _begin)
 
 
 def _begin(connection: Connection) -> None:

@@ -16,11 +16,10 @@ from service.errors import NotAccepted, OutcomeUnknown, Refused
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from service.domain.report import StatusReport
-    from service.errors import ProviderError
+    from service.flows.answers import Answer
     from service.flows.tallying import Tally
     from service.models import Message
-    from service.providers.contract import Callback, Outbound
+    from service.providers.contract import Callback
 
 # A batch of callbacks names its messages up to this many; the ledger has them all.
 _NAMED: Final = 20
@@ -36,18 +35,14 @@ def accepted(rows: "Sequence[Mapping[str, Any]]") -> None:
         tracing.posted(row["id"], row["created_at"])
 
 
-def answered(
-    message: "Message",
-    outbound: "Outbound",
-    report: "StatusReport | None",
-    error: "ProviderError | None",
-) -> None:
+def answered(answer: "Answer") -> None:
     """Tell how a call to a provider ended."""
+    report, error = answer.report, answer.error
     log = _log.bind(
-        message_id=message.id,
-        attempt_id=outbound.attempt_id,
-        client_id=message.client_id,
-        provider=message.provider,
+        message_id=answer.message_id,
+        attempt_id=answer.attempt_id,
+        client_id=answer.client_id,
+        provider=answer.provider,
     )
     # Never the provider's words: they may hold a phone number.
     code = error.code if error else None

@@ -119,17 +119,46 @@ MUTATIONS: Final = (
     Mutation(
         "message before attempt",
         "service/flows/settling.py",
-        "        rows = ledger.lock_outcomes(one.claim.message.id for one in answers)\n",
-        "        rows = {one.claim.message.id: one.claim.message for one in answers}\n"
-        "        attempts.answer([_answered(one, now, rows) for one in answers])\n",
+        "        rows = ledger.lock_outcomes(answer.message_id for answer in answers)\n",
+        "        attempts.answer([_answered(answer, {}) for answer in answers])\n"
+        "        rows = ledger.lock_outcomes(answer.message_id for answer in answers)\n",
         f"{_FLOWS}/test_recording_at_once.py",
     ),
     Mutation(
         "acknowledge after the commit",
-        "service/flows/draining.py",
-        "    try:\n        if rest:\n",
-        "    parts().inbox.ack(batch)\n    try:\n        if rest:\n",
+        "service/flows/isolation.py",
+        "            try:\n                _record_together(",
+        "            if self._inbox: self._inbox.ack(piece)\n"
+        "            try:\n                _record_together(",
         f"{_FLOWS}/test_draining.py::test_a_database_that_fails_leaves_the_batch_in_the_inbox",
+    ),
+    Mutation(
+        "what passes makes no dead letter",
+        "service/flows/isolation.py",
+        "if is_passing(error) or (",
+        "if (",
+        f"{_FLOWS}/test_isolation.py::test_a_lost_connection_is_nobodys_fault",
+    ),
+    Mutation(
+        "a claim with its answer in the inbox does not end in doubt",
+        "service/flows/claiming.py",
+        "messages.expired_claims(recorded_until, limit)",
+        "messages.expired_claims(now, limit)",
+        f"{_FLOWS}/test_answers.py::test_no_claim_ends_in_doubt_while_its_answer_waits",
+    ),
+    Mutation(
+        "two sweeps do not return the same callback",
+        "service/store/aside.py",
+        "limit(limit).with_for_update(skip_locked=True)",
+        "limit(limit)",
+        f"{_FLOWS}/test_draining.py::test_concurrent_sweeps_return_each_callback_once",
+    ),
+    Mutation(
+        "a callback behind many posts waits once",
+        "service/web/thread_limit.py",
+        "                    self._stalled = True\n",
+        "                    return False\n",
+        "tests/service/web/test_thread_limit.py",
     ),
     Mutation(
         "only the drain that set the flag takes it away",
@@ -148,7 +177,7 @@ MUTATIONS: Final = (
     Mutation(
         "only the stronger statement is shown",
         "service/domain/outcome.py",
-        "shown, other = (a, b) if a.strength >= b.strength else (b, a)",
+        "shown, other = (a, b) if mine >= theirs else (b, a)",
         "shown, other = b, a",
         "tests/service/domain/test_outcome.py",
     ),

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from service.announcing import BEAT, WORKER, Announcer, process_name
 from service.extensions import Parts
-from service.flows.draining import consumer_name
+from service.flows.isolation import consumer
 from service.inbox import Inbox
 from service.metrics import counting
 from service.metrics.exposition import CONTENT_TYPE, exposed, may_read
@@ -87,7 +87,7 @@ def _ailment() -> str | None:
 def _removing_consumer(inbox: Inbox) -> Callable[..., None]:
     def remove(**_: Any) -> None:
         try:
-            inbox.remove_consumers(consumer_name())
+            inbox.remove_consumers(consumer())
         except RedisError as error:
             _log.debug("the consumer's name stays for a day (%s)", type(error).__name__)
 

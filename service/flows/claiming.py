@@ -4,10 +4,12 @@ The database is the queue of what is to be sent. A claim and its attempt are com
 provider is called, in one transaction: a worker that dies before it certainly did not call.
 """
 
+import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
+from redis.exceptions import RedisError
 from uuid_utils.compat import uuid7
 
 from service import journal
@@ -28,6 +30,8 @@ from service.store import attempts, messages
 _ROUNDS: Final = 8
 # A claim looks a quarter of a second ahead: what is put back for less is only looked at again.
 _SOONEST: Final = 0.3
+
+_log = logging.getLogger(__name__)
 
 
 class Claim(NamedTuple):
@@ -50,7 +54,14 @@ def claim(limit: int) -> list[Claim]:
     """Claim up to `limit` due messages whose senders may send now; urgent ones first."""
     claims = list[Claim]()
     for _ in range(_ROUNDS):
-        looked_at, more = _claim_some(limit - len(claims))
+        try:
+            looked_at, more = _claim_some(limit - len(claims))
+        except Exception as error:
+            if not claims:
+                raise
+            # The claims of earlier rounds are committed: without a call they would end in doubt.
+            _log.warning("a claim ended early (%s)", type(error).__name__)
+            break
         claims += more
         if len(more) == looked_at:  # nothing is due any more, or every line is taken
             break
@@ -80,10 +91,19 @@ def _claim_some(limit: int) -> tuple[int, list[Claim]]:
 
 
 def expire_claims(limit: int = 500) -> int:
-    """Put messages in doubt whose worker has not been heard of since its lease ended."""
+    """Put messages in doubt whose worker has not been heard of since its lease ended.
+
+    Answers and callbacks may still wait in the inbox: a claim ends in doubt once everything is
+    recorded that came before its end.
+    """
     now = datetime.now(UTC)
+    try:
+        recorded_until = now - timedelta(seconds=parts().inbox.oldest_age())
+    except RedisError as error:
+        _log.warning("no claim expires: the inbox is unavailable (%s)", type(error).__name__)
+        return 0
     with transaction():
-        expired = messages.expired_claims(now, limit)
+        expired = messages.expired_claims(recorded_until, limit)
         messages.doubt(expired, now, check_at=now + _first_lookup())
     counting.expired(len(expired))
     journal.expired(expired)

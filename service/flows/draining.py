@@ -1,22 +1,19 @@
 """Drain: take accepted callbacks out of the inbox, record them, and only then acknowledge."""
 
 import logging
-import os
-import socket
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection, Sequence
 from threading import BoundedSemaphore
 from typing import Final
 
 from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from service import journal
-from service.domain.report import StatusReport
-from service.extensions import PASSING, db, parts, transaction
-from service.flows import recording
+from service.database_errors import is_slow
+from service.errors import InboxUnavailable
+from service.extensions import db, parts, transaction
+from service.flows.isolation import IDLE, Isolation, consumer, record_callbacks, set_aside
 from service.inbox import Entry
-from service.metrics import counting
 from service.models import DeadLetter, Overflow
 from service.providers.contract import Callback
 from service.queue import DRAIN, HELPING
@@ -27,14 +24,15 @@ from service.store import aside
 _BATCH: Final = 2_000
 # What comes back, because whoever took it died, failed or kept it elsewhere, in smaller ones.
 _AGAIN: Final = 500
+# Rows that one transaction returns to the inbox: on SQLite nobody else writes meanwhile.
+_CHUNK: Final = 100
 # So many at once, and others are called to help.
 _BACKLOG: Final = 500
 # A smaller batch waits this long for company: what a batch costs is shared by more of them.
 _LINGER: Final = 0.05
 # A drain ends after this long and wakes the next, so that no shutdown meets a long task.
 _LONGEST: Final = 3.0
-# Longer than a batch takes, and one of `_AGAIN` that is halved. Whoever held it is dead.
-_IDLE: Final = 20.0
+_IDLE: Final = IDLE
 # Whatever was taken this often and never finished may be what kills the worker that takes it.
 _MOST_DELIVERIES: Final = 5
 # Seconds without a read after which a consumer's process is taken to be gone.
@@ -78,23 +76,11 @@ def _drain(role: str) -> int:
     return done
 
 
-def replay_dead_letters(ids: Collection[int] | None) -> int:
-    """Put dead letters back into the inbox, the oldest for None; return how many."""
-    with transaction():
-        letters = aside.dead_letters(_AGAIN, ids)
-    for letter in letters:
-        parts().inbox.put(_callback(letter))
-    with transaction():
-        aside.drop_dead_letters([letter.id for letter in letters])
-    parts().queue.enqueue(DRAIN)
-    return len(letters)
-
-
 def _work(until: float, following: Callable[[str], list[Entry]]) -> tuple[int, bool]:
     """Record batches until time is up; return how many entries, and whether none are left."""
-    inbox, consumer, done = parts().inbox, consumer_name(), 0
+    inbox, done = parts().inbox, 0
     while time.monotonic() < until:
-        batch = inbox.reclaim(consumer, _AGAIN, _IDLE) or following(consumer)
+        batch = inbox.reclaim(consumer(), _AGAIN, _IDLE) or following(consumer())
         if not batch:
             return done, True
         done += _record_batch(batch)
@@ -123,24 +109,6 @@ def _next_batch(consumer: str) -> list[Entry]:
     return batch + inbox.take(consumer, _BATCH - len(batch), linger=0)
 
 
-def drain_overflow(limit: int = _AGAIN) -> int:
-    """Return callbacks that were accepted while the inbox was away to it; return how many.
-
-    Dying between the two steps returns some twice, which the ledger takes as repeats.
-    """
-    if not parts().inbox.has_room():
-        return 0
-    with transaction():
-        rows = aside.oldest_overflow(limit)
-    for row in rows:
-        parts().inbox.put(_callback(row))
-    with transaction():
-        aside.drop_overflow([row.id for row in rows])
-    if rows:
-        parts().queue.enqueue(DRAIN)
-    return len(rows)
-
-
 def remove_idle_consumers() -> None:
     """Take the names of processes that are gone out of the consumer group."""
     parts().inbox.remove_consumers(idle=_GONE_AFTER)
@@ -151,7 +119,7 @@ def _database_answers() -> bool:
     try:
         db.session.execute(select(1))
         return True
-    except PASSING as error:
+    except SQLAlchemyError as error:
         _log.warning("the database does not answer (%s); the inbox waits", type(error).__name__)
         parts().inbox.rest(_REST)
         return False
@@ -160,25 +128,13 @@ def _database_answers() -> bool:
 
 
 def _record_batch(batch: Sequence[Entry]) -> int:
-    for entry in batch:
-        if entry.deliveries > _MOST_DELIVERIES:
-            _record_suspect(entry)
-    rest = [entry.callback for entry in batch if entry.deliveries <= _MOST_DELIVERIES]
-    try:
-        if rest:
-            record_callbacks(rest)
-    except PASSING:
-        # Whoever takes next begins with these.
-        parts().inbox.give_back(consumer_name(), batch, _IDLE)
-        raise
-    except Exception:
-        if len(rest) <= _AGAIN:
-            raise
-        # To look for the one that is to blame must take no longer than `_IDLE`.
-        parts().inbox.give_back(consumer_name(), batch, _IDLE)
-        return 0
-    parts().inbox.ack(batch)
-    return len(batch)
+    """Record entries and acknowledge them; return how many are dealt with."""
+    suspects = [entry for entry in batch if entry.deliveries > _MOST_DELIVERIES]
+    for entry in suspects:
+        _record_suspect(entry)
+    parts().inbox.ack(suspects)
+    rest = [entry for entry in batch if entry.deliveries <= _MOST_DELIVERIES]
+    return len(suspects) + Isolation(rest, parts().inbox).record()
 
 
 def _record_suspect(entry: Entry) -> None:
@@ -186,54 +142,60 @@ def _record_suspect(entry: Entry) -> None:
     inbox = parts().inbox
     if not inbox.mark_suspect(entry.id):
         why = f"taken {entry.deliveries} times, and whoever took it died"
-        _set_aside(entry.callback, why, why)
+        set_aside(entry.callback, why, why)
         return
     try:
         record_callbacks([entry.callback])
+    except DBAPIError as error:
+        if not is_slow(error):
+            raise
+        set_aside(entry.callback, repr(error), type(error).__name__)
     finally:
         inbox.clear_suspect(entry.id)
 
 
-def record_callbacks(callbacks: Sequence[Callback]) -> None:
-    """Record callbacks; halve a batch that fails until the one that cannot be is set aside.
+def replay_dead_letters(ids: Collection[int] | None) -> int:
+    """Put dead letters back into the inbox, the oldest for None; return how many."""
+    return _return_to_inbox(
+        lambda limit: aside.dead_letters(limit, ids, lock=True), aside.drop_dead_letters, _AGAIN
+    )
 
-    Of more than `_AGAIN` it raises what kept them from being recorded.
+
+def drain_overflow() -> int:
+    """Return callbacks that were accepted while the inbox was away to it; return how many."""
+    until, done, more = time.monotonic() + _LONGEST, 0, True
+    while more and time.monotonic() < until and parts().inbox.has_room():
+        count = _return_to_inbox(aside.oldest_overflow, aside.drop_overflow, _CHUNK)
+        done, more = done + count, count == _CHUNK
+    return done
+
+
+def _return_to_inbox(
+    lock: Callable[[int], Sequence[Overflow | DeadLetter]],
+    drop: Callable[[Sequence[int]], None],
+    limit: int,
+) -> int:
+    """Put rows into the inbox, and delete those that are in. Raises InboxUnavailable.
+
+    In one transaction, so that no other sweep reads them meanwhile. A put whose answer came too
+    late, and a commit that fails, return some twice, which the ledger takes as repeats.
     """
-    try:
-        tally = recording.record(_parsed(callbacks))
-    except PASSING:
-        raise
-    except Exception as error:
-        if len(callbacks) > _AGAIN:
-            raise
-        if len(callbacks) == 1:
-            _set_aside(callbacks[0], repr(error), type(error).__name__)
-            return
-        middle = len(callbacks) // 2
-        record_callbacks(callbacks[:middle])
-        record_callbacks(callbacks[middle:])
-    else:
-        counting.recorded(tally.kinds, [callback.received_at for callback in callbacks])
-        journal.recorded(callbacks, tally)
+    returned, failure = list[int](), None
+    with transaction():
+        for row in lock(limit):
+            try:
+                parts().inbox.put(_callback(row))
+            except InboxUnavailable as error:
+                failure = error
+                break
+            returned.append(row.id)
+        drop(returned)
+    if returned:
+        parts().queue.enqueue(DRAIN)
+    if failure is not None:
+        raise failure
+    return len(returned)
 
 
 def _callback(kept: Overflow | DeadLetter) -> Callback:
     return Callback(kept.provider, kept.attempt, kept.body, kept.received_at)
-
-
-def _parsed(callbacks: Iterable[Callback]) -> list[StatusReport]:
-    known = parts().providers
-    return [known[callback.provider].parse(callback) for callback in callbacks]
-
-
-def _set_aside(callback: Callback, error: str, reason: str) -> None:
-    """Keep a callback among the dead letters; `reason` quotes nothing and may be logged."""
-    with transaction():
-        aside.add_dead_letter(callback, error[:2000], datetime.now(UTC))
-    counting.set_aside(callback.provider)
-    journal.set_aside(callback, reason)
-
-
-def consumer_name() -> str:
-    """Return this process's name in the consumer group."""
-    return f"{socket.gethostname()}-{os.getpid()}"

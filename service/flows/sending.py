@@ -13,11 +13,15 @@ from functools import partial
 from threading import Lock
 from typing import Final
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from service import tracing
+from service.database_errors import is_retryable
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError
-from service.extensions import PASSING, Parts, parts
+from service.extensions import Parts, parts
+from service.flows.answers import Answer, answer_to
 from service.flows.claiming import Claim, claim
-from service.flows.settling import Answer, settle_patiently
+from service.flows.settling import settle_or_store
 from service.metrics import counting
 from service.models import Message
 from service.queue import DELIVER
@@ -105,7 +109,7 @@ class Delivery:
     def _go_on(self) -> bool:
         """Record answers and wait for more; return whether there is anything to wait for."""
         # While the next calls are under way: the lines never rest.
-        settle_patiently(self._ended)
+        settle_or_store(self._ended)
         self._ended, self._under_way = _await_some(self._under_way)
         return bool(self._ended or self._under_way)
 
@@ -116,7 +120,9 @@ def _start_due() -> set[Future[Answer]]:
     lines = bound.lines.reserve()
     try:
         claims = claim(lines) if lines else []
-    except PASSING as error:
+    except SQLAlchemyError as error:
+        if not is_retryable(error):
+            raise
         _log.warning("nothing is claimed: no answer of the database (%s)", type(error).__name__)
     finally:
         bound.lines.release(lines - len(claims))
@@ -128,16 +134,18 @@ def _start_due() -> set[Future[Answer]]:
 def _call(bound: Parts, one: Claim) -> Answer:
     """Make the call, in a thread of its own. Raises nothing."""
     if one.is_over:
-        return Answer(one, None, NotAccepted("the call did not begin while the claim was ours"))
+        late = NotAccepted("the call did not begin while the claim was ours")
+        return answer_to(one, error=late)
     try:
         with bound.context(), _watched(one):
             report = bound.provider(one.message.provider).send(one.outbound)
     except ProviderError as error:
-        return Answer(one, None, error)
+        return answer_to(one, error=error)
     except Exception as error:
         _log.exception("a call to %s failed in an unknown way", one.message.provider)
-        return Answer(one, None, OutcomeUnknown(f"no answer ({type(error).__name__})"))
-    return Answer(one, report)
+        unknown = OutcomeUnknown(f"no answer ({type(error).__name__})")
+        return answer_to(one, error=unknown)
+    return answer_to(one, report)
 
 
 @contextmanager

@@ -6,60 +6,68 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from uuid import UUID
 
 from service import journal
+from service.database_errors import is_retryable
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
-from service.errors import GAVE_UP, NotAccepted, OutcomeUnknown, ProviderError, Refused
-from service.extensions import PASSING, transaction
+from service.errors import GAVE_UP, InboxUnavailable, NotAccepted, OutcomeUnknown, Refused
+from service.extensions import parts, transaction
 from service.flows import recording
-from service.flows.claiming import Claim
+from service.flows.answers import WORDS, Answer, packed
 from service.flows.patience import patience
+from service.queue import DRAIN
 from service.store import attempts, ledger, messages
 
-# How long answers are held for a database that does not take them; then their claims expire.
-_PAUSES: Final = (0.0, 0.5, 1.0, 2.0, 4.0)
 _LONGEST_PAUSE: Final = 60.0
+# Between two tries, while neither the database nor the inbox takes an answer.
+_PAUSE: Final = 0.5
 
 _log = logging.getLogger(__name__)
 
 
-class Answer(NamedTuple):
-    """How the call for one claim ended: with a report, or with an error."""
+def settle_or_store(answers: Sequence[Answer]) -> None:
+    """Record answers; what the database does not take goes into the inbox, and is recorded later.
 
-    claim: Claim
-    report: StatusReport | None
-    error: ProviderError | None = None
+    While both are away the answers are held here, until their claims are over.
+    """
+    until = time.monotonic() + parts().settings.claim_lease
+    waiting = _store(_unsettled(answers))
+    while waiting and time.monotonic() < until:
+        time.sleep(_PAUSE)
+        waiting = _store(_unsettled(waiting))
+    if waiting:
+        _log.error("%d answers are lost; their messages will be in doubt", len(waiting))
 
 
-def settle_patiently(answers: Sequence[Answer]) -> None:
-    """Record answers, and wait for a database that does not take them, but not for ever."""
+def _unsettled(answers: Sequence[Answer]) -> Sequence[Answer]:
+    """Record answers together, or each alone when one of them cannot be; return the others."""
     if not answers:
-        return
-    for pause in _PAUSES:
-        time.sleep(pause)
-        try:
-            _settle_each(answers)
-            return
-        except PASSING as error:
-            _log.warning("answers wait for the database (%s)", type(error).__name__)
-    _log.error("%d answers could not be recorded; their claims will expire", len(answers))
-
-
-def _settle_each(answers: Sequence[Answer]) -> None:
-    """Record answers together, or each alone when one of them cannot be."""
+        return ()
     try:
         settle(answers)
-    except PASSING:
-        raise
-    except Exception:
-        if len(answers) == 1:
-            _log.exception("an answer could not be recorded; its claim will expire")
-            return
-        for one in answers:
-            _settle_each([one])
+        return ()
+    except Exception as error:
+        if len(answers) > 1 and not is_retryable(error):
+            return [left for answer in answers for left in _unsettled([answer])]
+        log = _log.warning if is_retryable(error) else _log.exception
+        log("%d answers are not recorded (%s)", len(answers), type(error).__name__)
+        return answers
+
+
+def _store(answers: Sequence[Answer]) -> Sequence[Answer]:
+    """Put answers into the inbox; return those that it did not take."""
+    for place, answer in enumerate(answers):
+        try:
+            parts().inbox.put(packed(answer))
+        except InboxUnavailable as error:
+            _log.warning("the inbox takes no answers either (%s)", error)
+            return answers[place:]
+    if answers:
+        parts().queue.ring(DRAIN)
+    return ()
 
 
 def settle(answers: Sequence[Answer]) -> None:
@@ -70,68 +78,62 @@ def settle(answers: Sequence[Answer]) -> None:
     """
     now = datetime.now(UTC)
     with transaction():
-        rows = ledger.lock_outcomes(one.claim.message.id for one in answers)
-        recording.apply([report for one in answers if (report := _said(one, now))], rows)
+        rows = ledger.lock_outcomes(answer.message_id for answer in answers)
+        recording.apply([report for answer in answers if (report := _said(answer))], rows)
         for one in answers:
             _leave(one, now)
-        attempts.answer([_answered(one, now, rows) for one in answers])
+        attempts.answer([_answered(answer, rows) for answer in answers])
     for one in answers:
-        journal.answered(one.claim.message, one.claim.outbound, one.report, one.error)
+        journal.answered(one)
 
 
-def _said(answer: Answer, now: datetime) -> StatusReport | None:
+def _said(answer: Answer) -> StatusReport | None:
     """Return the statement that an answer is; None where it leaves the message unfinished."""
-    message, error = answer.claim.message, answer.error
+    error = answer.error
     if error is None:
         return answer.report
     said = partial(
         StatusReport,
-        provider=message.provider,
+        provider=answer.provider,
         source=Source.API,
         status=Status.FAILED,
-        received_at=now,
+        received_at=answer.answered_at,
         error_message=error.message,
         raw=error.raw,
     )
     if isinstance(error, Refused):
-        attempt_id = answer.claim.outbound.attempt_id
-        return said(word="refused", error_code=error.code, attempt_id=attempt_id)
+        return said(word="refused", error_code=error.code, attempt_id=answer.attempt_id)
     if isinstance(error, NotAccepted) and _is_last(answer):
         # Our own verdict names no attempt: anything the provider says later outranks it.
-        return said(word=GAVE_UP, error_code=GAVE_UP, message_id=message.id)
+        return said(word=GAVE_UP, error_code=GAVE_UP, message_id=answer.message_id)
     return None
 
 
 def _leave(answer: Answer, now: datetime) -> None:
     """Let a message wait for another attempt, or for the end of its doubt."""
-    message, outbound = answer.claim.message, answer.claim.outbound
-    leave = partial(messages.leave_submitting, message.id, outbound.attempt, updated_at=now)
+    leave = partial(messages.leave_submitting, answer.message_id, answer.attempt, updated_at=now)
     if isinstance(answer.error, NotAccepted) and not _is_last(answer):
-        then = now + _pause(outbound.attempt)
+        then = now + _pause(answer.attempt)
         leave(status=Status.PENDING, due_at=then, submitted_at=None)
     elif isinstance(answer.error, OutcomeUnknown):
-        pause = timedelta(seconds=patience(message.provider).first_lookup)
+        pause = timedelta(seconds=patience(answer.provider).first_lookup)
         leave(status=Status.IN_DOUBT, check_at=now + pause)
 
 
 def _is_last(answer: Answer) -> bool:
-    most = patience(answer.claim.message.provider).attempts
-    return answer.claim.outbound.attempt >= most
+    return answer.attempt >= patience(answer.provider).attempts
 
 
-_WORDS: Final = {Refused: "refused", NotAccepted: "not_accepted", OutcomeUnknown: "unknown"}
-
-
-def _answered(answer: Answer, now: datetime, rows: Mapping[UUID, Any]) -> dict[str, Any]:
-    error, row = answer.error, rows.get(answer.claim.message.id)
+def _answered(answer: Answer, rows: Mapping[UUID, Any]) -> dict[str, Any]:
+    error, row = answer.error, rows.get(answer.message_id)
     # A callback may have ended the message already, and a sweep redacted it.
     quoted = error and (row is None or row.redacted_at is None)
     return {
-        "key": answer.claim.outbound.attempt_id,
-        "answer": "accepted" if error is None else _WORDS[type(error)],
+        "key": answer.attempt_id,
+        "answer": "accepted" if error is None else WORDS[type(error)],
         "answer_code": error.code if error else None,
         "answer_text": error.message if error and quoted else None,
-        "answered_at": now,
+        "answered_at": answer.answered_at,
     }
 
 

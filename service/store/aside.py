@@ -2,22 +2,27 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy.orm import scoped_session
 
 from service.extensions import db
 from service.models import DeadLetter, Overflow
 from service.providers.contract import Callback
 
 
-def add_overflow(callback: Callback) -> None:
+def add_overflow(
+    callback: Callback, connection: Connection | scoped_session[Any] = db.session
+) -> None:
     """Keep a callback that the inbox could not take."""
-    db.session.add(Overflow(**callback._asdict()))
+    connection.execute(insert(Overflow).values(**callback._asdict()))
 
 
 def oldest_overflow(limit: int) -> Sequence[Overflow]:
-    """Return the oldest of the overflow."""
-    return db.session.scalars(select(Overflow).order_by(Overflow.id).limit(limit)).all()
+    """Return the oldest of the overflow, locked, past those that another sweep has locked."""
+    query = select(Overflow).order_by(Overflow.id).limit(limit).with_for_update(skip_locked=True)
+    return db.session.scalars(query).all()
 
 
 def drop_overflow(ids: Sequence[int]) -> None:
@@ -25,11 +30,18 @@ def drop_overflow(ids: Sequence[int]) -> None:
     db.session.execute(delete(Overflow).where(Overflow.id.in_(ids)))
 
 
-def dead_letters(limit: int, ids: Collection[int] | None = None) -> Sequence[DeadLetter]:
-    """Return the oldest dead letters, or those with these numbers."""
+def dead_letters(
+    limit: int, ids: Collection[int] | None = None, *, lock: bool = False
+) -> Sequence[DeadLetter]:
+    """Return the oldest dead letters, or those with these numbers.
+
+    With `lock` they are locked, and those that another has locked are passed over.
+    """
     query = select(DeadLetter).order_by(DeadLetter.id).limit(limit)
     if ids is not None:
         query = query.where(DeadLetter.id.in_(ids))
+    if lock:
+        query = query.with_for_update(skip_locked=True)
     return db.session.scalars(query).all()
 
 

@@ -12,6 +12,7 @@ from service.web import (
     metrics,
     ops,
     request_id,
+    thread_limit,
 )
 
 # A batch of a thousand of the longest messages, every character of them escaped.
@@ -23,11 +24,12 @@ def init_app(app: Flask) -> None:
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY
     app.json.sort_keys = False  # type: ignore[attr-defined]
     request_id.init_app(app)
+    metrics.init_app(app)
+    thread_limit.init_app(app, app.extensions["waybill"].settings.api_threads)
     app.register_blueprint(messages.blueprint)
     app.register_blueprint(callbacks.blueprint)
-    app.register_blueprint(health.blueprint)
+    health.init_app(app)
     app.register_blueprint(docs.blueprint)
     ops.init_app(app)
-    metrics.init_app(app)
     errors.init_app(app)
     app.wsgi_app = door.CallbackDoor(app)  # type: ignore[assignment]

@@ -7,15 +7,13 @@ from typing import Final, NamedTuple
 from urllib.parse import quote
 
 from flask import Blueprint, Response, request
-from sqlalchemy.exc import SQLAlchemyError
 
 from service import journal
-from service.errors import Forged, InboxUnavailable
-from service.extensions import Parts, parts, transaction
+from service.errors import Forged, InboxUnavailable, OverflowUnavailable
+from service.extensions import Parts, parts
 from service.metrics import counting
 from service.providers.contract import Callback, CallbackRequest
 from service.queue import DRAIN
-from service.store import aside
 
 MAX_BODY: Final = 64 * 1024
 
@@ -71,10 +69,9 @@ def store(bound: Parts, callback: Callback) -> Answer:
 
 def _store_aside(bound: Parts, callback: Callback) -> Answer:
     try:
-        with bound.context(), transaction():
-            aside.add_overflow(callback)
-    except SQLAlchemyError as error:
-        _log.error("the database is away, too (%s): a callback is refused", type(error).__name__)
+        bound.overflow.put(callback)
+    except OverflowUnavailable as error:
+        _log.error("the overflow is unavailable, too (%s): a callback is refused", error)
         counting.received(callback.provider, "refused")
         return UNAVAILABLE
     counting.received(callback.provider, "overflow")

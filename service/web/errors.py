@@ -3,10 +3,10 @@
 import logging
 
 from flask import Flask, Response, json
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
+from service.database_errors import is_retryable
 from service.errors import ClientError, Unauthenticated, Unavailable
 from service.web.answers import Problem
 
@@ -17,8 +17,7 @@ def init_app(app: Flask) -> None:
     """Answer every error of every route with a problem document."""
     app.register_error_handler(ClientError, _client_error)
     app.register_error_handler(HTTPException, _http_error)
-    for unavailable in (OperationalError, InterfaceError, InternalError, PoolTimeout):
-        app.register_error_handler(unavailable, _unavailable)
+    app.register_error_handler(SQLAlchemyError, _database_error)
 
 
 def problem(error: ClientError) -> Problem:
@@ -65,7 +64,9 @@ def _http_error(error: HTTPException) -> Response:
     return response
 
 
-def _unavailable(error: Exception) -> Response:
+def _database_error(error: SQLAlchemyError) -> Response:
+    if not is_retryable(error):
+        raise error
     _log.error("the database does not answer: %s", type(error).__name__)
     response = answer(
         {

@@ -1,16 +1,71 @@
 """Alive and ready: the process answers; its database and its Redis do too."""
 
+import threading
+import time
 from collections.abc import Callable
 from typing import Final
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Flask, Response, current_app, jsonify
 
 from service import migrating
-from service.extensions import db, parts
+from service.extensions import OVERFLOW, Parts, db
 
 _NOT_MIGRATED: Final = "not migrated"
+_EXTENSION: Final = "waybill-health"
+# Seconds that a probe waits for all parts together, and for which the last outcome of a part
+# stands while a slow machine looks again.
+_PATIENCE: Final = 0.7
+_FRESH: Final = 3.0
 
 blueprint = Blueprint("health", __name__)
+
+
+class _Check:
+    """One part, looked at by one thread at a time: a part that hangs holds no probe."""
+
+    def __init__(self, look: Callable[[], str]) -> None:
+        self._look = look
+        self._lock = threading.Lock()
+        self._done = threading.Event()
+        self._done.set()
+        self._begun = self._ended = float("-inf")
+        self._outcome = ""
+
+    def begin(self) -> None:
+        """Look again, unless a thread still does."""
+        with self._lock:
+            if not self._done.is_set():
+                return
+            self._begun = time.monotonic()
+            self._done.clear()
+        threading.Thread(target=self._run, name="probe", daemon=True).start()
+
+    def outcome(self, until: float) -> str:
+        """Return what was seen, after a wait until then."""
+        now = time.monotonic()
+        if self._done.wait(max(0.0, until - now)) or now - self._ended < _FRESH:
+            return self._outcome
+        return f"unreachable (no answer for {time.monotonic() - self._begun:.1f} s)"
+
+    def _run(self) -> None:
+        try:
+            self._outcome = self._look()
+        except Exception as error:
+            # The type only: the text of a driver's error holds addresses and user names.
+            self._outcome = f"unreachable ({type(error).__name__})"
+        finally:
+            self._ended = time.monotonic()
+            self._done.set()
+
+
+def init_app(app: Flask) -> None:
+    """Register the routes."""
+    bound: Parts = app.extensions["waybill"]
+    app.extensions[_EXTENSION] = {
+        "database": _Check(lambda: _database(bound)),
+        "redis": _Check(lambda: _redis(bound)),
+    }
+    app.register_blueprint(blueprint)
 
 
 @blueprint.get("/healthz")
@@ -21,33 +76,30 @@ def alive() -> Response:
 
 @blueprint.get("/readyz")
 def ready() -> tuple[Response, int]:
-    """Say how each part is: 200 as long as callbacks can be stored, 503 when they cannot.
+    """Say how each part is, within a second: 200 as long as callbacks can be stored, else 503.
 
     Either store is enough for that. To take a server out because Redis or the database is away
     would turn a degraded service into lost callbacks; one that is not migrated must not start.
     """
-    found = {"database": _outcome(_database), "redis": _outcome(_redis)}
-    away = [outcome for outcome in found.values() if outcome != "ok"]
-    if len(away) == len(found) or found["database"].startswith(_NOT_MIGRATED):
-        return jsonify(status="not ready", parts=found), 503
-    return jsonify(status="degraded" if away else "ready", parts=found), 200
+    checks: dict[str, _Check] = current_app.extensions[_EXTENSION]
+    for check in checks.values():
+        check.begin()
+    until = time.monotonic() + _PATIENCE
+    outcomes = {name: check.outcome(until) for name, check in checks.items()}
+    away = [outcome for outcome in outcomes.values() if outcome != "ok"]
+    if len(away) == len(outcomes) or outcomes["database"].startswith(_NOT_MIGRATED):
+        return jsonify(status="not ready", parts=outcomes), 503
+    return jsonify(status="degraded" if away else "ready", parts=outcomes), 200
 
 
-def _outcome(check: Callable[[], str]) -> str:
-    try:
-        return check()
-    except Exception as error:
-        # The type only: the text of a driver's error holds addresses and user names.
-        return f"unreachable ({type(error).__name__})"
-
-
-def _database() -> str:
-    wanted = migrating.WANTED
-    with db.engine.connect() as connection:
+def _database(bound: Parts) -> str:
+    # Over the connections of the overflow: those of the API may all be waiting.
+    with bound.context(), db.engines[OVERFLOW].connect() as connection:
         found = migrating.found(connection)
+    wanted = migrating.WANTED
     return "ok" if found == wanted else f"{_NOT_MIGRATED} (at {found}, wanted {wanted})"
 
 
-def _redis() -> str:
-    parts().inbox.ping()
+def _redis(bound: Parts) -> str:
+    bound.inbox.ping()
     return "ok"

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -152,6 +153,27 @@ def test_a_web_process_is_announced_when_it_serves_and_not_before(
         assert parts().presence.alive() == []
 
         serving.test_client().get("/healthz")
+        eventually(lambda: [one.kind for one in parts().presence.alive()] == ["web"])
+    with serving.app_context():
+        db.engine.dispose()
+
+
+def test_what_wraps_the_application_stays(app: Flask, database_url: str, redis_url: str) -> None:
+    """As ProxyFix does; documented by Flask, and done after create_app()."""
+    serving = create_app(make_settings(database_url, redis_url))
+    when_serving(serving)
+    passed = list[str]()
+    inner: Any = serving.wsgi_app
+
+    def wrapper(environ: Any, start: Any) -> Any:
+        passed.append(environ["PATH_INFO"])
+        return inner(environ, start)
+
+    serving.wsgi_app = wrapper  # type: ignore[method-assign]
+    for path in ("/healthz", "/callbacks/twilio/1", "/v1/messages"):
+        serving.test_client().get(path)
+    assert passed == ["/healthz", "/callbacks/twilio/1", "/v1/messages"]
+    with app.app_context():
         eventually(lambda: [one.kind for one in parts().presence.alive()] == ["web"])
     with serving.app_context():
         db.engine.dispose()

@@ -5,11 +5,11 @@ from typing import Final
 
 from flask import Blueprint, Response, render_template, request
 from flask_wtf.csrf import CSRFProtect
-from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from service.errors import ClientError
+from service.database_errors import is_retryable
+from service.errors import ClientError, Unavailable
 
 # No inline script or style, nothing from another host, and no frame around us.
 _POLICY: Final = "; ".join(
@@ -55,8 +55,9 @@ def _harden(response: Response) -> Response:
 
 
 @blueprint.errorhandler(ClientError)
-def _client_error(error: ClientError) -> tuple[str, int]:
-    return page_of_error(error.status, error.title, error.detail)
+def _client_error(error: ClientError) -> tuple[str, int, dict[str, str]]:
+    headers = {"Retry-After": "5"} if isinstance(error, Unavailable) else {}
+    return *page_of_error(error.status, error.title, error.detail), headers
 
 
 @blueprint.errorhandler(HTTPException)
@@ -64,11 +65,10 @@ def _http_error(error: HTTPException) -> tuple[str, int]:
     return page_of_error(error.code or 500, error.name, error.description or "")
 
 
-@blueprint.errorhandler(OperationalError)
-@blueprint.errorhandler(InterfaceError)
-@blueprint.errorhandler(InternalError)
-@blueprint.errorhandler(PoolTimeout)
-def _unavailable(error: Exception) -> tuple[str, int]:
+@blueprint.errorhandler(SQLAlchemyError)
+def _database_error(error: SQLAlchemyError) -> tuple[str, int]:
+    if not is_retryable(error):
+        raise error
     _log.error("the database does not answer: %s", type(error).__name__)
     detail = (
         "Callbacks are still taken and wait in Redis; clients are told to come back. "

@@ -7,8 +7,10 @@ import time
 from typing import Any, Final, NamedTuple
 
 from flask import Response, copy_current_request_context, render_template, request
+from sqlalchemy.exc import SQLAlchemyError
 
-from service.extensions import PASSING, parts
+from service.database_errors import is_retryable
+from service.extensions import parts
 from service.flows.overseeing import Overview, oversee
 from service.web.ops import charts
 from service.web.ops.blueprint import blueprint
@@ -89,7 +91,9 @@ def _renew() -> None:
     """Make a new look, in a thread of its own."""
     try:
         _look(hurried=False)
-    except PASSING as error:
+    except SQLAlchemyError as error:
+        if not is_retryable(error):
+            raise
         _log.warning("the overview was not renewed (%s)", type(error).__name__)
     finally:
         parts().shelf.release(_LOCK)

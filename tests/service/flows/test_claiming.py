@@ -1,6 +1,6 @@
 """Whose turn it is: urgent first, a share for every client, each sender at its pace."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from threading import Barrier
@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 from redis import Redis
 from sqlalchemy import event, select, update
+from sqlalchemy.exc import OperationalError
 
 from service.breaker import Breaker
 from service.domain.priority import Priority
@@ -207,6 +208,44 @@ def test_a_message_whose_time_at_its_sender_has_come_goes_out(
         redis.delete("waybill:pace:twilio:+15005550006")  # as after a second
     sending.deliver()
     assert len(provider.on_air) == 1
+
+
+@pytest.mark.usefixtures("paced")
+def test_earlier_claims_are_called_when_a_later_round_fails(
+    post_many: PostMany, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The claims of the first round are committed: without a call they would end in doubt."""
+    post_many("bulk", 30)
+    begin, rounds = claiming.attempts.begin, list[int]()
+
+    def fail_later(rows: Sequence[object]) -> None:
+        rounds.append(len(rows))
+        if len(rounds) > 1:
+            raise OperationalError("INSERT", {}, Exception("connection lost"))
+        begin(rows)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(claiming.attempts, "begin", fail_later)
+    assert sending.deliver() == 1
+    assert len(rounds) > 1
+    assert len(provider.on_air) == 1
+    db.session.rollback()
+    statuses = list(db.session.scalars(select(Message.status)))
+    assert statuses.count(Status.QUEUED) == 1
+    assert statuses.count(Status.SUBMITTING) == 0
+
+
+def test_a_first_round_that_fails_claims_nothing(
+    post_many: PostMany, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise OperationalError("INSERT", {}, Exception("connection lost"))
+
+    post_many("bulk", 1)
+    monkeypatch.setattr(claiming.attempts, "begin", fail)
+    with pytest.raises(OperationalError):
+        claiming.claim(8)
+    monkeypatch.undo()
+    assert len(claimed(8)) == 1
 
 
 def test_the_default_is_not_urgent(post: Post) -> None:

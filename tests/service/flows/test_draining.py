@@ -1,7 +1,11 @@
 """Drain: nothing accepted is lost, and one bad entry holds up nobody."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import count
+from threading import Barrier
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,6 +19,7 @@ from service.domain.status import Status
 from service.errors import InboxUnavailable
 from service.extensions import db, parts, transaction
 from service.flows import draining, recording, sending
+from service.inbox import Inbox
 from service.models import DeadLetter, Message, Overflow, StatusEvent
 from service.providers.contract import Callback
 from service.queue import HELPING
@@ -218,6 +223,78 @@ def test_overflow_stays_where_it_is_while_the_inbox_is_away(
     with pytest.raises(InboxUnavailable):
         draining.drain_overflow()
     assert db.session.scalar(select(func.count()).select_from(Overflow)) == 1
+
+
+def _fill_overflow(count: int) -> None:
+    with transaction():
+        for number in range(count):
+            aside.add_overflow(callback("", "delivered", f"SM{number}"))
+
+
+def _in_overflow() -> int:
+    db.session.rollback()
+    return db.session.scalar(select(func.count()).select_from(Overflow)) or 0
+
+
+def test_returned_overflow_is_deleted_when_a_later_put_fails(
+    context: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis answers every 150th put too late: it has the callback, and we do not know."""
+    _fill_overflow(500)
+    puts, put = count(1), type(parts().inbox).put
+
+    def put_late(inbox: Inbox, one: Callback) -> None:
+        put(inbox, one)
+        if next(puts) % 150 == 0:
+            raise InboxUnavailable("TimeoutError")
+
+    monkeypatch.setattr(type(parts().inbox), "put", put_late)
+    sweeps = 0
+    while left := _in_overflow():
+        with suppress(InboxUnavailable):
+            draining.drain_overflow()
+        sweeps += 1
+        assert _in_overflow() < left, "each sweep leaves fewer"
+    assert sweeps == 4
+    assert parts().inbox.lag() == 503, "one copy for each late answer"
+
+
+def test_concurrent_sweeps_return_each_callback_once(context: Flask) -> None:
+    _fill_overflow(400)
+    start = Barrier(4)
+
+    def sweep(_: int) -> int:
+        with context.app_context():
+            start.wait()
+            return draining.drain_overflow()
+
+    with ThreadPoolExecutor(4) as pool:
+        while _in_overflow():
+            list(pool.map(sweep, range(4)))
+    assert parts().inbox.lag() == 400
+
+
+def test_replayed_letters_are_deleted_when_a_later_put_fails(
+    context: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with transaction():
+        for number in range(10):
+            one = callback("", "delivered", f"SM{number}")
+            aside.add_dead_letter(one, "poison", datetime.now(UTC))
+    puts, put = count(1), type(parts().inbox).put
+
+    def put_some(inbox: Inbox, one: Callback) -> None:
+        if next(puts) > 4:
+            raise InboxUnavailable("TimeoutError")
+        put(inbox, one)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(parts().inbox), "put", put_some)
+        with pytest.raises(InboxUnavailable):
+            draining.replay_dead_letters(None)
+    db.session.rollback()
+    assert db.session.scalar(select(func.count()).select_from(DeadLetter)) == 6
+    assert parts().inbox.lag() == 4
 
 
 def test_a_drain_that_runs_long_hands_over_to_the_next(
