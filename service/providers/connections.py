@@ -139,7 +139,7 @@ class Adapter(HTTPAdapter):
 
 
 def _named(error: BaseException) -> str:
-    """Return the types of an error and of what began it. The texts may hold numbers or passwords."""
+    """Return the types of an error and of its first cause; their texts may hold passwords."""
     first = error
     while first.__context__ is not None:
         first = first.__context__
