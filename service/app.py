@@ -8,6 +8,7 @@ from redis import Redis
 
 from service import commands, logs, migrating, sentry, tracing, web
 from service.breaker import Breaker
+from service.callback_checks import CallbackChecks
 from service.config import Settings
 from service.extensions import Parts, db, ping_what_rested, speak_sqlite_properly
 from service.inbox import Inbox
@@ -62,6 +63,7 @@ def create_app(
         pace=Pace(hurried, breaker, {one.sender: one.rate for one in settings.sender_rates}),
         presence=Presence(hurried),
         shelf=Shelf(hurried, breaker),
+        callback_checks=CallbackChecks(hurried, breaker),
         context=app.app_context,
     )
     web.init_app(app)

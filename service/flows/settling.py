@@ -22,6 +22,8 @@ from service.store import attempts, ledger, messages
 # How long answers are held for a database that does not take them; then their claims expire.
 _PAUSES: Final = (0.0, 0.5, 1.0, 2.0, 4.0)
 _LONGEST_PAUSE: Final = 60.0
+# A provider that asks for more is asked again all the same: a slip must not hold messages for days.
+_LONGEST_RETRY_AFTER: Final = 3600.0
 
 _log = logging.getLogger(__name__)
 
@@ -107,7 +109,7 @@ def _leave(answer: Answer, now: datetime) -> None:
     message, outbound = answer.claim.message, answer.claim.outbound
     leave = partial(messages.leave_submitting, message.id, outbound.attempt, updated_at=now)
     if isinstance(answer.error, NotAccepted) and not _is_last(answer):
-        then = now + _pause(outbound.attempt)
+        then = now + _pause(outbound.attempt, answer.error.retry_after)
         leave(status=Status.PENDING, due_at=then, submitted_at=None)
     elif isinstance(answer.error, OutcomeUnknown):
         pause = timedelta(seconds=patience(message.provider).first_lookup)
@@ -135,7 +137,11 @@ def _answered(answer: Answer, now: datetime, rows: Mapping[UUID, Any]) -> dict[s
     }
 
 
-def _pause(attempt: int) -> timedelta:
-    """Return how long to wait: doubling from a second, with jitter so that a crowd disperses."""
+def _pause(attempt: int, retry_after: float | None) -> timedelta:
+    """Return how long to wait: doubling from a second, with jitter so that a crowd disperses.
+
+    All of that comes after the time that the provider asks for, within reason.
+    """
     longest = min(_LONGEST_PAUSE, 2.0 ** (attempt - 1))
-    return timedelta(seconds=random.uniform(longest / 2, longest))
+    asked_for = min(retry_after or 0.0, _LONGEST_RETRY_AFTER)
+    return timedelta(seconds=asked_for + random.uniform(longest / 2, longest))

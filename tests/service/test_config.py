@@ -46,7 +46,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_required_settings_are_enough() -> None:
     settings = Settings.load(GOOD)
-    assert settings.public_base_url == "https://sms.example.com"
+    assert settings.callback_base_url == "https://sms.example.com"
     assert settings.twilio_auth_token.get_secret_value() == "hunter2-primary"
     assert settings.twilio_phone_number is None
 
