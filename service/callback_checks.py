@@ -83,8 +83,8 @@ class CallbackChecks:
         self._write()
         totals = self._read()
         accepted = {key.partition(" ")[0] for key in totals if key.endswith(f" {_ACCEPTED}")}
-        found = [Refusals(*key.split(" ", 1), number) for key, number in totals.items()]
-        return sorted(one for one in found if one.provider not in accepted)
+        found = [(*key.partition(" ")[::2], number) for key, number in totals.items()]
+        return sorted(Refusals(*one) for one in found if one[0] not in accepted)
 
     def _count(self, provider: str, what: str) -> None:
         with self._lock:

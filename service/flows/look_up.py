@@ -45,11 +45,16 @@ def look_up(message: Message, attempt: Attempt) -> None:
         recording.record([report._replace(attempt_id=attempt.id) for report in ours])
         journal.reconciled(message, attempt.id, "found")
         return
-    lookups = message.lookups + 1
     if candidates:
         # A person has to say which message at the provider is this one.
-        _note(message, attempt, "ambiguous", lookups, check_at=None)
-    elif lookups < parts().settings.doubt_lookups:
+        _note(message, attempt, "ambiguous", message.lookups + 1, check_at=None)
+        return
+    _not_found(message, attempt, message.lookups + 1)
+
+
+def _not_found(message: Message, attempt: Attempt, lookups: int) -> None:
+    """Look again later, or decide as the client wishes."""
+    if lookups < parts().settings.doubt_lookups:
         pause = timedelta(seconds=patience(message.provider).first_lookup * 2**lookups)
         _note(message, attempt, "not_found", lookups, check_at=datetime.now(UTC) + pause)
     elif message.resend_if_unknown and attempt.number < patience(message.provider).attempts:
