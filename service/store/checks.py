@@ -23,17 +23,21 @@ def take(now: datetime, again: datetime, limit: int, *, with_sid: bool) -> list[
     Those with a SID are to be fetched; those without, to be looked up, have an index of their own:
     a million of the first do not delay one of the second.
     """
+    ids = list(db.session.scalars(due(now, limit, with_sid=with_sid)))
+    db.session.execute(update(Message).where(Message.id.in_(ids)).values(check_at=again))
+    return ids
+
+
+def due(now: datetime, limit: int, *, with_sid: bool) -> Select[tuple[UUID]]:
+    """Return the query for messages whose check is due, past those that another worker takes."""
     sid = Message.provider_sid
-    due = (
+    return (
         select(Message.id)
         .where(Message.check_at <= now, sid.is_not(None) if with_sid else sid.is_(None))
         .order_by(Message.check_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    ids = list(db.session.scalars(due))
-    db.session.execute(update(Message).where(Message.id.in_(ids)).values(check_at=again))
-    return ids
 
 
 def unfinished(since: datetime, after: UUID | None, limit: int) -> Sequence[UUID]:
