@@ -137,7 +137,7 @@ def _answered(answer: Answer, now: datetime, rows: Mapping[UUID, Any]) -> dict[s
     }
 
 
-def _pause(attempt: int, retry_after: float | None) -> timedelta:
+def _pause(attempt: int, retry_after: float | None = None) -> timedelta:
     """Return how long to wait: doubling from a second, with jitter so that a crowd disperses.
 
     All of that comes after the time that the provider asks for, within reason.
