@@ -95,11 +95,11 @@ class FakeProvider:
             if (one.to, one.body) == (wanted.to, wanted.body)
         ]
 
-    def confirm(self, wanted: Wanted, provider_sid: str) -> StatusReport:
-        for one in self.on_air:
-            if self.sid(one.attempt_id) == provider_sid and one.to != wanted.to:
+    def confirm(self, sought: Wanted, provider_sid: str) -> StatusReport:
+        for outbound in self.on_air:
+            if self.sid(outbound.attempt_id) == provider_sid and outbound.to != sought.to:
                 raise Refused(f"{provider_sid} is another message: different recipient")
-        return self.fetch(wanted.attempt_id, provider_sid)
+        return self.fetch(sought.attempt_id, provider_sid)
 
     def verify(self, request: CallbackRequest) -> None:
         if request.headers.get("x-fake-signature") != fake_signature(request.path, request.body):

@@ -93,7 +93,7 @@ def step(message: Message, attempt: Attempt, word: str, detail: str) -> StatusRe
     )
 
 
-def wanted(message: Message, attempt: Attempt, since: datetime, until: datetime) -> Wanted:
+def description(message: Message, attempt: Attempt, since: datetime, until: datetime) -> Wanted:
     """Return what is known of an attempt whose SID is not."""
     return Wanted(
         attempt_id=attempt.id,
@@ -119,7 +119,7 @@ def _candidates(message: Message, attempt: Attempt) -> list[StatusReport]:
     Raises OutcomeUnknown when nobody could look: that is no answer, and counts as none.
     """
     until = _until(attempt)
-    sought = wanted(message, attempt, attempt.started_at - SKEW, until)
+    sought = description(message, attempt, attempt.started_at - SKEW, until)
     if message.content_sid is not None:
         with transaction():
             texts = checks.texts_of_others(message, until)

@@ -172,11 +172,10 @@ def _waiting(now: datetime) -> Waiting | None:
 
 def _refused() -> list[tuple[Refusals, RefusalAdvice]]:
     """Return what is refused of providers that nothing is accepted of, and what to do about it."""
-    found = [
-        (one, parts().providers.get(one.provider)) for one in parts().callback_checks.all_refused()
-    ]
-    told = [(one, provider.refusals().get(one.reason)) for one, provider in found if provider]
-    return [(one, advice) for one, advice in told if advice]
+    known = parts().providers
+    refused = [one for one in parts().callback_checks.all_refused() if one.provider in known]
+    advice = [known[one.provider].refusals().get(one.reason) for one in refused]
+    return [(one, told) for one, told in zip(refused, advice, strict=True) if told]
 
 
 def _gone(alive: Sequence[Replica], now: datetime) -> list[Replica]:

@@ -35,7 +35,7 @@ def resolve(
     _check_free(message, sid)
     # Not before the message was accepted here; which attempt it was, the text does not tell.
     since, until = message.created_at - look_up.SKEW, datetime.now(UTC) + look_up.SKEW
-    sought = look_up.wanted(message, attempt, since, until)
+    sought = look_up.description(message, attempt, since, until)
     report = parts().provider(message.provider).confirm(sought, sid)
     return _record(message, [decision, report], sid)
 

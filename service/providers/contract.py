@@ -103,7 +103,7 @@ class Provider(Protocol):
         One that certainly is, and not only looks like it, bears the attempt's id.
         """
 
-    def confirm(self, wanted: Wanted, provider_sid: str) -> StatusReport:
+    def confirm(self, sought: Wanted, provider_sid: str) -> StatusReport:
         """Return what `fetch` does about a SID that a person says is the wanted message's.
 
         Raises Refused when it is not known or is another message's, naming what differs, or as

@@ -20,15 +20,15 @@ _MOST_TEXTS: Final = 1000
 def take(now: datetime, again: datetime, limit: int, *, with_sid: bool) -> list[UUID]:
     """Return the messages that have waited longest for a check, and put off the next.
 
-    Those with a SID are to be fetched; those without, to be looked up, have an index of their own:
-    a million of the first do not delay one of the second.
+    Messages with a SID are fetched, messages without one are looked up. The second have a separate
+    index: a million messages of the first kind do not delay one of the second.
     """
     ids = list(db.session.scalars(due(now, limit, with_sid=with_sid)))
     db.session.execute(update(Message).where(Message.id.in_(ids)).values(check_at=again))
     return ids
 
 
-def due(now: datetime, limit: int, *, with_sid: bool) -> Select[tuple[UUID]]:
+def due(now: datetime, limit: int, *, with_sid: bool) -> Select[Any]:
     """Return the query for messages whose check is due, past those that another worker takes."""
     sid = Message.provider_sid
     return (
@@ -105,9 +105,9 @@ def _without_sid(message: Message, column: Any) -> Select[Any]:
 
 
 def _confusable(message: Message) -> ColumnElement[bool]:
-    """Say which messages may look like this one: the text of a template may be any.
+    """Return the condition for messages that may look like this one.
 
-    A template in doubt is no rival of a text: it is never decided by a comparison.
+    The text of a template may be any. In doubt it is no rival of a text: no comparison decides it.
     """
     if message.content_sid is not None:
         return Message.status == Status.SUBMITTING
@@ -126,7 +126,7 @@ def put_off(message_id: UUID, check_at: datetime | None, lookups: int) -> None:
 
 
 def release(message_id: UUID, attempt: int, now: datetime) -> None:
-    """Let a message in doubt go out again, unless it has a SID or was heard of meanwhile."""
+    """Make a message in doubt pending, unless it has a SID or was heard of meanwhile."""
     db.session.execute(
         update(Message)
         .where(

@@ -82,7 +82,7 @@ def insert_all(
 
 
 def lock_name(name: str) -> None:
-    """Let one transaction at a time hold this name, until it ends.
+    """Lock a name until the transaction ends; another that locks it waits.
 
     On SQLite one write transaction runs at a time anyway.
     """

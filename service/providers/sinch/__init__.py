@@ -86,12 +86,12 @@ class Sinch:
         found = self._batches.named(str(wanted.attempt_id), _iso(wanted.since))
         return [_reported(one, wanted.attempt_id, Source.RECONCILIATION) for one in found]
 
-    def confirm(self, wanted: Wanted, provider_sid: str) -> StatusReport:
+    def confirm(self, sought: Wanted, provider_sid: str) -> StatusReport:
         """Fetch a batch by an id that a person gave. Raises Refused if it is another message's."""
         batch = self._batches.batch(provider_sid)
-        if odd := list(_differences(batch, wanted)):
+        if odd := list(_differences(batch, sought)):
             raise Refused(f"{provider_sid} is another message: different {', '.join(odd)}")
-        return self.fetch(wanted.attempt_id, provider_sid)
+        return self.fetch(sought.attempt_id, provider_sid)
 
     def verify(self, request: CallbackRequest) -> None:
         """Return when Sinch signed this request. Raises Forged otherwise."""
@@ -132,19 +132,19 @@ class Sinch:
         return {name: value for name, value in order.items() if value is not None}
 
 
-def _differences(batch: Mapping[str, Any], wanted: Wanted) -> Iterator[str]:
+def _differences(batch: Mapping[str, Any], sought: Wanted) -> Iterator[str]:
     """Yield the names of the fields that differ; our own reference decides where there is one."""
     reference = scalar(batch.get("client_reference"))
-    if reference == str(wanted.attempt_id):
+    if reference == str(sought.attempt_id):
         return
     if reference:
         yield "reference"
     to = batch.get("to")
-    if not isinstance(to, list) or len(to) != 1 or not same_address(scalar(to[0]), wanted.to):
+    if not isinstance(to, list) or len(to) != 1 or not same_address(scalar(to[0]), sought.to):
         yield "recipient"
-    if wanted.sender and not same_address(scalar(batch.get("from")), wanted.sender):
+    if sought.sender and not same_address(scalar(batch.get("from")), sought.sender):
         yield "sender"
-    if (batch.get("body") or wanted.body) != wanted.body:
+    if (batch.get("body") or sought.body) != sought.body:
         yield "text"
 
 

@@ -79,11 +79,11 @@ class MagicNumbers:
         sid = _sid(wanted.to, wanted.attempt_id)
         return [_report(outcome.ends, Source.RECONCILIATION, wanted.attempt_id, sid)]
 
-    def confirm(self, wanted: Wanted, provider_sid: str) -> StatusReport:
+    def confirm(self, sought: Wanted, provider_sid: str) -> StatusReport:
         """Say where a message is by now. Raises Refused for any id but the wanted message's."""
-        if provider_sid != _sid(wanted.to, wanted.attempt_id):
+        if provider_sid != _sid(sought.to, sought.attempt_id):
             raise Refused(f"{provider_sid} is another message")
-        return self.fetch(wanted.attempt_id, provider_sid)
+        return self.fetch(sought.attempt_id, provider_sid)
 
     def verify(self, request: CallbackRequest) -> None:
         """Raise Forged, always: its callbacks do not come over the network."""

@@ -98,12 +98,12 @@ class Twilio:
             if as_sid(one.sid) and alike(one, wanted)
         ]
 
-    def confirm(self, wanted: Wanted, provider_sid: str) -> StatusReport:
+    def confirm(self, sought: Wanted, provider_sid: str) -> StatusReport:
         """Fetch a message by a SID that a person gave. Raises Refused if it is another one."""
         fetched = self._fetched(provider_sid)
-        if odd := list(differences(fetched, wanted)):
+        if odd := list(differences(fetched, sought)):
             raise Refused(f"{provider_sid} is another message: different {', '.join(odd)}")
-        return self._reported(fetched, wanted.attempt_id, Source.RECONCILIATION)
+        return self._reported(fetched, sought.attempt_id, Source.RECONCILIATION)
 
     def verify(self, request: CallbackRequest) -> None:
         """Return when Twilio signed this request. Raises Forged otherwise."""

@@ -72,8 +72,8 @@ class Http(HttpClient):
 def resource(message: "MessageInstance") -> dict[str, Any]:
     """Return what the answer says of the message; not its text and numbers, which we have."""
     fields = {name: getattr(message, name) for name in _FIELDS}
-    said = {name: value if value is None else str(value) for name, value in fields.items()}
-    return {**said, "sid": as_sid(message.sid)}
+    texts = {name: value if value is None else str(value) for name, value in fields.items()}
+    return {**texts, "sid": as_sid(message.sid)}
 
 
 def _readable(text: str) -> str:

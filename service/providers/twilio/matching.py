@@ -1,6 +1,6 @@
-"""Whether a message that Twilio has may be the one whose answer was lost: all that can be compared.
+"""Whether a message that Twilio has may be the one whose answer was lost.
 
-Twilio keeps no reference of ours, so that only its fields tell.
+Twilio keeps no reference of ours, so that all fields are compared that can be.
 """
 
 from collections.abc import Iterator
@@ -12,56 +12,56 @@ from service.providers.storable import same_address
 if TYPE_CHECKING:
     from twilio.rest.api.v2010.account.message import MessageInstance
 
-# A trial account puts words of its own before ours.
+# A trial account puts this before every text.
 _TRIAL: Final = "Sent from your Twilio trial account - "
 _OURS: Final = "outbound-api"
 
 
-def alike(message: "MessageInstance", wanted: Wanted) -> bool:
-    """Tell whether a listed message may be the wanted one.
+def alike(message: "MessageInstance", sought: Wanted) -> bool:
+    """Tell whether a listed message may be the one sought.
 
     It must say when it was made and, where we sent a text, hold one.
     """
-    if message.date_created is None or (wanted.body and not message.body):
+    if message.date_created is None or (sought.body and not message.body):
         return False
-    return not any(differences(message, wanted))
+    return not any(differences(message, sought))
 
 
-def differences(message: "MessageInstance", wanted: Wanted) -> Iterator[str]:
+def differences(message: "MessageInstance", sought: Wanted) -> Iterator[str]:
     """Yield the names of the fields that differ. What Twilio does not say is no difference."""
     if message.direction not in (None, _OURS):
         yield "direction"
-    if not message.to or not same_address(message.to, wanted.to):
+    if not message.to or not same_address(message.to, sought.to):
         yield "recipient"
-    if not _sender_fits(message, wanted):
+    if not _sender_fits(message, sought):
         yield "sender"
-    if message.body and not _text_fits(message.body.removeprefix(_TRIAL), wanted):
+    if message.body and not _text_fits(message.body.removeprefix(_TRIAL), sought):
         yield "text"
-    if not _media_fit(message, wanted):
+    if not _media_fit(message, sought):
         yield "media"
     created = message.date_created
-    if created is not None and not wanted.since <= created <= wanted.until:
+    if created is not None and not sought.since <= created <= sought.until:
         yield "time"
 
 
-def _sender_fits(message: "MessageInstance", wanted: Wanted) -> bool:
-    if wanted.messaging_service_sid not in (None, message.messaging_service_sid):
+def _sender_fits(message: "MessageInstance", sought: Wanted) -> bool:
+    if sought.messaging_service_sid not in (None, message.messaging_service_sid):
         return False
-    if wanted.sender is None:
+    if sought.sender is None:
         return True
     if not message.from_:  # a service has not picked one yet
-        return wanted.messaging_service_sid is not None
-    return same_address(message.from_, wanted.sender)
+        return sought.messaging_service_sid is not None
+    return same_address(message.from_, sought.sender)
 
 
-def _media_fit(message: "MessageInstance", wanted: Wanted) -> bool:
-    if wanted.content_sid is not None or message.num_media is None:
+def _media_fit(message: "MessageInstance", sought: Wanted) -> bool:
+    if sought.content_sid is not None or message.num_media is None:
         return True
-    return str(message.num_media) == str(len(wanted.media_urls))
+    return str(message.num_media) == str(len(sought.media_urls))
 
 
-def _text_fits(text: str, wanted: Wanted) -> bool:
+def _text_fits(text: str, sought: Wanted) -> bool:
     """Compare the text with ours; that of a template is Twilio's, but never another message's."""
-    if wanted.content_sid is not None:
-        return text not in wanted.texts_of_others
-    return text == (wanted.body or "")
+    if sought.content_sid is not None:
+        return text not in sought.texts_of_others
+    return text == (sought.body or "")

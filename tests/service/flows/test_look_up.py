@@ -291,7 +291,7 @@ def test_a_sid_that_belongs_to_another_message_is_refused(doubtful: Post, carrie
     with pytest.raises(Conflict, match=f"{SID} belongs to message {first}"):
         resolve(second, SID)
     assert shown(second) == (Status.IN_DOUBT, None)
-    assert all(one.holds for one in auditing.audit())
+    assert all(finding.holds for finding in auditing.audit())
 
 
 def test_a_sid_taken_while_the_provider_was_asked_is_refused(
@@ -385,17 +385,17 @@ def test_polls_that_are_due_for_longer_do_not_delay_a_look_up(
 ) -> None:
     polls = [polled(post, provider) for _ in range(12)]
     message_id = lost(post, provider)
-    asked = list[str]()
+    fetched = list[str]()
 
     def answer(attempt: UUID, sid: str) -> Any:
-        asked.append(sid)
+        fetched.append(sid)
         return said("delivered", attempt_id=attempt, sid=sid)
 
     provider.answer = answer
     budget = parts().settings.reconcile_budget
     assert reconcile_due() == budget + 1
     assert message(message_id).status is Status.SENT
-    assert len(asked) == budget < len(polls)
+    assert len(fetched) == budget < len(polls)
 
 
 def test_a_poll_that_takes_long_does_not_delay_a_look_up(
@@ -421,7 +421,9 @@ def test_doubts_are_found_among_many_polls_by_their_own_index(
     model = polled(post, provider)
     doubt = lost(post, provider)
     names = [
-        one.name for one in Message.__table__.columns if one.name not in ("id", "provider_sid")
+        column.name
+        for column in Message.__table__.columns
+        if column.name not in ("id", "provider_sid")
     ]
     kept = ", ".join(f'"{name}"' for name in names)
     with transaction():

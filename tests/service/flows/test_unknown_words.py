@@ -38,8 +38,8 @@ def stand(
     monkeypatch.setenv("no_proxy", "*")
     with standing() as stand:
         urls = {"TWILIO_API_BASE_URL": stand.url, "SINCH_API_BASE_URL": stand.url}
-        known = configured(make_settings(database_url, redis_url, **SINCH, **urls))
-        bound = replace(context.extensions["waybill"], providers=known)
+        providers = configured(make_settings(database_url, redis_url, **SINCH, **urls))
+        bound = replace(context.extensions["waybill"], providers=providers)
         monkeypatch.setitem(context.extensions, "waybill", bound)
         yield stand
 
@@ -62,7 +62,7 @@ def words(message_id: UUID) -> list[str]:
 
 
 def look_up_for_hours() -> None:
-    """Let every look-up and every send be due, again and again."""
+    """Make every look-up and every send due, more often than there are look-ups."""
     for _ in range(parts().settings.doubt_lookups + 2):
         with transaction():
             past = datetime.now(UTC) - timedelta(seconds=1)
@@ -92,7 +92,7 @@ def test_an_answer_with_a_sid_is_accepted_and_sent_once(
     look_up_for_hours()
     assert stand.methods == ["POST"], "neither looked up nor sent again"
     assert message(message_id).status is Status.ACCEPTED
-    assert [one.answer for one in attempts(message_id)] == ["accepted"]
+    assert [attempt.answer for attempt in attempts(message_id)] == ["accepted"]
     assert words(message_id) == [str(word or "")]
 
 
@@ -213,8 +213,8 @@ def test_a_look_up_that_finds_an_unknown_word_ends_the_doubt(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     message_id, _ = lost()
-    found = [said("teleported", sid=SID, source=Source.RECONCILIATION)]
-    monkeypatch.setattr(provider, "find", lambda wanted: found)
+    reports = [said("teleported", sid=SID, source=Source.RECONCILIATION)]
+    monkeypatch.setattr(provider, "find", lambda sought: reports)
     look_up_for_hours()
 
     assert (message(message_id).status, len(provider.on_air)) == (Status.ACCEPTED, 1)
@@ -274,16 +274,16 @@ def test_a_doubt_whose_attempt_has_a_sid_is_fetched_by_it(
 ) -> None:
     message_id, attempt_id = lost()
     left_by_an_older_version(message_id, attempt_id)
-    asked = []
+    fetched = []
 
     def answer(attempt: UUID, sid: str) -> Any:
-        asked.append((attempt, sid))
+        fetched.append((attempt, sid))
         return said("odd", attempt_id=attempt, sid=sid)
 
     provider.answer = answer
     reconcile([message_id])
 
-    assert asked == [(attempt_id, SID)]
+    assert fetched == [(attempt_id, SID)]
     assert message(message_id).status is Status.ACCEPTED
 
 

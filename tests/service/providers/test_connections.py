@@ -24,7 +24,7 @@ CREATED = b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}"
 
 @contextmanager
 def listening(peer: Peer, tls: ssl.SSLContext | None = None) -> Iterator[int]:
-    """Accept connections on a port and give each to `peer`, in a thread of its own."""
+    """Accept connections on a port and give each to `peer` in a new thread."""
     with ExitStack() as kept, socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve(conn: socket.socket) -> None:
@@ -192,7 +192,7 @@ def answers_in_the_clear(conn: socket.socket) -> None:
 
 
 def after_hello(peer: Peer) -> Peer:
-    """Let the client begin its handshake first: CPython leaks a socket that was reset before."""
+    """Wait until the client begins its handshake: CPython leaks a socket that was reset before."""
 
     def later(conn: socket.socket) -> None:
         conn.recv(65_536)

@@ -50,13 +50,13 @@ def other(app: Flask, database_url: str, redis_url: str) -> Iterator[Flask]:
 
 
 def call_back(app: Flask, token: str = TOKEN, base: str = BASE_URL, **form: str) -> int:
-    said = {**FORM, **form}
-    signed = RequestValidator(token).compute_signature(base + PATH, said)
+    fields = {**FORM, **form}
+    signed = RequestValidator(token).compute_signature(base + PATH, fields)
     headers = {
         "Content-Type": "application/x-www-form-urlencoded",
         "X-Twilio-Signature": signed,
     }
-    answer = app.test_client().post(PATH, data=urlencode(said), headers=headers)
+    answer = app.test_client().post(PATH, data=urlencode(fields), headers=headers)
     return answer.status_code
 
 
@@ -64,7 +64,7 @@ def told(app: Flask) -> list[str]:
     """Return what the page of operators says of refused callbacks."""
     with app.app_context():
         seen = overseeing.oversee(hurried=False)
-    return [one.sentence for one in concerns(seen) if "refused" in one.sentence]
+    return [concern.sentence for concern in concerns(seen) if "refused" in concern.sentence]
 
 
 def test_a_token_that_does_not_match_is_told_on_the_page(replica: Flask, other: Flask) -> None:
@@ -93,9 +93,10 @@ def test_the_log_says_it_once_a_minute(replica: Flask, caplog: pytest.LogCapture
     caplog.set_level(logging.WARNING, "service.callback_checks")
     for _ in range(5):
         call_back(replica, token="the secondary token")
-    lines = [one.getMessage() for one in caplog.records if LINE in one.getMessage()]
-    assert lines == [one for one in lines if "1 refused, none accepted" in one]
+    texts = [record.getMessage() for record in caplog.records]
+    lines = [text for text in texts if LINE in text]
     assert len(lines) == 1
+    assert "1 refused, none accepted" in lines[0]
     assert "TWILIO_AUTH_TOKEN" in lines[0]
 
 
