@@ -8,6 +8,7 @@ from redis import Redis
 
 from service import commands, engines, logs, migrating, sentry, tracing, web
 from service.breaker import Breaker
+from service.callback_checks import CallbackChecks
 from service.config import Settings
 from service.extensions import Parts, db
 from service.inbox import Inbox
@@ -64,6 +65,7 @@ def create_app(
         pace=Pace(hurried, Breaker(), {s.sender: s.rate for s in settings.sender_rates}),
         presence=Presence(hurried),
         shelf=Shelf(hurried, Breaker()),
+        callback_checks=CallbackChecks(hurried, Breaker()),
         context=app.app_context,
     )
     web.init_app(app)

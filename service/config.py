@@ -12,9 +12,9 @@ from pydantic import ConfigDict, Field, SecretStr, ValidationError, model_valida
 from service.config_privacy import PrivacySettings
 from service.config_sinch import SinchSettings
 from service.config_values import (
+    CallbackOverrides,
     DatabaseUrl,
     ExtraTokens,
-    HttpUrl,
     PostLimits,
     RedisUrl,
     Routes,
@@ -49,9 +49,6 @@ class Settings(PrivacySettings, SinchSettings, WatchingSettings):
         default=SecretStr("redis://127.0.0.1:6379/0"),
         description="Redis or Valkey for the inbox and for Celery; keep its append-only file on.",
     )
-    public_base_url: HttpUrl = Field(
-        description="The address under which the provider reaches this service; it is signed.",
-    )
     twilio_account_sid: str = Field(
         pattern=r"^AC[0-9a-fA-F]{32}$",
         description="The Twilio account that sends.",
@@ -77,10 +74,6 @@ class Settings(PrivacySettings, SinchSettings, WatchingSettings):
         default=(),
         description="Webhook shared keys that may sign: key id:algorithm:secret, comma between.",
     )
-    twilio_api_base_url: HttpUrl = Field(
-        default="https://api.twilio.com",
-        description="Another server in Twilio's place, such as the simulator.",
-    )
     twilio_connect_timeout: Seconds = Field(
         default=3.0,
         description="Seconds to wait for a connection to the provider.",
@@ -89,9 +82,9 @@ class Settings(PrivacySettings, SinchSettings, WatchingSettings):
         default=10.0,
         description="Seconds to wait for the provider's answer; after that a send is in doubt.",
     )
-    twilio_callback_overrides: str = Field(
+    twilio_callback_overrides: CallbackOverrides = Field(
         default="ct=2000&rt=4000&tt=15000&rc=5&rp=all",
-        description="How Twilio retries a callback (connection overrides, without the #).",
+        description="How Twilio retries a callback (connection overrides), or none.",
     )
     default_provider: str = Field(
         default="twilio",
@@ -150,7 +143,7 @@ class Settings(PrivacySettings, SinchSettings, WatchingSettings):
         default=5,
         ge=1,
         le=500,
-        description="How many messages a second the provider is asked about at most.",
+        description="How many messages a second are looked up at most; as many again are fetched.",
     )
     inbox_limit: int = Field(
         default=200_000,

@@ -2,8 +2,9 @@
 
 from typing import Self
 
-from pydantic import BaseModel, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
+from service.config_public import PublicSettings, is_host_of
 from service.config_values import HttpUrl, PathSecret, Seconds, Secrets
 
 # The longest wait before a retry is 81,920 s, all of them together are 163,835 s:
@@ -11,7 +12,7 @@ from service.config_values import HttpUrl, PathSecret, Seconds, Secrets
 _TWO_DAYS = 172_800.0
 
 
-class SinchSettings(BaseModel):
+class SinchSettings(PublicSettings):
     """What Sinch needs; the description is the sentence in `.env.example`."""
 
     sinch_service_plan_id: str | None = Field(
@@ -62,6 +63,12 @@ class SinchSettings(BaseModel):
         default=10.0,
         description="Seconds to wait for Sinch's answer; after that a send is in doubt.",
     )
+
+    def calls_real_provider(self) -> bool:
+        """Tell whether messages may go to a provider itself, and not to a simulator."""
+        elsewhere = self.sinch_api_base_url
+        real = elsewhere is None or is_host_of(elsewhere, "sinch.com")
+        return super().calls_real_provider() or (real and self.sinch_service_plan_id is not None)
 
     @model_validator(mode="after")
     def _sinch_is_whole(self) -> Self:

@@ -64,7 +64,8 @@ def _redis_url(value: SecretStr) -> SecretStr:
     return value
 
 
-def _http_url(value: str) -> str:
+def http_url(value: str) -> str:
+    """Return an address without a slash at its end. Raises ValueError."""
     if not value.startswith(("http://", "https://")):
         raise ValueError("must start with https:// (or http:// on a private network)")
     try:
@@ -77,6 +78,31 @@ def _http_url(value: str) -> str:
     if "#" in value or "?" in value or "@" in value:
         raise ValueError("must have no user name, no query and no fragment")
     return value.rstrip("/")
+
+
+_OVERRIDES: Final[dict[str, str]] = {
+    **dict.fromkeys(("ct", "rt", "tt"), r"[1-9]\d{2,4}"),
+    "rc": r"[0-5]",
+    "rp": r"(4xx|5xx|ct|rt|all)(,(4xx|5xx|ct|rt|all))*",
+    "sni": r"[yn]",
+    "e": r"[a-z-]+(,[a-z-]+)*",
+}
+
+
+def _callback_overrides(value: str) -> str:
+    """Return what follows the # of a callback address; nothing for `none`.
+
+    https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides
+    """
+    if value.lower() == "none":
+        return ""
+    for pair in value.removeprefix("#").split("&"):
+        name, _, setting = pair.partition("=")
+        if name not in _OVERRIDES or not re.fullmatch(_OVERRIDES[name], setting):
+            raise ValueError(
+                f"must be none, or connection overrides such as rc=5&rp=all: not {pair[:40]!r}"
+            )
+    return value.removeprefix("#")
 
 
 def _triples(value: Any) -> Any:
@@ -155,7 +181,8 @@ def _post_limits(value: str) -> str:
     return value
 
 
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
+HttpUrl = Annotated[str, AfterValidator(http_url)]
+CallbackOverrides = Annotated[str, AfterValidator(_callback_overrides)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]

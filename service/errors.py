@@ -95,6 +95,17 @@ class Refused(ProviderError):
 class NotAccepted(ProviderError):
     """The request certainly had no effect. Safe to try again, later."""
 
+    def __init__(
+        self,
+        message: str,
+        code: str | None = None,
+        raw: Mapping[str, Any] | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        """Take also for how many seconds the provider wants no other request, if it says so."""
+        super().__init__(message, code, raw)
+        self.retry_after = retry_after
+
 
 class OutcomeUnknown(ProviderError):
     """The request may have had its effect. Never blindly repeat it."""

@@ -16,6 +16,7 @@ from sqlalchemy.orm import DeclarativeBase
 from service.errors import NotAccepted
 
 if TYPE_CHECKING:
+    from service.callback_checks import CallbackChecks
     from service.config import Settings
     from service.inbox import Inbox
     from service.lines import Lines
@@ -68,6 +69,7 @@ class Parts:
     pace: "Pace"
     presence: "Presence"
     shelf: "Shelf"
+    callback_checks: "CallbackChecks"
     context: Callable[[], AppContext]  # for the door that has no request's context
 
     def provider(self, name: str) -> "Provider":

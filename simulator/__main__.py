@@ -48,6 +48,7 @@ def _config(options: argparse.Namespace) -> Config:
         faults=dict(options.fault),
         fates=dict(options.fate) or DEFAULT_FATES,
         slow=options.slow_ms / 1000,
+        retry_after=options.retry_after,
         delay=options.delay_ms / 1000,
         concurrency=options.concurrency,
         keep_alive=options.keep_alive,
@@ -88,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         help="how messages end; replaces all the usual weights",
     )
     add("--slow-ms", type=int, default=int(usual.slow * 1000), help="for the fault slow")
+    add("--retry-after", type=int, default=usual.retry_after, help="seconds that a 429 names")
     add("--delay-ms", type=int, default=int(usual.delay * 1000), help="for the fault delay")
     add("--concurrency", type=int, default=usual.concurrency, help="callbacks sent at once")
     add("--keep-alive", action="store_true", help="cheaper callbacks, for load tests")

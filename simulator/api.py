@@ -15,7 +15,7 @@ from simulator.books import Books
 from simulator.carrier import Carrier
 from simulator.codes import Refusal
 from simulator.config import Config
-from simulator.creates import Creates, Failed
+from simulator.creates import Creates, Failed, error_headers
 from simulator.form import one, read_form
 from simulator.listing import list_page
 from simulator.message import Message
@@ -61,7 +61,7 @@ class MessagesApi:
                 self._authenticate(request)
                 response = await handler(request)
             except Refusal as refusal:
-                response = web.json_response(refusal.body, status=refusal.status)
+                response = self._refused(refusal)
             finally:
                 self._concurrent -= 1
             response.headers["Twilio-Concurrent-Requests"] = str(self._concurrent + 1)
@@ -70,6 +70,10 @@ class MessagesApi:
             return response
 
         return guarded
+
+    def _refused(self, refusal: Refusal) -> web.Response:
+        headers = error_headers(self._config, refusal.status)
+        return web.json_response(refusal.body, status=refusal.status, headers=headers)
 
     def _authenticate(self, request: web.Request) -> None:
         known = request.headers.get("Authorization") == self._authorization

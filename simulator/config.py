@@ -31,6 +31,7 @@ class Config:
     faults: Mapping[str, float] = field(default_factory=dict)
     fates: Mapping[str, float] = field(default_factory=lambda: DEFAULT_FATES)
     slow: float = 1.0  # how late the fault "slow" answers a create
+    retry_after: int = 0  # the seconds that a 429 names in Retry-After; 0: it names none
     hang: float = 120.0  # how long the fault "timeout" waits for the client to give up
     delay: float = 1.0  # how late the fault "delay" sends a callback
     hold: float = 1.0  # how long the fault "reorder" waits to be overtaken

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from http import HTTPStatus
 from itertools import count
 from typing import Final
 
@@ -22,6 +23,12 @@ class Failed(Exception):
     def __init__(self, status: int) -> None:
         super().__init__(status)
         self.status = status
+
+
+def error_headers(config: Config, status: int) -> dict[str, str]:
+    """Return the headers of an error: when to try again, where the settings say so."""
+    wait = config.retry_after if status == HTTPStatus.TOO_MANY_REQUESTS else 0
+    return {"Retry-After": str(wait)} if wait else {}
 
 
 class Creates:

@@ -1,6 +1,6 @@
 """A provider without a network. It keeps its own books of what it was asked to put on the air."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -8,7 +8,14 @@ from uuid import UUID
 
 from service.domain.report import Source, StatusReport
 from service.errors import ErrorFact, Forged, Refused
-from service.providers.contract import Callback, CallbackRequest, Outbound, Sender, Wanted
+from service.providers.contract import (
+    Callback,
+    CallbackRequest,
+    Outbound,
+    RefusalAdvice,
+    Sender,
+    Wanted,
+)
 from service.providers.twilio import reports
 
 Script = Callable[[Outbound], StatusReport]
@@ -88,9 +95,18 @@ class FakeProvider:
             if (one.to, one.body) == (wanted.to, wanted.body)
         ]
 
+    def confirm(self, sought: Wanted, provider_sid: str) -> StatusReport:
+        for outbound in self.on_air:
+            if self.sid(outbound.attempt_id) == provider_sid and outbound.to != sought.to:
+                raise Refused(f"{provider_sid} is another message: different recipient")
+        return self.fetch(sought.attempt_id, provider_sid)
+
     def verify(self, request: CallbackRequest) -> None:
         if request.headers.get("x-fake-signature") != fake_signature(request.path, request.body):
             raise Forged("mismatch")
+
+    def refusals(self) -> Mapping[str, RefusalAdvice]:
+        return {"mismatch": RefusalAdvice("the token does not match", "Correct FAKE_TOKEN.")}
 
     def parse(self, callback: Callback) -> StatusReport:
         if callback.body == b"poison":

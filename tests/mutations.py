@@ -204,9 +204,9 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "a find under our own id is proof",
-        "service/flows/reconciling.py",
-        "    if certain or (len(found) == 1 and not rivals):\n",
-        "    if len(found) == 1 and not rivals:\n",
+        "service/flows/look_up.py",
+        "    if certain or comparable:\n",
+        "    if comparable:\n",
         f"{_FLOWS}/test_reconciling.py",
     ),
     Mutation(
@@ -232,7 +232,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "only what is in doubt is decided by a person",
-        "service/flows/operating.py",
+        "service/flows/resolve.py",
         "    if message.status is not Status.IN_DOUBT:\n",
         "    if message.status is None:\n",
         "tests/service/web/ops/test_messages.py",

@@ -18,6 +18,7 @@ class Stand:
     status: int = 201
     body: bytes = b""
     habit: str = "answers"
+    headers: dict[str, str] = field(default_factory=dict)
     methods: list[str] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     authorization: str = ""
@@ -66,6 +67,8 @@ def _handler(stand: Stand) -> type[BaseHTTPRequestHandler]:
                 if stand.habit == "breaks off":
                     self.send_header("Content-Length", str(len(stand.body) + 1))
                 self.send_header("Location", "/elsewhere")
+                for name, value in stand.headers.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(stand.body)
 

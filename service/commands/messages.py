@@ -10,6 +10,7 @@ import click
 from service.errors import ClientError, ProviderError
 from service.extensions import parts
 from service.flows import explaining, reconciling
+from service.flows import resolve as resolving
 from service.store import checks
 
 _MOST_PAUSES = 20
@@ -69,7 +70,7 @@ def resolve(message_id: UUID, sid: str | None, not_sent: bool) -> None:
     if (sid is None) == (not not_sent):
         raise click.UsageError("give either --sid or --not-sent")
     try:
-        status = reconciling.resolve(message_id, sid)
+        status = resolving.resolve(message_id, sid)
     except (ClientError, ProviderError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"the message is {status}")

@@ -47,9 +47,12 @@ def strength(status: Status, attempt: int) -> tuple[bool, int, int]:
 
 
 def outcome_of(report: StatusReport, attempt: int) -> Outcome | None:
-    """Return what one report alone says, or None where its word is unknown to us."""
+    """Return what one report alone says; None if its word is unknown and it brings no SID.
+
+    A provider that gives a SID has accepted the message, whatever its word for the status.
+    """
     if report.status is None:
-        return None
+        return _acceptance(report, attempt) if report.provider_sid else None
     bit = 1 << attempt
     return Outcome(
         status=report.status,
@@ -59,6 +62,17 @@ def outcome_of(report: StatusReport, attempt: int) -> Outcome | None:
         error_message=report.error_message,
         failed_in=bit if report.status in FAILURES else 0,
         delivered_in=bit if report.status in SUCCESSES else 0,
+        segments=report.segments,
+        price=report.price,
+    )
+
+
+def _acceptance(report: StatusReport, attempt: int) -> Outcome:
+    # Without the error: it explains the word that is unknown, not the status that is shown.
+    return Outcome(
+        status=Status.ACCEPTED,
+        attempt=attempt,
+        since=report.received_at,
         segments=report.segments,
         price=report.price,
     )

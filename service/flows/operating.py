@@ -12,6 +12,7 @@ from service.errors import Conflict, NotFound, Unavailable
 from service.extensions import parts, transaction
 from service.flows import draining, reconciling, recording
 from service.flows.accepting import Draft, accept
+from service.flows.resolve import in_doubt, resolve
 from service.models import Attempt, Message
 from service.queue import DELIVER
 from service.store import checks, clients
@@ -32,7 +33,7 @@ def look_up(message_id: UUID, operator: str) -> None:
 
 def send_again(message_id: UUID, operator: str) -> None:
     """Send a message in doubt once more, although it may have arrived. Raises as `look_up`."""
-    message, attempt = _in_doubt(message_id)
+    message, attempt = in_doubt(message_id)
     _write(message, attempt, "sent_again", operator)
     with transaction():
         checks.release(message.id, attempt.number, datetime.now(UTC))
@@ -41,16 +42,16 @@ def send_again(message_id: UUID, operator: str) -> None:
 
 def give_up(message_id: UUID, operator: str) -> None:
     """Fail a message in doubt: it never went out. Raises as `look_up`."""
-    message, attempt = _in_doubt(message_id)
-    _write(message, attempt, "given_up", operator)
-    reconciling.resolve(message_id, None)
+    message, attempt = in_doubt(message_id)
+    resolve(message_id, None, _decision(message, attempt, "given_up", operator))
+    _tell(message, attempt, "given_up", operator)
 
 
 def take_sid(message_id: UUID, provider_sid: str, operator: str) -> None:
     """Bind a message in doubt to the SID that a person found. Raises also what a fetch raises."""
-    message, attempt = _in_doubt(message_id)
-    _write(message, attempt, "sid_given", operator)
-    reconciling.resolve(message_id, provider_sid)
+    message, attempt = in_doubt(message_id)
+    resolve(message_id, provider_sid, _decision(message, attempt, "sid_given", operator))
+    _tell(message, attempt, "sid_given", operator)
 
 
 def replay(numbers: Sequence[int] | None, operator: str) -> int:
@@ -71,13 +72,6 @@ def send_test(draft: Draft, operator: str) -> UUID:
     return accepted.message.id
 
 
-def _in_doubt(message_id: UUID) -> tuple[Message, Attempt]:
-    message, attempt = _found(message_id)
-    if message.status is not Status.IN_DOUBT:
-        raise Conflict(f"the message is not in doubt any more, it is {message.status}")
-    return message, attempt
-
-
 def _found(message_id: UUID) -> tuple[Message, Attempt]:
     with transaction():
         message, attempt = checks.with_attempt(message_id)
@@ -87,20 +81,25 @@ def _found(message_id: UUID) -> tuple[Message, Attempt]:
 
 
 def _write(message: Message, attempt: Attempt, deed: str, operator: str) -> None:
-    """Write into the ledger who decided what; it says nothing about the status."""
+    """Write into the ledger who decided what."""
+    _tell(message, attempt, deed, operator)
+    recording.record([_decision(message, attempt, deed, operator)])
+
+
+def _tell(message: Message, attempt: Attempt, deed: str, operator: str) -> None:
     journal.operated(operator, deed, message_id=message.id, attempt_id=attempt.id)
+
+
+def _decision(message: Message, attempt: Attempt, deed: str, operator: str) -> StatusReport:
+    """Return who decided what; it says nothing about the status."""
     now = datetime.now(UTC)
-    recording.record(
-        [
-            StatusReport(
-                provider=message.provider,
-                source=Source.RECONCILIATION,
-                word=f"operator_{deed}",
-                status=None,
-                received_at=now,
-                attempt_id=attempt.id,
-                provider_time=f"{now:%Y-%m-%d %H:%M:%S.%f}",
-                raw={"operator": operator},
-            )
-        ]
+    return StatusReport(
+        provider=message.provider,
+        source=Source.RECONCILIATION,
+        word=f"operator_{deed}",
+        status=None,
+        received_at=now,
+        attempt_id=attempt.id,
+        provider_time=f"{now:%Y-%m-%d %H:%M:%S.%f}",
+        raw={"operator": operator},
     )

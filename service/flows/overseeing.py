@@ -10,11 +10,13 @@ from typing import Any, Final, NamedTuple
 from redis.exceptions import RedisError
 
 from service.breaker import Resting
+from service.callback_checks import Refusals
 from service.extensions import db, parts
 from service.flows import counting
 from service.flows.counting import Minute
 from service.models import DeadLetter, Message
 from service.presence import Replica
+from service.providers.contract import RefusalAdvice
 from service.queue import ROUTES
 from service.store import aside, overview
 from service.store.overview import Heap
@@ -86,6 +88,7 @@ class Overview:
     doubts: Sequence[Message]
     letters: Sequence[DeadLetter]
     waiting: Waiting | None
+    refused: list[tuple[Refusals, RefusalAdvice]]  # where no callback of the provider was accepted
 
     @property
     def is_whole(self) -> bool:
@@ -113,6 +116,7 @@ def oversee(*, hurried: bool = False) -> Overview:
             doubts=overview.doubts(LISTED) if heaps.doubt.number else (),
             letters=aside.dead_letters(LISTED) if heaps.dead.number else (),
             waiting=waiting,
+            refused=_refused(),
             times=None if hurried and time.monotonic() > until else _times(now),
             messages=counting.last_hour("messages", now, until, at_least),
             callbacks=counting.last_hour("callbacks", now, until, at_least),
@@ -164,6 +168,14 @@ def _waiting(now: datetime) -> Waiting | None:
         )
     except (RedisError, Resting):
         return None
+
+
+def _refused() -> list[tuple[Refusals, RefusalAdvice]]:
+    """Return what is refused of providers that nothing is accepted of, and what to do about it."""
+    known = parts().providers
+    refused = [one for one in parts().callback_checks.all_refused() if one.provider in known]
+    advice = [known[one.provider].refusals().get(one.reason) for one in refused]
+    return [(one, told) for one, told in zip(refused, advice, strict=True) if told]
 
 
 def _gone(alive: Sequence[Replica], now: datetime) -> list[Replica]:

@@ -24,6 +24,8 @@ from service.store import attempts, ledger, messages
 _LONGEST_PAUSE: Final = 60.0
 # Between two tries, while neither the database nor the inbox takes an answer.
 _PAUSE: Final = 0.5
+# A provider that asks for more is asked again all the same: a slip must not hold messages for days.
+_LONGEST_RETRY_AFTER: Final = 3600.0
 
 _log = logging.getLogger(__name__)
 
@@ -113,7 +115,7 @@ def _leave(answer: Answer, now: datetime) -> None:
     """Let a message wait for another attempt, or for the end of its doubt."""
     leave = partial(messages.leave_submitting, answer.message_id, answer.attempt, updated_at=now)
     if isinstance(answer.error, NotAccepted) and not _is_last(answer):
-        then = now + _pause(answer.attempt)
+        then = now + _pause(answer.attempt, answer.error.retry_after)
         leave(status=Status.PENDING, due_at=then, submitted_at=None)
     elif isinstance(answer.error, OutcomeUnknown):
         pause = timedelta(seconds=patience(answer.provider).first_lookup)
@@ -137,7 +139,11 @@ def _answered(answer: Answer, rows: Mapping[UUID, Any]) -> dict[str, Any]:
     }
 
 
-def _pause(attempt: int) -> timedelta:
-    """Return how long to wait: doubling from a second, with jitter so that a crowd disperses."""
+def _pause(attempt: int, retry_after: float | None = None) -> timedelta:
+    """Return how long to wait: doubling from a second, with jitter so that a crowd disperses.
+
+    All of that comes after the time that the provider asks for, within reason.
+    """
     longest = min(_LONGEST_PAUSE, 2.0 ** (attempt - 1))
-    return timedelta(seconds=random.uniform(longest / 2, longest))
+    asked_for = min(retry_after or 0.0, _LONGEST_RETRY_AFTER)
+    return timedelta(seconds=asked_for + random.uniform(longest / 2, longest))

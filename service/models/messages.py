@@ -28,6 +28,8 @@ from service.models.types import UtcDateTime, words
 
 _TEXT: Final = "redacted_at IS NULL"  # the message still holds what was written
 
+_NO_SID: Final = "provider_sid IS NULL"
+
 
 class Message(Model):
     """What a client asked us to send, and what became of it."""
@@ -103,7 +105,8 @@ class Message(Model):
                 ("ix_message_due", "due_at", "due_at IS NOT NULL"),
                 ("ix_message_claimed", "claimed_until", "claimed_until IS NOT NULL"),
                 ("ix_message_check", "check_at", "check_at IS NOT NULL"),
-                ("ix_message_without_sid", "to", "provider_sid IS NULL"),
+                ("ix_message_look_up", "check_at", f"check_at IS NOT NULL AND {_NO_SID}"),
+                ("ix_message_without_sid", "to", _NO_SID),
                 ("ix_message_unknown", "unknown_since", "unknown_since IS NOT NULL"),
                 ("ix_message_unredacted", "final_at", f"final_at IS NOT NULL AND {_TEXT}"),
                 ("ix_message_unheard", "unknown_since", f"unknown_since IS NOT NULL AND {_TEXT}"),

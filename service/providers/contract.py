@@ -38,6 +38,9 @@ class Wanted:
     body: str | None
     since: datetime
     until: datetime
+    media_urls: Collection[str] = ()
+    content_sid: str | None = None  # the text is then the provider's, and not known to us
+    texts_of_others: Collection[str] = ()  # to the same recipient, of messages without a SID
 
 
 class Sender(NamedTuple):
@@ -63,6 +66,13 @@ class Callback(NamedTuple):
     attempt: str  # the last part of the path, or "" where there was none
     body: bytes
     received_at: datetime
+
+
+class RefusalAdvice(NamedTuple):
+    """What a setting has to do with refused callbacks: what is wrong, and what to do."""
+
+    fault: str
+    remedy: str
 
 
 class Provider(Protocol):
@@ -93,8 +103,21 @@ class Provider(Protocol):
         One that certainly is, and not only looks like it, bears the attempt's id.
         """
 
+    def confirm(self, sought: Wanted, provider_sid: str) -> StatusReport:
+        """Return what `fetch` does about a SID that a person says is the wanted message's.
+
+        Raises Refused when it is not known or is another message's, naming what differs, or as
+        `send` does.
+        """
+
     def verify(self, request: CallbackRequest) -> None:
         """Return when the provider signed this request. Raises Forged otherwise."""
+
+    def refusals(self) -> Mapping[str, RefusalAdvice]:
+        """Return what to do about the reasons of `Forged` that a wrong setting causes.
+
+        A reason that any stranger causes is not among them.
+        """
 
     def parse(self, callback: Callback) -> StatusReport:
         """Put a verified callback into our words; never raises for what the body holds."""

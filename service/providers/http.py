@@ -2,17 +2,17 @@
 
 import json
 import logging
-import ssl
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
 from requests import PreparedRequest, Session, exceptions
-from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.exceptions import InvalidHeader
+from urllib3.util import Retry
 
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError
+from service.providers.connections import REST, Adapter, RequestNotSent
 
 _T = TypeVar("_T")
 # Of every request that does not say otherwise.
@@ -24,15 +24,17 @@ class Reply(NamedTuple):
 
     status: int
     text: str
+    retry_after: float | None = None  # seconds for which the server wants no request like this
 
 
 class Server:
     """A provider's server: over kept connections, both timeouts explicit, nothing asked twice."""
 
-    def __init__(self, address: str, connect: float, read: float, connections: int) -> None:
-        """Take timeouts in seconds, and how many may ask at once."""
-        # No retries here: whether a send may be repeated is decided in flows/sending.
-        self._adapter = HTTPAdapter(pool_maxsize=connections, max_retries=0)
+    def __init__(
+        self, address: str, connect: float, read: float, connections: int, rest: float = REST
+    ) -> None:
+        """Take timeouts in seconds, how many may ask at once, and how long connections may rest."""
+        self._adapter = Adapter(connections, rest)
         # Proxies and certificates of the environment. A session looks for them at every request,
         # and for cookies, redirections and hooks that no API has: a third of a send's cost.
         found: Any = Session().merge_environment_settings(address, {}, None, None, None)
@@ -43,7 +45,7 @@ class Server:
     def ask(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None
     ) -> Reply:
-        """Make one request, following no redirection. Raises RequestException."""
+        """Make one request, following no redirection. Raises RequestNotSent, RequestException."""
         request = PreparedRequest()
         request.method, request.url, request.body = method, url, body
         request.headers = CaseInsensitiveDict({**_HEADERS, **headers})
@@ -51,7 +53,8 @@ class Server:
             request.headers["Content-Length"] = str(len(body or b""))
         reply = self._adapter.send(request, **self._how)
         # Read before anybody asks: the rest of it, too, may fail to come.
-        return Reply(reply.status_code, reply.content.decode(errors="replace"))
+        text = reply.content.decode(errors="replace")
+        return Reply(reply.status_code, text, _retry_after(reply.headers.get("Retry-After")))
 
 
 def with_query(url: str, query: Mapping[str, Any] | None) -> str:
@@ -66,10 +69,10 @@ def call(request: Callable[[], _T]) -> _T:
         return request()
     except ProviderError:
         raise
+    except RequestNotSent as error:
+        raise NotAccepted(f"the request was not sent ({error})") from error
     except exceptions.RequestException as error:
         reason = type(error).__name__
-        if _never_left(error):
-            raise NotAccepted(f"could not connect ({reason})") from error
         raise OutcomeUnknown(f"no answer ({reason})") from error
     except Exception as error:
         # Whatever an answer did to the library, the request had gone out.
@@ -85,9 +88,11 @@ def json_object(text: str) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def _never_left(error: exceptions.RequestException) -> bool:
-    """Tell whether no byte of the request went out: not connected, or not trusted."""
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    if isinstance(reason, NewConnectionError | ConnectTimeoutError):
-        return True
-    return bool(reason and reason.args and isinstance(reason.args[0], ssl.SSLCertVerificationError))
+def _retry_after(header: str | None) -> float | None:
+    """Return the seconds that a `Retry-After` names, as a number or as a date; None without one."""
+    if header is None:
+        return None
+    try:
+        return float(Retry().parse_retry_after(header))
+    except (InvalidHeader, ValueError, TypeError, OverflowError):
+        return None

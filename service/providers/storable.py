@@ -1,5 +1,6 @@
 """What came over a wire, as any database can hold it."""
 
+import re
 from typing import Final
 from uuid import UUID
 
@@ -18,6 +19,31 @@ def storable(text: str) -> str:
 def clip(value: object, length: int) -> str | None:
     """Return a value as text that any database can hold, or None for nothing."""
     return storable(str(value))[:length] if value else None
+
+
+def scalar(value: object) -> str:
+    """Return a plain value as text, and nothing for whatever is nested, however deep."""
+    return str(value) if isinstance(value, str | int | float) else ""
+
+
+def as_sid(value: object) -> str | None:
+    """Return a provider's id of a message; None for what can be no id."""
+    return None if isinstance(value, bool) else clip(scalar(value).strip(), SHORT)
+
+
+def same_address(a: str, b: str) -> bool:
+    """Tell whether two addresses are one, however providers write numbers."""
+    return _address(a) == _address(b)
+
+
+def _address(text: str) -> tuple[str, str]:
+    """Return the channel and the number, or the name that is none."""
+    channel, _, rest = text.strip().rpartition(":")
+    number = re.sub(r"[^0-9]", "", rest)
+    if not number or re.search(r"[A-Za-z]", rest):
+        return channel.lower(), rest
+    # Mexico dropped the 1 of mobile numbers in 2019; WhatsApp still writes it.
+    return channel.lower(), re.sub(r"^521(?=\d{10}$)", "52", number)
 
 
 def as_count(value: object) -> int | None:

@@ -2,28 +2,42 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, update
 
 from service.domain.status import FINAL, Status
 from service.extensions import db
 from service.models import Attempt, Message
 from service.providers.test import NAME as TEST
+from service.store.overview import first_id
+
+# Messages to one recipient without a SID: more than this many are no person's.
+_MOST_TEXTS: Final = 1000
 
 
-def take(now: datetime, again: datetime, limit: int) -> list[UUID]:
-    """Return the messages that have waited longest for a check, and put off the next."""
-    due = (
+def take(now: datetime, again: datetime, limit: int, *, with_sid: bool) -> list[UUID]:
+    """Return the messages that have waited longest for a check, and put off the next.
+
+    Messages with a SID are fetched, messages without one are looked up. The second have a separate
+    index: a million messages of the first kind do not delay one of the second.
+    """
+    ids = list(db.session.scalars(due(now, limit, with_sid=with_sid)))
+    db.session.execute(update(Message).where(Message.id.in_(ids)).values(check_at=again))
+    return ids
+
+
+def due(now: datetime, limit: int, *, with_sid: bool) -> Select[Any]:
+    """Return the query for messages whose check is due, past those that another worker takes."""
+    sid = Message.provider_sid
+    return (
         select(Message.id)
-        .where(Message.check_at <= now)
+        .where(Message.check_at <= now, sid.is_not(None) if with_sid else sid.is_(None))
         .order_by(Message.check_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    ids = list(db.session.scalars(due))
-    db.session.execute(update(Message).where(Message.id.in_(ids)).values(check_at=again))
-    return ids
 
 
 def unfinished(since: datetime, after: UUID | None, limit: int) -> Sequence[UUID]:
@@ -37,8 +51,16 @@ def unfinished(since: datetime, after: UUID | None, limit: int) -> Sequence[UUID
 
 
 def with_attempt(message_id: UUID) -> tuple[Message | None, Attempt | None]:
-    """Return a message and the attempt it shows, or its latest while no report has come."""
-    shown = func.coalesce(Message.outcome_attempt, Message.attempts)
+    """Return a message and the attempt it shows.
+
+    While no report has come that is the latest with a SID, or the latest without.
+    """
+    with_sid = (
+        select(func.max(Attempt.number))
+        .where(Attempt.message_id == message_id, Attempt.provider_sid.is_not(None))
+        .scalar_subquery()
+    )
+    shown = func.coalesce(Message.outcome_attempt, with_sid, Message.attempts)
     query = (
         select(Message, Attempt)
         .outerjoin(Attempt, and_(Attempt.message_id == Message.id, Attempt.number == shown))
@@ -49,23 +71,49 @@ def with_attempt(message_id: UUID) -> tuple[Message | None, Attempt | None]:
     return (row[0], row[1]) if row else (None, None)
 
 
-def rivals(message: Message) -> set[Status]:
-    """Return where other messages with this text for this recipient are, of those without a SID.
+def rivals(message: Message, until: datetime) -> set[Status]:
+    """Return where other messages are that a look-up could take for this one.
 
-    The provider could not tell them apart, and neither could a look-up. That of test keys can.
+    They go to the same recipient, have no SID, and were handed over before `until`. The provider of
+    test keys tells all messages apart.
     """
     if message.provider == TEST:
         return set()
-    query = select(Message.status).where(
+    query = _without_sid(message, Message.status).where(
+        Message.status.in_([Status.IN_DOUBT, Status.SUBMITTING]),
+        Message.submitted_at <= until,
+        _confusable(message),
+    )
+    return set(db.session.scalars(query))
+
+
+def texts_of_others(message: Message, until: datetime) -> set[str]:
+    """Return texts of messages to the same recipient that have no SID, made before `until`."""
+    query = _without_sid(message, Message.body).where(
+        Message.body.is_not(None), Message.id < first_id(until)
+    )
+    return set(db.session.scalars(query.order_by(Message.id.desc()).limit(_MOST_TEXTS)))
+
+
+def _without_sid(message: Message, column: Any) -> Select[Any]:
+    return select(column).where(
         Message.provider == message.provider,
         Message.to == message.to,
         Message.provider_sid.is_(None),
-        Message.provider == message.provider,
-        Message.status.in_([Status.IN_DOUBT, Status.SUBMITTING]),
         Message.id != message.id,
-        Message.body == message.body,
     )
-    return set(db.session.scalars(query))
+
+
+def _confusable(message: Message) -> ColumnElement[bool]:
+    """Return the condition for messages that may look like this one.
+
+    The text of a template may be any. In doubt it is no rival of a text: no comparison decides it.
+    """
+    if message.content_sid is not None:
+        return Message.status == Status.SUBMITTING
+    in_flight = and_(Message.content_sid.is_not(None), Message.status == Status.SUBMITTING)
+    same = Message.body.is_not_distinct_from(message.body)
+    return or_(in_flight, and_(Message.content_sid.is_(None), same))
 
 
 def put_off(message_id: UUID, check_at: datetime | None, lookups: int) -> None:
@@ -78,13 +126,14 @@ def put_off(message_id: UUID, check_at: datetime | None, lookups: int) -> None:
 
 
 def release(message_id: UUID, attempt: int, now: datetime) -> None:
-    """Let a message in doubt go out again, unless anything was heard of it meanwhile."""
+    """Make a message in doubt pending, unless it has a SID or was heard of meanwhile."""
     db.session.execute(
         update(Message)
         .where(
             Message.id == message_id,
             Message.status == Status.IN_DOUBT,
             Message.attempts == attempt,
+            ~exists().where(Attempt.message_id == message_id, Attempt.provider_sid.is_not(None)),
         )
         .values(
             status=Status.PENDING,

@@ -81,6 +81,16 @@ def insert_all(
     return db.session.connection().execute(statement, _given(rows))
 
 
+def lock_name(name: str) -> None:
+    """Lock a name until the transaction ends; another that locks it waits.
+
+    On SQLite one write transaction runs at a time anyway.
+    """
+    if is_postgresql():
+        key = func.hashtextextended(name, 0)
+        db.session.execute(select(func.pg_advisory_xact_lock(key)))
+
+
 def only_those(statement: Any, condition: Callable[[Any], ColumnElement[bool]]) -> Any:
     """Return fewer of the rows that an INSERT returns. SQLite has no INSERT inside WITH: all."""
     if not is_postgresql():

@@ -49,7 +49,9 @@ def receive(bound: Parts, provider: str, attempt: str, callback: CallbackRequest
     except Forged as forged:
         journal.forged(provider, attempt, forged.reason)
         counting.forged(provider, forged.reason)
+        bound.callback_checks.refused(provider, forged.reason, known.refusals().get(forged.reason))
         return FORBIDDEN
+    bound.callback_checks.accepted(provider)
     # An attempt's id is plain text; anything else is nobody's, and need not be kept.
     named = attempt[:64] if attempt.isascii() and attempt.isprintable() else ""
     return store(bound, Callback(provider, named, callback.body, datetime.now(UTC)))

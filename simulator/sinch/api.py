@@ -14,7 +14,7 @@ from simulator.books import Books
 from simulator.carrier import Carrier
 from simulator.codes import Refusal as TooLate
 from simulator.config import Config
-from simulator.creates import Creates, Failed
+from simulator.creates import Creates, Failed, error_headers
 from simulator.message import Message
 from simulator.sinch.orders import Refusal, read_order
 from simulator.sinch.reports import to_batch, to_batch_report
@@ -58,9 +58,13 @@ class BatchesApi:
                 self._authenticate(request)
                 return await handler(request)
             except Refusal as refusal:
-                return web.json_response(refusal.body, status=refusal.status)
+                return self._refused(refusal)
 
         return guarded
+
+    def _refused(self, refusal: Refusal) -> web.Response:
+        headers = error_headers(self._config, refusal.status)
+        return web.json_response(refusal.body, status=refusal.status, headers=headers)
 
     def _authenticate(self, request: web.Request) -> None:
         known = request.headers.get("Authorization") == f"Bearer {self._config.sinch_token}"

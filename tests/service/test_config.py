@@ -9,6 +9,7 @@ import pytest
 from pydantic_core import PydanticUndefined
 
 from service.config import ConfigurationError, Settings
+from tests.conftest import SINCH
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
 GOOD = {
@@ -46,7 +47,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_required_settings_are_enough() -> None:
     settings = Settings.load(GOOD)
-    assert settings.public_base_url == "https://sms.example.com"
+    assert settings.callback_base_url == "https://sms.example.com"
     assert settings.twilio_auth_token.get_secret_value() == "hunter2-primary"
     assert settings.twilio_phone_number is None
 
@@ -175,7 +176,7 @@ def test_a_database_is_written_in_any_of_the_usual_forms(given: str, expected: s
 
 @pytest.mark.parametrize("given", ["https://sms.example.com/", "https://sms.example.com//"])
 def test_the_public_address_loses_its_last_slash(given: str) -> None:
-    assert Settings.load({**GOOD, "PUBLIC_BASE_URL": given}).public_base_url == given.rstrip("/")
+    assert Settings.load({**GOOD, "PUBLIC_BASE_URL": given}).callback_base_url == given.rstrip("/")
 
 
 def test_more_tokens_and_shared_keys_are_read_from_a_comma_list() -> None:
@@ -283,3 +284,90 @@ def test_the_example_explains_each_setting_and_shows_its_default(example: Exampl
 
 def default_of(settings: Settings, example: Example) -> Any:
     return getattr(settings, example.name.lower())
+
+
+UNREACHABLE = [
+    *("http://localhost:8000", "https://LOCALHOST.", "https://a.localhost", "http://waybill"),
+    *("http://127.0.0.1:8000", "http://127.1", "http://0x7f.0.0.1", "http://2130706433"),
+    *("http://0.0.0.0", "http://10.0.0.5", "http://172.16.1.1", "https://192.168.1.20"),
+    *("http://169.254.1.1", "http://100.64.0.1", "http://192.0.2.1", "http://224.0.0.1"),
+    *("http://[::1]:8000", "http://[fe80::1]", "http://[fd00::1]", "http://[::ffff:10.0.0.1]"),
+    *("http://[2002:7f00:1::]", "http://[::]"),
+    *("https://sms.local", "https://sms.internal", "https://sms.test", "https://sms.lan"),
+    *("https://sms.example", "https://sms.invalid", "https://sms.home.arpa", "https://sms.corp"),
+    *("https://s_ms.example.com", "https://-a.example.com", "https://a..example.com"),
+]
+
+
+@pytest.mark.parametrize("address", UNREACHABLE)
+def test_an_address_that_no_provider_reaches_is_refused(address: str) -> None:
+    said = problems(PUBLIC_BASE_URL=address)
+    assert "PUBLIC_BASE_URL: " in said
+    assert "no provider can reach it" in said or "host name" in said
+    elsewhere = {"TWILIO_API_BASE_URL": "http://127.0.0.1:4010"}
+    assert Settings.load({**GOOD, "PUBLIC_BASE_URL": address, **elsewhere})
+
+
+def test_a_refused_address_says_to_use_a_tunnel() -> None:
+    said = problems(PUBLIC_BASE_URL="http://localhost:8000")
+    assert "localhost is a name inside a network" in said
+    assert "tunnel" in said
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *(
+            "https://sms.example.com",
+            "http://sms.example.com:8080/prefix",
+            "https://a.trycloudflare.com",
+        ),
+        *(
+            "http://93.184.215.14",
+            "http://[2606:2800:21f::1]:8443",
+            "https://xn--bcher-kva.example.com",
+        ),
+    ],
+)
+def test_an_address_that_providers_may_reach_is_taken(address: str) -> None:
+    assert Settings.load({**GOOD, "PUBLIC_BASE_URL": address}).callback_base_url == address
+
+
+@pytest.mark.parametrize("api", [None, "https://eu.sms.api.sinch.com"])
+def test_a_real_second_provider_has_to_reach_us_as_well(api: str | None) -> None:
+    inside = {"PUBLIC_BASE_URL": "http://localhost", "TWILIO_API_BASE_URL": "http://127.0.0.1:1"}
+    assert "tunnel" in problems(**SINCH, **inside, **({"SINCH_API_BASE_URL": api} if api else {}))
+    simulated = {**GOOD, **SINCH, **inside, "SINCH_API_BASE_URL": "http://127.0.0.1:1"}
+    assert Settings.load(simulated)
+
+
+def test_callbacks_are_taken_at_several_addresses() -> None:
+    given = "https://new.example.com/ , https://old.example.com,https://new.example.com"
+    settings = Settings.load({**GOOD, "PUBLIC_BASE_URL": given})
+    assert settings.callback_base_url == "https://new.example.com"
+    assert settings.accepted_base_urls == ("https://new.example.com", "https://old.example.com")
+
+
+def test_an_old_address_may_be_one_that_no_provider_reaches() -> None:
+    assert Settings.load({**GOOD, "PUBLIC_BASE_URL": "https://sms.example.com,http://localhost"})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [",", "https://a.example.com,ftp://b", ",".join(f"https://{n}.example.com" for n in range(6))],
+)
+def test_a_list_of_addresses_that_is_unusable_is_refused(given: str) -> None:
+    assert "PUBLIC_BASE_URL: must" in problems(PUBLIC_BASE_URL=given)
+
+
+@pytest.mark.parametrize(
+    "given", ["rc=5", "#rc=5&rp=all", "ct=2000&rt=4000&rp=5xx,ct&sni=n&e=dublin"]
+)
+def test_callback_overrides_are_taken(given: str) -> None:
+    settings = Settings.load({**GOOD, "TWILIO_CALLBACK_OVERRIDES": given})
+    assert settings.twilio_callback_overrides == given.removeprefix("#")
+
+
+@pytest.mark.parametrize("given", ["off", "rc=9", "rp=sometimes", "rc=5;rp=all", "retries=5", "rc"])
+def test_callback_overrides_that_do_not_exist_are_refused(given: str) -> None:
+    assert "TWILIO_CALLBACK_OVERRIDES: must be none" in problems(TWILIO_CALLBACK_OVERRIDES=given)

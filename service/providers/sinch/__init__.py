@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -10,9 +10,17 @@ from uuid import UUID
 from service.config import Settings
 from service.domain.report import Source, StatusReport
 from service.errors import ErrorFact, Refused
-from service.providers.contract import Callback, CallbackRequest, Outbound, Sender, Wanted
+from service.providers.contract import (
+    Callback,
+    CallbackRequest,
+    Outbound,
+    RefusalAdvice,
+    Sender,
+    Wanted,
+)
 from service.providers.sinch import errors, reports, signature
 from service.providers.sinch.api import Batches
+from service.providers.storable import same_address, scalar
 
 # Well inside the three days after which, by any reading, a message expires at Sinch.
 _SOONEST: Final = 60.0
@@ -34,7 +42,7 @@ class Sinch:
         self._batches = Batches(settings)
         self._keyring = signature.Keyring(settings)
         self._number = settings.sinch_phone_number
-        self._callbacks = f"{settings.public_base_url}/callbacks/{self.name}"
+        self._callbacks = f"{settings.callback_base_url}/callbacks/{self.name}"
         if settings.sinch_callback_path_secret is not None:
             self._callbacks += f"/{settings.sinch_callback_path_secret.get_secret_value()}"
             _log.warning(
@@ -78,9 +86,20 @@ class Sinch:
         found = self._batches.named(str(wanted.attempt_id), _iso(wanted.since))
         return [_reported(one, wanted.attempt_id, Source.RECONCILIATION) for one in found]
 
+    def confirm(self, sought: Wanted, provider_sid: str) -> StatusReport:
+        """Fetch a batch by an id that a person gave. Raises Refused if it is another message's."""
+        batch = self._batches.batch(provider_sid)
+        if odd := list(_differences(batch, sought)):
+            raise Refused(f"{provider_sid} is another message: different {', '.join(odd)}")
+        return self.fetch(sought.attempt_id, provider_sid)
+
     def verify(self, request: CallbackRequest) -> None:
         """Return when Sinch signed this request. Raises Forged otherwise."""
         signature.verify(request, self._keyring, time.time())
+
+    def refusals(self) -> Mapping[str, RefusalAdvice]:
+        """Return what to do about callbacks that no secret of ours signed."""
+        return signature.REFUSALS
 
     def parse(self, callback: Callback) -> StatusReport:
         """Put a verified callback into our words; never raises for what the body holds."""
@@ -111,6 +130,22 @@ class Sinch:
             "expire_at": _expiry(outbound),
         }
         return {name: value for name, value in order.items() if value is not None}
+
+
+def _differences(batch: Mapping[str, Any], sought: Wanted) -> Iterator[str]:
+    """Yield the names of the fields that differ; our own reference decides where there is one."""
+    reference = scalar(batch.get("client_reference"))
+    if reference == str(sought.attempt_id):
+        return
+    if reference:
+        yield "reference"
+    to = batch.get("to")
+    if not isinstance(to, list) or len(to) != 1 or not same_address(scalar(to[0]), sought.to):
+        yield "recipient"
+    if sought.sender and not same_address(scalar(batch.get("from")), sought.sender):
+        yield "sender"
+    if (batch.get("body") or sought.body) != sought.body:
+        yield "text"
 
 
 def _expiry(outbound: Outbound) -> str | None:

@@ -11,12 +11,12 @@ from urllib.parse import quote
 
 from service.config import Settings
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
-from service.providers.http import Server, call, json_object, with_query
-from service.providers.storable import LONG, clip
+from service.providers.http import Reply, Server, call, json_object, with_query
+from service.providers.storable import LONG, as_sid, clip
 
 # As with any provider (docs/adr/0007): 429 is never processed; 401 means that our token is wrong,
-# and a token can be mended while the message waits.
-_WITHOUT_EFFECT: Final = frozenset({401, 429})
+# and a token can be mended while the message waits; 407 is a proxy that forwarded nothing.
+_WITHOUT_EFFECT: Final = frozenset({401, 407, 429})
 # An error of Sinch's own has a word for a code and a text. Anything else may be a proxy's.
 _CODE: Final = re.compile(r"[a-z][a-z_]{2,63}")
 
@@ -40,11 +40,15 @@ class Batches:
 
     def create(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """Make a batch; return it."""
-        return _with("id", self._call("POST", "", batch=batch))
+        return _identified(self._call("POST", "", batch=batch))
 
     def cancel(self, batch_id: str) -> dict[str, Any]:
         """Cancel a batch; return it."""
-        return _with("id", self._call("DELETE", _at(batch_id)))
+        return _identified(self._call("DELETE", _at(batch_id)))
+
+    def batch(self, batch_id: str) -> dict[str, Any]:
+        """Return a batch."""
+        return _identified(self._call("GET", _at(batch_id)))
 
     def delivery_report(self, batch_id: str) -> dict[str, Any]:
         """Return the report of a batch, of the type `full`."""
@@ -59,7 +63,9 @@ class Batches:
         return [
             one
             for one in (batches if isinstance(batches, list) else [])
-            if isinstance(one, dict) and one.get("client_reference") == client_reference
+            if isinstance(one, dict)
+            and one.get("client_reference") == client_reference
+            and as_sid(one.get("id"))
         ]
 
     def _call(
@@ -80,8 +86,15 @@ class Batches:
         answer = self._server.ask(method, url, headers, sent)
         body = json_object(answer.text)
         if not 200 <= answer.status < 300:
-            raise _classed(method, answer.status, body)
+            raise _classed(method, answer, body)
         return body
+
+
+def _identified(batch: dict[str, Any]) -> dict[str, Any]:
+    """Return a batch that has an id. Raises OutcomeUnknown for any other."""
+    if as_sid(batch.get("id")) is None:
+        raise OutcomeUnknown("the answer has no id")
+    return batch
 
 
 def _with(name: str, answer: dict[str, Any]) -> dict[str, Any]:
@@ -95,12 +108,13 @@ def _at(batch_id: str) -> str:
     return f"/{quote(batch_id, safe='')}"
 
 
-def _classed(method: str, status: int, body: Mapping[str, Any]) -> ProviderError:
+def _classed(method: str, answer: Reply, body: Mapping[str, Any]) -> ProviderError:
+    status = answer.status
     given, message = body.get("code"), clip(body.get("text"), LONG) or ""
     code = given if isinstance(given, str) and message and _CODE.fullmatch(given) else None
     raw: Mapping[str, Any] = {"status": status, "code": code, "message": message}
     if status in _WITHOUT_EFFECT:
-        return NotAccepted(message or f"HTTP {status}", code, raw)
+        return NotAccepted(message or f"HTTP {status}", code, raw, answer.retry_after)
     if 400 <= status < 500 and (code is not None or method == "GET"):
         # A question has no effect that could be in doubt, whoever answered it.
         return Refused(message or f"HTTP {status}", code or f"http_{status}", raw)

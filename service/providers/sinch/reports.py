@@ -9,7 +9,7 @@ from uuid import UUID
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
 from service.providers.contract import Callback
-from service.providers.storable import SHORT, as_count, as_uuid, clip, storable
+from service.providers.storable import SHORT, as_count, as_sid, as_uuid, clip, scalar, storable
 
 NAME: Final = "sinch"
 
@@ -76,10 +76,10 @@ def from_fields(
         status=STATUSES.get(word.lower()),
         received_at=received_at,
         attempt_id=attempt_id,
-        provider_sid=clip(_scalar(fields.get("batch_id")), SHORT),
+        provider_sid=as_sid(fields.get("batch_id")),
         error_code=None if code in _NO_ERROR else clip(code, SHORT),
-        provider_time=clip(_scalar(fields.get("at")), SHORT),
-        segments=as_count(_scalar(fields.get("number_of_message_parts"))),
+        provider_time=clip(scalar(fields.get("at")), SHORT),
+        segments=as_count(scalar(fields.get("number_of_message_parts"))),
         raw=_flat(fields),
     )
 
@@ -97,7 +97,7 @@ def from_batch(
         status=BATCH_STATUSES[word],
         received_at=received_at,
         attempt_id=attempt_id,
-        provider_sid=clip(_scalar(batch.get("id")), SHORT),
+        provider_sid=as_sid(batch.get("id")),
         # Not its text and numbers, which we have.
         raw=_flat({name: batch[name] for name in kept if name in batch}),
     )
@@ -109,12 +109,12 @@ def _attempt(fields: Mapping[str, Any]) -> UUID | None:
     The path names one, too, but Sinch does not sign it: a genuine body, sent again to another
     path, would speak about another message.
     """
-    return as_uuid(_scalar(fields.get("client_reference")))
+    return as_uuid(scalar(fields.get("client_reference")))
 
 
 def _said(fields: Mapping[str, Any]) -> tuple[str, str]:
     """Return the status and the code that a report gives, as text."""
-    kind = _scalar(fields.get("type"))
+    kind = scalar(fields.get("type"))
     if kind in _ONE_RECIPIENT:
         return _word_and_code(fields)
     if kind not in _WHOLE_BATCH:
@@ -133,14 +133,14 @@ def _counts(group: object) -> bool:
 
 
 def _word_and_code(fields: Mapping[str, Any]) -> tuple[str, str]:
-    return _scalar(fields.get("status")), _scalar(fields.get("code"))
+    return scalar(fields.get("status")), scalar(fields.get("code"))
 
 
 def _batch_word(batch: Mapping[str, Any], received_at: datetime) -> str:
     if batch.get("canceled") is True:
         return "canceled"
     try:
-        ahead = datetime.fromisoformat(_scalar(batch.get("send_at"))) > received_at
+        ahead = datetime.fromisoformat(scalar(batch.get("send_at"))) > received_at
     except (ValueError, TypeError):  # none, or one without a zone
         ahead = False
     return "scheduled" if ahead else "created"
@@ -167,8 +167,3 @@ def _text(value: object) -> str | None:
         return json.dumps(value)
     except (ValueError, RecursionError):
         return "unreadable"
-
-
-def _scalar(value: object) -> str:
-    """Return a plain value as text, and nothing for whatever is nested, however deep."""
-    return str(value) if isinstance(value, str | int | float) else ""

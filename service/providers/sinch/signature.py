@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from service.config import Settings
 from service.errors import Forged
-from service.providers.contract import CallbackRequest
+from service.providers.contract import CallbackRequest, RefusalAdvice
 
 _SIGNATURE: Final = "x-sinch-webhook-signature"
 _ALGORITHM: Final = "hmacsha256"
@@ -21,6 +21,18 @@ _ALGORITHM: Final = "hmacsha256"
 _OLDER_SIGNATURE: Final = "x-sinch-signature"
 _OLDER_TIMESTAMP: Final = "x-sinch-timestamp"
 _LONGEST_TIMESTAMP: Final = 12
+
+
+REFUSALS: Final = {
+    "mismatch": RefusalAdvice(
+        "the secret does not match",
+        "Set SINCH_CALLBACK_SECRETS to the secret with which Sinch signs for this plan.",
+    ),
+    "stale": RefusalAdvice(
+        "their signatures are too old, or from the future",
+        "Set the clock of this machine. If it is right, raise SINCH_CALLBACK_WINDOW.",
+    ),
+}
 
 
 class Keyring:

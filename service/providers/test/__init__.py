@@ -5,7 +5,7 @@ says and calls back, in Twilio's words; only the network between is missing. It 
 outcome is in the number, how often it was tried in the attempt, and both in the id it gives.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlencode
@@ -13,7 +13,14 @@ from uuid import UUID
 
 from service.domain.report import Source, StatusReport
 from service.errors import ErrorFact, Forged, NotAccepted, OutcomeUnknown, Refused
-from service.providers.contract import Callback, CallbackRequest, Outbound, Sender, Wanted
+from service.providers.contract import (
+    Callback,
+    CallbackRequest,
+    Outbound,
+    RefusalAdvice,
+    Sender,
+    Wanted,
+)
 from service.providers.test.numbers import Answer, Outcome, outcome_of
 from service.providers.twilio import errors, reports
 
@@ -72,9 +79,19 @@ class MagicNumbers:
         sid = _sid(wanted.to, wanted.attempt_id)
         return [_report(outcome.ends, Source.RECONCILIATION, wanted.attempt_id, sid)]
 
+    def confirm(self, sought: Wanted, provider_sid: str) -> StatusReport:
+        """Say where a message is by now. Raises Refused for any id but the wanted message's."""
+        if provider_sid != _sid(sought.to, sought.attempt_id):
+            raise Refused(f"{provider_sid} is another message")
+        return self.fetch(sought.attempt_id, provider_sid)
+
     def verify(self, request: CallbackRequest) -> None:
         """Raise Forged, always: its callbacks do not come over the network."""
         raise Forged("not_over_the_network")
+
+    def refusals(self) -> Mapping[str, RefusalAdvice]:
+        """Return nothing: no setting is at fault."""
+        return {}
 
     def parse(self, callback: Callback) -> StatusReport:
         """Put a callback into our words; never raises for what the body holds."""

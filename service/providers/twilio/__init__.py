@@ -1,7 +1,7 @@
 """Twilio: `api` the calls, `signature` the proof, `reports` the words, `errors` the codes."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -11,11 +11,20 @@ from twilio.rest import Client
 
 from service.config import Settings
 from service.domain.report import Source, StatusReport
-from service.errors import ErrorFact, OutcomeUnknown
-from service.providers.contract import Callback, CallbackRequest, Outbound, Sender, Wanted
+from service.errors import ErrorFact, OutcomeUnknown, Refused
+from service.providers.contract import (
+    Callback,
+    CallbackRequest,
+    Outbound,
+    RefusalAdvice,
+    Sender,
+    Wanted,
+)
 from service.providers.http import call
+from service.providers.storable import as_sid
 from service.providers.twilio import errors, reports, signature
-from service.providers.twilio.api import Http, alike, resource
+from service.providers.twilio.api import Http, resource
+from service.providers.twilio.matching import alike, differences
 
 # https://www.twilio.com/docs/messaging/features/message-scheduling (errors 35114, 35115)
 _SOONEST: Final = 300.0
@@ -31,7 +40,7 @@ class Twilio:
 
     def __init__(self, settings: Settings) -> None:
         self._keyring = signature.Keyring(settings)
-        self._public_base_url = settings.public_base_url
+        self._base_urls = settings.accepted_base_urls
         self._overrides = settings.twilio_callback_overrides
         self._number = settings.twilio_phone_number
         self._service = settings.twilio_messaging_service_sid
@@ -61,9 +70,10 @@ class Twilio:
     def send(self, outbound: Outbound) -> StatusReport:
         """Hand one message over. Raises Refused, NotAccepted or OutcomeUnknown."""
         created = call(lambda: self._client.messages.create(**self._parameters(outbound)))
-        if not created.sid:
+        report = self._reported(created, outbound.attempt_id)
+        if report.provider_sid is None:
             raise OutcomeUnknown("the answer names no message")
-        return self._reported(created, outbound.attempt_id)
+        return report
 
     def cancel(self, attempt_id: UUID, provider_sid: str) -> StatusReport:
         """Stop a scheduled message. Raises Refused when it is too late, or as `send` does."""
@@ -72,7 +82,7 @@ class Twilio:
 
     def fetch(self, attempt_id: UUID, provider_sid: str) -> StatusReport:
         """Ask where a message is. Raises Refused when it is not known, or as `send` does."""
-        fetched = call(lambda: self._client.messages(provider_sid).fetch())
+        fetched = self._fetched(provider_sid)
         return self._reported(fetched, attempt_id, Source.RECONCILIATION)
 
     def find(self, wanted: Wanted) -> list[StatusReport]:
@@ -83,12 +93,25 @@ class Twilio:
         """
         sent = call(lambda: self._client.messages.list(to=wanted.to, limit=_LISTED))
         return [
-            self._reported(one, None, Source.RECONCILIATION) for one in sent if alike(one, wanted)
+            self._reported(one, None, Source.RECONCILIATION)
+            for one in sent
+            if as_sid(one.sid) and alike(one, wanted)
         ]
+
+    def confirm(self, sought: Wanted, provider_sid: str) -> StatusReport:
+        """Fetch a message by a SID that a person gave. Raises Refused if it is another one."""
+        fetched = self._fetched(provider_sid)
+        if odd := list(differences(fetched, sought)):
+            raise Refused(f"{provider_sid} is another message: different {', '.join(odd)}")
+        return self._reported(fetched, sought.attempt_id, Source.RECONCILIATION)
 
     def verify(self, request: CallbackRequest) -> None:
         """Return when Twilio signed this request. Raises Forged otherwise."""
-        signature.verify(request, self._public_base_url, self._keyring)
+        signature.verify(request, self._base_urls, self._keyring)
+
+    def refusals(self) -> Mapping[str, RefusalAdvice]:
+        """Return what to do about callbacks that no token of ours signed."""
+        return signature.REFUSALS
 
     def parse(self, callback: Callback) -> StatusReport:
         """Put a verified callback into our words; never raises for what the body holds."""
@@ -105,6 +128,12 @@ class Twilio:
     def holds(self, messaging_service_sid: str | None, seconds_ahead: float) -> bool:
         """Tell whether Twilio would hold a message: only for a service, 5 minutes to 35 days."""
         return messaging_service_sid is not None and _SOONEST <= seconds_ahead <= _LATEST
+
+    def _fetched(self, provider_sid: str) -> Any:
+        fetched = call(lambda: self._client.messages(provider_sid).fetch())
+        if as_sid(fetched.sid) != provider_sid:
+            raise OutcomeUnknown("the answer is about another message")
+        return fetched
 
     def _parameters(self, outbound: Outbound) -> dict[str, Any]:
         given = {
@@ -127,7 +156,8 @@ class Twilio:
         # The fragment is not sent and not signed:
         # https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides
         path = f"/callbacks/{self.name}/{attempt_id}"
-        return f"{self._public_base_url}{path}#{self._overrides}"
+        fragment = f"#{self._overrides}" if self._overrides else ""
+        return f"{self._base_urls[0]}{path}{fragment}"
 
     def _reported(
         self, message: Any, attempt_id: UUID | None, source: Source = Source.API

@@ -4,8 +4,10 @@ Source: https://www.twilio.com/docs/messaging/api/message-resource, error classe
 https://www.twilio.com/docs/errors/20429 and https://www.twilio.com/docs/errors/20500.
 """
 
+import json
 import logging
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -14,22 +16,21 @@ from twilio.http.response import Response
 from urllib3.util import make_headers
 
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
-from service.providers.contract import Wanted
-from service.providers.http import Server, json_object, with_query
-from service.providers.storable import LONG, clip
+from service.providers.http import Reply, Server, json_object, with_query
+from service.providers.storable import LONG, as_sid, clip
 
 if TYPE_CHECKING:  # the library's half of the API takes 7 MB, and web servers do not call it
     from twilio.rest.api.v2010.account.message import MessageInstance
 
 _TWILIO = "https://api.twilio.com"
 # 429 is documented as never processed. 401 means that our own token is wrong: nothing was sent,
-# and a token can be mended while the message waits.
-_WITHOUT_EFFECT = frozenset({401, 429})
+# and a token can be mended while the message waits. 407 is a proxy that forwarded nothing.
+_WITHOUT_EFFECT = frozenset({401, 407, 429})
 _FIELDS = (
     *("sid", "status", "error_code", "error_message", "num_segments", "num_media", "price"),
     *("price_unit", "messaging_service_sid", "date_created", "date_updated", "date_sent"),
 )
-_TRIAL = "Sent from your Twilio trial account - "
+_DATES = frozenset({"date_created", "date_updated", "date_sent"})
 
 
 class Http(HttpClient):
@@ -64,38 +65,51 @@ class Http(HttpClient):
         body = urlencode(data, doseq=True).encode() if data else None  # messages know forms only
         answer = self._server.ask(method, address, {**(headers or {}), **proof}, body)
         if not 200 <= answer.status < 300:
-            raise _classed(answer.status, answer.text)
-        return Response(answer.status, answer.text)
+            raise _classed(answer)
+        return Response(answer.status, _readable(answer.text))
 
 
 def resource(message: "MessageInstance") -> dict[str, Any]:
     """Return what the answer says of the message; not its text and numbers, which we have."""
     fields = {name: getattr(message, name) for name in _FIELDS}
-    return {name: value if value is None else str(value) for name, value in fields.items()}
+    texts = {name: value if value is None else str(value) for name, value in fields.items()}
+    return {**texts, "sid": as_sid(message.sid)}
 
 
-def alike(message: "MessageInstance", wanted: Wanted) -> bool:
-    """Tell whether a listed message may be the wanted one: same words, same sender, same time."""
-    created = message.date_created
-    if created is None or not wanted.since <= created <= wanted.until:
-        return False
-    if wanted.messaging_service_sid not in (None, message.messaging_service_sid):
-        return False
-    # A service chooses the sender, and a trial account puts words of its own before ours.
-    sender_fits = wanted.sender is None or message.from_ in (None, wanted.sender)
-    body_fits = wanted.body in (None, (message.body or "").removeprefix(_TRIAL))
-    return sender_fits and body_fits and message.direction != "inbound"
+def _readable(text: str) -> str:
+    """Return an answer without the dates that the library cannot read.
 
-
-def _classed(status: int, text: str) -> ProviderError:
+    It raises for one of them (twilio 9.13.0), and the SID beside it would be lost.
+    """
     body = json_object(text)
+    listed = body.get("messages")
+    odd = [
+        (message, name)
+        for message in [body, *(listed if isinstance(listed, list) else ())]
+        for name in _DATES.intersection(message if isinstance(message, dict) else ())
+        if not _is_date(message[name])
+    ]
+    for message, name in odd:
+        message[name] = None
+    return json.dumps(body) if odd else text
+
+
+def _is_date(value: object) -> bool:
+    try:
+        return value is None or bool(parsedate_to_datetime(str(value)))
+    except ValueError:
+        return False
+
+
+def _classed(answer: Reply) -> ProviderError:
+    status, body = answer.status, json_object(answer.text)
     code, message = body.get("code"), clip(body.get("message") or body.get("detail"), LONG) or ""
     # Twilio's codes have five digits. Without one it was not Twilio that answered, and who knows
     # what was passed on to it.
     known = str(code) if isinstance(code, int) and 10_000 <= code <= 99_999 else None
     raw: Mapping[str, Any] = {"status": status, "code": known, "message": message}
     if status in _WITHOUT_EFFECT:
-        return NotAccepted(message or f"HTTP {status}", known, raw)
+        return NotAccepted(message or f"HTTP {status}", known, raw, answer.retry_after)
     if 400 <= status < 500 and known is not None:
         return Refused(message, known, raw)
     return OutcomeUnknown(message or f"HTTP {status}", known, raw)

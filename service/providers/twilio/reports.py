@@ -11,13 +11,13 @@ from service.domain.report import Price, Source, StatusReport
 from service.domain.status import Status
 from service.providers.contract import Callback
 from service.providers.form import fields
-from service.providers.storable import LONG, SHORT, as_count, as_uuid, clip, storable
+from service.providers.storable import LONG, SHORT, as_count, as_sid, as_uuid, clip, storable
 
 NAME: Final = "twilio"
 
 # https://www.twilio.com/docs/messaging/api/message-resource#message-status-values
 # `partially_delivered` is deprecated and says nothing certain; `receiving` and `received` are
-# inbound. They stay unknown: kept in the ledger, changing nothing.
+# inbound. They stay unknown: kept in the ledger, where they prove no more than acceptance.
 STATUSES: Final[Mapping[str, Status]] = {
     "accepted": Status.ACCEPTED,
     "scheduled": Status.SCHEDULED,
@@ -54,7 +54,7 @@ def from_callback(callback: Callback) -> StatusReport:
         status=STATUSES.get(word),
         received_at=callback.received_at,
         attempt_id=as_uuid(callback.attempt),
-        provider_sid=clip(form.get("MessageSid") or form.get("SmsSid"), SHORT),
+        provider_sid=as_sid(form.get("MessageSid") or form.get("SmsSid")),
         error_code=clip(form.get("ErrorCode"), SHORT),
         error_message=clip(form.get("ErrorMessage") or form.get("ChannelStatusMessage"), LONG),
         provider_time=clip(form.get("RawDlrDoneDate"), SHORT),
@@ -74,7 +74,7 @@ def from_resource(
         status=STATUSES.get(word),
         received_at=received_at,
         attempt_id=attempt_id,
-        provider_sid=clip(resource.get("sid"), SHORT),
+        provider_sid=as_sid(resource.get("sid")),
         error_code=clip(resource.get("error_code"), SHORT),
         error_message=clip(resource.get("error_message"), LONG),
         provider_time=clip(resource.get("date_sent"), SHORT),
@@ -100,7 +100,8 @@ def _json_fields(text: str) -> dict[str, str]:
         pairs = list(json.loads(text).items())
     except (ValueError, RecursionError):
         pairs = [("unreadable", text)]
-    return {storable(str(key)): storable(str(value)) for key, value in pairs}
+    # A field that is null says as much as one that is not there.
+    return {storable(str(key)): storable(str(value)) for key, value in pairs if value is not None}
 
 
 def _price(amount: object, currency: object) -> Price | None:

@@ -8,13 +8,13 @@ import hashlib
 import hmac
 from base64 import b64encode
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 from urllib.parse import parse_qs, parse_qsl, urlsplit, urlunsplit
 
 from service.config import Settings
 from service.errors import Forged
-from service.providers.contract import CallbackRequest
+from service.providers.contract import CallbackRequest, RefusalAdvice
 from service.providers.form import fields
 
 # The names and values of a form, as they came.
@@ -28,6 +28,19 @@ _HMAC_SHA1: Final = "HMAC_SHA1"
 _HASHES: Final = {_HMAC_SHA1: "sha1", "HMAC_SHA256": "sha256"}
 # A real callback has about a dozen; the limit keeps a hostile body cheap.
 _MAX_FIELDS: Final = 200
+
+
+REFUSALS: Final = {
+    "mismatch": RefusalAdvice(
+        "the token does not match",
+        "Set TWILIO_AUTH_TOKEN to the primary token of the account: a secondary token signs "
+        "nothing. If it is, PUBLIC_BASE_URL is not the address that Twilio calls.",
+    ),
+    "unknown_key": RefusalAdvice(
+        "they are signed with a shared key that is not in the settings",
+        "Add the key to TWILIO_SHARED_KEYS.",
+    ),
+}
 
 
 class SigningKey(NamedTuple):
@@ -82,19 +95,23 @@ class Keyring:
         return [shared]
 
 
-def verify(request: CallbackRequest, public_base_url: str, keyring: Keyring) -> str:
-    """Return the label of the key that signed the request. Raises Forged when none did."""
+def verify(request: CallbackRequest, base_urls: Sequence[str], keyring: Keyring) -> str:
+    """Return the label of the key that signed the request. Raises Forged when none did.
+
+    The URL that was signed begins with one of our addresses: older ones for older messages.
+    """
     signature = request.headers.get(_SIGNATURE)
     if not signature:
         raise Forged("unsigned")
     form = parse_form(request)
     account = next((value for name, value in form if name == "AccountSid"), "")
     keys = keyring.candidates(account, request.headers.get(_SIGNED_WITH))
-    url = public_base_url + request.path + (f"?{request.query}" if request.query else "")
-    key = signer(signature, url, form, request.body, keys)
-    if key is None:
-        raise Forged("mismatch")
-    return key.label
+    rest = request.path + (f"?{request.query}" if request.query else "")
+    for base_url in base_urls:
+        key = signer(signature, base_url + rest, form, request.body, keys)
+        if key is not None:
+            return key.label
+    raise Forged("mismatch")
 
 
 def parse_form(request: CallbackRequest) -> Form:

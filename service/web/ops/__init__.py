@@ -28,7 +28,7 @@ def init_app(app: Flask) -> None:
         SESSION_COOKIE_HTTPONLY=True,
         # Not Strict: a link in an alert must lead whoever is logged in to the message.
         SESSION_COOKIE_SAMESITE="Lax",
-        SESSION_COOKIE_SECURE=settings.public_base_url.startswith("https:"),
+        SESSION_COOKIE_SECURE=settings.callback_base_url.startswith("https:"),
         SESSION_REFRESH_EACH_REQUEST=False,
         PERMANENT_SESSION_LIFETIME=_SHIFT,
         WTF_CSRF_CHECK_DEFAULT=False,  # the API and the callbacks have no session to protect

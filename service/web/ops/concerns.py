@@ -76,6 +76,13 @@ def _sends(seen: Overview) -> Iterator[Concern]:
 
 
 def _callbacks(seen: Overview) -> Iterator[Concern]:
+    for refused, advice in seen.refused:
+        # Not grave: where no callback is due, a stranger's are the only ones.
+        sentence = (
+            f"All callbacks of {refused.provider} are refused: {advice.fault} ({refused.number:,} "
+            f"refused in the last minute, none accepted). {advice.remedy}"
+        )
+        yield Concern(False, sentence, "machinery")
     if seen.waiting is not None and seen.waiting.inbox_age > _SLOW:
         said = (
             f"{seen.waiting.inbox:,} in the inbox: callbacks wait to be recorded, the oldest for "

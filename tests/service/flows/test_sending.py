@@ -146,6 +146,21 @@ def test_the_pause_between_attempts_grows_and_is_bounded() -> None:
     assert all(30 <= pause <= 60 for pause in pauses[10:])
 
 
+@pytest.mark.parametrize(
+    ("asked_for", "least", "most"), [(90.0, 90, 91), (1e9, 3600, 3601), (None, 0, 1)]
+)
+def test_retry_after_is_heeded_up_to_an_hour(
+    post: Post, provider: FakeProvider, asked_for: float | None, least: float, most: float
+) -> None:
+    provider.script = failing(NotAccepted("too many", "20429", retry_after=asked_for))
+    message_id = post()
+    begun = datetime.now(UTC)
+    sending.deliver()
+    waits = message(message_id).due_at - begun
+    until = datetime.now(UTC) - begun
+    assert timedelta(seconds=least) <= waits <= timedelta(seconds=most) + until
+
+
 def test_after_enough_attempts_the_message_fails_and_says_why(
     post: Post, provider: FakeProvider
 ) -> None:

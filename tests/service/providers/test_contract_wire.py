@@ -186,6 +186,22 @@ def test_every_way_a_send_can_end_is_classed_by_what_may_have_happened(
     assert len(real.find(wanted(sent.attempt_id))) == taken
 
 
+@pytest.mark.parametrize("name", REAL)
+def test_the_pause_that_a_429_asks_for_is_passed_on(name: str) -> None:
+    config = Config(
+        account_sid=ACCOUNT,
+        auth_token=TOKEN,
+        sinch_plan=SINCH["SINCH_SERVICE_PLAN_ID"],
+        sinch_token=SINCH["SINCH_API_TOKEN"],
+        retry_after=90,
+    )
+    with running(config) as carrier:
+        carrier.next_create("429")
+        with pytest.raises(NotAccepted) as caught:
+            made(name, carrier).send(outbound())
+    assert caught.value.retry_after == 90.0
+
+
 def test_a_send_that_the_provider_refuses_is_final_and_has_its_code(real: Provider) -> None:
     with pytest.raises(Refused) as caught:
         real.send(replace(outbound(), body="x" * 2000))

@@ -1,9 +1,12 @@
 """A provider's server, reached as the environment says."""
 
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
 import pytest
-import requests
 
 from service.errors import OutcomeUnknown
+from service.providers.connections import RequestNotSent
 from service.providers.http import Server, call, with_query
 from tests.stand import Stand
 
@@ -47,8 +50,9 @@ def test_an_answer_that_breaks_off_is_unknown(stand: Stand) -> None:
 def test_certificates_of_the_environment_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/at/all.pem")
 
-    with pytest.raises((OSError, requests.RequestException), match=r"all\.pem"):
+    with pytest.raises(RequestNotSent) as caught:
         server("https://api.invalid").ask("GET", "https://api.invalid/messages", {})
+    assert "all.pem" in str(caught.value.__cause__)
 
 
 def test_what_is_no_text_is_read_all_the_same(stand: Stand) -> None:
@@ -56,6 +60,40 @@ def test_what_is_no_text_is_read_all_the_same(stand: Stand) -> None:
 
     assert server(stand.url).ask("POST", stand.url, {}, b"body").text == "\ufffd{}"
     assert stand.sent == b"body"
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("30", 30.0),
+        (" 0 ", 0.0),
+        ("9" * 30, 21_600.0),
+        ("Thu, 01 Jan 2026 00:00:00 GMT", 0.0),
+        ("soon", None),
+        ("-5", None),
+        ("1.5", None),
+        ("", None),
+        ("9" * 5000, None),
+    ],
+)
+def test_a_retry_after_is_read_as_seconds(stand: Stand, header: str, seconds: float | None) -> None:
+    stand.answer(429, {})
+    stand.headers["Retry-After"] = header
+    assert server(stand.url).ask("POST", stand.url, {}).retry_after == seconds
+
+
+def test_a_retry_after_is_read_as_a_date(stand: Stand) -> None:
+    stand.answer(429, {})
+    later = datetime.now(UTC) + timedelta(seconds=120)
+    stand.headers["Retry-After"] = format_datetime(later, usegmt=True)
+    wait = server(stand.url).ask("POST", stand.url, {}).retry_after
+    assert wait is not None
+    assert 100 <= wait <= 120
+
+
+def test_an_answer_without_retry_after_asks_for_no_pause(stand: Stand) -> None:
+    stand.answer(429, {})
+    assert server(stand.url).ask("POST", stand.url, {}).retry_after is None
 
 
 def test_a_query_says_each_of_several_values() -> None:

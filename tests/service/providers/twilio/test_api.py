@@ -99,6 +99,18 @@ def test_a_message_with_everything_is_posted_with_everything(stand: Stand) -> No
     }
 
 
+@pytest.mark.parametrize("none", ["none", "None", "NONE"])
+def test_callback_overrides_can_be_left_out(stand: Stand, none: str) -> None:
+    twilio(stand.url, TWILIO_CALLBACK_OVERRIDES=none).send(PLAIN)
+    assert stand.form["StatusCallback"] == [f"{BASE_URL}/callbacks/twilio/{ATTEMPT}"]
+
+
+def test_new_messages_are_given_the_first_of_several_addresses(stand: Stand) -> None:
+    twilio(stand.url, PUBLIC_BASE_URL=f"https://new.example.com, {BASE_URL}").send(PLAIN)
+    [address] = stand.form["StatusCallback"]
+    assert address.startswith(f"https://new.example.com/callbacks/twilio/{ATTEMPT}#")
+
+
 def refusal(status: int, code: object) -> dict[str, object]:
     return {"code": code, "message": "No.", "more_info": "https://…", "status": status}
 
@@ -145,7 +157,7 @@ def test_an_answer_is_classed_by_what_may_have_happened(
     "body",
     [
         *(b"", b"not JSON", b"\xff", b"null", b"[]", b'"text"', b"7", b"{}", b"[" * 50_000),
-        *({"sid": None}, {"sid": ""}, {**CREATED, "date_created": 5}),
+        *({"sid": None}, {"sid": ""}, {"sid": " "}, {"sid": True}, {"sid": ["SM1"]}),
     ],
     ids=lambda body: repr(body)[:40],
 )

@@ -79,7 +79,7 @@ def by(token: str, account: str) -> CallbackRequest:
 
 
 def verify(given: CallbackRequest, base_url: str = BASE_URL) -> str:
-    return signature.verify(given, base_url, KEYRING)
+    return signature.verify(given, [base_url], KEYRING)
 
 
 def refusal(given: CallbackRequest) -> str:

@@ -78,7 +78,12 @@ def test_the_cookie_is_for_these_pages_only_and_for_no_script(
 
 
 def test_without_https_the_cookie_is_not_kept_for_https(database_url: str, redis_url: str) -> None:
-    settings = make_settings(database_url, redis_url, PUBLIC_BASE_URL="http://127.0.0.1:8000")
+    settings = make_settings(
+        database_url,
+        redis_url,
+        PUBLIC_BASE_URL="http://127.0.0.1:8000",
+        TWILIO_API_BASE_URL="http://127.0.0.1:1",
+    )
     app = create_app(settings, providers={"twilio": FakeProvider()})
     assert app.config["SESSION_COOKIE_SECURE"] is False
 

@@ -56,7 +56,12 @@ def chromium(playwright: Playwright) -> Iterator[Browser]:
 @pytest.fixture
 def address(context: Flask, redis_url: str, database_url: str) -> Iterator[str]:
     """A web server over the same stores, without TLS."""
-    settings = make_settings(database_url, redis_url, PUBLIC_BASE_URL="http://127.0.0.1")
+    settings = make_settings(
+        database_url,
+        redis_url,
+        PUBLIC_BASE_URL="http://127.0.0.1",
+        TWILIO_API_BASE_URL="http://127.0.0.1:1",
+    )
     served = create_app(settings, providers=parts().providers)
     server = make_server("127.0.0.1", 0, served, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
