@@ -48,9 +48,13 @@ class FakeProvider:
     """Answers every send with `queued`, or as `script` says."""
 
     name: str = "twilio"
+    longest_text: int = 1600
     script: Script | None = None
     answer: Callable[[UUID, str], StatusReport] | None = None  # to a fetch
     on_air: list[Outbound] = field(default_factory=list)
+
+    def owns(self, sender: Sender) -> bool:
+        return sender.messaging_service_sid is not None or sender == self.default_sender()
 
     def default_sender(self) -> Sender:
         return Sender("+15005550006")

@@ -11,20 +11,22 @@ from pydantic import (
     Field,
     StrictBool,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
-from pydantic.config import JsonDict
-from pydantic.types import JsonValue
 
 from service.domain.status import Status
 from service.errors import FieldError, Invalid
 from service.web.fields import (
+    CONTENTS,
+    BodyText,
     ContentSid,
-    LongText,
     Moment,
     QueueSeconds,
+    Recipient,
     Scalars,
+    SenderText,
     ServiceSid,
     ShortText,
     Text,
@@ -38,35 +40,6 @@ _MOST: Final = 100
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-_NULL: Final[JsonDict] = {"type": "null"}
-# The rule of `_one_content`, as JSON Schema says it.
-_CONTENTS: Final[JsonValue] = [
-    {
-        "title": "a text",
-        "required": ["body"],
-        "properties": {
-            "body": {"type": "string"},
-            "content_sid": _NULL,
-            "content_variables": _NULL,
-        },
-    },
-    {
-        "title": "media, with or without a text",
-        "required": ["media_urls"],
-        "properties": {
-            "media_urls": {"type": "array"},
-            "content_sid": _NULL,
-            "content_variables": _NULL,
-        },
-    },
-    {
-        "title": "a content template",
-        "required": ["content_sid"],
-        "properties": {"content_sid": {"type": "string"}, "body": _NULL, "media_urls": _NULL},
-    },
-]
-
-
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
 
@@ -74,13 +47,16 @@ class _Strict(BaseModel):
 class NewMessage(_Strict):
     """One message to send."""
 
-    model_config = ConfigDict(json_schema_extra={"anyOf": _CONTENTS})
+    model_config = ConfigDict(json_schema_extra={"anyOf": CONTENTS})
 
-    to: ShortText = Field(
-        description="A phone number in E.164 form, or `whatsapp:…` or `rcs:…`.",
-        json_schema_extra={"format": "address"},
+    to: Recipient = Field(
+        description="A phone number in E.164 form, or one after `whatsapp:` or `rcs:`."
     )
-    body: LongText | None = Field(default=None, description="The text, up to 1600 characters.")
+    body: BodyText | None = Field(
+        default=None,
+        description="The text, up to 1600 characters, or 2000 at some providers. A character "
+        "beyond the Basic Multilingual Plane, such as an emoji, counts as two.",
+    )
     media_urls: Annotated[list[Url], Field(min_length=1, max_length=10)] | None = Field(
         default=None, description="1 to 10 addresses of media."
     )
@@ -93,8 +69,11 @@ class NewMessage(_Strict):
     provider: ShortText | None = Field(
         default=None, description="Who is to carry it. Default: as the settings say."
     )
-    sender: ShortText | None = Field(
-        default=None, alias="from", description="The sender. Default: that of the settings."
+    sender: SenderText | None = Field(
+        default=None,
+        alias="from",
+        description="The sender, on the channel of `to`: a phone number in E.164 form, a short "
+        "code, or a name of up to 11 characters. Default: that of the settings.",
     )
     messaging_service_sid: ServiceSid | None = Field(
         default=None, description="The Messaging Service that picks the sender."
@@ -121,9 +100,17 @@ class NewMessage(_Strict):
         description="Rather two messages than none, where nobody can tell whether it went out.",
     )
 
+    smart_encoding: StrictBool = Field(
+        default=False,
+        description="Replace typographic characters of `body` by plain ones, such as curly quotes, so "
+        "that the text takes fewer segments.",
+    )
+
     @field_validator("send_at")
     @classmethod
-    def _within_the_window(cls, value: datetime | None) -> datetime | None:
+    def _within_the_window(cls, value: datetime | None, info: ValidationInfo) -> datetime | None:
+        if (info.context or {}).get("at_any_time"):
+            return value
         ahead = value - datetime.now(UTC) if value else _LATEST
         if ahead <= timedelta(0):
             raise ValueError("must be in the future")
@@ -148,6 +135,11 @@ class NewMessage(_Strict):
             raise ValueError("give one of body, media_urls or content_sid")
         return self
 
+    def as_asked(self) -> dict[str, Any]:
+        """Return what was asked for as JSON has it, without the fields at their default."""
+        asked = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        return {name: value for name, value in asked.items() if value not in (None, {})}
+
 
 class NewBatch(_Strict):
     """Up to a thousand messages; each is checked by itself later."""
@@ -160,10 +152,9 @@ class MessageQuery(_Strict):
 
     status: Status | None = Field(default=None, description="Those that stand there now.")
     provider: Text | None = Field(default=None, description="Those that it carries.")
-    to: ShortText | None = Field(
+    to: Recipient | None = Field(
         default=None,
-        description="Those to this recipient.",
-        json_schema_extra={"format": "address"},
+        description="Those to this recipient. A plain number: on every channel.",
     )
     reference: Text | None = Field(default=None, description="Those with this name of yours.")
     provider_sid: Text | None = Field(default=None, description="That with this provider's id.")
@@ -173,10 +164,15 @@ class MessageQuery(_Strict):
     limit: int = Field(default=50, ge=1, le=200, description="The most messages on a page.")
 
 
-def check(model: type[_Model], given: Any) -> _Model:
-    """Return `given` as a model. Raises Invalid, naming every field that is wrong, and why."""
+def check(
+    model: type[_Model], given: Any, region: str | None = None, *, at_any_time: bool = False
+) -> _Model:
+    """Return `given` as a model. Raises Invalid, naming every field that is wrong, and why.
+
+    `region` completes numbers in national form; `at_any_time` takes a `send_at` that has passed.
+    """
     try:
-        return model.model_validate(given)
+        return model.model_validate(given, context={"region": region, "at_any_time": at_any_time})
     except ValidationError as error:
         found = error.errors(include_input=False, include_context=False, include_url=False)
         problems = [_field_error(one["loc"], one["type"], one["msg"]) for one in found[:_MOST]]

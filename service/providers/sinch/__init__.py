@@ -29,6 +29,8 @@ class Sinch:
     """The SMS API (XMS) of one service plan. One recipient per batch: one message, one identity."""
 
     name: Final = reports.NAME
+    # https://developers.sinch.com/docs/sms/api-reference/sms/tag/Batches/
+    longest_text: Final = 2000
 
     def __init__(self, settings: Settings) -> None:
         self._batches = Batches(settings)
@@ -41,6 +43,10 @@ class Sinch:
                 "callbacks of this Sinch plan are not signed: whoever knows their path "
                 "can forge them. Ask Sinch to sign them, see docs/sinch.md"
             )
+
+    def owns(self, sender: Sender) -> bool:
+        """Tell whether the sender is the number of the settings."""
+        return sender.address is not None and sender.address == self._number
 
     def default_sender(self) -> Sender | None:
         """Return who sends a message that names nobody."""

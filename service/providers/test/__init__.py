@@ -26,10 +26,15 @@ class MagicNumbers:
     """A carrier that exists in this process only."""
 
     name: Final = NAME
+    longest_text: Final = 1600
 
     def __init__(self, call_back: Callable[[Callback], None]) -> None:
         """Use `call_back` to store a callback as if it had come, and had been verified."""
         self._call_back = call_back
+
+    def owns(self, sender: Sender) -> bool:
+        """Return False: it is chosen by the key, not by the sender."""
+        return False
 
     def default_sender(self) -> Sender:
         """Return the sender of messages that name none."""

@@ -28,6 +28,9 @@ class Twilio:
     """Programmable Messaging over the official client."""
 
     name: Final = reports.NAME
+    # https://www.twilio.com/docs/api/errors/21617: an emoji counts as two. For a variable of a
+    # template it is the same: https://www.twilio.com/docs/api/errors/21658
+    longest_text: Final = 1600
 
     def __init__(self, settings: Settings) -> None:
         self._keyring = signature.Keyring(settings)
@@ -47,6 +50,12 @@ class Twilio:
                 connections=settings.worker_concurrency,
             ),
         )
+
+    def owns(self, sender: Sender) -> bool:
+        """Tell whether the sender is a Messaging Service, or the number of the settings."""
+        if sender.messaging_service_sid is not None:
+            return True
+        return sender.address is not None and sender.address == self._number
 
     def default_sender(self) -> Sender | None:
         """Return who sends a message that names nobody: the service, else the number."""
@@ -116,6 +125,7 @@ class Twilio:
             "content_sid": outbound.content_sid,
             "content_variables": _json(outbound.content_variables),
             "validity_period": outbound.validity_period,
+            "smart_encoded": outbound.smart_encoding or None,
             "send_at": outbound.send_at,
             "schedule_type": "fixed" if outbound.send_at else None,
             "attempt": outbound.attempt,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.domain.segments import segments
+from service.texts.segments import segments
 
 
 @pytest.mark.parametrize(
