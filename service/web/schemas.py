@@ -102,8 +102,8 @@ class NewMessage(_Strict):
 
     smart_encoding: StrictBool = Field(
         default=False,
-        description="Replace typographic characters of `body` by plain ones, such as curly quotes, so "
-        "that the text takes fewer segments.",
+        description="Replace typographic characters of `body`, such as curly quotes, by plain "
+        "ones, so that the text takes fewer segments.",
     )
 
     @field_validator("send_at")
