@@ -10,7 +10,10 @@ from pydantic.types import JsonValue
 
 from service import addresses
 from service.texts.blanks import is_blank
+from service.texts.segments import length
 
+# The most that any provider takes. What the chosen one takes is checked once it is chosen.
+_LONGEST_TEXT: Final = 2000
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]")
 
 
@@ -24,6 +27,12 @@ def _storable(value: str) -> str:
 def _readable(value: str) -> str:
     if is_blank(value):
         raise ValueError("must have a character that can be seen: leave it out, or write a text")
+    return value
+
+
+def _not_too_long(value: str) -> str:
+    if (count := length(value)) > _LONGEST_TEXT:
+        raise ValueError(f"has {count} characters: at most 1600, {_LONGEST_TEXT} at some providers")
     return value
 
 
@@ -70,12 +79,12 @@ ShortText = Annotated[
     Field(min_length=1, max_length=255, json_schema_extra=_NO_NUL),
     AfterValidator(_storable),
 ]
-# The most that any provider takes; what the chosen one takes is known once it is chosen.
 BodyText = Annotated[
     str,
-    Field(min_length=1, max_length=2000, json_schema_extra=_NO_NUL),
+    Field(min_length=1, json_schema_extra={**_NO_NUL, "maxLength": _LONGEST_TEXT}),
     AfterValidator(_storable),
     AfterValidator(_readable),
+    AfterValidator(_not_too_long),
 ]
 # The formats are names of ours, for whoever makes requests of the document.
 Recipient = Annotated[
