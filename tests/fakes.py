@@ -48,7 +48,6 @@ class FakeProvider:
     """Answers every send with `queued`, or as `script` says."""
 
     name: str = "twilio"
-    longest_text: int = 1600
     script: Script | None = None
     answer: Callable[[UUID, str], StatusReport] | None = None  # to a fetch
     on_air: list[Outbound] = field(default_factory=list)

@@ -73,10 +73,6 @@ class Provider(Protocol):
     def name(self) -> str:
         """Return the name by which messages and paths refer to this provider."""
 
-    @property
-    def longest_text(self) -> int:
-        """Return how many characters a text may have, in units of UTF-16."""
-
     def owns(self, sender: Sender) -> bool:
         """Tell whether only this provider has that sender, as far as the settings tell."""
 

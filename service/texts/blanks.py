@@ -8,7 +8,7 @@ from typing import Final
 _SHOWN_EMPTY: Final = frozenset(
     "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0"
 )
-_NOTHING: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"})
+_NOTHING: Final = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
 
 
 def is_blank(text: str) -> bool:

@@ -14,8 +14,7 @@ from service.flows.accepting import Draft
 from service.providers.contract import Provider
 from service.providers.test import NAME as TEST
 from service.request_digest import digest_of_json, request_digest
-from service.texts.segments import Estimate, estimate, length
-from service.texts.smart_encoding import smart_encoded
+from service.texts.segments import Estimate, estimate
 from service.web.routing import choose
 from service.web.schemas import NewMessage, check
 
@@ -37,15 +36,13 @@ def draft(
     """Return the draft of one message. Raises Invalid, naming every field that is wrong."""
     asked = check(NewMessage, given, settings.default_region)
     provider, sender = choose(asked, settings, providers)
-    body = smart_encoded(asked.body) if asked.body and asked.smart_encoding else asked.body
-    _check_lengths(body, asked.content_variables, provider)
-    estimated = _estimate(asked, body)
+    estimated = _estimate(asked)
     return Draft(
         provider=provider.name,
         to=asked.to,
         sender=sender.address,
         messaging_service_sid=sender.messaging_service_sid,
-        body=body,
+        body=asked.body,
         media_urls=asked.media_urls,
         content_sid=asked.content_sid,
         content_variables=asked.content_variables,
@@ -89,26 +86,8 @@ def check_key(key: str | None) -> str | None:
     return key
 
 
-def _check_lengths(
-    body: str | None, variables: Mapping[str, str] | None, provider: Provider
-) -> None:
-    """Refuse texts that are too long for the provider, counted as the provider counts."""
-    texts = {
-        "body": body or "",
-        **{f"content_variables.{k}": v for k, v in (variables or {}).items()},
-    }
-    limit = provider.longest_text
-    errors = [
-        FieldError(field, f"has {count} characters; {provider.name} takes up to {limit}")
-        for field, text in texts.items()
-        if (count := length(text)) > limit
-    ]
-    if errors:
-        raise Invalid("the text is too long", errors)
-
-
-def _estimate(asked: NewMessage, body: str | None) -> Estimate | None:
+def _estimate(asked: NewMessage) -> Estimate | None:
     """Return what the text takes as an SMS; None for media, templates and other channels."""
-    if body is None or asked.media_urls or channel_of(asked.to) != "sms":
+    if asked.body is None or asked.media_urls or channel_of(asked.to) != "sms":
         return None
-    return estimate(body)
+    return estimate(asked.body)

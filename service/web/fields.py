@@ -11,9 +11,10 @@ from pydantic.types import JsonValue
 from service import addresses
 from service.texts.blanks import is_blank
 from service.texts.segments import length
+from service.texts.smart_encoding import smart_encoded
 
-# The most that any provider takes. What the chosen one takes is checked once it is chosen.
-_LONGEST_TEXT: Final = 2000
+# Of a text, or of a variable of a template, as providers count (docs/adr/0029).
+_LONGEST_TEXT: Final = 1600
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]")
 
 
@@ -32,8 +33,14 @@ def _readable(value: str) -> str:
 
 def _not_too_long(value: str) -> str:
     if (count := length(value)) > _LONGEST_TEXT:
-        raise ValueError(f"has {count} characters: at most 1600, {_LONGEST_TEXT} at some providers")
+        raise ValueError(
+            f"has {count} characters: at most {_LONGEST_TEXT}, where an emoji counts as two or more"
+        )
     return value
+
+
+def _smart_encoded(value: str, info: ValidationInfo) -> str:
+    return smart_encoded(value) if info.data.get("smart_encoding") else value
 
 
 def _recipient(value: str, info: ValidationInfo) -> str:
@@ -83,6 +90,7 @@ BodyText = Annotated[
     str,
     Field(min_length=1, json_schema_extra={**_NO_NUL, "maxLength": _LONGEST_TEXT}),
     AfterValidator(_storable),
+    AfterValidator(_smart_encoded),
     AfterValidator(_readable),
     AfterValidator(_not_too_long),
 ]
@@ -113,7 +121,9 @@ ServiceSid = Annotated[
 ]
 QueueSeconds = Annotated[int, Field(ge=1, le=36_000), BeforeValidator(_whole)]
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc), BeforeValidator(_as_text)]
-Texts = Annotated[dict[Text, Text], Field(json_schema_extra=_OF_TEXT)]
+Variables = Annotated[
+    dict[Text, Annotated[Text, AfterValidator(_not_too_long)]], Field(json_schema_extra=_OF_TEXT)
+]
 Scalars = Annotated[dict[Text, Text | int | float | bool | None], Field(json_schema_extra=_OF_TEXT)]
 
 _NULL: Final[JsonDict] = {"type": "null"}

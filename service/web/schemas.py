@@ -30,8 +30,8 @@ from service.web.fields import (
     ServiceSid,
     ShortText,
     Text,
-    Texts,
     Url,
+    Variables,
 )
 
 _LATEST: Final = timedelta(days=35)
@@ -52,10 +52,16 @@ class NewMessage(_Strict):
     to: Recipient = Field(
         description="A phone number in E.164 form, or one after `whatsapp:` or `rcs:`."
     )
+    # Before `body`, which is read by it.
+    smart_encoding: StrictBool = Field(
+        default=False,
+        description="Replace typographic characters of `body`, such as curly quotes, by plain "
+        "ones, so that the text takes fewer segments.",
+    )
     body: BodyText | None = Field(
         default=None,
-        description="The text, up to 1600 characters, or 2000 at some providers. A character "
-        "beyond the Basic Multilingual Plane, such as an emoji, counts as two.",
+        description="The text, up to 1600 characters, where one beyond the Basic Multilingual "
+        "Plane, such as an emoji, counts as two.",
     )
     media_urls: Annotated[list[Url], Field(min_length=1, max_length=10)] | None = Field(
         default=None, description="1 to 10 addresses of media."
@@ -63,8 +69,9 @@ class NewMessage(_Strict):
     content_sid: ContentSid | None = Field(
         default=None, description="A content template, instead of `body` and `media_urls`."
     )
-    content_variables: Texts | None = Field(
-        default=None, description="Texts for the template; 4096 characters as JSON."
+    content_variables: Variables | None = Field(
+        default=None,
+        description="Texts for the template, up to 1600 characters each; 4096 as JSON.",
     )
     provider: ShortText | None = Field(
         default=None, description="Who is to carry it. Default: as the settings say."
@@ -98,12 +105,6 @@ class NewMessage(_Strict):
     resend_if_unknown: StrictBool = Field(
         default=False,
         description="Rather two messages than none, where nobody can tell whether it went out.",
-    )
-
-    smart_encoding: StrictBool = Field(
-        default=False,
-        description="Replace typographic characters of `body`, such as curly quotes, by plain "
-        "ones, so that the text takes fewer segments.",
     )
 
     @field_validator("send_at")

@@ -29,8 +29,6 @@ class Sinch:
     """The SMS API (XMS) of one service plan. One recipient per batch: one message, one identity."""
 
     name: Final = reports.NAME
-    # https://developers.sinch.com/docs/sms/api-reference/sms/tag/Batches/
-    longest_text: Final = 2000
 
     def __init__(self, settings: Settings) -> None:
         self._batches = Batches(settings)

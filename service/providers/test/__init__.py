@@ -26,7 +26,6 @@ class MagicNumbers:
     """A carrier that exists in this process only."""
 
     name: Final = NAME
-    longest_text: Final = 1600
 
     def __init__(self, call_back: Callable[[Callback], None]) -> None:
         """Use `call_back` to store a callback as if it had come, and had been verified."""

@@ -28,9 +28,6 @@ class Twilio:
     """Programmable Messaging over the official client."""
 
     name: Final = reports.NAME
-    # https://www.twilio.com/docs/api/errors/21617: an emoji counts as two. For a variable of a
-    # template it is the same: https://www.twilio.com/docs/api/errors/21658
-    longest_text: Final = 1600
 
     def __init__(self, settings: Settings) -> None:
         self._keyring = signature.Keyring(settings)

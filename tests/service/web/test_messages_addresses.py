@@ -67,7 +67,11 @@ def test_channel_address_is_stored_in_one_spelling(web: FlaskClient) -> None:
 
 
 def test_batch_keeps_the_good_and_explains_the_bad(web: FlaskClient) -> None:
-    items = [WHATSAPP, {"to": "+1415555CALL", "body": "Hi"}, {"to": "+1 415 555 2671", "body": "Hi"}]
+    items = [
+        WHATSAPP,
+        {"to": "+1415555CALL", "body": "Hi"},
+        {"to": "+1 415 555 2671", "body": "Hi"},
+    ]
     first, second, third = web.post("/v1/messages/batch", json={"messages": items}).json["results"]
     assert first["message"]["to"] == f"whatsapp:{NUMBER}"
     assert second["problem"]["errors"][0]["field"] == "to"
