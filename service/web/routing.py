@@ -21,7 +21,10 @@ def choose(asked: NewMessage, settings: Settings, providers: Providers) -> tuple
         raise Invalid("no such provider", [FieldError("provider", f"must be one of: {known}")])
     _check_owners(name, owners)
     _check_fields(name, asked, providers)
-    return providers[name], _sender(asked, providers[name])
+    sender = _sender(asked, providers[name])
+    if sender.address == asked.to:
+        raise Invalid("nothing can be sent", [FieldError("from", "must not be the number of to")])
+    return providers[name], sender
 
 
 def route(to: str, routes: Sequence[Route], default: str) -> str:

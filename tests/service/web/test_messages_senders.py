@@ -101,6 +101,8 @@ def test_sender_of_one_provider_decides_over_routes(
             "from",
             ["whatsapp", "sms"],
         ),
+        ({"to": TWILIOS}, "from", ["must not be the number of to"]),
+        ({"to": TWILIOS, "from": "+1 500 555 0006"}, "from", ["must not be the number of to"]),
         ({"provider": "nobody"}, "provider", ["sinch, twilio"]),
     ],
 )
