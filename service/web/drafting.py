@@ -34,28 +34,28 @@ def draft(
     idempotency_key: str | None,
 ) -> Draft:
     """Return the draft of one message. Raises Invalid, naming every field that is wrong."""
-    asked = check(NewMessage, given, settings.default_region)
-    provider, sender = choose(asked, settings, providers)
-    estimated = _estimate(asked)
+    message = check(NewMessage, given, settings.default_region)
+    provider, sender = choose(message, settings, providers)
+    estimated = _estimate(message)
     return Draft(
         provider=provider.name,
-        to=asked.to,
+        to=message.to,
         sender=sender.address,
         messaging_service_sid=sender.messaging_service_sid,
-        body=asked.body,
-        media_urls=asked.media_urls,
-        content_sid=asked.content_sid,
-        content_variables=asked.content_variables,
-        send_at=asked.send_at,
-        validity_period=asked.validity_period,
-        reference=asked.reference,
-        details=asked.metadata,
-        resend_if_unknown=asked.resend_if_unknown,
-        priority=Priority[asked.priority.upper()],
-        smart_encoding=asked.smart_encoding,
+        body=message.body,
+        media_urls=message.media_urls,
+        content_sid=message.content_sid,
+        content_variables=message.content_variables,
+        send_at=message.send_at,
+        validity_period=message.validity_period,
+        reference=message.reference,
+        details=message.metadata,
+        resend_if_unknown=message.resend_if_unknown,
+        priority=Priority[message.priority.upper()],
+        smart_encoding=message.smart_encoding,
         encoding=estimated and estimated.encoding,
         estimated_segments=estimated and estimated.segments,
-        request_digest=request_digest(asked.as_asked()),
+        request_digest=request_digest(message.as_asked()),
         earlier_digest=digest_of_json(given) if idempotency_key else None,
         idempotency_key=idempotency_key,
     )
@@ -68,10 +68,10 @@ def digests(given: Any, region: str | None) -> list[bytes]:
     """
     earlier = digest_of_json(given)
     try:
-        asked = check(NewMessage, given, region, at_any_time=True)
+        message = check(NewMessage, given, region, at_any_time=True)
     except Invalid:
         return [earlier]
-    return [request_digest(asked.as_asked()), earlier]
+    return [request_digest(message.as_asked()), earlier]
 
 
 def check_key(key: str | None) -> str | None:
@@ -86,8 +86,8 @@ def check_key(key: str | None) -> str | None:
     return key
 
 
-def _estimate(asked: NewMessage) -> Estimate | None:
+def _estimate(message: NewMessage) -> Estimate | None:
     """Return what the text takes as an SMS; None for media, templates and other channels."""
-    if asked.body is None or asked.media_urls or channel_of(asked.to) != "sms":
+    if message.body is None or message.media_urls or channel_of(message.to) != "sms":
         return None
-    return estimate(asked.body)
+    return estimate(message.body)

@@ -55,14 +55,14 @@ def post_batch() -> tuple[Response, int, dict[str, str]]:
 def list_messages() -> Response:
     """List messages, newest first, a page at a time."""
     client_id = auth.client_id()
-    wanted = check(MessageQuery, request.args.to_dict(), parts().settings.default_region)
-    filters = wanted.model_dump(exclude={"cursor", "limit"})
+    query = check(MessageQuery, request.args.to_dict(), parts().settings.default_region)
+    filters = query.model_dump(exclude={"cursor", "limit"})
     if filters["to"] is not None:
         filters["to"] = addresses_of(filters["to"])
     found = listing.page(
-        client_id, listing.Filter(**filters), before=wanted.cursor, limit=wanted.limit + 1
+        client_id, listing.Filter(**filters), before=query.cursor, limit=query.limit + 1
     )
-    page, more = found[: wanted.limit], len(found) > wanted.limit
+    page, more = found[: query.limit], len(found) > query.limit
     return jsonify(
         messages=[present.message(one) for one in page],
         next_cursor=page[-1].id if more else None,

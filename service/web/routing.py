@@ -12,34 +12,36 @@ from service.web.schemas import NewMessage
 Providers = Mapping[str, Provider]
 
 
-def choose(asked: NewMessage, settings: Settings, providers: Providers) -> tuple[Provider, Sender]:
+def choose(
+    message: NewMessage, settings: Settings, providers: Providers
+) -> tuple[Provider, Sender]:
     """Return who carries a message, and its sender. Raises Invalid where that cannot be."""
-    owners = _owners(asked, providers)
-    name = asked.provider or _preferred(asked.to, settings, providers, owners)
+    owners = _owners(message, providers)
+    name = message.provider or _preferred(message.to, settings, providers, owners)
     if name not in providers:
-        known = ", ".join(sorted(providers))
-        raise Invalid("no such provider", [FieldError("provider", f"must be one of: {known}")])
+        names = ", ".join(sorted(providers))
+        raise Invalid("no such provider", [FieldError("provider", f"must be one of: {names}")])
     _check_owners(name, owners)
-    _check_fields(name, asked, providers)
-    sender = _sender(asked, providers[name])
-    if sender.address == asked.to:
+    _check_fields(name, message, providers)
+    sender = _sender(message, providers[name])
+    if sender.address == message.to:
         raise Invalid("nothing can be sent", [FieldError("from", "must not be the number of to")])
     return providers[name], sender
 
 
 def route(to: str, routes: Sequence[Route], default: str) -> str:
-    """Return the provider of the longest prefix that fits the number, whatever its channel."""
+    """Return the provider of the longest prefix that fits the number, on any channel."""
     number = number_of(to)
-    fitting = [one for one in routes if one.prefix == "*" or number.startswith(one.prefix)]
-    longest = max(fitting, key=lambda one: len(one.prefix.strip("*")), default=None)
+    fitting = [rule for rule in routes if rule.prefix == "*" or number.startswith(rule.prefix)]
+    longest = max(fitting, key=lambda rule: len(rule.prefix.strip("*")), default=None)
     return longest.provider if longest else default
 
 
-def _owners(asked: NewMessage, providers: Providers) -> dict[str, list[str]]:
-    """Return which providers have the sender, for each field that names one of a provider's."""
+def _owners(message: NewMessage, providers: Providers) -> dict[str, list[str]]:
+    """Return which providers have the sender, for each field that names a sender."""
     named = {
-        "from": Sender(asked.sender),
-        "messaging_service_sid": Sender(None, asked.messaging_service_sid),
+        "from": Sender(message.sender),
+        "messaging_service_sid": Sender(None, message.messaging_service_sid),
     }
     owners = {
         field: [name for name, provider in providers.items() if provider.owns(sender)]
@@ -51,7 +53,7 @@ def _owners(asked: NewMessage, providers: Providers) -> dict[str, list[str]]:
 def _preferred(
     to: str, settings: Settings, providers: Providers, owners: Mapping[str, Sequence[str]]
 ) -> str:
-    """Return the provider that has the sender, else the one that the routes name."""
+    """Return the provider that has the sender, else the provider that the routes name."""
     routed = route(to, _usable(to, settings.sms_routes, providers), settings.default_provider)
     if not owners:
         return routed
@@ -63,8 +65,8 @@ def _preferred(
 
 def _usable(to: str, routes: Sequence[Route], providers: Providers) -> list[Route]:
     """Return the routes whose provider carries the channel of this address."""
-    deaf = {name for name, provider in providers.items() if provider.cannot_carry(to, ())}
-    return [one for one in routes if one.provider not in deaf]
+    unable = {name for name, provider in providers.items() if provider.cannot_carry(to, ())}
+    return [rule for rule in routes if rule.provider not in unable]
 
 
 def _check_owners(name: str, owners: Mapping[str, Sequence[str]]) -> None:
@@ -82,12 +84,16 @@ def _check_owners(name: str, owners: Mapping[str, Sequence[str]]) -> None:
         raise Invalid("the sender does not belong to the provider", errors)
 
 
-def _check_fields(name: str, asked: NewMessage, providers: Providers) -> None:
-    fields = [field for field in asked.model_fields_set if getattr(asked, field) is not None]
-    misfits = providers[name].cannot_carry(asked.to, fields)
+def _check_fields(name: str, message: NewMessage, providers: Providers) -> None:
+    fields = [field for field in message.model_fields_set if getattr(message, field) is not None]
+    misfits = providers[name].cannot_carry(message.to, fields)
     if not misfits:
         return
-    able = [other for other, one in providers.items() if not one.cannot_carry(asked.to, fields)]
+    able = [
+        other
+        for other, provider in providers.items()
+        if not provider.cannot_carry(message.to, fields)
+    ]
     instead = f"name a provider that can: {', '.join(able)}" if able else "send it another way"
     problem = f"{name} cannot carry this: leave it out, or {instead}"
     raise Invalid(
@@ -95,18 +101,18 @@ def _check_fields(name: str, asked: NewMessage, providers: Providers) -> None:
     )
 
 
-def _sender(asked: NewMessage, provider: Provider) -> Sender:
-    if asked.sender is None and asked.messaging_service_sid is None:
-        return _default_sender(asked.to, provider)
-    if asked.sender is not None and channel_of(asked.sender) != channel_of(asked.to):
+def _sender(message: NewMessage, provider: Provider) -> Sender:
+    if message.sender is None and message.messaging_service_sid is None:
+        return _default_sender(message.to, provider)
+    if message.sender is not None and channel_of(message.sender) != channel_of(message.to):
         problem = (
-            f"is a sender for {channel_of(asked.sender)}, and to is an address of "
-            f"{channel_of(asked.to)}: give both on the same channel"
+            f"is a sender for {channel_of(message.sender)}, and to is an address of "
+            f"{channel_of(message.to)}: give both on the same channel"
         )
         raise Invalid(
             "sender and recipient are on different channels", [FieldError("from", problem)]
         )
-    return Sender(asked.sender, asked.messaging_service_sid)
+    return Sender(message.sender, message.messaging_service_sid)
 
 
 def _default_sender(to: str, provider: Provider) -> Sender:

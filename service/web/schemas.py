@@ -138,8 +138,8 @@ class NewMessage(_Strict):
 
     def as_asked(self) -> dict[str, Any]:
         """Return what was asked for as JSON has it, without the fields at their default."""
-        asked = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        return {name: value for name, value in asked.items() if value not in (None, {})}
+        fields = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        return {name: value for name, value in fields.items() if value not in (None, {})}
 
 
 class NewBatch(_Strict):

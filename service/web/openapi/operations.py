@@ -88,7 +88,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         tag="messages",
         summary="Post a message",
         description="202 means: it is in the database and will be sent. It does not mean that the "
-        "provider has it. The same key with the same request, in whatever spelling, gets the same "
+        "provider has it. The same key with the same request, in any spelling, gets the same "
         "answer again; with another request it gets 409.",
         answers={
             202: {

@@ -1,4 +1,4 @@
-"""A text that shows nothing is told from one that does."""
+"""Texts without a visible character are blank."""
 
 import pytest
 

@@ -39,7 +39,7 @@ def routed(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="module", params=["billing", "--test"])
 def clients(routed: Flask, request: pytest.FixtureRequest) -> FlaskClient:
-    """A client with a live key, and one with a test key: both are told the same."""
+    """A client with a live key, and one with a test key: both get the same answers."""
     if request.param == "billing":
         key = make_key(routed, "billing")
     else:
