@@ -147,3 +147,16 @@ def test_region_of_the_settings_makes_spellings_equal(
 ) -> None:
     configure(default_region="US")
     assert post(web, HELLO).data == post(web, {**HELLO, "to": "(415) 555-2671"}).data
+
+
+def test_deeply_nested_request_with_a_key_is_an_error_of_the_client(web: FlaskClient) -> None:
+    """Some depths can be read and not be written again: where they begin depends on the stack."""
+    for depth in range(880, 995):
+        nested = "[" * depth + "]" * depth
+        answer = web.post(
+            "/v1/messages",
+            data=f'{{"to":"+14155552671","body":"Hello","metadata":{{"a":{nested}}}}}',
+            content_type="application/json",
+            headers={"Idempotency-Key": "k"},
+        )
+        assert answer.status_code in (400, 422), depth
