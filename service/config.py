@@ -9,6 +9,12 @@ from typing import Final, Self
 from dotenv import dotenv_values
 from pydantic import ConfigDict, Field, SecretStr, ValidationError, model_validator
 
+from service.config_addresses import (
+    RatedSenders,
+    RegionSettings,
+    SenderSetting,
+    ServiceSetting,
+)
 from service.config_privacy import PrivacySettings
 from service.config_sinch import SinchSettings
 from service.config_values import (
@@ -19,7 +25,6 @@ from service.config_values import (
     RedisUrl,
     Routes,
     Seconds,
-    SenderRates,
     SharedKeys,
 )
 from service.config_watching import WatchingSettings
@@ -32,7 +37,7 @@ class ConfigurationError(Exception):
     """The settings are unusable; the message names every variable that is, and never a value."""
 
 
-class Settings(PrivacySettings, SinchSettings, WatchingSettings):
+class Settings(PrivacySettings, SinchSettings, WatchingSettings, RegionSettings):
     """Every setting of the service; the description is the sentence in `.env.example`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -57,13 +62,12 @@ class Settings(PrivacySettings, SinchSettings, WatchingSettings):
         min_length=1,
         description="The primary auth token of that account; it sends and it signs callbacks.",
     )
-    twilio_phone_number: str | None = Field(
+    twilio_phone_number: SenderSetting | None = Field(
         default=None,
         description="The sender used when a message names neither sender nor service.",
     )
-    twilio_messaging_service_sid: str | None = Field(
+    twilio_messaging_service_sid: ServiceSetting | None = Field(
         default=None,
-        pattern=r"^MG[0-9a-fA-F]{32}$",
         description="The Messaging Service used when a message names neither; beats the number.",
     )
     twilio_extra_auth_tokens: ExtraTokens = Field(
@@ -94,12 +98,7 @@ class Settings(PrivacySettings, SinchSettings, WatchingSettings):
         default=(),
         description="Who carries what, by the longest prefix of the number: +46:sinch,*:twilio.",
     )
-    default_region: str | None = Field(
-        default=None,
-        pattern=r"^[A-Z]{2}$",
-        description="Country for numbers written without +; unset: such numbers are refused.",
-    )
-    sender_rates: SenderRates = Field(
+    sender_rates: RatedSenders = Field(
         default=(),
         description="Segments a second by sender, * is any other: +15005550006:10,*:1.",
     )

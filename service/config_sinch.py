@@ -5,6 +5,7 @@ from typing import Self
 from pydantic import Field, SecretStr, model_validator
 
 from service.config_public import PublicSettings, is_host_of
+from service.config_addresses import SmsSenderSetting
 from service.config_values import HttpUrl, PathSecret, Seconds, Secrets
 
 # The longest wait before a retry is 81,920 s, all of them together are 163,835 s:
@@ -29,7 +30,7 @@ class SinchSettings(PublicSettings):
         pattern=r"^(us|eu|au|br|ca)$",
         description="Where the service plan lives: us, eu, au, br or ca.",
     )
-    sinch_phone_number: str | None = Field(
+    sinch_phone_number: SmsSenderSetting | None = Field(
         default=None,
         description="The sender used at Sinch when a message names none.",
     )

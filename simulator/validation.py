@@ -48,7 +48,7 @@ def _content(form: Form) -> tuple[str, tuple[str, ...], str | None]:
     media = tuple(url for url in form.get("MediaUrl", ()) if url)
     if not (body or media or content_sid):
         raise Refusal(21619 if "MediaUrl" in form else 21602)
-    if len(body) > _LONGEST_BODY:
+    if len(body.encode("utf-16-le")) > 2 * _LONGEST_BODY:  # an emoji counts as two
         raise Refusal(21617)
     if len(media) > _MOST_MEDIA:
         raise Refusal(21623)

@@ -59,6 +59,9 @@ class FakeProvider:
     answer: Callable[[UUID, str], StatusReport] | None = None  # to a fetch
     on_air: list[Outbound] = field(default_factory=list)
 
+    def owns(self, sender: Sender) -> bool:
+        return sender.messaging_service_sid is not None or sender == self.default_sender()
+
     def default_sender(self) -> Sender:
         return Sender("+15005550006")
 

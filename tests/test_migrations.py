@@ -9,15 +9,16 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from flask import Flask
 from flask_migrate import downgrade, upgrade
-from sqlalchemy import Inspector, inspect
+from sqlalchemy import Inspector, inspect, text
 from sqlalchemy.exc import IntegrityError
+from uuid_utils.compat import uuid7
 
 from service import migrating
 from service.app import create_app
 from service.domain.report import Source
 from service.domain.status import Status
 from service.extensions import db, transaction
-from service.models import ApiKey, Client, Message, StatusEvent
+from service.models import ApiKey, Client, Message, OptOut, StatusEvent
 from tests.conftest import make_database, make_key, make_settings
 from tests.fakes import FakeProvider
 
@@ -93,7 +94,7 @@ def test_servers_wait_for_the_last_migration(migrated: Flask) -> None:
     downgrade(revision="0001")
     said = migrated.test_client().get("/readyz")
     assert said.status_code == 503
-    assert said.json["parts"]["database"] == "not migrated (at 0001, wanted 0006)"
+    assert said.json["parts"]["database"] == "not migrated (at 0001, wanted 0009)"
     upgrade()
 
 
@@ -201,3 +202,59 @@ def test_no_message_belongs_to_nobody(migrated: Flask) -> None:
 
     with pytest.raises(IntegrityError), transaction():
         db.session.execute(db.update(Message).values(client_id=99))
+
+
+def test_addresses_that_were_stored_as_posted_get_one_spelling(empty: Flask) -> None:
+    """Also more of them than one statement reads, and opt-outs that become the same."""
+    old = {"to": "WhatsApp:+1 415 555 2671", "sender": "whatsapp:+1 (500) 555-0006"}
+    rows = [
+        *[old] * 1001,
+        {"to": "whatsapp:+5215512345678", "sender": "MG" + "0" * 32},
+        {"to": "+14155552671", "sender": "+1 500 555 0006"},
+        {"to": "forgotten:0123456789abcdef", "sender": "Acme Co"},
+        {"to": "rcs:agent", "sender": None},
+    ]
+    with empty.app_context():
+        upgrade(revision="0006")
+        with db.engine.begin() as connection:
+            connection.execute(
+                text("INSERT INTO client VALUES (7, 'billing', '2026-11-21', false)")
+            )
+            connection.execute(
+                _INSERT_MESSAGE, [{**_OLD, **row, "id": uuid7().hex} for row in rows]
+            )
+            for to in (old["to"], "whatsapp:+14155552671", "+14155552671"):
+                given = {"to": to, "sender": old["sender"]}
+                connection.execute(_INSERT_OPT_OUT, given)
+        upgrade()
+        kept = db.session.execute(db.select(Message.to, Message.sender).order_by(Message.id)).all()
+        opted_out = set(db.session.scalars(db.select(OptOut.to)))
+        senders = set(db.session.scalars(db.select(OptOut.sender)))
+        db.session.remove()
+        downgrade(revision="base")
+    one_spelling = ("whatsapp:+14155552671", "whatsapp:+15005550006")
+    assert [tuple(row) for row in kept] == [
+        *[one_spelling] * 1001,
+        ("whatsapp:+525512345678", "MG" + "0" * 32),
+        ("+14155552671", "+15005550006"),
+        ("forgotten:0123456789abcdef", "Acme Co"),
+        ("rcs:agent", None),
+    ]
+    assert opted_out == {"whatsapp:+14155552671", "+14155552671"}
+    assert senders == {"whatsapp:+15005550006"}
+
+
+_OLD = {
+    **{"client_id": 7, "request_digest": b"d" * 32, "metadata": "{}", "resend_if_unknown": False},
+    **{"provider": "twilio", "status": "delivered", "attempts": 1, "lookups": 0, "failed_in": 0},
+    **{"delivered_in": 1, "created_at": NOW, "updated_at": NOW},
+}
+_INSERT_MESSAGE = text(
+    'INSERT INTO message (id, "to", sender, {}) VALUES (:id, :to, :sender, {})'.format(
+        ", ".join(_OLD), ", ".join(f":{name}" for name in _OLD)
+    )
+)
+_INSERT_OPT_OUT = text(
+    'INSERT INTO opt_out ("to", sender, provider, error_code, since) '
+    "VALUES (:to, :sender, 'twilio', '21610', '2026-11-21')"
+)

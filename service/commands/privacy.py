@@ -3,8 +3,9 @@
 import click
 from flask.cli import AppGroup
 
+from service import addresses
 from service.errors import Invalid
-from service.extensions import transaction
+from service.extensions import parts, transaction
 from service.flows import forgetting
 from service.store import opt_outs
 
@@ -31,7 +32,7 @@ def forget(number: str) -> None:
 @click.argument("number", required=False)
 def list_opt_outs(number: str | None) -> None:
     """List them, or those of NUMBER: recipient, sender, provider, code, since when."""
-    found = opt_outs.page(_PAGE, None if number is None else [number])
+    found = opt_outs.page(_PAGE, None if number is None else _recipients(number))
     for one in found:
         click.echo(
             f"{one.to}  from {one.sender}  {one.provider}  {one.error_code}  "
@@ -46,7 +47,22 @@ def list_opt_outs(number: str | None) -> None:
 def remove(number: str, sender: str | None) -> None:
     """Let NUMBER be written to again: it opted in, and the provider knows."""
     with transaction():
-        count = opt_outs.remove([number], sender)
+        count = opt_outs.remove(_recipients(number), None if sender is None else _sender(sender))
     if not count:
         raise click.ClickException("there is no such opt-out")
     click.echo(f"removed {count}")
+
+
+def _recipients(text: str) -> list[str]:
+    """Return the addresses under which opt-outs of a recipient are kept."""
+    try:
+        return addresses.addresses_of(addresses.recipient(text, parts().settings.default_region))
+    except addresses.UnusableAddress as error:
+        raise click.BadParameter(str(error), param_hint="NUMBER") from None
+
+
+def _sender(text: str) -> str:
+    try:
+        return addresses.service_or_sender(text, parts().settings.default_region)
+    except addresses.UnusableAddress as error:
+        raise click.BadParameter(str(error), param_hint="--sender") from None

@@ -1,6 +1,6 @@
 """Accept: store what a client asks us to send, once, then wake a worker."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -40,6 +40,15 @@ class Draft:
     request_digest: bytes  # of the request's body, to tell a repeat from another request
     idempotency_key: str | None
     priority: Priority = Priority.NORMAL
+    smart_encoding: bool = False
+    # What the text takes as an SMS, where it is one.
+    encoding: str | None = None
+    estimated_segments: int | None = None
+    # The digest that the version before took of this request: it may have accepted it.
+    earlier_digest: bytes | None = None
+
+
+_COLUMNS: Final = tuple(name for name in Draft.__slots__ if name != "earlier_digest")
 
 
 class Accepted(NamedTuple):
@@ -62,23 +71,28 @@ def accept(client_id: int, drafts: Sequence[Draft]) -> list[Accepted]:
     if any(row["id"] in inserted and row["due_at"] <= now for row in rows):
         parts().queue.ring(DELIVER)
     journal.accepted([row for row in rows if row["id"] in inserted])
-    return [_accepted(row, inserted, taken) for row in rows]
+    return [
+        _accepted(row, inserted, taken, {draft.request_digest, draft.earlier_digest})
+        for row, draft in zip(rows, drafts, strict=True)
+    ]
 
 
-def answered_before(client_id: int, key: str, request_digest: bytes) -> Accepted | None:
+def answered_before(
+    client_id: int, key: str, request_digests: Collection[bytes]
+) -> Accepted | None:
     """Return the answer to an earlier, equal request under this key, if there was one.
 
     What was acceptable then may not be any more: its time has come, a setting has changed.
     """
     earlier = messages.by_key(client_id, [key]).get(key)
-    if earlier is None or earlier.request_digest != request_digest:
+    if earlier is None or earlier.request_digest not in request_digests:
         return None
     return Accepted(earlier, replayed=True)
 
 
 def _row(client_id: int, draft: Draft, now: datetime) -> dict[str, Any]:
     wait = _hold_until(draft, now)
-    columns = {name: getattr(draft, name) for name in Draft.__slots__}
+    columns = {name: getattr(draft, name) for name in _COLUMNS}
     return {
         **columns,
         "id": uuid7(),
@@ -102,9 +116,14 @@ def _hold_until(draft: Draft, now: datetime) -> datetime | None:
     return None if held_there else draft.send_at
 
 
-def _accepted(row: dict[str, Any], inserted: set[UUID], taken: dict[str, Message]) -> Accepted:
+def _accepted(
+    row: dict[str, Any],
+    inserted: set[UUID],
+    taken: dict[str, Message],
+    digests: Collection[bytes | None],
+) -> Accepted:
     if row["id"] in inserted:
         return Accepted(Message(**row))
     earlier = taken[row["idempotency_key"]]
-    same = earlier.request_digest == row["request_digest"]
+    same = earlier.request_digest in digests
     return Accepted(earlier, replayed=same, conflict=not same)

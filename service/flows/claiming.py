@@ -13,7 +13,6 @@ from redis.exceptions import RedisError
 from uuid_utils.compat import uuid7
 
 from service import journal
-from service.domain.segments import segments
 from service.domain.status import Status
 from service.extensions import parts, transaction
 from service.flows import sparing
@@ -24,6 +23,7 @@ from service.pace import Ask
 from service.providers.contract import Outbound
 from service.providers.test import NAME as TEST
 from service.store import attempts, messages
+from service.texts.segments import segments
 
 # Of those that are due, many may have to wait for their senders, or be to nobody who wants them: it
 # is looked past so many lots.
@@ -176,6 +176,7 @@ def _outbound(message: Message, now: datetime) -> Outbound:
         content_variables=message.content_variables,
         send_at=message.send_at if _held_there(message, now) else None,
         validity_period=message.validity_period,
+        smart_encoding=message.smart_encoding,
     )
 
 

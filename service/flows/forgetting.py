@@ -11,16 +11,14 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from service import addresses
 from service.errors import FieldError, Invalid
-from service.extensions import transaction
+from service.extensions import parts, transaction
 from service.flows import redacting
 from service.flows.sweeping import BATCH
 from service.models import DeadLetter, StatusEvent
 from service.store import aside, opt_outs, redaction
 
-# A country code and a number, as E.164 has it, and the channels over which it may be written to.
-_NUMBER: Final = re.compile(r"\+[1-9]\d{6,14}")
-_CHANNELS: Final = ("", "whatsapp:", "rcs:")
 _MOST_LISTED: Final = 100
 
 
@@ -39,26 +37,28 @@ def forget(number: str) -> Forgotten:
 
     In short transactions, so that it may be ended and run again at any point. Raises Invalid.
     """
-    if not _NUMBER.fullmatch(number):
-        problem = "must be a phone number in E.164 form, such as +14155552671"
-        raise Invalid("the number cannot be forgotten", [FieldError("number", problem)])
-    addresses = [channel + number for channel in _CHANNELS]
-    redacted = _messages(addresses)
+    try:
+        number = addresses.number(number, parts().settings.default_region)
+    except addresses.UnusableAddress as error:
+        problem = [FieldError("number", str(error))]
+        raise Invalid("the number cannot be forgotten", problem) from None
+    everywhere = addresses.addresses_of(number)
+    redacted = _messages(everywhere)
     mentions = _mentions(number)
     orphans, letters = _orphans(mentions), _dead_letters(mentions)
     with transaction():
-        gone = opt_outs.remove(addresses)
-        under_way = redaction.still_to_forget(addresses, _MOST_LISTED)
+        gone = opt_outs.remove(everywhere)
+        under_way = redaction.still_to_forget(everywhere, _MOST_LISTED)
     return Forgotten(redacted, under_way, orphans, letters, gone)
 
 
-def _messages(addresses: list[str]) -> int:
+def _messages(everywhere: list[str]) -> int:
     """Mark every message, and redact those that have ended; the sweep sees to the others."""
     # Drawn by lot: what is computed from a number can be computed for every number there is.
     name, done = redaction.FORGOTTEN + secrets.token_hex(8), 0
     while True:
         with transaction():
-            ended, marked = redaction.mark(addresses, name, BATCH)
+            ended, marked = redaction.mark(everywhere, name, BATCH)
             redacting.strip(ended, datetime.now(UTC))
             redaction.forget(ended)
         done += len(ended)

@@ -16,6 +16,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -52,6 +53,10 @@ class Message(Model):
     reference: Mapped[str | None] = mapped_column(String(255))
     details: Mapped[dict[str, Any]] = mapped_column("metadata", JSON)
     resend_if_unknown: Mapped[bool]
+    # What was replaced in the text is replaced; this asks the provider for the same.
+    smart_encoding: Mapped[bool] = mapped_column(default=False, server_default=false())
+    encoding: Mapped[str | None] = mapped_column(String(8))
+    estimated_segments: Mapped[int | None]  # when accepted; `segments` is the provider's count
     provider: Mapped[str] = mapped_column(String(32))
 
     status: Mapped[Status] = mapped_column(words(Status, "status"))

@@ -25,6 +25,7 @@ class Outbound:
     content_variables: dict[str, str] | None
     send_at: datetime | None
     validity_period: int | None
+    smart_encoding: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,9 @@ class Provider(Protocol):
     @property
     def name(self) -> str:
         """Return the name by which messages and paths refer to this provider."""
+
+    def owns(self, sender: Sender) -> bool:
+        """Tell whether only this provider has that sender, as far as the settings tell."""
 
     def default_sender(self) -> Sender | None:
         """Return who sends a message that names nobody; None where the settings do not say."""

@@ -1,6 +1,6 @@
 """Queries of readers: one message, its ledger, and pages of messages. A client sees its own."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -11,6 +11,7 @@ from service.domain.status import Status
 from service.errors import NotFound
 from service.extensions import db
 from service.models import Attempt, Message, StatusEvent
+from service.store.dialect import among
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +20,7 @@ class Filter:
 
     status: Status | None = None
     provider: str | None = None
-    to: str | None = None
+    to: Collection[str] | None = None  # any of these addresses
     reference: str | None = None
     provider_sid: str | None = None
     created_after: datetime | None = None
@@ -41,9 +42,11 @@ def page(client_id: int, wanted: Filter, before: UUID | None, limit: int) -> Seq
     Ids are ordered by creation (UUIDv7), so that a page boundary stays where it is under inserts.
     """
     query = select(Message).where(Message.client_id == client_id)
-    for column in ("status", "provider", "to", "reference", "provider_sid"):
+    for column in ("status", "provider", "reference", "provider_sid"):
         if (value := getattr(wanted, column)) is not None:
             query = query.where(getattr(Message, column) == value)
+    if wanted.to is not None:
+        query = query.where(among(Message.to, wanted.to))
     if wanted.created_after is not None:
         query = query.where(Message.created_at > wanted.created_after)
     if wanted.created_before is not None:

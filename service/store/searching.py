@@ -1,21 +1,22 @@
 """Search over the messages of all clients: by number, reference, SID or id."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, select
 
 from service.extensions import db
 from service.models import Attempt, Client, Message
+from service.store.dialect import among
 
 # The indexes begin with the client, so that a search names them all; there are as many as there
 # are internal services.
 _MOST_CLIENTS = 1000
 
 
-def by_number(number: str, before: UUID | None, limit: int) -> Sequence[Message]:
-    """Return messages to a number, newest first."""
-    return _page(Message.to == number, before, limit)
+def by_recipient(addresses: Collection[str], before: UUID | None, limit: int) -> Sequence[Message]:
+    """Return messages to any of these addresses, newest first."""
+    return _page(among(Message.to, addresses), before, limit)
 
 
 def by_reference(reference: str, before: UUID | None, limit: int) -> Sequence[Message]:

@@ -59,6 +59,14 @@ class Asked(_Sender):
     metadata: dict[str, Any]
     priority: Literal["high", "normal"]
     resend_if_unknown: bool
+    smart_encoding: bool
+    encoding: Annotated[
+        str | None,
+        Field(
+            description="Of the text as an SMS; null for media, templates and other channels.",
+            json_schema_extra={"enum": ["gsm-7", "ucs-2", None]},
+        ),
+    ]
     created_at: Time
 
 
@@ -70,7 +78,10 @@ class Message(Asked):
     provider_sid: Annotated[str | None, Field(description="The provider's id of it.")]
     error: Error | None
     conflict: Annotated[bool, Field(description="Reported both delivered and not delivered.")]
-    segments: int | None
+    segments: Annotated[
+        int | None,
+        Field(description="As estimated when it was accepted; later the provider's own count."),
+    ]
     price: Price | None
     submitted_at: Time | None
     final_at: Time | None

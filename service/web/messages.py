@@ -7,6 +7,7 @@ from uuid import UUID
 from flask import Blueprint, Response, jsonify, request, url_for
 from werkzeug.exceptions import BadRequest
 
+from service.addresses import addresses_of
 from service.errors import ClientError, Conflict, Invalid
 from service.extensions import parts
 from service.flows.accepting import Accepted, Draft, accept, answered_before
@@ -16,7 +17,7 @@ from service.store import listing
 from service.store.clients import Owner
 from service.web import auth, present
 from service.web.answers import AcceptedItem, RefusedItem
-from service.web.drafting import address, carriers, check_key, digest, draft
+from service.web.drafting import carriers, check_key, digests, draft
 from service.web.errors import problem
 from service.web.schemas import MessageQuery, NewBatch, check
 
@@ -54,14 +55,14 @@ def post_batch() -> tuple[Response, int, dict[str, str]]:
 def list_messages() -> Response:
     """List messages, newest first, a page at a time."""
     client_id = auth.client_id()
-    wanted = check(MessageQuery, request.args.to_dict())
-    filters = wanted.model_dump(exclude={"cursor", "limit"})
+    query = check(MessageQuery, request.args.to_dict(), parts().settings.default_region)
+    filters = query.model_dump(exclude={"cursor", "limit"})
     if filters["to"] is not None:
-        filters["to"] = address(filters["to"], parts().settings.default_region)
+        filters["to"] = addresses_of(filters["to"])
     found = listing.page(
-        client_id, listing.Filter(**filters), before=wanted.cursor, limit=wanted.limit + 1
+        client_id, listing.Filter(**filters), before=query.cursor, limit=query.limit + 1
     )
-    page, more = found[: wanted.limit], len(found) > wanted.limit
+    page, more = found[: query.limit], len(found) > query.limit
     return jsonify(
         messages=[present.message(one) for one in page],
         next_cursor=page[-1].id if more else None,
@@ -110,7 +111,8 @@ def _checked(caller: Owner, item: Any, key: str | None) -> Draft | Accepted | In
         drafted = draft(item, parts().settings, carriers(), key)
         return replace(drafted, provider=TEST) if caller.test else drafted
     except Invalid as invalid:
-        before = key and answered_before(caller.id, key, digest(item))
+        region = parts().settings.default_region
+        before = key and answered_before(caller.id, key, digests(item, region))
         return before or invalid
 
 

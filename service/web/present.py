@@ -24,7 +24,7 @@ def message(found: Message) -> answers.Message:
         "provider_sid": found.provider_sid,
         "error": _error(found),
         "conflict": bool(found.failed_in & found.delivered_in),
-        "segments": found.segments,
+        "segments": found.estimated_segments if found.segments is None else found.segments,
         "price": _price(found),
         "submitted_at": _time(found.submitted_at),
         "final_at": _time(found.final_at),
@@ -41,7 +41,7 @@ def accepted(found: Message) -> answers.Message:
         "provider_sid": None,
         "error": None,
         "conflict": False,
-        "segments": None,
+        "segments": found.estimated_segments,
         "price": None,
         "submitted_at": None,
         "final_at": None,
@@ -86,6 +86,8 @@ def _asked(found: Message) -> answers.Asked:
         "metadata": found.details,
         "priority": Priority(found.priority).word,
         "resend_if_unknown": found.resend_if_unknown,
+        "smart_encoding": found.smart_encoding,
+        "encoding": found.encoding,
         "created_at": _text(found.created_at),
     }
 

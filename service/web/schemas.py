@@ -11,60 +11,33 @@ from pydantic import (
     Field,
     StrictBool,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
-from pydantic.config import JsonDict
-from pydantic.types import JsonValue
 
 from service.domain.status import Status
 from service.errors import FieldError, Invalid
 from service.web.fields import (
+    CONTENTS,
+    BodyText,
     ContentSid,
-    LongText,
     Moment,
     QueueSeconds,
+    Recipient,
     Scalars,
+    SenderText,
     ServiceSid,
     ShortText,
     Text,
-    Texts,
     Url,
+    Variables,
 )
 
 _LATEST: Final = timedelta(days=35)
 # A request with more errors than this has one: it is not meant for us.
 _MOST: Final = 100
 _Model = TypeVar("_Model", bound=BaseModel)
-
-
-_NULL: Final[JsonDict] = {"type": "null"}
-# The rule of `_one_content`, as JSON Schema says it.
-_CONTENTS: Final[JsonValue] = [
-    {
-        "title": "a text",
-        "required": ["body"],
-        "properties": {
-            "body": {"type": "string"},
-            "content_sid": _NULL,
-            "content_variables": _NULL,
-        },
-    },
-    {
-        "title": "media, with or without a text",
-        "required": ["media_urls"],
-        "properties": {
-            "media_urls": {"type": "array"},
-            "content_sid": _NULL,
-            "content_variables": _NULL,
-        },
-    },
-    {
-        "title": "a content template",
-        "required": ["content_sid"],
-        "properties": {"content_sid": {"type": "string"}, "body": _NULL, "media_urls": _NULL},
-    },
-]
 
 
 class _Strict(BaseModel):
@@ -74,27 +47,40 @@ class _Strict(BaseModel):
 class NewMessage(_Strict):
     """One message to send."""
 
-    model_config = ConfigDict(json_schema_extra={"anyOf": _CONTENTS})
+    model_config = ConfigDict(json_schema_extra={"anyOf": CONTENTS})
 
-    to: ShortText = Field(
-        description="A phone number in E.164 form, or `whatsapp:…` or `rcs:…`.",
-        json_schema_extra={"format": "address"},
+    to: Recipient = Field(
+        description="A phone number in E.164 form, or one after `whatsapp:` or `rcs:`."
     )
-    body: LongText | None = Field(default=None, description="The text, up to 1600 characters.")
+    # Before `body`, which is read by it.
+    smart_encoding: StrictBool = Field(
+        default=False,
+        description="Replace typographic characters of `body`, such as curly quotes, by plain "
+        "ones, so that the text takes fewer segments.",
+    )
+    body: BodyText | None = Field(
+        default=None,
+        description="The text, up to 1600 characters, where one beyond the Basic Multilingual "
+        "Plane, such as an emoji, counts as two.",
+    )
     media_urls: Annotated[list[Url], Field(min_length=1, max_length=10)] | None = Field(
         default=None, description="1 to 10 addresses of media."
     )
     content_sid: ContentSid | None = Field(
         default=None, description="A content template, instead of `body` and `media_urls`."
     )
-    content_variables: Texts | None = Field(
-        default=None, description="Texts for the template; 4096 characters as JSON."
+    content_variables: Variables | None = Field(
+        default=None,
+        description="Texts for the template, up to 1600 characters each; 4096 as JSON.",
     )
     provider: ShortText | None = Field(
         default=None, description="Who is to carry it. Default: as the settings say."
     )
-    sender: ShortText | None = Field(
-        default=None, alias="from", description="The sender. Default: that of the settings."
+    sender: SenderText | None = Field(
+        default=None,
+        alias="from",
+        description="The sender, on the channel of `to`: a phone number in E.164 form, a short "
+        "code, or a name of up to 11 characters. Default: that of the settings.",
     )
     messaging_service_sid: ServiceSid | None = Field(
         default=None, description="The Messaging Service that picks the sender."
@@ -123,7 +109,9 @@ class NewMessage(_Strict):
 
     @field_validator("send_at")
     @classmethod
-    def _within_the_window(cls, value: datetime | None) -> datetime | None:
+    def _within_the_window(cls, value: datetime | None, info: ValidationInfo) -> datetime | None:
+        if (info.context or {}).get("at_any_time"):
+            return value
         ahead = value - datetime.now(UTC) if value else _LATEST
         if ahead <= timedelta(0):
             raise ValueError("must be in the future")
@@ -148,6 +136,11 @@ class NewMessage(_Strict):
             raise ValueError("give one of body, media_urls or content_sid")
         return self
 
+    def as_asked(self) -> dict[str, Any]:
+        """Return what was asked for as JSON has it, without the fields at their default."""
+        fields = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        return {name: value for name, value in fields.items() if value not in (None, {})}
+
 
 class NewBatch(_Strict):
     """Up to a thousand messages; each is checked by itself later."""
@@ -160,10 +153,9 @@ class MessageQuery(_Strict):
 
     status: Status | None = Field(default=None, description="Those that stand there now.")
     provider: Text | None = Field(default=None, description="Those that it carries.")
-    to: ShortText | None = Field(
+    to: Recipient | None = Field(
         default=None,
-        description="Those to this recipient.",
-        json_schema_extra={"format": "address"},
+        description="Those to this recipient. A plain number: on every channel.",
     )
     reference: Text | None = Field(default=None, description="Those with this name of yours.")
     provider_sid: Text | None = Field(default=None, description="That with this provider's id.")
@@ -173,10 +165,15 @@ class MessageQuery(_Strict):
     limit: int = Field(default=50, ge=1, le=200, description="The most messages on a page.")
 
 
-def check(model: type[_Model], given: Any) -> _Model:
-    """Return `given` as a model. Raises Invalid, naming every field that is wrong, and why."""
+def check(
+    model: type[_Model], given: Any, region: str | None = None, *, at_any_time: bool = False
+) -> _Model:
+    """Return `given` as a model. Raises Invalid, naming every field that is wrong, and why.
+
+    `region` completes numbers in national form; `at_any_time` takes a `send_at` that has passed.
+    """
     try:
-        return model.model_validate(given)
+        return model.model_validate(given, context={"region": region, "at_any_time": at_any_time})
     except ValidationError as error:
         found = error.errors(include_input=False, include_context=False, include_url=False)
         problems = [_field_error(one["loc"], one["type"], one["msg"]) for one in found[:_MOST]]

@@ -12,6 +12,7 @@ from service.config import ConfigurationError, Settings
 from tests.conftest import SINCH
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
+SERVICE = "MG" + "0" * 31 + "a"
 GOOD = {
     "PUBLIC_BASE_URL": "https://sms.example.com",
     "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
@@ -223,12 +224,48 @@ def test_routes_are_read_from_a_comma_list() -> None:
 
 
 def test_rates_of_senders_are_read_from_a_comma_list() -> None:
-    settings = Settings.load({**GOOD, "SENDER_RATES": "whatsapp:+15005550006:80, MG1:2.5,*:1,"})
+    given = f"WhatsApp:+1 500 555 0006:80, {SERVICE.upper()}:2.5,ACME:3,(500) 555-0007:4,*:1,"
+    settings = Settings.load({**GOOD, "DEFAULT_REGION": "US", "SENDER_RATES": given})
     assert [(one.sender, one.rate) for one in settings.sender_rates] == [
         ("whatsapp:+15005550006", 80),
-        ("MG1", 2.5),
+        (SERVICE, 2.5),
+        ("ACME", 3),
+        ("+15005550007", 4),
         ("*", 1),
     ]
+
+
+def test_default_senders_are_spelled_as_messages_spell_theirs() -> None:
+    given = {
+        "DEFAULT_REGION": "US",
+        "TWILIO_PHONE_NUMBER": "(500) 555-0006",
+        "TWILIO_MESSAGING_SERVICE_SID": f"MG{'A' * 32}",
+        "SINCH_PHONE_NUMBER": "+44 (0)7700 900001",
+    }
+    settings = Settings.load({**SECRETS, **given})
+    assert settings.twilio_phone_number == "+15005550006"
+    assert settings.twilio_messaging_service_sid == f"MG{'a' * 32}"
+    assert settings.sinch_phone_number == "+447700900001"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("TWILIO_PHONE_NUMBER", "(500) 555-0006", "must begin with +"),
+        ("TWILIO_PHONE_NUMBER", SERVICE, "id of a messaging service"),
+        ("TWILIO_PHONE_NUMBER", "TWELVELETTER", "12 characters"),
+        ("TWILIO_PHONE_NUMBER", "messenger:123", "unknown channel"),
+        ("SINCH_PHONE_NUMBER", "+1500555CALL", "12 characters"),
+        ("SINCH_PHONE_NUMBER", "whatsapp:+15005550006", "sender of SMS"),
+        ("SENDER_RATES", "TWELVELETTER:2", "12 characters"),
+        ("SENDER_RATES", "+15005550006:1,+1 500 555 0006:2", "names a sender twice"),
+        ("DEFAULT_REGION", "XX", "a country"),
+    ],
+)
+def test_setting_that_cannot_be_a_sender_is_named(name: str, value: str, reason: str) -> None:
+    [_, problem] = problems(**{name: value}).splitlines()
+    assert problem.strip().startswith(f"{name}: ")
+    assert reason in problem
 
 
 def test_what_is_no_setting_is_left_alone() -> None:

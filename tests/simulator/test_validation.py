@@ -42,6 +42,7 @@ REFUSED = [
     (21602, {"Body": ""}),
     (21619, {"Body": None, "MediaUrl": ""}),
     (21617, {"Body": "x" * 1601}),
+    (21617, {"Body": "\U0001f600" * 801}),
     (21623, {"MediaUrl": ["https://example.com/cat.png"] * 11}),
     (21620, {"MediaUrl": "cat.png"}),
     (21655, {"ContentSid": "HX1"}),

@@ -50,6 +50,10 @@ class Sinch:
                 "can forge them. Ask Sinch to sign them, see docs/sinch.md"
             )
 
+    def owns(self, sender: Sender) -> bool:
+        """Tell whether the sender is the number of the settings."""
+        return sender.address is not None and sender.address == self._number
+
     def default_sender(self) -> Sender | None:
         """Return who sends a message that names nobody."""
         return Sender(self._number) if self._number else None

@@ -38,6 +38,10 @@ class MagicNumbers:
         """Use `call_back` to store a callback as if it had come, and had been verified."""
         self._call_back = call_back
 
+    def owns(self, sender: Sender) -> bool:
+        """Return False: it is chosen by the key, not by the sender."""
+        return False
+
     def default_sender(self) -> Sender:
         """Return the sender of messages that name none."""
         return Sender(_SENDER)

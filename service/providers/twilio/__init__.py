@@ -57,6 +57,12 @@ class Twilio:
             ),
         )
 
+    def owns(self, sender: Sender) -> bool:
+        """Tell whether the sender is a Messaging Service, or the number of the settings."""
+        if sender.messaging_service_sid is not None:
+            return True
+        return sender.address is not None and sender.address == self._number
+
     def default_sender(self) -> Sender | None:
         """Return who sends a message that names nobody: the service, else the number."""
         if self._service:
@@ -145,6 +151,7 @@ class Twilio:
             "content_sid": outbound.content_sid,
             "content_variables": _json(outbound.content_variables),
             "validity_period": outbound.validity_period,
+            "smart_encoded": outbound.smart_encoding or None,
             "send_at": outbound.send_at,
             "schedule_type": "fixed" if outbound.send_at else None,
             "attempt": outbound.attempt,

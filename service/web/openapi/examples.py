@@ -42,13 +42,15 @@ ACCEPTED: Final[dict[str, Any]] = {
     "metadata": {"tenant": "acme", "priority": 2},
     "priority": "normal",
     "resend_if_unknown": False,
+    "smart_encoding": False,
+    "encoding": "gsm-7",
     "created_at": "2026-11-21T07:49:06.978Z",
     "status": "pending",
     "final": False,
     "provider_sid": None,
     "error": None,
     "conflict": False,
-    "segments": None,
+    "segments": 1,
     "price": None,
     "submitted_at": None,
     "final_at": None,
@@ -75,7 +77,6 @@ FAILED: Final[dict[str, Any]] = {
     **DELIVERED,
     "status": "failed",
     "provider_sid": None,
-    "segments": None,
     "error": {
         "code": "21610",
         "message": "Attempt to send to unsubscribed recipient",
@@ -107,11 +108,11 @@ _BAD_ADDRESS: Final[dict[str, Any]] = {
     "type": "about:blank",
     "title": "Invalid request",
     "status": 422,
-    "detail": "the recipient cannot be reached",
+    "detail": "the request has fields we cannot accept",
     "errors": [
         {
             "field": "to",
-            "message": "must be a phone number in E.164 form, such as +14155552671",
+            "message": "is not a phone number: write it in E.164 form, such as +14155552671",
         }
     ],
 }

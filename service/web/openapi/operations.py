@@ -88,8 +88,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         tag="messages",
         summary="Post a message",
         description="202 means: it is in the database and will be sent. It does not mean that the "
-        "provider has it. The same key with the same body gets the same answer again; with "
-        "another body it gets 409.",
+        "provider has it. The same key with the same request, in any spelling, gets the same "
+        "answer again; with another request it gets 409.",
         answers={
             202: {
                 **_answer(

@@ -8,13 +8,12 @@ from uuid import UUID
 from flask import Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from service.addresses import UnusableAddress, addresses_of, recipient
 from service.domain.status import is_final
-from service.errors import Invalid
 from service.extensions import parts
 from service.flows import explaining
 from service.models import Attempt, Message, StatusEvent
 from service.store import clients, listing, overview, searching
-from service.web.drafting import address
 from service.web.ops.blueprint import blueprint
 from service.web.ops.overview import fragment_response
 
@@ -77,7 +76,7 @@ def _found(query: str, before: UUID | None) -> Sequence[Message]:
         return []
     return (
         searching.by_sid(query, most)
-        or searching.by_number(_number(query), before, most)
+        or searching.by_recipient(_recipients(query), before, most)
         or searching.by_reference(query, before, most)
     )
 
@@ -89,11 +88,12 @@ def _uuid(text: str) -> UUID | None:
         return None
 
 
-def _number(text: str) -> str:
+def _recipients(text: str) -> list[str]:
+    """Return the addresses to search for; the text itself finds a name of a forgotten number."""
     try:
-        return address(text, parts().settings.default_region)
-    except Invalid:
-        return text
+        return addresses_of(recipient(text, parts().settings.default_region))
+    except UnusableAddress:
+        return [text]
 
 
 def _story(message_id: UUID) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
 from service.errors import Forged
-from service.providers.contract import Callback, CallbackRequest
+from service.providers.contract import Callback, CallbackRequest, Sender
 from service.web.schemas import NewMessage
 from tests.samples import REAL, SAMPLES, Sample
 
@@ -181,3 +181,12 @@ def test_its_default_sender_is_one_of_two(sample: Sample) -> None:
 
     assert sender is not None
     assert [sender.address, sender.messaging_service_sid].count(None) == 1
+
+
+def test_it_owns_its_default_sender_and_no_other_number(sample: Sample) -> None:
+    default = sample.provider.default_sender()
+
+    assert default is not None
+    assert sample.provider.owns(default)
+    for sender in (Sender("+14155550000"), Sender("ACME"), Sender("72345"), Sender()):
+        assert not sample.provider.owns(sender)

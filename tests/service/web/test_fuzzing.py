@@ -21,8 +21,10 @@ from tests.conftest import make_key, make_settings
 from tests.fakes import FakeProvider
 
 # What the words of the document's formats stand for: an address that exists, a time to come.
-ADDRESSES = ("+14155552671", "+447911123456", "whatsapp:+14155552671", "rcs:somebody")
+ADDRESSES = ("+14155552671", "+447911123456", "+1 (415) 555-2671", "whatsapp:+14155552671")
+SENDERS = ("+15005550006", "72345", "ACME", "whatsapp:+15005550006")
 schemathesis.openapi.format("address", st.sampled_from(ADDRESSES))
+schemathesis.openapi.format("sender", st.sampled_from(SENDERS))
 schemathesis.openapi.format(
     "date-time",
     st.integers(min_value=10, max_value=34 * 24 * 60).map(
@@ -30,7 +32,12 @@ schemathesis.openapi.format(
     ),
 )
 BEYOND_SCHEMAS = (
-    "must be a phone number",  # that can exist: which, only a numbering plan knows
+    "E.164 form",  # of a number that can exist: which, only a numbering plan knows
+    "are carried, or a plain number",
+    "give both on the same channel",
+    "the default sender of",
+    "can be seen",
+    "characters: at most 1600",
     "must be in the future",
     "must be at most 35 days ahead",
     "must be at most 4096 characters as JSON",

@@ -79,7 +79,7 @@ def test_media_may_come_without_a_text(web: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["x" * 1600, "🎈" * 1600, "a\r\nb\t\u2028c", "' OR 1=1 --", "\x01"]
+    "body", ["x" * 1600, "🎈" * 800, "a\r\nb\t\u2028c", "' OR 1=1 --", "a\x01"]
 )
 def test_a_text_is_kept_as_it_came(web: FlaskClient, body: str) -> None:
     posted = web.post("/v1/messages", json={**HELLO, "body": body})

@@ -82,6 +82,7 @@ def test_a_message_with_everything_is_posted_with_everything(stand: Stand) -> No
             content_variables={"1": "Ada"},
             send_at=datetime(2026, 11, 22, 12, 0, tzinfo=UTC),
             validity_period=600,
+            smart_encoding=True,
         )
     )
 
@@ -94,6 +95,7 @@ def test_a_message_with_everything_is_posted_with_everything(stand: Stand) -> No
         "SendAt": ["2026-11-22T12:00:00Z"],
         "ScheduleType": ["fixed"],
         "ValidityPeriod": ["600"],
+        "SmartEncoded": ["true"],
         "Attempt": ["3"],
         "StatusCallback": [f"{BASE_URL}/callbacks/twilio/{ATTEMPT}#rc=2"],
     }

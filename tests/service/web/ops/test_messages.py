@@ -28,8 +28,11 @@ def sent(post: Post, **changes: Any) -> tuple[UUID, UUID]:
 
 
 def test_a_search_takes_a_number_as_people_write_it(post: Post, operator: Operator) -> None:
-    message_id, other = post(to="+14155552671"), post(to="+14155552672")
-    for typed in ("+14155552671", "+1 (415) 555-2671", " +1-415-555-2671 "):
+    message_id, other = post(to="whatsapp:+14155552671"), post(to="+14155552672")
+    for typed in (
+        *("+14155552671", "+1 (415) 555-2671", " +1-415-555-2671 "),
+        *("whatsapp:+14155552671", "WhatsApp:+1 415 555 2671"),
+    ):
         found = operator.get("/messages", query_string={"q": typed})
         assert found.location == f"/ops/messages/{message_id}"
     assert str(other) not in operator.get("/messages?q=%2B14155552671").text

@@ -1,0 +1,136 @@
+"""Phone numbers, recipients and senders: every accepted spelling becomes one.
+
+Everything that takes an address calls these functions: posts, filters, searches, commands and
+settings. What lies behind them compares plain text.
+"""
+
+import re
+from typing import Final
+
+from service.addresses.characters import plain as as_plain
+from service.addresses.errors import UnusableAddress
+from service.addresses.numbers import e164, valid_in
+
+__all__ = ["UnusableAddress"]
+
+# Channels that the messages API of a provider knows beside SMS. Others are refused by name: a
+# message to a channel that nothing here carries must not go out as an SMS.
+CHANNELS: Final = ("whatsapp", "rcs")
+
+_SENDERS: Final = (
+    "a sender is a phone number in E.164 form, a short code, or a name of up to 11 characters"
+)
+_SHORT_CODE: Final = re.compile(r"[0-9]{3,8}")
+_NAME: Final = re.compile(r"[A-Za-z0-9 &_+-]+")
+_LONGEST_NAME: Final = 11
+_AGENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_ID: Final = re.compile(r"([A-Z]{2})[0-9a-f]{32}", re.IGNORECASE)
+
+
+def recipient(text: str, region: str | None = None) -> str:
+    """Return a recipient: a number in E.164 form, after its channel if it names one.
+
+    `region` completes numbers in national form. Raises UnusableAddress.
+    """
+    channel, rest = _split(as_plain(text))
+    return _joined(channel, e164(rest, region))
+
+
+def number(text: str, region: str | None = None) -> str:
+    """Return the number of a recipient, whatever its channel. Raises UnusableAddress."""
+    return number_of(recipient(text, region))
+
+
+def sender(text: str, region: str | None = None) -> str:
+    """Return a sender: a number, a short code, a name, or one of a channel.
+
+    Raises UnusableAddress.
+    """
+    plain = as_plain(text)
+    channel, rest = _split(plain)
+    if channel == "rcs":
+        return _joined(channel, _agent(rest))
+    if channel:
+        return _joined(channel, e164(rest, region))
+    if found := _ID.fullmatch(plain):
+        raise UnusableAddress(_misplaced(found[1].upper()))
+    if any(character.isalpha() for character in plain):
+        return _name(plain)
+    if _SHORT_CODE.fullmatch(plain):
+        return _number_or_short_code(plain, region)
+    return e164(plain, region)
+
+
+def service_or_sender(text: str, region: str | None = None) -> str:
+    """Return the id of a messaging service as it is, and anything else as a sender."""
+    found = _ID.fullmatch(text.strip())
+    if found and found[1].upper() == "MG":
+        return lower_id(text.strip())
+    return sender(text, region)
+
+
+def lower_id(text: str) -> str:
+    """Return an id such as `MG…` with its digits in lower case, as the provider writes it."""
+    return text[:2].upper() + text[2:].lower()
+
+
+def number_of(address: str) -> str:
+    """Return an address without its channel."""
+    return address.rpartition(":")[2]
+
+
+def channel_of(address: str) -> str:
+    """Return the channel of an address; `sms` where it names none."""
+    return address.rpartition(":")[0] or "sms"
+
+
+def addresses_of(address: str) -> list[str]:
+    """Return every address that an address stands for: those of a plain number on all channels."""
+    if ":" in address:
+        return [address]
+    return [address, *(f"{channel}:{address}" for channel in CHANNELS)]
+
+
+def _split(plain: str) -> tuple[str, str]:
+    prefix, colon, rest = plain.partition(":")
+    if not colon:
+        return "", plain
+    channel = prefix.strip().lower()
+    if channel not in CHANNELS:
+        known = " and ".join(f"{name}:" for name in CHANNELS)
+        raise UnusableAddress(f"has an unknown channel: {known} are carried, or a plain number")
+    return channel, rest.strip()
+
+
+def _joined(channel: str, rest: str) -> str:
+    return f"{channel}:{rest}" if channel else rest
+
+
+def _number_or_short_code(digits: str, region: str | None) -> str:
+    """Return a short code, unless the digits are a whole number of the region: some have seven."""
+    if region is not None and len(digits) > 6:
+        return valid_in(region, digits) or digits
+    return digits
+
+
+def _name(plain: str) -> str:
+    if len(plain) > _LONGEST_NAME:
+        raise UnusableAddress(f"has {len(plain)} characters: {_SENDERS}")
+    if not _NAME.fullmatch(plain):
+        allowed = "letters A to Z, digits, spaces, and & _ + -"
+        raise UnusableAddress(
+            f"has characters that no sender has; a name has {allowed}: {_SENDERS}"
+        )
+    return plain
+
+
+def _agent(plain: str) -> str:
+    if not _AGENT.fullmatch(plain):
+        raise UnusableAddress("rcs: needs the id of an agent: letters, digits, and . _ -")
+    return plain
+
+
+def _misplaced(kind: str) -> str:
+    if kind == "MG":
+        return "is the id of a messaging service: give it as messaging_service_sid"
+    return f"is an id, not a sender: {_SENDERS}"

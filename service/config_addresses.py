@@ -1,0 +1,60 @@
+"""Settings that hold a sender, in the one spelling that messages are compared by."""
+
+from typing import Annotated
+
+import phonenumbers
+from pydantic import AfterValidator, BaseModel, Field, ValidationInfo
+
+from service import addresses
+from service.config_values import SenderRate, SenderRates
+
+
+def _region(value: str) -> str:
+    if value not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError("must be a country of ISO 3166-1, such as GB")
+    return value
+
+
+def _sender(value: str, info: ValidationInfo) -> str:
+    return addresses.sender(value, info.data.get("default_region"))
+
+
+def _for_sms(value: str) -> str:
+    if addresses.channel_of(value) != "sms":
+        raise ValueError("must be a sender of SMS: this provider has no other channels")
+    return value
+
+
+def _rated(rates: tuple[SenderRate, ...], info: ValidationInfo) -> tuple[SenderRate, ...]:
+    """Spell the senders as messages spell them: a rate must find its sender."""
+    region = info.data.get("default_region")
+    spelled = tuple(_respelled(one, region) for one in rates)
+    if len({one.sender for one in spelled}) < len(spelled):
+        raise ValueError("names a sender twice")
+    return spelled
+
+
+def _respelled(one: SenderRate, region: str | None) -> SenderRate:
+    if one.sender == "*":
+        return one
+    try:
+        return SenderRate(sender=addresses.service_or_sender(one.sender, region), rate=one.rate)
+    except addresses.UnusableAddress as error:
+        raise ValueError(f"names a sender that cannot be one: it {error}") from None
+
+
+class RegionSettings(BaseModel):
+    """The country of numbers in national form. Read first: others are completed by it."""
+
+    default_region: Annotated[str, AfterValidator(_region)] | None = Field(
+        default=None,
+        description="Country for numbers written without +; unset: such numbers are refused.",
+    )
+
+
+SenderSetting = Annotated[str, AfterValidator(_sender)]
+SmsSenderSetting = Annotated[str, AfterValidator(_sender), AfterValidator(_for_sms)]
+RatedSenders = Annotated[SenderRates, AfterValidator(_rated)]
+ServiceSetting = Annotated[
+    str, Field(pattern=r"^MG[0-9a-fA-F]{32}$"), AfterValidator(addresses.lower_id)
+]
