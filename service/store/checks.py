@@ -2,14 +2,19 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import and_, func, or_, select, update
 
+from service.domain.message_ids import first_id
 from service.domain.status import FINAL, Status
 from service.extensions import db
 from service.models import Attempt, Message
 from service.providers.test import NAME as TEST
+
+# Rows that one statement passes over, of a table of any size.
+_PIECE: Final = 5_000
 
 
 def take(now: datetime, again: datetime, limit: int) -> list[UUID]:
@@ -27,13 +32,22 @@ def take(now: datetime, again: datetime, limit: int) -> list[UUID]:
 
 
 def unfinished(since: datetime, after: UUID | None, limit: int) -> Sequence[UUID]:
-    """Return messages accepted since then that a provider has and that have no final status."""
-    query = select(Message.id).where(
-        Message.created_at >= since, Message.status.not_in([*FINAL, Status.PENDING])
-    )
-    if after is not None:
-        query = query.where(Message.id > after)
-    return db.session.scalars(query.order_by(Message.id).limit(limit)).all()
+    """Return messages accepted since then that a provider has and that have no final status.
+
+    In pieces: of a large table most messages are final, and are passed over.
+    """
+    last = after or UUID(int=max(0, first_id(since).int - 1))
+    while True:
+        piece = select(Message.id, Message.status).where(Message.id > last)
+        ids = piece.order_by(Message.id).limit(_PIECE).subquery()
+        open_ = select(ids.c.id).where(ids.c.status.not_in([*FINAL, Status.PENDING]))
+        found = db.session.scalars(open_.order_by(ids.c.id).limit(limit)).all()
+        if found:
+            return found
+        end = db.session.scalars(select(ids.c.id).order_by(ids.c.id.desc()).limit(1)).one_or_none()
+        if end is None:
+            return []
+        last = end
 
 
 def with_attempt(message_id: UUID) -> tuple[Message | None, Attempt | None]:
@@ -57,10 +71,11 @@ def rivals(message: Message) -> set[Status]:
     if message.provider == TEST:
         return set()
     query = select(Message.status).where(
-        Message.provider == message.provider,
+        # In the words of the partial index.
+        or_(Message.claimed_until.is_not(None), Message.doubt_since.is_not(None)),
         Message.to == message.to,
-        Message.provider_sid.is_(None),
         Message.provider == message.provider,
+        Message.provider_sid.is_(None),
         Message.status.in_([Status.IN_DOUBT, Status.SUBMITTING]),
         Message.id != message.id,
         Message.body == message.body,

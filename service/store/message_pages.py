@@ -1,0 +1,120 @@
+"""Queries of lists: a page of a client's messages, in bounded time whatever the filter.
+
+One index is walked in the order of the ids: that of the recipient, the reference, the status, or
+of all messages of the client. What it does not know is compared row by row, over a bounded number
+of rows, and the page says where to go on.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy.orm import aliased
+
+from service.domain.message_ids import first_id
+from service.domain.status import FINAL, OWN, Status
+from service.extensions import db
+from service.models import Message
+
+# Rows that a page is searched in, for each message that it may hold.
+_SEARCHED: Final = 20
+_COMPARED: Final = ("status", "provider", "to", "reference", "provider_sid")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which messages to list; None means any."""
+
+    status: Status | None = None
+    provider: str | None = None
+    to: str | None = None
+    reference: str | None = None
+    provider_sid: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+
+class Page(NamedTuple):
+    """Messages, and which id to go on before; None at the end of the list.
+
+    A page may hold fewer than asked for, or none, and not be the last.
+    """
+
+    messages: Sequence[Message]
+    next: UUID | None
+
+
+def page(client_id: int, wanted: Filter, before: UUID | None, limit: int) -> Page:
+    """Return messages newest first, those older than `before` when it is given.
+
+    Ids are ordered by creation (UUIDv7), so that a page boundary stays where it is under inserts.
+    """
+    indexed, others = _conditions(wanted)
+    query = select(Message).where(Message.client_id == client_id, *indexed, *_range(wanted, before))
+    query = query.order_by(Message.id.desc())
+    if not others:
+        messages = db.session.scalars(query.limit(limit + 1)).all()
+    else:
+        query = query.limit(_SEARCHED * limit)
+        messages = _matching(query, others, limit + 1)
+    if len(messages) > limit:
+        return Page(messages[:limit], messages[limit - 1].id)
+    return Page(messages, _end_of_search(query, messages, limit) if others else None)
+
+
+def _conditions(wanted: Filter) -> tuple[list[ColumnElement[bool]], dict[str, Any]]:
+    """Return the conditions of one index, and what is left to compare row by row."""
+    values = {name: getattr(wanted, name) for name in _COMPARED}
+    values = {name: value for name, value in values.items() if value is not None}
+    if "provider_sid" in values:  # that of a handful of messages: whatever else is asked is cheap
+        return [getattr(Message, name) == value for name, value in values.items()], {}
+    for name in ("to", "reference"):
+        if name in values:
+            return [getattr(Message, name) == values.pop(name)], values
+    indexed = _having(wanted.status) if wanted.status else []
+    if wanted.status in FINAL or wanted.status in OWN:
+        del values["status"]
+    return indexed, values
+
+
+def _having(status: Status) -> list[ColumnElement[bool]]:
+    """Return what an index knows of the messages with a status."""
+    if status in FINAL:
+        return [Message.final_status == status.value]
+    if status is Status.PENDING:
+        return [Message.due_at.is_not(None), Message.status == status]
+    if status is Status.SUBMITTING:
+        return [Message.claimed_until.is_not(None), Message.status == status]
+    if status is Status.IN_DOUBT:
+        return [Message.doubt_since.is_not(None)]
+    # What the provider may still change: no index can follow its every word.
+    return [Message.final_at.is_(None), Message.due_at.is_(None)]
+
+
+def _range(wanted: Filter, before: UUID | None) -> Iterator[ColumnElement[bool]]:
+    """Yield the bounds on the id: times are inside of it."""
+    if wanted.created_after is not None:
+        yield Message.id >= first_id(wanted.created_after)
+    if wanted.created_before is not None:
+        yield Message.id < first_id(wanted.created_before)
+    if before is not None:
+        yield Message.id < before
+
+
+def _matching(query: Select[Message], others: Mapping[str, Any], limit: int) -> Sequence[Message]:
+    searched = aliased(Message, query.subquery())
+    conditions = [getattr(searched, name) == value for name, value in others.items()]
+    found = select(searched).where(*conditions).order_by(searched.id.desc()).limit(limit)
+    return db.session.scalars(found).all()
+
+
+def _end_of_search(query: Select[Message], messages: Sequence[Message], limit: int) -> UUID | None:
+    """Return the last id that was compared; None where nothing is left to compare."""
+    ids = db.session.scalars(query.with_only_columns(Message.id)).all()
+    if len(ids) < _SEARCHED * limit:
+        return None
+    # Messages that came in between the two queries move the end; no match may come twice.
+    return min([ids[-1], *(one.id for one in messages)], key=lambda one: one.int)
