@@ -8,6 +8,7 @@ from alembic import context
 from flask import current_app
 from sqlalchemy import Connection
 
+from service.migrating import comparable
 from service.models.types import UtcDateTime
 
 _migrate = current_app.extensions["migrate"]
@@ -31,7 +32,9 @@ def _drop_empty(_context: Any, _revision: Any, directives: list[Any]) -> None:
 
 
 def _run(**options: Any) -> None:
-    context.configure(target_metadata=_db.metadata, render_item=_render, **options)
+    context.configure(
+        target_metadata=_db.metadata, render_item=_render, include_name=comparable, **options
+    )
     with context.begin_transaction():
         context.run_migrations()
 

@@ -26,20 +26,24 @@ _COMPUTED = (
 )
 _ENDED = '(final_at IS NOT NULL OR unknown_since IS NOT NULL)'
 
+_NEWEST = 'id DESC NULLS LAST'
+
 _OLD = (
+    ('ix_message_client_id_id', ['client_id', 'id'], None),
     ('ix_message_client_id_to', ['client_id', 'to'], None),
     ('ix_message_client_id_reference', ['client_id', 'reference'], None),
     ('ix_message_without_sid', ['to'], 'provider_sid IS NULL'),
     ('ix_message_forget', ['id'], 'forget_as IS NOT NULL'),
 )
 _NEW = (
-    ('ix_message_client_id_to_id', ['client_id', 'to', 'id'], None),
-    ('ix_message_client_id_reference_id', ['client_id', 'reference', 'id'], 'reference IS NOT NULL'),
+    ('ix_message_client_id_id', ['client_id', _NEWEST], None),
+    ('ix_message_client_id_to_id', ['client_id', 'to', _NEWEST], None),
+    ('ix_message_client_id_reference_id', ['client_id', 'reference', _NEWEST], 'reference IS NOT NULL'),
     ('ix_message_forget', ['id'], f'forget_as IS NOT NULL AND {_ENDED}'),
-    ('ix_message_final', ['client_id', 'final_status', 'id'], 'final_status IS NOT NULL'),
-    ('ix_message_pending', ['client_id', 'id'], 'due_at IS NOT NULL'),
-    ('ix_message_open', ['client_id', 'id'], 'final_at IS NULL AND due_at IS NULL'),
-    ('ix_message_client_doubt', ['client_id', 'id'], 'doubt_since IS NOT NULL'),
+    ('ix_message_final', ['client_id', 'final_status', _NEWEST], 'final_status IS NOT NULL'),
+    ('ix_message_pending', ['client_id', _NEWEST], 'due_at IS NOT NULL'),
+    ('ix_message_open', ['client_id', _NEWEST], 'final_at IS NULL AND due_at IS NULL'),
+    ('ix_message_client_doubt', ['client_id', _NEWEST], 'doubt_since IS NOT NULL'),
     ('ix_message_doubt', ['doubt_since'], 'doubt_since IS NOT NULL'),
     ('ix_message_doubt_person', ['doubt_since'], 'doubt_since IS NOT NULL AND check_at IS NULL'),
     ('ix_message_unanswered', ['to'], 'claimed_until IS NOT NULL OR doubt_since IS NOT NULL'),
@@ -47,7 +51,11 @@ _NEW = (
 
 
 def _create(indexes):
+    sqlite = op.get_context().dialect.name == 'sqlite'
     for name, columns, where in indexes:
+        # Nulls are the last of a descending order for SQLite anyway, and it takes no word on it.
+        newest = sa.text('id DESC' if sqlite else _NEWEST)
+        columns = [newest if column == _NEWEST else column for column in columns]
         only = {f'{dialect}_where': sa.text(where) for dialect in ('sqlite', 'postgresql') if where}
         op.create_index(name, 'message', columns, unique=False, **only)
 

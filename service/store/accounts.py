@@ -50,7 +50,7 @@ def messages(after: UUID | None, before: datetime) -> tuple[Messages, UUID | Non
     query = select(Message.status, func.count(), *counts).where(*piece).group_by(Message.status)
     rows = db.session.execute(query).all()
     by_status = Counter({row[0]: row[1] for row in rows})
-    late = Overdue(*(sum(row[2 + place] for row in rows) for place in range(len(overdue))))
+    late = Overdue(*(sum(int(row[2 + place]) for row in rows) for place in range(len(overdue))))
     return Messages(by_status, late), last
 
 

@@ -53,8 +53,8 @@ def page(client_id: int, wanted: Filter, before: UUID | None, limit: int) -> Pag
     Ids are ordered by creation (UUIDv7), so that a page boundary stays where it is under inserts.
     """
     indexed, others = _conditions(wanted)
-    query = select(Message).where(Message.client_id == client_id, *indexed, *_range(wanted, before))
-    query = query.order_by(Message.id.desc())
+    query = select(Message).where(Message.client_id == client_id, *indexed)
+    query = query.where(*_range(wanted, before)).order_by(_newest(Message))
     if not others:
         messages = db.session.scalars(query.limit(limit + 1)).all()
     else:
@@ -69,15 +69,16 @@ def _conditions(wanted: Filter) -> tuple[list[ColumnElement[bool]], dict[str, An
     """Return the conditions of one index, and what is left to compare row by row."""
     values = {name: getattr(wanted, name) for name in _COMPARED}
     values = {name: value for name, value in values.items() if value is not None}
-    if "provider_sid" in values:  # that of a handful of messages: whatever else is asked is cheap
+    if "provider_sid" in values:  # that of a handful of messages: the rest is cheap to compare
         return [getattr(Message, name) == value for name, value in values.items()], {}
     for name in ("to", "reference"):
         if name in values:
             return [getattr(Message, name) == values.pop(name)], values
-    indexed = _having(wanted.status) if wanted.status else []
+    if wanted.status is None:
+        return [], values
     if wanted.status in FINAL or wanted.status in OWN:
         del values["status"]
-    return indexed, values
+    return _having(wanted.status), values
 
 
 def _having(status: Status) -> list[ColumnElement[bool]]:
@@ -85,9 +86,9 @@ def _having(status: Status) -> list[ColumnElement[bool]]:
     if status in FINAL:
         return [Message.final_status == status.value]
     if status is Status.PENDING:
-        return [Message.due_at.is_not(None), Message.status == status]
+        return [Message.due_at.is_not(None)]
     if status is Status.SUBMITTING:
-        return [Message.claimed_until.is_not(None), Message.status == status]
+        return [Message.claimed_until.is_not(None)]
     if status is Status.IN_DOUBT:
         return [Message.doubt_since.is_not(None)]
     # What the provider may still change: no index can follow its every word.
@@ -104,11 +105,18 @@ def _range(wanted: Filter, before: UUID | None) -> Iterator[ColumnElement[bool]]
         yield Message.id < before
 
 
+def _newest(message: Any) -> ColumnElement[Any]:
+    # In the words of the indexes: the primary key does not know where nulls are.
+    order: ColumnElement[Any] = message.id.desc().nulls_last()
+    return order
+
+
 def _matching(query: Select[Message], others: Mapping[str, Any], limit: int) -> Sequence[Message]:
+    """Compare the rows that were searched, in their order, until there are enough."""
     searched = aliased(Message, query.subquery())
     conditions = [getattr(searched, name) == value for name, value in others.items()]
-    found = select(searched).where(*conditions).order_by(searched.id.desc()).limit(limit)
-    return db.session.scalars(found).all()
+    matching = select(searched).where(*conditions).order_by(_newest(searched)).limit(limit)
+    return db.session.scalars(matching).all()
 
 
 def _end_of_search(query: Select[Message], messages: Sequence[Message], limit: int) -> UUID | None:

@@ -118,14 +118,8 @@ def _waiting(since: InstrumentedAttribute[Any], *conditions: ColumnElement[bool]
 
 # What waits for whom; the flow that measures them says more.
 _HEAPS: Final[dict[str, Select[Any]]] = {
-    "due": _waiting(
-        Message.due_at, Message.status == Status.PENDING, Message.due_at <= bindparam("now")
-    ),
-    "claims": _waiting(
-        Message.claimed_until,
-        Message.status == Status.SUBMITTING,
-        Message.claimed_until < bindparam("ended"),
-    ),
+    "due": _waiting(Message.due_at, Message.due_at <= bindparam("now")),
+    "claims": _waiting(Message.claimed_until, Message.claimed_until < bindparam("ended")),
     "checks": _waiting(Message.check_at, Message.check_at < bindparam("overdue")),
     "unknown": _waiting(Message.unknown_since, Message.unknown_since >= bindparam("lately")),
     "overflow": select(Overflow.received_at.label("since")).order_by(Overflow.id),

@@ -11,7 +11,6 @@ from uuid import UUID
 import pytest
 from flask import Flask
 from redis import Redis
-from sqlalchemy import text
 
 from demo.servers import free_port, redis_server
 from service.app import create_app
@@ -223,49 +222,3 @@ def test_many_scrapes_cost_the_stores_one_reading(
         shown(readings)
 
     assert asked == [1]
-
-
-# What it costs the database
-
-
-def test_no_reading_looks_at_more_rows_than_it_counts(
-    app: Flask, post: Post, postgres_url: str
-) -> None:
-    """What waits is found by index: who watches a busy database must not keep it busy."""
-    with app.app_context():
-        if db.engine.dialect.name != "postgresql":
-            pytest.skip("the plans are PostgreSQL's")
-        moved(post(), status=Status.DELIVERED, provider_sid="SM1")
-        with db.engine.begin() as connection:
-            connection.execute(text(_COPIES))
-            connection.execute(text("ANALYZE message"))
-        moved(post(), status=Status.IN_DOUBT)
-        plans = [plan for plan in _plans() if "message" in plan]
-
-    assert len(plans) == 3
-    assert not [plan for plan in plans if "Seq Scan" in plan], plans
-
-
-_COPIES = """
-INSERT INTO message SELECT (m).* FROM (
-  SELECT jsonb_populate_record(one, jsonb_build_object('id', gen_random_uuid())) AS m
-  FROM message AS one, generate_series(1, 20000)
-) AS copies
-"""
-
-
-def _plans() -> list[str]:
-    """Return how PostgreSQL would answer each question of a reading."""
-    asked: list[str] = []
-
-    def note(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        asked.append(statement % {name: f"'{value}'" for name, value in parameters.items()})
-
-    db.event.listen(db.engine, "before_cursor_execute", note)
-    store.waiting(datetime.now(UTC))
-    db.event.remove(db.engine, "before_cursor_execute", note)
-    with db.engine.connect() as connection:
-        return [
-            "\n".join(row[0] for row in connection.exec_driver_sql(f"EXPLAIN {one}"))
-            for one in asked
-        ]
