@@ -71,6 +71,16 @@ def test_an_empty_service_waits_for_nothing(app: Flask) -> None:
     assert {found[key] for key in set(found) - ages - ups} == {0}
 
 
+def test_due_messages_are_counted_with_the_oldest_age(app: Flask, post: Post) -> None:
+    now = datetime.now(UTC)
+    for due_at in (now - 2 * MINUTE, now - MINUTE, now + MINUTE):  # the last was put back
+        moved(post(), due_at=due_at)
+    found = read(app)
+
+    assert found["waybill_messages_due", ""] == 2
+    assert 119 < found["waybill_messages_due_oldest_age_seconds", ""] < 180
+
+
 def test_messages_in_doubt_are_told_apart_by_what_they_wait_for(app: Flask, post: Post) -> None:
     for check_at in (datetime.now(UTC), datetime.now(UTC), None):
         moved(post(), status=Status.IN_DOUBT, check_at=check_at)
