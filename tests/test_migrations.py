@@ -7,16 +7,17 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from flask import Flask
 from flask_migrate import downgrade, upgrade
-from sqlalchemy import Inspector, inspect
+from sqlalchemy import Inspector, inspect, text
 from sqlalchemy.exc import IntegrityError
 
 from service import migrating
 from service.app import create_app
 from service.domain.report import Source
 from service.domain.status import Status
-from service.extensions import db, transaction
+from service.extensions import db, is_postgresql, transaction
 from service.models import ApiKey, Client, Message, StatusEvent
 from tests.conftest import make_database, make_key, make_settings
 from tests.fakes import FakeProvider
@@ -202,6 +203,48 @@ def test_what_was_stored_before_a_migration_is_there_after_it(empty: Flask) -> N
         assert (client.name, client.test, key.client_id) == ("billing", False, client.id)
         db.session.remove()
         downgrade(revision="base")
+
+
+def statuses_known_to_the_indexes() -> tuple[list[bool], list[str | None]]:
+    query = db.select(Message.doubt_since, Message.final_status).order_by(Message.status)
+    rows = db.session.execute(query).all()
+    db.session.remove()
+    return [row[0] is not None for row in rows], [row[1] for row in rows]
+
+
+def test_doubts_and_final_statuses_are_known_after_a_migration(migrated: Flask) -> None:
+    """Of messages from before it, and of those that an old version writes during a rollout."""
+    for _ in range(3):
+        accept_a_message(migrated)
+    ids = db.session.scalars(db.select(Message.id)).all()
+    db.session.remove()
+    downgrade(revision="0006")
+    words = ("delivered", "in_doubt", "sent")
+    with db.engine.begin() as connection:
+        for message_id, status in zip(ids, words, strict=True):
+            connection.execute(
+                text("UPDATE message SET status = :status WHERE id = :id"),
+                {"status": status, "id": message_id if is_postgresql() else message_id.hex},
+            )
+    upgrade()
+    assert statuses_known_to_the_indexes() == ([False, True, False], ["delivered", None, None])
+    with db.engine.begin() as connection:
+        connection.execute(text("UPDATE message SET status = 'failed' WHERE status = 'in_doubt'"))
+    assert statuses_known_to_the_indexes() == ([False] * 3, ["delivered", "failed", None])
+
+
+def test_a_later_migration_keeps_computed_columns(migrated: Flask) -> None:
+    """SQLite makes the table anew to alter it, from what it says of itself."""
+    accept_a_message(migrated)
+    with db.engine.begin() as connection:
+        operations = Operations(MigrationContext.configure(connection))
+        with operations.batch_alter_table("message") as batch:
+            batch.alter_column("segments", new_column_name="parts")
+        with operations.batch_alter_table("message") as batch:
+            batch.alter_column("parts", new_column_name="segments")
+    with transaction():
+        db.session.execute(db.update(Message).values(status=Status.READ))
+    assert statuses_known_to_the_indexes() == ([False], ["read"])
 
 
 def test_no_message_belongs_to_nobody(migrated: Flask) -> None:
