@@ -220,16 +220,22 @@ def test_doubts_and_final_statuses_are_known_after_a_migration(migrated: Flask) 
     db.session.remove()
     downgrade(revision="0006")
     words = ("delivered", "in_doubt", "sent")
+    ended = {"delivered": NOW}
     with db.engine.begin() as connection:
         for message_id, status in zip(ids, words, strict=True):
             connection.execute(
-                text("UPDATE message SET status = :status WHERE id = :id"),
-                {"status": status, "id": message_id if is_postgresql() else message_id.hex},
+                text("UPDATE message SET status = :status, final_at = :ended WHERE id = :id"),
+                {
+                    "status": status,
+                    "ended": ended.get(status),
+                    "id": message_id if is_postgresql() else message_id.hex,
+                },
             )
     upgrade()
     assert statuses_known_to_the_indexes() == ([False, True, False], ["delivered", None, None])
     with db.engine.begin() as connection:
-        connection.execute(text("UPDATE message SET status = 'failed' WHERE status = 'in_doubt'"))
+        sql = "UPDATE message SET status = 'failed', final_at = :now WHERE status = 'in_doubt'"
+        connection.execute(text(sql), {"now": NOW})
     assert statuses_known_to_the_indexes() == ([False] * 3, ["delivered", "failed", None])
 
 
@@ -243,7 +249,7 @@ def test_a_later_migration_keeps_computed_columns(migrated: Flask) -> None:
         with operations.batch_alter_table("message") as batch:
             batch.alter_column("parts", new_column_name="segments")
     with transaction():
-        db.session.execute(db.update(Message).values(status=Status.READ))
+        db.session.execute(db.update(Message).values(status=Status.READ, final_at=NOW))
     assert statuses_known_to_the_indexes() == ([False], ["read"])
 
 

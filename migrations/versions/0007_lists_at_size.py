@@ -17,12 +17,11 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 
-_FINAL = "('canceled', 'failed', 'undelivered', 'delivered', 'read')"
 _COMPUTED = (
     ('doubt_since', {'postgresql': 'TIMESTAMP WITH TIME ZONE', 'sqlite': 'DATETIME'},
      "CASE WHEN status = 'in_doubt' THEN updated_at END"),
     ('final_status', {'postgresql': 'VARCHAR(16)', 'sqlite': 'VARCHAR(16)'},
-     f"CASE WHEN status IN {_FINAL} THEN status END"),
+     "CASE WHEN final_at IS NOT NULL THEN status END"),
 )
 _ENDED = '(final_at IS NOT NULL OR unknown_since IS NOT NULL)'
 

@@ -23,7 +23,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from uuid_utils.compat import uuid7
 
 from service.domain.priority import Priority
-from service.domain.status import FINAL, Status
+from service.domain.status import Status
 from service.extensions import Model
 from service.models.types import UtcDateTime, words
 
@@ -39,7 +39,6 @@ _CLIENT: Final = ("client_id", _NEWEST)
 _REFERENCE: Final = ("client_id", "reference", _NEWEST)
 _TURN: Final = ("client_id", "priority", "due_at", "id")
 _FINAL_STATUS: Final = ("client_id", "final_status", _NEWEST)
-_FINAL: Final = ", ".join(f"'{status}'" for status in Status if status in FINAL)
 
 
 class Message(Model):
@@ -102,7 +101,7 @@ class Message(Model):
         deferred=True,
     )
     final_status: Mapped[str | None] = mapped_column(
-        String(16), Computed(f"CASE WHEN status IN ({_FINAL}) THEN status END"), deferred=True
+        String(16), Computed("CASE WHEN final_at IS NOT NULL THEN status END"), deferred=True
     )
 
     __table_args__ = (
