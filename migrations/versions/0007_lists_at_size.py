@@ -20,8 +20,9 @@ depends_on = None
 _COMPUTED = (
     ('doubt_since', {'postgresql': 'TIMESTAMP WITH TIME ZONE', 'sqlite': 'DATETIME'},
      "CASE WHEN status = 'in_doubt' THEN updated_at END"),
-    ('final_status', {'postgresql': 'VARCHAR(16)', 'sqlite': 'VARCHAR(16)'},
-     "CASE WHEN final_at IS NOT NULL THEN status END"),
+    ('listed_as', {'postgresql': 'VARCHAR(16)', 'sqlite': 'VARCHAR(16)'},
+     "CASE WHEN final_at IS NOT NULL OR status IN ('pending', 'submitting', 'in_doubt')"
+     " THEN status ELSE 'open' END"),
 )
 _ENDED = '(final_at IS NOT NULL OR unknown_since IS NOT NULL)'
 
@@ -37,12 +38,9 @@ _OLD = (
 _NEW = (
     ('ix_message_client_id_id', ['client_id', _NEWEST], None),
     ('ix_message_client_id_to_id', ['client_id', 'to', _NEWEST], None),
+    ('ix_message_client_id_listed_as_id', ['client_id', 'listed_as', _NEWEST], None),
     ('ix_message_client_id_reference_id', ['client_id', 'reference', _NEWEST], 'reference IS NOT NULL'),
     ('ix_message_forget', ['id'], f'forget_as IS NOT NULL AND {_ENDED}'),
-    ('ix_message_final', ['client_id', 'final_status', _NEWEST], 'final_status IS NOT NULL'),
-    ('ix_message_pending', ['client_id', _NEWEST], 'due_at IS NOT NULL'),
-    ('ix_message_open', ['client_id', _NEWEST], 'final_at IS NULL AND due_at IS NULL'),
-    ('ix_message_client_doubt', ['client_id', _NEWEST], 'doubt_since IS NOT NULL'),
     ('ix_message_doubt', ['doubt_since'], 'doubt_since IS NOT NULL'),
     ('ix_message_doubt_person', ['doubt_since'], 'doubt_since IS NOT NULL AND check_at IS NULL'),
     ('ix_message_unanswered', ['to'], 'claimed_until IS NOT NULL OR doubt_since IS NOT NULL'),

@@ -33,12 +33,11 @@ _UNHEARD: Final = "unknown_since IS NOT NULL AND redacted_at IS NULL"
 _ENDED: Final = "(final_at IS NOT NULL OR unknown_since IS NOT NULL)"
 _DOUBT: Final = "doubt_since IS NOT NULL"
 # Lists are sorted like this. The primary key is not, or PostgreSQL would walk it wherever it takes
-# matches to be spread evenly, past hundreds of thousands of rows to none.
+# matches to be spread evenly, past hundreds of thousands of rows to none (store/message_pages.py).
 _NEWEST: Final = text("id DESC NULLS LAST")
 _CLIENT: Final = ("client_id", _NEWEST)
 _REFERENCE: Final = ("client_id", "reference", _NEWEST)
 _TURN: Final = ("client_id", "priority", "due_at", "id")
-_FINAL_STATUS: Final = ("client_id", "final_status", _NEWEST)
 
 
 class Message(Model):
@@ -100,14 +99,21 @@ class Message(Model):
         Computed("CASE WHEN status = 'in_doubt' THEN updated_at END"),
         deferred=True,
     )
-    final_status: Mapped[str | None] = mapped_column(
-        String(16), Computed("CASE WHEN final_at IS NOT NULL THEN status END"), deferred=True
+    # Its own status or its final one; all that a provider may still change are one.
+    listed_as: Mapped[str | None] = mapped_column(
+        String(16),
+        Computed(
+            "CASE WHEN final_at IS NOT NULL OR status IN ('pending', 'submitting', 'in_doubt')"
+            " THEN status ELSE 'open' END"
+        ),
+        deferred=True,
     )
 
     __table_args__ = (
         UniqueConstraint("client_id", "idempotency_key"),
         Index("ix_message_client_id_id", *_CLIENT),
         Index("ix_message_client_id_to_id", "client_id", "to", _NEWEST),
+        Index("ix_message_client_id_listed_as_id", "client_id", "listed_as", _NEWEST),
         Index("ix_message_provider_sid", "provider_sid"),
         # None of them names the status: what changes with every callback is in no index, so that
         # PostgreSQL can write the new row beside the old one and leave the indexes alone (HOT).
@@ -128,11 +134,6 @@ class Message(Model):
                     _UNHEARD,
                 ),
                 ("ix_message_forget", ("id",), f"forget_as IS NOT NULL AND {_ENDED}"),
-                # What a client lists by status (service/store/listing.py).
-                ("ix_message_final", _FINAL_STATUS, "final_status IS NOT NULL"),
-                ("ix_message_pending", _CLIENT, "due_at IS NOT NULL"),
-                ("ix_message_open", _CLIENT, "final_at IS NULL AND due_at IS NULL"),
-                ("ix_message_client_doubt", _CLIENT, _DOUBT),
                 ("ix_message_doubt", ("doubt_since",), _DOUBT),
                 ("ix_message_doubt_person", ("doubt_since",), f"{_DOUBT} AND check_at IS NULL"),
                 # Messages to one recipient of which no answer has come (service/store/checks.py).

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, case, func, select
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from service.domain.report import Source
@@ -65,11 +65,13 @@ def shared_sids(after: str | None) -> tuple[int, str | None]:
 def adoptable_orphans(after: int | None, before: datetime) -> tuple[int, int | None]:
     """Count the orphans of a piece that came before then and whose SID is bound."""
     piece, last = _piece(StatusEvent.id, after, StatusEvent.message_id.is_(None))
-    bound = exists().where(
-        Attempt.provider_sid == StatusEvent.provider_sid, Attempt.provider == StatusEvent.provider
+    bound = _first(
+        Attempt.id,
+        Attempt.provider_sid == StatusEvent.provider_sid,
+        Attempt.provider == StatusEvent.provider,
     )
-    orphans = select(StatusEvent.id).where(*piece, StatusEvent.received_at < before, bound)
-    return _count(orphans), last
+    orphans = select(StatusEvent.id).where(*piece, StatusEvent.received_at < before)
+    return _count(orphans.where(bound.is_not(None))), last
 
 
 def callbacks_missed(after: int | None) -> tuple[int, int | None]:
@@ -77,17 +79,17 @@ def callbacks_missed(after: int | None) -> tuple[int, int | None]:
     piece, last = _piece(StatusEvent.id, after)
     asked, other = StatusEvent, aliased(StatusEvent)
     same = other.message_id == asked.message_id, other.status == asked.status
-    told = exists().where(*same, other.source == Source.CALLBACK)
+    told = _first(other.id, *same, other.source == Source.CALLBACK)
     # The same status, asked for twice, is missed once.
     earlier = other.source == Source.RECONCILIATION, other.attempt_id.is_not(None)
-    counted = exists().where(*same, *earlier, other.id < asked.id)
+    counted = _first(other.id, *same, *earlier, other.id < asked.id)
     missed = select(asked.id).where(
         *piece,
         asked.source == Source.RECONCILIATION,
         asked.attempt_id.is_not(None),
         asked.status.in_([*FINAL, Status.SENT]),
-        ~told,
-        ~counted,
+        told.is_(None),
+        counted.is_(None),
     )
     return _count(missed), last
 
@@ -111,6 +113,11 @@ def _piece(
     ends = select(key).where(*piece).order_by(key).offset(PIECE - 1).limit(1)
     last = db.session.scalar(ends)
     return [*piece, *([key <= last] if last is not None else [])], last
+
+
+def _first(column: InstrumentedAttribute[Any], *where: ColumnElement[bool]) -> ScalarSelect[Any]:
+    """Ask for one row by index, for each row of a piece: EXISTS may read the other table whole."""
+    return select(column).where(*where).limit(1).scalar_subquery()
 
 
 def _count(rows: Select[Any]) -> int:

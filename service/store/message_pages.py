@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, select
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from service.domain.message_ids import first_id
 from service.domain.status import FINAL, OWN, Status
@@ -21,6 +21,9 @@ from service.models import Message
 
 # Rows that a page is searched in, for each message that it may hold.
 _SEARCHED: Final = 20
+# Of all messages that a provider has and may still change (Message.listed_as).
+_OPEN: Final = "open"
+_Columns = list[InstrumentedAttribute[Any]]
 _COMPARED: Final = ("status", "provider", "to", "reference", "provider_sid")
 
 
@@ -52,47 +55,40 @@ def page(client_id: int, wanted: Filter, before: UUID | None, limit: int) -> Pag
 
     Ids are ordered by creation (UUIDv7), so that a page boundary stays where it is under inserts.
     """
-    indexed, others = _conditions(wanted)
-    query = select(Message).where(Message.client_id == client_id, *indexed)
-    query = query.where(*_range(wanted, before)).order_by(_newest(Message))
+    columns, equal, others = _walk(wanted)
+    query = select(Message).where(Message.client_id == client_id, *equal)
+    query = query.where(*_range(wanted, before)).order_by(*columns, _newest(Message))
     if not others:
         messages = db.session.scalars(query.limit(limit + 1)).all()
     else:
         query = query.limit(_SEARCHED * limit)
-        messages = _matching(query, others, limit + 1)
+        messages = _matching(query, columns, others, limit + 1)
     if len(messages) > limit:
         return Page(messages[:limit], messages[limit - 1].id)
     return Page(messages, _end_of_search(query, messages, limit) if others else None)
 
 
-def _conditions(wanted: Filter) -> tuple[list[ColumnElement[bool]], dict[str, Any]]:
-    """Return the conditions of one index, and what is left to compare row by row."""
+def _walk(wanted: Filter) -> tuple[_Columns, list[ColumnElement[bool]], dict[str, Any]]:
+    """Return the column of the index to walk, its condition, and what is left to compare.
+
+    A column that equals a value would not count in an order, and another index could serve; one
+    between a value and itself does.
+    """
     values = {name: getattr(wanted, name) for name in _COMPARED}
     values = {name: value for name, value in values.items() if value is not None}
     if "provider_sid" in values:  # that of a handful of messages: the rest is cheap to compare
-        return [getattr(Message, name) == value for name, value in values.items()], {}
+        return [], [getattr(Message, name) == value for name, value in values.items()], {}
     for name in ("to", "reference"):
         if name in values:
-            return [getattr(Message, name) == values.pop(name)], values
+            column, value = getattr(Message, name), values.pop(name)
+            return [column], [column.between(value, value)], values
     if wanted.status is None:
-        return [], values
-    if wanted.status in FINAL or wanted.status in OWN:
+        return [], [], values
+    known = wanted.status in FINAL or wanted.status in OWN
+    if known:
         del values["status"]
-    return _having(wanted.status), values
-
-
-def _having(status: Status) -> list[ColumnElement[bool]]:
-    """Return what an index knows of the messages with a status."""
-    if status in FINAL:
-        return [Message.final_status == status.value]
-    if status is Status.PENDING:
-        return [Message.due_at.is_not(None)]
-    if status is Status.SUBMITTING:
-        return [Message.claimed_until.is_not(None)]
-    if status is Status.IN_DOUBT:
-        return [Message.doubt_since.is_not(None)]
-    # What the provider may still change: no index can follow its every word.
-    return [Message.final_at.is_(None), Message.due_at.is_(None)]
+    column, value = Message.listed_as, wanted.status.value if known else _OPEN
+    return [column], [column.between(value, value)], values
 
 
 def _range(wanted: Filter, before: UUID | None) -> Iterator[ColumnElement[bool]]:
@@ -111,12 +107,15 @@ def _newest(message: Any) -> ColumnElement[Any]:
     return order
 
 
-def _matching(query: Select[Message], others: Mapping[str, Any], limit: int) -> Sequence[Message]:
+def _matching(
+    query: Select[Message], columns: _Columns, others: Mapping[str, Any], limit: int
+) -> Sequence[Message]:
     """Compare the rows that were searched, in their order, until there are enough."""
-    searched = aliased(Message, query.subquery())
+    searched = aliased(Message, query.add_columns(Message.listed_as).subquery())
     conditions = [getattr(searched, name) == value for name, value in others.items()]
-    matching = select(searched).where(*conditions).order_by(_newest(searched)).limit(limit)
-    return db.session.scalars(matching).all()
+    order = [getattr(searched, column.key) for column in columns]
+    matching = select(searched).where(*conditions).order_by(*order, _newest(searched))
+    return db.session.scalars(matching.limit(limit)).all()
 
 
 def _end_of_search(query: Select[Message], messages: Sequence[Message], limit: int) -> UUID | None:
