@@ -18,7 +18,7 @@ from service import migrating
 from service.app import create_app
 from service.domain.report import Source
 from service.domain.status import Status
-from service.extensions import db
+from service.extensions import db, transaction
 from service.flows import (
     auditing,
     canceling,
@@ -39,6 +39,7 @@ from tests.fakes import FakeProvider, said
 from tests.filled import CAMPAIGN, NUMBER, fill
 from tests.plans import Plan, explained
 from tests.service.web.ops.conftest import Operator, make_operator_key
+from tests.test_kubernetes import triggers
 
 PAGE: Final = 20
 READ_FOR_ONE: Final = 20
@@ -221,6 +222,20 @@ def test_reports_are_recorded_by_key(filled: Flask) -> None:
     assert_frugal(lambda: recording.record(reports), at_most=4 * len(reports))
     strangers = [said("sent", sid=f"SMstrange{n}", source=Source.CALLBACK) for n in range(40)]
     assert_frugal(lambda: recording.record(strangers))
+
+
+def test_a_callback_updates_its_row_in_place(filled: Flask) -> None:
+    """Whatever changes with every callback is in no index, also not by a computed column (HOT)."""
+    reports = [said("sent", attempt_id=one) for one in attempts(Status.QUEUED, 20)]
+    in_place = db.text("SELECT pg_stat_get_xact_tuples_hot_updated('message'::regclass)")
+    with transaction():
+        recording.apply(reports)
+        assert db.session.scalar(in_place) == len(reports)
+
+
+def test_what_keda_asks_is_counted_by_index(filled: Flask) -> None:
+    [trigger] = triggers("worker-send")
+    assert_frugal(lambda: db.session.execute(db.text(trigger["query"])).all(), at_most=MOST)
 
 
 def test_look_ups_and_questions_are_taken_by_index(filled: Flask) -> None:
