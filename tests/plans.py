@@ -9,7 +9,7 @@ from psycopg.pq import TransactionStatus
 from sqlalchemy import Engine, event
 
 LARGE: Final = {"message", "attempt", "status_event"}
-# A statement is explained so often: the pieces of an audit are all alike.
+# Explain the same text at most three times: an audit sends hundreds of equal statements.
 _OFTEN: Final = 3
 
 

@@ -14,7 +14,7 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 def first_id(moment: datetime) -> UUID:
     """Return the least id that a message created at this time or later can have.
 
-    A time between two milliseconds counts as the later one: ids do not know fractions.
+    A time between two milliseconds counts as the later millisecond: ids hold no fractions.
     """
     return UUID(int=max(0, -((_EPOCH - moment) // _MILLISECOND)) << 80)
 

@@ -40,10 +40,10 @@ def unfinished(since: datetime, after: UUID | None, limit: int) -> Sequence[UUID
     while True:
         piece = select(Message.id, Message.status).where(Message.id > last)
         ids = piece.order_by(Message.id).limit(_PIECE).subquery()
-        open_ = select(ids.c.id).where(ids.c.status.not_in([*FINAL, Status.PENDING]))
-        found = db.session.scalars(open_.order_by(ids.c.id).limit(limit)).all()
-        if found:
-            return found
+        open_messages = select(ids.c.id).where(ids.c.status.not_in([*FINAL, Status.PENDING]))
+        message_ids = db.session.scalars(open_messages.order_by(ids.c.id).limit(limit)).all()
+        if message_ids:
+            return message_ids
         end = db.session.scalars(select(ids.c.id).order_by(ids.c.id.desc()).limit(1)).one_or_none()
         if end is None:
             return []

@@ -1,4 +1,4 @@
-"""Queries of lists: a page of a client's messages, in bounded time whatever the filter.
+"""Queries of lists: a page of a client's messages, in bounded time for every filter.
 
 One index is walked in the order of the ids: that of the recipient, the reference, the status, or
 of all messages of the client. What it does not know is compared row by row, over a bounded number
@@ -76,18 +76,21 @@ def _walk(wanted: Filter) -> tuple[_Columns, list[ColumnElement[bool]], dict[str
     """
     values = {name: getattr(wanted, name) for name in _COMPARED}
     values = {name: value for name, value in values.items() if value is not None}
-    if "provider_sid" in values:  # that of a handful of messages: the rest is cheap to compare
-        return [], [getattr(Message, name) == value for name, value in values.items()], {}
+    if "provider_sid" in values:
+        # A handful of messages: the rest is cheap to compare. SQLite would walk the client's.
+        named = select(Message.id).where(Message.provider_sid == values.pop("provider_sid"))
+        others = [getattr(Message, name) == value for name, value in values.items()]
+        return [], [Message.id.in_(named.limit(_SEARCHED)), *others], {}
     for name in ("to", "reference"):
         if name in values:
             column, value = getattr(Message, name), values.pop(name)
             return [column], [column.between(value, value)], values
     if wanted.status is None:
         return [], [], values
-    known = wanted.status in FINAL or wanted.status in OWN
-    if known:
-        del values["status"]
-    column, value = Message.listed_as, wanted.status.value if known else _OPEN
+    group = _OPEN
+    if wanted.status in FINAL or wanted.status in OWN:
+        group = values.pop("status").value
+    column, value = Message.listed_as, group
     return [column], [column.between(value, value)], values
 
 

@@ -225,7 +225,7 @@ def test_reports_are_recorded_by_key(filled: Flask) -> None:
 
 
 def test_a_callback_updates_its_row_in_place(filled: Flask) -> None:
-    """Whatever changes with every callback is in no index, also not by a computed column (HOT)."""
+    """No index holds a column that changes with every callback, nor one computed from it (HOT)."""
     reports = [said("sent", attempt_id=one) for one in attempts(Status.QUEUED, 20)]
     in_place = db.text("SELECT pg_stat_get_xact_tuples_hot_updated('message'::regclass)")
     with transaction():
@@ -240,6 +240,9 @@ def test_what_keda_asks_is_counted_by_index(filled: Flask) -> None:
 
 def test_look_ups_and_questions_are_taken_by_index(filled: Flask) -> None:
     assert_frugal(reconciling.reconcile_due)
+    doubts = db.session.scalars(db.select(Message.id).where(Message.doubt_since.is_not(None)))
+    some = doubts.fetchmany(3)
+    assert_frugal(lambda: reconciling.reconcile(some, at_once=True))
 
 
 def test_unfinished_messages_are_found_in_pieces(filled: Flask) -> None:
