@@ -5,10 +5,25 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from alembic import context
+from alembic.ddl.sqlite import SQLiteImpl
 from flask import current_app
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
 
+from service.migrating import comparable
 from service.models.types import UtcDateTime
+
+
+class _SQLite(SQLiteImpl):
+    """Makes a table anew without copying the columns that the database computes."""
+
+    __dialect__ = "sqlite"
+
+    def prep_table_for_batch(self, batch_impl: Any, table: Table) -> None:
+        super().prep_table_for_batch(batch_impl, table)
+        for column in table.columns:
+            if column.computed is not None:
+                batch_impl.column_transfers.pop(column.name, None)
+
 
 _migrate = current_app.extensions["migrate"]
 _db = _migrate.db
@@ -31,7 +46,9 @@ def _drop_empty(_context: Any, _revision: Any, directives: list[Any]) -> None:
 
 
 def _run(**options: Any) -> None:
-    context.configure(target_metadata=_db.metadata, render_item=_render, **options)
+    context.configure(
+        target_metadata=_db.metadata, render_item=_render, include_name=comparable, **options
+    )
     with context.begin_transaction():
         context.run_migrations()
 

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,15 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from sqlalchemy import text
 
 from demo.stack import COMMANDS
 from service import inbox
 from service.config import Settings
+from service.extensions import db, is_postgresql
+from service.flows import sending
 from service.queue import ROUTES
+from tests.messages import Post
 from tests.test_deployment import DOCKERFILE, after, unplaced
 
 ROOT = Path(__file__).parents[1]
@@ -304,8 +309,12 @@ def least_replicas() -> dict[str, int]:
 
 # What each of KEDA's triggers needs to know, and of that what must be a number.
 # https://keda.sh/docs/latest/scalers/redis-streams/ and .../redis-lists/
-NEEDED = {"redis": {"listName", "listLength"}, "redis-streams": {"stream", "streamLength"}}
-NUMBERS = {"listLength", "streamLength"}
+NEEDED = {
+    "redis": {"listName", "listLength"},
+    "redis-streams": {"stream", "streamLength"},
+    "postgresql": {"connectionFromEnv", "query", "targetQueryValue"},
+}
+NUMBERS = {"listLength", "streamLength", "targetQueryValue"}
 
 
 @pytest.mark.parametrize("one", of("ScaledObject").values(), ids=named)
@@ -318,23 +327,41 @@ def test_a_scaled_object_is_as_keda_wants_it(one: Manifest) -> None:
     }
     assert 0 < spec["minReplicaCount"] < spec["maxReplicaCount"]
     for trigger in spec["triggers"]:
-        assert set(trigger) == {"type", "metadata", "authenticationRef"}
+        assert set(trigger) <= {"type", "metadata", "authenticationRef"}
         assert set(trigger["metadata"]) == NEEDED[trigger["type"]]
         assert all(
             trigger["metadata"][key].isdecimal() for key in NUMBERS & set(trigger["metadata"])
         )
-        assert trigger["authenticationRef"]["name"] in of("TriggerAuthentication")
+        if trigger["type"] == "postgresql":  # by the environment of the container that is scaled
+            assert trigger["metadata"]["connectionFromEnv"].lower() in Settings.model_fields
+        else:
+            assert trigger["authenticationRef"]["name"] in of("TriggerAuthentication")
 
 
-def test_workers_are_scaled_by_the_inbox_and_by_the_queues_that_they_read() -> None:
-    for name, one in of("ScaledObject").items():
-        assert one["spec"]["scaleTargetRef"]["name"] == name
-        given = [trigger["metadata"] for trigger in one["spec"]["triggers"]]
-        queues = {metadata["listName"] for metadata in given if "listName" in metadata}
-        command = container(name.removeprefix("waybill-"))["command"]
-        assert queues == set(after("-Q", command).split(","))
-        streams = [metadata["stream"] for metadata in given if "stream" in metadata]
-        assert streams == ([inbox._STREAM] if name == "waybill-worker-status" else [])
+def triggers(process: str) -> list[Manifest]:
+    scaled = of("ScaledObject")[f"waybill-{process}"]["spec"]
+    assert scaled["scaleTargetRef"]["name"] == f"waybill-{process}"
+    return [trigger["metadata"] for trigger in scaled["triggers"]]
+
+
+def test_status_workers_scale_by_inbox_and_queues() -> None:
+    found = triggers("worker-status")
+    queues = {metadata["listName"] for metadata in found if "listName" in metadata}
+    assert queues == set(after("-Q", container("worker-status")["command"]).split(","))
+    streams = [metadata["stream"] for metadata in found if "stream" in metadata]
+    assert streams == [inbox._STREAM]
+
+
+def test_send_workers_scale_by_messages_due(client_id: int, post: Post) -> None:
+    """The broker carries wake-ups only: its list is short, however many messages wait."""
+    [trigger] = triggers("worker-send")
+    if not is_postgresql():
+        pytest.skip("KEDA asks PostgreSQL")
+    waiting = [post() for _ in range(3)]
+    post(send_at=datetime.now(UTC) + timedelta(hours=1))
+    assert db.session.scalar(text(trigger["query"])) == len(waiting)
+    sending.deliver()
+    assert db.session.scalar(text(trigger["query"])) == 0
 
 
 def test_what_workers_wait_for_is_what_the_migration_brings(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ DOCUMENT = (ROOT / "docs" / "metrics.md").read_text()
 # What Prometheus recommends: a base unit last, `total` for what only grows.
 # https://prometheus.io/docs/practices/naming/
 UNITS = ("_seconds", "_total")
-COUNTS = ("_up", "_alive", "_entries", "_tasks", "_in_doubt", "_overdue", "_waiting")
+COUNTS = ("_up", "_alive", "_entries", "_tasks", "_in_doubt", "_overdue", "_waiting", "_due")
 
 INSTRUMENTS = [one for one in vars(instruments).values() if isinstance(one, MetricWrapperBase)]
 

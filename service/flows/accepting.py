@@ -9,6 +9,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from service import journal
+from service.domain.message_ids import creation_time
 from service.domain.priority import Priority
 from service.domain.status import Status
 from service.extensions import parts, single_write, transaction
@@ -68,7 +69,7 @@ def accept(client_id: int, drafts: Sequence[Draft]) -> list[Accepted]:
     with single_write() if len(rows) == 1 else transaction():
         inserted = messages.insert(rows)
         taken = messages.by_key(client_id, keys) if len(inserted) < len(rows) else {}
-    if any(row["id"] in inserted and row["due_at"] <= now for row in rows):
+    if any(row["id"] in inserted and row["due_at"] <= row["created_at"] for row in rows):
         parts().queue.ring(DELIVER)
     journal.accepted([row for row in rows if row["id"] in inserted])
     return [
@@ -91,11 +92,13 @@ def answered_before(
 
 
 def _row(client_id: int, draft: Draft, now: datetime) -> dict[str, Any]:
-    wait = _hold_until(draft, now)
+    message_id, wait = uuid7(), _hold_until(draft, now)
+    # Lists by time go by the id, which is made a moment later than `now` was read.
+    now = max(now, creation_time(message_id))
     columns = {name: getattr(draft, name) for name in _COLUMNS}
     return {
         **columns,
-        "id": uuid7(),
+        "id": message_id,
         "client_id": client_id,
         "status": Status.PENDING,
         "due_at": wait or now,

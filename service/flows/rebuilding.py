@@ -1,7 +1,7 @@
 """Rebuild: fold the ledger again. What a message shows must be what its events add up to."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -21,9 +21,18 @@ class Difference(NamedTuple):
     folded: str
 
 
-def rebuild(*, write: bool = False) -> Iterator[Difference]:
-    """Yield every difference, message by message; with `write` also mend it."""
-    after: UUID | None = None
+def _silent(_rows: int) -> None:
+    """Show no progress."""
+
+
+def rebuild(
+    *, write: bool = False, progress: Callable[[int], None] = _silent
+) -> Iterator[Difference]:
+    """Yield every difference, message by message; with `write` also mend it.
+
+    `progress` is called with the number of messages that were compared.
+    """
+    after, compared = None, 0
     while ids := _page(after):
         with transaction():
             rows = ledger.lock_outcomes(ids)
@@ -31,7 +40,8 @@ def rebuild(*, write: bool = False) -> Iterator[Difference]:
             if write:
                 ledger.write_outcomes([columns for _, columns in differences if columns])
         yield from (difference for difference, _ in differences)
-        after = ids[-1]
+        after, compared = ids[-1], compared + len(ids)
+        progress(compared)
 
 
 def _page(after: UUID | None) -> Sequence[UUID]:

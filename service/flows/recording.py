@@ -14,6 +14,9 @@ from service.mapping import columns_of, event_of, outcome_in, report_of
 from service.store import attempts, ledger
 from service.store.attempts import AttemptRef
 
+# Where the next search for adoptable orphans begins: each process goes round them by itself.
+_last_orphan = 0
+
 
 class _Said(NamedTuple):
     report: StatusReport
@@ -44,10 +47,14 @@ def apply(reports: Sequence[StatusReport], locked: Mapping[UUID, Any] | None = N
     return Tally(len(reports), len(fresh), orphans, len(contradicted), kinds, tuple(owners))
 
 
-def adopt_orphans(limit: int = 500) -> int:
-    """Give orphans to the messages whose SID has become known since; return how many."""
+def adopt_orphans(limit: int = 2_000) -> int:
+    """Give orphans to the messages whose SID has become known since; return how many.
+
+    Looks at `limit` orphans, and at the next of them when it is called again.
+    """
+    global _last_orphan
     with transaction():
-        owners = attempts.with_orphans(limit)
+        owners, _last_orphan = attempts.with_orphans(_last_orphan, limit)
         rows = ledger.lock_outcomes(owner.message_id for owner in owners.values())
         adopted = _adopt(owners, rows)
         _fold(rows, adopted)

@@ -40,6 +40,12 @@ UP: Final = Gauge("waybill_store_up", "Whether a store answered when it was last
 AGE: Final = Gauge(
     "waybill_store_reading_age_seconds", "How old the readings of a store are.", "store"
 )
+DUE: Final = Gauge(
+    "waybill_messages_due", "Messages whose time has come and that no worker has taken."
+)
+DUE_AGE: Final = Gauge(
+    "waybill_messages_due_oldest_age_seconds", "How long the oldest message that is due has waited."
+)
 DOUBTS: Final = Gauge(
     "waybill_messages_in_doubt",
     "Messages of which nobody knows whether they went out, by what they wait for.",
@@ -70,7 +76,7 @@ QUEUE_READERS: Final = Gauge(
     "waybill_queue_workers_alive", "Workers alive that read a Celery queue.", "queue"
 )
 GAUGES: Final = (
-    *(UP, AGE, DOUBTS, OVERDUE, OVERFLOW, OVERFLOW_AGE, DEAD_LETTERS),
+    *(UP, AGE, DUE, DUE_AGE, DOUBTS, OVERDUE, OVERFLOW, OVERFLOW_AGE, DEAD_LETTERS),
     *(INBOX, INBOX_AGE, QUEUE, QUEUE_AGE, ALIVE, QUEUE_READERS),
 )
 
@@ -157,13 +163,18 @@ def _of_the_database(parts: Parts) -> Iterator[Reading]:
     now = datetime.now(UTC)
     with parts.context():
         found = waiting(now)
+    yield DUE, "", found.due
+    yield DUE_AGE, "", _age(found.due_since, now)
     yield DOUBTS, "answer", found.in_doubt
     yield DOUBTS, "person", found.for_a_person
     yield OVERDUE, "", found.claims_overdue
     yield OVERFLOW, "", found.overflow
-    since = found.overflow_since or now
-    yield OVERFLOW_AGE, "", max(0.0, (now - since).total_seconds())
+    yield OVERFLOW_AGE, "", _age(found.overflow_since, now)
     yield DEAD_LETTERS, "", found.dead_letters
+
+
+def _age(since: datetime | None, now: datetime) -> float:
+    return max(0.0, (now - (since or now)).total_seconds())
 
 
 def _of_redis(parts: Parts) -> Iterator[Reading]:

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Computed,
     ForeignKey,
     Index,
     LargeBinary,
@@ -27,7 +28,17 @@ from service.domain.status import Status
 from service.extensions import Model
 from service.models.types import UtcDateTime, words
 
-_TEXT: Final = "redacted_at IS NULL"  # the message still holds what was written
+# The message has ended and still holds what was written.
+_UNREDACTED: Final = "final_at IS NOT NULL AND redacted_at IS NULL"
+_UNHEARD: Final = "unknown_since IS NOT NULL AND redacted_at IS NULL"
+_ENDED: Final = "(final_at IS NOT NULL OR unknown_since IS NOT NULL)"
+_DOUBT: Final = "doubt_since IS NOT NULL"
+# Lists are sorted like this. The primary key is not, or PostgreSQL would walk it wherever it takes
+# matches to be spread evenly, past hundreds of thousands of rows to none (store/message_pages.py).
+_NEWEST: Final = text("id DESC NULLS LAST")
+_CLIENT: Final = ("client_id", _NEWEST)
+_REFERENCE: Final = ("client_id", "reference", _NEWEST)
+_TURN: Final = ("client_id", "priority", "due_at", "id")
 
 _NO_SID: Final = "provider_sid IS NULL"
 
@@ -89,33 +100,49 @@ class Message(Model):
     redacted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # text and media are gone
     forget_as: Mapped[str | None] = mapped_column(String(64))  # what `to` becomes when it ends
 
+    # Written by the database: copies of what changes once, because `status` may be in no index.
+    doubt_since: Mapped[datetime | None] = mapped_column(
+        UtcDateTime,
+        Computed("CASE WHEN status = 'in_doubt' THEN updated_at END"),
+        deferred=True,
+    )
+    # Its own status or its final one; all that a provider may still change are one.
+    listed_as: Mapped[str | None] = mapped_column(
+        String(16),
+        Computed(
+            "CASE WHEN final_at IS NOT NULL OR status IN ('pending', 'submitting', 'in_doubt')"
+            " THEN status ELSE 'open' END"
+        ),
+        deferred=True,
+    )
+
     __table_args__ = (
         UniqueConstraint("client_id", "idempotency_key"),
-        Index("ix_message_client_id_id", "client_id", "id"),
-        Index("ix_message_client_id_reference", "client_id", "reference"),
-        Index("ix_message_client_id_to", "client_id", "to"),
+        Index("ix_message_client_id_id", *_CLIENT),
+        Index("ix_message_client_id_to_id", "client_id", "to", _NEWEST),
+        Index("ix_message_client_id_listed_as_id", "client_id", "listed_as", _NEWEST),
         Index("ix_message_provider_sid", "provider_sid"),
-        # Whose turn it is: a descent for each client that waits (service/store/turns.py).
-        Index(
-            "ix_message_turn",
-            *("client_id", "priority", "due_at", "id"),
-            sqlite_where=text("due_at IS NOT NULL"),
-            postgresql_where=text("due_at IS NOT NULL"),
-        ),
         # None of them names the status: what changes with every callback is in no index, so that
         # PostgreSQL can write the new row beside the old one and leave the indexes alone (HOT).
         *(
-            Index(name, column, sqlite_where=text(where), postgresql_where=text(where))
-            for name, column, where in (
-                ("ix_message_due", "due_at", "due_at IS NOT NULL"),
-                ("ix_message_claimed", "claimed_until", "claimed_until IS NOT NULL"),
-                ("ix_message_check", "check_at", "check_at IS NOT NULL"),
-                ("ix_message_look_up", "check_at", f"check_at IS NOT NULL AND {_NO_SID}"),
-                ("ix_message_without_sid", "to", _NO_SID),
-                ("ix_message_unknown", "unknown_since", "unknown_since IS NOT NULL"),
-                ("ix_message_unredacted", "final_at", f"final_at IS NOT NULL AND {_TEXT}"),
-                ("ix_message_unheard", "unknown_since", f"unknown_since IS NOT NULL AND {_TEXT}"),
-                ("ix_message_forget", "id", "forget_as IS NOT NULL"),
+            Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+            for name, columns, where in (
+                ("ix_message_client_id_reference_id", _REFERENCE, "reference IS NOT NULL"),
+                # Whose turn it is: a descent for each client that waits (service/store/turns.py).
+                ("ix_message_turn", _TURN, "due_at IS NOT NULL"),
+                ("ix_message_due", ("due_at",), "due_at IS NOT NULL"),
+                ("ix_message_claimed", ("claimed_until",), "claimed_until IS NOT NULL"),
+                ("ix_message_check", ("check_at",), "check_at IS NOT NULL"),
+                ("ix_message_look_up", ("check_at",), f"check_at IS NOT NULL AND {_NO_SID}"),
+                ("ix_message_without_sid", ("to",), _NO_SID),
+                ("ix_message_unknown", ("unknown_since",), "unknown_since IS NOT NULL"),
+                ("ix_message_unredacted", ("final_at",), _UNREDACTED),
+                ("ix_message_unheard", ("unknown_since",), _UNHEARD),
+                ("ix_message_forget", ("id",), f"forget_as IS NOT NULL AND {_ENDED}"),
+                ("ix_message_doubt", ("doubt_since",), _DOUBT),
+                ("ix_message_doubt_person", ("doubt_since",), f"{_DOUBT} AND check_at IS NULL"),
+                # Messages to one recipient of which no answer has come (service/store/checks.py).
+                ("ix_message_unanswered", ("to",), f"claimed_until IS NOT NULL OR {_DOUBT}"),
             )
         ),
         {"postgresql_with": {"fillfactor": 80}},

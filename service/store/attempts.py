@@ -52,16 +52,19 @@ def _unless_less(new: Mapping[str, Any]) -> ColumnElement[bool]:
     return or_(old.is_(None), old > new["provider_sid"])
 
 
-def with_orphans(limit: int) -> dict[tuple[str, str], AttemptRef]:
-    """Return attempts whose (provider, SID) was spoken of before it was bound to them."""
-    query = (
-        _REF.add_columns(Attempt.provider)
-        .join(StatusEvent, StatusEvent.provider_sid == Attempt.provider_sid)
-        .where(StatusEvent.message_id.is_(None), StatusEvent.provider == Attempt.provider)
-        .limit(limit)
-    )
-    rows = db.session.execute(query)
-    return {(row.provider, row.provider_sid): AttemptRef(*row[:4]) for row in rows}
+def with_orphans(after: int, limit: int) -> tuple[dict[tuple[str, str], AttemptRef], int]:
+    """Return attempts whose (provider, SID) was spoken of before it was bound to them.
+
+    Searches the `limit` oldest orphans after the event number `after`. Also returns the number of
+    the last orphan it read, or 0 at the end. There may be very many orphans.
+    """
+    orphans = select(StatusEvent.id, StatusEvent.provider, StatusEvent.provider_sid)
+    orphans = orphans.where(StatusEvent.message_id.is_(None), StatusEvent.id > after)
+    rows = db.session.execute(orphans.order_by(StatusEvent.id).limit(limit)).all()
+    spoken_of = {(row.provider, row.provider_sid) for row in rows if row.provider_sid}
+    owners = by_sid(spoken_of)
+    owners = {key: owner for key, owner in owners.items() if key in spoken_of}
+    return owners, rows[-1].id if len(rows) == limit else 0
 
 
 def begin(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -7,14 +7,17 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, update
 
+from service.domain.message_ids import first_id
 from service.domain.status import FINAL, Status
 from service.extensions import db
 from service.models import Attempt, Message
 from service.providers.test import NAME as TEST
-from service.store.overview import first_id
 
 # Messages to one recipient without a SID: more than this many are no person's.
 _MOST_TEXTS: Final = 1000
+
+# Rows that one statement passes over, of a table of any size.
+_PIECE: Final = 5_000
 
 
 def take(now: datetime, again: datetime, limit: int, *, with_sid: bool) -> list[UUID]:
@@ -41,13 +44,22 @@ def due(now: datetime, limit: int, *, with_sid: bool) -> Select[Any]:
 
 
 def unfinished(since: datetime, after: UUID | None, limit: int) -> Sequence[UUID]:
-    """Return messages accepted since then that a provider has and that have no final status."""
-    query = select(Message.id).where(
-        Message.created_at >= since, Message.status.not_in([*FINAL, Status.PENDING])
-    )
-    if after is not None:
-        query = query.where(Message.id > after)
-    return db.session.scalars(query.order_by(Message.id).limit(limit)).all()
+    """Return messages accepted since then that a provider has and that have no final status.
+
+    In pieces: of a large table most messages are final, and are passed over.
+    """
+    last = after or UUID(int=max(0, first_id(since).int - 1))
+    while True:
+        piece = select(Message.id, Message.status).where(Message.id > last)
+        ids = piece.order_by(Message.id).limit(_PIECE).subquery()
+        open_messages = select(ids.c.id).where(ids.c.status.not_in([*FINAL, Status.PENDING]))
+        message_ids = db.session.scalars(open_messages.order_by(ids.c.id).limit(limit)).all()
+        if message_ids:
+            return message_ids
+        end = db.session.scalars(select(ids.c.id).order_by(ids.c.id.desc()).limit(1)).one_or_none()
+        if end is None:
+            return []
+        last = end
 
 
 def with_attempt(message_id: UUID) -> tuple[Message | None, Attempt | None]:
@@ -80,6 +92,8 @@ def rivals(message: Message, until: datetime) -> set[Status]:
     if message.provider == TEST:
         return set()
     query = _without_sid(message, Message.status).where(
+        # In the words of the partial index.
+        or_(Message.claimed_until.is_not(None), Message.doubt_since.is_not(None)),
         Message.status.in_([Status.IN_DOUBT, Status.SUBMITTING]),
         Message.submitted_at <= until,
         _confusable(message),

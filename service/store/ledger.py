@@ -95,11 +95,9 @@ def message_ids(after: UUID | None, limit: int) -> Sequence[UUID]:
 
 def numbered_events(message_ids: Collection[UUID]) -> Iterator[tuple[StatusEvent, int]]:
     """Yield the ledgers of these messages with the number of the attempt each event is about."""
-    query = (
-        select(StatusEvent, Attempt.number)
-        .outerjoin(Attempt, Attempt.id == StatusEvent.attempt_id)
-        .where(among(StatusEvent.message_id, message_ids))
-    )
+    # A join may read every attempt there is.
+    number_of = select(Attempt.number).where(Attempt.id == StatusEvent.attempt_id).scalar_subquery()
+    query = select(StatusEvent, number_of).where(among(StatusEvent.message_id, message_ids))
     for event, number in db.session.execute(query):
         yield event, number or 0
 

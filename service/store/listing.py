@@ -1,30 +1,13 @@
-"""Queries of readers: one message, its ledger, and pages of messages. A client sees its own."""
+"""Queries of readers: one message, its attempts, its ledger. A client sees its own."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import select
 
-from service.domain.status import Status
 from service.errors import NotFound
 from service.extensions import db
 from service.models import Attempt, Message, StatusEvent
-from service.store.dialect import among
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filter:
-    """Which messages to list; None means any."""
-
-    status: Status | None = None
-    provider: str | None = None
-    to: Collection[str] | None = None  # any of these addresses
-    reference: str | None = None
-    provider_sid: str | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
 
 
 def message(client_id: int, message_id: UUID) -> Message:
@@ -34,26 +17,6 @@ def message(client_id: int, message_id: UUID) -> Message:
     if found is None:
         raise NotFound("there is no such message")
     return found
-
-
-def page(client_id: int, wanted: Filter, before: UUID | None, limit: int) -> Sequence[Message]:
-    """Return messages newest first, those older than `before` when it is given.
-
-    Ids are ordered by creation (UUIDv7), so that a page boundary stays where it is under inserts.
-    """
-    query = select(Message).where(Message.client_id == client_id)
-    for column in ("status", "provider", "reference", "provider_sid"):
-        if (value := getattr(wanted, column)) is not None:
-            query = query.where(getattr(Message, column) == value)
-    if wanted.to is not None:
-        query = query.where(among(Message.to, wanted.to))
-    if wanted.created_after is not None:
-        query = query.where(Message.created_at > wanted.created_after)
-    if wanted.created_before is not None:
-        query = query.where(Message.created_at < wanted.created_before)
-    if before is not None:
-        query = query.where(Message.id < before)
-    return db.session.scalars(query.order_by(Message.id.desc()).limit(limit)).all()
 
 
 def with_attempts(message_id: UUID) -> tuple[Message, Sequence[Attempt]]:

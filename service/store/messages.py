@@ -50,7 +50,7 @@ def claim(
         return []
     statement = (
         update(Message)
-        .where(among(Message.id, list(due)))
+        .where(among(Message.id, list(due)), Message.status == Status.PENDING)
         .values(
             status=Status.SUBMITTING,
             due_at=None,

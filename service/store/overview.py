@@ -6,7 +6,6 @@ Messages are found by the time inside their ids (UUIDv7), so that they need no i
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
-from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
@@ -20,6 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute
 
+from service.domain.message_ids import first_id
 from service.domain.report import Source
 from service.domain.status import SUCCESSES, Status
 from service.extensions import db
@@ -27,6 +27,8 @@ from service.models import DeadLetter, Message, Overflow, StatusEvent
 
 # A count stops here: whether ten thousand wait or a million is the same to whoever is called.
 MOST: Final = 10_000
+# Events that are looked at for each callback that is wanted.
+_LOOKED_AT: Final = 10
 
 
 class Count(NamedTuple):
@@ -78,13 +80,15 @@ def callbacks_between(start: datetime, end: datetime) -> list[Count]:
 def latest_callbacks(since: datetime, limit: int) -> list[Heard]:
     """Return the times of the callbacks that came last, and of the messages they delivered."""
     what = StatusEvent.message_id, StatusEvent.status, StatusEvent.received_at
-    latest = (
-        select(*what, StatusEvent.recorded_at)
-        .where(StatusEvent.received_at >= since, StatusEvent.source == Source.CALLBACK)
+    # Where sends go out and no callback comes, an hour of other events is not passed over.
+    events = (
+        select(*what, StatusEvent.recorded_at, StatusEvent.source)
+        .where(StatusEvent.received_at >= since)
         .order_by(StatusEvent.received_at.desc())
-        .limit(limit)
+        .limit(_LOOKED_AT * limit)
         .subquery()
     )
+    latest = select(events).where(events.c.source == Source.CALLBACK).limit(limit).subquery()
     proof = (Message.id == latest.c.message_id) & latest.c.status.in_(SUCCESSES)
     times = latest.c.status, latest.c.received_at, latest.c.recorded_at
     query = select(*times, Message.created_at, Message.send_at).outerjoin(Message, proof)
@@ -99,21 +103,12 @@ def measure(**moments: datetime) -> dict[str, Heap]:
 
 def doubts(limit: int) -> Sequence[Message]:
     """Return messages in doubt: those for a person to decide first, then the oldest."""
-    some = _IN_DOUBT.with_only_columns(Message.id).limit(MOST).subquery()
-    query = select(Message).join(some, some.c.id == Message.id)
-    order = Message.check_at.is_not(None), Message.id
-    return db.session.scalars(query.order_by(*order).limit(limit)).all()
-
-
-def first_id(moment: datetime) -> UUID:
-    """Return the least id that a message made at this time can have (UUIDv7, RFC 9562)."""
-    return UUID(int=int(moment.timestamp() * 1000) << 80)
-
-
-# The SID is named so that the partial index of those without one serves, on both databases.
-_IN_DOUBT: Final = select(Message.submitted_at.label("since")).where(
-    Message.status == Status.IN_DOUBT, Message.provider_sid.is_(None)
-)
+    query = select(Message).where(Message.doubt_since.is_not(None))
+    query = query.order_by(Message.doubt_since)
+    people = db.session.scalars(query.where(Message.check_at.is_(None)).limit(limit)).all()
+    # Every message for a person is known by now, so that this passes over fewer than `limit`.
+    others = query.where(Message.check_at.is_not(None)).limit(limit - len(people))
+    return [*people, *(db.session.scalars(others) if len(people) < limit else ())]
 
 
 def _waiting(since: InstrumentedAttribute[Any], *conditions: ColumnElement[bool]) -> Select[Any]:
@@ -123,20 +118,16 @@ def _waiting(since: InstrumentedAttribute[Any], *conditions: ColumnElement[bool]
 
 # What waits for whom; the flow that measures them says more.
 _HEAPS: Final[dict[str, Select[Any]]] = {
-    "due": _waiting(
-        Message.due_at, Message.status == Status.PENDING, Message.due_at <= bindparam("now")
-    ),
-    "claims": _waiting(
-        Message.claimed_until,
-        Message.status == Status.SUBMITTING,
-        Message.claimed_until < bindparam("ended"),
-    ),
+    "due": _waiting(Message.due_at, Message.due_at <= bindparam("now")),
+    "claims": _waiting(Message.claimed_until, Message.claimed_until < bindparam("ended")),
     "checks": _waiting(Message.check_at, Message.check_at < bindparam("overdue")),
     "unknown": _waiting(Message.unknown_since, Message.unknown_since >= bindparam("lately")),
     "overflow": select(Overflow.received_at.label("since")).order_by(Overflow.id),
     "dead": select(DeadLetter.set_aside_at.label("since")).order_by(DeadLetter.id),
-    "doubt": _IN_DOUBT,
-    "people": _IN_DOUBT.where(Message.check_at.is_(None)),
+    "doubt": _waiting(Message.doubt_since, Message.doubt_since.is_not(None)),
+    "people": _waiting(
+        Message.doubt_since, Message.doubt_since.is_not(None), Message.check_at.is_(None)
+    ),
 }
 
 

@@ -6,10 +6,10 @@ from uuid import UUID
 
 from sqlalchemy import delete, or_, select
 
+from service.domain.message_ids import first_id
 from service.extensions import db
 from service.models import Attempt, DeadLetter, Message, StatusEvent
 from service.store.dialect import among
-from service.store.overview import first_id
 
 
 def old_messages(before: datetime, limit: int) -> list[UUID]:

@@ -1,27 +1,30 @@
 """Search over the messages of all clients: by number, reference, SID or id."""
 
 from collections.abc import Collection, Sequence
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import select
+from sqlalchemy.orm import InstrumentedAttribute
 
 from service.extensions import db
 from service.models import Attempt, Client, Message
-from service.store.dialect import among
 
-# The indexes begin with the client, so that a search names them all; there are as many as there
-# are internal services.
-_MOST_CLIENTS = 1000
+# The indexes begin with the client: a search asks for each. There are as many as there are internal
+# services.
+_MOST_CLIENTS: Final = 1000
 
 
 def by_recipient(addresses: Collection[str], before: UUID | None, limit: int) -> Sequence[Message]:
     """Return messages to any of these addresses, newest first."""
-    return _page(among(Message.to, addresses), before, limit)
+    pages = [_page(Message.to, address, before, limit) for address in addresses]
+    messages = (message for page in pages for message in page)
+    return sorted(messages, key=lambda message: message.id.int, reverse=True)[:limit]
 
 
 def by_reference(reference: str, before: UUID | None, limit: int) -> Sequence[Message]:
     """Return messages with this reference, newest first."""
-    return _page(Message.reference == reference, before, limit)
+    return _page(Message.reference, reference, before, limit)
 
 
 def by_sid(sid: str, limit: int) -> Sequence[Message]:
@@ -44,12 +47,19 @@ def latest(before: UUID | None, limit: int) -> Sequence[Message]:
     return db.session.scalars(query if before is None else query.where(Message.id < before)).all()
 
 
-def _page(condition: ColumnElement[bool], before: UUID | None, limit: int) -> Sequence[Message]:
-    clients = db.session.scalars(select(Client.id).limit(_MOST_CLIENTS)).all()
-    query = select(Message).where(Message.client_id.in_(clients), condition)
+def _page(
+    column: InstrumentedAttribute[Any], value: str, before: UUID | None, limit: int
+) -> Sequence[Message]:
+    """Return the newest messages with this value: of each client that has some, then of all."""
+    has = select(Message.id).where(Message.client_id == Client.id, column == value).exists()
+    clients = db.session.scalars(select(Client.id).where(has).limit(_MOST_CLIENTS)).all()
+    newest = select(Message.id).where(column == value).order_by(Message.id.desc()).limit(limit)
     if before is not None:
-        query = query.where(Message.id < before)
-    return db.session.scalars(query.order_by(Message.id.desc()).limit(limit)).all()
+        newest = newest.where(Message.id < before)
+    ids = set[UUID]()
+    for client_id in clients:
+        ids.update(db.session.scalars(newest.where(Message.client_id == client_id)))
+    return _with(set(sorted(ids, key=lambda one: one.int)[-limit:]))
 
 
 def _with(ids: set[UUID]) -> Sequence[Message]:

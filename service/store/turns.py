@@ -13,7 +13,6 @@ from uuid import UUID
 from sqlalchemy import CTE, ScalarSelect, Select, bindparam, select, union_all
 
 from service.domain.priority import Priority
-from service.domain.status import Status
 from service.extensions import db
 from service.models import Message
 
@@ -106,7 +105,7 @@ def _share(
 ) -> Select[UUID, int, datetime]:
     due = (
         select(Message.id, Message.client_id, Message.due_at)
-        .where(Message.status == Status.PENDING, Message.due_at <= now + _SKEW)
+        .where(Message.due_at <= now + _SKEW)
         .where(Message.client_id == client_id, Message.priority == int(priority))
         .where(Message.id.not_in(list(taken)))  # our own locks skip nothing
         .order_by(Message.due_at, Message.id)

@@ -13,7 +13,7 @@ from service.extensions import parts
 from service.flows.accepting import Accepted, Draft, accept, answered_before
 from service.flows.canceling import cancel
 from service.providers.test import NAME as TEST
-from service.store import listing
+from service.store import listing, message_pages
 from service.store.clients import Owner
 from service.web import auth, present
 from service.web.answers import AcceptedItem, RefusedItem
@@ -59,14 +59,10 @@ def list_messages() -> Response:
     filters = query.model_dump(exclude={"cursor", "limit"})
     if filters["to"] is not None:
         filters["to"] = addresses_of(filters["to"])
-    found = listing.page(
-        client_id, listing.Filter(**filters), before=query.cursor, limit=query.limit + 1
+    page = message_pages.page(
+        client_id, message_pages.Filter(**filters), query.cursor, query.limit
     )
-    page, more = found[: query.limit], len(found) > query.limit
-    return jsonify(
-        messages=[present.message(one) for one in page],
-        next_cursor=page[-1].id if more else None,
-    )
+    return jsonify(messages=[present.message(one) for one in page.messages], next_cursor=page.next)
 
 
 @blueprint.get("/<uuid:message_id>")

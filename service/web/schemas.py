@@ -159,7 +159,7 @@ class MessageQuery(_Strict):
     )
     reference: Text | None = Field(default=None, description="Those with this name of yours.")
     provider_sid: Text | None = Field(default=None, description="That with this provider's id.")
-    created_after: Moment | None = Field(default=None, description="Those accepted after.")
+    created_after: Moment | None = Field(default=None, description="Those accepted then or later.")
     created_before: Moment | None = Field(default=None, description="Those accepted before.")
     cursor: UUID | None = Field(default=None, description="`next_cursor` of the page before.")
     limit: int = Field(default=50, ge=1, le=200, description="The most messages on a page.")

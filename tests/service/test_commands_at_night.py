@@ -14,8 +14,9 @@ from service.domain.status import Status
 from service.errors import OutcomeUnknown
 from service.extensions import db, parts, transaction
 from service.flows import draining, recording, sending
-from service.models import DeadLetter, Message
+from service.models import Attempt, DeadLetter, Message
 from service.providers.contract import Callback, Outbound
+from service.store import accounts
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
 
@@ -122,6 +123,40 @@ def test_an_audit_finds_what_is_wrong_and_exits_badly(
     audited = run("audit")
     assert audited.exit_code == 1
     assert claim in audited.output
+
+
+def test_an_audit_in_pieces_finds_the_same(
+    run: Run, post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The size of a piece changes no count."""
+    for _ in range(7):
+        post()
+    sending.deliver()
+    attempts = [one.attempt_id for one in provider.on_air]
+    for attempt in attempts[:4]:
+        recording.record([said("sent", attempt_id=attempt, source=Source.CALLBACK)])
+        for code in (None, "30008"):  # asked twice: missed once
+            missed = said(
+                "undelivered", attempt_id=attempt, source=Source.RECONCILIATION, error_code=code
+            )
+            recording.record([missed])
+    draining.record_callbacks([Callback("twilio", "", b"poison", datetime.now(UTC))] * 3)
+    recording.record([said("sent", sid=f"SM{number}") for number in range(5)])
+    with transaction():
+        shared = [db.session.get_one(Attempt, one) for one in attempts[4:6]]
+        for one in shared:
+            one.provider_sid = "SMshared"
+        db.session.get_one(Message, shared[0].message_id).status = Status.IN_DOUBT
+    found = {}
+    for piece in (10_000, 3, 1):
+        monkeypatch.setattr(accounts, "PIECE", piece)
+        found[piece] = run("audit").output.splitlines()
+
+    assert "ok   accepted 7 = final 4 + in flight 2 + in doubt 1" in found[1]
+    assert "NOT  SIDs that two attempts claim: 1" in found[1]
+    assert "ok   callbacks missed, their statuses asked for: 4" in found[1]
+    assert "ok   for a person: 0 in doubt, 3 dead letters" in found[1]
+    assert found[1] == found[3] == found[10_000]
 
 
 def test_an_audit_counts_the_callbacks_that_never_came(

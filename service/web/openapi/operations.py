@@ -126,7 +126,8 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         tag="messages",
         summary="List messages",
         description="Newest first, a page at a time. Give `next_cursor` as `cursor` for the next "
-        "page, until it is null. Messages that are posted meanwhile move no page.",
+        "page, until it is null: a page may be short, or empty, and not be the last. Messages that "
+        "are posted meanwhile move no page.",
         answers={200: _answer("A page.", "Page", page=examples.PAGE)},
         refusals=(*_ALWAYS, 422),
         parameters=query_of_a_list(),

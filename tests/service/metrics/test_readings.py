@@ -11,7 +11,6 @@ from uuid import UUID
 import pytest
 from flask import Flask
 from redis import Redis
-from sqlalchemy import text
 
 from demo.servers import free_port, redis_server
 from service.app import create_app
@@ -70,6 +69,16 @@ def test_an_empty_service_waits_for_nothing(app: Flask) -> None:
     assert {name for name, _ in found} == {gauge.name for gauge in module.GAUGES}
     ups = {key for key in found if key[0] == "waybill_store_up"}
     assert {found[key] for key in set(found) - ages - ups} == {0}
+
+
+def test_due_messages_are_counted_with_the_oldest_age(app: Flask, post: Post) -> None:
+    now = datetime.now(UTC)
+    for due_at in (now - 2 * MINUTE, now - MINUTE, now + MINUTE):  # the last was put back
+        moved(post(), due_at=due_at)
+    found = read(app)
+
+    assert found["waybill_messages_due", ""] == 2
+    assert 119 < found["waybill_messages_due_oldest_age_seconds", ""] < 180
 
 
 def test_messages_in_doubt_are_told_apart_by_what_they_wait_for(app: Flask, post: Post) -> None:
@@ -223,49 +232,3 @@ def test_many_scrapes_cost_the_stores_one_reading(
         shown(readings)
 
     assert asked == [1]
-
-
-# What it costs the database
-
-
-def test_no_reading_looks_at_more_rows_than_it_counts(
-    app: Flask, post: Post, postgres_url: str
-) -> None:
-    """What waits is found by index: who watches a busy database must not keep it busy."""
-    with app.app_context():
-        if db.engine.dialect.name != "postgresql":
-            pytest.skip("the plans are PostgreSQL's")
-        moved(post(), status=Status.DELIVERED, provider_sid="SM1")
-        with db.engine.begin() as connection:
-            connection.execute(text(_COPIES))
-            connection.execute(text("ANALYZE message"))
-        moved(post(), status=Status.IN_DOUBT)
-        plans = [plan for plan in _plans() if "message" in plan]
-
-    assert len(plans) == 3
-    assert not [plan for plan in plans if "Seq Scan" in plan], plans
-
-
-_COPIES = """
-INSERT INTO message SELECT (m).* FROM (
-  SELECT jsonb_populate_record(one, jsonb_build_object('id', gen_random_uuid())) AS m
-  FROM message AS one, generate_series(1, 20000)
-) AS copies
-"""
-
-
-def _plans() -> list[str]:
-    """Return how PostgreSQL would answer each question of a reading."""
-    asked: list[str] = []
-
-    def note(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        asked.append(statement % {name: f"'{value}'" for name, value in parameters.items()})
-
-    db.event.listen(db.engine, "before_cursor_execute", note)
-    store.waiting(datetime.now(UTC))
-    db.event.remove(db.engine, "before_cursor_execute", note)
-    with db.engine.connect() as connection:
-        return [
-            "\n".join(row[0] for row in connection.exec_driver_sql(f"EXPLAIN {one}"))
-            for one in asked
-        ]

@@ -1,5 +1,8 @@
 """Lists: newest first, page by page, and only what the client may see."""
 
+import time
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID, uuid4
@@ -7,9 +10,14 @@ from uuid import UUID, uuid4
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from uuid_utils.compat import uuid7
 from werkzeug.test import TestResponse
 
-from service.flows import sending
+from service.domain.message_ids import creation_time
+from service.domain.status import FINAL, Status
+from service.extensions import db, transaction
+from service.flows import accepting, sending
+from service.models import Message
 from tests.conftest import make_key
 from tests.fakes import FakeProvider
 
@@ -140,6 +148,106 @@ def test_messages_are_found_by_when_they_were_made(web: FlaskClient) -> None:
     minute = made[:16]
     assert len(ids(ask(web, created_after=f"{minute}:00-00:01", created_before=made))) == 0
     assert len(ids(ask(web, created_after=made, created_before="2999-01-01T00:00:00Z"))) == 1
+
+
+def shifted(moment: str, **by: int) -> str:
+    return (datetime.fromisoformat(moment) + timedelta(**by)).isoformat()
+
+
+def test_time_windows_hold_each_message_once(web: FlaskClient) -> None:
+    """A batch has one time in, and ids a moment later: what is shown is what is compared."""
+    made = [*post_many(web, 300), post(web)["id"]]
+    shown = {message["id"]: message["created_at"] for message in listed(web)}
+    times = sorted(set(shown.values()))
+    bounds = [*times, shifted(times[-1], milliseconds=1)]
+    windows = [
+        listed(web, created_after=start, created_before=end) for start, end in pairwise(bounds)
+    ]
+    assert sorted(message["id"] for window in windows for message in window) == sorted(made)
+    for start, window in zip(times, windows, strict=True):
+        assert {message["created_at"] for message in window} == {start}
+
+
+def listed(web: FlaskClient, **query: Any) -> list[dict[str, Any]]:
+    """Every message of a list, page by page."""
+    messages, cursor = list[dict[str, Any]](), str(UUID(int=2**128 - 1))
+    while cursor:
+        page = ask(web, limit=200, cursor=cursor, **query)
+        messages += page.json["messages"]
+        cursor = page.json["next_cursor"]
+    return messages
+
+
+@pytest.mark.parametrize(
+    ("name", "microseconds", "found"),
+    [
+        ("created_after", 0, 1),
+        ("created_after", 1, 0),
+        ("created_after", -1, 1),
+        ("created_before", 0, 0),
+        ("created_before", 1, 1),
+        ("created_before", -1, 0),
+    ],
+)
+def test_time_bounds_are_exact_to_the_shown_time(
+    web: FlaskClient, name: str, microseconds: int, found: int
+) -> None:
+    made = post(web)["created_at"]
+    bound = shifted(made, microseconds=microseconds)
+    assert len(ids(ask(web, **{name: bound}))) == found
+
+
+def test_time_in_the_id_is_never_after_created_at(
+    web: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that rests between reading its clock and making the id."""
+
+    def late() -> UUID:
+        time.sleep(0.05)
+        return uuid7()
+
+    monkeypatch.setattr(accepting, "uuid7", late)
+    made = post(web)
+    assert creation_time(UUID(made["id"])) == datetime.fromisoformat(made["created_at"])
+    assert ids(ask(web, created_after=made["created_at"])) == [made["id"]]
+    assert ids(ask(web, created_before=shifted(made["created_at"], milliseconds=1))) == [made["id"]]
+
+
+def test_every_status_is_found_by_its_filter(web: FlaskClient, app: Flask) -> None:
+    """Each goes another way: own statuses, final ones, and those that the provider may change."""
+    made = dict(zip(Status, post_many(web, len(Status)), strict=True))
+    now = datetime.now(UTC)
+    with app.app_context(), transaction():
+        for status, message_id in made.items():
+            columns = {
+                "status": status,
+                "due_at": now if status is Status.PENDING else None,
+                "claimed_until": now if status is Status.SUBMITTING else None,
+                "final_at": now if status in FINAL else None,
+            }
+            one = Message.id == UUID(message_id)
+            db.session.execute(db.update(Message).where(one).values(columns))
+
+    assert {status: ids(ask(web, status=status)) for status in Status} == {
+        status: [message_id] for status, message_id in made.items()
+    }
+
+
+def test_a_rare_match_is_reached_by_pages(web: FlaskClient) -> None:
+    """A page is searched in 20 rows for each message it may hold, then says where to go on."""
+    rare = [post(web, reference="rare")["id"] for _ in range(2)]
+    for _ in range(2):
+        post_many(web, 25)
+    rare.append(post(web, reference="rare")["id"])
+    query = {"to": TO, "reference": "rare", "limit": 1}
+    found, cursor, empty = list[str](), str(UUID(int=2**128 - 1)), 0
+    while cursor:
+        page = ask(web, **query, cursor=cursor)
+        found += ids(page)
+        empty += not ids(page)
+        cursor = page.json["next_cursor"]
+    assert found == rare[::-1]
+    assert 1 <= empty <= 3
 
 
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])

@@ -191,6 +191,18 @@ def test_messages_that_wait_for_a_worker_are_told_with_their_age(look: Look, pos
     assert "Something stands still." in page
 
 
+def test_messages_put_back_for_a_sender_rate_are_not_due(
+    look: Look, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everybody_announces()
+    for _ in range(3):
+        post()
+    assert "<dt>Messages due</dt><dd>3, oldest " in look()
+    monkeypatch.setattr(type(parts().pace), "waits", lambda _, asks: [60.0 for _ in asks])
+    sending.deliver()
+    assert "<dt>Messages due</dt><dd>0</dd>" in look()
+
+
 def test_a_message_for_later_is_not_late(look: Look, post: Post) -> None:
     everybody_announces()
     change(post(), due_at=timedelta(days=-1))

@@ -1,7 +1,7 @@
 """messages without a SID have an index of what is to be asked
 
-Revision ID: 0011
-Revises: 0006
+Revision ID: 0010
+Revises: 0009
 Create Date: 2026-11-26 08:00:00
 
 """
@@ -9,8 +9,8 @@ from alembic import op
 import sqlalchemy as sa
 
 
-revision = '0011'
-down_revision = "0006"
+revision = '0010'
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,95 @@
+"""How PostgreSQL runs the statements that the service issues: each is explained as it is sent."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple
+
+from psycopg import Connection
+from psycopg.pq import TransactionStatus
+from sqlalchemy import Engine, event
+
+LARGE: Final = {"message", "attempt", "status_event"}
+# Explain the same text at most three times: an audit sends hundreds of equal statements.
+_OFTEN: Final = 3
+
+
+class Plan(NamedTuple):
+    """One statement as it ran: rows of large tables that it read, rows returned or changed."""
+
+    statement: str
+    whole_tables: list[str]
+    read: int
+    returned: int
+    blocks: int
+    text: Any
+
+    def __str__(self) -> str:
+        counts = f"{self.read} rows and {self.blocks} blocks read for {self.returned}"
+        return f"{counts}, whole {self.whole_tables}: {self.statement}"
+
+
+@contextmanager
+def explained(engine: Engine) -> Iterator[list[Plan]]:
+    """Collect the plans of everything that is sent meanwhile, from any thread."""
+    plans: list[Plan] = []
+    seen: dict[str, int] = {}
+
+    def explain(connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        seen[statement] = seen.get(statement, 0) + 1
+        verb = statement.lstrip("( \n").split(None, 1)[0].upper()
+        if verb in ("SELECT", "UPDATE", "DELETE", "INSERT", "WITH") and seen[statement] <= _OFTEN:
+            driver = connection.connection.dbapi_connection
+            plans.append(_plan(statement, _run(driver, statement, parameters)))
+
+    event.listen(engine, "before_cursor_execute", explain)
+    try:
+        yield plans
+    finally:
+        event.remove(engine, "before_cursor_execute", explain)
+
+
+def _run(driver: Connection[Any], statement: str, parameters: Any) -> dict[str, Any]:
+    """Run a statement and take it back, also where it runs without a transaction."""
+    with driver.cursor() as cursor:
+        alone = driver.autocommit and driver.info.transaction_status == TransactionStatus.IDLE
+        cursor.execute("BEGIN" if alone else "SAVEPOINT plan")
+        cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", parameters)
+        [[found]] = cursor.fetchall()
+        cursor.execute("ROLLBACK" if alone else "ROLLBACK TO SAVEPOINT plan")
+    plan: dict[str, Any] = found[0]["Plan"]
+    return plan
+
+
+def _plan(statement: str, top: dict[str, Any]) -> Plan:
+    nodes = list(_nodes(top))
+    scans = [node for node in nodes if node.get("Relation Name") in LARGE or "Index Name" in node]
+    scans = [node for node in scans if node["Node Type"].endswith("Scan")]
+    whole = [node["Relation Name"] for node in scans if node["Node Type"] == "Seq Scan"]
+    # Of an aggregate, what is counted; of a change, what is changed.
+    shown = top
+    while shown["Node Type"] in ("Aggregate", "ModifyTable", "Result") and shown.get("Plans"):
+        shown = max(shown["Plans"], key=lambda node: float(node["Actual Rows"]))
+    return Plan(
+        " ".join(statement.split()),
+        whole,
+        sum(_rows(node) for node in scans if node["Node Type"] != "Bitmap Index Scan"),
+        int(shown["Actual Rows"] * shown["Actual Loops"]),
+        # A change also reads where to write, in every index.
+        0 if _changes(nodes) else top["Shared Hit Blocks"] + top["Shared Read Blocks"],
+        top,
+    )
+
+
+def _changes(nodes: Sequence[dict[str, Any]]) -> bool:
+    return any(node["Node Type"] in ("ModifyTable", "LockRows") for node in nodes)
+
+
+def _rows(node: dict[str, Any]) -> int:
+    removed = sum(value for name, value in node.items() if name.startswith("Rows Removed"))
+    return int((node["Actual Rows"] + removed) * node["Actual Loops"])
+
+
+def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for one in node.get("Plans", ()):
+        yield from _nodes(one)
