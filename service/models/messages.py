@@ -27,6 +27,7 @@ from service.extensions import Model
 from service.models.types import UtcDateTime, words
 
 _TEXT: Final = "redacted_at IS NULL"  # the message still holds what was written
+_UNSENT: Final = "expires_at IS NOT NULL AND due_at IS NOT NULL"  # waits, and has a deadline
 
 
 class Message(Model):
@@ -36,7 +37,8 @@ class Message(Model):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)  # ordered by creation
     client_id: Mapped[int] = mapped_column(ForeignKey("client.id"))
     idempotency_key: Mapped[str | None] = mapped_column(String(300))
-    request_digest: Mapped[bytes] = mapped_column(LargeBinary(32))
+    # Keyed (service/flows/idempotency.py); null without a key, and once the number is forgotten.
+    request_digest: Mapped[bytes | None] = mapped_column(LargeBinary(32))
 
     to: Mapped[str] = mapped_column(String(255))
     sender: Mapped[str | None] = mapped_column(String(255))
@@ -47,6 +49,7 @@ class Message(Model):
     content_variables: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
     send_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     validity_period: Mapped[int | None]
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # from then on never sent
     reference: Mapped[str | None] = mapped_column(String(255))
     details: Mapped[dict[str, Any]] = mapped_column("metadata", JSON)
     resend_if_unknown: Mapped[bool]
@@ -101,6 +104,7 @@ class Message(Model):
             Index(name, column, sqlite_where=text(where), postgresql_where=text(where))
             for name, column, where in (
                 ("ix_message_due", "due_at", "due_at IS NOT NULL"),
+                ("ix_message_expires", "expires_at", _UNSENT),
                 ("ix_message_claimed", "claimed_until", "claimed_until IS NOT NULL"),
                 ("ix_message_check", "check_at", "check_at IS NOT NULL"),
                 ("ix_message_without_sid", "to", "provider_sid IS NULL"),
