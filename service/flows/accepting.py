@@ -12,6 +12,7 @@ from service import journal
 from service.domain.priority import Priority
 from service.domain.status import Status
 from service.extensions import parts, single_write, transaction
+from service.flows import expiry
 from service.models import Message
 from service.queue import DELIVER
 from service.store import messages
@@ -78,6 +79,7 @@ def answered_before(client_id: int, key: str, request_digest: bytes) -> Accepted
 
 def _row(client_id: int, draft: Draft, now: datetime) -> dict[str, Any]:
     wait = _hold_until(draft, now)
+    begin = now if draft.send_at is None else max(draft.send_at, now)
     columns = {name: getattr(draft, name) for name in Draft.__slots__}
     return {
         **columns,
@@ -85,6 +87,7 @@ def _row(client_id: int, draft: Draft, now: datetime) -> dict[str, Any]:
         "client_id": client_id,
         "status": Status.PENDING,
         "due_at": wait or now,
+        "expires_at": expiry.deadline(begin, draft.validity_period),
         "attempts": 0,
         "failed_in": 0,
         "delivered_in": 0,

@@ -10,7 +10,7 @@ from service.domain.report import Source, StatusReport
 from service.domain.status import Status, is_final
 from service.errors import Conflict, NotFound, Unavailable
 from service.extensions import parts, transaction
-from service.flows import draining, reconciling, recording
+from service.flows import draining, expiry, reconciling, recording
 from service.flows.accepting import Draft, accept
 from service.models import Attempt, Message
 from service.queue import DELIVER
@@ -33,6 +33,8 @@ def look_up(message_id: UUID, operator: str) -> None:
 def send_again(message_id: UUID, operator: str) -> None:
     """Send a message in doubt once more, although it may have arrived. Raises as `look_up`."""
     message, attempt = _in_doubt(message_id)
+    if expiry.is_past(message, datetime.now(UTC)):
+        raise Conflict("its validity period is over: it is not sent any more")
     _write(message, attempt, "sent_again", operator)
     with transaction():
         checks.release(message.id, attempt.number, datetime.now(UTC))

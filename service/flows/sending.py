@@ -16,6 +16,7 @@ from typing import Final
 from service import tracing
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError
 from service.extensions import PASSING, Parts, parts
+from service.flows import expiry
 from service.flows.claiming import Claim, claim
 from service.flows.settling import Answer, settle_patiently
 from service.metrics import counting
@@ -128,10 +129,12 @@ def _start_due() -> set[Future[Answer]]:
 def _call(bound: Parts, one: Claim) -> Answer:
     """Make the call, in a thread of its own. Raises nothing."""
     if one.is_over:
-        return Answer(one, None, NotAccepted("the call did not begin while the claim was ours"))
+        return Answer(one, None, NotAccepted("the call did not begin in time"))
     try:
         with bound.context(), _watched(one):
-            report = bound.provider(one.message.provider).send(one.outbound)
+            report = bound.provider(one.message.provider).send(
+                expiry.with_time_left(one.outbound, one.message)
+            )
     except ProviderError as error:
         return Answer(one, None, error)
     except Exception as error:

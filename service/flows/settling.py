@@ -14,7 +14,7 @@ from service.domain.report import Source, StatusReport
 from service.domain.status import Status
 from service.errors import GAVE_UP, NotAccepted, OutcomeUnknown, ProviderError, Refused
 from service.extensions import PASSING, transaction
-from service.flows import recording
+from service.flows import expiry, recording
 from service.flows.claiming import Claim
 from service.flows.patience import patience
 from service.store import attempts, ledger, messages
@@ -96,7 +96,7 @@ def _said(answer: Answer, now: datetime) -> StatusReport | None:
     if isinstance(error, Refused):
         attempt_id = answer.claim.outbound.attempt_id
         return said(word="refused", error_code=error.code, attempt_id=attempt_id)
-    if isinstance(error, NotAccepted) and _is_last(answer):
+    if isinstance(error, NotAccepted) and _is_last(answer, now):
         # Our own verdict names no attempt: anything the provider says later outranks it.
         return said(word=GAVE_UP, error_code=GAVE_UP, message_id=message.id)
     return None
@@ -106,17 +106,19 @@ def _leave(answer: Answer, now: datetime) -> None:
     """Let a message wait for another attempt, or for the end of its doubt."""
     message, outbound = answer.claim.message, answer.claim.outbound
     leave = partial(messages.leave_submitting, message.id, outbound.attempt, updated_at=now)
-    if isinstance(answer.error, NotAccepted) and not _is_last(answer):
-        then = now + _pause(outbound.attempt)
+    if isinstance(answer.error, NotAccepted) and not _is_last(answer, now):
+        then = expiry.within(now + _pause(outbound.attempt), message)
         leave(status=Status.PENDING, due_at=then, submitted_at=None)
     elif isinstance(answer.error, OutcomeUnknown):
         pause = timedelta(seconds=patience(message.provider).first_lookup)
         leave(status=Status.IN_DOUBT, check_at=now + pause)
 
 
-def _is_last(answer: Answer) -> bool:
-    most = patience(answer.claim.message.provider).attempts
-    return answer.claim.outbound.attempt >= most
+def _is_last(answer: Answer, now: datetime) -> bool:
+    message = answer.claim.message
+    if expiry.is_past(message, now):
+        return False  # the next claim expires it
+    return answer.claim.outbound.attempt >= patience(message.provider).attempts
 
 
 _WORDS: Final = {Refused: "refused", NotAccepted: "not_accepted", OutcomeUnknown: "unknown"}
