@@ -1,6 +1,7 @@
 """The processes of Waybill, started as the README says, each ended by its own process id."""
 
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -136,6 +137,7 @@ def running(
             "PUBLIC_BASE_URL": f"http://127.0.0.1:{port}",
             "TWILIO_ACCOUNT_SID": ACCOUNT,
             "TWILIO_AUTH_TOKEN": TOKEN,
+            "OPS_SECRET": secrets.token_urlsafe(32),
             "TWILIO_PHONE_NUMBER": SENDER,
             "TWILIO_API_BASE_URL": carrier,
             "SINCH_SERVICE_PLAN_ID": PLAN,

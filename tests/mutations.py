@@ -183,8 +183,8 @@ MUTATIONS: Final = (
     Mutation(
         "without a session no page of operators is shown",
         "service/web/ops/entry.py",
-        "        if key is None:\n            return redirect",
-        "        if key is None and request.path is None:\n            return redirect",
+        "        if current is None:\n            return redirect",
+        "        if current is None and request.path is None:\n            return redirect",
         "tests/service/web/ops/test_entry.py",
     ),
     Mutation(
