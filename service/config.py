@@ -26,9 +26,9 @@ from service.config_watching import WatchingSettings
 _MARGIN: Final = 5.0
 
 
-MISSING_OPS_SECRET: Final = (
+OPS_SECRET_MISSING: Final = (
     "is required where operators exist: it signs their sessions. Make one with "
-    "python -c 'import secrets; print(secrets.token_urlsafe(32))' and give the same to every "
+    'python -c "import secrets; print(secrets.token_urlsafe(32))" and give the same to every '
     "web server and command."
 )
 
@@ -161,7 +161,7 @@ class Settings(PrivacySettings, SinchSettings, WatchingSettings):
     ops_secret: SecretStr | None = Field(
         default=None,
         min_length=32,
-        description="Secret of this installation, for the sessions of /ops and digests of requests.",
+        description="Secret of the installation: signs sessions of /ops, keys digests of requests.",
     )
     worker_concurrency: int = Field(
         default=8,

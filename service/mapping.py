@@ -1,5 +1,6 @@
 """Between the domain and the tables: reports as ledger rows, outcomes as message columns."""
 
+import secrets
 from decimal import Decimal
 from typing import Any
 
@@ -50,6 +51,31 @@ def report_of(event: StatusEvent) -> StatusReport:
         price=_price(event.price, event.price_currency),
         raw=event.raw,
     )
+
+
+def unquoted_identity(event: StatusEvent) -> bytes:
+    """Return the identity that a statement has without the provider's words.
+
+    Whoever knows the rest of a statement could find a number in its words by guessing. A repeat
+    that comes later is known by this identity.
+    """
+    if event.error_message is None:
+        return event.identity
+    report = report_of(event)
+    named = (
+        report,  # by our attempt id, or
+        report._replace(attempt_id=None),  # by the SID, or
+        report._replace(attempt_id=None, message_id=event.message_id),  # a verdict of our own
+    )
+    for one in named:
+        if one.identity == event.identity:
+            return one._replace(error_message=None).identity
+    return random_identity(event.identity)
+
+
+def random_identity(identity: bytes) -> bytes:
+    """Return an identity that nothing can be found in, at the same place of the index."""
+    return identity[:6] + secrets.token_bytes(26)
 
 
 def outcome_in(row: Any) -> Outcome | None:

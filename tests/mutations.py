@@ -294,8 +294,8 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "a late report is folded without its quotes",
-        "service/flows/recording.py",
-        "redacting.unquoted(report, row)",
+        "service/flows/redacting.py",
+        "report._replace(error_message=None) if _is_redacted(row) else report",
         "report",
         f"{_FLOWS}/test_redacting.py",
     ),
@@ -315,9 +315,9 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "a longer number is not mistaken for the one to be forgotten",
-        "service/flows/forgetting.py",
-        "{digits}(?!\\d)",
-        "{digits}",
+        "service/flows/mentions.py",
+        '_END: Final = r"(?!\\d)"',
+        '_END: Final = ""',
         f"{_FLOWS}/test_forgetting.py",
     ),
 )

@@ -12,7 +12,7 @@ from service import journal
 from service.domain.priority import Priority
 from service.domain.status import Status
 from service.extensions import parts, single_write, transaction
-from service.flows import expiry
+from service.flows import expiry, idempotency
 from service.models import Message
 from service.queue import DELIVER
 from service.store import messages
@@ -38,7 +38,7 @@ class Draft:
     reference: str | None
     details: dict[str, Any]
     resend_if_unknown: bool
-    request_digest: bytes  # of the request's body, to tell a repeat from another request
+    request_digest: bytes  # to tell a repeat from another request; stored under a key
     idempotency_key: str | None
     priority: Priority = Priority.NORMAL
 
@@ -63,7 +63,8 @@ def accept(client_id: int, drafts: Sequence[Draft]) -> list[Accepted]:
     if any(row["id"] in inserted and row["due_at"] <= now for row in rows):
         parts().queue.ring(DELIVER)
     journal.accepted([row for row in rows if row["id"] in inserted])
-    return [_accepted(row, inserted, taken) for row in rows]
+    pairs = zip(rows, drafts, strict=True)
+    return [_accepted(row, draft, inserted, taken) for row, draft in pairs]
 
 
 def answered_before(client_id: int, key: str, request_digest: bytes) -> Accepted | None:
@@ -72,7 +73,7 @@ def answered_before(client_id: int, key: str, request_digest: bytes) -> Accepted
     What was acceptable then may not be any more: its time has come, a setting has changed.
     """
     earlier = messages.by_key(client_id, [key]).get(key)
-    if earlier is None or earlier.request_digest != request_digest:
+    if earlier is None or not idempotency.matches(earlier.request_digest, request_digest):
         return None
     return Accepted(earlier, replayed=True)
 
@@ -87,6 +88,8 @@ def _row(client_id: int, draft: Draft, now: datetime) -> dict[str, Any]:
         "client_id": client_id,
         "status": Status.PENDING,
         "due_at": wait or now,
+        # Without a key no request is compared with another.
+        "request_digest": draft.idempotency_key and idempotency.keyed(draft.request_digest),
         "expires_at": expiry.deadline(begin, draft.validity_period),
         "attempts": 0,
         "failed_in": 0,
@@ -105,9 +108,11 @@ def _hold_until(draft: Draft, now: datetime) -> datetime | None:
     return None if held_there else draft.send_at
 
 
-def _accepted(row: dict[str, Any], inserted: set[UUID], taken: dict[str, Message]) -> Accepted:
+def _accepted(
+    row: dict[str, Any], draft: Draft, inserted: set[UUID], taken: dict[str, Message]
+) -> Accepted:
     if row["id"] in inserted:
         return Accepted(Message(**row))
     earlier = taken[row["idempotency_key"]]
-    same = earlier.request_digest == row["request_digest"]
+    same = idempotency.matches(earlier.request_digest, draft.request_digest)
     return Accepted(earlier, replayed=same, conflict=not same)

@@ -12,6 +12,7 @@ from service.errors import Conflict, NotFound, Unavailable
 from service.extensions import parts, transaction
 from service.flows import draining, expiry, reconciling, recording
 from service.flows.accepting import Draft, accept
+from service.flows.redacting import DECISION
 from service.models import Attempt, Message
 from service.queue import DELIVER
 from service.store import checks, clients
@@ -97,7 +98,7 @@ def _write(message: Message, attempt: Attempt, deed: str, operator: str) -> None
             StatusReport(
                 provider=message.provider,
                 source=Source.RECONCILIATION,
-                word=f"operator_{deed}",
+                word=DECISION + deed,
                 status=None,
                 received_at=now,
                 attempt_id=attempt.id,

@@ -49,7 +49,7 @@ def find(session_id: object) -> Current | None:
     row = operators.session_by_digest(
         _digest(session_id), created_after=now - LONGEST, seen_after=now - IDLE
     )
-    current = Current(*row) if row else None
+    current = Current(row[0], row[1], row[2]) if row else None
     if current and now - current.seen_at > _SEEN_EVERY:
         _note_seen(current, now)
     return current

@@ -34,7 +34,13 @@ def prepare(providers: Iterable[str]) -> None:
             _received(provider, outcome)
         for outcome in ("accepted", *_OUTCOMES.values(), "error"):
             count.SENDS.labels(provider, outcome)
-        for alone in (count.EXPIRED_MESSAGES, count.MISSED, count.DEAD_LETTERS, count.SEND_TIME, count.SUBMIT_TIME):
+        for alone in (
+            count.EXPIRED_MESSAGES,
+            count.MISSED,
+            count.DEAD_LETTERS,
+            count.SEND_TIME,
+            count.SUBMIT_TIME,
+        ):
             alone.labels(provider)
 
 

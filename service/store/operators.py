@@ -52,7 +52,7 @@ def add_session(digest: bytes, key_id: int, now: datetime) -> None:
 
 def session_by_digest(
     digest: bytes, created_after: datetime, seen_after: datetime
-) -> Row[tuple[int, str, datetime]] | None:
+) -> Row[int, str, datetime] | None:
     """Return number, operator and last use of an open session."""
     query = select(OperatorSession.id, OperatorKey.name, OperatorSession.seen_at)
     mine = OperatorSession.digest == digest, *_open(created_after, seen_after)

@@ -12,8 +12,16 @@ from service.web.ops import actions, entry, letters, messages, overview, trying,
 from service.web.ops.blueprint import PREFIX, blueprint, csrf
 from service.web.ops.secret import require_secret
 
-__all__ = ["actions", "entry", "init_app", "letters", "messages", "overview", "require_secret", "trying"]
-
+__all__ = [
+    "actions",
+    "entry",
+    "init_app",
+    "letters",
+    "messages",
+    "overview",
+    "require_secret",
+    "trying",
+]
 
 
 def init_app(app: Flask) -> None:

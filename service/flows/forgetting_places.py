@@ -1,0 +1,142 @@
+"""Every place, beside the messages to it, where a number that is forgotten may stand.
+
+Each function reads one table, or the inbox, to its end, a page at a time, and returns in how many
+rows it found the number. Rows are locked only where it was found.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+from service.extensions import Model, parts, transaction
+from service.flows import redacting
+from service.flows.mentions import Mention
+from service.flows.sweeping import BATCH
+from service.mapping import random_identity
+from service.models import Attempt, DeadLetter, Message, Overflow, StatusEvent
+from service.store import aside, opt_outs, redaction, scanning
+
+# What a client may have written beside the recipient, and what is sent, while it may still be sent.
+_NOTED: Final = ("reference", "details", "error_message")
+_SENT: Final = ("body", "media_urls", "content_variables")
+_EVENT: Final = ("word", "provider_time", "error_message", "raw")
+
+
+def messages(mention: Mention, name: str) -> int:
+    """Take the number out of messages to others; mark those to it that are spelled differently."""
+    own, found = list[Any](), 0
+    for rows in _pages(mention, Message, ("to", "idempotency_key", *_NOTED, *_SENT)):
+        with transaction():
+            for row in scanning.locked(Message, rows):
+                if mention.is_in(row.to):
+                    own.append(row.id)
+                else:
+                    _clear(row, mention)
+            redaction.mark_these(own, name)
+        found += len(rows) - len(own)
+        own.clear()
+    return found
+
+
+def events(mention: Mention) -> tuple[int, int]:
+    """Take the number out of the ledger; return how many orphans, and other events."""
+    orphans, found = 0, 0
+    for rows in _pages(mention, StatusEvent, _EVENT):
+        with transaction():
+            for event in scanning.locked(StatusEvent, rows):
+                orphans += event.message_id is None
+                found += event.message_id is not None
+                _hide(event, mention)
+    return orphans, found
+
+
+def attempts(mention: Mention) -> int:
+    """Take the number out of what providers answered."""
+    return _replace(mention, Attempt, ("answer_text",))
+
+
+def overflow(mention: Mention) -> int:
+    """Take the number out of callbacks that wait in the database; they are recorded without it."""
+    return _replace(mention, Overflow, ("body",))
+
+
+def dead_letters(mention: Mention) -> int:
+    """Delete the dead letters that hold the number: nobody can read what is in them, to redact."""
+    found = 0
+    for rows in _pages(mention, DeadLetter, ("body", "error")):
+        with transaction():
+            aside.drop_dead_letters(rows)
+        found += len(rows)
+    return found
+
+
+def opted_out(mention: Mention) -> int:
+    """Delete the opt-outs of the number, whatever the channel; return how many."""
+    found, after = 0, ""
+    while recipients := scanning.opted_out(after, BATCH):
+        with transaction():
+            found += opt_outs.remove([one for one in recipients if mention.is_in(one)])
+        after = recipients[-1]
+    return found
+
+
+def inbox(mention: Mention) -> int:
+    """Put callbacks that are not recorded yet back into the inbox without the number.
+
+    Dying between the two steps, or a worker that has one in its hands, records some twice, which
+    the ledger takes as repeats. What comes meanwhile is not looked at. Raises what Redis raises.
+    """
+    bound, found, after = parts().inbox, 0, "0"
+    for _ in range(bound.lag() // BATCH + 1):
+        page = bound.page(after, BATCH)
+        for entry in page:
+            body = mention.replaced(entry.callback.body)
+            if body != entry.callback.body:
+                bound.put(entry.callback._replace(body=body))
+                bound.ack([entry])
+                found += 1
+        if len(page) < BATCH:
+            break
+        after = page[-1].id
+    return found
+
+
+def _replace(mention: Mention, model: type[Model], columns: Sequence[str]) -> int:
+    found = 0
+    for rows in _pages(mention, model, columns):
+        with transaction():
+            for row in scanning.locked(model, rows):
+                _each(row, columns, mention.replaced)
+        found += len(rows)
+    return found
+
+
+def _pages(mention: Mention, model: type[Model], columns: Sequence[str]) -> Iterator[list[Any]]:
+    """Yield the ids of rows that hold the number, page by page."""
+    after: Any = None
+    while page := scanning.page(model, columns, after, BATCH):
+        if found := [row[0] for row in page if mention.is_in(*row[1:])]:
+            yield found
+        after = page[-1][0]
+
+
+def _clear(message: Message, mention: Mention) -> None:
+    """Take the number out of a message to another; its text stays until it cannot be sent."""
+    if mention.is_in(message.idempotency_key):
+        message.idempotency_key = None
+    ended = message.final_at is not None or message.unknown_since is not None
+    _each(message, (*_NOTED, *_SENT) if ended else _NOTED, mention.replaced)
+
+
+def _hide(event: StatusEvent, mention: Mention) -> None:
+    if event.message_id is None:
+        redacting.hide_orphan(event)
+    if mention.is_in(event.error_message):
+        event.identity = random_identity(event.identity)
+    _each(event, _EVENT, mention.replaced)
+
+
+def _each(row: Any, columns: Sequence[str], change: Callable[[Any], Any]) -> None:
+    for name in columns:
+        value = getattr(row, name)
+        if value is not None:
+            setattr(row, name, change(value))
