@@ -26,7 +26,7 @@ from service.config_watching import WatchingSettings
 _MARGIN: Final = 5.0
 
 
-OPS_SECRET_MISSING: Final = (
+SESSIONS_NEED_A_KEY: Final = (
     "is required where operators exist: it signs their sessions. Make one with "
     'python -c "import secrets; print(secrets.token_urlsafe(32))" and give the same to every '
     "web server and command."

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import click
 from flask.cli import AppGroup
 
-from service.config import OPS_SECRET_MISSING
+from service.config import SESSIONS_NEED_A_KEY
 from service.extensions import db, parts, transaction
 from service.flows import operator_sessions
 from service.models import OperatorKey
@@ -22,7 +22,7 @@ def create(name: str) -> None:
     if not 0 < len(name) <= 100:
         raise click.BadParameter("a name has 1 to 100 characters", param_hint="NAME")
     if parts().settings.ops_secret is None:
-        raise click.ClickException(f"OPS_SECRET {OPS_SECRET_MISSING}")
+        raise click.ClickException(f"OPS_SECRET {SESSIONS_NEED_A_KEY}")
     key = new_operator_key()
     with transaction():
         db.session.add(

@@ -6,7 +6,7 @@ from flask import Flask, Request, g, redirect, render_template, request, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from werkzeug.wrappers import Response
 
-from service.config import OPS_SECRET_MISSING
+from service.config import SESSIONS_NEED_A_KEY
 from service.extensions import parts
 from service.flows import operator_sessions
 from service.store import operators
@@ -33,7 +33,7 @@ class Sessions(SecureCookieSessionInterface):
 def _require_secret() -> tuple[str, int] | None:
     """Show no page while there is nothing to sign a session with: whatever signs could be known."""
     if parts().settings.ops_secret is None and request.endpoint != "ops.static":
-        return page_of_error(503, "These pages need OPS_SECRET", OPS_SECRET_MISSING)
+        return page_of_error(503, "These pages need OPS_SECRET", SESSIONS_NEED_A_KEY)
     return None
 
 

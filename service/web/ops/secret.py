@@ -6,7 +6,7 @@ import os
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.config import OPS_SECRET_MISSING, ConfigurationError, Settings
+from service.config import SESSIONS_NEED_A_KEY, ConfigurationError, Settings
 from service.extensions import db
 from service.store import operators
 
@@ -24,7 +24,7 @@ def require_secret(app: Flask) -> None:
         return
     if _has_operators(app):
         raise ConfigurationError(
-            f"the settings are unusable (see .env.example):\n  OPS_SECRET: {OPS_SECRET_MISSING}"
+            f"the settings are unusable (see .env.example):\n  OPS_SECRET: {SESSIONS_NEED_A_KEY}"
         )
 
 
