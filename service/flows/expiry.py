@@ -14,6 +14,7 @@ from service.domain.status import Status
 from service.errors import EXPIRED, OUTCOME_UNKNOWN
 from service.extensions import transaction
 from service.flows import recording
+from service.flows.patience import patience
 from service.flows.sweeping import BATCH, sweep
 from service.metrics import counting
 from service.models import Message
@@ -45,6 +46,15 @@ def with_time_left(outbound: Outbound, message: Message) -> Outbound:
         return outbound
     left = message.expires_at - (outbound.send_at or datetime.now(UTC))
     return replace(outbound, validity_period=max(1, int(left.total_seconds())))
+
+
+def may_resend(message: Message, attempts_made: int) -> bool:
+    """Tell whether the client wants another attempt, and there is time and room for one."""
+    return (
+        message.resend_if_unknown
+        and attempts_made < patience(message.provider).attempts
+        and not is_past(message, datetime.now(UTC))
+    )
 
 
 def expire_claimed(claimed: Sequence[Message], now: datetime) -> list[Message]:

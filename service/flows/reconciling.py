@@ -132,20 +132,11 @@ def _look_up(message: Message, attempt: Attempt) -> None:
         pause = timedelta(seconds=patience(message.provider).first_lookup * 2**lookups)
         then = datetime.now(UTC) + pause
         _note(message, attempt, "not_found", f"look-up {lookups}", check_at=then, lookups=lookups)
-    elif _may_resend(message, attempt):
+    elif expiry.may_resend(message, attempt.number):
         _resend(message, attempt, lookups)
     else:
         _give_up(message)
         journal.reconciled(message, attempt.id, "gave_up")
-
-
-def _may_resend(message: Message, attempt: Attempt) -> bool:
-    """Tell whether the client wants another attempt, and there is time and room for one."""
-    return (
-        message.resend_if_unknown
-        and attempt.number < patience(message.provider).attempts
-        and not expiry.is_past(message, datetime.now(UTC))
-    )
 
 
 def _candidates(message: Message, attempt: Attempt) -> list[StatusReport]:

@@ -236,6 +236,15 @@ def test_without_the_secret_every_page_says_what_is_missing(
         assert style.status_code == 200
 
 
+def test_without_the_secret_the_twilio_token_opens_nothing(
+    without_secret: Flask, operator_key: str
+) -> None:
+    with without_secret.app_context():
+        number = db.session.scalars(select(OperatorKey.id)).one()
+    derived = hmac.digest(TOKEN.encode(), b"waybill: sessions of /ops", hashlib.sha256)
+    assert with_cookie(without_secret, forged(derived, {"key": number})).get("/").status_code == 503
+
+
 def test_without_the_secret_the_api_works(without_secret: Flask, key: str) -> None:
     hello = {"to": "+14155552671", "body": "Hello"}
     headers = {"Authorization": f"Bearer {key}"}
