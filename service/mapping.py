@@ -56,25 +56,25 @@ def report_of(event: StatusEvent) -> StatusReport:
 def unquoted_identity(event: StatusEvent) -> bytes:
     """Return the identity that a statement has without the provider's words.
 
-    Whoever knows the rest of a statement could find a number in its words by guessing. A repeat
-    that comes later is known by this identity.
+    A reader who knows the rest of a statement could guess a number in its words. Later repeats get
+    this identity, too.
     """
     if event.error_message is None:
         return event.identity
     report = report_of(event)
-    named = (
+    variants = (
         report,  # by our attempt id, or
         report._replace(attempt_id=None),  # by the SID, or
         report._replace(attempt_id=None, message_id=event.message_id),  # a verdict of our own
     )
-    for one in named:
-        if one.identity == event.identity:
-            return one._replace(error_message=None).identity
+    for variant in variants:
+        if variant.identity == event.identity:
+            return variant._replace(error_message=None).identity
     return random_identity(event.identity)
 
 
 def random_identity(identity: bytes) -> bytes:
-    """Return an identity that nothing can be found in, at the same place of the index."""
+    """Return a random identity that stays at the same place of the index."""
     return identity[:6] + secrets.token_bytes(26)
 
 

@@ -72,7 +72,7 @@ def downgrade():
 
 
 def _take_words(words):
-    """Let both tables take these statuses."""
+    """Set which statuses both tables accept."""
     bind = op.get_bind()
     for table in ('message', 'status_event'):
         name = op.f(f'ck_{table}_status')
@@ -82,7 +82,7 @@ def _take_words(words):
             continue
         # SQLite makes the table anew. A ledger that an older migration made anew has each check twice.
         copy = sa.Table(table, sa.MetaData(), autoload_with=bind)
-        copy.constraints -= {one for one in copy.constraints if one.name == name}
+        copy.constraints -= {check for check in copy.constraints if check.name == name}
         copy.append_constraint(sa.CheckConstraint(f'status IN {words}', name=name))
         with op.batch_alter_table(table, schema=None, recreate='always', copy_from=copy):
             pass

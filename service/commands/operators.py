@@ -54,13 +54,14 @@ def revoke(key_id: int) -> None:
 @group.command("sessions")
 def list_sessions() -> None:
     """List the open sessions: number, operator, key, when it began and was last in use."""
-    found = operator_sessions.every_open()
-    for one in found:
+    sessions = operator_sessions.every_open()
+    for session in sessions:
         click.echo(
-            f"{one.id:>4}  {one.operator}  key {one.key_id}  "
-            f"since {one.created_at:%Y-%m-%d %H:%M:%S}Z  seen {one.seen_at:%Y-%m-%d %H:%M:%S}Z"
+            f"{session.id:>4}  {session.operator}  key {session.key_id}  "
+            f"since {session.created_at:%Y-%m-%d %H:%M:%S}Z  "
+            f"seen {session.seen_at:%Y-%m-%d %H:%M:%S}Z"
         )
-    click.echo(f"{len(found)} open sessions")
+    click.echo(f"{len(sessions)} open sessions")
 
 
 @group.command("log-out")

@@ -69,7 +69,7 @@ def _claim_some(limit: int) -> tuple[int, list[Claim]]:
             check_at=now + timedelta(seconds=parts().settings.reconcile_after),
         )
         expired = expiry.expire_claimed([one for one, _ in claimed], now)
-        due = [one for one in claimed if one[0] not in expired]
+        due = [(message, since) for message, since in claimed if message not in expired]
         for message, _ in due:
             if message.provider == TEST:
                 message.check_at = now + patience(TEST).ask_after

@@ -23,7 +23,7 @@ from service.store import attempts, messages
 
 
 def deadline(begin: datetime, validity_period: int | None) -> datetime | None:
-    """Return from when on a message must not be sent; None for no limit of its own."""
+    """Return the time after which a message must not be sent; None where it has no validity."""
     return None if validity_period is None else begin + timedelta(seconds=validity_period)
 
 
@@ -92,7 +92,7 @@ def _expire_some() -> int:
 
 def _record(expired: Sequence[Message], now: datetime) -> None:
     doubtful = attempts.without_outcome([message.id for message in expired])
-    recording.apply([_verdict(one, now, sent=one.id in doubtful) for one in expired])
+    recording.apply([_verdict(message, now, sent=message.id in doubtful) for message in expired])
 
 
 def _verdict(message: Message, now: datetime, *, sent: bool) -> StatusReport:

@@ -50,7 +50,7 @@ def forget(number: str) -> Forgotten:
     name = redaction.FORGOTTEN + secrets.token_hex(8)
     mention, addresses = Mention(number), [channel + number for channel in _CHANNELS]
     redacted = _messages(addresses, name)
-    # The inbox first: what is recorded meanwhile is found in the tables.
+    # The inbox first: callbacks that are recorded meanwhile are then in the tables.
     callbacks, searched = _inbox(mention)
     others = places.messages(mention, name)
     redacted += redacting.forget_marked()

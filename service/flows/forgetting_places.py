@@ -23,30 +23,30 @@ _EVENT: Final = ("word", "provider_time", "error_message", "raw")
 
 def messages(mention: Mention, name: str) -> int:
     """Take the number out of messages to others; mark those to it that are spelled differently."""
-    own, found = list[Any](), 0
-    for rows in _pages(mention, Message, ("to", "idempotency_key", *_NOTED, *_SENT)):
+    own, count = list[Any](), 0
+    for ids in _pages(mention, Message, ("to", "idempotency_key", *_NOTED, *_SENT)):
         with transaction():
-            for row in scanning.locked(Message, rows):
-                if mention.is_in(row.to):
+            for row in scanning.locked(Message, ids):
+                if mention.is_address(row.to):
                     own.append(row.id)
                 else:
                     _clear(row, mention)
             redaction.mark_these(own, name)
-        found += len(rows) - len(own)
+        count += len(ids) - len(own)
         own.clear()
-    return found
+    return count
 
 
 def events(mention: Mention) -> tuple[int, int]:
     """Take the number out of the ledger; return how many orphans, and other events."""
-    orphans, found = 0, 0
-    for rows in _pages(mention, StatusEvent, _EVENT):
+    orphans, others = 0, 0
+    for ids in _pages(mention, StatusEvent, _EVENT):
         with transaction():
-            for event in scanning.locked(StatusEvent, rows):
+            for event in scanning.locked(StatusEvent, ids):
                 orphans += event.message_id is None
-                found += event.message_id is not None
+                others += event.message_id is not None
                 _hide(event, mention)
-    return orphans, found
+    return orphans, others
 
 
 def attempts(mention: Mention) -> int:
@@ -60,62 +60,63 @@ def overflow(mention: Mention) -> int:
 
 
 def dead_letters(mention: Mention) -> int:
-    """Delete the dead letters that hold the number: nobody can read what is in them, to redact."""
-    found = 0
-    for rows in _pages(mention, DeadLetter, ("body", "error")):
+    """Delete the dead letters that hold the number: they could not be parsed, to redact them."""
+    count = 0
+    for ids in _pages(mention, DeadLetter, ("body", "error")):
         with transaction():
-            aside.drop_dead_letters(rows)
-        found += len(rows)
-    return found
+            aside.drop_dead_letters(ids)
+        count += len(ids)
+    return count
 
 
 def opted_out(mention: Mention) -> int:
-    """Delete the opt-outs of the number, whatever the channel; return how many."""
-    found, after = 0, ""
+    """Delete the opt-outs of the number over every channel; return how many."""
+    count, after = 0, ""
     while recipients := scanning.opted_out(after, BATCH):
         with transaction():
-            found += opt_outs.remove([one for one in recipients if mention.is_in(one)])
+            count += opt_outs.remove([to for to in recipients if mention.is_address(to)])
         after = recipients[-1]
-    return found
+    return count
 
 
 def inbox(mention: Mention) -> int:
     """Put callbacks that are not recorded yet back into the inbox without the number.
 
-    Dying between the two steps, or a worker that has one in its hands, records some twice, which
-    the ledger takes as repeats. What comes meanwhile is not looked at. Raises what Redis raises.
+    A process that dies between the two steps, or a worker that took the old entry, records some
+    twice: the ledger counts repeats. Callbacks that come meanwhile are not searched. Raises
+    RedisError and InboxUnavailable.
     """
-    bound, found, after = parts().inbox, 0, "0"
-    for _ in range(bound.lag() // BATCH + 1):
-        page = bound.page(after, BATCH)
+    inbox, count, after = parts().inbox, 0, "0"
+    for _ in range(inbox.lag() // BATCH + 1):
+        page = inbox.page(after, BATCH)
         for entry in page:
             body = mention.replaced(entry.callback.body)
             if body != entry.callback.body:
-                bound.put(entry.callback._replace(body=body))
-                bound.ack([entry])
-                found += 1
+                inbox.put(entry.callback._replace(body=body))
+                inbox.ack([entry])
+                count += 1
         if len(page) < BATCH:
             break
         after = page[-1].id
-    return found
+    return count
 
 
 def _replace(mention: Mention, model: type[Model], columns: Sequence[str]) -> int:
-    found = 0
-    for rows in _pages(mention, model, columns):
+    count = 0
+    for ids in _pages(mention, model, columns):
         with transaction():
-            for row in scanning.locked(model, rows):
+            for row in scanning.locked(model, ids):
                 _each(row, columns, mention.replaced)
-        found += len(rows)
-    return found
+        count += len(ids)
+    return count
 
 
 def _pages(mention: Mention, model: type[Model], columns: Sequence[str]) -> Iterator[list[Any]]:
     """Yield the ids of rows that hold the number, page by page."""
     after: Any = None
     while page := scanning.page(model, columns, after, BATCH):
-        if found := [row[0] for row in page if mention.is_in(*row[1:])]:
-            yield found
+        if ids := [row[0] for row in page if mention.is_in(*row[1:])]:
+            yield ids
         after = page[-1][0]
 
 

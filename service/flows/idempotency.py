@@ -48,11 +48,11 @@ def _under(key: bytes, request_digest: bytes) -> bytes:
 
 def _database_key() -> bytes:
     """Return the key that all replicas share, read once for a process, made by the first."""
-    known: bytes | None = current_app.extensions.get(_KEPT)
-    if known is None:
+    key: bytes | None = current_app.extensions.get(_KEPT)
+    if key is None:
         with transaction():
             installation.add_key(_NAME, secrets.token_bytes(32), datetime.now(UTC))
-            known = installation.find_key(_NAME)
-        assert known is not None
-        current_app.extensions[_KEPT] = known
-    return known
+            key = installation.find_key(_NAME)
+        assert key is not None
+        current_app.extensions[_KEPT] = key
+    return key

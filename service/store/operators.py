@@ -55,8 +55,9 @@ def session_by_digest(
 ) -> Row[int, str, datetime] | None:
     """Return number, operator and last use of an open session."""
     query = select(OperatorSession.id, OperatorKey.name, OperatorSession.seen_at)
-    mine = OperatorSession.digest == digest, *_open(created_after, seen_after)
-    return db.session.execute(query.join_from(OperatorSession, OperatorKey).where(*mine)).first()
+    conditions = OperatorSession.digest == digest, *_open(created_after, seen_after)
+    query = query.join_from(OperatorSession, OperatorKey).where(*conditions)
+    return db.session.execute(query).first()
 
 
 def open_sessions(created_after: datetime, seen_after: datetime) -> list[OpenSession]:
@@ -73,8 +74,8 @@ def open_sessions(created_after: datetime, seen_after: datetime) -> list[OpenSes
 
 def note_seen(session_id: int, now: datetime) -> None:
     """Note that a session is in use."""
-    mine = OperatorSession.id == session_id
-    db.session.execute(update(OperatorSession).where(mine).values(seen_at=now))
+    statement = update(OperatorSession).where(OperatorSession.id == session_id)
+    db.session.execute(statement.values(seen_at=now))
 
 
 def end_sessions(

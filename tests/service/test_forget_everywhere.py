@@ -439,6 +439,39 @@ def test_longer_and_shorter_numbers_are_left_alone(text: str) -> None:
     assert mention.replaced(text) == text
 
 
+def test_number_of_another_country_is_left_alone(
+    web: FlaskClient, context: Flask, provider: FakeProvider
+) -> None:
+    """+41 55 552 67 1 is no spelling of +1 415 555 2671, though it ends with the same digits."""
+    swiss = f"+{NATIONAL}"
+    for spelling in (swiss, f"whatsapp:{swiss}", f"whatsapp%3A%2B{NATIONAL}", f"tel:{swiss}"):
+        assert not Mention(NUMBER).is_in(spelling)
+    message_id = post(web, to=f"whatsapp:{swiss}", body=f"Call {swiss}", reference=swiss)
+    sending.deliver()
+    end(message_id)
+    forget(context)
+
+    message = web.get(f"/v1/messages/{message_id}").json
+    assert message["to"] == f"whatsapp:{swiss}"
+    assert (message["body"], message["reference"]) == (f"Call {swiss}", swiss)
+
+
+@pytest.mark.parametrize("to", ["whatsapp:+1 415 555 2671", "whatsapp: +1 (415) 555-2671"])
+def test_channel_address_is_found_however_it_is_spelled(
+    web: FlaskClient, context: Flask, provider: FakeProvider, redis_url: str, to: str
+) -> None:
+    """Earlier versions stored channel addresses as they were posted."""
+    message_id = post(web)
+    sending.deliver()
+    end(message_id)
+    with transaction():
+        db.session.execute(update(Message).values(to=to))
+    forget(context)
+
+    assert where_found(redis_url) == []
+    assert web.get(f"/v1/messages/{message_id}").json["to"].startswith("forgotten:")
+
+
 def test_what_is_replaced_stays_valid(app: Flask) -> None:
     mention = Mention(NUMBER)
     given = {"phones": [int(NUMBER[1:]), NATIONAL], "ok": True, "none": None, "price": 1.5}

@@ -94,9 +94,9 @@ class MagicNumbers:
 
 
 def _sid(to: str, attempt_id: UUID) -> str:
-    """Return an id that tells which magic number it was, since nobody remembers.
+    """Return an id that names the magic number: this provider stores nothing.
 
-    Any other number stands in no id: it may be somebody's, and all of those are delivered.
+    Any other number may belong to a person, and gets 0: messages to all of them are delivered.
     """
     number = to.rpartition(":")[2]
     return f"test-{number[1:] if number in RECIPIENTS else 0}-{attempt_id.hex}"

@@ -31,7 +31,7 @@ class Sessions(SecureCookieSessionInterface):
 
 @blueprint.before_request
 def _require_secret() -> tuple[str, int] | None:
-    """Show no page while there is nothing to sign a session with: whatever signs could be known."""
+    """Show no page without `OPS_SECRET`: a session signed with anything else could be forged."""
     if parts().settings.ops_secret is None and request.endpoint != "ops.static":
         return page_of_error(503, "These pages need OPS_SECRET", SESSIONS_NEED_A_KEY)
     return None
@@ -57,7 +57,7 @@ def login() -> str:
 
 @blueprint.post("/login")
 def post_login() -> Response | tuple[str, int]:
-    """Begin a session for the owner of a live key. It gets a new id, whatever came before."""
+    """Begin a session for the owner of a live key. Every session gets a new id."""
     onward = _local(request.form.get("next"))
     # Looked up by digest: how long the look-up takes tells nothing about the key.
     key = operators.by_digest(digest_of(request.form.get("key", "").strip()))
