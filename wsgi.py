@@ -3,8 +3,10 @@
 from service.announcing import when_serving
 from service.app import create_app, settle_memory
 from service.warming import warm_up
+from service.web.ops import require_secret
 
 app = create_app()
+require_secret(app)
 warm_up(app)
 when_serving(app)
 settle_memory()

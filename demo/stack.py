@@ -1,6 +1,7 @@
 """The processes of Waybill, started as the README says, each ended by its own process id."""
 
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ PLAN: Final = "simulated-plan"
 PLAN_TOKEN: Final = "simulated-token"  # noqa: S105 - as above
 CALLBACK_SECRET: Final = "simulated-secret"  # noqa: S105 - as above
 
+_SECRETS: Final = {"TWILIO_AUTH_TOKEN": TOKEN, "OPS_SECRET": secrets.token_urlsafe(32)}
 _BIN: Final = Path(sys.executable).parent
 _PATIENCE: Final = 30.0
 _GIVING_WAY: Final = 5  # how nice: a third of the weight of 0
@@ -142,8 +144,8 @@ def running(
             **_clean_environment(),
             "DATABASE_URL": f"sqlite:///{directory}/waybill.db",
             "PUBLIC_BASE_URL": f"http://127.0.0.1:{port}",
+            **_SECRETS,
             "TWILIO_ACCOUNT_SID": ACCOUNT,
-            "TWILIO_AUTH_TOKEN": TOKEN,
             "TWILIO_PHONE_NUMBER": SENDER,
             "TWILIO_API_BASE_URL": carrier,
             "SINCH_SERVICE_PLAN_ID": PLAN,

@@ -1,7 +1,5 @@
 """Settings: the only reader of the environment. Every problem is reported at once."""
 
-import hashlib
-import hmac
 import os
 from collections.abc import Mapping
 from typing import Final, Self
@@ -31,6 +29,13 @@ from service.config_watching import WatchingSettings
 
 # Seconds between the end of the longest call and the end of its claim: time to write it down.
 _MARGIN: Final = 5.0
+
+
+SESSIONS_NEED_A_KEY: Final = (
+    "is required where operators exist: it signs their sessions. Make one with "
+    'python -c "import secrets; print(secrets.token_urlsafe(32))" and give the same to every '
+    "web server and command."
+)
 
 
 class ConfigurationError(Exception):
@@ -158,7 +163,7 @@ class Settings(PrivacySettings, SinchSettings, WatchingSettings, RegionSettings)
     ops_secret: SecretStr | None = Field(
         default=None,
         min_length=32,
-        description="Signs the sessions of /ops; unset: made from TWILIO_AUTH_TOKEN.",
+        description="Secret of the installation: signs sessions of /ops, keys digests of requests.",
     )
     worker_concurrency: int = Field(
         default=8,
@@ -166,13 +171,6 @@ class Settings(PrivacySettings, SinchSettings, WatchingSettings, RegionSettings)
         le=500,
         description="Threads of one Celery worker process.",
     )
-
-    def session_key(self) -> bytes:
-        """Return what signs sessions: the same in every replica, also when nobody chose one."""
-        if self.ops_secret is not None:
-            return self.ops_secret.get_secret_value().encode()
-        token = self.twilio_auth_token.get_secret_value().encode()
-        return hmac.digest(token, b"waybill: sessions of /ops", hashlib.sha256)
 
     @model_validator(mode="after")
     def _lease_outlives_a_call(self) -> Self:

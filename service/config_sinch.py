@@ -4,8 +4,8 @@ from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from service.config_public import PublicSettings, is_host_of
 from service.config_addresses import SmsSenderSetting
+from service.config_public import PublicSettings, is_host_of
 from service.config_values import HttpUrl, PathSecret, Seconds, Secrets
 
 # The longest wait before a retry is 81,920 s, all of them together are 163,835 s:

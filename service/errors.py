@@ -131,11 +131,17 @@ class ErrorFact(NamedTuple):
 
 
 GAVE_UP: Final = "waybill_gave_up"
+EXPIRED: Final = "waybill_expired"
 OUTCOME_UNKNOWN: Final = "waybill_outcome_unknown"
 
 OWN_CODES: Final[Mapping[str, ErrorFact]] = {
     GAVE_UP: ErrorFact(
         "The provider would not take the message, however often we tried. Nothing was sent.", True
+    ),
+    EXPIRED: ErrorFact(
+        "Its validity period ended before the provider took it. Nothing was sent. "
+        "Post it again if it still matters.",
+        True,
     ),
     OUTCOME_UNKNOWN: ErrorFact(
         "Nobody could tell us whether it went out. It may have arrived. Check before resending.",

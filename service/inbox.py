@@ -114,6 +114,11 @@ class Inbox:
         # JUSTID: it was not delivered once more.
         self._redis.xclaim(_STREAM, _GROUP, consumer, 0, ids, idle=int(idle * 1000), justid=True)
 
+    def page(self, after: str, count: int) -> list[Entry]:
+        """Return the next entries past an id (`0` for the first), and leave them where they are."""
+        answer: Any = self._redis.xrange(_STREAM, min=f"({after}", count=count)
+        return _unpacked(answer)
+
     def ack(self, entries: Iterable[Entry]) -> None:
         """Forget entries. Call this only after the commit that recorded them."""
         ids = [entry.id for entry in entries]

@@ -62,6 +62,12 @@ def expired(messages: "Sequence[UUID]") -> None:
         _log.warning("in doubt", message_id=message_id, code="claim_expired")
 
 
+def message_expired(message: "Message") -> None:
+    """Tell of a message that was not sent because its deadline had passed."""
+    ids = {"message_id": message.id, "client_id": message.client_id}
+    _log.warning("expired", **ids, provider=message.provider)
+
+
 def recorded(callbacks: "Sequence[Callback]", tally: "Tally") -> None:
     """Tell of a batch of callbacks that was committed just now."""
     messages = dict.fromkeys(owner.message_id for owner in tally.owners if owner)

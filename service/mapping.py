@@ -1,5 +1,6 @@
 """Between the domain and the tables: reports as ledger rows, outcomes as message columns."""
 
+import secrets
 from decimal import Decimal
 from typing import Any
 
@@ -50,6 +51,31 @@ def report_of(event: StatusEvent) -> StatusReport:
         price=_price(event.price, event.price_currency),
         raw=event.raw,
     )
+
+
+def unquoted_identity(event: StatusEvent) -> bytes:
+    """Return the identity that a statement has without the provider's words.
+
+    A reader who knows the rest of a statement could guess a number in its words. Later repeats get
+    this identity, too.
+    """
+    if event.error_message is None:
+        return event.identity
+    report = report_of(event)
+    variants = (
+        report,  # by our attempt id, or
+        report._replace(attempt_id=None),  # by the SID, or
+        report._replace(attempt_id=None, message_id=event.message_id),  # a verdict of our own
+    )
+    for variant in variants:
+        if variant.identity == event.identity:
+            return variant._replace(error_message=None).identity
+    return random_identity(event.identity)
+
+
+def random_identity(identity: bytes) -> bytes:
+    """Return a random identity that stays at the same place of the index."""
+    return identity[:6] + secrets.token_bytes(26)
 
 
 def outcome_in(row: Any) -> Outcome | None:

@@ -27,6 +27,7 @@ MAINTENANCE: Final = "maintenance"
 DELIVER: Final = "waybill.deliver"
 DRAIN: Final = "waybill.drain"
 EXPIRE_CLAIMS: Final = "waybill.expire_claims"
+EXPIRE_MESSAGES: Final = "waybill.expire_messages"
 RECONCILE: Final = "waybill.reconcile"
 ADOPT_ORPHANS: Final = "waybill.adopt_orphans"
 DRAIN_OVERFLOW: Final = "waybill.drain_overflow"
@@ -37,6 +38,7 @@ ROUTES: Final = {
     DELIVER: SEND,
     DRAIN: STATUS,
     EXPIRE_CLAIMS: MAINTENANCE,
+    EXPIRE_MESSAGES: MAINTENANCE,
     RECONCILE: MAINTENANCE,
     ADOPT_ORPHANS: MAINTENANCE,
     DRAIN_OVERFLOW: MAINTENANCE,

@@ -32,6 +32,7 @@ from tests.strategies import EPOCH
 
 ACCOUNT = "AC00000000000000000000000000000001"
 TOKEN = "12345"
+OPS_SECRET = "the secret of the installation of these tests"
 BASE_URL = "https://sms.example.com"
 
 hypothesis_settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -87,6 +88,7 @@ def make_settings(database_url: str, redis_url: str, **changes: Any) -> Settings
         "TWILIO_ACCOUNT_SID": ACCOUNT,
         "TWILIO_AUTH_TOKEN": TOKEN,
         "TWILIO_PHONE_NUMBER": "+15005550006",
+        "OPS_SECRET": OPS_SECRET,
     }
     return Settings.load({**given, **changes})
 

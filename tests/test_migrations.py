@@ -1,8 +1,9 @@
 """The migrations make the tables that the models describe, on both databases, both ways."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -10,7 +11,7 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from flask import Flask
 from flask_migrate import downgrade, upgrade
-from sqlalchemy import Inspector, inspect, text
+from sqlalchemy import Inspector, Uuid, bindparam, inspect, text
 from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
@@ -20,6 +21,7 @@ from service.domain.report import Source
 from service.domain.status import Status
 from service.extensions import db, is_postgresql, transaction
 from service.models import ApiKey, Client, Message, OptOut, StatusEvent
+from service.models.types import UtcDateTime
 from tests.conftest import make_database, make_key, make_settings
 from tests.fakes import FakeProvider
 
@@ -255,6 +257,43 @@ def test_a_later_migration_keeps_computed_columns(migrated: Flask) -> None:
     with transaction():
         db.session.execute(db.update(Message).values(status=Status.READ, final_at=NOW))
     assert statuses_known_to_the_indexes() == ([False], ["read"])
+
+
+def test_messages_survive_the_deadline_migration_both_ways(empty: Flask) -> None:
+    insert = (
+        'INSERT INTO message (id, client_id, request_digest, "to", metadata, resend_if_unknown, '
+        "provider, status, priority, attempts, lookups, failed_in, delivered_in, created_at, "
+        "updated_at, due_at, validity_period, send_at) VALUES (:id, 7, :digest, '+14155552671', "
+        "'{}', :no, 'twilio', :status, 1, 0, 0, 0, 0, :now, :now, :now, 60, :send_at)"
+    )
+    statement = text(insert).bindparams(
+        bindparam("id", type_=Uuid()),
+        *(bindparam(name, type_=UtcDateTime()) for name in ("now", "send_at")),
+    )
+    now = NOW.replace(microsecond=123_000)
+    hour, minute = timedelta(hours=1), timedelta(minutes=1)
+    with empty.app_context():
+        upgrade(revision="0006")
+        with db.engine.begin() as connection:
+            connection.exec_driver_sql(
+                "INSERT INTO client (id, name, created_at) VALUES (7, 'billing', '2026-11-21')"
+            )
+            rows = [("pending", None), ("pending", now + hour), ("sent", None)]
+            for number, (status, send_at) in enumerate(rows, start=1):
+                given = {"digest": b"d" * 32, "no": False, "now": now, "send_at": send_at}
+                connection.execute(statement, {**given, "id": UUID(int=number), "status": status})
+        upgrade()
+        found = db.session.scalars(db.select(Message).order_by(Message.id)).all()
+        assert [one.expires_at for one in found] == [now + minute, now + hour + minute, None]
+        assert {one.request_digest for one in found} == {None}
+        with transaction():
+            db.session.execute(db.update(Message).values(status=Status.EXPIRED))
+        downgrade(revision="0006")
+        with db.engine.begin() as connection:
+            left = connection.exec_driver_sql("SELECT status FROM message").scalars().all()
+            connection.exec_driver_sql("DELETE FROM message")
+        assert left == ["failed"] * 3
+        downgrade(revision="base")
 
 
 def test_no_message_belongs_to_nobody(migrated: Flask) -> None:

@@ -10,6 +10,7 @@ _SECONDS: Final = {
     queue.DRAIN: 5,
     queue.DELIVER: 1,
     queue.EXPIRE_CLAIMS: 10,
+    queue.EXPIRE_MESSAGES: 5,
     queue.RECONCILE: 1,  # the budget of a second
     queue.ADOPT_ORPHANS: 10,
     queue.DRAIN_OVERFLOW: 5,

@@ -3,7 +3,16 @@
 from celery import shared_task
 
 from service import queue
-from service.flows import claiming, draining, reconciling, recording, redacting, retaining, sending
+from service.flows import (
+    claiming,
+    draining,
+    expiry,
+    reconciling,
+    recording,
+    redacting,
+    retaining,
+    sending,
+)
 
 
 @shared_task(name=queue.DELIVER)
@@ -22,6 +31,12 @@ def drain(role: str = "") -> None:
 def expire_claims() -> None:
     """Put messages in doubt whose worker died."""
     claiming.expire_claims()
+
+
+@shared_task(name=queue.EXPIRE_MESSAGES)
+def expire_messages() -> None:
+    """Expire messages that wait past their deadline."""
+    expiry.expire_due()
 
 
 @shared_task(name=queue.RECONCILE)

@@ -1,11 +1,13 @@
-"""Who may look at the operators' pages: make, list and revoke their keys."""
+"""Operators: make, list and revoke their keys; list and end their sessions."""
 
 from datetime import UTC, datetime
 
 import click
 from flask.cli import AppGroup
 
-from service.extensions import db, transaction
+from service.config import SESSIONS_NEED_A_KEY
+from service.extensions import db, parts, transaction
+from service.flows import operator_sessions
 from service.models import OperatorKey
 from service.store import operators
 from service.web.auth import digest_of, new_operator_key
@@ -19,6 +21,8 @@ def create(name: str) -> None:
     """Make a key for the operator NAME and print it, once."""
     if not 0 < len(name) <= 100:
         raise click.BadParameter("a name has 1 to 100 characters", param_hint="NAME")
+    if parts().settings.ops_secret is None:
+        raise click.ClickException(f"OPS_SECRET {SESSIONS_NEED_A_KEY}")
     key = new_operator_key()
     with transaction():
         db.session.add(
@@ -45,3 +49,26 @@ def revoke(key_id: int) -> None:
         if not operators.revoke(key_id, datetime.now(UTC)):
             raise click.ClickException(f"there is no live key number {key_id}")
     click.echo(f"revoked key {key_id}")
+
+
+@group.command("sessions")
+def list_sessions() -> None:
+    """List the open sessions: number, operator, key, when it began and was last in use."""
+    sessions = operator_sessions.every_open()
+    for session in sessions:
+        click.echo(
+            f"{session.id:>4}  {session.operator}  key {session.key_id}  "
+            f"since {session.created_at:%Y-%m-%d %H:%M:%S}Z  "
+            f"seen {session.seen_at:%Y-%m-%d %H:%M:%S}Z"
+        )
+    click.echo(f"{len(sessions)} open sessions")
+
+
+@group.command("log-out")
+@click.argument("session_ids", nargs=-1, type=int)
+@click.option("--all", "everybody", is_flag=True, help="End every session.")
+def log_out(session_ids: tuple[int, ...], everybody: bool) -> None:
+    """End the sessions with these numbers (see `sessions`), immediately, on every web server."""
+    if bool(session_ids) == everybody:
+        raise click.UsageError("name the sessions to end, or give --all")
+    click.echo(f"ended {operator_sessions.end(None if everybody else session_ids)} sessions")

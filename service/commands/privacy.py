@@ -17,15 +17,23 @@ _PAGE = 1000
 @click.command("forget")
 @click.argument("number")
 def forget(number: str) -> None:
-    """Take NUMBER, and all that was written to it, out of every table. May be run again."""
+    """Take NUMBER, and all that was written to it, out of every table and the inbox.
+
+    May be ended and run again.
+    """
     try:
         done = forgetting.forget(number)
     except Invalid as error:
         raise click.BadParameter(error.errors[0].message, param_hint="NUMBER") from None
     click.echo(f"redacted {done.redacted} messages, {done.orphans} orphans")
     click.echo(f"deleted {done.dead_letters} dead letters, {done.opt_outs} opt-outs")
+    click.echo(f"taken out of {done.mentions} other messages, events and callbacks")
     for message_id, status in done.under_way:
         click.echo(f"later, when it ends: {message_id} ({status})")
+    if not done.inbox_searched:
+        raise click.ClickException(
+            "Redis did not answer: callbacks that wait there were not searched; run it again"
+        )
 
 
 @group.command("list")

@@ -15,7 +15,9 @@ class Status(StrEnum):
     ACCEPTED = "accepted"
     SCHEDULED = "scheduled"
     QUEUED = "queued"
-    # Below every sign of transmission: a message seen on the air was not canceled in time.
+    # Below every sign of transmission: a message seen on the air did not expire here, and was not
+    # canceled in time. A client's cancellation outranks our own clock.
+    EXPIRED = "expired"
     CANCELED = "canceled"
     SENDING = "sending"
     SENT = "sent"
@@ -34,7 +36,7 @@ class Status(StrEnum):
 _RANK = {status: rank for rank, status in enumerate(Status)}
 
 OWN = frozenset({Status.PENDING, Status.SUBMITTING, Status.IN_DOUBT})
-FAILURES = frozenset({Status.CANCELED, Status.FAILED, Status.UNDELIVERED})
+FAILURES = frozenset({Status.EXPIRED, Status.CANCELED, Status.FAILED, Status.UNDELIVERED})
 SUCCESSES = frozenset({Status.DELIVERED, Status.READ})
 FINAL = FAILURES | SUCCESSES
 

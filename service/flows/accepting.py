@@ -1,6 +1,6 @@
 """Accept: store what a client asks us to send, once, then wake a worker."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -13,6 +13,7 @@ from service.domain.message_ids import creation_time
 from service.domain.priority import Priority
 from service.domain.status import Status
 from service.extensions import parts, single_write, transaction
+from service.flows import expiry, idempotency
 from service.models import Message
 from service.queue import DELIVER
 from service.store import messages
@@ -38,7 +39,7 @@ class Draft:
     reference: str | None
     details: dict[str, Any]
     resend_if_unknown: bool
-    request_digest: bytes  # of the request's body, to tell a repeat from another request
+    request_digest: bytes  # to tell a repeat from another request; stored under a key
     idempotency_key: str | None
     priority: Priority = Priority.NORMAL
     smart_encoding: bool = False
@@ -72,10 +73,8 @@ def accept(client_id: int, drafts: Sequence[Draft]) -> list[Accepted]:
     if any(row["id"] in inserted and row["due_at"] <= row["created_at"] for row in rows):
         parts().queue.ring(DELIVER)
     journal.accepted([row for row in rows if row["id"] in inserted])
-    return [
-        _accepted(row, inserted, taken, {draft.request_digest, draft.earlier_digest})
-        for row, draft in zip(rows, drafts, strict=True)
-    ]
+    pairs = zip(rows, drafts, strict=True)
+    return [_accepted(row, draft, inserted, taken) for row, draft in pairs]
 
 
 def answered_before(
@@ -86,7 +85,7 @@ def answered_before(
     What was acceptable then may not be any more: its time has come, a setting has changed.
     """
     earlier = messages.by_key(client_id, [key]).get(key)
-    if earlier is None or earlier.request_digest not in request_digests:
+    if earlier is None or not _is_repeat(earlier, request_digests):
         return None
     return Accepted(earlier, replayed=True)
 
@@ -95,6 +94,7 @@ def _row(client_id: int, draft: Draft, now: datetime) -> dict[str, Any]:
     message_id, wait = uuid7(), _hold_until(draft, now)
     # Lists by time go by the id, which is made a moment later than `now` was read.
     now = max(now, creation_time(message_id))
+    begin = now if draft.send_at is None else max(draft.send_at, now)
     columns = {name: getattr(draft, name) for name in _COLUMNS}
     return {
         **columns,
@@ -102,6 +102,9 @@ def _row(client_id: int, draft: Draft, now: datetime) -> dict[str, Any]:
         "client_id": client_id,
         "status": Status.PENDING,
         "due_at": wait or now,
+        # Without a key no request is compared with another.
+        "request_digest": draft.idempotency_key and idempotency.keyed(draft.request_digest),
+        "expires_at": expiry.deadline(begin, draft.validity_period),
         "attempts": 0,
         "failed_in": 0,
         "delivered_in": 0,
@@ -120,13 +123,15 @@ def _hold_until(draft: Draft, now: datetime) -> datetime | None:
 
 
 def _accepted(
-    row: dict[str, Any],
-    inserted: set[UUID],
-    taken: dict[str, Message],
-    digests: Collection[bytes | None],
+    row: dict[str, Any], draft: Draft, inserted: set[UUID], taken: dict[str, Message]
 ) -> Accepted:
     if row["id"] in inserted:
         return Accepted(Message(**row))
     earlier = taken[row["idempotency_key"]]
-    same = earlier.request_digest in digests
+    same = _is_repeat(earlier, [draft.request_digest, draft.earlier_digest])
     return Accepted(earlier, replayed=same, conflict=not same)
+
+
+def _is_repeat(earlier: Message, digests: Iterable[bytes | None]) -> bool:
+    """Tell whether any of these is the digest of the request that made a message."""
+    return any(idempotency.matches(earlier.request_digest, one) for one in digests if one)

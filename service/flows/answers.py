@@ -35,6 +35,7 @@ class Answer(NamedTuple):
     attempt_id: UUID
     attempt: int
     answered_at: datetime
+    expires_at: datetime | None = None  # when the message must not be sent any more
     report: StatusReport | None = None
     error: ProviderError | None = None
 
@@ -51,6 +52,7 @@ def answer_to(
         attempt_id=outbound.attempt_id,
         attempt=outbound.attempt,
         answered_at=datetime.now(UTC),
+        expires_at=message.expires_at,
         report=report,
         error=error,
     )
@@ -76,7 +78,7 @@ def unpacked(entry: Callback) -> Answer:
     document = json.loads(entry.body)
     if document.pop("version", None) != _VERSION:
         raise ValueError("an answer of another version")
-    report, error = document["report"], document["error"]
+    report, error, expires_at = document["report"], document["error"], document["expires_at"]
     return Answer(
         message_id=UUID(document["message_id"]),
         client_id=document["client_id"],
@@ -84,6 +86,7 @@ def unpacked(entry: Callback) -> Answer:
         attempt_id=UUID(document["attempt_id"]),
         attempt=document["attempt"],
         answered_at=entry.received_at,
+        expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
         report=_unpacked_report(report) if report else None,
         error=_unpacked_error(error) if error else None,
     )

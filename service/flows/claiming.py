@@ -15,7 +15,7 @@ from uuid_utils.compat import uuid7
 from service import journal
 from service.domain.status import Status
 from service.extensions import parts, transaction
-from service.flows import sparing
+from service.flows import expiry, sparing
 from service.flows.patience import patience
 from service.metrics import counting
 from service.models import Message
@@ -43,7 +43,7 @@ class Claim(NamedTuple):
 
     @property
     def is_over(self) -> bool:
-        """Tell whether another may soon have the message, so that no call may begin.
+        """Tell whether no call may begin: another may soon have the message, or it expired.
 
         By the wall clock: a monotonic one stands still while the machine is suspended.
         """
@@ -73,21 +73,27 @@ def _claim_some(limit: int) -> tuple[int, list[Claim]]:
     lease, now = timedelta(seconds=parts().settings.claim_lease), datetime.now(UTC)
     ends = now + lease / 2  # the other half is for the call and its answer
     with transaction():
-        due = messages.claim(
+        claimed = messages.claim(
             now,
             limit,
             until=now + lease,
             check_at=now + timedelta(seconds=parts().settings.reconcile_after),
         )
+        expired = expiry.expire_claimed([one for one, _ in claimed], now)
+        due = [(message, since) for message, since in claimed if message not in expired]
         for message, _ in due:
             if message.provider == TEST:
                 message.check_at = now + patience(TEST).ask_after
         spared = {one.id for one in sparing.spare([one for one, _ in due], now)}
         wanted = [one for one in due if one[0].id in spared and not _postponed(one[0], now)]
         going = _at_their_pace(wanted, now)
-        claims = [Claim(message, _outbound(message, now), ends) for message in going]
+        claims = [
+            Claim(message, _outbound(message, now), expiry.within(ends, message))
+            for message in going
+        ]
         attempts.begin([_attempt(one, now) for one in claims])
-    return len(due), claims
+    expiry.announce(expired)
+    return len(claimed), claims
 
 
 def expire_claims(limit: int = 500) -> int:
@@ -149,7 +155,7 @@ def _put_back(message: Message, due_at: datetime) -> None:
         message.id,
         message.attempts,
         status=Status.PENDING,
-        due_at=due_at,
+        due_at=expiry.within(due_at, message),
         submitted_at=None,
         attempts=message.attempts - 1,
     )

@@ -65,7 +65,8 @@ def next_step(message: Message) -> str:
     if is_final(message.status):
         return "nothing; a later statement would still be recorded"
     if message.status is Status.PENDING:
-        return f"whichever send worker is free claims it from {_time(message.due_at)} on"
+        expires = f"; it expires at {_time(message.expires_at)}" if message.expires_at else ""
+        return f"whichever send worker is free claims it from {_time(message.due_at)} on{expires}"
     if message.status is Status.SUBMITTING:
         return f"its claim ends at {_time(message.claimed_until)}, then it is in doubt"
     if message.status is Status.IN_DOUBT and message.check_at is not None:

@@ -1,25 +1,26 @@
-"""Forget: take a number, and all that was written to it, out of the tables.
+"""Forget: take a number, and all that was written to it, out of the tables and the inbox.
 
 The accounts stay: every message, attempt and event is still there, with its status and its times.
+`places` lists where else a number may stand.
 """
 
-import json
-import re
 import secrets
-from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from redis.exceptions import RedisError
+
 from service import addresses
-from service.errors import FieldError, Invalid
+from service.errors import FieldError, InboxUnavailable, Invalid
 from service.extensions import parts, transaction
+from service.flows import forgetting_places as places
 from service.flows import redacting
+from service.flows.mentions import Mention
 from service.flows.sweeping import BATCH
-from service.models import DeadLetter, StatusEvent
-from service.store import aside, opt_outs, redaction
+from service.store import redaction
 
 _MOST_LISTED: Final = 100
+_OVERVIEW: Final = "overview"  # a page of /ops that Redis keeps for seconds; it shows numbers
 
 
 class Forgotten(NamedTuple):
@@ -30,6 +31,8 @@ class Forgotten(NamedTuple):
     orphans: int
     dead_letters: int
     opt_outs: int
+    mentions: int = 0  # rows of other messages, and callbacks, that held the number
+    inbox_searched: bool = True  # False: Redis did not answer
 
 
 def forget(number: str) -> Forgotten:
@@ -42,68 +45,37 @@ def forget(number: str) -> Forgotten:
     except addresses.UnusableAddress as error:
         problem = [FieldError("number", str(error))]
         raise Invalid("the number cannot be forgotten", problem) from None
-    everywhere = addresses.addresses_of(number)
-    redacted = _messages(everywhere)
-    mentions = _mentions(number)
-    orphans, letters = _orphans(mentions), _dead_letters(mentions)
-    with transaction():
-        gone = opt_outs.remove(everywhere)
-        under_way = redaction.still_to_forget(everywhere, _MOST_LISTED)
-    return Forgotten(redacted, under_way, orphans, letters, gone)
-
-
-def _messages(everywhere: list[str]) -> int:
-    """Mark every message, and redact those that have ended; the sweep sees to the others."""
     # Drawn by lot: what is computed from a number can be computed for every number there is.
-    name, done = redaction.FORGOTTEN + secrets.token_hex(8), 0
+    name = redaction.FORGOTTEN + secrets.token_hex(8)
+    mention, everywhere = Mention(number), addresses.addresses_of(number)
+    redacted = _messages(everywhere, name)
+    # The inbox first: callbacks that are recorded meanwhile are then in the tables.
+    callbacks, searched = _inbox(mention)
+    others = places.messages(mention, name)
+    redacted += redacting.forget_marked()
+    orphans, events = places.events(mention)
+    mentions = callbacks + others + events + places.attempts(mention) + places.overflow(mention)
+    letters, gone = places.dead_letters(mention), places.opted_out(mention)
+    parts().shelf.release(_OVERVIEW)
+    with transaction():
+        under_way = redaction.still_to_forget(everywhere, _MOST_LISTED)
+    return Forgotten(redacted, under_way, orphans, letters, gone, mentions, searched)
+
+
+def _messages(everywhere: list[str], name: str) -> int:
+    """Mark every message, and redact those that have ended; the sweep sees to the others."""
+    done = 0
     while True:
         with transaction():
             ended, marked = redaction.mark(everywhere, name, BATCH)
-            redacting.strip(ended, datetime.now(UTC))
-            redaction.forget(ended)
+            redacting.erase(ended)
         done += len(ended)
         if marked < BATCH:
             return done
 
 
-def _mentions(number: str) -> Callable[[str], bool]:
-    digits = number.removeprefix("+")
-    found = re.compile(rf"(?<!\d){digits}(?!\d)")  # not inside of a longer number
-    return lambda text: found.search(text) is not None
-
-
-def _orphans(mentions: Callable[[str], bool]) -> int:
-    """Redact the orphans that speak of the number: their message may come to be known yet."""
-    after, done = 0, 0
-    while True:
-        with transaction():
-            page = redaction.orphans(after, BATCH)
-            told = [event for event in page if mentions(_all_of(event))]
-            for event in told:
-                redacting.hide_orphan(event)
-        done += len(told)
-        if len(page) < BATCH:
-            return done
-        after = page[-1].id
-
-
-def _all_of(event: StatusEvent) -> str:
-    return json.dumps([event.raw, event.error_message])
-
-
-def _dead_letters(mentions: Callable[[str], bool]) -> int:
-    """Delete the dead letters that hold the number: nobody can read what is in them, to redact."""
-    after, done = 0, 0
-    while True:
-        with transaction():
-            page = aside.dead_letters_past(after, BATCH)
-            told = [one.id for one in page if mentions(_text_of(one))]
-            aside.drop_dead_letters(told)
-        done += len(told)
-        if len(page) < BATCH:
-            return done
-        after = page[-1].id
-
-
-def _text_of(letter: DeadLetter) -> str:
-    return letter.body.decode(errors="replace") + letter.error
+def _inbox(mention: Mention) -> tuple[int, bool]:
+    try:
+        return places.inbox(mention), True
+    except (RedisError, InboxUnavailable):
+        return 0, False

@@ -12,7 +12,7 @@ from service.domain.report import Source, StatusReport
 from service.domain.status import Status
 from service.errors import OUTCOME_UNKNOWN, OutcomeUnknown, Refused
 from service.extensions import parts, transaction
-from service.flows import recording
+from service.flows import expiry, recording
 from service.flows.patience import patience
 from service.models import Attempt, Message
 from service.providers.contract import Wanted
@@ -57,7 +57,7 @@ def _not_found(message: Message, attempt: Attempt, lookups: int) -> None:
     if lookups < parts().settings.doubt_lookups:
         pause = timedelta(seconds=patience(message.provider).first_lookup * 2**lookups)
         _note(message, attempt, "not_found", lookups, check_at=datetime.now(UTC) + pause)
-    elif message.resend_if_unknown and attempt.number < patience(message.provider).attempts:
+    elif expiry.may_resend(message, attempt.number):
         _resend(message, attempt, lookups)
     else:
         recording.record([verdict(message)])

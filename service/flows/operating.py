@@ -10,8 +10,9 @@ from service.domain.report import Source, StatusReport
 from service.domain.status import Status, is_final
 from service.errors import Conflict, NotFound, Unavailable
 from service.extensions import parts, transaction
-from service.flows import draining, reconciling, recording
+from service.flows import draining, expiry, reconciling, recording
 from service.flows.accepting import Draft, accept
+from service.flows.redacting import DECISION
 from service.flows.resolve import in_doubt, resolve
 from service.models import Attempt, Message
 from service.queue import DELIVER
@@ -34,6 +35,8 @@ def look_up(message_id: UUID, operator: str) -> None:
 def send_again(message_id: UUID, operator: str) -> None:
     """Send a message in doubt once more, although it may have arrived. Raises as `look_up`."""
     message, attempt = in_doubt(message_id)
+    if expiry.is_past(message, datetime.now(UTC)):
+        raise Conflict("its validity period is over: it is not sent any more")
     _write(message, attempt, "sent_again", operator)
     with transaction():
         checks.release(message.id, attempt.number, datetime.now(UTC))
@@ -96,7 +99,7 @@ def _decision(message: Message, attempt: Attempt, deed: str, operator: str) -> S
     return StatusReport(
         provider=message.provider,
         source=Source.RECONCILIATION,
-        word=f"operator_{deed}",
+        word=DECISION + deed,
         status=None,
         received_at=now,
         attempt_id=attempt.id,

@@ -35,8 +35,12 @@ def apply(reports: Sequence[StatusReport], locked: Mapping[UUID, Any] | None = N
     `locked` are the outcomes of all their messages, where the caller has locked them already.
     """
     owners = _owners(reports)
+    rows = locked or ledger.lock_outcomes(owner.message_id for owner in owners if owner)
+    reports = [
+        redacting.unquoted(report, rows.get(owner.message_id) if owner else None)
+        for report, owner in zip(reports, owners, strict=True)
+    ]
     said = [_Said(report, owner) for report, owner in zip(reports, owners, strict=True) if owner]
-    rows = locked or ledger.lock_outcomes(owner.message_id for _, owner in said)
     events = _events(reports, owners)
     redacting.hide(events, rows)
     fresh = ledger.write_events(events)
@@ -124,10 +128,7 @@ def _fold(rows: Mapping[UUID, Any], said: Iterable[_Said]) -> set[UUID]:
     changed, contradicted = [], set()
     for message_id, row in rows.items():
         before = outcome_in(row)
-        news = [
-            outcome_of(redacting.unquoted(report, row), owner.number)
-            for report, owner in by_message[message_id]
-        ]
+        news = [outcome_of(report, owner.number) for report, owner in by_message[message_id]]
         after = join_all([before, *news])
         if after is None:
             continue

@@ -6,37 +6,74 @@ its redaction is written down without what the redaction took out.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from service.domain.report import StatusReport
 from service.extensions import parts, transaction
+from service.flows.mentions import Mention
 from service.flows.sweeping import BATCH, sweep
+from service.mapping import random_identity, unquoted_identity
 from service.models import StatusEvent
 from service.store import redaction
+
+# Before the word of a ledger entry that says what a person decided (service/flows/operating.py).
+DECISION: Final = "operator_"
 
 
 def redact() -> int:
     """Redact the messages whose time has come, as many as fit into one sweep; return how many."""
-    done = sweep(_forget_some)
+    done = forget_marked()
     return done if parts().settings.redact_after is None else done + sweep(_redact_some)
+
+
+def forget_marked() -> int:
+    """Forget the messages that are marked and have ended; return how many."""
+    return sweep(_forget_some)
 
 
 def strip(ids: Sequence[UUID], now: datetime) -> None:
     """Redact messages that this transaction has locked, with their attempts and ledgers."""
     redaction.redact(ids, now)
-    redaction.write_raw(
-        {"key": number, "raw": _impersonal(provider, raw), "error_message": None}
-        for number, provider, raw in redaction.raw_of(ids)
-    )
+    rows, taken = [], set[bytes]()
+    for event in redaction.events_of(ids):
+        row = _stripped(event)
+        if row["identity"] in taken:  # two that differed in the provider's words only
+            row["identity"] = random_identity(row["identity"])
+        taken.add(row["identity"])
+        rows.append(row)
+    redaction.write_events(rows)
+
+
+def erase(ids: Sequence[UUID]) -> None:
+    """Redact messages and take out the number, also where it is part of an idempotency key."""
+    strip(ids, datetime.now(UTC))
+    keyed = [
+        message.id
+        for message in redaction.with_keys(ids)
+        if Mention.of(message.to).is_in(message.idempotency_key)
+    ]
+    redaction.drop_keys(keyed)
+    redaction.forget(ids)
+
+
+def _stripped(event: StatusEvent) -> dict[str, Any]:
+    return {
+        "key": event.id,
+        "raw": impersonal(event.provider, event.word, event.raw),
+        "error_message": None,
+        "identity": unquoted_identity(event),
+    }
 
 
 def hide(events: Iterable[dict[str, Any]], rows: Mapping[UUID, Any]) -> None:
-    """Take out of ledger rows to be written what their messages no longer hold."""
+    """Take out of ledger rows to be written what their messages no longer hold.
+
+    The provider's words are out already: `unquoted`.
+    """
     for event in events:
         if _is_redacted(rows.get(event["message_id"])):
-            event["raw"] = _impersonal(event["provider"], event["raw"])
-            event["error_message"] = None
+            event["raw"] = impersonal(event["provider"], event["word"], event["raw"])
 
 
 def hide_adopted(adopted: Iterable[tuple[StatusEvent, Any]], rows: Mapping[UUID, Any]) -> None:
@@ -48,8 +85,10 @@ def hide_adopted(adopted: Iterable[tuple[StatusEvent, Any]], rows: Mapping[UUID,
 
 def hide_orphan(event: StatusEvent) -> None:
     """Take text, numbers and the provider's own words out of one event."""
-    event.raw = _impersonal(event.provider, event.raw)
-    event.error_message = None
+    event.raw = impersonal(event.provider, event.word, event.raw)
+    if event.error_message is not None:
+        # No look whether another orphan says the same without the words: it would be unique.
+        event.error_message, event.identity = None, random_identity(event.identity)
 
 
 def unquoted(report: StatusReport, row: Any) -> StatusReport:
@@ -61,9 +100,12 @@ def _is_redacted(row: Any) -> bool:
     return row is not None and row.redacted_at is not None
 
 
-def _impersonal(provider: str, raw: Mapping[str, Any]) -> dict[str, Any]:
+def impersonal(provider: str, word: str, raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what redaction leaves of a payload: of a decision, who made it."""
     known = parts().providers.get(provider)
     kept = known.impersonal() if known else ()
+    if word.startswith(DECISION):
+        kept = ("operator",)
     return {name: value for name, value in raw.items() if name in kept}
 
 
@@ -79,6 +121,5 @@ def _redact_some() -> int:
 def _forget_some() -> int:
     with transaction():
         ids = redaction.to_forget(BATCH)
-        strip(ids, datetime.now(UTC))
-        redaction.forget(ids)
+        erase(ids)
     return len(ids)

@@ -19,6 +19,7 @@ from service import tracing
 from service.database_errors import is_retryable
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError
 from service.extensions import Parts, parts
+from service.flows import expiry
 from service.flows.answers import Answer, answer_to
 from service.flows.claiming import Claim, claim
 from service.flows.settling import settle_or_store
@@ -134,11 +135,13 @@ def _start_due() -> set[Future[Answer]]:
 def _call(bound: Parts, one: Claim) -> Answer:
     """Make the call, in a thread of its own. Raises nothing."""
     if one.is_over:
-        late = NotAccepted("the call did not begin while the claim was ours")
+        late = NotAccepted("the call did not begin in time")
         return answer_to(one, error=late)
     try:
         with bound.context(), _watched(one):
-            report = bound.provider(one.message.provider).send(one.outbound)
+            report = bound.provider(one.message.provider).send(
+                expiry.with_time_left(one.outbound, one.message)
+            )
     except ProviderError as error:
         return answer_to(one, error=error)
     except Exception as error:

@@ -15,7 +15,7 @@ from service.domain.report import Source, StatusReport
 from service.domain.status import Status
 from service.errors import GAVE_UP, InboxUnavailable, NotAccepted, OutcomeUnknown, Refused
 from service.extensions import parts, transaction
-from service.flows import recording
+from service.flows import expiry, recording
 from service.flows.answers import WORDS, Answer, packed
 from service.flows.patience import patience
 from service.queue import DRAIN
@@ -115,7 +115,8 @@ def _leave(answer: Answer, now: datetime) -> None:
     """Let a message wait for another attempt, or for the end of its doubt."""
     leave = partial(messages.leave_submitting, answer.message_id, answer.attempt, updated_at=now)
     if isinstance(answer.error, NotAccepted) and not _is_last(answer):
-        then = now + _pause(answer.attempt, answer.error.retry_after)
+        pause = _pause(answer.attempt, answer.error.retry_after)
+        then = expiry.within(now + pause, answer)
         leave(status=Status.PENDING, due_at=then, submitted_at=None)
     elif isinstance(answer.error, OutcomeUnknown):
         pause = timedelta(seconds=patience(answer.provider).first_lookup)
@@ -123,6 +124,8 @@ def _leave(answer: Answer, now: datetime) -> None:
 
 
 def _is_last(answer: Answer) -> bool:
+    if expiry.is_past(answer, datetime.now(UTC)):
+        return False  # the next claim expires it
     return answer.attempt >= patience(answer.provider).attempts
 
 

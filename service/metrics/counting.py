@@ -34,7 +34,13 @@ def prepare(providers: Iterable[str]) -> None:
             _received(provider, outcome)
         for outcome in ("accepted", *_OUTCOMES.values(), "error"):
             count.SENDS.labels(provider, outcome)
-        for alone in (count.MISSED, count.DEAD_LETTERS, count.SEND_TIME, count.SUBMIT_TIME):
+        for alone in (
+            count.EXPIRED_MESSAGES,
+            count.MISSED,
+            count.DEAD_LETTERS,
+            count.SEND_TIME,
+            count.SUBMIT_TIME,
+        ):
             alone.labels(provider)
 
 
@@ -95,6 +101,11 @@ def send(provider: str, wanted_since: datetime) -> Iterator[None]:
 def expired(claims: int) -> None:
     """Count sends whose worker died."""
     count.EXPIRED.inc(claims)
+
+
+def message_expired(provider: str) -> None:
+    """Count a message that was not sent before its deadline."""
+    count.EXPIRED_MESSAGES.labels(provider).inc()
 
 
 def task(name: str, outcome: str, seconds: float) -> None:

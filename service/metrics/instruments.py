@@ -88,6 +88,11 @@ EXPIRED: Final = Counter(
     "waybill_claims_expired_total",
     "Sends whose worker died, and which are in doubt since.",
 )
+EXPIRED_MESSAGES: Final = Counter(
+    "waybill_messages_expired_total",
+    "Messages that were not sent because their deadline had passed.",
+    ("provider",),
+)
 TASKS: Final = Histogram(
     "waybill_task_duration_seconds",
     "Time that a task took, by how it ended.",

@@ -2,9 +2,10 @@
 
 from service.models.aside import DeadLetter, Overflow
 from service.models.clients import ApiKey, Client
+from service.models.installation import InstallationKey
 from service.models.ledger import StatusEvent
 from service.models.messages import Attempt, Message
-from service.models.operators import OperatorKey
+from service.models.operators import OperatorKey, OperatorSession
 from service.models.opt_outs import OptOut
 
 __all__ = [
@@ -12,8 +13,10 @@ __all__ = [
     "Attempt",
     "Client",
     "DeadLetter",
+    "InstallationKey",
     "Message",
     "OperatorKey",
+    "OperatorSession",
     "OptOut",
     "Overflow",
     "StatusEvent",

@@ -41,6 +41,7 @@ _REFERENCE: Final = ("client_id", "reference", _NEWEST)
 _TURN: Final = ("client_id", "priority", "due_at", "id")
 
 _NO_SID: Final = "provider_sid IS NULL"
+_UNSENT: Final = "expires_at IS NOT NULL AND due_at IS NOT NULL"  # waits, and has a deadline
 
 
 class Message(Model):
@@ -50,7 +51,8 @@ class Message(Model):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)  # ordered by creation
     client_id: Mapped[int] = mapped_column(ForeignKey("client.id"))
     idempotency_key: Mapped[str | None] = mapped_column(String(300))
-    request_digest: Mapped[bytes] = mapped_column(LargeBinary(32))
+    # Keyed (service/flows/idempotency.py); null without a key, and once the number is forgotten.
+    request_digest: Mapped[bytes | None] = mapped_column(LargeBinary(32))
 
     to: Mapped[str] = mapped_column(String(255))
     sender: Mapped[str | None] = mapped_column(String(255))
@@ -61,6 +63,7 @@ class Message(Model):
     content_variables: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
     send_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     validity_period: Mapped[int | None]
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # from then on never sent
     reference: Mapped[str | None] = mapped_column(String(255))
     details: Mapped[dict[str, Any]] = mapped_column("metadata", JSON)
     resend_if_unknown: Mapped[bool]
@@ -131,6 +134,7 @@ class Message(Model):
                 # Whose turn it is: a descent for each client that waits (service/store/turns.py).
                 ("ix_message_turn", _TURN, "due_at IS NOT NULL"),
                 ("ix_message_due", ("due_at",), "due_at IS NOT NULL"),
+                ("ix_message_expires", ("expires_at",), _UNSENT),
                 ("ix_message_claimed", ("claimed_until",), "claimed_until IS NOT NULL"),
                 ("ix_message_check", ("check_at",), "check_at IS NOT NULL"),
                 ("ix_message_look_up", ("check_at",), f"check_at IS NOT NULL AND {_NO_SID}"),

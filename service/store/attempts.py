@@ -73,6 +73,15 @@ def begin(rows: Sequence[Mapping[str, Any]]) -> None:
         insert_all(cast(Table, Attempt.__table__), rows)
 
 
+def without_outcome(message_ids: Collection[UUID]) -> set[UUID]:
+    """Return those of these messages with an attempt that may have been sent."""
+    if not message_ids:
+        return set()
+    open_ended = or_(Attempt.answer.is_(None), Attempt.answer == "unknown")
+    query = select(Attempt.message_id).where(among(Attempt.message_id, message_ids), open_ended)
+    return set(db.session.scalars(query))
+
+
 def answer(rows: Sequence[Mapping[str, Any]]) -> None:
     """Note how calls ended; `key` names the attempt."""
     table = cast(Table, Attempt.__table__)

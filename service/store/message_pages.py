@@ -67,9 +67,7 @@ def page(client_id: int, wanted: Filter, before: UUID | None, limit: int) -> Pag
     return Page(messages, end)
 
 
-def _page(
-    client_id: int, wanted: Filter, to: str | None, before: UUID | None, limit: int
-) -> Page:
+def _page(client_id: int, wanted: Filter, to: str | None, before: UUID | None, limit: int) -> Page:
     columns, equal, others = _walk(wanted, to)
     query = select(Message).where(Message.client_id == client_id, *equal)
     query = query.where(*_range(wanted, before)).order_by(*columns, _newest(Message))
@@ -83,7 +81,9 @@ def _page(
     return Page(messages, _end_of_search(query, messages, limit) if others else None)
 
 
-def _walk(wanted: Filter, to: str | None) -> tuple[_Columns, list[ColumnElement[bool]], dict[str, Any]]:
+def _walk(
+    wanted: Filter, to: str | None
+) -> tuple[_Columns, list[ColumnElement[bool]], dict[str, Any]]:
     """Return the column of the index to walk, its condition, and what is left to compare.
 
     A column that equals a value would not count in an order, and another index could serve; one

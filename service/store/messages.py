@@ -95,6 +95,20 @@ def expired_claims(now: datetime, limit: int) -> list[UUID]:
     return list(db.session.scalars(query))
 
 
+def past_deadline(now: datetime, limit: int) -> Sequence[Message]:
+    """Return pending messages whose deadline is over, locked, past locked ones."""
+    query = (
+        select(Message)
+        # In the words of the partial index.
+        .where(Message.expires_at.is_not(None), Message.due_at.is_not(None))
+        .where(Message.expires_at <= now, Message.status == Status.PENDING)
+        .order_by(Message.expires_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return db.session.scalars(query).all()
+
+
 def doubt(ids: Collection[UUID], now: datetime, check_at: datetime) -> None:
     """Put claimed messages in doubt."""
     db.session.execute(

@@ -1,12 +1,23 @@
-"""Queries on operators and their keys."""
+"""Queries on operators: their keys and their sessions."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, Row, delete, select, update
 
 from service.extensions import db
-from service.models import OperatorKey
+from service.models import OperatorKey, OperatorSession
+
+
+class OpenSession(NamedTuple):
+    """A session as it is listed."""
+
+    id: int
+    operator: str
+    key_id: int
+    created_at: datetime
+    seen_at: datetime
 
 
 def by_digest(digest: bytes) -> OperatorKey | None:
@@ -15,10 +26,10 @@ def by_digest(digest: bytes) -> OperatorKey | None:
     return db.session.scalars(query.where(OperatorKey.revoked_at.is_(None))).one_or_none()
 
 
-def live(key_id: int) -> OperatorKey | None:
-    """Return the key with this number unless it was revoked."""
-    query = select(OperatorKey).where(OperatorKey.id == key_id)
-    return db.session.scalars(query.where(OperatorKey.revoked_at.is_(None))).one_or_none()
+def any_live() -> bool:
+    """Tell whether there is a key that is not revoked."""
+    query = select(OperatorKey.id).where(OperatorKey.revoked_at.is_(None)).limit(1)
+    return db.session.scalar(query) is not None
 
 
 def every_key() -> Sequence[OperatorKey]:
@@ -27,7 +38,68 @@ def every_key() -> Sequence[OperatorKey]:
 
 
 def revoke(key_id: int, now: datetime) -> bool:
-    """Revoke a live key; tell whether there was one."""
+    """Revoke a live key and end its sessions; tell whether there was one."""
     mine = OperatorKey.id == key_id, OperatorKey.revoked_at.is_(None)
     statement = update(OperatorKey).where(*mine).values(revoked_at=now).returning(OperatorKey.id)
+    end_sessions(now, key_id=key_id)
     return db.session.scalars(statement).one_or_none() is not None
+
+
+def add_session(digest: bytes, key_id: int, now: datetime) -> None:
+    """Write down a session that begins."""
+    db.session.add(OperatorSession(digest=digest, key_id=key_id, created_at=now, seen_at=now))
+
+
+def session_by_digest(
+    digest: bytes, created_after: datetime, seen_after: datetime
+) -> Row[int, str, datetime] | None:
+    """Return number, operator and last use of an open session."""
+    query = select(OperatorSession.id, OperatorKey.name, OperatorSession.seen_at)
+    conditions = OperatorSession.digest == digest, *_open(created_after, seen_after)
+    query = query.join_from(OperatorSession, OperatorKey).where(*conditions)
+    return db.session.execute(query).first()
+
+
+def open_sessions(created_after: datetime, seen_after: datetime) -> list[OpenSession]:
+    """Return the open sessions, the oldest first."""
+    what = OperatorSession.id, OperatorKey.name, OperatorSession.key_id
+    query = (
+        select(*what, OperatorSession.created_at, OperatorSession.seen_at)
+        .join_from(OperatorSession, OperatorKey)
+        .where(*_open(created_after, seen_after))
+        .order_by(OperatorSession.id)
+    )
+    return [OpenSession(*row) for row in db.session.execute(query)]
+
+
+def note_seen(session_id: int, now: datetime) -> None:
+    """Note that a session is in use."""
+    statement = update(OperatorSession).where(OperatorSession.id == session_id)
+    db.session.execute(statement.values(seen_at=now))
+
+
+def end_sessions(
+    now: datetime, *, ids: Collection[int] | None = None, key_id: int | None = None
+) -> int:
+    """End sessions: those with these numbers, those of a key, or all; return how many."""
+    statement = update(OperatorSession).where(OperatorSession.ended_at.is_(None))
+    if ids is not None:
+        statement = statement.where(OperatorSession.id.in_(ids))
+    if key_id is not None:
+        statement = statement.where(OperatorSession.key_id == key_id)
+    ended = statement.values(ended_at=now).returning(OperatorSession.id)
+    return len(db.session.scalars(ended).all())
+
+
+def drop_sessions(created_before: datetime) -> None:
+    """Delete sessions that began before then."""
+    db.session.execute(delete(OperatorSession).where(OperatorSession.created_at < created_before))
+
+
+def _open(created_after: datetime, seen_after: datetime) -> tuple[ColumnElement[bool], ...]:
+    return (
+        OperatorSession.ended_at.is_(None),
+        OperatorKey.revoked_at.is_(None),
+        OperatorSession.created_at > created_after,
+        OperatorSession.seen_at > seen_after,
+    )

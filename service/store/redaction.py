@@ -1,11 +1,11 @@
 """Queries of redaction: which messages have ended and still hold what was written, and its end."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Table, func, null, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, Table, and_, func, null, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
 from service.extensions import db
@@ -51,21 +51,31 @@ def redact(ids: Sequence[UUID], now: datetime) -> None:
     )
 
 
-def raw_of(ids: Sequence[UUID]) -> list[tuple[int, str, Mapping[str, Any]]]:
-    """Return number, provider and payload of every event of these messages."""
+def events_of(ids: Sequence[UUID]) -> Sequence[StatusEvent]:
+    """Return the ledgers of these messages."""
     if not ids:
         return []
-    query = select(StatusEvent.id, StatusEvent.provider, StatusEvent.raw)
-    rows = db.session.execute(query.where(among(StatusEvent.message_id, ids)))
-    return [(row[0], row[1], row[2]) for row in rows]
+    return db.session.scalars(select(StatusEvent).where(among(StatusEvent.message_id, ids))).all()
 
 
-def write_raw(rows: Iterable[Mapping[str, Any]]) -> None:
+def write_events(rows: Sequence[Mapping[str, Any]]) -> None:
     """Write columns over events; `key` is the event's number."""
-    given = list(rows)
-    if given:
-        table = cast(Table, StatusEvent.__table__)
-        update_each(table, given)
+    if rows:
+        update_each(cast(Table, StatusEvent.__table__), rows)
+
+
+def with_keys(ids: Sequence[UUID]) -> Sequence[Row[UUID, str, str | None]]:
+    """Return id, recipient and idempotency key of those of these messages that have a key."""
+    what = select(Message.id, Message.to, Message.idempotency_key)
+    return db.session.execute(
+        what.where(among(Message.id, ids), Message.idempotency_key.is_not(None))
+    ).all()
+
+
+def drop_keys(ids: Sequence[UUID]) -> None:
+    """Drop the idempotency keys of messages."""
+    if ids:
+        _write(among(Message.id, ids), idempotency_key=None)
 
 
 def mark(numbers: Sequence[str], name: str, limit: int) -> tuple[list[UUID], int]:
@@ -95,7 +105,12 @@ def forget(ids: Sequence[UUID]) -> None:
     """Replace the number in marked messages, and drop what their clients noted beside it."""
     if ids:
         _write(
-            among(Message.id, ids), to=Message.forget_as, forget_as=None, reference=None, details={}
+            among(Message.id, ids),
+            to=Message.forget_as,
+            forget_as=None,
+            reference=None,
+            details={},
+            request_digest=None,
         )
 
 
@@ -108,10 +123,10 @@ def still_to_forget(numbers: Sequence[str], limit: int) -> list[tuple[UUID, str]
     return [(row[0], row[1]) for row in rows]
 
 
-def orphans(after: int, limit: int) -> Sequence[StatusEvent]:
-    """Return the oldest orphans past this number, locked."""
-    query = select(StatusEvent).where(StatusEvent.message_id.is_(None), StatusEvent.id > after)
-    return db.session.scalars(query.order_by(StatusEvent.id).limit(limit).with_for_update()).all()
+def mark_these(ids: Sequence[UUID], name: str) -> None:
+    """Mark messages to be forgotten under a name, unless they are marked already."""
+    unmarked = Message.forget_as.is_(None), Message.to.not_like(f"{FORGOTTEN}%")
+    _write(and_(among(Message.id, ids), *unmarked), forget_as=name)
 
 
 def _unredacted(moment: InstrumentedAttribute[datetime | None], before: datetime) -> Select[UUID]:

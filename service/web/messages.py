@@ -12,6 +12,7 @@ from service.errors import ClientError, Conflict, Invalid
 from service.extensions import parts
 from service.flows.accepting import Accepted, Draft, accept, answered_before
 from service.flows.canceling import cancel
+from service.models import Message
 from service.providers.test import NAME as TEST
 from service.store import listing, message_pages
 from service.store.clients import Owner
@@ -35,7 +36,7 @@ def post() -> tuple[Response, int, dict[str, str]]:
     if isinstance(accepted, Invalid):
         raise accepted
     if accepted.conflict:
-        raise _key_reused()
+        raise _key_reused(accepted.message)
     headers = {"Location": url_for("messages.get", message_id=accepted.message.id)}
     return jsonify(present.accepted(accepted.message)), 202, {**headers, **_replay([accepted])}
 
@@ -59,9 +60,7 @@ def list_messages() -> Response:
     filters = query.model_dump(exclude={"cursor", "limit"})
     if filters["to"] is not None:
         filters["to"] = addresses_of(filters["to"])
-    page = message_pages.page(
-        client_id, message_pages.Filter(**filters), query.cursor, query.limit
-    )
+    page = message_pages.page(client_id, message_pages.Filter(**filters), query.cursor, query.limit)
     return jsonify(messages=[present.message(one) for one in page.messages], next_cursor=page.next)
 
 
@@ -115,7 +114,7 @@ def _checked(caller: Owner, item: Any, key: str | None) -> Draft | Accepted | In
 def _result(one: Accepted | Invalid) -> AcceptedItem | RefusedItem:
     if isinstance(one, Accepted) and not one.conflict:
         return {"status": 202, "message": present.accepted(one.message)}
-    failure = one if isinstance(one, Invalid) else _key_reused()
+    failure = one if isinstance(one, Invalid) else _key_reused(one.message)
     return {"status": failure.status, "problem": problem(failure)}
 
 
@@ -124,5 +123,10 @@ def _replay(stored: list[Accepted]) -> dict[str, str]:
     return {"Idempotent-Replayed": "true"} if replayed else {}
 
 
-def _key_reused() -> Conflict:
+def _key_reused(earlier: Message) -> Conflict:
+    if earlier.request_digest is None:
+        return Conflict(
+            "this Idempotency-Key was used before, for a message whose details are gone; "
+            "nothing was sent now, use a new key for a new message"
+        )
     return Conflict("this Idempotency-Key was used before, for a different request")

@@ -89,7 +89,8 @@ class NewMessage(_Strict):
         default=None, description="When to send, up to 35 days ahead. Default: now."
     )
     validity_period: QueueSeconds | None = Field(
-        default=None, description="Seconds the message may wait at the provider."
+        default=None,
+        description="Seconds from acceptance (or `send_at`) after which it is not sent any more.",
     )
     reference: ShortText | None = Field(
         default=None, description="Your own name for it. Can be listed by; need not be unique."

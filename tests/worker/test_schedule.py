@@ -24,6 +24,12 @@ def test_every_sweep_runs_as_often_as_it_must() -> None:
             "schedule": 10,
             "options": {"expires": 60},
         },
+        "waybill.expire_messages": {
+            "task": "waybill.expire_messages",
+            "args": (),
+            "schedule": 5,
+            "options": {"expires": 60},
+        },
         "waybill.reconcile": {
             "task": "waybill.reconcile",
             "args": (),

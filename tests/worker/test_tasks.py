@@ -10,7 +10,16 @@ import pytest
 from celery import Celery
 
 from service import queue
-from service.flows import claiming, draining, reconciling, recording, redacting, retaining, sending
+from service.flows import (
+    claiming,
+    draining,
+    expiry,
+    reconciling,
+    recording,
+    redacting,
+    retaining,
+    sending,
+)
 from worker import tasks
 
 BODIES = [
@@ -43,6 +52,7 @@ def test_the_tasks_import_no_more_than_the_flows_they_call() -> None:
     [
         (queue.DELIVER, sending, "deliver", [queue.HELPING], []),
         (queue.EXPIRE_CLAIMS, claiming, "expire_claims", [], []),
+        (queue.EXPIRE_MESSAGES, expiry, "expire_due", [], []),
         (queue.DRAIN, draining, "drain", [queue.HELPING], [queue.HELPING]),
         (queue.DRAIN_OVERFLOW, draining, "drain_overflow", [], []),
         (queue.ADOPT_ORPHANS, recording, "adopt_orphans", [], []),

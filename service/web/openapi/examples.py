@@ -85,6 +85,18 @@ FAILED: Final[dict[str, Any]] = {
         "retryable": False,
     },
 }
+EXPIRED: Final[dict[str, Any]] = {
+    **CANCELED,
+    "validity_period": 60,
+    "status": "expired",
+    "error": {
+        "code": "waybill_expired",
+        "message": "Not sent after its deadline, 2026-11-21 07:50:06Z.",
+        "explanation": "Its validity period ended before the provider took it. Nothing was sent. "
+        "Post it again if it still matters.",
+        "retryable": True,
+    },
+}
 PAGE: Final[dict[str, Any]] = {"messages": [DELIVERED], "next_cursor": MESSAGE_ID}
 LEDGER: Final[dict[str, Any]] = {
     "events": [

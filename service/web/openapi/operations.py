@@ -142,6 +142,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 "Message",
                 delivered=examples.DELIVERED,
                 failed=examples.FAILED,
+                expired=examples.EXPIRED,
             )
         },
         refusals=(*_ALWAYS, 404),

@@ -4,23 +4,31 @@
 ``actions`` what their buttons do; ``charts``, ``concerns`` and ``wording`` how figures are told.
 """
 
-from datetime import timedelta
-
 from flask import Flask
 
 from service.config import Settings
+from service.flows import operator_sessions
 from service.web.ops import actions, entry, letters, messages, overview, trying, wording
 from service.web.ops.blueprint import PREFIX, blueprint, csrf
+from service.web.ops.secret import require_secret
 
-__all__ = ["actions", "entry", "init_app", "letters", "messages", "overview", "trying"]
-
-_SHIFT = timedelta(hours=12)  # the longest that somebody stays logged in
+__all__ = [
+    "actions",
+    "entry",
+    "init_app",
+    "letters",
+    "messages",
+    "overview",
+    "require_secret",
+    "trying",
+]
 
 
 def init_app(app: Flask) -> None:
     """Register the pages, and set up what only they use: sessions and form tokens."""
     settings: Settings = app.extensions["waybill"].settings
-    app.secret_key = settings.session_key()
+    if settings.ops_secret is not None:
+        app.secret_key = settings.ops_secret.get_secret_value().encode()
     app.session_interface = entry.Sessions()
     app.config.update(
         SESSION_COOKIE_NAME="waybill_ops",
@@ -30,7 +38,7 @@ def init_app(app: Flask) -> None:
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=settings.callback_base_url.startswith("https:"),
         SESSION_REFRESH_EACH_REQUEST=False,
-        PERMANENT_SESSION_LIFETIME=_SHIFT,
+        PERMANENT_SESSION_LIFETIME=operator_sessions.LONGEST,
         WTF_CSRF_CHECK_DEFAULT=False,  # the API and the callbacks have no session to protect
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session
     )

@@ -15,7 +15,7 @@ _LEAST: Final = 2.0
 
 # From the base upwards: what went wrong stands on the line, where it can be compared.
 FAMILIES: Final = {
-    "failed": (Status.FAILED, Status.UNDELIVERED),
+    "failed": (Status.FAILED, Status.UNDELIVERED, Status.EXPIRED),
     "doubt": (Status.IN_DOUBT,),
     "waiting": (Status.PENDING, Status.SUBMITTING),
     "moving": (Status.ACCEPTED, Status.SCHEDULED, Status.QUEUED, Status.SENDING, Status.SENT),

@@ -6,29 +6,45 @@ from flask import Flask, Request, g, redirect, render_template, request, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from werkzeug.wrappers import Response
 
+from service.config import SESSIONS_NEED_A_KEY
+from service.extensions import parts
+from service.flows import operator_sessions
 from service.store import operators
 from service.web.auth import digest_of
-from service.web.ops.blueprint import PREFIX, blueprint, csrf
+from service.web.ops.blueprint import PREFIX, blueprint, csrf, page_of_error
 
 _OPEN: Final = ("ops.static", "ops.login", "ops.post_login")
+_NAME: Final = "id"  # of the session's id in the cookie
 
 
 class Sessions(SecureCookieSessionInterface):
-    """The sessions of these pages. The API has none, and does not pay for looking for one."""
+    """The cookies of these pages. The API has none, and does not pay for looking for one."""
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """Read the cookie of a request for one of the pages."""
         return super().open_session(app, request) if request.path.startswith(PREFIX) else None
 
+    def get_cookie_secure(self, app: Flask) -> bool:
+        """Keep the cookie to HTTPS where the service, or this request, is reached that way."""
+        return super().get_cookie_secure(app) or request.is_secure
+
+
+@blueprint.before_request
+def _require_secret() -> tuple[str, int] | None:
+    """Show no page without `OPS_SECRET`: a session signed with anything else could be forged."""
+    if parts().settings.ops_secret is None and request.endpoint != "ops.static":
+        return page_of_error(503, "These pages need OPS_SECRET", SESSIONS_NEED_A_KEY)
+    return None
+
 
 @blueprint.before_request
 def _guard() -> Response | None:
-    """Let operators pass, show the others the door, and take no form without its token."""
+    """Require an operator's session (else redirect to the login) and check the CSRF token."""
     if request.endpoint not in _OPEN:
-        key = operators.live(session.get("key", 0))
-        if key is None:
+        current = operator_sessions.find(session.get(_NAME))
+        if current is None:
             return redirect(url_for("ops.login", next=_asked_for()), 303)
-        g.operator = key.name
+        g.session_id, g.operator = current.id, current.operator
     csrf.protect()
     return None
 
@@ -41,7 +57,7 @@ def login() -> str:
 
 @blueprint.post("/login")
 def post_login() -> Response | tuple[str, int]:
-    """Begin a session for who has a live key."""
+    """Begin a session for the owner of a live key. Every session gets a new id."""
     onward = _local(request.form.get("next"))
     # Looked up by digest: how long the look-up takes tells nothing about the key.
     key = operators.by_digest(digest_of(request.form.get("key", "").strip()))
@@ -50,13 +66,14 @@ def post_login() -> Response | tuple[str, int]:
         return render_template("ops/login.html", next=onward, wrong=wrong), 401
     session.clear()
     session.permanent = True
-    session["key"] = key.id
+    session[_NAME] = operator_sessions.begin(key)
     return redirect(onward, 303)
 
 
 @blueprint.post("/logout")
 def logout() -> Response:
-    """End the session."""
+    """End the session, in the database and in this browser."""
+    operator_sessions.end([g.session_id])
     session.clear()
     return redirect(url_for("ops.login"), 303)
 

@@ -42,6 +42,8 @@ def test_ranks_are_distinct() -> None:
         (Status.DELIVERED, Status.UNDELIVERED, "proof of delivery outranks every failure"),
         (Status.DELIVERED, Status.FAILED, "proof of delivery outranks every failure"),
         (Status.READ, Status.DELIVERED, "who read it, has it"),
+        (Status.SENDING, Status.EXPIRED, "transmission outranks an expiry"),
+        (Status.CANCELED, Status.EXPIRED, "a client's cancellation outranks our clock"),
         (Status.SENDING, Status.CANCELED, "transmission outranks a cancellation"),
         (Status.SENT, Status.CANCELED, "transmission outranks a cancellation"),
         (Status.CANCELED, Status.QUEUED, "a cancellation ends the wait"),

@@ -93,7 +93,7 @@ def test_messages_to_one_number_can_still_be_seen_to_belong_together(
 def test_a_second_time_does_nothing_and_harms_nothing(ended: UUID) -> None:
     forgetting.forget(NUMBER)
     name = message(ended).to
-    assert forgetting.forget(NUMBER) == (0, [], 0, 0, 0)
+    assert forgetting.forget(NUMBER) == (0, [], 0, 0, 0, 0, True)
     assert message(ended).to == name
 
 

@@ -171,10 +171,10 @@ def test_without_the_database_the_page_says_so_in_html(
     operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 
-    def away(*_: object) -> None:
+    def away(*_: object, **__: object) -> None:
         raise OperationalError("SELECT secret", {}, Exception("host=secret"))
 
-    monkeypatch.setattr("service.store.operators.live", away)
+    monkeypatch.setattr("service.store.operators.session_by_digest", away)
     answer = operator.get("/")
     assert answer.status_code == 503
     assert "The database does not answer" in answer.text

@@ -1,0 +1,40 @@
+"""The check at start: where operators exist, their sessions need a secret that signs them."""
+
+import logging
+import os
+
+from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
+
+from service.config import SESSIONS_NEED_A_KEY, ConfigurationError, Settings
+from service.extensions import db
+from service.store import operators
+
+_log = logging.getLogger(__name__)
+
+
+def require_secret(app: Flask) -> None:
+    """Raise ConfigurationError in a web server that has operators and no `OPS_SECRET`.
+
+    Commands start without it: one of them revokes keys. An operator who is made later, and a
+    database that does not answer now, meet the page that asks for the secret.
+    """
+    settings: Settings = app.extensions["waybill"].settings
+    if settings.ops_secret is not None or os.environ.get("FLASK_RUN_FROM_CLI") == "true":
+        return
+    if _has_operators(app):
+        raise ConfigurationError(
+            f"the settings are unusable (see .env.example):\n  OPS_SECRET: {SESSIONS_NEED_A_KEY}"
+        )
+
+
+def _has_operators(app: Flask) -> bool:
+    with app.app_context():
+        try:
+            return operators.any_live()
+        except SQLAlchemyError as error:
+            _log.warning("cannot see whether there are operators (%s)", type(error).__name__)
+            return False
+        finally:
+            db.session.remove()
+            db.engine.dispose()  # a server may fork after this
