@@ -93,7 +93,7 @@ def test_servers_wait_for_the_last_migration(migrated: Flask) -> None:
     downgrade(revision="0001")
     said = migrated.test_client().get("/readyz")
     assert said.status_code == 503
-    assert said.json["parts"]["database"] == "not migrated (at 0001, wanted 0006)"
+    assert said.json["parts"]["database"] == "not migrated (at 0001, wanted 0011)"
     upgrade()
 
 
