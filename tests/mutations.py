@@ -148,15 +148,15 @@ MUTATIONS: Final = (
     Mutation(
         "only the stronger statement is shown",
         "service/domain/outcome.py",
-        "shown, other = (a, b) if a.strength >= b.strength else (b, a)",
+        "shown, other = (a, b) if mine >= theirs else (b, a)",
         "shown, other = b, a",
         "tests/service/domain/test_outcome.py",
     ),
     Mutation(
         "what the provider did not sign is refused",
         "service/providers/twilio/signature.py",
-        '        raise Forged("mismatch")\n',
-        "        return 'anybody'\n",
+        '    raise Forged("mismatch")\n',
+        "    return 'anybody'\n",
         "tests/service/web/test_callbacks.py",
     ),
     Mutation(
@@ -190,7 +190,8 @@ MUTATIONS: Final = (
     Mutation(
         "a message that has a SID is not sent again",
         "service/store/checks.py",
-        "            ~exists().where(Attempt.message_id == message_id, Attempt.provider_sid.is_not(None)),\n",
+        "            ~exists().where(Attempt.message_id == message_id, "
+        "Attempt.provider_sid.is_not(None)),\n",
         "",
         f"{_FLOWS}/test_unknown_words.py",
     ),
