@@ -5,6 +5,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Sequence
+from typing import Any
 
 from simulator.config import DEFAULT_FATES, Config
 from simulator.faults import ALL
@@ -79,15 +80,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--seed", type=int, default=usual.seed, help="one seed tells one story")
     add("--pace", type=float, default=usual.pace, help="multiplies the time between statuses")
-    add("--fault", type=_pair, action="append", default=[], metavar="NAME=RATE")
-    add(
-        "--fate",
-        type=_pair,
-        action="append",
-        default=[],
-        metavar="NAME=WEIGHT",
-        help="how messages end; replaces all the usual weights",
-    )
+    repeated: dict[str, Any] = {"type": _pair, "action": "append", "default": []}
+    add("--fault", **repeated, metavar="NAME=RATE")
+    replaces = "how messages end; replaces all the usual weights"
+    add("--fate", **repeated, metavar="NAME=WEIGHT", help=replaces)
     add("--slow-ms", type=int, default=int(usual.slow * 1000), help="for the fault slow")
     add("--retry-after", type=int, default=usual.retry_after, help="seconds that a 429 names")
     add("--delay-ms", type=int, default=int(usual.delay * 1000), help="for the fault delay")

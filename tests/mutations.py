@@ -184,8 +184,8 @@ MUTATIONS: Final = (
     Mutation(
         "what the provider did not sign is refused",
         "service/providers/twilio/signature.py",
-        '        raise Forged("mismatch")\n',
-        "        return 'anybody'\n",
+        '    raise Forged("mismatch")\n',
+        "    return 'anybody'\n",
         "tests/service/web/test_callbacks.py",
     ),
     Mutation(
@@ -208,6 +208,49 @@ MUTATIONS: Final = (
         "    if certain or comparable:\n",
         "    if comparable:\n",
         f"{_FLOWS}/test_reconciling.py",
+    ),
+    Mutation(
+        "a SID is an acceptance, whatever the word",
+        "service/domain/outcome.py",
+        "return _acceptance(report, attempt) if report.provider_sid else None",
+        "return None",
+        f"{_FLOWS}/test_unknown_words.py",
+    ),
+    Mutation(
+        "a message that has a SID is not sent again",
+        "service/store/checks.py",
+        "            ~exists().where(Attempt.message_id == message_id, "
+        "Attempt.provider_sid.is_not(None)),\n",
+        "",
+        f"{_FLOWS}/test_unknown_words.py",
+    ),
+    Mutation(
+        "a template is never decided by a comparison",
+        "service/flows/look_up.py",
+        " and message.content_sid is None\n",
+        "\n",
+        f"{_FLOWS}/test_look_up.py",
+    ),
+    Mutation(
+        "a SID is bound to one message",
+        "service/flows/resolve.py",
+        "        if sid is not None:\n            _raise_if_bound(message, sid)\n",
+        "",
+        f"{_FLOWS}/test_look_up.py",
+    ),
+    Mutation(
+        "what opens a connection is no request",
+        "service/providers/connections.py",
+        "        if not self._connecting:\n",
+        "        if True:\n",
+        "tests/service/providers/test_connections.py",
+    ),
+    Mutation(
+        "a connection that rested is not used",
+        "service/providers/connections.py",
+        "            conn.close()\n        return conn\n",
+        "            pass\n        return conn\n",
+        "tests/service/providers/test_connections.py",
     ),
     Mutation(
         "without a session no page of operators is shown",
