@@ -69,15 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--port", type=int, default=usual.port, help="0, the default, takes any free port")
     add("--account-sid", default=usual.account_sid)
     add("--auth-token", default=usual.auth_token)
-    add("--sinch-plan", default=usual.sinch_plan, help="the service plan at Sinch")
-    add("--sinch-token", default=usual.sinch_token)
-    add("--sinch-secret", default=usual.sinch_secret, help="signs Sinch's callbacks")
-    add(
-        "--sinch-retry-factor",
-        type=float,
-        default=usual.sinch_retry_factor,
-        help="shortens the pauses between Sinch's callback retries",
-    )
+    _add_sinch(parser, usual)
     add("--seed", type=int, default=usual.seed, help="one seed tells one story")
     add("--pace", type=float, default=usual.pace, help="multiplies the time between statuses")
     repeated: dict[str, Any] = {"type": _pair, "action": "append", "default": []}
@@ -93,6 +85,19 @@ def _parser() -> argparse.ArgumentParser:
     levels = ("debug", "info", "warning", "error")
     add("--log-level", choices=levels, default="warning", type=str.lower)
     return parser
+
+
+def _add_sinch(parser: argparse.ArgumentParser, usual: Config) -> None:
+    add = parser.add_argument
+    add("--sinch-plan", default=usual.sinch_plan, help="the service plan at Sinch")
+    add("--sinch-token", default=usual.sinch_token)
+    add("--sinch-secret", default=usual.sinch_secret, help="signs Sinch's callbacks")
+    add(
+        "--sinch-retry-factor",
+        type=float,
+        default=usual.sinch_retry_factor,
+        help="shortens the pauses between Sinch's callback retries",
+    )
 
 
 def _pair(text: str) -> tuple[str, float]:

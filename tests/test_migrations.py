@@ -20,6 +20,7 @@ from service.app import create_app
 from service.domain.report import Source
 from service.domain.status import Status
 from service.extensions import db, is_postgresql, transaction
+from service.flows import idempotency
 from service.models import ApiKey, Client, Message, OptOut, StatusEvent
 from service.models.types import UtcDateTime
 from tests.conftest import make_database, make_key, make_settings
@@ -293,6 +294,30 @@ def test_messages_survive_the_deadline_migration_both_ways(empty: Flask) -> None
             left = connection.exec_driver_sql("SELECT status FROM message").scalars().all()
             connection.exec_driver_sql("DELETE FROM message")
         assert left == ["failed"] * 3
+        downgrade(revision="base")
+
+
+def test_request_may_be_repeated_across_an_upgrade(empty: Flask) -> None:
+    insert = text(
+        'INSERT INTO message (id, client_id, idempotency_key, request_digest, "to", metadata, '
+        "resend_if_unknown, provider, status, priority, attempts, lookups, failed_in, delivered_in, "
+        "created_at, updated_at) VALUES (:id, 7, 'once', :digest, '+14155552671', '{}', :no, "
+        "'twilio', 'sent', 1, 0, 0, 0, 0, :now, :now)"
+    ).bindparams(bindparam("id", type_=Uuid()), bindparam("now", type_=UtcDateTime()))
+    with empty.app_context():
+        upgrade(revision="0006")
+        with db.engine.begin() as connection:
+            connection.exec_driver_sql(
+                "INSERT INTO client (id, name, created_at) VALUES (7, 'billing', '2026-11-21')"
+            )
+            row = {"id": uuid7(), "digest": b"d" * 32, "no": False, "now": NOW}
+            connection.execute(insert, row)
+        upgrade()
+        [message] = db.session.scalars(db.select(Message)).all()
+        assert message.request_digest != b"d" * 32
+        assert idempotency.matches(message.request_digest, b"d" * 32)
+        with db.engine.begin() as connection:
+            connection.exec_driver_sql("DELETE FROM message")
         downgrade(revision="base")
 
 

@@ -5,6 +5,11 @@ Revises: 0007
 Create Date: 2026-11-26 09:00:00
 
 """
+import hmac
+import secrets
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
 from alembic import op
 import sqlalchemy as sa
 
@@ -15,6 +20,15 @@ branch_labels = None
 depends_on = None
 
 _WORDS = ('pending', 'submitting', 'in_doubt', 'accepted', 'scheduled', 'queued', 'canceled', 'sending', 'sent', 'failed', 'undelivered', 'delivered', 'read')
+_BATCH = 1000
+_KEYS = sa.table('installation_key', sa.column('name'), sa.column('value'), sa.column('created_at', sa.DateTime(timezone=True)))
+_MESSAGES = sa.table(
+    'message',
+    sa.column('id', sa.Uuid()),
+    sa.column('idempotency_key'),
+    sa.column('request_digest', sa.LargeBinary()),
+    sa.column('keyed_digest', sa.LargeBinary()),
+)
 _UNSENT = 'expires_at IS NOT NULL AND due_at IS NOT NULL'
 # Text, as SQLite keeps a time.
 _DEADLINE = {
@@ -42,12 +56,16 @@ def upgrade():
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.PrimaryKeyConstraint('name', name=op.f('pk_installation_key'))
     )
-    _take_words((*_WORDS, 'expired'))
-    # Digests without a key can be found by guessing. To drop the column takes no time, to clear it
-    # would write every row.
+    # Digests without a key can be found by guessing. Those of the last day get a key, so that a post
+    # may be repeated across the upgrade; the others go, which writes no row.
+    op.add_column('message', sa.Column('keyed_digest', sa.LargeBinary(length=32), nullable=True))
+    _key_recent_digests(op.get_bind())
     op.drop_column('message', 'request_digest')
-    op.add_column('message', sa.Column('request_digest', sa.LargeBinary(length=32), nullable=True))
+    op.execute('ALTER TABLE message RENAME COLUMN keyed_digest TO request_digest')
     op.add_column('message', sa.Column('expires_at', sa.DateTime(timezone=True), nullable=True))
+    # SQLAlchemy reads computed columns back from SQLite only where the last column stands on a line
+    # of its own: the table is made anew after the last column was added.
+    _take_words((*_WORDS, 'expired'))
     op.execute(
         f"UPDATE message SET expires_at = {_DEADLINE[op.get_bind().dialect.name]} "
         "WHERE validity_period IS NOT NULL AND status IN ('pending', 'submitting', 'in_doubt')"
@@ -69,6 +87,24 @@ def downgrade():
     op.drop_table('installation_key')
     op.drop_index(op.f('ix_operator_session_key_id'), table_name='operator_session')
     op.drop_table('operator_session')
+
+
+def _key_recent_digests(bind):
+    """Key the digests of the last day as service/flows/idempotency.py does without OPS_SECRET."""
+    now = datetime.now(UTC)
+    key = secrets.token_bytes(32)
+    bind.execute(_KEYS.insert().values(name='request_digest', value=key, created_at=now))
+    newest = UUID(int=int((now - timedelta(days=1)).timestamp() * 1000) << 80)
+    while True:
+        page = sa.select(_MESSAGES.c.id, _MESSAGES.c.request_digest).order_by(_MESSAGES.c.id)
+        recent = _MESSAGES.c.idempotency_key.is_not(None) & (_MESSAGES.c.id > newest)
+        rows = bind.execute(page.where(recent).limit(_BATCH)).all()
+        if not rows:
+            return
+        statement = _MESSAGES.update().where(_MESSAGES.c.id == sa.bindparam('key'))
+        digests = [{'key': row.id, 'keyed_digest': hmac.digest(key, row.request_digest, 'sha256')} for row in rows]
+        bind.execute(statement, digests)
+        newest = rows[-1].id
 
 
 def _take_words(words):

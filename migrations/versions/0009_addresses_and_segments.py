@@ -27,10 +27,13 @@ _opt_out = sa.table(
 
 
 def upgrade():
-    op.add_column("message", sa.Column("smart_encoding", sa.Boolean(), server_default=sa.false(), nullable=False))
-    op.add_column("message", sa.Column("encoding", sa.String(length=8), nullable=True))
-    op.add_column("message", sa.Column("estimated_segments", sa.Integer(), nullable=True))
     connection = op.get_bind()
+    # SQLite makes the table anew: computed columns are read back from a line of their own only.
+    recreate = "always" if connection.dialect.name == "sqlite" else "never"
+    with op.batch_alter_table("message", recreate=recreate) as batch:
+        batch.add_column(sa.Column("smart_encoding", sa.Boolean(), server_default=sa.false(), nullable=False))
+        batch.add_column(sa.Column("encoding", sa.String(length=8), nullable=True))
+        batch.add_column(sa.Column("estimated_segments", sa.Integer(), nullable=True))
     _respell_messages(connection)
     _respell_opt_outs(connection)
 
