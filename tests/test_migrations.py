@@ -300,9 +300,9 @@ def test_messages_survive_the_deadline_migration_both_ways(empty: Flask) -> None
 def test_request_may_be_repeated_across_an_upgrade(empty: Flask) -> None:
     insert = text(
         'INSERT INTO message (id, client_id, idempotency_key, request_digest, "to", metadata, '
-        "resend_if_unknown, provider, status, priority, attempts, lookups, failed_in, delivered_in, "
-        "created_at, updated_at) VALUES (:id, 7, 'once', :digest, '+14155552671', '{}', :no, "
-        "'twilio', 'sent', 1, 0, 0, 0, 0, :now, :now)"
+        "resend_if_unknown, provider, status, priority, attempts, lookups, failed_in, "
+        "delivered_in, created_at, updated_at) VALUES (:id, 7, 'once', :digest, "
+        "'+14155552671', '{}', :no, 'twilio', 'sent', 1, 0, 0, 0, 0, :now, :now)"
     ).bindparams(bindparam("id", type_=Uuid()), bindparam("now", type_=UtcDateTime()))
     with empty.app_context():
         upgrade(revision="0006")
@@ -316,6 +316,7 @@ def test_request_may_be_repeated_across_an_upgrade(empty: Flask) -> None:
         [message] = db.session.scalars(db.select(Message)).all()
         assert message.request_digest != b"d" * 32
         assert idempotency.matches(message.request_digest, b"d" * 32)
+        db.session.remove()
         with db.engine.begin() as connection:
             connection.exec_driver_sql("DELETE FROM message")
         downgrade(revision="base")
