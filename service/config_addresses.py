@@ -26,21 +26,22 @@ def _for_sms(value: str) -> str:
 
 
 def _rated(rates: tuple[SenderRate, ...], info: ValidationInfo) -> tuple[SenderRate, ...]:
-    """Spell the senders as messages spell them: a rate must find its sender."""
+    """Return rates with senders in the spelling of messages, so that each finds its sender."""
     region = info.data.get("default_region")
-    spelled = tuple(_respelled(one, region) for one in rates)
-    if len({one.sender for one in spelled}) < len(spelled):
+    spelled = tuple(_respelled(rate, region) for rate in rates)
+    if len({rate.sender for rate in spelled}) < len(spelled):
         raise ValueError("names a sender twice")
     return spelled
 
 
-def _respelled(one: SenderRate, region: str | None) -> SenderRate:
-    if one.sender == "*":
-        return one
+def _respelled(rate: SenderRate, region: str | None) -> SenderRate:
+    if rate.sender == "*":
+        return rate
     try:
-        return SenderRate(sender=addresses.service_or_sender(one.sender, region), rate=one.rate)
+        sender = addresses.service_or_sender(rate.sender, region)
     except addresses.UnusableAddress as error:
-        raise ValueError(f"names a sender that cannot be one: it {error}") from None
+        raise ValueError(f"has a key that is not a sender: it {error}") from None
+    return SenderRate(sender=sender, rate=rate.rate)
 
 
 class RegionSettings(BaseModel):

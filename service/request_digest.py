@@ -15,12 +15,12 @@ def request_digest(request: Mapping[str, Any]) -> bytes:
     return _sha256(_same_numbers(request))
 
 
-def digest_of_json(given: Any) -> bytes:
+def digest_of_json(body: Any) -> bytes:
     """Return the digest of the JSON as it was posted, which earlier versions stored.
 
     Only to recognise repeats of the requests that they accepted.
     """
-    return _sha256(given)
+    return _sha256(body)
 
 
 def _sha256(value: Any) -> bytes:
@@ -33,5 +33,5 @@ def _same_numbers(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, Mapping):
-        return {name: _same_numbers(one) for name, one in value.items()}
+        return {name: _same_numbers(item) for name, item in value.items()}
     return value

@@ -60,7 +60,7 @@ def _graphemes(text: str, longest: int) -> list[int]:
 
 
 def _parts(widths: Sequence[int], alone: int, joined: int) -> int:
-    """Count parts; what has a width of its own is never split between two."""
+    """Count parts; no width is split between two of them."""
     if sum(widths) <= alone:
         return 1
     parts, used = 1, 0

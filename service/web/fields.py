@@ -94,7 +94,7 @@ BodyText = Annotated[
     AfterValidator(_readable),
     AfterValidator(_not_too_long),
 ]
-# The formats are names of ours, for whoever makes requests of the document.
+# The formats are our own; tools that generate requests from the document can use them.
 Recipient = Annotated[
     str,
     Field(min_length=1, max_length=255, json_schema_extra={**_NO_NUL, "format": "address"}),

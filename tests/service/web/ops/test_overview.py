@@ -406,7 +406,7 @@ def test_a_test_message_that_cannot_be_sent_says_why_and_keeps_what_was_typed(
 ) -> None:
     answer = operator.post("/test", to="nobody", body="<b>Hello", key="k2")
     assert answer.status_code == 422
-    assert "must be a phone number in E.164 form" in answer.text
+    assert "write it in E.164 form" in answer.text
     assert "&lt;b&gt;Hello" in answer.text
 
 
