@@ -129,6 +129,36 @@ def test_a_message_is_asked_for_by_the_id_it_was_given(real: Provider, carrier: 
     assert (report.provider_sid, report.source) == (sid, Source.RECONCILIATION)
 
 
+def test_a_named_sid_is_confirmed(real: Provider, carrier: Running) -> None:
+    sent = outbound()
+    sid = real.send(sent).provider_sid
+    assert sid is not None
+    carrier.wait_until_idle()
+
+    report = real.confirm(wanted(sent.attempt_id), sid)
+
+    assert (report.provider_sid, report.attempt_id) == (sid, sent.attempt_id)
+    assert (report.status, report.source) == (Status.DELIVERED, Source.RECONCILIATION)
+
+
+def test_a_named_sid_of_another_recipient_is_refused(real: Provider) -> None:
+    other = replace(outbound(), to="+14155552672")
+    sid = real.send(other).provider_sid
+    assert sid is not None
+
+    with pytest.raises(Refused, match=f"{sid} is another message: different .*recipient"):
+        real.confirm(wanted(uuid4()), sid)
+
+
+def test_a_named_sid_under_another_reference_is_refused(carrier: Running) -> None:
+    sinch = made("sinch", carrier)
+    sid = sinch.send(outbound()).provider_sid
+    assert sid is not None
+
+    with pytest.raises(Refused, match="different reference"):
+        sinch.confirm(wanted(uuid4()), sid)
+
+
 def test_a_message_that_is_not_known_is_refused(provider: Provider) -> None:
     with pytest.raises(Refused):
         provider.fetch(uuid4(), "SM" + "0" * 32)
