@@ -14,12 +14,22 @@ down_revision = "0009"
 branch_labels = None
 depends_on = None
 
-_WHERE = sa.text('check_at IS NOT NULL AND provider_sid IS NULL')
+_WITHOUT_SID = 'provider_sid IS NULL'
+_TO_LOOK_UP = f'check_at IS NOT NULL AND {_WITHOUT_SID}'
+
+
+def _create(name, columns, where):
+    op.create_index(name, 'message', columns, unique=False, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
 
 
 def upgrade():
-    op.create_index('ix_message_look_up', 'message', ['check_at'], unique=False, sqlite_where=_WHERE, postgresql_where=_WHERE)
+    _create('ix_message_look_up', ['check_at'], _TO_LOOK_UP)
+    op.drop_index('ix_message_without_sid', table_name='message')
+    # The newest messages to one number first: there may be very many.
+    _create('ix_message_without_sid', ['to', 'id'], _WITHOUT_SID)
 
 
 def downgrade():
-    op.drop_index('ix_message_look_up', table_name='message', sqlite_where=_WHERE, postgresql_where=_WHERE)
+    op.drop_index('ix_message_without_sid', table_name='message')
+    _create('ix_message_without_sid', ['to'], _WITHOUT_SID)
+    op.drop_index('ix_message_look_up', table_name='message')

@@ -35,9 +35,9 @@ class Answer(NamedTuple):
     attempt_id: UUID
     attempt: int
     answered_at: datetime
-    expires_at: datetime | None = None  # when the message must not be sent any more
     report: StatusReport | None = None
     error: ProviderError | None = None
+    expires_at: datetime | None = None  # when the message must not be sent any more
 
 
 def answer_to(

@@ -138,7 +138,7 @@ class Message(Model):
                 ("ix_message_claimed", ("claimed_until",), "claimed_until IS NOT NULL"),
                 ("ix_message_check", ("check_at",), "check_at IS NOT NULL"),
                 ("ix_message_look_up", ("check_at",), f"check_at IS NOT NULL AND {_NO_SID}"),
-                ("ix_message_without_sid", ("to",), _NO_SID),
+                ("ix_message_without_sid", ("to", "id"), _NO_SID),
                 ("ix_message_unknown", ("unknown_since",), "unknown_since IS NOT NULL"),
                 ("ix_message_unredacted", ("final_at",), _UNREDACTED),
                 ("ix_message_unheard", ("unknown_since",), _UNHEARD),

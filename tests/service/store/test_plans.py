@@ -43,6 +43,7 @@ from tests.test_kubernetes import triggers
 
 PAGE: Final = 20
 READ_FOR_ONE: Final = 20
+FEW_BLOCKS: Final = 64
 SIZES: Final = (30_000, pytest.param(300_000, marks=pytest.mark.slow))
 
 Use = Callable[[], object]
@@ -92,7 +93,8 @@ def assert_frugal(use: Use, at_most: int = 0) -> None:
     for plan in plans:
         assert not plan.whole_tables, str(plan)
         allowed = max(READ_FOR_ONE * max(plan.returned, 1), at_most)
-        assert plan.read <= allowed, str(plan)
+        # PostgreSQL prefers to sort what stands in a few blocks, however many rows that are.
+        assert plan.read <= allowed or plan.blocks <= FEW_BLOCKS, str(plan)
         # Entries of an index that its condition passes over are counted nowhere else.
         assert plan.blocks <= 200 + max(5 * plan.read, 2 * at_most), str(plan)
 

@@ -30,7 +30,7 @@ from service.extensions import db
 from tests.conftest import ACCOUNT, BASE_URL, TOKEN, make_database, make_key, make_settings
 from tests.proxy import Proxy, proxy_to
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["web"]["command"]
 README = re.search(r"^granian .*$", (ROOT / "README.md").read_text(), re.MULTILINE)
 assert README is not None
