@@ -87,6 +87,7 @@ def test_every_block_of_a_guide_is_run_or_says_why_not(guide: Path) -> None:
             assert "not run" in block.before.lower(), f"{guide.name}:{block.line} must say why"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.stem)
 def test_a_guide_can_be_worked_through(
     guide: Path, request: pytest.FixtureRequest, tmp_path: Path
@@ -144,6 +145,7 @@ def test_every_magic_number_is_in_the_table_and_no_other() -> None:
     )
 
 
+@pytest.mark.slow
 def test_every_magic_number_ends_as_the_table_says_and_reaches_no_carrier(stack: Stack) -> None:
     before = len(
         requests.get(f"{stack.simulator_url}/_simulator/books", timeout=10).json()["messages"]

@@ -228,6 +228,7 @@ def test_callbacks_and_probes_answer_with_a_hanging_database(start: Started) -> 
         assert monotonic() < until
 
 
+@pytest.mark.slow
 def test_callback_that_no_store_takes_is_refused_soon(start: Started) -> None:
     web = start("postgresql")
     assert web.proxy is not None
@@ -249,12 +250,14 @@ def test_callback_that_no_store_takes_is_refused_soon(start: Started) -> None:
         assert monotonic() < until
 
 
+@pytest.mark.slow
 def test_a_burst_of_posts_is_not_refused(start: Started) -> None:
     web = start("postgresql")
     with ThreadPoolExecutor(64) as pool:
         assert list(pool.map(lambda _: web.post(), range(300))) == [202] * 300
 
 
+@pytest.mark.slow
 def test_overflow_takes_callbacks_while_posts_wait(start: Started) -> None:
     """The overflow uses separate connections: requests of the API hold all others."""
     web = start("postgresql")

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 
+@pytest.mark.slow
 def test_the_demonstration_ends_well_and_its_accounts_hold() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "demo"], capture_output=True, text=True, timeout=120, check=False

@@ -182,6 +182,7 @@ def test_what_wraps_the_application_stays(app: Flask, database_url: str, redis_u
 # The real processes
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_is_gone_within_30_seconds(tmp_path: Path) -> None:
     with running(tmp_path) as stack, Redis.from_url(stack.environment["REDIS_URL"]) as redis:
         presence = Presence(redis)

@@ -166,6 +166,7 @@ def worker(bench: Bench) -> Bench:
     return bench
 
 
+@pytest.mark.slow
 def test_worker_goes_on_after_redis_restarts(worker: Bench) -> None:
     """Tasks are in hand at each kill, which is what ended four of five workers before."""
     for away in (0.1, 1.0, 6.0, 0.1, 2.0):
@@ -180,6 +181,7 @@ def test_worker_goes_on_after_redis_restarts(worker: Bench) -> None:
     assert worker.health() == (200, "alive\n")
 
 
+@pytest.mark.slow
 def test_worker_keeps_its_slots_after_redis_froze(worker: Bench) -> None:
     """Tasks end while Redis is frozen, so that acknowledging them fails; more often than slots."""
     for freeze in range(3):
@@ -201,6 +203,7 @@ def test_worker_goes_on_after_its_redis_was_demoted(worker: Bench) -> None:
     assert worker.probe() < 15
 
 
+@pytest.mark.slow
 def test_beat_goes_on_after_redis_restarts(bench: Bench) -> None:
     bench.start("beat")
     await_(bench.ticks_wait, 60)
@@ -212,6 +215,7 @@ def test_beat_goes_on_after_redis_restarts(bench: Bench) -> None:
         await_(bench.ticks_wait, 15)
 
 
+@pytest.mark.slow
 def test_worker_and_beat_wait_for_a_redis_that_comes_late(bench: Bench) -> None:
     bench.redis.kill()
     bench.start("worker", "-B", "-Q", "send", "-n", "send@%h")
@@ -234,6 +238,7 @@ def test_worker_that_takes_no_task_is_unhealthy(worker: Bench) -> None:
     assert worker.has_noted("waits")
 
 
+@pytest.mark.slow
 def test_ticks_that_no_worker_takes_do_not_pile_up(bench: Bench) -> None:
     bench.start("beat")
     with Redis.from_url(bench.redis.url) as redis:
@@ -266,6 +271,7 @@ def documented_rights() -> list[str]:
     return [str(rule) for rule in line.replace(">PASSWORD", ">secret").split()]
 
 
+@pytest.mark.slow
 def test_user_with_the_documented_rights_is_enough(bench: Bench) -> None:
     bench.migrate()
     bench.url = bench.redis.url.replace("redis://", "redis://waybill:secret@")
