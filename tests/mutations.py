@@ -39,13 +39,6 @@ MUTATIONS: Final = (
         "::test_a_batch_that_cannot_be_answered_is_not_stored_by_half",
     ),
     Mutation(
-        "two workers do not claim the same message",
-        "service/store/turns.py",
-        "        .limit(limit)\n        .with_for_update(skip_locked=True)\n",
-        "        .limit(limit)\n",
-        f"{_FLOWS}/test_sending.py::test_workers_that_claim_at_the_same_moment_share_what_is_due",
-    ),
-    Mutation(
         "urgent messages go first",
         "service/store/turns.py",
         "    for priority, clients in _lanes(now).items():\n",

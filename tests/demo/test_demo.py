@@ -4,6 +4,8 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 
 @pytest.mark.slow
 def test_the_demonstration_ends_well_and_its_accounts_hold() -> None:
