@@ -1,7 +1,7 @@
 """The application for any WSGI server: `granian --interface wsgi wsgi:app`."""
 
-from service.announcing import when_serving
 from service.app import create_app, settle_memory
+from service.coordination.heartbeat_thread import when_serving
 from service.warming import warm_up
 from service.web.ops import require_secret
 

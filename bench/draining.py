@@ -12,10 +12,13 @@ from bench.rounds import Void, scratch
 from bench.waybill import ServingWaybill, fill, stack_on
 from demo.stack import Stack
 from service.app import create_app
-from service.config import Settings
-from service.extensions import parts
+from service.components import parts
+from service.config.settings import Settings
 from service.providers.contract import Callback
-from service.queue import DRAIN, STATUS
+from service.task_queue.queue import (
+    DRAIN,
+    STATUS,
+)
 
 _PATIENCE: Final = 120.0
 _TICK: Final = 0.01

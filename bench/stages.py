@@ -12,10 +12,10 @@ from bench.callbacks import Signed
 from bench.report import Row
 from bench.waybill import ServingWaybill, fill
 from service.app import create_app, settle_memory
-from service.config import Settings
-from service.extensions import parts
+from service.components import parts
+from service.config.settings import Settings
 from service.flows import recording
-from service.inbox import Entry
+from service.inbox.stream import Entry
 from service.providers.contract import CallbackRequest
 
 _BATCH: Final = 2_000  # as a drain in a backlog

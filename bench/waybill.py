@@ -16,9 +16,12 @@ from bench.databases import count, settle
 from bench.rounds import Void
 from demo.stack import SENDER, Stack, running
 from service.app import create_app
-from service.config import Settings
+from service.config.settings import Settings
+from service.database import (
+    db,
+    transaction,
+)
 from service.domain.status import Status
-from service.extensions import db, transaction
 from service.models import Attempt, Client, Message
 from service.store.dialect import insert_all
 

@@ -9,10 +9,11 @@ from sqlalchemy import func, select
 
 from demo.stack import Stack
 from service.app import create_app
-from service.config import Settings
+from service.components import parts
+from service.config.settings import Settings
+from service.database import db
 from service.domain.report import Source
 from service.domain.status import FINAL, Status
-from service.extensions import db, parts
 from service.models import DeadLetter, Message, Overflow, StatusEvent
 
 

@@ -14,7 +14,7 @@ from typing import Final
 import requests
 
 from demo.servers import free_port, redis_server
-from service.config import Settings
+from service.config.settings import Settings
 
 ACCOUNT: Final = "AC00000000000000000000000000000001"
 TOKEN: Final = "only-for-the-simulator"  # noqa: S105 - the simulator's, and nobody else's

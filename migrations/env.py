@@ -9,7 +9,7 @@ from alembic.ddl.sqlite import SQLiteImpl
 from flask import current_app
 from sqlalchemy import Connection, Table
 
-from service.migrating import comparable
+from service.database.schema import comparable
 from service.models.types import UtcDateTime
 
 
@@ -75,7 +75,7 @@ if context.is_offline_mode():
 else:
     with _db.engine.connect() as connection:
         if connection.dialect.name == "postgresql":
-            from service.postgresql import without_limits as suited
+            from service.database.postgresql import without_limits as suited
         else:
             suited = _tables_may_be_made_anew
         with suited(connection):

@@ -6,25 +6,38 @@ from collections.abc import Mapping
 from flask import Flask
 from redis import Redis
 
-from service import commands, engines, logs, migrating, sentry, tracing, web
-from service.breaker import Breaker
-from service.callback_checks import CallbackChecks
-from service.config import Settings
-from service.extensions import Parts, db
-from service.inbox import Inbox
+from service import (
+    commands,
+    web,
+)
+from service.components import Parts
+from service.config.settings import Settings
+from service.coordination.cache import Shelf
+from service.coordination.callback_checks import CallbackChecks
+from service.coordination.circuit_breaker import Breaker
+from service.coordination.heartbeats import Presence
+from service.coordination.sender_rate_limit import Pace
+from service.database import (
+    db,
+    engines,
+    schema,
+)
+from service.inbox.overflow import OverflowTable
+from service.inbox.stream import Inbox
 from service.lines import Lines
-from service.metrics import counting
-from service.overflow import OverflowTable
-from service.pace import Pace
-from service.presence import Presence
+from service.observability import (
+    logging,
+    sentry,
+    tracing,
+)
+from service.observability.metrics import counting
 from service.providers import configured
 from service.providers.contract import Callback, Provider
 from service.providers.test import MagicNumbers
-from service.queue import Queue
-from service.redis_address import parse_redis_url
-from service.redis_connections import connect
-from service.shelf import Shelf
+from service.redis_client.connections import connect
+from service.redis_client.url import parse_redis_url
 from service.store import aside
+from service.task_queue.queue import Queue
 from service.web import limiting
 from service.web.callbacks import store
 
@@ -39,14 +52,14 @@ def create_app(
 ) -> Flask:
     """Build the application. Raises ConfigurationError when the settings are unusable."""
     settings = settings or Settings.load()
-    logs.configure(settings)
+    logging.configure(settings)
     sentry.start(settings)
     tracing.start(settings)
     app = Flask("service", static_folder=None)
     engines.configure(app, settings)
     db.init_app(app)
     engines.prepare(app, settings)
-    migrating.prepare_for_commands(app)
+    schema.prepare_for_commands(app)
     hurried = _redis(settings, _HURRY)
     carriers = configured(settings) if providers is None else providers
 

@@ -19,13 +19,13 @@ from redis import Redis
 from sqlalchemy import create_engine, text
 
 from demo.servers import postgres_server, redis_server
-from service import migrating
 from service.app import create_app
-from service.bell import Bell
-from service.config import Settings
-from service.extensions import db, parts
+from service.components import parts
+from service.config.settings import Settings
+from service.database import db, schema
 from service.flows.accepting import accept
 from service.models import Client
+from service.task_queue.wake_ups import Bell
 from tests.fakes import FakeProvider
 from tests.messages import Post, draft
 from tests.strategies import EPOCH
@@ -97,7 +97,7 @@ def make_settings(database_url: str, redis_url: str, **changes: Any) -> Settings
 def bound_app(database_url: str, redis_url: str) -> Iterator[Flask]:
     """One application per database, migrated as in production."""
     app = create_app(make_settings(database_url, redis_url), providers={"twilio": FakeProvider()})
-    migrating.prepare(app)
+    schema.prepare(app)
     with app.app_context():
         upgrade()
     yield app

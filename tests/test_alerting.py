@@ -12,9 +12,9 @@ import pytest
 import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
-from service.metrics import instruments
-from service.metrics.readings import GAUGES
-from service.queue import ROUTES
+from service.observability.metrics import instruments
+from service.observability.metrics.readings import GAUGES
+from service.task_queue.queue import ROUTES
 from tests.test_deployment import SERVICES, after, command
 from tests.test_documentation import DOCUMENTS, anchors, section
 

@@ -17,8 +17,8 @@ import pytest
 import yaml
 
 from demo.stack import COMMANDS
-from service.config import Settings
-from service.queue import ROUTES
+from service.config.settings import Settings
+from service.task_queue.queue import ROUTES
 
 ROOT = Path(__file__).parent.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

@@ -18,10 +18,10 @@ from flask.testing import FlaskClient
 from pydantic import SecretStr
 
 from demo.stack import COMMANDS
-from service.config import Settings
+from service.config.settings import Settings
 from service.domain.status import Status, is_final
 from service.providers.sinch import reports as sinch_reports
-from service.queue import ROUTES
+from service.task_queue.queue import ROUTES
 from service.web.schemas import MessageQuery, NewBatch, NewMessage, check
 from worker.schedule import SCHEDULE
 

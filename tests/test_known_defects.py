@@ -17,14 +17,18 @@ from flask import Flask
 from redis import Redis
 from sqlalchemy import select, update
 
-from service import queue
+from service.components import parts
+from service.database import (
+    db,
+    transaction,
+)
 from service.domain.report import StatusReport
 from service.domain.status import Status
 from service.errors import OutcomeUnknown, Refused
-from service.extensions import db, parts, transaction
 from service.flows import draining, recording, sending
 from service.models import Message, StatusEvent
 from service.providers.contract import Callback, Outbound
+from service.task_queue import queue
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
 
@@ -113,7 +117,8 @@ def test_a_worker_killed_with_a_batch_in_its_hands_loses_none_of_it(
 def _die_after(deed: str, redis_url: str, body: bytes, attempt: str) -> None:
     program = (
         "import os, signal; from datetime import UTC, datetime; from redis import Redis;"
-        "from service.breaker import Breaker; from service.inbox import Inbox;"
+        "from service.coordination.circuit_breaker import Breaker;"
+        "from service.inbox.stream import Inbox;"
         "from service.providers.contract import Callback;"
         f"redis = Redis.from_url({redis_url!r}, protocol=2);"
         "inbox = Inbox(redis, redis, Breaker(), 1000);"

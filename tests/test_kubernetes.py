@@ -17,11 +17,14 @@ import yaml
 from sqlalchemy import text
 
 from demo.stack import COMMANDS
-from service import inbox
-from service.config import Settings
-from service.extensions import db, is_postgresql
+from service.config.settings import Settings
+from service.database import (
+    db,
+    is_postgresql,
+)
 from service.flows import sending
-from service.queue import ROUTES
+from service.inbox.stream import stream
+from service.task_queue.queue import ROUTES
 from tests.messages import Post
 from tests.test_deployment import DOCKERFILE, after, unplaced
 
@@ -349,7 +352,7 @@ def test_status_workers_scale_by_inbox_and_queues() -> None:
     queues = {metadata["listName"] for metadata in found if "listName" in metadata}
     assert queues == set(after("-Q", container("worker-status")["command"]).split(","))
     streams = [metadata["stream"] for metadata in found if "stream" in metadata]
-    assert streams == [inbox._STREAM]
+    assert streams == [stream._STREAM]
 
 
 def test_send_workers_scale_by_messages_due(client_id: int, post: Post) -> None:

@@ -7,8 +7,8 @@ from prometheus_client import Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
 from service.flows.tallying import Brought
-from service.metrics import instruments
-from service.metrics.readings import GAUGES
+from service.observability.metrics import instruments
+from service.observability.metrics.readings import GAUGES
 from service.store.waiting import MOST
 from tests.test_documentation import table
 

@@ -15,11 +15,15 @@ from sqlalchemy import Inspector, Uuid, bindparam, inspect, text
 from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
-from service import migrating
 from service.app import create_app
+from service.database import (
+    db,
+    is_postgresql,
+    schema,
+    transaction,
+)
 from service.domain.report import Source
 from service.domain.status import Status
-from service.extensions import db, is_postgresql, transaction
 from service.flows import idempotency
 from service.models import ApiKey, Client, Message, OptOut, StatusEvent
 from service.models.types import UtcDateTime
@@ -38,7 +42,7 @@ def empty(
     if request.param == "postgresql":
         url = make_database(request.getfixturevalue("postgres_url"), "migrations")
     app = create_app(make_settings(url, redis_url), providers={"twilio": FakeProvider()})
-    migrating.prepare(app)
+    schema.prepare(app)
     yield app
     with app.app_context():
         db.engine.dispose()
@@ -93,7 +97,7 @@ def test_the_way_up_down_and_up_again_is_free(migrated: Flask) -> None:
 
 def test_servers_wait_for_the_last_migration(migrated: Flask) -> None:
     with db.engine.connect() as connection:
-        assert migrating.found(connection) == migrating.WANTED
+        assert schema.found(connection) == schema.WANTED
 
     downgrade(revision="0001")
     said = migrated.test_client().get("/readyz")
@@ -118,7 +122,7 @@ def test_models_and_migrations_agree(migrated: Flask) -> None:
             opts={
                 "compare_type": True,
                 "compare_server_default": True,
-                "include_name": migrating.comparable,
+                "include_name": schema.comparable,
             },
         )
         difference = compare_metadata(context, db.metadata)

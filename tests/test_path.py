@@ -13,7 +13,7 @@ from werkzeug.serving import make_server
 
 from demo.servers import free_port
 from service.app import create_app
-from service.extensions import db
+from service.database import db
 from service.flows import draining, reconciling, sending
 from simulator.config import Config
 from simulator.running import Running, running

@@ -13,9 +13,9 @@ from celery import Celery
 from flask import Flask
 from flask.testing import FlaskClient
 
-from service import logs
 from service.errors import NotAccepted, OutcomeUnknown, Refused
 from service.flows import draining, reconciling, sending
+from service.observability import logging as logs
 from tests.conftest import make_settings
 from tests.fakes import FakeProvider, fake_signature
 from tests.messages import Post

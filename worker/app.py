@@ -6,7 +6,7 @@ from celery import Celery, Task, signals
 from flask import Flask
 
 from service.app import create_app, settle_memory
-from service.queue import celery_settings
+from service.task_queue.queue import celery_settings
 from worker.schedule import SCHEDULE
 from worker.watching import watch
 

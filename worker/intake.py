@@ -6,7 +6,7 @@ from typing import Final
 
 from redis.exceptions import RedisError
 
-from service.breaker import Resting
+from service.coordination.circuit_breaker import Resting
 
 # Longer than any task takes and than a worker needs to connect again, in seconds.
 _LONGEST: Final = 60.0

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from service import queue
+from service.task_queue import queue
 
 _SECONDS: Final = {
     # Callbacks and posts wake their own; these find what a dead process left behind, and the

@@ -2,7 +2,6 @@
 
 from celery import shared_task
 
-from service import queue
 from service.flows import (
     claiming,
     draining,
@@ -13,6 +12,7 @@ from service.flows import (
     retaining,
     sending,
 )
+from service.task_queue import queue
 
 
 @shared_task(name=queue.DELIVER)

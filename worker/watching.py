@@ -12,12 +12,21 @@ from celery import Task, signals
 from flask import Flask
 from redis.exceptions import RedisError
 
-from service.announcing import BEAT, WORKER, Announcer, process_name
-from service.extensions import Parts
+from service.components import Parts
+from service.coordination.heartbeat_thread import (
+    BEAT,
+    WORKER,
+    Announcer,
+    process_name,
+)
 from service.flows.isolation import consumer
-from service.inbox import Inbox
-from service.metrics import counting
-from service.metrics.exposition import CONTENT_TYPE, exposed, may_read
+from service.inbox.stream import Inbox
+from service.observability.metrics import counting
+from service.observability.metrics.exposition import (
+    CONTENT_TYPE,
+    exposed,
+    may_read,
+)
 from worker.clock import PULSE
 from worker.intake import INTAKE
 

@@ -14,7 +14,7 @@ from bench.databases import count, engine_of, settle
 from bench.processes import await_port, process
 from demo.servers import free_port, redis_server
 from demo.stack import TOKEN
-from service.redis_address import parse_redis_url
+from service.redis_client.url import parse_redis_url
 
 HERE: Final = Path(__file__).parent
 GUIDE: Final = HERE / "guide"

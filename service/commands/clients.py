@@ -5,7 +5,10 @@ from datetime import UTC, datetime
 import click
 from flask.cli import AppGroup
 
-from service.extensions import db, transaction
+from service.database import (
+    db,
+    transaction,
+)
 from service.models import ApiKey, Client
 from service.store import clients
 from service.web.auth import digest_of, hint_of, new_key

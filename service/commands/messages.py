@@ -7,8 +7,8 @@ from uuid import UUID
 
 import click
 
+from service.components import parts
 from service.errors import ClientError, ProviderError
-from service.extensions import parts
 from service.flows import explaining, reconciling
 from service.flows import resolve as resolving
 from service.store import checks

@@ -5,8 +5,12 @@ from datetime import UTC, datetime
 import click
 from flask.cli import AppGroup
 
-from service.config import SESSIONS_NEED_A_KEY
-from service.extensions import db, parts, transaction
+from service.components import parts
+from service.config.settings import SESSIONS_NEED_A_KEY
+from service.database import (
+    db,
+    transaction,
+)
 from service.flows import operator_sessions
 from service.models import OperatorKey
 from service.store import operators

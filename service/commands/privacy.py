@@ -4,8 +4,9 @@ import click
 from flask.cli import AppGroup
 
 from service import addresses
+from service.components import parts
+from service.database import transaction
 from service.errors import Invalid
-from service.extensions import parts, transaction
 from service.flows import forgetting
 from service.store import opt_outs
 

@@ -8,15 +8,19 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from service import journal
+from service.components import parts
+from service.database import (
+    single_write,
+    transaction,
+)
 from service.domain.message_ids import creation_time
 from service.domain.priority import Priority
 from service.domain.status import Status
-from service.extensions import parts, single_write, transaction
 from service.flows import expiry, idempotency
 from service.models import Message
-from service.queue import DELIVER
+from service.observability import events
 from service.store import messages
+from service.task_queue.queue import DELIVER
 
 # The provider's own window for scheduling must still be open when a worker gets to the message.
 _MARGIN: Final = timedelta(seconds=60)
@@ -72,7 +76,7 @@ def accept(client_id: int, drafts: Sequence[Draft]) -> list[Accepted]:
         taken = messages.by_key(client_id, keys) if len(inserted) < len(rows) else {}
     if any(row["id"] in inserted and row["due_at"] <= row["created_at"] for row in rows):
         parts().queue.ring(DELIVER)
-    journal.accepted([row for row in rows if row["id"] in inserted])
+    events.accepted([row for row in rows if row["id"] in inserted])
     pairs = zip(rows, drafts, strict=True)
     return [_accepted(row, draft, inserted, taken) for row, draft in pairs]
 

@@ -7,10 +7,10 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from service.components import parts
 from service.domain.report import Price, Source, StatusReport
 from service.domain.status import Status
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
-from service.extensions import parts
 from service.flows.claiming import Claim
 from service.providers.contract import Callback
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple, TypeVar
 
+from service.database import transaction
 from service.domain.status import FINAL, Status
-from service.extensions import transaction
 from service.flows import rebuilding
 from service.store import accounts
 from service.store.accounts import Overdue

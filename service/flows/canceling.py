@@ -3,10 +3,11 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
+from service.components import parts
+from service.database import transaction
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
 from service.errors import Conflict, NotAccepted, NotFound, OutcomeUnknown, Refused, Unavailable
-from service.extensions import parts, transaction
 from service.flows import recording
 from service.models import Message
 from service.store import attempts, ledger, listing

@@ -12,14 +12,15 @@ from typing import Any, Final, NamedTuple
 from redis.exceptions import RedisError
 from uuid_utils.compat import uuid7
 
-from service import journal
+from service.components import parts
+from service.coordination.sender_rate_limit import Ask
+from service.database import transaction
 from service.domain.status import Status
-from service.extensions import parts, transaction
 from service.flows import expiry, sparing
 from service.flows.patience import patience
-from service.metrics import counting
 from service.models import Message
-from service.pace import Ask
+from service.observability import events
+from service.observability.metrics import counting
 from service.providers.contract import Outbound
 from service.providers.test import NAME as TEST
 from service.store import attempts, messages
@@ -112,7 +113,7 @@ def expire_claims(limit: int = 500) -> int:
         expired = messages.expired_claims(recorded_until, limit)
         messages.doubt(expired, now, check_at=now + _first_lookup())
     counting.expired(len(expired))
-    journal.expired(expired)
+    events.expired(expired)
     return len(expired)
 
 

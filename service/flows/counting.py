@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
-from service.extensions import parts
+from service.components import parts
 from service.store import overview
 from service.store.overview import Count
 

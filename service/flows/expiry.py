@@ -9,16 +9,16 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from service import journal
+from service.database import transaction
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
 from service.errors import EXPIRED, OUTCOME_UNKNOWN
-from service.extensions import transaction
 from service.flows import recording
 from service.flows.patience import patience
 from service.flows.sweeping import BATCH, sweep
-from service.metrics import counting
 from service.models import Message
+from service.observability import events
+from service.observability.metrics import counting
 from service.providers.contract import Outbound
 from service.store import attempts, messages
 
@@ -87,7 +87,7 @@ def announce(expired: Sequence[Message]) -> None:
     """Count and log messages that expired, after the commit."""
     for message in expired:
         counting.message_expired(message.provider)
-        journal.message_expired(message)
+        events.message_expired(message)
 
 
 def _expire_some() -> int:

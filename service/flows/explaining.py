@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
+from service.components import parts
+from service.database import transaction
 from service.domain.status import Status, is_final
 from service.errors import NotFound
-from service.extensions import parts, transaction
 from service.models import Attempt, Message, StatusEvent
 from service.store import listing
 

@@ -11,8 +11,9 @@ from uuid import UUID
 from redis.exceptions import RedisError
 
 from service import addresses
+from service.components import parts
+from service.database import transaction
 from service.errors import FieldError, InboxUnavailable, Invalid
-from service.extensions import parts, transaction
 from service.flows import forgetting_places as places
 from service.flows import redacting
 from service.flows.mentions import Mention

@@ -7,7 +7,11 @@ rows it found the number. Rows are locked only where it was found.
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
-from service.extensions import Model, parts, transaction
+from service.components import parts
+from service.database import (
+    Model,
+    transaction,
+)
 from service.flows import redacting
 from service.flows.mentions import Mention
 from service.flows.sweeping import BATCH

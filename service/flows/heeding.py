@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
+from service.components import parts
 from service.domain.report import StatusReport
 from service.domain.status import FAILURES, SUCCESSES
-from service.extensions import parts
 from service.providers.test import NAME as TEST
 from service.store import opt_outs
 

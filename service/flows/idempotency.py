@@ -8,7 +8,8 @@ from typing import Final
 
 from flask import current_app
 
-from service.extensions import parts, transaction
+from service.components import parts
+from service.database import transaction
 from service.store import installation
 
 _PURPOSE: Final = b"waybill: digests of requests"

@@ -7,14 +7,21 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from service import journal
-from service.database_errors import is_passing, is_slow
+from service.components import parts
+from service.database import transaction
+from service.database.errors import (
+    is_passing,
+    is_slow,
+)
 from service.domain.report import StatusReport
-from service.extensions import parts, transaction
 from service.flows import recording, settling
 from service.flows.answers import ANSWER, unpacked
-from service.inbox import Entry, Inbox
-from service.metrics import counting
+from service.inbox.stream import (
+    Entry,
+    Inbox,
+)
+from service.observability import events
+from service.observability.metrics import counting
 from service.providers.contract import Callback
 from service.store import aside
 
@@ -102,7 +109,7 @@ def _record_together(callbacks: Sequence[Callback]) -> None:
     if reported:
         tally = recording.record(_parsed(reported))
         counting.recorded(tally.kinds, [callback.received_at for callback in reported])
-        journal.recorded(reported, tally)
+        events.recorded(reported, tally)
 
 
 def _parsed(callbacks: Iterable[Callback]) -> list[StatusReport]:
@@ -115,7 +122,7 @@ def set_aside(callback: Callback, error: str, reason: str) -> None:
     with transaction():
         aside.add_dead_letter(callback, error[:2000], datetime.now(UTC))
     counting.set_aside(callback.provider)
-    journal.set_aside(callback, reason)
+    events.set_aside(callback, reason)
 
 
 def consumer() -> str:

@@ -7,14 +7,15 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from service import journal
+from service.components import parts
+from service.database import transaction
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
 from service.errors import OUTCOME_UNKNOWN, OutcomeUnknown, Refused
-from service.extensions import parts, transaction
 from service.flows import expiry, recording
 from service.flows.patience import patience
 from service.models import Attempt, Message
+from service.observability import events
 from service.providers.contract import Wanted
 from service.store import attempts, checks
 
@@ -43,7 +44,7 @@ def look_up(message: Message, attempt: Attempt) -> None:
     if certain or comparable:
         ours = certain or candidates
         recording.record([report._replace(attempt_id=attempt.id) for report in ours])
-        journal.reconciled(message, attempt.id, "found")
+        events.reconciled(message, attempt.id, "found")
         return
     if candidates:
         # A person has to say which message at the provider is this one.
@@ -61,7 +62,7 @@ def _not_found(message: Message, attempt: Attempt, lookups: int) -> None:
         _resend(message, attempt, lookups)
     else:
         recording.record([verdict(message)])
-        journal.reconciled(message, attempt.id, "gave_up")
+        events.reconciled(message, attempt.id, "gave_up")
 
 
 def verdict(message: Message) -> StatusReport:
@@ -139,7 +140,7 @@ def _note(
     with transaction():
         recording.apply([step(message, attempt, word, f"look-up {lookups}")])
         checks.put_off(message.id, check_at, lookups)
-    journal.reconciled(message, attempt.id, word)
+    events.reconciled(message, attempt.id, word)
 
 
 def _resend(message: Message, attempt: Attempt, lookups: int) -> None:
@@ -147,4 +148,4 @@ def _resend(message: Message, attempt: Attempt, lookups: int) -> None:
     with transaction():
         recording.apply([step(message, attempt, "resend", f"after {lookups} look-ups")])
         checks.release(message.id, attempt.number, datetime.now(UTC))
-    journal.reconciled(message, attempt.id, "resend")
+    events.reconciled(message, attempt.id, "resend")

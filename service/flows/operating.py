@@ -5,18 +5,19 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-from service import journal
+from service.components import parts
+from service.database import transaction
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status, is_final
 from service.errors import Conflict, NotFound, Unavailable
-from service.extensions import parts, transaction
 from service.flows import draining, expiry, reconciling, recording
 from service.flows.accepting import Draft, accept
 from service.flows.redacting import DECISION
 from service.flows.resolve import in_doubt, resolve
 from service.models import Attempt, Message
-from service.queue import DELIVER
+from service.observability import events
 from service.store import checks, clients
+from service.task_queue.queue import DELIVER
 
 # The client to whom the messages belong that operators send to see whether sending works.
 TESTER: Final = "operators"
@@ -60,7 +61,7 @@ def take_sid(message_id: UUID, provider_sid: str, operator: str) -> None:
 def replay(numbers: Sequence[int] | None, operator: str) -> int:
     """Give dead letters another chance, the oldest for None; return how many."""
     count = draining.replay_dead_letters(numbers)
-    journal.operated(operator, "replayed", dead_letters=count)
+    events.operated(operator, "replayed", dead_letters=count)
     return count
 
 
@@ -71,7 +72,7 @@ def send_test(draft: Draft, operator: str) -> UUID:
     [accepted] = accept(client_id, [draft])
     if accepted.conflict:
         raise Conflict("this form was sent before, with something else in it")
-    journal.operated(operator, "sent_test", message_id=accepted.message.id)
+    events.operated(operator, "sent_test", message_id=accepted.message.id)
     return accepted.message.id
 
 
@@ -90,7 +91,7 @@ def _write(message: Message, attempt: Attempt, deed: str, operator: str) -> None
 
 
 def _tell(message: Message, attempt: Attempt, deed: str, operator: str) -> None:
-    journal.operated(operator, deed, message_id=message.id, attempt_id=attempt.id)
+    events.operated(operator, deed, message_id=message.id, attempt_id=attempt.id)
 
 
 def _decision(message: Message, attempt: Attempt, deed: str, operator: str) -> StatusReport:

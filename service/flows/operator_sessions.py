@@ -9,9 +9,9 @@ from typing import Final, NamedTuple
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from service import journal
-from service.extensions import transaction
+from service.database import transaction
 from service.models import OperatorKey
+from service.observability import events
 from service.store import operators
 
 # A working day, and a lunch break. An open page asks every few seconds: it is in use.
@@ -39,7 +39,7 @@ def begin(key: OperatorKey) -> str:
     with transaction():
         operators.drop_sessions(created_before=now - _KEPT)
         operators.add_session(_digest(session_id), key.id, now)
-    journal.operated(key.name, "logged_in")
+    events.operated(key.name, "logged_in")
     return session_id
 
 

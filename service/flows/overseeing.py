@@ -9,17 +9,18 @@ from typing import Any, Final, NamedTuple
 
 from redis.exceptions import RedisError
 
-from service.breaker import Resting
-from service.callback_checks import Refusals
-from service.extensions import db, parts
+from service.components import parts
+from service.coordination.callback_checks import Refusals
+from service.coordination.circuit_breaker import Resting
+from service.coordination.heartbeats import Replica
+from service.database import db
 from service.flows import counting
 from service.flows.counting import Minute
 from service.models import DeadLetter, Message
-from service.presence import Replica
 from service.providers.contract import RefusalAdvice
-from service.queue import ROUTES
 from service.store import aside, overview
 from service.store.overview import Heap
+from service.task_queue.queue import ROUTES
 
 # Times are taken of so many of the latest callbacks, and shown of so many doubts and letters.
 _SAMPLE: Final = 500

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Final, NamedTuple
 
-from service.extensions import parts
+from service.components import parts
 from service.providers.test import NAME as TEST
 
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from service.database import transaction
 from service.domain.outcome import Outcome, join_all, outcome_of
-from service.extensions import transaction
 from service.mapping import columns_of, outcome_in, report_of
 from service.store import ledger
 

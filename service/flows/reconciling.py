@@ -11,15 +11,16 @@ from threading import Lock
 from typing import Final
 from uuid import UUID
 
-from service import journal
+from service.components import parts
+from service.database import transaction
 from service.domain.status import Status, is_final
 from service.errors import NotAccepted, OutcomeUnknown, Refused
-from service.extensions import parts, transaction
 from service.flows import recording
 from service.flows.look_up import look_up, step
 from service.flows.patience import patience
-from service.metrics import counting
 from service.models import Attempt, Message
+from service.observability import events
+from service.observability.metrics import counting
 from service.store import checks
 
 # Whoever takes a check has this long for it; then another may.
@@ -124,4 +125,4 @@ def _fetch(message: Message, attempt: Attempt, sid: str) -> None:
         detail = f"{error.code} {datetime.now(UTC):%Y-%m-%d %H:%M}"
         report = step(message, attempt, "not_known", detail)
     counting.missed(recording.record([report]).kinds)
-    journal.reconciled(message, attempt.id, report.word)
+    events.reconciled(message, attempt.id, report.word)

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from service.database import transaction
 from service.domain.outcome import Outcome, join_all, outcome_of
 from service.domain.report import StatusReport
-from service.extensions import transaction
 from service.flows import heeding, redacting
 from service.flows.tallying import Tally, kinds_of
 from service.mapping import columns_of, event_of, outcome_in, report_of

@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from service.components import parts
+from service.database import transaction
 from service.domain.report import StatusReport
-from service.extensions import parts, transaction
 from service.flows.mentions import Mention
 from service.flows.sweeping import BATCH, sweep
 from service.mapping import random_identity, unquoted_identity

@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
+from service.components import parts
+from service.database import transaction
 from service.domain.report import StatusReport
 from service.domain.status import Status
 from service.errors import Conflict, NotFound
-from service.extensions import parts, transaction
 from service.flows import look_up, recording
 from service.models import Attempt, Message
 from service.store import attempts, checks, ledger

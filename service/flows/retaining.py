@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from service.extensions import parts, transaction
+from service.components import parts
+from service.database import transaction
 from service.flows.sweeping import BATCH, sweep
 from service.store import retention
 

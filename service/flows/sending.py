@@ -15,17 +15,20 @@ from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from service import tracing
-from service.database_errors import is_retryable
+from service.components import (
+    Parts,
+    parts,
+)
+from service.database.errors import is_retryable
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError
-from service.extensions import Parts, parts
 from service.flows import expiry
 from service.flows.answers import Answer, answer_to
 from service.flows.claiming import Claim, claim
 from service.flows.settling import settle_or_store
-from service.metrics import counting
 from service.models import Message
-from service.queue import DELIVER
+from service.observability import tracing
+from service.observability.metrics import counting
+from service.task_queue.queue import DELIVER
 
 # A delivery claims no more after this long and wakes the next: no shutdown meets a long task.
 _LONGEST: Final = 3.0

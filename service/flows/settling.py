@@ -9,17 +9,18 @@ from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
-from service import journal
-from service.database_errors import is_retryable
+from service.components import parts
+from service.database import transaction
+from service.database.errors import is_retryable
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
 from service.errors import GAVE_UP, InboxUnavailable, NotAccepted, OutcomeUnknown, Refused
-from service.extensions import parts, transaction
 from service.flows import expiry, recording
 from service.flows.answers import WORDS, Answer, packed
 from service.flows.patience import patience
-from service.queue import DRAIN
+from service.observability import events
 from service.store import attempts, ledger, messages
+from service.task_queue.queue import DRAIN
 
 _LONGEST_PAUSE: Final = 60.0
 # Between two tries, while neither the database nor the inbox takes an answer.
@@ -86,7 +87,7 @@ def settle(answers: Sequence[Answer]) -> None:
             _leave(one, now)
         attempts.answer([_answered(answer, rows) for answer in answers])
     for one in answers:
-        journal.answered(one)
+        events.answered(one)
 
 
 def _said(answer: Answer) -> StatusReport | None:

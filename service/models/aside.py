@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.extensions import Model
+from service.database import Model
 from service.models.types import Serial, UtcDateTime
 
 # Else SQLite gives the number of a deleted row to the next one, and who deletes late deletes that.

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from service.extensions import Model
+from service.database import Model
 from service.models.types import UtcDateTime
 
 

@@ -8,9 +8,9 @@ from uuid import UUID
 from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, Numeric, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from service.database import Model
 from service.domain.report import Source
 from service.domain.status import Status
-from service.extensions import Model
 from service.models.types import Serial, UtcDateTime, words
 
 

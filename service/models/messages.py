@@ -23,9 +23,9 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 from uuid_utils.compat import uuid7
 
+from service.database import Model
 from service.domain.priority import Priority
 from service.domain.status import Status
-from service.extensions import Model
 from service.models.types import UtcDateTime, words
 
 # The message has ended and still holds what was written.

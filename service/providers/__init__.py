@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from service.config import Settings
+from service.config.settings import Settings
 from service.providers.contract import Provider
 from service.providers.sinch import Sinch
 from service.providers.twilio import Twilio

@@ -12,9 +12,9 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, case, func, select
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
+from service.database import db
 from service.domain.report import Source
 from service.domain.status import FINAL, Status
-from service.extensions import db
 from service.models import Attempt, DeadLetter, Message, StatusEvent
 
 PIECE: Final = 10_000

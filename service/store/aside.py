@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.orm import scoped_session
 
-from service.extensions import db
+from service.database import db
 from service.models import DeadLetter, Overflow
 from service.providers.contract import Callback
 

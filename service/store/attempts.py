@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Table, or_, select
 
-from service.extensions import db
+from service.database import db
 from service.models import Attempt, StatusEvent
 from service.store.dialect import among, insert_all, update_each
 

@@ -7,9 +7,9 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, update
 
+from service.database import db
 from service.domain.message_ids import first_id
 from service.domain.status import FINAL, Status
-from service.extensions import db
 from service.models import Attempt, Message
 from service.providers.test import NAME as TEST
 

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import bindparam, select, update
 
-from service.extensions import db
+from service.database import db
 from service.models import ApiKey, Client
 from service.store.dialect import insert_into
 

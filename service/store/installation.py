@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from service.extensions import db
+from service.database import db
 from service.models import InstallationKey
 from service.store.dialect import insert_into
 

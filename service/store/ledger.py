@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Table, case, select
 
-from service.extensions import db
+from service.database import db
 from service.models import Attempt, Message, StatusEvent
 from service.store.attempts import AttemptRef
 from service.store.dialect import among, insert_all, only_those, update_each

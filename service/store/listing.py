@@ -5,8 +5,8 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from service.database import db
 from service.errors import NotFound
-from service.extensions import db
 from service.models import Attempt, Message, StatusEvent
 
 

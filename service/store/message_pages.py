@@ -14,9 +14,9 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
+from service.database import db
 from service.domain.message_ids import first_id
 from service.domain.status import FINAL, OWN, Status
-from service.extensions import db
 from service.models import Message
 
 # Rows that a page is searched in, for each message that it may hold.

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from sqlalchemy import Table, inspect, select, update
 
+from service.database import db
 from service.domain.status import Status
-from service.extensions import db
 from service.models import Message
 from service.store import turns
 from service.store.dialect import among, insert_all

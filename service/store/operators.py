@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Row, delete, select, update
 
-from service.extensions import db
+from service.database import db
 from service.models import OperatorKey, OperatorSession
 
 

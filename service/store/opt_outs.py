@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Table, and_, case, delete, func, select
 
-from service.extensions import db
+from service.database import db
 from service.models import Attempt, Message, OptOut
 from service.store.dialect import among, insert_all
 from service.store.redaction import FORGOTTEN

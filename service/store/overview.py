@@ -19,10 +19,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import InstrumentedAttribute
 
+from service.database import db
 from service.domain.message_ids import first_id
 from service.domain.report import Source
 from service.domain.status import SUCCESSES, Status
-from service.extensions import db
 from service.models import DeadLetter, Message, Overflow, StatusEvent
 
 # A count stops here: whether ten thousand wait or a million is the same to whoever is called.

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, Select, Table, and_, func, null, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute
 
-from service.extensions import db
+from service.database import db
 from service.models import Attempt, Client, Message, StatusEvent
 from service.store.dialect import among, update_each
 

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from sqlalchemy import delete, or_, select
 
+from service.database import db
 from service.domain.message_ids import first_id
-from service.extensions import db
 from service.models import Attempt, DeadLetter, Message, StatusEvent
 from service.store.dialect import among
 

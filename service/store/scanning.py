@@ -5,7 +5,10 @@ from typing import Any
 
 from sqlalchemy import select
 
-from service.extensions import Model, db
+from service.database import (
+    Model,
+    db,
+)
 from service.models import OptOut
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from service.extensions import db
+from service.database import db
 from service.models import Attempt, Client, Message
 
 # The indexes begin with the client: a search asks for each. There are as many as there are internal

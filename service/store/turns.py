@@ -12,8 +12,8 @@ from uuid import UUID
 
 from sqlalchemy import CTE, ScalarSelect, Select, bindparam, select, union_all
 
+from service.database import db
 from service.domain.priority import Priority
-from service.extensions import db
 from service.models import Message
 
 # Who wrote the time down may have had another clock than who reads it.

@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Select, func, select
 
-from service.extensions import db
+from service.database import db
 from service.models import DeadLetter, Message, Overflow
 
 # Beyond this many nobody needs the exact figure, and everybody needs the database.

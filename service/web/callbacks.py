@@ -8,12 +8,15 @@ from urllib.parse import quote
 
 from flask import Blueprint, Response, request
 
-from service import journal
+from service.components import (
+    Parts,
+    parts,
+)
 from service.errors import Forged, InboxUnavailable, OverflowUnavailable
-from service.extensions import Parts, parts
-from service.metrics import counting
+from service.observability import events
+from service.observability.metrics import counting
 from service.providers.contract import Callback, CallbackRequest
-from service.queue import DRAIN
+from service.task_queue.queue import DRAIN
 
 MAX_BODY: Final = 64 * 1024
 
@@ -47,7 +50,7 @@ def receive(bound: Parts, provider: str, attempt: str, callback: CallbackRequest
     try:
         known.verify(callback)
     except Forged as forged:
-        journal.forged(provider, attempt, forged.reason)
+        events.forged(provider, attempt, forged.reason)
         counting.forged(provider, forged.reason)
         bound.callback_checks.refused(provider, forged.reason, known.refusals().get(forged.reason))
         return FORBIDDEN

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from flask import Flask
 
-from service.extensions import Parts
-from service.metrics import counting
+from service.components import Parts
+from service.observability.metrics import counting
 from service.providers.contract import CallbackRequest
 from service.web.callbacks import MAX_BODY, raw_path, receive
 

@@ -6,10 +6,13 @@ from typing import Any, Final
 from flask import Flask
 
 from service.addresses import channel_of
-from service.config import Settings
+from service.components import (
+    Parts,
+    parts,
+)
+from service.config.settings import Settings
 from service.domain.priority import Priority
 from service.errors import FieldError, Invalid
-from service.extensions import Parts, parts
 from service.flows.accepting import Draft
 from service.providers.contract import Provider
 from service.providers.test import NAME as TEST

@@ -6,7 +6,7 @@ from flask import Flask, Response, json
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from service.database_errors import is_retryable
+from service.database.errors import is_retryable
 from service.errors import ClientError, Unauthenticated, Unavailable
 from service.web.answers import Problem
 

@@ -7,8 +7,12 @@ from typing import Final
 
 from flask import Blueprint, Flask, Response, current_app, jsonify
 
-from service import migrating
-from service.extensions import OVERFLOW, Parts, db
+from service.components import Parts
+from service.database import (
+    OVERFLOW,
+    db,
+    schema,
+)
 
 _NOT_MIGRATED: Final = "not migrated"
 _EXTENSION: Final = "waybill-health"
@@ -95,8 +99,8 @@ def ready() -> tuple[Response, int]:
 def _database(bound: Parts) -> str:
     # Over the connections of the overflow: those of the API may all be waiting.
     with bound.context(), db.engines[OVERFLOW].connect() as connection:
-        found = migrating.found(connection)
-    wanted = migrating.WANTED
+        found = schema.found(connection)
+    wanted = schema.WANTED
     return "ok" if found == wanted else f"{_NOT_MIGRATED} (at {found}, wanted {wanted})"
 
 

@@ -16,7 +16,10 @@ from limits.storage import RedisStorage
 from redis import Redis
 from redis.exceptions import RedisError
 
-from service.breaker import Breaker, Resting
+from service.coordination.circuit_breaker import (
+    Breaker,
+    Resting,
+)
 from service.errors import TooMany, Unauthenticated
 from service.web import auth
 from service.web.errors import answer, problem

@@ -8,8 +8,8 @@ from flask import Blueprint, Response, jsonify, request, url_for
 from werkzeug.exceptions import BadRequest
 
 from service.addresses import addresses_of
+from service.components import parts
 from service.errors import ClientError, Conflict, Invalid
-from service.extensions import parts
 from service.flows.accepting import Accepted, Draft, accept, answered_before
 from service.flows.canceling import cancel
 from service.models import Message

@@ -7,11 +7,15 @@ from typing import Final
 
 from flask import Blueprint, Flask, Response, current_app, g, request
 
+from service.components import parts
 from service.errors import Unauthenticated
-from service.extensions import parts
-from service.metrics import counting
-from service.metrics.exposition import CONTENT_TYPE, exposed, may_read
-from service.metrics.readings import Readings
+from service.observability.metrics import counting
+from service.observability.metrics.exposition import (
+    CONTENT_TYPE,
+    exposed,
+    may_read,
+)
+from service.observability.metrics.readings import Readings
 
 _EXTENSION: Final = "waybill-readings"
 

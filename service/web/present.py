@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 from typing import Final
 
+from service.components import parts
 from service.domain.priority import Priority
 from service.domain.status import Status, is_final
 from service.errors import OUTCOME_UNKNOWN, OWN_CODES, ErrorFact
-from service.extensions import parts
 from service.models import Message, StatusEvent
 from service.providers.test import NAME as TEST
 from service.web import answers

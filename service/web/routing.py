@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from service.addresses import channel_of, number_of
-from service.config import Settings
-from service.config_values import Route
+from service.config.settings import Settings
+from service.config.types import Route
 from service.errors import FieldError, Invalid
 from service.providers.contract import Provider, Sender
 from service.web.schemas import NewMessage

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import requests
 
-from service.config import Settings
+from service.config.settings import Settings
 from tests.as_started.commands import ROOT, Commands
 
 _BIN: Final = Path(sys.executable).parent

@@ -23,10 +23,9 @@ from flask_migrate import upgrade
 from twilio.request_validator import RequestValidator
 
 from demo.servers import RedisServer, free_port, redis_server
-from service import migrating
 from service.app import create_app
-from service.config import Settings
-from service.extensions import db
+from service.config.settings import Settings
+from service.database import db, schema
 from tests.conftest import ACCOUNT, BASE_URL, TOKEN, make_database, make_key, make_settings
 from tests.proxy import Proxy, proxy_to
 
@@ -151,7 +150,7 @@ def start(
                 proxy = stack.enter_context(proxy_to(socket))
                 url = f"postgresql://postgres@127.0.0.1:{proxy.port}/{name}"
             app = create_app(make_settings(near or url, redis.url))
-            migrating.prepare(app)
+            schema.prepare(app)
             with app.app_context():
                 upgrade()
                 key = make_key(app, "billing")

@@ -5,7 +5,7 @@ from click.testing import Result
 from flask import Flask
 from sqlalchemy import select
 
-from service.extensions import db
+from service.database import db
 from service.models import ApiKey, Client
 from service.web.auth import digest_of
 from tests.conftest import make_key

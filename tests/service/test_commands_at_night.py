@@ -9,10 +9,14 @@ from click.testing import Result
 from flask import Flask
 from sqlalchemy import select, update
 
+from service.components import parts
+from service.database import (
+    db,
+    transaction,
+)
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
 from service.errors import OutcomeUnknown
-from service.extensions import db, parts, transaction
 from service.flows import draining, recording, sending
 from service.models import Attempt, DeadLetter, Message
 from service.providers.contract import Callback, Outbound

@@ -6,7 +6,10 @@ import pytest
 from click.testing import Result
 from flask import Flask
 
-from service.extensions import db, transaction
+from service.database import (
+    db,
+    transaction,
+)
 from service.flows import claiming, recording, sending
 from service.store import opt_outs
 from tests.fakes import FakeProvider, said

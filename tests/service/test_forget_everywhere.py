@@ -17,10 +17,14 @@ from flask.testing import FlaskClient
 from redis import Redis
 from sqlalchemy import select, update
 
+from service.components import parts
+from service.database import (
+    db,
+    transaction,
+)
 from service.domain.report import Source
 from service.domain.status import Status
 from service.errors import OutcomeUnknown, Refused
-from service.extensions import db, parts, transaction
 from service.flows import auditing, draining, operating, rebuilding, recording, redacting, sending
 from service.flows.mentions import Mention
 from service.models import Attempt, DeadLetter, Message, Overflow, StatusEvent

@@ -14,9 +14,10 @@ from celery.beat import Service
 from flask import Flask, current_app
 from redis import Redis
 
-from service import queue
-from service.extensions import db, parts
+from service.components import parts
+from service.database import db
 from service.models import Message
+from service.task_queue import queue
 from tests.conftest import ACCOUNT, BASE_URL, TOKEN, make_key
 from tests.fakes import FakeProvider
 from worker.schedule import SCHEDULE

@@ -16,13 +16,13 @@ from celery import Celery
 from redis import Redis
 
 from demo.servers import RedisServer, free_port, redis_server
-from service import queue
 from service.app import create_app
-from service.breaker import Breaker
-from service.inbox import Inbox
-from service.pace import Ask
+from service.coordination.circuit_breaker import Breaker
+from service.coordination.sender_rate_limit import Ask
+from service.inbox.stream import Inbox
+from service.task_queue import queue
 from tests.conftest import make_settings
-from tests.service.test_breaker import CALLBACK
+from tests.service.coordination.test_circuit_breaker import CALLBACK
 from tests.worker.test_app import ENVIRONMENT, ROOT
 
 # The worker with two tasks of the test's, and with less patience for a Redis that does not answer:

@@ -1,6 +1,6 @@
 """The clock, written out again: a slip in the schedule must meet a second opinion."""
 
-from service import queue
+from service.task_queue import queue
 from worker.schedule import SCHEDULE
 
 

@@ -9,7 +9,6 @@ from uuid import UUID
 import pytest
 from celery import Celery
 
-from service import queue
 from service.flows import (
     claiming,
     draining,
@@ -20,6 +19,7 @@ from service.flows import (
     retaining,
     sending,
 )
+from service.task_queue import queue
 from worker import tasks
 
 BODIES = [

@@ -13,7 +13,7 @@ from flask import Flask
 from demo.servers import free_port
 from demo.stack import Stack, running
 from service.app import create_app
-from service.extensions import db
+from service.database import db
 from tests.conftest import make_settings
 from tests.counted import counting
 from tests.worker.test_app import ENVIRONMENT, celery

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from service.config import Settings
+from service.config.settings import Settings
 from service.domain.report import Source, StatusReport
 from service.errors import ErrorFact, Refused
 from service.providers.contract import (

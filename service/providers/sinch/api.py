@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
-from service.config import Settings
+from service.config.settings import Settings
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
 from service.providers.http import Reply, Server, call, json_object, with_query
 from service.providers.storable import LONG, as_sid, clip

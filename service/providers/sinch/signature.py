@@ -11,7 +11,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from service.config import Settings
+from service.config.settings import Settings
 from service.errors import Forged
 from service.providers.contract import CallbackRequest, RefusalAdvice
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from twilio.base import values
 from twilio.rest import Client
 
-from service.config import Settings
+from service.config.settings import Settings
 from service.domain.report import Source, StatusReport
 from service.errors import ErrorFact, OutcomeUnknown, Refused
 from service.providers.contract import (

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 from urllib.parse import parse_qs, parse_qsl, urlsplit, urlunsplit
 
-from service.config import Settings
+from service.config.settings import Settings
 from service.errors import Forged
 from service.providers.contract import CallbackRequest, RefusalAdvice
 from service.providers.form import fields

@@ -8,7 +8,7 @@ from flask_wtf.csrf import CSRFProtect
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from service.database_errors import is_retryable
+from service.database.errors import is_retryable
 from service.errors import ClientError, Unavailable
 
 # No inline script or style, nothing from another host, and no frame around us.

@@ -6,8 +6,8 @@ from flask import Flask, Request, g, redirect, render_template, request, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from werkzeug.wrappers import Response
 
-from service.config import SESSIONS_NEED_A_KEY
-from service.extensions import parts
+from service.components import parts
+from service.config.settings import SESSIONS_NEED_A_KEY
 from service.flows import operator_sessions
 from service.store import operators
 from service.web.auth import digest_of

@@ -9,8 +9,8 @@ from flask import Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from service.addresses import UnusableAddress, addresses_of, recipient
+from service.components import parts
 from service.domain.status import is_final
-from service.extensions import parts
 from service.flows import explaining
 from service.models import Attempt, Message, StatusEvent
 from service.store import clients, listing, overview, searching

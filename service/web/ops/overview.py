@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple
 from flask import Response, copy_current_request_context, render_template, request
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.database_errors import is_retryable
-from service.extensions import parts
+from service.components import parts
+from service.database.errors import is_retryable
 from service.flows.overseeing import Overview, oversee
 from service.web.ops import charts
 from service.web.ops.blueprint import blueprint

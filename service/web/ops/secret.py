@@ -6,8 +6,12 @@ import os
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.config import SESSIONS_NEED_A_KEY, ConfigurationError, Settings
-from service.extensions import db
+from service.config.settings import (
+    SESSIONS_NEED_A_KEY,
+    ConfigurationError,
+    Settings,
+)
+from service.database import db
 from service.store import operators
 
 _log = logging.getLogger(__name__)

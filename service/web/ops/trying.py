@@ -6,8 +6,8 @@ from flask import g, redirect, render_template, request, url_for
 from uuid_utils.compat import uuid7
 from werkzeug.wrappers import Response
 
+from service.components import parts
 from service.errors import ClientError, Invalid
-from service.extensions import parts
 from service.flows import operating
 from service.web.drafting import carriers, check_key, draft
 from service.web.ops.blueprint import blueprint

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from flask import Flask, g
 
+from service.components import parts
 from service.domain.status import Status
 from service.errors import ErrorFact
-from service.extensions import parts
 from service.store.overview import MOST, Heap
 from service.web.ops.charts import FAMILIES
 from service.web.present import explained

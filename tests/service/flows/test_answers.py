@@ -14,6 +14,11 @@ from redis import Redis
 from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
+from service.components import parts
+from service.database import (
+    db,
+    transaction,
+)
 from service.domain.report import Price
 from service.domain.status import Status
 from service.errors import (
@@ -24,7 +29,6 @@ from service.errors import (
     ProviderError,
     Refused,
 )
-from service.extensions import db, parts, transaction
 from service.flows import claiming, draining, sending, settling
 from service.flows.answers import ANSWER, Answer, packed, unpacked
 from service.models import Attempt, DeadLetter, Message

@@ -12,14 +12,22 @@ from redis import Redis
 from sqlalchemy import event, select, update
 from sqlalchemy.exc import OperationalError
 
-from service.breaker import Breaker
+from service.components import (
+    Parts,
+    parts,
+)
+from service.coordination.circuit_breaker import Breaker
+from service.coordination.sender_rate_limit import Pace
+from service.database import (
+    db,
+    is_postgresql,
+    transaction,
+)
 from service.domain.priority import Priority
 from service.domain.status import Status
-from service.extensions import Parts, db, is_postgresql, parts, transaction
 from service.flows import claiming, sending
 from service.flows.accepting import accept
 from service.models import Attempt, Client, Message
-from service.pace import Pace
 from tests.fakes import FakeProvider
 from tests.messages import Post, draft
 from tests.strategies import EPOCH

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from flask import Flask
 
-from service.extensions import parts
+from service.components import parts
 from service.flows import counting
 from service.flows.counting import Minute
 from service.store.overview import Count

@@ -15,15 +15,19 @@ from redis import Redis
 from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
+from service.components import parts
+from service.database import (
+    db,
+    transaction,
+)
 from service.domain.status import Status
 from service.errors import InboxUnavailable
-from service.extensions import db, parts, transaction
 from service.flows import draining, recording, sending
-from service.inbox import Inbox
+from service.inbox.stream import Inbox
 from service.models import DeadLetter, Message, Overflow, StatusEvent
 from service.providers.contract import Callback
-from service.queue import HELPING
 from service.store import aside, ledger
+from service.task_queue.queue import HELPING
 from tests.fakes import FakeProvider
 from tests.messages import Post
 

@@ -7,10 +7,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from service.database import (
+    db,
+    transaction,
+)
 from service.domain.report import Source
 from service.domain.status import Status
 from service.errors import Invalid
-from service.extensions import db, transaction
 from service.flows import auditing, forgetting, recording, redacting, sending
 from service.models import Attempt, DeadLetter, Message, StatusEvent
 from service.providers.contract import Callback

@@ -13,8 +13,9 @@ from redis import Redis
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
+from service.components import parts
+from service.database import db
 from service.domain.report import StatusReport
-from service.extensions import db, parts
 from service.flows import draining, isolation, recording
 from service.models import DeadLetter, StatusEvent
 from service.providers.contract import Callback

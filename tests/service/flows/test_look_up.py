@@ -11,9 +11,14 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, text, update
 
+from service.components import parts
+from service.database import (
+    db,
+    is_postgresql,
+    transaction,
+)
 from service.domain.status import Status
 from service.errors import Conflict, OutcomeUnknown, Refused
-from service.extensions import db, is_postgresql, parts, transaction
 from service.flows import auditing, operating, sending
 from service.flows.reconciling import reconcile, reconcile_due
 from service.flows.resolve import resolve

@@ -7,10 +7,14 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, update
 
+from service.components import parts
+from service.database import (
+    db,
+    transaction,
+)
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
 from service.errors import OUTCOME_UNKNOWN, NotAccepted, OutcomeUnknown
-from service.extensions import db, parts, transaction
 from service.flows import recording, sending
 from service.flows.reconciling import reconcile, reconcile_due
 from service.models import Attempt, Message, StatusEvent

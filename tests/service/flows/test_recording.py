@@ -9,9 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, select, update
 
+from service.database import (
+    db,
+    transaction,
+)
 from service.domain.report import StatusReport
 from service.domain.status import Status
-from service.extensions import db, transaction
 from service.flows import recording, sending
 from service.models import Attempt, Message, StatusEvent
 from tests.fakes import FakeProvider, said

@@ -7,9 +7,10 @@ from threading import Barrier
 from flask import Flask
 from sqlalchemy import func, select
 
+from service.components import parts
+from service.database import db
 from service.domain.report import StatusReport
 from service.domain.status import Status
-from service.extensions import db, parts
 from service.flows import claiming, recording, sending, settling
 from service.models import Message, StatusEvent
 from tests.fakes import FakeProvider, said

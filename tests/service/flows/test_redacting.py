@@ -7,10 +7,13 @@ from uuid import UUID
 import pytest
 from sqlalchemy import event, select, update
 
+from service.database import (
+    db,
+    transaction,
+)
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
 from service.errors import Refused
-from service.extensions import db, transaction
 from service.flows import auditing, rebuilding, recording, redacting, sending, sweeping
 from service.models import Attempt, Message, StatusEvent
 from service.providers.contract import Outbound

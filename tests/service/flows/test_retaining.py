@@ -9,8 +9,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import UniqueConstraint, func, select, update
 
+from service.database import (
+    db,
+    transaction,
+)
 from service.domain.report import Source
-from service.extensions import db, transaction
 from service.flows import auditing, recording, retaining, sending, sweeping
 from service.models import Attempt, DeadLetter, Message, StatusEvent
 from tests.fakes import FakeProvider, said

@@ -4,8 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select, update
 
+from service.database import (
+    db,
+    transaction,
+)
 from service.domain.status import Status
-from service.extensions import db, transaction
 from service.flows import sending
 from service.models import Message
 from tests.fakes import FakeProvider

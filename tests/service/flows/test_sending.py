@@ -14,16 +14,20 @@ from redis import Redis
 from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
+from service.components import parts
+from service.database import (
+    db,
+    transaction,
+)
 from service.domain.report import StatusReport
 from service.domain.status import Status
 from service.errors import GAVE_UP, NotAccepted, OutcomeUnknown, ProviderError, Refused
-from service.extensions import db, parts, transaction
 from service.flows import claiming, draining, recording, sending, settling
 from service.flows.claiming import Claim
 from service.flows.settling import Answer
 from service.models import Attempt, Message
 from service.providers.contract import Outbound
-from service.queue import DELIVER
+from service.task_queue.queue import DELIVER
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
 

@@ -8,10 +8,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import event, select
 
+from service.database import (
+    db,
+    transaction,
+)
 from service.domain.report import StatusReport
 from service.domain.status import Status
 from service.errors import Refused
-from service.extensions import db, transaction
 from service.flows import auditing, claiming, recording, sending
 from service.models import Attempt, Message, OptOut, StatusEvent
 from service.providers.contract import Outbound

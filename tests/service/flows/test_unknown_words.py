@@ -11,10 +11,14 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
+from service.components import parts
+from service.database import (
+    db,
+    transaction,
+)
 from service.domain.report import Source
 from service.domain.status import Status
 from service.errors import Conflict, OutcomeUnknown
-from service.extensions import db, parts, transaction
 from service.flows import auditing, draining, operating, rebuilding, recording, sending
 from service.flows.reconciling import reconcile, reconcile_due
 from service.models import Attempt, Message, StatusEvent

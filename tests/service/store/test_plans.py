@@ -14,11 +14,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
 
-from service import migrating
 from service.app import create_app
+from service.database import (
+    db,
+    schema,
+    transaction,
+)
 from service.domain.report import Source
 from service.domain.status import Status
-from service.extensions import db, transaction
 from service.flows import (
     auditing,
     canceling,
@@ -56,7 +59,7 @@ def filled(request: pytest.FixtureRequest, postgres_url: str, redis_url: str) ->
     url = make_database(postgres_url, f"plans_{many}")
     settings = make_settings(url, redis_url, REDACT_AFTER="7", KEEP_MESSAGES="29")
     app = create_app(settings, providers={"twilio": FakeProvider()})
-    migrating.prepare(app)
+    schema.prepare(app)
     with app.app_context():
         upgrade()
         with db.engine.begin() as connection:

@@ -15,8 +15,11 @@ from twilio.request_validator import RequestValidator
 
 from demo.servers import free_port
 from service.app import create_app
-from service.callback_checks import CallbackChecks, Refusals
-from service.extensions import db
+from service.coordination.callback_checks import (
+    CallbackChecks,
+    Refusals,
+)
+from service.database import db
 from service.flows import overseeing
 from service.web.ops.concerns import concerns
 from service.web.ops.overview import RENEWING
@@ -90,7 +93,7 @@ def test_an_operator_sees_it(replica: Flask) -> None:
 
 
 def test_the_log_says_it_once_a_minute(replica: Flask, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.WARNING, "service.callback_checks")
+    caplog.set_level(logging.WARNING, "service.coordination.callback_checks")
     for _ in range(5):
         call_back(replica, token="the secondary token")
     texts = [record.getMessage() for record in caplog.records]

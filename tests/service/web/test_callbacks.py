@@ -19,10 +19,10 @@ from werkzeug.test import TestResponse
 
 from demo.servers import free_port
 from service.app import create_app
-from service.extensions import db
-from service.inbox import Inbox
+from service.database import db
+from service.inbox.stream import Inbox
 from service.models import Overflow
-from service.queue import STATUS
+from service.task_queue.queue import STATUS
 from tests.conftest import ACCOUNT, BASE_URL, TOKEN, make_settings
 from tests.messages import assert_soon
 

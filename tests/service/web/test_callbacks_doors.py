@@ -16,7 +16,7 @@ from werkzeug.test import Client
 
 from demo.servers import free_port
 from service.app import create_app
-from service.extensions import db
+from service.database import db
 from tests.conftest import ACCOUNT, BASE_URL, SINCH, TOKEN, make_settings
 
 PATH = f"/callbacks/twilio/{UUID(int=7)}"

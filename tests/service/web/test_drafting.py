@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from service.config import Settings
-from service.config_values import Route
+from service.config.settings import Settings
+from service.config.types import Route
 from service.domain.priority import Priority
 from service.errors import Invalid
 from service.flows.accepting import Draft

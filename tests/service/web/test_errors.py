@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 
 from demo.servers import free_port
 from service.app import create_app
-from service.extensions import db
+from service.database import db
 from service.models import Message
 from service.web.schemas import MessageQuery, NewMessage
 from tests.conftest import make_settings

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from service import migrating
 from service.app import create_app
-from service.extensions import db
+from service.database import db, schema
 from tests.conftest import make_key, make_settings
 from tests.fakes import FakeProvider
 
@@ -90,7 +89,7 @@ def fuzzed(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         make_settings(f"sqlite:///{path}/waybill.db", redis_url),
         providers={"twilio": FakeProvider()},
     )
-    migrating.prepare(app)
+    schema.prepare(app)
     with app.app_context():
         upgrade()
     ANSWERING.app = app

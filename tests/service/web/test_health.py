@@ -9,7 +9,7 @@ from redis import Redis
 
 from demo.servers import free_port, redis_server
 from service.app import create_app
-from service.extensions import db
+from service.database import db
 from tests.conftest import make_settings
 
 PASSWORD = "hunter2"

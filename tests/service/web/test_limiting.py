@@ -10,7 +10,7 @@ from redis import Redis
 
 from demo.servers import free_port
 from service.app import create_app
-from service.extensions import db
+from service.database import db
 from tests.conftest import make_key, make_settings
 from tests.fakes import FakeProvider
 

@@ -12,14 +12,18 @@ from sqlalchemy import update
 
 from demo.servers import free_port
 from service.app import create_app
+from service.components import parts
+from service.database import (
+    db,
+    transaction,
+)
 from service.domain.report import StatusReport
 from service.domain.status import Status
 from service.errors import Refused
-from service.extensions import db, parts, transaction
 from service.flows import recording, sending
 from service.models import Message
 from service.providers.contract import Outbound
-from service.queue import SEND
+from service.task_queue.queue import SEND
 from tests.conftest import make_key, make_settings
 from tests.fakes import FakeProvider, said
 from tests.messages import assert_soon

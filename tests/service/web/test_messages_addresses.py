@@ -9,7 +9,10 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from service.extensions import db, transaction
+from service.database import (
+    db,
+    transaction,
+)
 from service.flows import sending
 from service.models import Message
 from service.store import opt_outs

@@ -12,10 +12,10 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
-from service.extensions import db
+from service.database import db
 from service.models import Message
-from service.queue import SEND
 from service.store import messages
+from service.task_queue.queue import SEND
 from tests.messages import assert_soon
 
 TO = "+14155552671"

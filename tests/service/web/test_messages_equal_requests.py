@@ -10,7 +10,10 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
-from service.extensions import db, transaction
+from service.database import (
+    db,
+    transaction,
+)
 from service.flows.idempotency import keyed
 from service.models import Message
 from service.request_digest import digest_of_json

@@ -13,9 +13,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
+from service.database import (
+    db,
+    transaction,
+)
 from service.domain.report import StatusReport
 from service.errors import NotAccepted, OutcomeUnknown
-from service.extensions import db, transaction
 from service.flows import claiming, expiry, operating, reconciling, recording, sending
 from service.models import Attempt, Message
 from service.providers.contract import Outbound

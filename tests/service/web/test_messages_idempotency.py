@@ -11,10 +11,10 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
-from service.extensions import db
+from service.database import db
 from service.flows import sending
 from service.models import Message
-from service.queue import DELIVER
+from service.task_queue.queue import DELIVER
 from service.web import schemas
 from tests.conftest import make_key
 

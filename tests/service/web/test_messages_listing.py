@@ -13,9 +13,12 @@ from flask.testing import FlaskClient
 from uuid_utils.compat import uuid7
 from werkzeug.test import TestResponse
 
+from service.database import (
+    db,
+    transaction,
+)
 from service.domain.message_ids import creation_time
 from service.domain.status import FINAL, Status
-from service.extensions import db, transaction
 from service.flows import accepting, sending
 from service.models import Message
 from tests.conftest import make_key

@@ -5,7 +5,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
-from service.extensions import db
+from service.database import db
 from service.flows import draining, sending
 from service.models import Client
 from tests.conftest import make_key

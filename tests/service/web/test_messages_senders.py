@@ -9,9 +9,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
 
-from service import migrating
 from service.app import create_app
-from service.extensions import db
+from service.database import db, schema
 from tests.conftest import SINCH, make_key, make_settings
 
 SWEDEN, NUMBER = "+46701740605", "+14155552671"
@@ -29,7 +28,7 @@ def routed(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             f"sqlite:///{path}/waybill.db", redis_url, **SINCH, SMS_ROUTES="+46:sinch,*:twilio"
         )
     )
-    migrating.prepare(app)
+    schema.prepare(app)
     with app.app_context():
         upgrade()
     yield app

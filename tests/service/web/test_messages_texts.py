@@ -7,7 +7,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from service.extensions import db, transaction
+from service.database import (
+    db,
+    transaction,
+)
 from service.flows import redacting, sending
 from service.models import Message
 from tests.fakes import FakeProvider, said

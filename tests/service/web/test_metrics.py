@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 
 from demo.servers import free_port
 from service.app import create_app
-from service.extensions import db
+from service.database import db
 from tests.conftest import make_settings
 from tests.counted import counting, settled
 from tests.fakes import fake_signature

@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from service.extensions import parts
+from service.components import parts
 from service.flows import overseeing
 
 BASE = "https://localhost"

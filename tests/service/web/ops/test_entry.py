@@ -5,7 +5,7 @@ from flask import Flask, session
 from flask.testing import FlaskClient
 
 from service.app import create_app
-from service.extensions import db
+from service.database import db
 from service.models import OperatorKey
 from service.web.auth import digest_of
 from tests.conftest import make_key, make_settings

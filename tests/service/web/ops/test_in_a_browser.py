@@ -13,9 +13,10 @@ from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwrig
 from werkzeug.serving import make_server
 
 from service.app import create_app
+from service.components import parts
+from service.database import db
 from service.domain.report import Source
 from service.errors import OutcomeUnknown
-from service.extensions import db, parts
 from service.flows import recording, sending
 from service.models import Attempt, DeadLetter
 from tests.conftest import make_settings

@@ -6,9 +6,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from service.database import (
+    db,
+    transaction,
+)
 from service.domain.report import Source
 from service.errors import OutcomeUnknown
-from service.extensions import db, transaction
 from service.flows import recording, sending
 from service.models import Attempt, Message
 from tests.fakes import FakeProvider, said

@@ -13,11 +13,15 @@ from redis import Redis
 from sqlalchemy.exc import OperationalError
 
 from service.app import create_app
+from service.components import parts
+from service.coordination.heartbeats import Replica
+from service.database import (
+    db,
+    transaction,
+)
 from service.domain.report import Source
-from service.extensions import db, parts, transaction
 from service.flows import overseeing, recording, sending
 from service.models import Attempt, DeadLetter, Message, OperatorKey, Overflow
-from service.presence import Replica
 from service.providers.contract import Callback
 from service.web.ops import overview
 from tests.conftest import make_settings

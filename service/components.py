@@ -1,0 +1,52 @@
+"""The components that create_app() made, and how the rest finds them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flask import current_app
+from flask.ctx import AppContext
+
+from service.errors import NotAccepted
+
+if TYPE_CHECKING:
+    from service.config.settings import Settings
+    from service.coordination.cache import Shelf
+    from service.coordination.callback_checks import CallbackChecks
+    from service.coordination.heartbeats import Presence
+    from service.coordination.sender_rate_limit import Pace
+    from service.inbox.overflow import OverflowTable
+    from service.inbox.stream import Inbox
+    from service.lines import Lines
+    from service.providers.contract import Provider
+    from service.task_queue.queue import Queue
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the application is made of."""
+
+    settings: "Settings"
+    providers: Mapping[str, "Provider"]
+    inbox: "Inbox"
+    overflow: "OverflowTable"
+    queue: "Queue"
+    lines: "Lines"
+    pace: "Pace"
+    presence: "Presence"
+    shelf: "Shelf"
+    callback_checks: "CallbackChecks"
+    context: Callable[[], AppContext]  # for the door that has no request's context
+
+    def provider(self, name: str) -> "Provider":
+        """Return a provider. Raises NotAccepted while the settings do not describe it."""
+        found = self.providers.get(name)
+        if found is None:
+            raise NotAccepted(f"{name} is not configured")
+        return found
+
+
+def parts() -> Parts:
+    """Return the parts of the current application."""
+    bound: Parts = current_app.extensions["waybill"]
+    return bound

@@ -1,0 +1,195 @@
+"""The kinds of value that a setting may have, and what is wrong with one that has not."""
+
+import re
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+
+from limits import parse_many
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+from service.redis_client.url import parse_redis_url
+
+_DIALECTS: Final = {
+    "postgres://": "postgresql+psycopg://",
+    "postgresql://": "postgresql+psycopg://",
+}
+
+
+class ExtraToken(BaseModel):
+    """One more auth token that may sign callbacks: of a subaccount, or during a rotation."""
+
+    model_config = ConfigDict(frozen=True)
+    account_sid: str
+    label: str
+    token: SecretStr
+
+
+class SharedKey(BaseModel):
+    """A webhook shared key and the one algorithm configured for it."""
+
+    model_config = ConfigDict(frozen=True)
+    key_id: str
+    algorithm: str
+    secret: SecretStr
+
+
+class Route(BaseModel):
+    """Which provider carries what goes to numbers that begin like this; `*` is any."""
+
+    model_config = ConfigDict(frozen=True)
+    prefix: str
+    provider: str
+
+
+class SenderRate(BaseModel):
+    """How many segments a second one sender may send; `*` is any other, each by itself."""
+
+    model_config = ConfigDict(frozen=True)
+    sender: str
+    rate: float
+
+
+def _database_url(value: SecretStr) -> SecretStr:
+    url = value.get_secret_value()
+    for prefix, driver in _DIALECTS.items():
+        if url.startswith(prefix):
+            return SecretStr(driver + url.removeprefix(prefix))
+    if not url.startswith(("sqlite:///", "postgresql+psycopg://")):
+        raise ValueError("must start with postgresql:// or sqlite:///")
+    return value
+
+
+def _redis_url(value: SecretStr) -> SecretStr:
+    parse_redis_url(value.get_secret_value())
+    return value
+
+
+def http_url(value: str) -> str:
+    """Return an address without a slash at its end. Raises ValueError."""
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("must start with https:// (or http:// on a private network)")
+    try:
+        parts = urlsplit(value)
+        named = parts.hostname and parts.port != 0
+    except ValueError:
+        named = None
+    if not named:
+        raise ValueError("must name a host, and a port only as a number")
+    if "#" in value or "?" in value or "@" in value:
+        raise ValueError("must have no user name, no query and no fragment")
+    return value.rstrip("/")
+
+
+_OVERRIDES: Final[dict[str, str]] = {
+    **dict.fromkeys(("ct", "rt", "tt"), r"[1-9]\d{2,4}"),
+    "rc": r"[0-5]",
+    "rp": r"(4xx|5xx|ct|rt|all)(,(4xx|5xx|ct|rt|all))*",
+    "sni": r"[yn]",
+    "e": r"[a-z-]+(,[a-z-]+)*",
+}
+
+
+def _callback_overrides(value: str) -> str:
+    """Return what follows the # of a callback address; nothing for `none`.
+
+    https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides
+    """
+    if value.lower() == "none":
+        return ""
+    for pair in value.removeprefix("#").split("&"):
+        name, _, setting = pair.partition("=")
+        if name not in _OVERRIDES or not re.fullmatch(_OVERRIDES[name], setting):
+            raise ValueError(
+                f"must be none, or connection overrides such as rc=5&rp=all: not {pair[:40]!r}"
+            )
+    return value.removeprefix("#")
+
+
+def _triples(value: Any) -> Any:
+    """Split `a:b:c, d:e:f` into lists of three; the last part may itself hold colons."""
+    if not isinstance(value, str):
+        return value
+    entries = [entry.strip().split(":", 2) for entry in value.split(",") if entry.strip()]
+    if any(len(entry) != 3 or not all(entry) for entry in entries):
+        raise ValueError("must be a comma list of entries of three parts, as in a:b:c")
+    return entries
+
+
+def _extra_tokens(value: Any) -> Any:
+    return tuple(
+        ExtraToken(account_sid=account, label=label, token=token)
+        for account, label, token in _triples(value)
+    )
+
+
+def _shared_keys(value: Any) -> Any:
+    keys = tuple(
+        SharedKey(key_id=key_id, algorithm=algorithm, secret=secret)
+        for key_id, algorithm, secret in _triples(value)
+    )
+    if any(key.algorithm not in ("HMAC_SHA1", "HMAC_SHA256") for key in keys):
+        raise ValueError("the algorithm must be HMAC_SHA1 or HMAC_SHA256")
+    return keys
+
+
+def _secrets(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return tuple(secret.strip() for secret in value.split(",") if secret.strip())
+
+
+def _path_secret(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{16,64}", value.get_secret_value()):
+        raise ValueError("must be 16 to 64 letters, digits, - or _: it stands in an address")
+    return value
+
+
+def _routes(value: Any) -> Any:
+    """Split `+46:name,*:name` into routes."""
+    if not isinstance(value, str):
+        return value
+    pairs = [entry.strip().rpartition(":")[::2] for entry in value.split(",") if entry.strip()]
+    if any(not re.fullmatch(r"\*|\+[1-9]\d{0,14}", prefix) or not name for prefix, name in pairs):
+        raise ValueError("must be a comma list of prefix:provider, as in +46:name,*:name")
+    if len({prefix for prefix, _ in pairs}) < len(pairs):
+        raise ValueError("names a prefix twice")
+    return tuple(Route(prefix=prefix, provider=name) for prefix, name in pairs)
+
+
+def _sender_rates(value: Any) -> Any:
+    """Split `+15005550006:10,*:1` into rates."""
+    if not isinstance(value, str):
+        return value
+    pairs = [entry.strip().rpartition(":")[::2] for entry in value.split(",") if entry.strip()]
+    if any(not sender or not re.fullmatch(r"\d{1,6}(\.\d+)?", rate) for sender, rate in pairs):
+        raise ValueError("must be a comma list of sender:rate, as in +15005550006:10,*:1")
+    if len({sender for sender, _ in pairs}) < len(pairs):
+        raise ValueError("names a sender twice")
+    rates = tuple(SenderRate(sender=sender, rate=float(rate)) for sender, rate in pairs)
+    if any(one.rate == 0 for one in rates):
+        raise ValueError("a rate must be above 0: a sender that may not send needs no rate")
+    return rates
+
+
+def _post_limits(value: str) -> str:
+    try:
+        given = parse_many(value)
+    except ValueError:
+        given = []
+    if not given or any(one.amount < 1 for one in given):
+        raise ValueError("must be limits such as 100/second;5000/minute")
+    return value
+
+
+HttpUrl = Annotated[str, AfterValidator(http_url)]
+CallbackOverrides = Annotated[str, AfterValidator(_callback_overrides)]
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
+RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+ExtraTokens = Annotated[tuple[ExtraToken, ...], BeforeValidator(_extra_tokens)]
+SharedKeys = Annotated[tuple[SharedKey, ...], BeforeValidator(_shared_keys)]
+Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_secrets)]
+PathSecret = Annotated[SecretStr, AfterValidator(_path_secret)]
+SenderRates = Annotated[tuple[SenderRate, ...], BeforeValidator(_sender_rates)]
+PostLimits = Annotated[str, AfterValidator(_post_limits)]
+Routes = Annotated[tuple[Route, ...], BeforeValidator(_routes)]

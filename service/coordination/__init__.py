@@ -1,0 +1,1 @@
+"""State that replicas share in Redis: cache, heartbeats, rate limits, circuit breaker."""

@@ -1,0 +1,1 @@
+"""The durable buffer of callbacks that were accepted and are not yet recorded."""

@@ -1,0 +1,49 @@
+"""The table that takes a callback while the inbox cannot."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from service.coordination.circuit_breaker import (
+    Breaker,
+    Resting,
+)
+from service.database import (
+    OVERFLOW,
+    db,
+)
+from service.errors import OverflowUnavailable
+from service.providers.contract import Callback
+
+
+class OverflowTable:
+    """Stores callbacks over separate connections, and pauses for a second after a failure.
+
+    Without the pause each callback would wait for the same database in turn.
+    """
+
+    def __init__(
+        self,
+        context: Callable[[], AbstractContextManager[object]],
+        insert: Callable[[Callback, Connection], None],
+    ) -> None:
+        self._context = context
+        self._insert = insert
+        self._breaker = Breaker()
+
+    def put(self, callback: Callback) -> None:
+        """Store a callback, within seconds. Raises OverflowUnavailable."""
+        try:
+            with self._breaker.guard():
+                self._store(callback)
+        except (OSError, Resting) as error:
+            raise OverflowUnavailable(str(error) or type(error).__name__) from error
+
+    def _store(self, callback: Callback) -> None:
+        try:
+            with self._context(), db.engines[OVERFLOW].begin() as connection:
+                self._insert(callback, connection)
+        except SQLAlchemyError as error:
+            raise ConnectionError(type(error).__name__) from error  # what opens the breaker

@@ -1,0 +1,1 @@
+"""The contract with the Celery worker: task names, queues and wake-ups."""

@@ -1,0 +1,167 @@
+"""The journal: every event is told once, with its ids, and is listed in docs/logging.md."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import update
+
+from service.database import db
+from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
+from service.flows import claiming, draining, operating, reconciling, sending
+from service.models import Message
+from service.observability import logging
+from tests.conftest import make_settings
+from tests.fakes import FakeProvider, fake_signature
+from tests.messages import Post
+from tests.strategies import EPOCH
+from tests.test_documentation import table
+
+ROOT = Path(__file__).parents[2]
+Lines = Callable[[], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def lines(app: Flask, capsys: pytest.CaptureFixture[str]) -> Iterator[Lines]:
+    settings = make_settings("sqlite:///unused.db", "redis://127.0.0.1:1", LOG_FORMAT="json")
+    logging.configure(settings)
+
+    def read() -> list[dict[str, Any]]:
+        told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+        return [line for line in told if line["logger"] == "waybill"]
+
+    yield read
+    logging.configure(make_settings("sqlite:///unused.db", "redis://127.0.0.1:1"))
+
+
+def call_back(app: Flask, attempt_id: object, body: bytes) -> None:
+    path = f"/callbacks/twilio/{attempt_id}"
+    signed = {"X-Fake-Signature": fake_signature(path, body)}
+    assert app.test_client().post(path, data=body, headers=signed).status_code == 204
+
+
+def test_the_events_are_those_of_the_document() -> None:
+    code = (ROOT / "service/observability/events.py").read_text()
+    written = set(re.findall(r'log\.(info|warning|error)\(\s*"([\w ]+)"', code))
+    rows = table((ROOT / "docs/logging.md").read_text(), "Events")
+    assert {(level, event.strip("`")) for event, level, *_ in rows} == written
+
+
+def test_a_message_is_followed_from_the_post_to_the_callback(
+    web: FlaskClient, context: Flask, provider: FakeProvider, lines: Lines
+) -> None:
+    posted = web.post(
+        "/v1/messages",
+        json={"to": "+14155552671", "body": "Hello"},
+        headers={"X-Request-ID": "r1"},
+    )
+    assert posted.json is not None
+    message_id = posted.json["id"]
+    sending.deliver()
+    [outbound] = provider.on_air
+    call_back(context, outbound.attempt_id, b"MessageStatus=delivered")
+    draining.drain()
+
+    accepted, sent, recorded = lines()
+    assert (accepted["event"], accepted["request_id"]) == ("accepted", "r1")
+    assert (sent["event"], sent["attempt_id"]) == ("sent", str(outbound.attempt_id))
+    assert sent["provider_sid"] == provider.sid(outbound.attempt_id)
+    assert accepted["message_id"] == sent["message_id"] == message_id
+    assert accepted["client_id"] == sent["client_id"]
+    assert (recorded["event"], recorded["message_ids"]) == ("recorded", [message_id])
+
+
+def test_each_message_of_a_batch_is_told_and_a_repeat_is_not(
+    web: FlaskClient, lines: Lines
+) -> None:
+    batch = {"messages": [{"to": f"+1415555267{n}", "body": "Hello"} for n in range(3)]}
+    for _ in range(2):
+        web.post("/v1/messages/batch", json=batch, headers={"Idempotency-Key": "k"})
+
+    told = lines()
+    assert [line["event"] for line in told] == ["accepted"] * 3
+    assert len({line["message_id"] for line in told}) == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "event"),
+    [
+        (Refused("no", "21211"), "refused"),
+        (NotAccepted("later", "20429"), "not taken"),
+        (OutcomeUnknown("no answer", "20500"), "in doubt"),
+    ],
+)
+def test_what_a_provider_answers_is_told_by_its_code(
+    post: Post, provider: FakeProvider, lines: Lines, error: ProviderError, event: str
+) -> None:
+    def answer(_: object) -> Any:
+        raise error
+
+    provider.script = answer
+    message_id = post()
+    lines()
+    sending.deliver()
+
+    [line] = lines()
+    assert (line["event"], line["code"]) == (event, error.code)
+    assert (line["message_id"], line["level"]) == (str(message_id), "warning")
+
+
+def test_a_dead_worker_s_message_is_told_to_be_in_doubt(post: Post, lines: Lines) -> None:
+    message_id = post()
+    claiming.claim(1)
+    db.session.execute(update(Message).values(claimed_until=EPOCH))
+    db.session.commit()
+    lines()
+    claiming.expire_claims()
+
+    [line] = lines()
+    assert (line["event"], line["message_id"]) == ("in doubt", str(message_id))
+
+
+def test_a_forged_callback_is_told_with_its_reason_and_never_a_stranger_s_words(
+    app: Flask, lines: Lines
+) -> None:
+    for attempt in (str(UUID(int=7)), "Hello-14155552671"):
+        app.test_client().post(f"/callbacks/twilio/{attempt}", data=b"MessageStatus=sent")
+
+    known, unknown = lines()
+    assert (known["event"], known["reason"]) == ("forged", "mismatch")
+    assert (known["attempt_id"], unknown["attempt_id"]) == (str(UUID(int=7)), None)
+
+
+def test_a_callback_set_aside_is_told_by_the_type_of_the_error(
+    context: Flask, lines: Lines
+) -> None:
+    call_back(context, UUID(int=7), b"poison")
+    draining.drain()
+
+    [line] = [line for line in lines() if line["event"] == "set aside"]
+    assert (line["reason"], line["attempt_id"]) == ("ZeroDivisionError", str(UUID(int=7)))
+    assert line["level"] == "error"
+
+
+def test_what_reconciling_and_a_person_did_is_told(
+    post: Post, provider: FakeProvider, lines: Lines
+) -> None:
+    def lose(_: object) -> Any:
+        raise OutcomeUnknown("no answer")
+
+    provider.script = lose
+    message_id = post()
+    sending.deliver()
+    lines()
+    reconciling.reconcile([message_id])
+    operating.give_up(message_id, "maria")
+
+    looked_up, operated = (line for line in lines() if line["event"] != "recorded")
+    assert (looked_up["event"], looked_up["result"]) == ("reconciled", "not_found")
+    assert (operated["event"], operated["deed"]) == ("operated", "given_up")
+    assert operated["operator"] == "maria"
+    assert operated["message_id"] == looked_up["message_id"] == str(message_id)

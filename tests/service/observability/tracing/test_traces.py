@@ -1,0 +1,162 @@
+"""One trace for each message, whichever process writes the span; nothing where no endpoint is."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from uuid_utils.compat import uuid7
+
+from service.database import db
+from service.errors import OutcomeUnknown
+from service.flows import draining, sending
+from service.models import Message
+from service.observability import tracing
+from service.observability.tracing.spans import (
+    Spans,
+    exporting,
+)
+from tests.fakes import FakeProvider
+from tests.messages import Post
+from tests.service.observability.test_events import call_back
+from tests.stand import standing
+from tests.strategies import EPOCH
+
+HALF = (1 << 64) - 1
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
+    exporter = InMemorySpanExporter()
+    monkeypatch.setattr(tracing, "_spans", Spans(SimpleSpanProcessor(exporter)))
+    return exporter
+
+
+def by_name(kept: InMemorySpanExporter) -> dict[str, ReadableSpan]:
+    return {span.name: span for span in kept.get_finished_spans()}
+
+
+def above(span: ReadableSpan) -> int | None:
+    return span.parent.span_id if span.parent else None
+
+
+def test_a_message_is_one_trace_from_the_post_to_the_callback(
+    web: FlaskClient, context: Flask, provider: FakeProvider, kept: InMemorySpanExporter
+) -> None:
+    posted = web.post("/v1/messages", json={"to": "+14155552671", "body": "Hello"}).json
+    assert posted is not None
+    sending.deliver()
+    [outbound] = provider.on_air
+    call_back(context, outbound.attempt_id, b"MessageStatus=delivered")
+    draining.drain()
+
+    spans = by_name(kept)
+    assert set(spans) == {"post", "send", "record"}
+    assert {one.context.trace_id for one in spans.values()} == {UUID(posted["id"]).int}
+    assert above(spans["post"]) is None
+    assert above(spans["send"]) == spans["post"].context.span_id
+    assert above(spans["record"]) == spans["send"].context.span_id == outbound.attempt_id.int & HALF
+    for one in spans.values():
+        assert one.start_time is not None
+        assert one.end_time is not None
+        assert one.start_time <= one.end_time
+        assert "4155552671" not in one.to_json()
+        assert "Hello" not in one.to_json()
+
+
+def test_each_message_of_a_batch_has_a_trace_of_its_own(
+    web: FlaskClient, kept: InMemorySpanExporter
+) -> None:
+    batch = {"messages": [{"to": f"+1415555267{n}", "body": "Hello"} for n in range(3)]}
+    answer = web.post("/v1/messages/batch", json=batch).json
+    assert answer is not None
+
+    ids = {UUID(one["message"]["id"]).int for one in answer["results"]}
+    assert {span.context.trace_id for span in kept.get_finished_spans()} == ids
+
+
+def test_a_call_that_fails_is_shown_by_the_type_of_its_error_alone(
+    post: Post, provider: FakeProvider, kept: InMemorySpanExporter
+) -> None:
+    def lose(_: object) -> Any:
+        raise OutcomeUnknown("no answer about +14155552671")
+
+    provider.script = lose
+    post()
+    sending.deliver()
+
+    sent = by_name(kept)["send"]
+    assert sent.status.description == "OutcomeUnknown"
+    assert "4155552671" not in sent.to_json()
+
+
+def test_a_collector_receives_them_over_http() -> None:
+    trace, attempt = uuid7(), uuid7()
+    with standing() as collector:
+        collector.status = 200
+        spans = Spans(exporting(collector.url))
+        spans.write("send", trace, trace, attempt, EPOCH, {"waybill.provider": "fake"})
+        spans.flush()
+        spans.close()
+
+    assert collector.paths == ["/v1/traces"]
+    [resource] = ExportTraceServiceRequest.FromString(collector.sent).resource_spans
+    [span] = resource.scope_spans[0].spans
+    assert span.trace_id == trace.bytes
+    assert span.span_id == attempt.bytes[8:]
+    assert span.parent_span_id == trace.bytes[8:]
+    named = {one.key: one.value.string_value for one in resource.resource.attributes}
+    assert named["service.name"] == "waybill"
+
+
+@pytest.mark.parametrize(
+    ("sampler", "share", "least", "most"),
+    [
+        ("always_on", "", 400, 400),
+        ("parentbased_always_off", "", 0, 0),
+        ("traceidratio", "0.25", 50, 150),
+        ("parentbased_traceidratio", "0.75", 250, 350),
+        ("parentbased_traceidratio", "a quarter", 400, 400),
+    ],
+)
+def test_a_share_of_messages_is_traced_and_each_of_them_whole(
+    monkeypatch: pytest.MonkeyPatch, sampler: str, share: str, least: int, most: int
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", sampler)
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", share)
+    exporter = InMemorySpanExporter()
+    spans = Spans(SimpleSpanProcessor(exporter))
+    for _ in range(400):
+        # As random as a UUIDv7, and not within one millisecond.
+        message, attempt = uuid4(), uuid4()
+        spans.write("post", message, None, message, EPOCH)
+        spans.write("send", message, message, attempt, EPOCH)
+        spans.write("record", message, attempt, None, EPOCH)
+
+    found = exporter.get_finished_spans()
+    traces = {span.context.trace_id for span in found}
+    assert least <= len(traces) <= most
+    assert len(found) == 3 * len(traces)
+
+
+def test_a_span_that_cannot_be_written_changes_nothing(
+    post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracing, "_spans", object())
+    message_id = post()
+    sending.deliver()
+
+    sent = db.session.get_one(Message, message_id)
+    assert sent.status == "queued"
+
+
+def test_without_an_endpoint_nothing_is_written() -> None:
+    assert not tracing.is_on()
+    with tracing.sending(uuid7(), uuid7(), "fake"):
+        tracing.posted(uuid7(), EPOCH)
+        tracing.recorded(uuid7(), None, EPOCH)

@@ -1,0 +1,243 @@
+"""Connections to Redis are bounded, shared by threads, and closed when they lead nowhere."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Barrier, Thread
+
+import pytest
+from redis import Redis
+from redis.exceptions import ReadOnlyError, RedisError, ResponseError
+from redis.sentinel import SentinelManagedConnection
+
+from demo.servers import RedisServer, redis_server
+from service.redis_client import connections as redis_connections
+from service.redis_client.connections import (
+    FreeList,
+    NoFreeConnection,
+    closing,
+    connect,
+)
+from service.redis_client.url import parse_redis_url
+from tests.messages import assert_soon
+from tests.redis_stand import answering
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    with redis_server(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def connections(server: RedisServer) -> Iterator[FreeList]:
+    made = FreeList(connect(parse_redis_url(server.url), 0.3))
+    yield made
+    server.thaw()
+    made.close()
+
+
+def clients_of(server: RedisServer) -> int:
+    """Return how many connections Redis has, without the one that asks."""
+    with Redis.from_url(server.url) as redis:
+        return len(redis.client_list()) - 1
+
+
+def burst(threads: int, deed: Callable[[], object]) -> None:
+    """Run `deed` in threads that all exist at once, and end."""
+    begin = Barrier(threads, timeout=30)
+
+    def run() -> None:
+        begin.wait()
+        deed()
+
+    started = [Thread(target=run) for _ in range(threads)]
+    for thread in started:
+        thread.start()
+    for thread in started:
+        thread.join(30)
+
+
+def test_command_is_answered(connections: FreeList) -> None:
+    assert connections.call(b"SET", "name", b"\x00\xff") == b"OK"
+    assert connections.call(b"GET", "name") == b"\x00\xff"
+
+
+def test_connection_survives_a_refused_command(connections: FreeList) -> None:
+    before = connections.call(b"CLIENT", "ID")
+    with pytest.raises(ResponseError):
+        connections.call(b"NONSENSE")
+
+    assert connections.call(b"CLIENT", "ID") == before
+
+
+def test_threads_that_end_leave_no_connections(server: RedisServer) -> None:
+    """A web server's threads end when they are idle: 640 in 40 bursts, by tens and twenties."""
+    connections = FreeList(connect(parse_redis_url(server.url), 5), wait=5)
+    for threads in (12, 20) * 20:
+        burst(threads, lambda: connections.call(b"INCR", "calls"))
+
+    assert connections.call(b"GET", "calls") == b"640"
+    assert clients_of(server) <= 20
+    connections.close()
+
+
+def test_connections_in_use_are_bounded(server: RedisServer) -> None:
+    connections = FreeList(connect(parse_redis_url(server.url), 5), most=3, wait=5)
+    burst(60, lambda: connections.call(b"INCR", "calls"))
+
+    assert connections.call(b"GET", "calls") == b"60"
+    assert_soon(lambda: clients_of(server) <= 3)  # the server hears of a closed one a moment later
+    connections.close()
+
+
+def test_wait_for_a_free_connection_is_bounded(server: RedisServer) -> None:
+    connections = FreeList(connect(parse_redis_url(server.url), 5), most=1, wait=0.05)
+    holding = Thread(target=lambda: connections.call(b"BLPOP", "nothing", 1))
+    holding.start()
+    until = time.monotonic() + 10
+    while not clients_of(server):
+        assert time.monotonic() < until
+
+    with pytest.raises(NoFreeConnection):
+        connections.call(b"PING")
+    holding.join(10)
+    assert connections.call(b"ECHO", "here") == b"here"
+    connections.close()
+
+
+def test_late_answer_is_never_read_by_the_next_command(
+    connections: FreeList, server: RedisServer
+) -> None:
+    connections.call(b"PING")
+    server.freeze()
+    for _ in range(3):
+        with pytest.raises(RedisError):
+            connections.call(b"ECHO", "late")
+    server.thaw()
+
+    assert [connections.call(b"ECHO", "a"), connections.call(b"ECHO", "b")] == [b"a", b"b"]
+
+
+def test_connection_that_died_at_rest_is_replaced(
+    connections: FreeList, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connections.call(b"PING")
+    server.kill()
+    server.start()
+    monkeypatch.setattr(redis_connections, "_RESTED", -1.0)
+
+    assert connections.call(b"ECHO", "here") == b"here"
+
+
+def test_connection_that_rested_too_long_is_replaced(
+    connections: FreeList, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = connections.call(b"CLIENT", "ID")
+    monkeypatch.setattr(redis_connections, "_LONGEST_REST", -1.0)
+
+    assert connections.call(b"CLIENT", "ID") != before
+
+
+def test_connection_that_died_in_use_fails_one_command(
+    connections: FreeList, server: RedisServer
+) -> None:
+    connections.call(b"PING")
+    server.kill()
+    server.start()
+    with pytest.raises(RedisError):
+        connections.call(b"PING")
+
+    assert connections.call(b"ECHO", "here") == b"here"
+
+
+def test_replica_that_was_master_loses_its_connections(
+    connections: FreeList, server: RedisServer
+) -> None:
+    """It keeps them open, and answers READONLY for as long as one writes over them."""
+    before = connections.call(b"CLIENT", "ID")
+    with Redis.from_url(server.url) as redis:
+        redis.replicaof("127.0.0.1", "1")
+        with pytest.raises(ReadOnlyError):
+            connections.call(b"SET", "name", "value")
+        assert connections.call(b"CLIENT", "ID") != before
+        redis.replicaof("NO", "ONE")
+
+    assert connections.call(b"SET", "name", "value") == b"OK"
+
+
+def test_pooled_connection_to_a_replica_is_closed(server: RedisServer) -> None:
+    with connect(parse_redis_url(server.url), 1) as client, Redis.from_url(server.url) as redis:
+        before = client.client_id()
+        redis.replicaof("127.0.0.1", "1")
+        with pytest.raises(ReadOnlyError):
+            client.set("name", "value")
+        assert client.client_id() != before
+
+
+@pytest.mark.parametrize(
+    ("answer", "closes"),
+    [
+        ("READONLY You can't write against a read only replica.", True),
+        ("LOADING Redis is loading the dataset in memory", True),
+        ("MASTERDOWN Link with MASTER is down", True),
+        ("MOVED 3999 127.0.0.1:6381", True),
+        ("CLUSTERDOWN The cluster is down", True),
+        ("NOREPLICAS Not enough good replicas to write.", True),
+        ("WRONGTYPE Operation against a key holding the wrong kind of value", False),
+        ("OOM command not allowed when used memory > 'maxmemory'.", False),
+    ],
+)
+def test_answer_decides_whether_a_connection_stays(answer: str, closes: bool) -> None:
+    with answering(answer) as (port, accepted):
+        connections = FreeList(connect(parse_redis_url(f"redis://127.0.0.1:{port}"), 2))
+        for _ in range(2):
+            with pytest.raises(RedisError):
+                connections.call(b"SET", "name", "value")
+        connections.close()
+
+    assert len(accepted) == (2 if closes else 1)
+
+
+def test_sentinel_connection_closes_after_a_timeout() -> None:
+    """redis-py keeps it open, and the next command reads the late answer."""
+    with answering("+OK", seconds=0.5) as (port, _):
+        connection = closing(SentinelManagedConnection)(
+            connection_pool=_Master(port), socket_timeout=0.1, protocol=2, driver_info=None
+        )
+        connection.connect()
+        connection.send_packed_command([b"PING\r\n"], check_health=False)
+        with pytest.raises(RedisError):
+            connection.read_response()
+
+        assert not connection.is_connected
+
+
+def test_forked_process_has_connections_of_its_own(connections: FreeList) -> None:
+    parents = int(connections.call(b"CLIENT", "ID"))
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writing, b"%d" % connections.call(b"CLIENT", "ID"))
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as answer:
+        assert int(answer.read()) != parents
+
+    assert connections.call(b"CLIENT", "ID") == parents
+
+
+class _Master:
+    """What a connection asks of its Sentinel pool."""
+
+    is_master, check_connection, service_name = True, False, "waybill"
+
+    def __init__(self, port: int) -> None:
+        self._address = ("127.0.0.1", port)
+
+    def get_master_address(self) -> tuple[str, int]:
+        return self._address

@@ -1,0 +1,125 @@
+"""Both clients reach a Redis with TLS and an ACL user, and refuse an untrusted certificate."""
+
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+import trustme
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from demo.servers import RedisServer, redis_server
+from service.app import create_app
+from service.components import Parts
+from service.errors import InboxUnavailable
+from service.task_queue import queue
+from tests.conftest import make_settings
+from tests.redis_stand import tls_before
+from tests.service.coordination.test_circuit_breaker import CALLBACK
+
+USER, PASSWORD = "way@bill", "s#cr/t:?%"
+ACCOUNT = f"{quote(USER, safe='')}:{quote(PASSWORD, safe='')}"
+
+
+@dataclass
+class Secured:
+    """A Redis that asks for a user, and ports before it that speak TLS."""
+
+    clear: RedisServer
+    port: int
+    other_name: int
+    authority: Path
+    stranger: Path
+
+    def parts(self, url: str) -> Parts:
+        bound: Parts = create_app(
+            make_settings("sqlite:///unused.db", url), providers={}
+        ).extensions["waybill"]
+        return bound
+
+    def held(self) -> tuple[int, int]:
+        """Return how many callbacks and tasks came through."""
+        with Redis.from_url(self.clear.url, username=USER, password=PASSWORD) as redis:
+            return redis.xlen("waybill:inbox"), redis.llen(queue.STATUS)
+
+
+@pytest.fixture
+def secured(tmp_path: Path) -> Iterator[Secured]:
+    authority, stranger = trustme.CA(), trustme.CA()
+    for name, issuer in {"ca": authority, "stranger": stranger}.items():
+        issuer.cert_pem.write_to_path(tmp_path / f"{name}.pem")
+    with redis_server(tmp_path / "redis") as server:
+        with Redis.from_url(server.url) as redis:
+            redis.acl_setuser(
+                USER, enabled=True, passwords=[f"+{PASSWORD}"], keys=["*"], channels=["*"],
+                commands=["+@all"],
+            )  # fmt: skip
+            redis.acl_setuser("default", enabled=False)
+        inner = int(server.url.rpartition(":")[2].partition("/")[0])
+        with (
+            tls_before(inner, _context(authority, "127.0.0.1")) as port,
+            tls_before(inner, _context(authority, "elsewhere.example")) as other_name,
+        ):
+            yield Secured(server, port, other_name, tmp_path / "ca.pem", tmp_path / "stranger.pem")
+        with Redis.from_url(server.url, username=USER, password=PASSWORD) as redis:
+            redis.acl_setuser("default", enabled=True, nopass=True, commands=["+@all"])
+
+
+def _context(authority: trustme.CA, name: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+    return context
+
+
+def test_both_clients_work_with_a_trusted_certificate(secured: Secured) -> None:
+    url = f"rediss://{ACCOUNT}@127.0.0.1:{secured.port}/0?ssl_ca_certs={secured.authority}"
+    parts = secured.parts(url)
+    parts.inbox.put(CALLBACK)
+
+    assert parts.queue.enqueue(queue.DRAIN)
+    assert secured.held() == (1, 1)
+    assert parts.inbox.lag() == 1
+
+
+@pytest.mark.parametrize("options", ["", "?ssl_ca_certs={stranger}"])
+def test_both_clients_refuse_an_untrusted_certificate(secured: Secured, options: str) -> None:
+    query = options.format(stranger=secured.stranger)
+    refused_by_both(secured, f"rediss://{ACCOUNT}@127.0.0.1:{secured.port}/0{query}")
+
+
+def test_both_clients_refuse_the_certificate_of_another_host(secured: Secured) -> None:
+    query = f"ssl_ca_certs={secured.authority}"
+    refused_by_both(secured, f"rediss://{ACCOUNT}@127.0.0.1:{secured.other_name}/0?{query}")
+
+
+def refused_by_both(secured: Secured, url: str) -> None:
+    parts = secured.parts(url)
+    assert not parts.queue.enqueue(queue.DRAIN)
+    with pytest.raises(InboxUnavailable):
+        parts.inbox.put(CALLBACK)
+    with pytest.raises(RedisConnectionError, match="certificate"):
+        parts.inbox.lag()
+
+    assert secured.held() == (0, 0)
+
+
+@pytest.mark.parametrize("query", ["ssl_cert_reqs=none", "ssl_check_hostname=false"])
+def test_both_clients_verify_less_when_told_to(secured: Secured, query: str) -> None:
+    url = f"rediss://{ACCOUNT}@127.0.0.1:{secured.other_name}/0"
+    parts = secured.parts(f"{url}?{query}&ssl_ca_certs={secured.authority}")
+    parts.inbox.put(CALLBACK)
+
+    assert parts.queue.enqueue(queue.DRAIN)
+    assert secured.held() == (1, 1)
+
+
+def test_user_of_a_unix_socket_reaches_both_clients(secured: Secured) -> None:
+    place = secured.clear.local_url.removeprefix("unix://")
+    parts = secured.parts(f"unix://{ACCOUNT}@{place}")
+    parts.inbox.put(CALLBACK)
+
+    assert parts.queue.enqueue(queue.DRAIN)
+    assert secured.held() == (1, 1)

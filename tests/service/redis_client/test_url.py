@@ -1,0 +1,114 @@
+"""Both clients read the same address of Redis; options that only one of them knows are refused."""
+
+from pathlib import Path
+
+import pytest
+
+from service.config.settings import ConfigurationError
+from service.redis_client.url import (
+    RedisAddress,
+    parse_redis_url,
+)
+from tests.conftest import make_settings
+
+SECRET = "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("url", "broker_url"),
+    [
+        ("redis://h", "redis://h:6379/0"),
+        ("redis://h/", "redis://h:6379/0"),
+        ("redis://h:1/3", "redis://h:1/3"),
+        ("redis://h/?db=3", "redis://h:6379/3"),
+        ("redis://h/3?db=3", "redis://h:6379/3"),
+        ("redis://", "redis://127.0.0.1:6379/0"),
+        ("redis://:p@h", "redis://:p@h:6379/0"),
+        ("redis://u:p%40%2F%23%3A%25@h/2", "redis://u:p%40%2F%23%3A%25@h:6379/2"),
+        ("redis://u%40x:p@h", "redis://u%40x:p@h:6379/0"),
+        ("redis://[::1]:7/0", "redis://[::1]:7/0"),
+        ("rediss://h:1/0", "rediss://h:1/0"),
+        ("unix:///a/b?db=4", "redis+socket:///a/b?virtual_host=4"),
+        ("unix:///a%20b/c", "redis+socket:///a%20b/c?virtual_host=0"),
+    ],
+)
+def test_url_is_read_for_both_clients(url: str, broker_url: str) -> None:
+    assert parse_redis_url(url).celery_settings()["broker_url"] == broker_url
+
+
+def test_special_characters_reach_both_clients() -> None:
+    address = parse_redis_url("redis://u%40x:p%40%2F%23%3A%25@h/2")
+
+    assert (address.username, address.password) == ("u@x", "p@/#:%")
+    assert address.client_options() == {
+        "host": "h",
+        "port": 6379,
+        "db": 2,
+        "username": "u@x",
+        "password": "p@/#:%",
+    }
+
+
+def test_account_of_a_socket_stands_in_no_url() -> None:
+    """Celery logs the URL of a socket as it is."""
+    address = parse_redis_url(f"unix://user:{SECRET}@/a/b")
+
+    assert SECRET not in address.celery_settings()["broker_url"]
+    assert address.celery_settings()["broker_password"] == SECRET
+    assert address.client_options()["path"] == "/a/b"
+
+
+def test_certificates_are_verified_unless_the_url_says_otherwise(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").touch()
+    plain = parse_redis_url("rediss://h")
+    told = parse_redis_url(
+        f"rediss://h?ssl_cert_reqs=none&ssl_check_hostname=false&ssl_ca_certs={tmp_path}/ca.pem"
+    )
+
+    default = {"ssl_cert_reqs": "required", "ssl_check_hostname": True}
+    assert plain.celery_settings()["broker_use_ssl"] == plain.tls == default
+    assert told.celery_settings()["broker_use_ssl"] == told.tls
+    assert told.tls == {
+        "ssl_cert_reqs": "none",
+        "ssl_check_hostname": False,
+        "ssl_ca_certs": f"{tmp_path}/ca.pem",
+    }
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("http://h", "must start with"),
+        ("redis://h/0?health_check_interval=30", "option health_check_interval"),
+        ("redis://h/0?socket_timeout=30", "option socket_timeout"),
+        ("redis://h/0?max_connections=3", "option max_connections"),
+        ("redis://h/0?ssl_cert_reqs=none", "write rediss://"),
+        ("unix:///a?ssl_cert_reqs=none", "write rediss://"),
+        ("unix://", "path of a socket"),
+        ("rediss://h/0?ssl_cert_reqs=maybe", "ssl_cert_reqs must be"),
+        ("rediss://h/0?ssl_check_hostname=maybe", "ssl_check_hostname must be"),
+        ("rediss://h/0?ssl_ca_certs=/nowhere/ca.pem", "ssl_ca_certs names a file"),
+        ("redis://h/?db=1&db=2", "option db twice"),
+        ("redis://h/1?db=2", "another in db"),
+        ("redis://h/abc", "number of a database"),
+        ("redis://h/?db=-1", "number of a database"),
+        (f"redis://:{SECRET}#x@h/0", "percent codes"),
+        (f"redis://:{SECRET}/x@h/0", "percent codes"),
+        (f"redis://:1?{SECRET}@h/0", "percent codes"),
+        (f"redis://:1?db={SECRET}@h/0", "number of a database"),
+        ("redis://h:port/0", "percent codes"),
+        ("redis://[::1/0", "percent codes"),
+    ],
+)
+def test_unusable_url_is_refused_at_start(url: str, problem: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        make_settings("sqlite:///x.db", url)
+
+    assert f"REDIS_URL: {problem}" in str(raised.value) or (
+        "REDIS_URL" in str(raised.value) and problem in str(raised.value)
+    )
+    assert SECRET not in str(raised.value)
+
+
+def test_password_is_in_no_text() -> None:
+    assert SECRET not in repr(RedisAddress(host="h", password=SECRET))
