@@ -23,7 +23,7 @@ from service.database import (
 )
 from service.domain.status import Status
 from service.models import Attempt, Client, Message
-from service.store.dialect import insert_all
+from service.queries.dialect import insert_all
 
 _STREAM: Final = "waybill:inbox"
 _CLIENT: Final = 1

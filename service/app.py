@@ -34,9 +34,9 @@ from service.observability.metrics import counting
 from service.providers import configured
 from service.providers.contract import Callback, Provider
 from service.providers.test import MagicNumbers
+from service.queries import callbacks
 from service.redis_client.connections import connect
 from service.redis_client.url import parse_redis_url
-from service.store import aside
 from service.task_queue.queue import Queue
 from service.web import limiting
 from service.web.callbacks import store
@@ -72,7 +72,7 @@ def create_app(
         settings=settings,
         providers=known,
         inbox=Inbox(_redis(settings, _PATIENCE), hurried, Breaker(), settings.inbox_limit),
-        overflow=OverflowTable(app.app_context, aside.add_overflow),
+        overflow=OverflowTable(app.app_context, callbacks.add_overflow),
         queue=Queue(settings, hurried, Breaker()),
         lines=Lines(settings.worker_concurrency),
         pace=Pace(hurried, Breaker(), {s.sender: s.rate for s in settings.sender_rates}),

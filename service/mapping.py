@@ -8,7 +8,7 @@ from service.domain.outcome import Outcome
 from service.domain.report import Price, StatusReport
 from service.domain.status import OWN, is_final
 from service.models import StatusEvent
-from service.store.attempts import AttemptRef
+from service.queries.attempts import AttemptRef
 
 
 def event_of(report: StatusReport, owner: AttemptRef | None) -> dict[str, Any]:

@@ -25,7 +25,7 @@ _FLOWS: Final = "tests/service/flows"
 MUTATIONS: Final = (
     Mutation(
         "only a pending message is claimed",
-        "service/store/messages.py",
+        "service/queries/messages.py",
         ".where(among(Message.id, list(due)), Message.status == Status.PENDING)",
         ".where(among(Message.id, list(due)))",
         f"{_FLOWS}/test_sending.py::test_an_unknown_outcome_is_in_doubt_and_never_sent_again",
@@ -40,14 +40,14 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "urgent messages go first",
-        "service/store/turns.py",
+        "service/queries/due.py",
         "    for priority, clients in _lanes(now).items():\n",
         "    for priority, clients in reversed(_lanes(now).items()):\n",
         f"{_FLOWS}/test_claiming.py::test_an_urgent_message_goes_before_everything_that_waits",
     ),
     Mutation(
         "every client that waits has its share",
-        "service/store/turns.py",
+        "service/queries/due.py",
         "        share = ceil(rest / len(turn))\n",
         "        share = rest\n",
         f"{_FLOWS}/test_claiming.py::test_a_bulk_job_delays_no_single_message_of_another_client",
@@ -76,35 +76,35 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "a test has a client of its own",
-        "service/store/clients.py",
+        "service/queries/clients.py",
         "Client.name == name, Client.test.is_(test)",
         "Client.name == name",
         "tests/service/web/test_messages_of_test_keys.py",
     ),
     Mutation(
         "one idempotency key, one message",
-        "service/store/messages.py",
+        "service/queries/messages.py",
         ".on_conflict_do_nothing(index_elements=key)",
         "",
         "tests/service/web/test_messages_idempotency.py",
     ),
     Mutation(
         "one statement, one event",
-        "service/store/ledger.py",
+        "service/queries/ledger.py",
         "    said = statement.excluded\n",
         "    return statement.returning(StatusEvent.identity, StatusEvent.repeats)\n",
         f"{_FLOWS}/test_recording.py::test_each_statement_is_written_once_and_repeats_are_counted",
     ),
     Mutation(
         "rows are locked in one order",
-        "service/store/ledger.py",
+        "service/queries/ledger.py",
         ".order_by(Message.id).with_for_update()",
         ".order_by(__import__('sqlalchemy').func.random()).with_for_update()",
         f"{_FLOWS}/test_recording_at_once.py",
     ),
     Mutation(
         "rows are locked before they are joined",
-        "service/store/ledger.py",
+        "service/queries/ledger.py",
         ".order_by(Message.id).with_for_update()",
         ".order_by(Message.id)",
         f"{_FLOWS}/test_recording_at_once.py",
@@ -141,7 +141,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "two sweeps do not return the same callback",
-        "service/store/aside.py",
+        "service/queries/callbacks.py",
         "limit(limit).with_for_update(skip_locked=True)",
         "limit(limit)",
         f"{_FLOWS}/test_draining.py::test_concurrent_sweeps_return_each_callback_once",
@@ -211,7 +211,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "a message that has a SID is not sent again",
-        "service/store/checks.py",
+        "service/queries/reconciliation.py",
         "            ~exists().where(Attempt.message_id == message_id, "
         "Attempt.provider_sid.is_not(None)),\n",
         "",
@@ -254,7 +254,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "a session that ended opens no page",
-        "service/store/operators.py",
+        "service/queries/operators.py",
         "        OperatorSession.ended_at.is_(None),\n",
         "",
         "tests/service/web/ops/test_sessions.py",
@@ -373,7 +373,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "a late delivery does not end an opt-out",
-        "service/store/opt_outs.py",
+        "service/queries/opt_outs.py",
         ", sent > OptOut.since)",
         ")",
         f"{_FLOWS}/test_sparing.py",
@@ -401,7 +401,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "what is under way is not deleted",
-        "service/store/retention.py",
+        "service/queries/retention.py",
         "            or_(Message.final_at < before, Message.unknown_since < before),\n",
         "",
         f"{_FLOWS}/test_retaining.py",

@@ -9,7 +9,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from service.flows.tallying import Brought
 from service.observability.metrics import instruments
 from service.observability.metrics.readings import GAUGES
-from service.store.waiting import MOST
+from service.queries.backlog import MOST
 from tests.test_documentation import table
 
 ROOT = Path(__file__).parents[1]

@@ -10,7 +10,7 @@ from service.database import (
     transaction,
 )
 from service.models import ApiKey, Client
-from service.store import clients
+from service.queries import clients
 from service.web.auth import digest_of, hint_of, new_key
 
 group = AppGroup("clients", help="The internal services that may send, and their keys.")

@@ -4,7 +4,7 @@ import click
 from flask.cli import AppGroup
 
 from service.flows import draining
-from service.store import aside
+from service.queries import callbacks
 
 group = AppGroup("dead-letters", help="Callbacks that could not be recorded.")
 
@@ -14,7 +14,7 @@ _PAGE = 1000
 @group.command("list")
 def list_letters() -> None:
     """List them, oldest first: number, when it came, from whom, what went wrong."""
-    letters = aside.dead_letters(_PAGE)
+    letters = callbacks.dead_letters(_PAGE)
     for letter in letters:
         click.echo(
             f"{letter.id:>6}  {letter.received_at:%Y-%m-%d %H:%M:%S}Z  {letter.provider}  "

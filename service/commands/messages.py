@@ -11,7 +11,7 @@ from service.components import parts
 from service.errors import ClientError, ProviderError
 from service.flows import explaining, reconciling
 from service.flows import resolve as resolving
-from service.store import checks
+from service.queries import reconciliation
 
 _MOST_PAUSES = 20
 _PAUSE = 5.0
@@ -42,7 +42,7 @@ def reconcile(since: datetime | None, message_id: UUID | None) -> None:
 
 def _since(since: datetime) -> int:
     budget, after, done = parts().settings.reconcile_budget, None, 0
-    while ids := checks.unfinished(since, after, budget):
+    while ids := reconciliation.unfinished(since, after, budget):
         _ask(ids)
         after, done = ids[-1], done + len(ids)
         click.echo(f"\r{done} …", nl=False)

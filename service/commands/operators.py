@@ -13,7 +13,7 @@ from service.database import (
 )
 from service.flows import operator_sessions
 from service.models import OperatorKey
-from service.store import operators
+from service.queries import operators
 from service.web.auth import digest_of, new_operator_key
 
 group = AppGroup("operators", help="The people who may log in at /ops, and their keys.")

@@ -8,7 +8,7 @@ from service.components import parts
 from service.database import transaction
 from service.errors import Invalid
 from service.flows import forgetting
-from service.store import opt_outs
+from service.queries import opt_outs
 
 group = AppGroup("opt-outs", help="Recipients who do not want to hear from a sender.")
 

@@ -19,7 +19,7 @@ from service.domain.status import Status
 from service.flows import expiry, idempotency
 from service.models import Message
 from service.observability import events
-from service.store import messages
+from service.queries import messages
 from service.task_queue.queue import DELIVER
 
 # The provider's own window for scheduling must still be open when a worker gets to the message.

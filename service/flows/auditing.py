@@ -12,8 +12,8 @@ from typing import Any, Final, NamedTuple, TypeVar
 from service.database import transaction
 from service.domain.status import FINAL, Status
 from service.flows import rebuilding
-from service.store import accounts
-from service.store.accounts import Overdue
+from service.queries import audit as accounts
+from service.queries.audit import Overdue
 
 # What a sweep is to find within seconds has this long before its absence is a finding.
 _GRACE: Final = timedelta(minutes=2)

@@ -10,7 +10,11 @@ from service.domain.status import Status
 from service.errors import Conflict, NotAccepted, NotFound, OutcomeUnknown, Refused, Unavailable
 from service.flows import recording
 from service.models import Message
-from service.store import attempts, ledger, listing
+from service.queries import (
+    attempts,
+    ledger,
+    message_details,
+)
 
 
 def cancel(client_id: int, message_id: UUID) -> Message:
@@ -21,7 +25,7 @@ def cancel(client_id: int, message_id: UUID) -> Message:
     """
     if not _cancel_here(client_id, message_id):
         _cancel_there(*_with_provider(client_id, message_id))
-    return listing.message(client_id, message_id)
+    return message_details.message(client_id, message_id)
 
 
 def _cancel_here(client_id: int, message_id: UUID) -> bool:
@@ -50,7 +54,7 @@ def _by_client(provider: str, message_id: UUID) -> StatusReport:
 def _with_provider(client_id: int, message_id: UUID) -> tuple[str, UUID, str]:
     """Return provider, attempt and SID of a message that the provider holds until its time."""
     with transaction():
-        message = listing.message(client_id, message_id)
+        message = message_details.message(client_id, message_id)
         sid = message.provider_sid
         if message.status is not Status.SCHEDULED or sid is None:
             raise Conflict(f"too late to cancel: the message is {message.status}")

@@ -23,7 +23,10 @@ from service.observability import events
 from service.observability.metrics import counting
 from service.providers.contract import Outbound
 from service.providers.test import NAME as TEST
-from service.store import attempts, messages
+from service.queries import (
+    attempts,
+    messages,
+)
 from service.texts.segments import segments
 
 # Of those that are due, many may have to wait for their senders, or be to nobody who wants them: it

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
 from service.components import parts
-from service.store import overview
-from service.store.overview import Count
+from service.queries import overview
+from service.queries.overview import Count
 
 MINUTES: Final = 60
 # This minute is counted anew by every look: it still fills. Counts of those before it age.

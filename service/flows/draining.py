@@ -20,7 +20,7 @@ from service.flows.isolation import IDLE, Isolation, consumer, record_callbacks,
 from service.inbox.stream import Entry
 from service.models import DeadLetter, Overflow
 from service.providers.contract import Callback
-from service.store import aside
+from service.queries import callbacks
 from service.task_queue.queue import (
     DRAIN,
     HELPING,
@@ -164,7 +164,9 @@ def _record_suspect(entry: Entry) -> None:
 def replay_dead_letters(ids: Collection[int] | None) -> int:
     """Put dead letters back into the inbox, the oldest for None; return how many."""
     return _return_to_inbox(
-        lambda limit: aside.dead_letters(limit, ids, lock=True), aside.drop_dead_letters, _AGAIN
+        lambda limit: callbacks.dead_letters(limit, ids, lock=True),
+        callbacks.drop_dead_letters,
+        _AGAIN,
     )
 
 
@@ -172,7 +174,7 @@ def drain_overflow() -> int:
     """Return callbacks that were accepted while the inbox was away to it; return how many."""
     until, done, more = time.monotonic() + _LONGEST, 0, True
     while more and time.monotonic() < until and parts().inbox.has_room():
-        count = _return_to_inbox(aside.oldest_overflow, aside.drop_overflow, _CHUNK)
+        count = _return_to_inbox(callbacks.oldest_overflow, callbacks.drop_overflow, _CHUNK)
         done, more = done + count, count == _CHUNK
     return done
 

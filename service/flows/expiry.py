@@ -20,7 +20,10 @@ from service.models import Message
 from service.observability import events
 from service.observability.metrics import counting
 from service.providers.contract import Outbound
-from service.store import attempts, messages
+from service.queries import (
+    attempts,
+    messages,
+)
 
 
 class Expiring(Protocol):

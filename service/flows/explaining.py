@@ -9,7 +9,7 @@ from service.database import transaction
 from service.domain.status import Status, is_final
 from service.errors import NotFound
 from service.models import Attempt, Message, StatusEvent
-from service.store import listing
+from service.queries import message_details
 
 _MOST_EVENTS = 1000
 
@@ -18,11 +18,11 @@ def explain(message_id: UUID) -> Iterator[str]:
     """Yield the story, line by line."""
     with transaction():
         try:
-            message, attempts = listing.with_attempts(message_id)
+            message, attempts = message_details.with_attempts(message_id)
         except NotFound:
             yield "There is no such message."
             return
-        events = listing.events(message_id, _MOST_EVENTS)
+        events = message_details.events(message_id, _MOST_EVENTS)
     conflict = ", contradicted" if message.failed_in & message.delivered_in else ""
     yield f"Message {message.id} is {message.status}{conflict}."
     yield f"  {_time(message.created_at)}  accepted"

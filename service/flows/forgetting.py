@@ -18,7 +18,7 @@ from service.flows import forgetting_places as places
 from service.flows import redacting
 from service.flows.mentions import Mention
 from service.flows.sweeping import BATCH
-from service.store import redaction
+from service.queries import redaction
 
 _MOST_LISTED: Final = 100
 _OVERVIEW: Final = "overview"  # a page of /ops that Redis keeps for seconds; it shows numbers

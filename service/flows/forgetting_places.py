@@ -17,7 +17,12 @@ from service.flows.mentions import Mention
 from service.flows.sweeping import BATCH
 from service.mapping import random_identity
 from service.models import Attempt, DeadLetter, Message, Overflow, StatusEvent
-from service.store import aside, opt_outs, redaction, scanning
+from service.queries import (
+    callbacks,
+    opt_outs,
+    redaction,
+    table_scan,
+)
 
 # What a client may have written beside the recipient, and what is sent, while it may still be sent.
 _NOTED: Final = ("reference", "details", "error_message")
@@ -30,7 +35,7 @@ def messages(mention: Mention, name: str) -> int:
     own, count = list[Any](), 0
     for ids in _pages(mention, Message, ("to", "idempotency_key", *_NOTED, *_SENT)):
         with transaction():
-            for row in scanning.locked(Message, ids):
+            for row in table_scan.locked(Message, ids):
                 if mention.is_address(row.to):
                     own.append(row.id)
                 else:
@@ -46,7 +51,7 @@ def events(mention: Mention) -> tuple[int, int]:
     orphans, others = 0, 0
     for ids in _pages(mention, StatusEvent, _EVENT):
         with transaction():
-            for event in scanning.locked(StatusEvent, ids):
+            for event in table_scan.locked(StatusEvent, ids):
                 orphans += event.message_id is None
                 others += event.message_id is not None
                 _hide(event, mention)
@@ -68,7 +73,7 @@ def dead_letters(mention: Mention) -> int:
     count = 0
     for ids in _pages(mention, DeadLetter, ("body", "error")):
         with transaction():
-            aside.drop_dead_letters(ids)
+            callbacks.drop_dead_letters(ids)
         count += len(ids)
     return count
 
@@ -76,7 +81,7 @@ def dead_letters(mention: Mention) -> int:
 def opted_out(mention: Mention) -> int:
     """Delete the opt-outs of the number over every channel; return how many."""
     count, after = 0, ""
-    while recipients := scanning.opted_out(after, BATCH):
+    while recipients := table_scan.opted_out(after, BATCH):
         with transaction():
             count += opt_outs.remove([to for to in recipients if mention.is_address(to)])
         after = recipients[-1]
@@ -109,7 +114,7 @@ def _replace(mention: Mention, model: type[Model], columns: Sequence[str]) -> in
     count = 0
     for ids in _pages(mention, model, columns):
         with transaction():
-            for row in scanning.locked(model, ids):
+            for row in table_scan.locked(model, ids):
                 _each(row, columns, mention.replaced)
         count += len(ids)
     return count
@@ -118,7 +123,7 @@ def _replace(mention: Mention, model: type[Model], columns: Sequence[str]) -> in
 def _pages(mention: Mention, model: type[Model], columns: Sequence[str]) -> Iterator[list[Any]]:
     """Yield the ids of rows that hold the number, page by page."""
     after: Any = None
-    while page := scanning.page(model, columns, after, BATCH):
+    while page := table_scan.page(model, columns, after, BATCH):
         if ids := [row[0] for row in page if mention.is_in(*row[1:])]:
             yield ids
         after = page[-1][0]

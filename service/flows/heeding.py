@@ -8,7 +8,7 @@ from service.components import parts
 from service.domain.report import StatusReport
 from service.domain.status import FAILURES, SUCCESSES
 from service.providers.test import NAME as TEST
-from service.store import opt_outs
+from service.queries import opt_outs
 
 
 def learn(said: Iterable[tuple[StatusReport, UUID | None]]) -> None:

@@ -10,7 +10,7 @@ from flask import current_app
 
 from service.components import parts
 from service.database import transaction
-from service.store import installation
+from service.queries import installation
 
 _PURPOSE: Final = b"waybill: digests of requests"
 _NAME: Final = "request_digest"  # of the key in the database

@@ -23,7 +23,7 @@ from service.inbox.stream import (
 from service.observability import events
 from service.observability.metrics import counting
 from service.providers.contract import Callback
-from service.store import aside
+from service.queries import callbacks as aside
 
 # Seconds after which another worker takes an entry over: longer than a batch takes.
 IDLE: Final = 20.0

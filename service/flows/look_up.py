@@ -17,7 +17,10 @@ from service.flows.patience import patience
 from service.models import Attempt, Message
 from service.observability import events
 from service.providers.contract import Wanted
-from service.store import attempts, checks
+from service.queries import (
+    attempts,
+    reconciliation,
+)
 
 # Provider and we need not agree on the time to the second.
 SKEW: Final = timedelta(seconds=60)
@@ -31,11 +34,11 @@ def look_up(message: Message, attempt: Attempt) -> None:
     Raises NotAccepted or OutcomeUnknown when the provider does not answer.
     """
     with transaction():
-        rivals = checks.rivals(message, _until(attempt))
+        rivals = reconciliation.rivals(message, _until(attempt))
     if Status.SUBMITTING in rivals:
         # Its answer will tell whose a candidate is.
         with transaction():
-            checks.put_off(message.id, datetime.now(UTC) + _SOON, message.lookups)
+            reconciliation.put_off(message.id, datetime.now(UTC) + _SOON, message.lookups)
         return
     candidates = _candidates(message, attempt)
     certain = [report for report in candidates if report.attempt_id is not None]
@@ -123,7 +126,7 @@ def _candidates(message: Message, attempt: Attempt) -> list[StatusReport]:
     sought = description(message, attempt, attempt.started_at - SKEW, until)
     if message.content_sid is not None:
         with transaction():
-            texts = checks.texts_of_others(message, until)
+            texts = reconciliation.texts_of_others(message, until)
         sought = replace(sought, texts_of_others=texts)
     try:
         found = parts().provider(message.provider).find(sought)
@@ -139,7 +142,7 @@ def _note(
 ) -> None:
     with transaction():
         recording.apply([step(message, attempt, word, f"look-up {lookups}")])
-        checks.put_off(message.id, check_at, lookups)
+        reconciliation.put_off(message.id, check_at, lookups)
     events.reconciled(message, attempt.id, word)
 
 
@@ -147,5 +150,5 @@ def _resend(message: Message, attempt: Attempt, lookups: int) -> None:
     """Let a message go out again whose client prefers two messages to none."""
     with transaction():
         recording.apply([step(message, attempt, "resend", f"after {lookups} look-ups")])
-        checks.release(message.id, attempt.number, datetime.now(UTC))
+        reconciliation.release(message.id, attempt.number, datetime.now(UTC))
     events.reconciled(message, attempt.id, "resend")

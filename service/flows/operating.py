@@ -16,7 +16,10 @@ from service.flows.redacting import DECISION
 from service.flows.resolve import in_doubt, resolve
 from service.models import Attempt, Message
 from service.observability import events
-from service.store import checks, clients
+from service.queries import (
+    clients,
+    reconciliation,
+)
 from service.task_queue.queue import DELIVER
 
 # The client to whom the messages belong that operators send to see whether sending works.
@@ -40,7 +43,7 @@ def send_again(message_id: UUID, operator: str) -> None:
         raise Conflict("its validity period is over: it is not sent any more")
     _write(message, attempt, "sent_again", operator)
     with transaction():
-        checks.release(message.id, attempt.number, datetime.now(UTC))
+        reconciliation.release(message.id, attempt.number, datetime.now(UTC))
     parts().queue.ring(DELIVER)
 
 
@@ -78,7 +81,7 @@ def send_test(draft: Draft, operator: str) -> UUID:
 
 def _found(message_id: UUID) -> tuple[Message, Attempt]:
     with transaction():
-        message, attempt = checks.with_attempt(message_id)
+        message, attempt = reconciliation.with_attempt(message_id)
     if message is None or attempt is None:
         raise NotFound("there is no such message, or it was never tried")
     return message, attempt

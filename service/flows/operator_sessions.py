@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from service.database import transaction
 from service.models import OperatorKey
 from service.observability import events
-from service.store import operators
+from service.queries import operators
 
 # A working day, and a lunch break. An open page asks every few seconds: it is in use.
 LONGEST: Final = timedelta(hours=12)

@@ -18,8 +18,13 @@ from service.flows import counting
 from service.flows.counting import Minute
 from service.models import DeadLetter, Message
 from service.providers.contract import RefusalAdvice
-from service.store import aside, overview
-from service.store.overview import Heap
+from service.queries import (
+    callbacks as aside,
+)
+from service.queries import (
+    overview,
+)
+from service.queries.overview import Heap
 from service.task_queue.queue import ROUTES
 
 # Times are taken of so many of the latest callbacks, and shown of so many doubts and letters.

@@ -8,7 +8,7 @@ from uuid import UUID
 from service.database import transaction
 from service.domain.outcome import Outcome, join_all, outcome_of
 from service.mapping import columns_of, outcome_in, report_of
-from service.store import ledger
+from service.queries import ledger
 
 _BATCH = 500
 

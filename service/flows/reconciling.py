@@ -21,7 +21,7 @@ from service.flows.patience import patience
 from service.models import Attempt, Message
 from service.observability import events
 from service.observability.metrics import counting
-from service.store import checks
+from service.queries import reconciliation
 
 # Whoever takes a check has this long for it; then another may.
 _LEASE: Final = timedelta(seconds=60)
@@ -48,7 +48,7 @@ def _check_due(at_work: Lock, *, with_sid: bool) -> int:
         now = datetime.now(UTC)
         with transaction():
             budget = parts().settings.reconcile_budget
-            due = checks.take(now, now + _LEASE, budget, with_sid=with_sid)
+            due = reconciliation.take(now, now + _LEASE, budget, with_sid=with_sid)
         return len(due) - len(reconcile(due))
     finally:
         at_work.release()
@@ -67,7 +67,7 @@ def reconcile(message_ids: Sequence[UUID], *, at_once: bool = False) -> list[UUI
 def _check(message_id: UUID, at_once: bool, silent: set[str]) -> bool:
     """Ask about one message, and return whether that is done; note who is silent."""
     with transaction():
-        message, attempt = checks.with_attempt(message_id)
+        message, attempt = reconciliation.with_attempt(message_id)
     if message is None or attempt is None or is_final(message.status):
         return True
     if message.provider in silent:
@@ -93,7 +93,7 @@ def _ask_provider(message: Message, attempt: Attempt, at_once: bool) -> None:
         look_up(message, attempt)
     else:
         with transaction():
-            checks.put_off(message.id, None, message.lookups)
+            reconciliation.put_off(message.id, None, message.lookups)
 
 
 def _ask(message: Message, attempt: Attempt, sid: str, at_once: bool) -> None:
@@ -104,16 +104,16 @@ def _ask(message: Message, attempt: Attempt, sid: str, at_once: bool) -> None:
     due = since + waits.ask_after
     if now < due and not at_once:
         with transaction():
-            checks.put_off(message.id, due, message.lookups)
+            reconciliation.put_off(message.id, due, message.lookups)
         return
     _fetch(message, attempt, sid)
     beyond = now - since > waits.horizon
     with transaction():
         if beyond:
-            checks.stop(message.id, now)
+            reconciliation.stop(message.id, now)
         else:
             then = now + waits.ask_after
-            checks.put_off(message.id, then, message.lookups)
+            reconciliation.put_off(message.id, then, message.lookups)
 
 
 def _fetch(message: Message, attempt: Attempt, sid: str) -> None:

@@ -11,8 +11,11 @@ from service.domain.report import StatusReport
 from service.flows import heeding, redacting
 from service.flows.tallying import Tally, kinds_of
 from service.mapping import columns_of, event_of, outcome_in, report_of
-from service.store import attempts, ledger
-from service.store.attempts import AttemptRef
+from service.queries import (
+    attempts,
+    ledger,
+)
+from service.queries.attempts import AttemptRef
 
 # Where the next search for adoptable orphans begins: each process goes round them by itself.
 _last_orphan = 0

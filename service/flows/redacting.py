@@ -16,7 +16,7 @@ from service.flows.mentions import Mention
 from service.flows.sweeping import BATCH, sweep
 from service.mapping import random_identity, unquoted_identity
 from service.models import StatusEvent
-from service.store import redaction
+from service.queries import redaction
 
 # Before the word of a ledger entry that says what a person decided (service/flows/operating.py).
 DECISION: Final = "operator_"

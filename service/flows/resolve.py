@@ -12,8 +12,12 @@ from service.domain.status import Status
 from service.errors import Conflict, NotFound
 from service.flows import look_up, recording
 from service.models import Attempt, Message
-from service.store import attempts, checks, ledger
-from service.store.dialect import lock_name
+from service.queries import (
+    attempts,
+    ledger,
+    reconciliation,
+)
+from service.queries.dialect import lock_name
 
 _SID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -44,7 +48,7 @@ def resolve(
 def in_doubt(message_id: UUID) -> tuple[Message, Attempt]:
     """Return a message that a person may decide about. Raises NotFound or Conflict."""
     with transaction():
-        message, attempt = checks.with_attempt(message_id)
+        message, attempt = reconciliation.with_attempt(message_id)
     if message is None or attempt is None:
         raise NotFound("there is no such message, or it was never tried")
     if message.status is not Status.IN_DOUBT:
@@ -70,7 +74,7 @@ def _record(message: Message, reports: list[StatusReport | None], sid: str | Non
 
 def _check_rivals(message: Message) -> None:
     with transaction():
-        rivals = checks.rivals(message, datetime.now(UTC))
+        rivals = reconciliation.rivals(message, datetime.now(UTC))
     if Status.SUBMITTING in rivals:
         raise Conflict(
             "another message like it is being sent to this recipient, and its SID is not known "

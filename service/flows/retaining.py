@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from service.components import parts
 from service.database import transaction
 from service.flows.sweeping import BATCH, sweep
-from service.store import retention
+from service.queries import retention
 
 
 def delete_old() -> int:

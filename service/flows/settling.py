@@ -19,7 +19,11 @@ from service.flows import expiry, recording
 from service.flows.answers import WORDS, Answer, packed
 from service.flows.patience import patience
 from service.observability import events
-from service.store import attempts, ledger, messages
+from service.queries import (
+    attempts,
+    ledger,
+    messages,
+)
 from service.task_queue.queue import DRAIN
 
 _LONGEST_PAUSE: Final = 60.0

@@ -9,7 +9,10 @@ from service.domain.status import Status
 from service.flows import recording
 from service.models import Message, OptOut
 from service.providers.test import NAME as TEST
-from service.store import messages, opt_outs
+from service.queries import (
+    messages,
+    opt_outs,
+)
 
 # Our word in the ledger; the code beside it is the provider's.
 SPARED: Final = "opted_out"

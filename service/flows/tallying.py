@@ -9,7 +9,7 @@ from uuid import UUID
 
 from service.domain.outcome import strength
 from service.domain.status import FINAL, OWN
-from service.store.attempts import AttemptRef
+from service.queries.attempts import AttemptRef
 
 
 class Brought(StrEnum):

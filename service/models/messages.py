@@ -131,7 +131,7 @@ class Message(Model):
             Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
             for name, columns, where in (
                 ("ix_message_client_id_reference_id", _REFERENCE, "reference IS NOT NULL"),
-                # Whose turn it is: a descent for each client that waits (service/store/turns.py).
+                # Whose turn it is: a descent for each client that waits (service/queries/due.py).
                 ("ix_message_turn", _TURN, "due_at IS NOT NULL"),
                 ("ix_message_due", ("due_at",), "due_at IS NOT NULL"),
                 ("ix_message_expires", ("expires_at",), _UNSENT),
@@ -145,7 +145,7 @@ class Message(Model):
                 ("ix_message_forget", ("id",), f"forget_as IS NOT NULL AND {_ENDED}"),
                 ("ix_message_doubt", ("doubt_since",), _DOUBT),
                 ("ix_message_doubt_person", ("doubt_since",), f"{_DOUBT} AND check_at IS NULL"),
-                # Messages to one recipient of which no answer has come (service/store/checks.py).
+                # Messages to a recipient without an answer (service/queries/reconciliation.py).
                 ("ix_message_unanswered", ("to",), f"claimed_until IS NOT NULL OR {_DOUBT}"),
             )
         ),

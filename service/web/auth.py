@@ -8,8 +8,8 @@ from flask import request
 from structlog.contextvars import bind_contextvars
 
 from service.errors import Unauthenticated
-from service.store import clients
-from service.store.clients import Owner
+from service.queries import clients
+from service.queries.clients import Owner
 
 _PREFIX: Final = "wb_"
 _TEST_PREFIX: Final = "wb_test_"

@@ -14,8 +14,11 @@ from service.flows.accepting import Accepted, Draft, accept, answered_before
 from service.flows.canceling import cancel
 from service.models import Message
 from service.providers.test import NAME as TEST
-from service.store import listing, message_pages
-from service.store.clients import Owner
+from service.queries import (
+    message_details,
+    message_lists,
+)
+from service.queries.clients import Owner
 from service.web import auth, present
 from service.web.answers import AcceptedItem, RefusedItem
 from service.web.drafting import carriers, check_key, digests, draft
@@ -60,21 +63,21 @@ def list_messages() -> Response:
     filters = query.model_dump(exclude={"cursor", "limit"})
     if filters["to"] is not None:
         filters["to"] = addresses_of(filters["to"])
-    page = message_pages.page(client_id, message_pages.Filter(**filters), query.cursor, query.limit)
+    page = message_lists.page(client_id, message_lists.Filter(**filters), query.cursor, query.limit)
     return jsonify(messages=[present.message(one) for one in page.messages], next_cursor=page.next)
 
 
 @blueprint.get("/<uuid:message_id>")
 def get(message_id: UUID) -> Response:
     """Show one message."""
-    return jsonify(present.message(listing.message(auth.client_id(), message_id)))
+    return jsonify(present.message(message_details.message(auth.client_id(), message_id)))
 
 
 @blueprint.get("/<uuid:message_id>/events")
 def events(message_id: UUID) -> Response:
     """Show the ledger of one message."""
-    found = listing.message(auth.client_id(), message_id)
-    ledger = listing.events(found.id, _MOST_EVENTS)
+    found = message_details.message(auth.client_id(), message_id)
+    ledger = message_details.events(found.id, _MOST_EVENTS)
     return jsonify(events=[present.event(one) for one in ledger])
 
 

@@ -20,7 +20,7 @@ from service.errors import OutcomeUnknown
 from service.flows import draining, recording, sending
 from service.models import Attempt, DeadLetter, Message
 from service.providers.contract import Callback, Outbound
-from service.store import accounts
+from service.queries import audit
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
 
@@ -153,7 +153,7 @@ def test_an_audit_in_pieces_finds_the_same(
         db.session.get_one(Message, shared[0].message_id).status = Status.IN_DOUBT
     found = {}
     for piece in (10_000, 3, 1):
-        monkeypatch.setattr(accounts, "PIECE", piece)
+        monkeypatch.setattr(audit, "PIECE", piece)
         found[piece] = run("audit").output.splitlines()
 
     assert "ok   accepted 7 = final 4 + in flight 2 + in doubt 1" in found[1]

@@ -11,7 +11,7 @@ from service.database import (
     transaction,
 )
 from service.flows import claiming, recording, sending
-from service.store import opt_outs
+from service.queries import opt_outs
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
 

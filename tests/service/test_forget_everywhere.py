@@ -29,7 +29,10 @@ from service.flows import auditing, draining, operating, rebuilding, recording, 
 from service.flows.mentions import Mention
 from service.models import Attempt, DeadLetter, Message, Overflow, StatusEvent
 from service.providers.contract import Callback, Outbound
-from service.store import aside, opt_outs
+from service.queries import (
+    callbacks,
+    opt_outs,
+)
 from tests.fakes import FakeProvider, said
 from tests.strategies import EPOCH
 
@@ -155,9 +158,11 @@ def test_number_is_in_no_column_and_no_key_of_redis(
         }
         opt_outs.remember([{**row, "to": one} for one in (NUMBER, f"whatsapp:{NUMBER}", OTHER)])
         for body in map(str.encode, ALL):
-            aside.add_overflow(Callback("twilio", "", b"MessageSid=SM1&To=" + body, EPOCH))
-            aside.add_dead_letter(Callback("twilio", "", b"x=" + body, EPOCH), "E", EPOCH)
-        aside.add_dead_letter(Callback("twilio", "", b"x", EPOCH), f"KeyError({NUMBER!r})", EPOCH)
+            callbacks.add_overflow(Callback("twilio", "", b"MessageSid=SM1&To=" + body, EPOCH))
+            callbacks.add_dead_letter(Callback("twilio", "", b"x=" + body, EPOCH), "E", EPOCH)
+        callbacks.add_dead_letter(
+            Callback("twilio", "", b"x", EPOCH), f"KeyError({NUMBER!r})", EPOCH
+        )
     for spelling in ALL:
         raw = {"To": spelling, "Body": f"Call {spelling}", "SmsStatus": "sent"}
         orphan = said("sent", sid=f"SM{len(spelling)}{hash(spelling)}")
@@ -192,7 +197,7 @@ def test_callbacks_that_wait_are_recorded_without_the_number(
     body = f"MessageStatus=delivered&To={quote(NUMBER)}&Body={NATIONAL}".encode()
     parts().inbox.put(Callback("twilio", first, body + b"&MessageSid=SM1", EPOCH))
     with transaction():
-        aside.add_overflow(Callback("twilio", second, body + b"&MessageSid=SM2", EPOCH))
+        callbacks.add_overflow(Callback("twilio", second, body + b"&MessageSid=SM2", EPOCH))
 
     forget(context)
     assert draining.drain_overflow() == 1
@@ -496,8 +501,8 @@ def test_what_is_replaced_stays_valid(app: Flask) -> None:
 def test_no_row_is_left_in_the_places_of_callbacks(context: Flask) -> None:
     """A second run finds nothing to do."""
     with transaction():
-        aside.add_overflow(Callback("twilio", "", f"To={NUMBER}".encode(), EPOCH))
-        aside.add_dead_letter(Callback("twilio", "", NUMBER.encode(), EPOCH), "E", EPOCH)
+        callbacks.add_overflow(Callback("twilio", "", f"To={NUMBER}".encode(), EPOCH))
+        callbacks.add_dead_letter(Callback("twilio", "", NUMBER.encode(), EPOCH), "E", EPOCH)
     forget(context)
     assert "deleted 0 dead letters" in forget(context).output
     assert db.session.scalars(select(DeadLetter)).all() == []

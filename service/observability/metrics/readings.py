@@ -18,7 +18,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from service.components import Parts
-from service.store.waiting import waiting
+from service.queries.backlog import waiting
 from service.task_queue.queue import ROUTES
 
 FRESH: Final = 5.0

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from service.flows.overseeing import QUEUES, Overview, Waiting
-from service.store.overview import Heap
+from service.queries.overview import Heap
 from service.web.ops.wording import duration, heap
 
 _SLOW: Final = 30.0

@@ -4,7 +4,7 @@ from typing import Final
 
 from flask import render_template
 
-from service.store import aside
+from service.queries import callbacks
 from service.web.ops.blueprint import blueprint
 
 _PAGE: Final = 50
@@ -13,4 +13,4 @@ _PAGE: Final = 50
 @blueprint.get("/dead-letters")
 def dead_letters() -> str:
     """List the oldest."""
-    return render_template("ops/letters.html", letters=aside.dead_letters(_PAGE))
+    return render_template("ops/letters.html", letters=callbacks.dead_letters(_PAGE))

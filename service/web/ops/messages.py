@@ -13,7 +13,14 @@ from service.components import parts
 from service.domain.status import is_final
 from service.flows import explaining
 from service.models import Attempt, Message, StatusEvent
-from service.store import clients, listing, overview, searching
+from service.queries import (
+    clients,
+    message_details,
+    overview,
+)
+from service.queries import (
+    search as searching,
+)
 from service.web.ops.blueprint import blueprint
 from service.web.ops.overview import fragment_response
 
@@ -97,8 +104,8 @@ def _recipients(text: str) -> list[str]:
 
 
 def _story(message_id: UUID) -> dict[str, Any]:
-    found, attempts = listing.with_attempts(message_id)
-    events = listing.events(message_id, _MOST_EVENTS)
+    found, attempts = message_details.with_attempts(message_id)
+    events = message_details.events(message_id, _MOST_EVENTS)
     moments = sorted(_moments(found, attempts, events), key=lambda one: one.at)
     return {
         "message": found,

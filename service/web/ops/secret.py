@@ -12,7 +12,7 @@ from service.config.settings import (
     Settings,
 )
 from service.database import db
-from service.store import operators
+from service.queries import operators
 
 _log = logging.getLogger(__name__)
 

@@ -9,7 +9,10 @@ from flask import Flask, g
 from service.components import parts
 from service.domain.status import Status
 from service.errors import ErrorFact
-from service.store.overview import MOST, Heap
+from service.queries.overview import (
+    MOST,
+    Heap,
+)
 from service.web.ops.charts import FAMILIES
 from service.web.present import explained
 

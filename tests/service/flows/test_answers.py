@@ -33,7 +33,7 @@ from service.flows import claiming, draining, sending, settling
 from service.flows.answers import ANSWER, Answer, packed, unpacked
 from service.models import Attempt, DeadLetter, Message
 from service.providers.contract import Callback, Outbound
-from service.store import aside
+from service.queries import callbacks
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
 
@@ -295,4 +295,4 @@ def test_an_answer_of_another_version_is_kept_for_that_version() -> None:
     body = json.dumps({"version": 99}).encode()
     draining.record_callbacks([Callback(ANSWER, str(uuid4()), body, datetime.now(UTC))])
     db.session.rollback()
-    assert [one.body for one in aside.dead_letters(10)] == [body]
+    assert [one.body for one in callbacks.dead_letters(10)] == [body]

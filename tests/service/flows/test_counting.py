@@ -8,7 +8,7 @@ from flask import Flask
 from service.components import parts
 from service.flows import counting
 from service.flows.counting import Minute
-from service.store.overview import Count
+from service.queries.overview import Count
 
 NOW = datetime(2026, 11, 21, 12, 30, 20, tzinfo=UTC)
 Counted = list[datetime]

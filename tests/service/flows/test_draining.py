@@ -26,7 +26,12 @@ from service.flows import draining, recording, sending
 from service.inbox.stream import Inbox
 from service.models import DeadLetter, Message, Overflow, StatusEvent
 from service.providers.contract import Callback
-from service.store import aside, ledger
+from service.queries import (
+    callbacks as aside,
+)
+from service.queries import (
+    ledger,
+)
 from service.task_queue.queue import HELPING
 from tests.fakes import FakeProvider
 from tests.messages import Post

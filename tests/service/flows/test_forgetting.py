@@ -17,7 +17,11 @@ from service.errors import Invalid
 from service.flows import auditing, forgetting, recording, redacting, sending
 from service.models import Attempt, DeadLetter, Message, StatusEvent
 from service.providers.contract import Callback
-from service.store import accounts, aside, opt_outs
+from service.queries import (
+    audit,
+    callbacks,
+    opt_outs,
+)
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
 from tests.strategies import EPOCH
@@ -66,7 +70,7 @@ def test_nothing_is_left_of_the_number_but_what_became_of_its_messages(
     whatsapp = post(to=f"whatsapp:{NUMBER}")
     sending.deliver()
     end(whatsapp)
-    before, _ = accounts.messages(None, datetime.now(UTC))
+    before, _ = audit.messages(None, datetime.now(UTC))
 
     assert forgetting.forget(NUMBER).redacted == 2
     assert DIGITS not in everything()
@@ -74,7 +78,7 @@ def test_nothing_is_left_of_the_number_but_what_became_of_its_messages(
     shown = message(ended)
     assert shown.to.startswith("forgotten:")
     assert (shown.status, shown.error_code) == (Status.UNDELIVERED, "30005")
-    after, _ = accounts.messages(None, datetime.now(UTC))
+    after, _ = audit.messages(None, datetime.now(UTC))
     assert after.by_status == before.by_status
     assert [finding.claim for finding in auditing.audit() if not finding.holds] == []
 
@@ -136,7 +140,7 @@ def test_orphans_keep_their_statement_and_lose_the_number(context: Flask) -> Non
 def test_dead_letters_that_hold_the_number_are_deleted(context: Flask) -> None:
     for body in (f"To=%2B{DIGITS}&x=poison", f"To=%2B{DIGITS}5&x=poison"):
         with transaction():
-            aside.add_dead_letter(
+            callbacks.add_dead_letter(
                 Callback("twilio", "", body.encode(), EPOCH), "ZeroDivisionError", EPOCH
             )
     assert forgetting.forget(NUMBER).dead_letters == 1

@@ -25,7 +25,7 @@ from service.flows.resolve import resolve
 from service.models import Message, StatusEvent
 from service.providers import configured
 from service.providers.twilio import Twilio
-from service.store import checks
+from service.queries import reconciliation
 from tests.conftest import ACCOUNT, make_settings
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
@@ -455,9 +455,9 @@ def test_doubts_are_found_among_many_polls_by_their_own_index(
 
     now = datetime.now(UTC)
     for with_sid, index in ((False, "ix_message_look_up"), (True, "ix_message_check")):
-        used = plan(checks.due(now, 5, with_sid=with_sid))
+        used = plan(reconciliation.due(now, 5, with_sid=with_sid))
         assert f"using {index} " in used, used
         assert "Seq Scan" not in used, used
         assert "Sort" not in used, used
     with transaction():
-        assert checks.take(now, now, 5, with_sid=False) == [doubt]
+        assert reconciliation.take(now, now, 5, with_sid=False) == [doubt]

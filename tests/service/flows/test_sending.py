@@ -279,7 +279,7 @@ def test_a_claim_and_its_attempt_are_one_transaction(
     def die(_: object) -> None:
         raise SystemExit
 
-    monkeypatch.setattr("service.store.attempts.begin", die)
+    monkeypatch.setattr("service.queries.attempts.begin", die)
     with pytest.raises(SystemExit):
         claiming.claim(10)
     assert message(message_id).status is Status.PENDING

@@ -18,7 +18,7 @@ from service.errors import Refused
 from service.flows import auditing, claiming, recording, sending
 from service.models import Attempt, Message, OptOut, StatusEvent
 from service.providers.contract import Outbound
-from service.store import opt_outs
+from service.queries import opt_outs
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
 

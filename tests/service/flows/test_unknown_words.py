@@ -24,7 +24,7 @@ from service.flows.reconciling import reconcile, reconcile_due
 from service.models import Attempt, Message, StatusEvent
 from service.providers import configured
 from service.providers.contract import Callback
-from service.store import checks
+from service.queries import reconciliation
 from tests.conftest import SINCH, make_settings
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
@@ -301,6 +301,6 @@ def test_a_doubt_whose_attempt_has_a_sid_is_never_sent_again(
         with pytest.raises(Conflict, match=SID):
             decide(message_id, "ada")
     with transaction():
-        checks.release(message_id, 1, datetime.now(UTC))
+        reconciliation.release(message_id, 1, datetime.now(UTC))
     look_up_for_hours()
     assert (message(message_id).status, len(provider.on_air)) == (Status.IN_DOUBT, 1)

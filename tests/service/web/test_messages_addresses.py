@@ -15,7 +15,7 @@ from service.database import (
 )
 from service.flows import sending
 from service.models import Message
-from service.store import opt_outs
+from service.queries import opt_outs
 from tests.fakes import FakeProvider
 
 NUMBER, SENDER = "+14155552671", "+15005550006"

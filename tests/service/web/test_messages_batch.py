@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 
 from service.database import db
 from service.models import Message
-from service.store import messages
+from service.queries import messages
 from service.task_queue.queue import SEND
 from tests.messages import assert_soon
 

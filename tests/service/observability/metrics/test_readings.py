@@ -24,8 +24,8 @@ from service.models import Message
 from service.observability.metrics import readings as module
 from service.observability.metrics.readings import Readings
 from service.providers.contract import Callback
-from service.store import aside
-from service.store import waiting as store
+from service.queries import backlog as store
+from service.queries import callbacks
 from service.task_queue.queue import (
     DELIVER,
     MAINTENANCE,
@@ -110,8 +110,8 @@ def test_a_claim_is_overdue_when_its_worker_died_and_no_sweep_came(app: Flask, p
 def test_callbacks_outside_the_inbox_are_counted_and_their_age_told(context: Flask) -> None:
     with transaction():
         for age in (MINUTE, MINUTE / 2):
-            aside.add_overflow(callback(age))
-        aside.add_dead_letter(callback(), "poison", datetime.now(UTC))
+            callbacks.add_overflow(callback(age))
+        callbacks.add_dead_letter(callback(), "poison", datetime.now(UTC))
     found = read(context)
 
     assert found["waybill_overflow_entries", ""] == 2
@@ -123,7 +123,7 @@ def test_nobody_counts_further_than_needed(context: Flask, monkeypatch: pytest.M
     monkeypatch.setattr(store, "MOST", 2)
     with transaction():
         for _ in range(3):
-            aside.add_overflow(callback())
+            callbacks.add_overflow(callback())
 
     assert read(context)["waybill_overflow_entries", ""] == 2
 

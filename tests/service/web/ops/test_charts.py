@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from service.domain.status import Status
 from service.flows.counting import Minute
-from service.store.overview import Count
+from service.queries.overview import Count
 from service.web.ops.charts import FAMILIES, HEIGHT, chart
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -178,7 +178,7 @@ def test_without_the_database_the_page_says_so_in_html(
     def away(*_: object, **__: object) -> None:
         raise OperationalError("SELECT secret", {}, Exception("host=secret"))
 
-    monkeypatch.setattr("service.store.operators.session_by_digest", away)
+    monkeypatch.setattr("service.queries.operators.session_by_digest", away)
     answer = operator.get("/")
     assert answer.status_code == 503
     assert "The database does not answer" in answer.text

@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, select, update
 
 from service.database import db
 from service.models import ApiKey, Client
-from service.store.dialect import insert_into
+from service.queries.dialect import insert_into
 
 
 class Owner(NamedTuple):

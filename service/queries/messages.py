@@ -10,8 +10,11 @@ from sqlalchemy import Table, inspect, select, update
 from service.database import db
 from service.domain.status import Status
 from service.models import Message
-from service.store import turns
-from service.store.dialect import among, insert_all
+from service.queries import due as turns
+from service.queries.dialect import (
+    among,
+    insert_all,
+)
 
 _COLUMNS: Final = {
     attribute.key: str(attribute.columns[0].name) for attribute in inspect(Message).column_attrs

@@ -10,7 +10,10 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from service.database import db
 from service.models import Attempt, Client, Message, StatusEvent
-from service.store.dialect import among, update_each
+from service.queries.dialect import (
+    among,
+    update_each,
+)
 
 # Before the name that stands in place of a number that was forgotten.
 FORGOTTEN: Final = "forgotten:"

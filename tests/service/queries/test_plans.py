@@ -34,9 +34,12 @@ from service.flows import (
     retaining,
 )
 from service.models import Attempt, Message
-from service.store import accounts, checks
-from service.store.overview import MOST
-from service.store.waiting import waiting
+from service.queries import (
+    audit,
+    reconciliation,
+)
+from service.queries.backlog import waiting
+from service.queries.overview import MOST
 from tests.conftest import make_database, make_key, make_settings
 from tests.fakes import FakeProvider, said
 from tests.filled import CAMPAIGN, NUMBER, fill
@@ -252,9 +255,9 @@ def test_look_ups_and_questions_are_taken_by_index(filled: Flask) -> None:
 
 def test_unfinished_messages_are_found_in_pieces(filled: Flask) -> None:
     def read() -> None:
-        assert checks.unfinished(datetime.now(UTC) - timedelta(days=30), None, 10)
+        assert reconciliation.unfinished(datetime.now(UTC) - timedelta(days=30), None, 10)
 
-    assert_frugal(read, at_most=checks._PIECE)
+    assert_frugal(read, at_most=reconciliation._PIECE)
 
 
 def test_orphans_are_looked_at_in_pieces(filled: Flask) -> None:
@@ -281,5 +284,5 @@ def test_a_number_is_forgotten_by_index(filled: Flask) -> None:
 
 def test_an_audit_reads_in_pieces(filled: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     piece = 1_000  # a tenth: of a small table, PostgreSQL would read a large piece without an index
-    monkeypatch.setattr(accounts, "PIECE", piece)
+    monkeypatch.setattr(audit, "PIECE", piece)
     assert_frugal(auditing.audit, at_most=4 * piece)

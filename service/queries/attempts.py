@@ -8,7 +8,11 @@ from sqlalchemy import ColumnElement, Table, or_, select
 
 from service.database import db
 from service.models import Attempt, StatusEvent
-from service.store.dialect import among, insert_all, update_each
+from service.queries.dialect import (
+    among,
+    insert_all,
+    update_each,
+)
 
 
 class AttemptRef(NamedTuple):

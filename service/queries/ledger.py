@@ -8,8 +8,13 @@ from sqlalchemy import Table, case, select
 
 from service.database import db
 from service.models import Attempt, Message, StatusEvent
-from service.store.attempts import AttemptRef
-from service.store.dialect import among, insert_all, only_those, update_each
+from service.queries.attempts import AttemptRef
+from service.queries.dialect import (
+    among,
+    insert_all,
+    only_those,
+    update_each,
+)
 
 _OUTCOME: Final = select(
     Message.id,

@@ -8,8 +8,11 @@ from sqlalchemy import Table, and_, case, delete, func, select
 
 from service.database import db
 from service.models import Attempt, Message, OptOut
-from service.store.dialect import among, insert_all
-from service.store.redaction import FORGOTTEN
+from service.queries.dialect import (
+    among,
+    insert_all,
+)
+from service.queries.redaction import FORGOTTEN
 
 
 class Pair(NamedTuple):

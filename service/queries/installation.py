@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from service.database import db
 from service.models import InstallationKey
-from service.store.dialect import insert_into
+from service.queries.dialect import insert_into
 
 
 def find_key(name: str) -> bytes | None:

@@ -9,7 +9,7 @@ from sqlalchemy import delete, or_, select
 from service.database import db
 from service.domain.message_ids import first_id
 from service.models import Attempt, DeadLetter, Message, StatusEvent
-from service.store.dialect import among
+from service.queries.dialect import among
 
 
 def old_messages(before: datetime, limit: int) -> list[UUID]:
