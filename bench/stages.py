@@ -14,9 +14,9 @@ from bench.waybill import ServingWaybill, fill
 from service.app import create_app, settle_memory
 from service.components import parts
 from service.config.settings import Settings
-from service.flows import recording
 from service.inbox.stream import Entry
 from service.providers.contract import CallbackRequest
+from service.recording import record as recording
 
 _BATCH: Final = 2_000  # as a drain in a backlog
 

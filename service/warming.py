@@ -8,7 +8,7 @@ from typing import Final
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.flows.overseeing import oversee
+from service.operations.overview import oversee
 
 WARMING: Final = "warming"  # the thread that does
 

@@ -23,8 +23,8 @@ from service.app import create_app
 from service.components import parts
 from service.config.settings import Settings
 from service.database import db, schema
-from service.flows.accepting import accept
 from service.models import Client
+from service.sending.accept import accept
 from service.task_queue.wake_ups import Bell
 from tests.fakes import FakeProvider
 from tests.messages import Post, draft

@@ -5,7 +5,7 @@ from time import monotonic, sleep
 from typing import Any
 from uuid import UUID
 
-from service.flows.accepting import Draft
+from service.sending.accept import Draft
 
 Post = Callable[..., UUID]
 

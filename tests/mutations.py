@@ -32,7 +32,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "a batch of posts is stored whole or not at all",
-        "service/flows/accepting.py",
+        "service/sending/accept.py",
         "with single_write() if len(rows) == 1 else transaction():",
         "with single_write():",
         "tests/service/web/test_messages_batch.py"
@@ -54,7 +54,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "what waits for its sender has used no attempt",
-        "service/flows/claiming.py",
+        "service/sending/claim.py",
         "        attempts=message.attempts - 1,\n",
         "        attempts=message.attempts,\n",
         f"{_FLOWS}/test_claiming.py"
@@ -62,7 +62,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "no call begins after its lease",
-        "service/flows/sending.py",
+        "service/sending/deliver.py",
         "    if one.is_over:\n",
         "    if False:\n",
         f"{_FLOWS}/test_sending.py::test_a_worker_that_slept_through_its_lease_makes_no_call",
@@ -111,7 +111,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "message before attempt",
-        "service/flows/settling.py",
+        "service/sending/results.py",
         "        rows = ledger.lock_outcomes(answer.message_id for answer in answers)\n",
         "        attempts.answer([_answered(answer, {}) for answer in answers])\n"
         "        rows = ledger.lock_outcomes(answer.message_id for answer in answers)\n",
@@ -119,7 +119,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "acknowledge after the commit",
-        "service/flows/isolation.py",
+        "service/recording/isolation.py",
         "            try:\n                _record_together(",
         "            if self._inbox: self._inbox.ack(piece)\n"
         "            try:\n                _record_together(",
@@ -127,14 +127,14 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "what passes makes no dead letter",
-        "service/flows/isolation.py",
+        "service/recording/isolation.py",
         "if is_passing(error) or (",
         "if (",
         f"{_FLOWS}/test_isolation.py::test_a_lost_connection_is_nobodys_fault",
     ),
     Mutation(
         "a claim with its answer in the inbox does not end in doubt",
-        "service/flows/claiming.py",
+        "service/sending/claim.py",
         "messages.expired_claims(recorded_until, limit)",
         "messages.expired_claims(now, limit)",
         f"{_FLOWS}/test_answers.py::test_no_claim_ends_in_doubt_while_its_answer_waits",
@@ -155,7 +155,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "only the drain that set the flag takes it away",
-        "service/flows/draining.py",
+        "service/recording/consume_inbox.py",
         "return _work(until, _next_batch)[0]",
         "return _work(until, _last_batch)[0]",
         f"{_FLOWS}/test_draining.py::test_a_drain_that_helped_leaves_the_one_that_it_helped_awake",
@@ -197,7 +197,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "a find under our own id is proof",
-        "service/flows/look_up.py",
+        "service/reconciliation/look_up.py",
         "    if certain or comparable:\n",
         "    if comparable:\n",
         f"{_FLOWS}/test_reconciling.py",
@@ -219,14 +219,14 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "a template is never decided by a comparison",
-        "service/flows/look_up.py",
+        "service/reconciliation/look_up.py",
         " and message.content_sid is None\n",
         "\n",
         f"{_FLOWS}/test_look_up.py",
     ),
     Mutation(
         "a SID is bound to one message",
-        "service/flows/resolve.py",
+        "service/reconciliation/resolve.py",
         "        if sid is not None:\n            _raise_if_bound(message, sid)\n",
         "",
         f"{_FLOWS}/test_look_up.py",
@@ -261,21 +261,21 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "a message past its deadline is not sent",
-        "service/flows/expiry.py",
+        "service/sending/expiry.py",
         "message.expires_at is not None and now >= message.expires_at",
         "False",
         "tests/service/web/test_messages_expiry.py",
     ),
     Mutation(
         "a message does not expire where an earlier attempt may have been sent",
-        "service/flows/expiry.py",
+        "service/sending/expiry.py",
         "sent=message.id in doubtful",
         "sent=False",
         "tests/service/web/test_messages_expiry.py",
     ),
     Mutation(
         "digests of requests are keyed",
-        "service/flows/idempotency.py",
+        "service/sending/idempotency.py",
         "    return hmac.digest(key, request_digest, hashlib.sha256)\n",
         "    return request_digest\n",
         "tests/service/test_forget_everywhere.py",
@@ -296,7 +296,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "only what is in doubt is decided by a person",
-        "service/flows/resolve.py",
+        "service/reconciliation/resolve.py",
         "    if message.status is not Status.IN_DOUBT:\n",
         "    if message.status is None:\n",
         "tests/service/web/ops/test_messages.py",
@@ -359,14 +359,14 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "the provider is not asked about who opted out",
-        "service/flows/claiming.py",
+        "service/sending/claim.py",
         "sparing.spare([one for one, _ in due], now)",
         "[one for one, _ in due]",
         f"{_FLOWS}/test_sparing.py",
     ),
     Mutation(
         "a crowd that opted out holds up nobody",
-        "service/flows/claiming.py",
+        "service/sending/claim.py",
         "        if len(more) == looked_at:  # nothing is due any more, or every line is taken\n",
         "        if True:\n",
         f"{_FLOWS}/test_sparing.py",
@@ -380,21 +380,21 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "what comes late is recorded without what was taken out",
-        "service/flows/recording.py",
+        "service/recording/record.py",
         "    redacting.hide(events, rows)\n",
         "",
         f"{_FLOWS}/test_redacting.py",
     ),
     Mutation(
         "a late report is folded without its quotes",
-        "service/flows/redacting.py",
+        "service/privacy/redact.py",
         "report._replace(error_message=None) if _is_redacted(row) else report",
         "report",
         f"{_FLOWS}/test_redacting.py",
     ),
     Mutation(
         "an adopted orphan loses its text",
-        "service/flows/recording.py",
+        "service/recording/record.py",
         "    redacting.hide_adopted(adopted, rows)\n",
         "",
         f"{_FLOWS}/test_redacting.py",
@@ -408,7 +408,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "a longer number is not mistaken for the one to be forgotten",
-        "service/flows/mentions.py",
+        "service/privacy/mentions.py",
         '_END: Final = r"(?!\\d)"',
         '_END: Final = ""',
         f"{_FLOWS}/test_forgetting.py",

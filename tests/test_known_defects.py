@@ -25,9 +25,13 @@ from service.database import (
 from service.domain.report import StatusReport
 from service.domain.status import Status
 from service.errors import OutcomeUnknown, Refused
-from service.flows import draining, recording, sending
 from service.models import Message, StatusEvent
 from service.providers.contract import Callback, Outbound
+from service.recording import (
+    consume_inbox,
+    record,
+)
+from service.sending import deliver
 from service.task_queue import queue
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
@@ -37,7 +41,7 @@ from tests.messages import Post
 def sent(post: Post, provider: FakeProvider) -> tuple[UUID, UUID, str]:
     """A message with its provider: its id, its attempt's id, its SID."""
     message_id = post()
-    sending.deliver()
+    deliver.deliver()
     attempt = provider.on_air[-1].attempt_id
     return message_id, attempt, provider.sid(attempt)
 
@@ -58,7 +62,7 @@ def test_a_late_queued_does_not_pull_a_delivered_message_back(
 ) -> None:
     message_id, attempt, sid = sent
     for word in ("delivered", "queued", "sent"):
-        recording.record([said(word, attempt_id=attempt, sid=sid)])
+        record.record([said(word, attempt_id=attempt, sid=sid)])
     assert _message(message_id).status is Status.DELIVERED
 
 
@@ -69,7 +73,7 @@ def test_two_statuses_of_one_message_in_one_batch_are_both_recorded(
     """Not one at random, and not only the last."""
     message_id, attempt, sid = sent
     place = attempt if by_url else ""
-    draining.record_callbacks([_callback(place, sid, word) for word in ("delivered", "sent")])
+    consume_inbox.record_callbacks([_callback(place, sid, word) for word in ("delivered", "sent")])
     assert _message(message_id).status is Status.DELIVERED
     words = set(db.session.scalars(select(StatusEvent.word)))
     assert words == {"queued", "sent", "delivered"}
@@ -79,7 +83,7 @@ def test_a_repeat_of_an_old_final_status_flips_nothing(sent: tuple[UUID, UUID, s
     message_id, attempt, sid = sent
     words = ("undelivered", "delivered", "undelivered", "delivered", "undelivered")
     for word in words:
-        recording.record([said(word, attempt_id=attempt, sid=sid)])
+        record.record([said(word, attempt_id=attempt, sid=sid)])
     assert _message(message_id).status is Status.DELIVERED
 
 
@@ -91,7 +95,7 @@ def test_a_process_killed_after_its_answer_loses_no_callback(
     _die_after(
         "inbox.put(callback)", redis_url, _callback(attempt, sid, "delivered").body, str(attempt)
     )
-    draining.drain()
+    consume_inbox.drain()
     assert _message(message_id).status is Status.DELIVERED
 
 
@@ -108,9 +112,9 @@ def test_a_worker_killed_with_a_batch_in_its_hands_loses_none_of_it(
         _callback(attempt, sid, "delivered").body,
         str(attempt),
     )
-    assert draining.drain() == 0, "it still belongs to the dead"
-    monkeypatch.setattr(draining, "_IDLE", 0.0)
-    assert draining.drain() == 1
+    assert consume_inbox.drain() == 0, "it still belongs to the dead"
+    monkeypatch.setattr(consume_inbox, "_IDLE", 0.0)
+    assert consume_inbox.drain() == 1
     assert _message(message_id).status is Status.DELIVERED
 
 
@@ -139,9 +143,9 @@ def test_a_database_error_is_not_taken_for_a_bad_callback(
     def down(_: object) -> None:
         raise OperationalError("SELECT 1", {}, Exception("gone"))
 
-    monkeypatch.setattr(recording, "record", down)
+    monkeypatch.setattr(record, "record", down)
     with pytest.raises(OperationalError):
-        draining.record_callbacks([_callback(attempt, sid, "delivered")])
+        consume_inbox.record_callbacks([_callback(attempt, sid, "delivered")])
 
 
 def test_a_send_that_timed_out_is_not_sent_again_and_a_callback_proves_it(
@@ -154,9 +158,9 @@ def test_a_send_that_timed_out_is_not_sent_again_and_a_callback_proves_it(
     provider.script = taken_without_an_answer
     message_id = post()
     for _ in range(3):
-        sending.deliver()
+        deliver.deliver()
     [outbound] = provider.on_air
-    recording.record([said("delivered", attempt_id=outbound.attempt_id, sid="SM1")])
+    record.record([said("delivered", attempt_id=outbound.attempt_id, sid="SM1")])
     assert _message(message_id).status is Status.DELIVERED
 
 
@@ -174,8 +178,8 @@ def test_a_message_has_its_id_before_any_task_knows_of_it(
 ) -> None:
     """A task that assigns the id assigns another when it is repeated."""
     message_id = post()
-    sending.deliver()
-    sending.deliver()
+    deliver.deliver()
+    deliver.deliver()
     assert db.session.scalars(select(Message.id)).all() == [message_id]
     assert len(provider.on_air) == 1
 
@@ -184,7 +188,7 @@ def test_a_callback_with_unknown_fields_is_recorded_with_them(
     sent: tuple[UUID, UUID, str],
 ) -> None:
     message_id, attempt, sid = sent
-    draining.record_callbacks([_callback(attempt, sid, "delivered", NewField="of tomorrow")])
+    consume_inbox.record_callbacks([_callback(attempt, sid, "delivered", NewField="of tomorrow")])
     assert _message(message_id).status is Status.DELIVERED
     raw = db.session.scalars(select(StatusEvent.raw).where(StatusEvent.word == "delivered")).one()
     assert raw["NewField"] == "of tomorrow"
@@ -195,7 +199,7 @@ def test_a_part_of_a_batch_that_fails_leaves_the_rest_recorded_once(
 ) -> None:
     message_id, attempt, sid = sent
     poison = Callback("twilio", "", b"poison", datetime.now(UTC))
-    draining.record_callbacks([_callback(attempt, sid, "sent"), poison])
+    consume_inbox.record_callbacks([_callback(attempt, sid, "sent"), poison])
     assert _message(message_id).status is Status.SENT
     repeats = db.session.scalars(select(StatusEvent.repeats).where(StatusEvent.word == "sent"))
     assert list(repeats) == [0]
@@ -209,8 +213,8 @@ def test_a_task_that_was_merely_queued_too_long_is_not_sent_twice(
     with transaction():
         long_ago = datetime.now(UTC) - timedelta(minutes=5)
         db.session.execute(update(Message).values(due_at=long_ago))
-    assert sending.deliver() == 1
-    assert sending.deliver() == 0
+    assert deliver.deliver() == 1
+    assert deliver.deliver() == 0
     assert len(provider.on_air) == 1
 
 
@@ -224,7 +228,7 @@ def test_a_permanent_refusal_is_not_tried_for_days(post: Post, provider: FakePro
     provider.script = refuse
     message_id = post()
     for _ in range(3):
-        sending.deliver()
+        deliver.deliver()
     assert len(asked) == 1
     assert _message(message_id).error_code == "21211"
 
@@ -234,10 +238,10 @@ def test_a_callback_that_outruns_our_knowledge_of_its_sid_is_neither_dropped_nor
 ) -> None:
     """No delay, no window counted in retries: it is kept, and adopted when the SID is known."""
     _, _, sid = sent
-    recording.record([said("delivered", sid="SMunknown")])
+    record.record([said("delivered", sid="SMunknown")])
     with transaction():
         db.session.execute(
             update(StatusEvent).where(StatusEvent.message_id.is_(None)).values(provider_sid=sid)
         )
-    assert recording.adopt_orphans() == 1
+    assert record.adopt_orphans() == 1
     assert _message(sent[0]).status is Status.DELIVERED

@@ -22,8 +22,8 @@ from service.database import (
     db,
     is_postgresql,
 )
-from service.flows import sending
 from service.inbox.stream import stream
+from service.sending import deliver
 from service.task_queue.queue import ROUTES
 from tests.messages import Post
 from tests.test_deployment import DOCKERFILE, after, unplaced
@@ -363,7 +363,7 @@ def test_send_workers_scale_by_messages_due(client_id: int, post: Post) -> None:
     waiting = [post() for _ in range(3)]
     post(send_at=datetime.now(UTC) + timedelta(hours=1))
     assert db.session.scalar(text(trigger["query"])) == len(waiting)
-    sending.deliver()
+    deliver.deliver()
     assert db.session.scalar(text(trigger["query"])) == 0
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from prometheus_client import Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
-from service.flows.tallying import Brought
 from service.observability.metrics import instruments
 from service.observability.metrics.readings import GAUGES
 from service.queries.backlog import MOST
+from service.recording.statistics import Brought
 from tests.test_documentation import table
 
 ROOT = Path(__file__).parents[1]

@@ -24,9 +24,9 @@ from service.database import (
 )
 from service.domain.report import Source
 from service.domain.status import Status
-from service.flows import idempotency
 from service.models import ApiKey, Client, Message, OptOut, StatusEvent
 from service.models.types import UtcDateTime
+from service.sending import idempotency
 from tests.conftest import make_database, make_key, make_settings
 from tests.fakes import FakeProvider
 

@@ -14,7 +14,9 @@ from werkzeug.serving import make_server
 from demo.servers import free_port
 from service.app import create_app
 from service.database import db
-from service.flows import draining, reconciling, sending
+from service.reconciliation import poll
+from service.recording import consume_inbox
+from service.sending import deliver
 from simulator.config import Config
 from simulator.running import Running, running
 from tests.conftest import ACCOUNT, SINCH, TOKEN, make_key, make_settings
@@ -80,7 +82,7 @@ def _send(whole: Flask, api: FlaskClient, provider: str) -> str:
     posted = api.post("/v1/messages", json=message).json
     assert posted is not None
     with whole.app_context():
-        sending.deliver()
+        deliver.deliver()
     return str(posted["id"])
 
 
@@ -89,7 +91,7 @@ def _shown(whole: Flask, api: FlaskClient, message_id: str, status: str) -> dict
 
     def read() -> dict[str, Any]:
         with whole.app_context():
-            draining.drain()
+            consume_inbox.drain()
         return dict(api.get(f"/v1/messages/{message_id}").json or {})
 
     return _eventually(read, lambda message: message["status"] == status)
@@ -115,7 +117,7 @@ def test_a_message_is_delivered_and_both_witnesses_tell_the_same_story(
     assert entry["on_air"] == 1
     assert all(one["answer"] == 204 for one in entry["callbacks"])
     with whole.app_context():
-        draining.drain()
+        consume_inbox.drain()
     events = (api.get(f"/v1/messages/{message_id}/events").json or {})["events"]
     heard = sorted(event["provider_status"] for event in events if event["source"] == "callback")
     assert heard == sorted({one["status"] for one in entry["callbacks"]})
@@ -137,7 +139,7 @@ def test_a_send_whose_answer_was_lost_is_proved_by_its_callback_and_sent_once(
     carrier.next_create(fault)
     message_id = _send(whole, api, provider)
     with whole.app_context():
-        sending.deliver()
+        deliver.deliver()
     message = _shown(whole, api, message_id, "delivered")
     [entry] = carrier.books()["messages"]
     assert message["provider_sid"] == entry["sid"]
@@ -159,7 +161,7 @@ def test_the_carriers_refusal_is_explained_to_the_client(whole: Flask, api: Flas
     posted = api.post("/v1/messages", json={"to": "+15005550004", "body": "Hello"}).json
     assert posted is not None
     with whole.app_context():
-        sending.deliver()
+        deliver.deliver()
     message = api.get(f"/v1/messages/{posted['id']}").json
     assert message is not None
     assert message["status"] == "failed"
@@ -184,7 +186,7 @@ def test_a_message_held_by_the_carrier_can_be_canceled_there(
     ).json
     assert posted is not None
     with whole.app_context():
-        sending.deliver()
+        deliver.deliver()
     canceled = api.post(f"/v1/messages/{posted['id']}/cancel")
     assert canceled.status_code == 200
     assert (canceled.json or {})["status"] == "canceled"
@@ -200,8 +202,8 @@ def test_a_doubt_that_no_callback_ends_is_ended_by_a_look_up(
     message_id = _send(whole, api, provider)
     carrier.wait_until_idle()
     with whole.app_context():
-        reconciling.reconcile([UUID(message_id)])
-        reconciling.reconcile([UUID(message_id)], at_once=True)
+        poll.reconcile([UUID(message_id)])
+        poll.reconcile([UUID(message_id)], at_once=True)
     message = api.get(f"/v1/messages/{message_id}").json
     [entry] = carrier.books()["messages"]
     assert message is not None
@@ -216,7 +218,7 @@ def test_messages_that_look_the_same_are_told_apart_where_the_provider_knows_our
     twins = [_send(whole, api, "sinch"), _send(whole, api, "sinch")]
     carrier.wait_until_idle()
     with whole.app_context():
-        reconciling.reconcile([UUID(one) for one in twins])
+        poll.reconcile([UUID(one) for one in twins])
     sids = {entry["reference"]: entry["sid"] for entry in carrier.books()["messages"]}
     for one in twins:
         [event] = (api.get(f"/v1/messages/{one}/events").json or {})["events"]

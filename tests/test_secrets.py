@@ -14,8 +14,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from service.errors import NotAccepted, OutcomeUnknown, Refused
-from service.flows import draining, reconciling, sending
 from service.observability import logging as logs
+from service.reconciliation import poll
+from service.recording import consume_inbox
+from service.sending import deliver
 from tests.conftest import make_settings
 from tests.fakes import FakeProvider, fake_signature
 from tests.messages import Post
@@ -81,8 +83,8 @@ def test_a_send_that_fails(
 
     provider.script = fail
     message_id = post(to=NUMBER, body=BODY)
-    sending.deliver()
-    reconciling.reconcile([message_id])
+    deliver.deliver()
+    poll.reconcile([message_id])
 
     written = output()
     assert str(message_id) in written
@@ -101,7 +103,7 @@ def test_a_callback_and_one_that_cannot_be_recorded(
     signed = {"X-Fake-Signature": fake_signature(PATH, body.encode())}
     answer = context.test_client().post(PATH, data=body.encode(), headers=signed)
     assert answer.status_code == 204
-    draining.drain()
+    consume_inbox.drain()
 
     written = output()
     assert ('"set aside"' if body == "poison" else '"recorded"') in written

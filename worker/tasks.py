@@ -2,15 +2,23 @@
 
 from celery import shared_task
 
-from service.flows import (
-    claiming,
-    draining,
+from service.privacy import (
+    purge,
+)
+from service.privacy import (
+    redact as redacting,
+)
+from service.reconciliation import poll
+from service.recording import (
+    consume_inbox,
+    record,
+)
+from service.sending import (
+    claim,
     expiry,
-    reconciling,
-    recording,
-    redacting,
-    retaining,
-    sending,
+)
+from service.sending import (
+    deliver as sending,
 )
 from service.task_queue import queue
 
@@ -24,13 +32,13 @@ def deliver(_role: str = "") -> None:
 @shared_task(name=queue.DRAIN)
 def drain(role: str = "") -> None:
     """Record the callbacks in the inbox."""
-    draining.drain(role)
+    consume_inbox.drain(role)
 
 
 @shared_task(name=queue.EXPIRE_CLAIMS)
 def expire_claims() -> None:
     """Put messages in doubt whose worker died."""
-    claiming.expire_claims()
+    claim.expire_claims()
 
 
 @shared_task(name=queue.EXPIRE_MESSAGES)
@@ -42,20 +50,20 @@ def expire_messages() -> None:
 @shared_task(name=queue.RECONCILE)
 def reconcile() -> None:
     """Ask the provider about messages in doubt, and about those silent for long."""
-    reconciling.reconcile_due()
+    poll.reconcile_due()
 
 
 @shared_task(name=queue.ADOPT_ORPHANS)
 def adopt_orphans() -> None:
     """Give reports to messages whose SID became known since."""
-    recording.adopt_orphans()
+    record.adopt_orphans()
 
 
 @shared_task(name=queue.DRAIN_OVERFLOW)
 def drain_overflow() -> None:
     """Return callbacks to the inbox that it could not take."""
-    draining.drain_overflow()
-    draining.remove_idle_consumers()
+    consume_inbox.drain_overflow()
+    consume_inbox.remove_idle_consumers()
 
 
 @shared_task(name=queue.REDACT)
@@ -67,4 +75,4 @@ def redact() -> None:
 @shared_task(name=queue.DELETE_OLD)
 def delete_old() -> None:
     """Delete messages, orphans and dead letters that were kept long enough."""
-    retaining.delete_old()
+    purge.delete_old()

@@ -19,7 +19,6 @@ from service.coordination.heartbeat_thread import (
     Announcer,
     process_name,
 )
-from service.flows.isolation import consumer
 from service.inbox.stream import Inbox
 from service.observability.metrics import counting
 from service.observability.metrics.exposition import (
@@ -27,6 +26,7 @@ from service.observability.metrics.exposition import (
     exposed,
     may_read,
 )
+from service.recording.isolation import consumer
 from worker.clock import PULSE
 from worker.intake import INTAKE
 

@@ -90,7 +90,7 @@ def downgrade():
 
 
 def _key_recent_digests(bind):
-    """Key the digests of the last day as service/flows/idempotency.py does without OPS_SECRET."""
+    """Key the digests of the last day as service/sending/idempotency.py does without OPS_SECRET."""
     now = datetime.now(UTC)
     key = secrets.token_bytes(32)
     bind.execute(_KEYS.insert().values(name='request_digest', value=key, created_at=now))

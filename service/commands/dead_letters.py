@@ -3,8 +3,8 @@
 import click
 from flask.cli import AppGroup
 
-from service.flows import draining
 from service.queries import callbacks
+from service.recording import consume_inbox
 
 group = AppGroup("dead-letters", help="Callbacks that could not be recorded.")
 
@@ -33,5 +33,5 @@ def replay(numbers: tuple[int, ...], everything: bool) -> None:
     """
     if bool(numbers) == everything:
         raise click.UsageError("name the letters to replay, or give --all")
-    count = draining.replay_dead_letters(None if everything else numbers)
+    count = consume_inbox.replay_dead_letters(None if everything else numbers)
     click.echo(f"replayed {count}")

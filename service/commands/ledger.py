@@ -5,7 +5,12 @@ from typing import Final
 
 import click
 
-from service.flows import auditing, rebuilding
+from service.operations import (
+    audit as auditing,
+)
+from service.operations import (
+    rebuild as rebuilding,
+)
 
 _WIDTH: Final = 40
 

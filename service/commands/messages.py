@@ -9,9 +9,10 @@ import click
 
 from service.components import parts
 from service.errors import ClientError, ProviderError
-from service.flows import explaining, reconciling
-from service.flows import resolve as resolving
+from service.operations import timeline
 from service.queries import reconciliation
+from service.reconciliation import poll
+from service.reconciliation import resolve as resolving
 
 _MOST_PAUSES = 20
 _PAUSE = 5.0
@@ -21,7 +22,7 @@ _PAUSE = 5.0
 @click.argument("message_id", type=click.UUID)
 def explain(message_id: UUID) -> None:
     """Tell the story of MESSAGE_ID: attempts, events, what it waits for, what happens next."""
-    for line in explaining.explain(message_id):
+    for line in timeline.explain(message_id):
         click.echo(line)
 
 
@@ -33,7 +34,7 @@ def reconcile(since: datetime | None, message_id: UUID | None) -> None:
     if (since is None) == (message_id is None):
         raise click.UsageError("give either --since or --message")
     if message_id is not None:
-        done = 1 - len(reconciling.reconcile([message_id], at_once=True))
+        done = 1 - len(poll.reconcile([message_id], at_once=True))
     else:
         assert since is not None
         done = _since(since.replace(tzinfo=UTC))
@@ -54,7 +55,7 @@ def _since(since: datetime) -> int:
 def _ask(ids: Sequence[UUID]) -> None:
     """Ask about these, waiting a while whenever a provider wants fewer questions."""
     for _ in range(_MOST_PAUSES):
-        ids = reconciling.reconcile(ids, at_once=True)
+        ids = poll.reconcile(ids, at_once=True)
         if not ids:
             return
         time.sleep(_PAUSE)

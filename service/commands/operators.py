@@ -11,8 +11,8 @@ from service.database import (
     db,
     transaction,
 )
-from service.flows import operator_sessions
 from service.models import OperatorKey
+from service.operations import operator_sessions
 from service.queries import operators
 from service.web.auth import digest_of, new_operator_key
 

@@ -7,7 +7,7 @@ from service import addresses
 from service.components import parts
 from service.database import transaction
 from service.errors import Invalid
-from service.flows import forgetting
+from service.privacy import erase
 from service.queries import opt_outs
 
 group = AppGroup("opt-outs", help="Recipients who do not want to hear from a sender.")
@@ -23,7 +23,7 @@ def forget(number: str) -> None:
     May be ended and run again.
     """
     try:
-        done = forgetting.forget(number)
+        done = erase.forget(number)
     except Invalid as error:
         raise click.BadParameter(error.errors[0].message, param_hint="NUMBER") from None
     click.echo(f"redacted {done.redacted} messages, {done.orphans} orphans")

@@ -51,7 +51,7 @@ class Message(Model):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)  # ordered by creation
     client_id: Mapped[int] = mapped_column(ForeignKey("client.id"))
     idempotency_key: Mapped[str | None] = mapped_column(String(300))
-    # Keyed (service/flows/idempotency.py); null without a key, and once the number is forgotten.
+    # Keyed (service/sending/idempotency.py); null without a key, and once the number is forgotten.
     request_digest: Mapped[bytes | None] = mapped_column(LargeBinary(32))
 
     to: Mapped[str] = mapped_column(String(255))

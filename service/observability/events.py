@@ -16,10 +16,10 @@ from service.observability import tracing
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from service.flows.answers import Answer
-    from service.flows.tallying import Tally
     from service.models import Message
     from service.providers.contract import Callback
+    from service.recording.statistics import Tally
+    from service.sending.answers import Answer
 
 # A batch of callbacks names its messages up to this many; the ledger has them all.
 _NAMED: Final = 20

@@ -13,10 +13,13 @@ from service.components import (
 from service.config.settings import Settings
 from service.domain.priority import Priority
 from service.errors import FieldError, Invalid
-from service.flows.accepting import Draft
 from service.providers.contract import Provider
 from service.providers.test import NAME as TEST
-from service.request_digest import digest_of_json, request_digest
+from service.sending.accept import Draft
+from service.sending.request_digest import (
+    digest_of_json,
+    request_digest,
+)
 from service.texts.segments import Estimate, estimate
 from service.web.routing import choose
 from service.web.schemas import NewMessage, check

@@ -10,8 +10,6 @@ from werkzeug.exceptions import BadRequest
 from service.addresses import addresses_of
 from service.components import parts
 from service.errors import ClientError, Conflict, Invalid
-from service.flows.accepting import Accepted, Draft, accept, answered_before
-from service.flows.canceling import cancel
 from service.models import Message
 from service.providers.test import NAME as TEST
 from service.queries import (
@@ -19,6 +17,13 @@ from service.queries import (
     message_lists,
 )
 from service.queries.clients import Owner
+from service.sending.accept import (
+    Accepted,
+    Draft,
+    accept,
+    answered_before,
+)
+from service.sending.cancel import cancel
 from service.web import auth, present
 from service.web.answers import AcceptedItem, RefusedItem
 from service.web.drafting import carriers, check_key, digests, draft

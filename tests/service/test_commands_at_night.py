@@ -17,10 +17,14 @@ from service.database import (
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
 from service.errors import OutcomeUnknown
-from service.flows import draining, recording, sending
 from service.models import Attempt, DeadLetter, Message
 from service.providers.contract import Callback, Outbound
 from service.queries import audit
+from service.recording import (
+    consume_inbox,
+    record,
+)
+from service.sending import deliver
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
 
@@ -39,7 +43,7 @@ def run(context: Flask) -> Run:
 @pytest.fixture
 def sent(post: Post, provider: FakeProvider) -> UUID:
     message_id = post()
-    sending.deliver()
+    deliver.deliver()
     return message_id
 
 
@@ -50,7 +54,7 @@ def doubtful(post: Post, provider: FakeProvider) -> UUID:
 
     provider.script = lost
     message_id = post()
-    sending.deliver()
+    deliver.deliver()
     provider.script = None
     return message_id
 
@@ -68,7 +72,7 @@ def spoil(**columns: object) -> None:
 def test_explain_tells_attempts_events_and_what_comes_next(
     run: Run, sent: UUID, provider: FakeProvider
 ) -> None:
-    recording.record([said("sent", attempt_id=provider.on_air[0].attempt_id)])
+    record.record([said("sent", attempt_id=provider.on_air[0].attempt_id)])
     told = run("explain", sent).output
     assert f"Message {sent} is sent." in told
     assert "attempt 1: accepted" in told
@@ -135,17 +139,17 @@ def test_an_audit_in_pieces_finds_the_same(
     """The size of a piece changes no count."""
     for _ in range(7):
         post()
-    sending.deliver()
+    deliver.deliver()
     attempts = [one.attempt_id for one in provider.on_air]
     for attempt in attempts[:4]:
-        recording.record([said("sent", attempt_id=attempt, source=Source.CALLBACK)])
+        record.record([said("sent", attempt_id=attempt, source=Source.CALLBACK)])
         for code in (None, "30008"):  # asked twice: missed once
             missed = said(
                 "undelivered", attempt_id=attempt, source=Source.RECONCILIATION, error_code=code
             )
-            recording.record([missed])
-    draining.record_callbacks([Callback("twilio", "", b"poison", datetime.now(UTC))] * 3)
-    recording.record([said("sent", sid=f"SM{number}") for number in range(5)])
+            record.record([missed])
+    consume_inbox.record_callbacks([Callback("twilio", "", b"poison", datetime.now(UTC))] * 3)
+    record.record([said("sent", sid=f"SM{number}") for number in range(5)])
     with transaction():
         shared = [db.session.get_one(Attempt, one) for one in attempts[4:6]]
         for one in shared:
@@ -168,9 +172,9 @@ def test_an_audit_counts_the_callbacks_that_never_came(
 ) -> None:
     attempt = provider.on_air[0].attempt_id
     asked = said("delivered", attempt_id=attempt, source=Source.RECONCILIATION)
-    recording.record([asked])
+    record.record([asked])
     assert "callbacks missed, their statuses asked for: 1" in run("audit").output
-    recording.record([said("delivered", attempt_id=attempt, source=Source.CALLBACK)])
+    record.record([said("delivered", attempt_id=attempt, source=Source.CALLBACK)])
     assert "callbacks missed, their statuses asked for: 0" in run("audit").output
 
 
@@ -184,7 +188,7 @@ def test_rebuild_reports_differences_and_mends_them_when_asked(run: Run, sent: U
 
 
 def test_dead_letters_are_listed_and_replayed(run: Run, sent: UUID) -> None:
-    draining.record_callbacks([Callback("twilio", "", b"poison", datetime.now(UTC))])
+    consume_inbox.record_callbacks([Callback("twilio", "", b"poison", datetime.now(UTC))])
     listed = run("dead-letters", "list").output
     assert "ZeroDivisionError" in listed
     assert "1 dead letters" in listed
@@ -192,7 +196,7 @@ def test_dead_letters_are_listed_and_replayed(run: Run, sent: UUID) -> None:
         db.session.execute(update(DeadLetter).values(body=b"MessageSid=SM1&MessageStatus=sent"))
     assert "replayed 1" in run("dead-letters", "replay", "--all").output
     assert parts().inbox.lag() == 1
-    draining.drain()
+    consume_inbox.drain()
     assert "0 dead letters" in run("dead-letters", "list").output
 
 

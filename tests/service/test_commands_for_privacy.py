@@ -10,8 +10,12 @@ from service.database import (
     db,
     transaction,
 )
-from service.flows import claiming, recording, sending
 from service.queries import opt_outs
+from service.recording import record
+from service.sending import (
+    claim,
+    deliver,
+)
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
 
@@ -35,8 +39,8 @@ def opted_out(context: Flask) -> Flask:
 
 def test_forget_says_what_it_did_and_what_it_will(post: Post, context: Flask) -> None:
     first = post()
-    [claimed] = claiming.claim(1)
-    recording.record([said("delivered", attempt_id=claimed.outbound.attempt_id)])
+    [claimed] = claim.claim(1)
+    record.record([said("delivered", attempt_id=claimed.outbound.attempt_id)])
     second = post()
     done = run(context, "forget", NUMBER)
     assert done.exit_code == 0, done.output
@@ -75,5 +79,5 @@ def test_after_that_the_provider_is_asked_again(
 ) -> None:
     run(opted_out, "opt-outs", "remove", NUMBER)
     post()
-    sending.deliver()
+    deliver.deliver()
     assert len(provider.on_air) == 1

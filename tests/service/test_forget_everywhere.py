@@ -25,14 +25,24 @@ from service.database import (
 from service.domain.report import Source
 from service.domain.status import Status
 from service.errors import OutcomeUnknown, Refused
-from service.flows import auditing, draining, operating, rebuilding, recording, redacting, sending
-from service.flows.mentions import Mention
 from service.models import Attempt, DeadLetter, Message, Overflow, StatusEvent
+from service.operations import (
+    audit,
+    operator_actions,
+    rebuild,
+)
+from service.privacy import redact
+from service.privacy.mentions import Mention
 from service.providers.contract import Callback, Outbound
 from service.queries import (
     callbacks,
     opt_outs,
 )
+from service.recording import (
+    consume_inbox,
+    record,
+)
+from service.sending import deliver
 from tests.fakes import FakeProvider, said
 from tests.strategies import EPOCH
 
@@ -111,7 +121,7 @@ def end(message_id: str, word: str = "undelivered", **more: Any) -> None:
     query = select(Attempt.id).where(Attempt.message_id == UUID(message_id))
     attempt = db.session.scalars(query.order_by(Attempt.number)).first()
     report = said(word, attempt_id=attempt, source=Source.CALLBACK, error_code="30005")
-    recording.record([report._replace(**more)])
+    record.record([report._replace(**more)])
 
 
 def post(web: FlaskClient, headers: dict[str, str] | None = None, **given: Any) -> str:
@@ -147,7 +157,7 @@ def test_number_is_in_no_column_and_no_key_of_redis(
     metadata = {"phone": int(NUMBER[1:])}
     channel = {"to": f"whatsapp:{NUMBER}", "from": "whatsapp:+15005550006"}
     post(web, **channel, **template, metadata=metadata)
-    sending.deliver()
+    deliver.deliver()
     with transaction():
         db.session.execute(update(Attempt).values(answer_text=f"no: {ALL[5]}"))
         row = {
@@ -166,7 +176,7 @@ def test_number_is_in_no_column_and_no_key_of_redis(
     for spelling in ALL:
         raw = {"To": spelling, "Body": f"Call {spelling}", "SmsStatus": "sent"}
         orphan = said("sent", sid=f"SM{len(spelling)}{hash(spelling)}")
-        recording.record([orphan._replace(raw=raw, error_message=f"about {spelling}")])
+        record.record([orphan._replace(raw=raw, error_message=f"about {spelling}")])
         parts().inbox.put(Callback("twilio", "", f"MessageSid=SM2&To={spelling}".encode(), EPOCH))
     for message_id in db.session.scalars(select(Message.id)).all():
         end(str(message_id), raw={"To": NUMBER, "word": "x"}, error_message=f"{ALL[6]} is unknown")
@@ -177,8 +187,8 @@ def test_number_is_in_no_column_and_no_key_of_redis(
     assert where_found(redis_url) == []
     statuses = db.session.execute(select(Message.status).distinct()).scalars().all()
     assert statuses == [Status.UNDELIVERED]
-    assert [finding.claim for finding in auditing.audit() if not finding.holds] == []
-    assert list(rebuilding.rebuild()) == []
+    assert [finding.claim for finding in audit.audit() if not finding.holds] == []
+    assert list(rebuild.rebuild()) == []
     others = db.session.scalars(select(Message).where(Message.to == OTHER)).all()
     assert len(others) == len(ALL)
     assert all(str(one.body).startswith("Call ") for one in others)
@@ -191,7 +201,7 @@ def test_callbacks_that_wait_are_recorded_without_the_number(
 ) -> None:
     """In the inbox and in the overflow; their statuses count all the same."""
     ids = [post(web), post(web, to=OTHER)]
-    sending.deliver()
+    deliver.deliver()
     query = select(Attempt.id).order_by(Attempt.message_id)
     first, second = (str(one) for one in db.session.scalars(query))
     body = f"MessageStatus=delivered&To={quote(NUMBER)}&Body={NATIONAL}".encode()
@@ -200,9 +210,9 @@ def test_callbacks_that_wait_are_recorded_without_the_number(
         callbacks.add_overflow(Callback("twilio", second, body + b"&MessageSid=SM2", EPOCH))
 
     forget(context)
-    assert draining.drain_overflow() == 1
-    draining.drain()
-    redacting.redact()
+    assert consume_inbox.drain_overflow() == 1
+    consume_inbox.drain()
+    redact.redact()
 
     assert [web.get(f"/v1/messages/{one}").json["status"] for one in ids] == ["delivered"] * 2
     assert where_found(redis_url) == []
@@ -212,7 +222,7 @@ def test_callback_that_comes_after_is_recorded_without_the_number(
     web: FlaskClient, context: Flask, provider: FakeProvider, redis_url: str
 ) -> None:
     message_id = post(web)
-    sending.deliver()
+    deliver.deliver()
     quoting = {"raw": {"To": NUMBER}, "error_message": f"{NUMBER} is unknown"}
     end(message_id, **quoting)
     forget(context)
@@ -265,7 +275,7 @@ def test_number_cannot_be_found_by_guessing_requests(
 ) -> None:
     """Before it is forgotten, too: the key is not in the database."""
     message_id = post(web, {"Idempotency-Key": "job 1"})
-    sending.deliver()
+    deliver.deliver()
     assert stored_digests() & guesses() == set()
     end(message_id)
     forget(context)
@@ -283,7 +293,7 @@ def test_without_a_secret_nothing_is_left_to_guess_against(
     digest = db.session.scalars(select(Message.request_digest)).one()
     assert digest is not None
     assert digest != hashlib.sha256(canonical(NUMBER)).digest()
-    sending.deliver()
+    deliver.deliver()
     end(message_id)
     forget(context)
 
@@ -294,7 +304,7 @@ def test_without_a_secret_nothing_is_left_to_guess_against(
 def test_number_cannot_be_found_by_guessing_statements(web: FlaskClient, context: Flask) -> None:
     """The identity of an event is a digest of what was said, and the words quoted the number."""
     post(web)
-    sending.deliver()
+    deliver.deliver()
     [before] = db.session.scalars(select(StatusEvent)).all()
     quote = before.error_message
     assert quote is not None
@@ -317,14 +327,14 @@ def test_forgotten_key_is_answered_with_a_conflict_and_sends_nothing(
 ) -> None:
     key = {"Idempotency-Key": "job 1"}
     message_id = post(web, key)
-    sending.deliver()
+    deliver.deliver()
     end(message_id)
     forget(context)
     for number in (NUMBER, OTHER):
         again = web.post("/v1/messages", json={"to": number, "body": "Hello"}, headers=key)
         assert again.status_code == 409
         assert "nothing was sent now" in again.json["detail"]
-    sending.deliver()
+    deliver.deliver()
     assert len(provider.on_air) == 1
 
 
@@ -348,8 +358,8 @@ def test_decision_keeps_its_author(
 
     provider.script = lost
     message_id = post(web)
-    sending.deliver()
-    operating.give_up(UUID(message_id), "Ada Lovelace")
+    deliver.deliver()
+    operator_actions.give_up(UUID(message_id), "Ada Lovelace")
     end(message_id)
     forget(context)
 
@@ -362,7 +372,7 @@ def test_word_of_a_provider_keeps_nothing_by_its_name(
     web: FlaskClient, context: Flask, provider: FakeProvider, redis_url: str
 ) -> None:
     message_id = post(web)
-    sending.deliver()
+    deliver.deliver()
     end(message_id)
     end(message_id, "operator_given_up", raw={"To": NUMBER, "operator": f"for {NUMBER}"})
     forget(context)
@@ -374,7 +384,7 @@ def test_text_that_is_still_to_be_sent_stays_as_written(
 ) -> None:
     post(web, to=OTHER, body=f"Call {NUMBER}", reference=NUMBER)
     forget(context)
-    sending.deliver()
+    deliver.deliver()
 
     assert [one.body for one in provider.on_air] == [f"Call {NUMBER}"]
     assert db.session.scalars(select(Message.reference)).one() == "+99999999999"
@@ -384,7 +394,7 @@ def test_without_redis_the_tables_are_searched_and_the_command_says_so(
     web: FlaskClient, context: Flask, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     message_id = post(web)
-    sending.deliver()
+    deliver.deliver()
     end(message_id)
     away = Redis.from_url("redis://127.0.0.1:1")
     monkeypatch.setattr(parts().inbox, "_redis", away)
@@ -405,8 +415,8 @@ def test_message_of_a_test_key_has_no_number_in_its_id(
     hello = {"to": NUMBER, "body": "Hello"}
     client = context.test_client()
     assert client.post("/v1/messages", json=hello, headers=headers).status_code == 202
-    sending.deliver()
-    draining.drain()
+    deliver.deliver()
+    consume_inbox.drain()
     forget(context)
 
     assert where_found(redis_url) == []
@@ -462,7 +472,7 @@ def test_number_of_another_country_is_left_alone(
     message_id = post(web, to="+41446681800", body=f"Call {swiss}", reference=swiss)
     with transaction():  # too short to be posted
         db.session.execute(update(Message).values(to=f"whatsapp:{swiss}"))
-    sending.deliver()
+    deliver.deliver()
     end(message_id)
     forget(context)
 
@@ -477,7 +487,7 @@ def test_channel_address_is_found_however_it_is_spelled(
 ) -> None:
     """Earlier versions stored channel addresses as they were posted."""
     message_id = post(web)
-    sending.deliver()
+    deliver.deliver()
     end(message_id)
     with transaction():
         db.session.execute(update(Message).values(to=to))

@@ -9,15 +9,19 @@ from uuid import UUID
 import pytest
 from celery import Celery
 
-from service.flows import (
-    claiming,
-    draining,
+from service.privacy import (
+    purge,
+    redact,
+)
+from service.reconciliation import poll
+from service.recording import (
+    consume_inbox,
+    record,
+)
+from service.sending import (
+    claim,
+    deliver,
     expiry,
-    reconciling,
-    recording,
-    redacting,
-    retaining,
-    sending,
 )
 from service.task_queue import queue
 from worker import tasks
@@ -50,15 +54,15 @@ def test_the_tasks_import_no_more_than_the_flows_they_call() -> None:
 @pytest.mark.parametrize(
     ("task", "module", "flow", "given", "passed_on"),
     [
-        (queue.DELIVER, sending, "deliver", [queue.HELPING], []),
-        (queue.EXPIRE_CLAIMS, claiming, "expire_claims", [], []),
+        (queue.DELIVER, deliver, "deliver", [queue.HELPING], []),
+        (queue.EXPIRE_CLAIMS, claim, "expire_claims", [], []),
         (queue.EXPIRE_MESSAGES, expiry, "expire_due", [], []),
-        (queue.DRAIN, draining, "drain", [queue.HELPING], [queue.HELPING]),
-        (queue.DRAIN_OVERFLOW, draining, "drain_overflow", [], []),
-        (queue.ADOPT_ORPHANS, recording, "adopt_orphans", [], []),
-        (queue.RECONCILE, reconciling, "reconcile_due", [], []),
-        (queue.REDACT, redacting, "redact", [], []),
-        (queue.DELETE_OLD, retaining, "delete_old", [], []),
+        (queue.DRAIN, consume_inbox, "drain", [queue.HELPING], [queue.HELPING]),
+        (queue.DRAIN_OVERFLOW, consume_inbox, "drain_overflow", [], []),
+        (queue.ADOPT_ORPHANS, record, "adopt_orphans", [], []),
+        (queue.RECONCILE, poll, "reconcile_due", [], []),
+        (queue.REDACT, redact, "redact", [], []),
+        (queue.DELETE_OLD, purge, "delete_old", [], []),
     ],
 )
 def test_a_task_calls_its_flow(
@@ -69,7 +73,7 @@ def test_a_task_calls_its_flow(
     passed_on: list[object],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(draining, "remove_idle_consumers", lambda: None)
+    monkeypatch.setattr(consume_inbox, "remove_idle_consumers", lambda: None)
     called = create_autospec(getattr(module, flow))
     monkeypatch.setattr(module, flow, called)
     worker = Celery("worker", set_as_current=False)

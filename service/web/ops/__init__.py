@@ -7,7 +7,7 @@
 from flask import Flask
 
 from service.config.settings import Settings
-from service.flows import operator_sessions
+from service.operations import operator_sessions
 from service.web.ops import actions, entry, letters, messages, overview, trying, wording
 from service.web.ops.blueprint import PREFIX, blueprint, csrf
 from service.web.ops.secret import require_secret

@@ -7,7 +7,7 @@ from flask import flash, g, redirect, request, url_for
 from werkzeug.wrappers import Response
 
 from service.errors import ClientError, ProviderError
-from service.flows import operating
+from service.operations import operator_actions
 from service.web.ops.blueprint import blueprint
 
 _LONGEST_SID = 64
@@ -16,21 +16,21 @@ _LONGEST_SID = 64
 @blueprint.post("/messages/<uuid:message_id>/look-up")
 def look_up(message_id: UUID) -> Response:
     """Ask the provider about a message now."""
-    return _done(message_id, lambda: operating.look_up(message_id, g.operator), "Asked.")
+    return _done(message_id, lambda: operator_actions.look_up(message_id, g.operator), "Asked.")
 
 
 @blueprint.post("/messages/<uuid:message_id>/send-again")
 def send_again(message_id: UUID) -> Response:
     """Send a message in doubt once more."""
     said = "It will be sent again."
-    return _done(message_id, lambda: operating.send_again(message_id, g.operator), said)
+    return _done(message_id, lambda: operator_actions.send_again(message_id, g.operator), said)
 
 
 @blueprint.post("/messages/<uuid:message_id>/give-up")
 def give_up(message_id: UUID) -> Response:
     """Fail a message in doubt."""
     said = "Given up: the message has failed."
-    return _done(message_id, lambda: operating.give_up(message_id, g.operator), said)
+    return _done(message_id, lambda: operator_actions.give_up(message_id, g.operator), said)
 
 
 @blueprint.post("/messages/<uuid:message_id>/sid")
@@ -42,7 +42,7 @@ def take_sid(message_id: UUID) -> Response:
         return redirect(url_for("ops.message", message_id=message_id), 303)
     return _done(
         message_id,
-        lambda: operating.take_sid(message_id, sid, g.operator),
+        lambda: operator_actions.take_sid(message_id, sid, g.operator),
         "Bound to this SID; its status is the provider's.",
     )
 
@@ -54,7 +54,7 @@ def replay() -> Response:
     if not named and request.form.get("all") != "yes":
         flash("Nothing was chosen.", "bad")
     else:
-        count = operating.replay(named or None, g.operator)
+        count = operator_actions.replay(named or None, g.operator)
         flash(f"Put back into the inbox: {count}. What cannot be recorded returns here.", "good")
     return redirect(url_for("ops.dead_letters"), 303)
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from service.domain.status import Status
-from service.flows.counting import Minute
+from service.operations.activity import Minute
 
 WIDTH: Final = 600
 HEIGHT: Final = 120

@@ -4,7 +4,11 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from service.flows.overseeing import QUEUES, Overview, Waiting
+from service.operations.overview import (
+    QUEUES,
+    Overview,
+    Waiting,
+)
 from service.queries.overview import Heap
 from service.web.ops.wording import duration, heap
 

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 
 from service.components import parts
 from service.config.settings import SESSIONS_NEED_A_KEY
-from service.flows import operator_sessions
+from service.operations import operator_sessions
 from service.queries import operators
 from service.web.auth import digest_of
 from service.web.ops.blueprint import PREFIX, blueprint, csrf, page_of_error

@@ -11,8 +11,8 @@ from werkzeug.wrappers import Response as AnyResponse
 from service.addresses import UnusableAddress, addresses_of, recipient
 from service.components import parts
 from service.domain.status import is_final
-from service.flows import explaining
 from service.models import Attempt, Message, StatusEvent
+from service.operations import timeline
 from service.queries import (
     clients,
     message_details,
@@ -114,8 +114,8 @@ def _story(message_id: UUID) -> dict[str, Any]:
         "client": clients.name_of(found.client_id),
         "conflict": bool(found.failed_in & found.delivered_in),
         "final": is_final(found.status),
-        "waits_for": explaining.waits_for(found),
-        "next_step": explaining.next_step(found),
+        "waits_for": timeline.waits_for(found),
+        "next_step": timeline.next_step(found),
         "cut": len(events) == _MOST_EVENTS,
     }
 

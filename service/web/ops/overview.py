@@ -11,7 +11,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.components import parts
 from service.database.errors import is_retryable
-from service.flows.overseeing import Overview, oversee
+from service.operations.overview import (
+    Overview,
+    oversee,
+)
 from service.web.ops import charts
 from service.web.ops.blueprint import blueprint
 from service.web.ops.concerns import concerns, delivered_rate

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 
 from service.components import parts
 from service.errors import ClientError, Invalid
-from service.flows import operating
+from service.operations import operator_actions
 from service.web.drafting import carriers, check_key, draft
 from service.web.ops.blueprint import blueprint
 
@@ -31,7 +31,7 @@ def post_test() -> Response | tuple[str, int]:
     try:
         key = check_key(request.form.get("key", ""))
         wanted = draft(given, parts().settings, carriers(), key)
-        message_id = operating.send_test(wanted, g.operator)
+        message_id = operator_actions.send_test(wanted, g.operator)
     except ClientError as error:
         return _form(given, error), error.status
     return redirect(url_for("ops.message", message_id=message_id), 303)

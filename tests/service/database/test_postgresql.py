@@ -26,8 +26,9 @@ from service.database.errors import (
     is_slow,
 )
 from service.domain.status import Status
-from service.flows import draining, sending
 from service.models import Client, Message
+from service.recording import consume_inbox
+from service.sending import deliver
 from tests.conftest import make_database, make_key, make_settings
 from tests.fakes import FakeProvider
 from tests.pgbouncer import pgbouncer
@@ -142,9 +143,9 @@ def test_messages_are_sent_and_recorded(app: Flask) -> None:
     with ThreadPoolExecutor(4) as pool:
         assert set(pool.map(post, range(40))) == {202}
     with app.app_context():
-        while sending.deliver():
+        while deliver.deliver():
             pass
-        draining.drain()
+        consume_inbox.drain()
         assert set(db.session.scalars(select(Message.status))) == {Status.QUEUED}
 
 

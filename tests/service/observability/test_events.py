@@ -14,9 +14,15 @@ from sqlalchemy import update
 
 from service.database import db
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
-from service.flows import claiming, draining, operating, reconciling, sending
 from service.models import Message
 from service.observability import logging
+from service.operations import operator_actions
+from service.reconciliation import poll
+from service.recording import consume_inbox
+from service.sending import (
+    claim,
+    deliver,
+)
 from tests.conftest import make_settings
 from tests.fakes import FakeProvider, fake_signature
 from tests.messages import Post
@@ -63,10 +69,10 @@ def test_a_message_is_followed_from_the_post_to_the_callback(
     )
     assert posted.json is not None
     message_id = posted.json["id"]
-    sending.deliver()
+    deliver.deliver()
     [outbound] = provider.on_air
     call_back(context, outbound.attempt_id, b"MessageStatus=delivered")
-    draining.drain()
+    consume_inbox.drain()
 
     accepted, sent, recorded = lines()
     assert (accepted["event"], accepted["request_id"]) == ("accepted", "r1")
@@ -106,7 +112,7 @@ def test_what_a_provider_answers_is_told_by_its_code(
     provider.script = answer
     message_id = post()
     lines()
-    sending.deliver()
+    deliver.deliver()
 
     [line] = lines()
     assert (line["event"], line["code"]) == (event, error.code)
@@ -115,11 +121,11 @@ def test_what_a_provider_answers_is_told_by_its_code(
 
 def test_a_dead_worker_s_message_is_told_to_be_in_doubt(post: Post, lines: Lines) -> None:
     message_id = post()
-    claiming.claim(1)
+    claim.claim(1)
     db.session.execute(update(Message).values(claimed_until=EPOCH))
     db.session.commit()
     lines()
-    claiming.expire_claims()
+    claim.expire_claims()
 
     [line] = lines()
     assert (line["event"], line["message_id"]) == ("in doubt", str(message_id))
@@ -140,7 +146,7 @@ def test_a_callback_set_aside_is_told_by_the_type_of_the_error(
     context: Flask, lines: Lines
 ) -> None:
     call_back(context, UUID(int=7), b"poison")
-    draining.drain()
+    consume_inbox.drain()
 
     [line] = [line for line in lines() if line["event"] == "set aside"]
     assert (line["reason"], line["attempt_id"]) == ("ZeroDivisionError", str(UUID(int=7)))
@@ -155,10 +161,10 @@ def test_what_reconciling_and_a_person_did_is_told(
 
     provider.script = lose
     message_id = post()
-    sending.deliver()
+    deliver.deliver()
     lines()
-    reconciling.reconcile([message_id])
-    operating.give_up(message_id, "maria")
+    poll.reconcile([message_id])
+    operator_actions.give_up(message_id, "maria")
 
     looked_up, operated = (line for line in lines() if line["event"] != "recorded")
     assert (looked_up["event"], looked_up["result"]) == ("reconciled", "not_found")

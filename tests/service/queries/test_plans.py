@@ -22,24 +22,30 @@ from service.database import (
 )
 from service.domain.report import Source
 from service.domain.status import Status
-from service.flows import (
-    auditing,
-    canceling,
-    claiming,
-    forgetting,
-    overseeing,
-    reconciling,
-    recording,
-    redacting,
-    retaining,
-)
 from service.models import Attempt, Message
+from service.operations import (
+    audit as auditing,
+)
+from service.operations import (
+    overview,
+)
+from service.privacy import (
+    erase,
+    purge,
+    redact,
+)
 from service.queries import (
     audit,
     reconciliation,
 )
 from service.queries.backlog import waiting
 from service.queries.overview import MOST
+from service.reconciliation import poll
+from service.recording import record
+from service.sending import (
+    cancel,
+    claim,
+)
 from tests.conftest import make_database, make_key, make_settings
 from tests.fakes import FakeProvider, said
 from tests.filled import CAMPAIGN, NUMBER, fill
@@ -202,7 +208,7 @@ def test_a_page_for_operators_reads_little(operator: Operator, path: str) -> Non
 
 
 def test_the_overview_counts_and_lists_by_index(filled: Flask) -> None:
-    assert_frugal(overseeing.oversee, at_most=8 * (MOST + 1))
+    assert_frugal(overview.oversee, at_most=8 * (MOST + 1))
 
 
 def test_what_waits_is_counted_by_index(filled: Flask) -> None:
@@ -218,8 +224,8 @@ def attempts(status: Status, limit: int) -> list[UUID]:
 
 
 def test_a_claim_and_its_sweep_read_what_they_take(filled: Flask) -> None:
-    assert_frugal(lambda: claiming.claim(64))
-    assert_frugal(claiming.expire_claims)
+    assert_frugal(lambda: claim.claim(64))
+    assert_frugal(claim.expire_claims)
 
 
 def test_reports_are_recorded_by_key(filled: Flask) -> None:
@@ -227,9 +233,9 @@ def test_reports_are_recorded_by_key(filled: Flask) -> None:
         said("delivered", attempt_id=one, sid=f"SM{one.hex}", source=Source.CALLBACK)
         for one in attempts(Status.SENT, 40) + attempts(Status.IN_DOUBT, 2)
     ]
-    assert_frugal(lambda: recording.record(reports), at_most=4 * len(reports))
+    assert_frugal(lambda: record.record(reports), at_most=4 * len(reports))
     strangers = [said("sent", sid=f"SMstrange{n}", source=Source.CALLBACK) for n in range(40)]
-    assert_frugal(lambda: recording.record(strangers))
+    assert_frugal(lambda: record.record(strangers))
 
 
 def test_a_callback_updates_its_row_in_place(filled: Flask) -> None:
@@ -237,7 +243,7 @@ def test_a_callback_updates_its_row_in_place(filled: Flask) -> None:
     reports = [said("sent", attempt_id=one) for one in attempts(Status.QUEUED, 20)]
     in_place = db.text("SELECT pg_stat_get_xact_tuples_hot_updated('message'::regclass)")
     with transaction():
-        recording.apply(reports)
+        record.apply(reports)
         assert db.session.scalar(in_place) == len(reports)
 
 
@@ -247,10 +253,10 @@ def test_what_keda_asks_is_counted_by_index(filled: Flask) -> None:
 
 
 def test_look_ups_and_questions_are_taken_by_index(filled: Flask) -> None:
-    assert_frugal(reconciling.reconcile_due)
+    assert_frugal(poll.reconcile_due)
     doubts = db.session.scalars(db.select(Message.id).where(Message.doubt_since.is_not(None)))
     some = doubts.fetchmany(3)
-    assert_frugal(lambda: reconciling.reconcile(some, at_once=True))
+    assert_frugal(lambda: poll.reconcile(some, at_once=True))
 
 
 def test_unfinished_messages_are_found_in_pieces(filled: Flask) -> None:
@@ -261,25 +267,25 @@ def test_unfinished_messages_are_found_in_pieces(filled: Flask) -> None:
 
 
 def test_orphans_are_looked_at_in_pieces(filled: Flask) -> None:
-    assert_frugal(recording.adopt_orphans, at_most=2_000)
+    assert_frugal(record.adopt_orphans, at_most=2_000)
 
 
 def test_a_pending_message_is_canceled_by_key(filled: Flask) -> None:
     query = db.select(Message.id).where(Message.client_id == 2, Message.status == Status.PENDING)
     message_id = db.session.scalars(query.limit(1)).one()
-    assert_frugal(lambda: canceling.cancel(2, message_id))
+    assert_frugal(lambda: cancel.cancel(2, message_id))
 
 
 def test_redaction_and_retention_read_what_they_change(
     filled: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.flows.sweeping._LONGEST", 0.5)
-    assert_frugal(redacting.redact)
-    assert_frugal(retaining.delete_old)
+    monkeypatch.setattr("service.privacy.batches._LONGEST", 0.5)
+    assert_frugal(redact.redact)
+    assert_frugal(purge.delete_old)
 
 
 def test_a_number_is_forgotten_by_index(filled: Flask) -> None:
-    assert_frugal(lambda: forgetting.forget("+14155550999"), at_most=5_000)
+    assert_frugal(lambda: erase.forget("+14155550999"), at_most=5_000)
 
 
 def test_an_audit_reads_in_pieces(filled: Flask, monkeypatch: pytest.MonkeyPatch) -> None:

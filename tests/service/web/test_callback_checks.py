@@ -20,7 +20,7 @@ from service.coordination.callback_checks import (
     Refusals,
 )
 from service.database import db
-from service.flows import overseeing
+from service.operations import overview
 from service.web.ops.concerns import concerns
 from service.web.ops.overview import RENEWING
 from tests.conftest import ACCOUNT, BASE_URL, TOKEN, make_settings
@@ -66,7 +66,7 @@ def call_back(app: Flask, token: str = TOKEN, base: str = BASE_URL, **form: str)
 def told(app: Flask) -> list[str]:
     """Return what the page of operators says of refused callbacks."""
     with app.app_context():
-        seen = overseeing.oversee(hurried=False)
+        seen = overview.oversee(hurried=False)
     return [concern.sentence for concern in concerns(seen) if "refused" in concern.sentence]
 
 

@@ -9,8 +9,8 @@ from service.config.settings import Settings
 from service.config.types import Route
 from service.domain.priority import Priority
 from service.errors import Invalid
-from service.flows.accepting import Draft
 from service.providers import configured
+from service.sending.accept import Draft
 from service.web import drafting
 from service.web.drafting import check_key
 from service.web.routing import route

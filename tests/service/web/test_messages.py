@@ -20,9 +20,10 @@ from service.database import (
 from service.domain.report import StatusReport
 from service.domain.status import Status
 from service.errors import Refused
-from service.flows import recording, sending
 from service.models import Message
 from service.providers.contract import Outbound
+from service.recording import record
+from service.sending import deliver
 from service.task_queue.queue import SEND
 from tests.conftest import make_key, make_settings
 from tests.fakes import FakeProvider, said
@@ -50,7 +51,7 @@ def test_a_delivered_message_shows_what_the_provider_said(
 ) -> None:
     posted = web.post("/v1/messages", json=HELLO).json
     with app.app_context():
-        sending.deliver()
+        deliver.deliver()
     read = web.get(f"/v1/messages/{posted['id']}").json
     assert read["status"] == "queued"
     assert read["provider_sid"] == provider.sid(provider.on_air[0].attempt_id)
@@ -121,10 +122,10 @@ def test_the_events_tell_who_said_what_and_how_often(
 ) -> None:
     posted = web.post("/v1/messages", json=HELLO).json
     with app.app_context():
-        sending.deliver()
+        deliver.deliver()
         attempt_id = provider.on_air[0].attempt_id
         for _ in range(3):
-            recording.record([said("sent", attempt_id=attempt_id, sid="SM1")])
+            record.record([said("sent", attempt_id=attempt_id, sid="SM1")])
 
     events = web.get(f"/v1/messages/{posted['id']}/events").json["events"]
     assert [(one["provider_status"], one["repeats"]) for one in events] == [
@@ -152,7 +153,7 @@ def test_a_failed_message_explains_itself(
     provider.script = refuse
     posted = web.post("/v1/messages", json=HELLO).json
     with app.app_context():
-        sending.deliver()
+        deliver.deliver()
     read = web.get(f"/v1/messages/{posted['id']}").json
     assert (read["status"], read["final"]) == ("failed", True)
     assert read["error"] == {
@@ -179,10 +180,10 @@ def test_contradicting_reports_are_shown_as_a_conflict(
 ) -> None:
     posted = web.post("/v1/messages", json=HELLO).json
     with app.app_context():
-        sending.deliver()
+        deliver.deliver()
         attempt_id = provider.on_air[0].attempt_id
         for word in ("delivered", "undelivered"):
-            recording.record([said(word, attempt_id=attempt_id)])
+            record.record([said(word, attempt_id=attempt_id)])
     read = web.get(f"/v1/messages/{posted['id']}").json
     assert (read["status"], read["conflict"]) == ("delivered", True)
 

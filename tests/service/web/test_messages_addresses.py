@@ -13,9 +13,9 @@ from service.database import (
     db,
     transaction,
 )
-from service.flows import sending
 from service.models import Message
 from service.queries import opt_outs
+from service.sending import deliver
 from tests.fakes import FakeProvider
 
 NUMBER, SENDER = "+14155552671", "+15005550006"
@@ -60,7 +60,7 @@ def test_old_mexican_mobile_is_sent_to_its_current_number(
     web: FlaskClient, context: Flask, provider: FakeProvider
 ) -> None:
     assert post(web, to="+5215512345678").json["to"] == "+525512345678"
-    sending.deliver()
+    deliver.deliver()
     assert [one.to for one in provider.on_air] == ["+525512345678"]
 
 
@@ -162,6 +162,6 @@ def test_opt_out_counts_for_every_spelling_of_the_sender(
     with transaction():
         opt_outs.remember([{**row, "since": datetime.now(UTC)}])
     made = post(web, to="+1 415 555 2671", **{"from": "+1 (500) 555-0006"}).json["id"]
-    sending.deliver()
+    deliver.deliver()
     assert provider.on_air == []
     assert web.get(f"/v1/messages/{made}").json["status"] == "failed"

@@ -11,8 +11,9 @@ from werkzeug.test import TestResponse
 
 from service.domain.report import StatusReport
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
-from service.flows import recording, sending
 from service.providers.contract import Outbound
+from service.recording import record
+from service.sending import deliver as sending
 from tests.fakes import FakeProvider, said
 
 HELLO = {"to": "+14155552671", "body": "Hello"}
@@ -135,7 +136,7 @@ def test_a_message_on_its_way_cannot_be_canceled(
     message = post(web)
     deliver(app, message)
     with app.app_context():
-        recording.record([said(word, attempt_id=provider.on_air[0].attempt_id)])
+        record.record([said(word, attempt_id=provider.on_air[0].attempt_id)])
     refused = cancel(web, message)
     assert refused.status_code == 409
     assert word in refused.json["detail"]

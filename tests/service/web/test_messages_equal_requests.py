@@ -14,9 +14,9 @@ from service.database import (
     db,
     transaction,
 )
-from service.flows.idempotency import keyed
 from service.models import Message
-from service.request_digest import digest_of_json
+from service.sending.idempotency import keyed
+from service.sending.request_digest import digest_of_json
 from service.web import schemas
 
 HELLO = {"to": "+14155552671", "body": "Hello", "metadata": {"n": 5}}

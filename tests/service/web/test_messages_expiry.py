@@ -19,9 +19,18 @@ from service.database import (
 )
 from service.domain.report import StatusReport
 from service.errors import NotAccepted, OutcomeUnknown
-from service.flows import claiming, expiry, operating, reconciling, recording, sending
 from service.models import Attempt, Message
+from service.operations import operator_actions
 from service.providers.contract import Outbound
+from service.reconciliation import poll
+from service.recording import record
+from service.sending import (
+    claim as claiming,
+)
+from service.sending import (
+    deliver,
+    expiry,
+)
 from tests.fakes import FakeProvider, said
 
 HELLO = {"to": "+14155552671", "body": "Your code is 123456", "validity_period": 1}
@@ -65,7 +74,7 @@ def test_late_message_is_expired_and_never_sent(
 ) -> None:
     message_id = post(web)
     time.sleep(OVER)
-    sending.deliver()
+    deliver.deliver()
 
     message = read(web, message_id)
     assert (message["status"], message["final"]) == ("expired", True)
@@ -86,7 +95,7 @@ def test_message_in_time_is_sent_with_the_time_left(
 ) -> None:
     post(web, validity_period=600)
     time.sleep(OVER)
-    sending.deliver()
+    deliver.deliver()
 
     [sent] = provider.on_air
     assert sent.validity_period is not None
@@ -108,7 +117,7 @@ def test_message_without_a_validity_period_never_expires(
 ) -> None:
     post(web, validity_period=None)
     time.sleep(OVER)
-    sending.deliver()
+    deliver.deliver()
 
     assert [sent.validity_period for sent in provider.on_air] == [None]
 
@@ -131,7 +140,7 @@ def test_crowd_of_late_messages_holds_up_no_other(
     batch = [HELLO] * 30 + [{**HELLO, "body": "in time", "validity_period": 600}]
     assert web.post("/v1/messages/batch", json={"messages": batch}).status_code == 202
     time.sleep(OVER)
-    sending.deliver()
+    deliver.deliver()
 
     assert [sent.body for sent in provider.on_air] == ["in time"]
 
@@ -142,7 +151,7 @@ def test_scheduled_message_expires_after_its_own_time(
     waiting = post(web, send_at=(datetime.now(UTC) + timedelta(seconds=600)).isoformat())
     late = post(web, send_at=(datetime.now(UTC) + timedelta(seconds=0.5)).isoformat())
     time.sleep(0.5 + OVER)
-    sending.deliver()
+    deliver.deliver()
     expiry.expire_due()
 
     assert shown(web, waiting) == ("pending", None)
@@ -155,13 +164,13 @@ def test_retry_ends_at_the_deadline(
 ) -> None:
     provider.script = not_taken
     message_id = post(web)
-    sending.deliver()
+    deliver.deliver()
     provider.script = None
     with transaction():
         row = db.session.scalars(select(Message)).one()
         assert row.due_at is None or row.due_at <= row.created_at + timedelta(seconds=1)
     time.sleep(OVER)
-    sending.deliver()
+    deliver.deliver()
 
     assert shown(web, message_id) == ("expired", "waybill_expired")
     assert provider.on_air == []
@@ -172,7 +181,7 @@ def test_claimed_message_is_not_called_after_its_deadline(
 ) -> None:
     """The process slept between claim and call, as a suspended machine does."""
     message_id = post(web)
-    claim, naps = sending.claim, [OVER]
+    claim, naps = deliver.claim, [OVER]
 
     def slow(limit: int) -> list[claiming.Claim]:
         claims = claim(limit)
@@ -180,8 +189,8 @@ def test_claimed_message_is_not_called_after_its_deadline(
             time.sleep(naps.pop())
         return claims
 
-    monkeypatch.setattr(sending, "claim", slow)
-    sending.deliver()
+    monkeypatch.setattr(deliver, "claim", slow)
+    deliver.deliver()
 
     assert naps == []
     assert provider.on_air == []
@@ -190,7 +199,7 @@ def test_claimed_message_is_not_called_after_its_deadline(
 
 def look_up_to_the_end(message_id: str) -> None:
     for _ in range(10):
-        reconciling.reconcile([UUID(message_id)], at_once=True)
+        poll.reconcile([UUID(message_id)], at_once=True)
 
 
 def test_message_in_doubt_is_not_sent_again_after_its_deadline(
@@ -198,11 +207,11 @@ def test_message_in_doubt_is_not_sent_again_after_its_deadline(
 ) -> None:
     provider.script = lost
     message_id = post(web, validity_period=600, resend_if_unknown=True)
-    sending.deliver()
+    deliver.deliver()
     provider.script = None
     give_time(message_id, -1)
     look_up_to_the_end(message_id)
-    sending.deliver()
+    deliver.deliver()
 
     assert shown(web, message_id) == ("failed", "waybill_outcome_unknown")
     assert provider.on_air == []
@@ -214,12 +223,12 @@ def test_second_attempt_that_expires_is_an_unknown_outcome(
     """The first may have arrived: `expired` would say that nothing was sent."""
     provider.script = lost
     message_id = post(web, validity_period=600, resend_if_unknown=True)
-    sending.deliver()
+    deliver.deliver()
     provider.script = None
     look_up_to_the_end(message_id)
     assert shown(web, message_id) == ("pending", None)
     give_time(message_id, -1)
-    sending.deliver()
+    deliver.deliver()
 
     assert shown(web, message_id) == ("failed", "waybill_outcome_unknown")
     assert provider.on_air == []
@@ -230,11 +239,11 @@ def test_operator_cannot_send_again_after_the_deadline(
 ) -> None:
     provider.script = lost
     message_id = post(web, validity_period=600)
-    sending.deliver()
+    deliver.deliver()
     give_time(message_id, -1)
 
     with pytest.raises(Exception, match="validity period is over"):
-        operating.send_again(UUID(message_id), "ada")
+        operator_actions.send_again(UUID(message_id), "ada")
 
 
 @pytest.mark.parametrize("word", ["sent", "delivered"])
@@ -243,12 +252,12 @@ def test_proof_of_sending_outranks_an_expiry(
 ) -> None:
     provider.script = not_taken
     message_id = post(web)
-    sending.deliver()
+    deliver.deliver()
     time.sleep(OVER)
-    sending.deliver()
+    deliver.deliver()
     assert shown(web, message_id) == ("expired", "waybill_expired")
     attempt = db.session.scalars(select(Attempt)).one()
-    recording.record([said(word, attempt_id=attempt.id, sid="SM1")])
+    record.record([said(word, attempt_id=attempt.id, sid="SM1")])
 
     assert shown(web, message_id) == (word, None)
 
@@ -258,7 +267,7 @@ def test_expired_message_cannot_be_canceled(
 ) -> None:
     message_id = post(web)
     time.sleep(OVER)
-    sending.deliver()
+    deliver.deliver()
 
     answer = web.post(f"/v1/messages/{message_id}/cancel")
     assert answer.status_code == 409

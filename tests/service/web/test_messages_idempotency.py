@@ -12,8 +12,8 @@ from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from service.database import db
-from service.flows import sending
 from service.models import Message
+from service.sending import deliver
 from service.task_queue.queue import DELIVER
 from service.web import schemas
 from tests.conftest import make_key
@@ -48,7 +48,7 @@ def test_a_repeated_post_gets_the_same_answer_after_the_message_moved_on(
 ) -> None:
     first = post(web, HELLO)
     with app.app_context():
-        sending.deliver()
+        deliver.deliver()
     assert web.get(first.headers["Location"]).json["status"] == "queued"
     assert post(web, HELLO).data == first.data
 

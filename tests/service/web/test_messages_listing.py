@@ -19,8 +19,11 @@ from service.database import (
 )
 from service.domain.message_ids import creation_time
 from service.domain.status import FINAL, Status
-from service.flows import accepting, sending
 from service.models import Message
+from service.sending import (
+    accept,
+    deliver,
+)
 from tests.conftest import make_key
 from tests.fakes import FakeProvider
 
@@ -138,7 +141,7 @@ def test_messages_are_found_by_what_the_provider_said(
 ) -> None:
     sent = post(web)
     with app.app_context():
-        sending.deliver()
+        deliver.deliver()
     waiting = post(web)
     sid = provider.sid(provider.on_air[0].attempt_id)
     assert ids(ask(web, provider_sid=sid)) == [sent["id"]]
@@ -209,7 +212,7 @@ def test_time_in_the_id_is_never_after_created_at(
         time.sleep(0.05)
         return uuid7()
 
-    monkeypatch.setattr(accepting, "uuid7", late)
+    monkeypatch.setattr(accept, "uuid7", late)
     made = post(web)
     assert creation_time(UUID(made["id"])) == datetime.fromisoformat(made["created_at"])
     assert ids(ask(web, created_after=made["created_at"])) == [made["id"]]

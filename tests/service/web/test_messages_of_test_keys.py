@@ -6,8 +6,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
 from service.database import db
-from service.flows import draining, sending
 from service.models import Client
+from service.recording import consume_inbox
+from service.sending import deliver
 from tests.conftest import make_key
 from tests.fakes import FakeProvider
 
@@ -40,8 +41,8 @@ def test_a_message_of_a_test_key_is_marked_and_reaches_no_carrier(
     message = posted(tests)
     assert (message["test"], message["provider"]) == (True, "test")
     with app.app_context():
-        sending.deliver()
-        draining.drain()
+        deliver.deliver()
+        consume_inbox.drain()
     shown = tests.get(f"/v1/messages/{message['id']}").json or {}
     assert (shown["status"], shown["test"]) == ("delivered", True)
     assert provider.on_air == []
@@ -52,9 +53,9 @@ def test_its_callbacks_pass_through_the_inbox_and_the_ledger(
 ) -> None:
     message = posted(tests)
     with app.app_context():
-        sending.deliver()
+        deliver.deliver()
         before = tests.get(f"/v1/messages/{message['id']}").json or {}
-        draining.drain()
+        consume_inbox.drain()
     assert before["status"] == "queued"  # the answer; the callbacks wait
     events = (tests.get(f"/v1/messages/{message['id']}/events").json or {})["events"]
     assert sorted((one["source"], one["status"]) for one in events) == [

@@ -11,8 +11,9 @@ from service.database import (
     db,
     transaction,
 )
-from service.flows import redacting, sending
 from service.models import Message
+from service.privacy import redact
+from service.sending import deliver
 from tests.fakes import FakeProvider, said
 
 NUMBER = "+14155552671"
@@ -117,7 +118,7 @@ def test_estimate_gives_way_to_the_count_of_the_provider(
     provider.script = lambda outbound: said(attempt_id=outbound.attempt_id, sid="SM1")._replace(
         segments=3
     )
-    sending.deliver()
+    deliver.deliver()
     shown = web.get(place).json
     assert (shown["segments"], shown["encoding"]) == (3, "gsm-7")
     assert web.post("/v1/messages", json=hello, headers=key).data == first.data
@@ -127,7 +128,7 @@ def test_estimate_outlives_the_text(web: FlaskClient, context: Flask) -> None:
     place = post(web, body="a" * 161).headers["Location"]
     message = db.session.scalars(select(Message)).one()
     with transaction():
-        redacting.strip([message.id], message.created_at)
+        redact.strip([message.id], message.created_at)
     shown = web.get(place).json
     assert (shown["body"], shown["segments"], shown["encoding"]) == (None, 2, "gsm-7")
 
@@ -142,7 +143,7 @@ def test_smart_encoding_stores_and_sends_the_cheaper_text(
     plain = post(web, body=body).json
     assert (plain["body"], plain["smart_encoding"]) == (body, False)
     assert (plain["segments"], plain["encoding"]) == (3, "ucs-2")
-    sending.deliver()
+    deliver.deliver()
     sent = {one.body: one.smart_encoding for one in provider.on_air}
     assert sent == {answer["body"]: True, body: False}
 

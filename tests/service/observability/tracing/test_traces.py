@@ -14,13 +14,14 @@ from uuid_utils.compat import uuid7
 
 from service.database import db
 from service.errors import OutcomeUnknown
-from service.flows import draining, sending
 from service.models import Message
 from service.observability import tracing
 from service.observability.tracing.spans import (
     Spans,
     exporting,
 )
+from service.recording import consume_inbox
+from service.sending import deliver
 from tests.fakes import FakeProvider
 from tests.messages import Post
 from tests.service.observability.test_events import call_back
@@ -50,10 +51,10 @@ def test_a_message_is_one_trace_from_the_post_to_the_callback(
 ) -> None:
     posted = web.post("/v1/messages", json={"to": "+14155552671", "body": "Hello"}).json
     assert posted is not None
-    sending.deliver()
+    deliver.deliver()
     [outbound] = provider.on_air
     call_back(context, outbound.attempt_id, b"MessageStatus=delivered")
-    draining.drain()
+    consume_inbox.drain()
 
     spans = by_name(kept)
     assert set(spans) == {"post", "send", "record"}
@@ -88,7 +89,7 @@ def test_a_call_that_fails_is_shown_by_the_type_of_its_error_alone(
 
     provider.script = lose
     post()
-    sending.deliver()
+    deliver.deliver()
 
     sent = by_name(kept)["send"]
     assert sent.status.description == "OutcomeUnknown"
@@ -149,7 +150,7 @@ def test_a_span_that_cannot_be_written_changes_nothing(
 ) -> None:
     monkeypatch.setattr(tracing, "_spans", object())
     message_id = post()
-    sending.deliver()
+    deliver.deliver()
 
     sent = db.session.get_one(Message, message_id)
     assert sent.status == "queued"

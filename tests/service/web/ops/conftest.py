@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from service.components import parts
-from service.flows import overseeing
+from service.operations import overview
 
 BASE = "https://localhost"
 
@@ -53,7 +53,7 @@ def make_operator_key(app: Flask, name: str) -> str:
 @pytest.fixture(autouse=True)
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a look take as long as it takes: what is left out depends on the machine."""
-    monkeypatch.setattr(overseeing, "_HURRY", 60.0)
+    monkeypatch.setattr(overview, "_HURRY", 60.0)
 
 
 @pytest.fixture

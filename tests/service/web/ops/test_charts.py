@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from service.domain.status import Status
-from service.flows.counting import Minute
+from service.operations.activity import Minute
 from service.queries.overview import Count
 from service.web.ops.charts import FAMILIES, HEIGHT, chart
 

@@ -17,8 +17,9 @@ from service.components import parts
 from service.database import db
 from service.domain.report import Source
 from service.errors import OutcomeUnknown
-from service.flows import recording, sending
 from service.models import Attempt, DeadLetter
+from service.recording import record
+from service.sending import deliver
 from tests.conftest import make_settings
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
@@ -123,7 +124,7 @@ def doubtful(post: Post, provider: FakeProvider) -> UUID:
 
     message_id = post(to="+14155550123", body=HOSTILE, reference=HOSTILE)
     provider.script = lost
-    sending.deliver()
+    deliver.deliver()
     provider.script = None
     return message_id
 
@@ -135,7 +136,7 @@ def attempt_of(message_id: UUID) -> UUID:
 
 def delivered(message_id: UUID) -> None:
     report = said("delivered", attempt_id=attempt_of(message_id), source=Source.CALLBACK)
-    recording.record([report])
+    record.record([report])
 
 
 def test_who_logs_in_sees_the_overview_and_may_leave(visit: Open) -> None:
@@ -167,7 +168,7 @@ def test_a_test_message_is_followed_live(visit: Open, provider: FakeProvider) ->
     expect(page.locator("#summary")).to_contain_text("pending")
     page.locator("summary", has_text="Text").click()
     message_id = UUID(page.url.rpartition("/")[2])
-    sending.deliver()
+    deliver.deliver()
     expect(page.locator("#summary .status")).to_have_text("queued")
     delivered(message_id)
     expect(page.locator("#summary .status")).to_have_text("delivered")

@@ -12,8 +12,9 @@ from service.database import (
 )
 from service.domain.report import Source
 from service.errors import OutcomeUnknown
-from service.flows import recording, sending
 from service.models import Attempt, Message
+from service.recording import record
+from service.sending import deliver
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
 from tests.service.web.ops.conftest import Operator
@@ -25,7 +26,7 @@ HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7 * 7 }}'
 def sent(post: Post, **changes: Any) -> tuple[UUID, UUID]:
     """Send a message; return its id and that of its attempt."""
     message_id = post(**changes)
-    sending.deliver()
+    deliver.deliver()
     query = db.select(Attempt.id).where(Attempt.message_id == message_id)
     return message_id, db.session.scalars(query).one()
 
@@ -90,7 +91,7 @@ def test_the_story_holds_every_attempt_event_and_payload(post: Post, operator: O
     message_id, attempt_id = sent(post, body="Hello, you", reference="order-7")
     for word in ("sent", "delivered", "delivered"):
         report = said(word, attempt_id=attempt_id, source=Source.CALLBACK)
-        recording.record([report])
+        record.record([report])
     story = operator.get(f"/messages/{message_id}").text
     for part in ("Hello, you", "order-7", str(attempt_id), FakeProvider.sid(attempt_id)):
         assert part in story
@@ -103,7 +104,7 @@ def test_the_story_holds_every_attempt_event_and_payload(post: Post, operator: O
 def test_the_story_explains_a_failure_in_plain_words(post: Post, operator: Operator) -> None:
     message_id, attempt_id = sent(post)
     failed = said("undelivered", attempt_id=attempt_id, error_code="30003")
-    recording.record([failed])
+    record.record([failed])
     assert "Explained: 30003." in operator.get(f"/messages/{message_id}").text
 
 
@@ -111,7 +112,7 @@ def test_the_codes_of_a_provider_that_we_had_once_break_no_page(
     post: Post, operator: Operator, look: Callable[[], str]
 ) -> None:
     message_id, attempt_id = sent(post)
-    recording.record([said("undelivered", attempt_id=attempt_id, error_code="7")])
+    record.record([said("undelivered", attempt_id=attempt_id, error_code="7")])
     with transaction():
         db.session.execute(db.update(Message).values(provider="gone"))
     assert "no longer in the settings" in operator.get(f"/messages/{message_id}").text
@@ -123,7 +124,7 @@ def test_nothing_that_a_client_or_a_provider_wrote_becomes_markup(
 ) -> None:
     message_id, attempt_id = sent(post, body=HOSTILE, reference=HOSTILE, to=HOSTILE, sender=HOSTILE)
     report = said("undelivered", attempt_id=attempt_id, error_code=HOSTILE[:64])
-    recording.record([report])
+    record.record([report])
     for page in (f"/messages/{message_id}", f"/messages/{message_id}/live", "/messages", "/live"):
         text = operator.get(page).text
         assert "<script>alert" not in text, page
@@ -138,7 +139,7 @@ def test_a_story_that_has_not_changed_is_not_sent_again(post: Post, operator: Op
     known = {"If-None-Match": first.headers["ETag"]}
     again = operator.get(f"/messages/{message_id}/live", headers=known)
     assert (again.status_code, again.text) == (304, "")
-    recording.record([said("delivered", attempt_id=attempt_id)])
+    record.record([said("delivered", attempt_id=attempt_id)])
     assert operator.get(f"/messages/{message_id}/live", headers=known).status_code == 200
 
 
@@ -196,7 +197,7 @@ def test_what_is_sent_again_goes_out_once_more_and_the_ledger_says_who(
     assert status_of(message_id) == "pending"
     again = operator.post(f"/messages/{message_id}/send-again")
     assert again.status_code == 303
-    sending.deliver()
+    deliver.deliver()
     assert len(provider.on_air) == 1
     story = operator.get(f"/messages/{message_id}").text
     assert "not in doubt any more" in story
@@ -249,7 +250,7 @@ def test_about_a_message_that_is_finished_nothing_is_to_be_decided(
     post: Post, operator: Operator, deed: str
 ) -> None:
     message_id, attempt_id = sent(post)
-    recording.record([said("delivered", attempt_id=attempt_id)])
+    record.record([said("delivered", attempt_id=attempt_id)])
     operator.post(f"/messages/{message_id}/{deed}")
     assert status_of(message_id) == "delivered"
     assert 'class="flash bad"' in operator.get(f"/messages/{message_id}").text

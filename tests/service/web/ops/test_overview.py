@@ -20,9 +20,11 @@ from service.database import (
     transaction,
 )
 from service.domain.report import Source
-from service.flows import overseeing, recording, sending
 from service.models import Attempt, DeadLetter, Message, OperatorKey, Overflow
+from service.operations import overview as overseeing
 from service.providers.contract import Callback
+from service.recording import record
+from service.sending import deliver
 from service.web.ops import overview
 from tests.conftest import make_settings
 from tests.fakes import FakeProvider, said
@@ -42,11 +44,11 @@ def everybody_announces() -> None:
 
 def delivered(post: Post, word: str = "delivered", code: str | None = None) -> UUID:
     message_id = post()
-    sending.deliver()
+    deliver.deliver()
     query = db.select(Attempt.id).where(Attempt.message_id == message_id)
     attempt_id = db.session.scalars(query).one()
     report = said(word, attempt_id=attempt_id, source=Source.CALLBACK, error_code=code)
-    recording.record([report])
+    record.record([report])
     return message_id
 
 
@@ -203,7 +205,7 @@ def test_messages_put_back_for_a_sender_rate_are_not_due(
         post()
     assert "<dt>Messages due</dt><dd>3, oldest " in look()
     monkeypatch.setattr(type(parts().pace), "waits", lambda _, asks: [60.0 for _ in asks])
-    sending.deliver()
+    deliver.deliver()
     assert "<dt>Messages due</dt><dd>0</dd>" in look()
 
 
@@ -400,7 +402,7 @@ def test_a_test_message_is_sent_once_however_often_the_form_is(
     first, again = operator.post("/test", **form), operator.post("/test", **form)
     assert first.status_code == 303
     assert first.location == again.location
-    sending.deliver()
+    deliver.deliver()
     assert [one.to for one in provider.on_air] == ["+14155552671"]
     assert "from operators" in operator.get(first.location.removeprefix("/ops")).text
 

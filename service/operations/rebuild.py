@@ -1,0 +1,77 @@
+"""Rebuild: fold the ledger again. What a message shows must be what its events add up to."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from service.database import transaction
+from service.domain.outcome import Outcome, join_all, outcome_of
+from service.queries import ledger
+from service.recording.rows import (
+    columns_of,
+    outcome_in,
+    report_of,
+)
+
+_BATCH = 500
+
+
+class Difference(NamedTuple):
+    """A message that shows something else than its ledger says."""
+
+    message_id: UUID
+    shown: str
+    folded: str
+
+
+def _silent(_rows: int) -> None:
+    """Show no progress."""
+
+
+def rebuild(
+    *, write: bool = False, progress: Callable[[int], None] = _silent
+) -> Iterator[Difference]:
+    """Yield every difference, message by message; with `write` also mend it.
+
+    `progress` is called with the number of messages that were compared.
+    """
+    after, compared = None, 0
+    while ids := _page(after):
+        with transaction():
+            rows = ledger.lock_outcomes(ids)
+            differences = list(_differences(rows))
+            if write:
+                ledger.write_outcomes([columns for _, columns in differences if columns])
+        yield from (difference for difference, _ in differences)
+        after, compared = ids[-1], compared + len(ids)
+        progress(compared)
+
+
+def _page(after: UUID | None) -> Sequence[UUID]:
+    with transaction():
+        return ledger.message_ids(after, _BATCH)
+
+
+def _differences(rows: dict[UUID, Any]) -> Iterator[tuple[Difference, dict[str, Any] | None]]:
+    said: dict[UUID, list[Outcome | None]] = defaultdict(list)
+    sids: dict[tuple[UUID, int], set[str]] = defaultdict(set)
+    for event, number in ledger.numbered_events(list(rows)):
+        assert event.message_id is not None
+        said[event.message_id].append(outcome_of(report_of(event), number))
+        if event.provider_sid:
+            sids[event.message_id, number].add(event.provider_sid)
+    for message_id, row in rows.items():
+        folded, shown = join_all(said[message_id]), outcome_in(row)
+        sid = min(sids[message_id, folded.attempt], default=None) if folded else None
+        if folded == shown and sid == row.provider_sid:
+            continue
+        columns = columns_of(row, folded, sid) if folded else None
+        yield Difference(message_id, _words(shown), _words(folded)), columns
+
+
+def _words(outcome: Outcome | None) -> str:
+    if outcome is None:
+        return "nothing"
+    code = f" {outcome.error_code}" if outcome.error_code else ""
+    return f"{outcome.status}{code} of attempt {outcome.attempt}"

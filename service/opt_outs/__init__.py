@@ -1,0 +1,1 @@
+"""Recipients who opted out of hearing from a sender."""

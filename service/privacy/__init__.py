@@ -1,0 +1,1 @@
+"""Redacts, erases and purges personal data."""

@@ -1,0 +1,132 @@
+"""Redact: take out of ended messages what was written, and leave what became of it.
+
+A message has ended when it is final, or when we stopped asking about it. What is said of it after
+its redaction is written down without what the redaction took out.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from service.components import parts
+from service.database import transaction
+from service.domain.report import StatusReport
+from service.models import StatusEvent
+from service.privacy.batches import (
+    BATCH,
+    sweep,
+)
+from service.privacy.mentions import Mention
+from service.queries import redaction
+from service.recording.rows import (
+    random_identity,
+    unquoted_identity,
+)
+
+# Prefix of ledger entries about decisions of operators (service/operations/operator_actions.py).
+DECISION: Final = "operator_"
+
+
+def redact() -> int:
+    """Redact the messages whose time has come, as many as fit into one sweep; return how many."""
+    done = forget_marked()
+    return done if parts().settings.redact_after is None else done + sweep(_redact_some)
+
+
+def forget_marked() -> int:
+    """Forget the messages that are marked and have ended; return how many."""
+    return sweep(_forget_some)
+
+
+def strip(ids: Sequence[UUID], now: datetime) -> None:
+    """Redact messages that this transaction has locked, with their attempts and ledgers."""
+    redaction.redact(ids, now)
+    rows, taken = [], set[bytes]()
+    for event in redaction.events_of(ids):
+        row = _stripped(event)
+        if row["identity"] in taken:  # two that differed in the provider's words only
+            row["identity"] = random_identity(row["identity"])
+        taken.add(row["identity"])
+        rows.append(row)
+    redaction.write_events(rows)
+
+
+def erase(ids: Sequence[UUID]) -> None:
+    """Redact messages and take out the number, also where it is part of an idempotency key."""
+    strip(ids, datetime.now(UTC))
+    keyed = [
+        message.id
+        for message in redaction.with_keys(ids)
+        if Mention.of(message.to).is_in(message.idempotency_key)
+    ]
+    redaction.drop_keys(keyed)
+    redaction.forget(ids)
+
+
+def _stripped(event: StatusEvent) -> dict[str, Any]:
+    return {
+        "key": event.id,
+        "raw": impersonal(event.provider, event.word, event.raw),
+        "error_message": None,
+        "identity": unquoted_identity(event),
+    }
+
+
+def hide(events: Iterable[dict[str, Any]], rows: Mapping[UUID, Any]) -> None:
+    """Take out of ledger rows to be written what their messages no longer hold.
+
+    The provider's words are out already: `unquoted`.
+    """
+    for event in events:
+        if _is_redacted(rows.get(event["message_id"])):
+            event["raw"] = impersonal(event["provider"], event["word"], event["raw"])
+
+
+def hide_adopted(adopted: Iterable[tuple[StatusEvent, Any]], rows: Mapping[UUID, Any]) -> None:
+    """Do the same to orphans that were given to redacted messages."""
+    for event, owner in adopted:
+        if _is_redacted(rows.get(owner.message_id)):
+            hide_orphan(event)
+
+
+def hide_orphan(event: StatusEvent) -> None:
+    """Take text, numbers and the provider's own words out of one event."""
+    event.raw = impersonal(event.provider, event.word, event.raw)
+    if event.error_message is not None:
+        # No look whether another orphan says the same without the words: it would be unique.
+        event.error_message, event.identity = None, random_identity(event.identity)
+
+
+def unquoted(report: StatusReport, row: Any) -> StatusReport:
+    """Return a report without the provider's own words, where its message is redacted."""
+    return report._replace(error_message=None) if _is_redacted(row) else report
+
+
+def _is_redacted(row: Any) -> bool:
+    return row is not None and row.redacted_at is not None
+
+
+def impersonal(provider: str, word: str, raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what redaction leaves of a payload: of a decision, who made it."""
+    known = parts().providers.get(provider)
+    kept = known.impersonal() if known else ()
+    if word.startswith(DECISION):
+        kept = ("operator",)
+    return {name: value for name, value in raw.items() if name in kept}
+
+
+def _redact_some() -> int:
+    now = datetime.now(UTC)
+    age = timedelta(days=parts().settings.redact_after or 0)
+    with transaction():
+        ids = redaction.ended(now - age, BATCH)
+        strip(ids, now)
+    return len(ids)
+
+
+def _forget_some() -> int:
+    with transaction():
+        ids = redaction.to_forget(BATCH)
+        erase(ids)
+    return len(ids)

@@ -1,0 +1,1 @@
+"""Asks providers about messages in doubt and about messages without callbacks."""

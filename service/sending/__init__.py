@@ -1,0 +1,1 @@
+"""From a posted message to the provider: accept, claim, deliver, record the result."""

@@ -1,0 +1,144 @@
+"""Accept: store what a client asks us to send, once, then wake a worker."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from service.components import parts
+from service.database import (
+    single_write,
+    transaction,
+)
+from service.domain.message_ids import creation_time
+from service.domain.priority import Priority
+from service.domain.status import Status
+from service.models import Message
+from service.observability import events
+from service.queries import messages
+from service.sending import (
+    expiry,
+    idempotency,
+)
+from service.task_queue.queue import DELIVER
+
+# The provider's own window for scheduling must still be open when a worker gets to the message.
+_MARGIN: Final = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A message as a client asked for it: checked, with defaults filled in, not yet stored."""
+
+    provider: str
+    to: str
+    sender: str | None
+    messaging_service_sid: str | None
+    body: str | None
+    media_urls: list[str] | None
+    content_sid: str | None
+    content_variables: dict[str, str] | None
+    send_at: datetime | None
+    validity_period: int | None
+    reference: str | None
+    details: dict[str, Any]
+    resend_if_unknown: bool
+    request_digest: bytes  # to tell a repeat from another request; stored under a key
+    idempotency_key: str | None
+    priority: Priority = Priority.NORMAL
+    smart_encoding: bool = False
+    # What the text takes as an SMS, where it is one.
+    encoding: str | None = None
+    estimated_segments: int | None = None
+    # The digest that the version before took of this request: it may have accepted it.
+    earlier_digest: bytes | None = None
+
+
+_COLUMNS: Final = tuple(name for name in Draft.__slots__ if name != "earlier_digest")
+
+
+class Accepted(NamedTuple):
+    """The answer to one draft. `conflict`: the key was used before, for another request."""
+
+    message: Message
+    replayed: bool = False
+    conflict: bool = False
+
+
+def accept(client_id: int, drafts: Sequence[Draft]) -> list[Accepted]:
+    """Store drafts in one transaction, each at most once, and wake a worker for what is due."""
+    now = datetime.now(UTC)
+    rows = [_row(client_id, draft, now) for draft in drafts]
+    keys = {draft.idempotency_key for draft in drafts if draft.idempotency_key}
+    # Of one draft nothing is written where its row is only read back.
+    with single_write() if len(rows) == 1 else transaction():
+        inserted = messages.insert(rows)
+        taken = messages.by_key(client_id, keys) if len(inserted) < len(rows) else {}
+    if any(row["id"] in inserted and row["due_at"] <= row["created_at"] for row in rows):
+        parts().queue.ring(DELIVER)
+    events.accepted([row for row in rows if row["id"] in inserted])
+    pairs = zip(rows, drafts, strict=True)
+    return [_accepted(row, draft, inserted, taken) for row, draft in pairs]
+
+
+def answered_before(
+    client_id: int, key: str, request_digests: Collection[bytes]
+) -> Accepted | None:
+    """Return the answer to an earlier, equal request under this key, if there was one.
+
+    What was acceptable then may not be any more: its time has come, a setting has changed.
+    """
+    earlier = messages.by_key(client_id, [key]).get(key)
+    if earlier is None or not _is_repeat(earlier, request_digests):
+        return None
+    return Accepted(earlier, replayed=True)
+
+
+def _row(client_id: int, draft: Draft, now: datetime) -> dict[str, Any]:
+    message_id, wait = uuid7(), _hold_until(draft, now)
+    # Lists by time go by the id, which is made a moment later than `now` was read.
+    now = max(now, creation_time(message_id))
+    begin = now if draft.send_at is None else max(draft.send_at, now)
+    columns = {name: getattr(draft, name) for name in _COLUMNS}
+    return {
+        **columns,
+        "id": message_id,
+        "client_id": client_id,
+        "status": Status.PENDING,
+        "due_at": wait or now,
+        # Without a key no request is compared with another.
+        "request_digest": draft.idempotency_key and idempotency.keyed(draft.request_digest),
+        "expires_at": expiry.deadline(begin, draft.validity_period),
+        "attempts": 0,
+        "failed_in": 0,
+        "delivered_in": 0,
+        "created_at": now,
+        "updated_at": now,
+    }
+
+
+def _hold_until(draft: Draft, now: datetime) -> datetime | None:
+    """Return until when Waybill itself holds the message; None where the provider can."""
+    if draft.send_at is None or draft.send_at <= now:
+        return None
+    ahead = (draft.send_at - now - _MARGIN).total_seconds()
+    held_there = parts().providers[draft.provider].holds(draft.messaging_service_sid, ahead)
+    return None if held_there else draft.send_at
+
+
+def _accepted(
+    row: dict[str, Any], draft: Draft, inserted: set[UUID], taken: dict[str, Message]
+) -> Accepted:
+    if row["id"] in inserted:
+        return Accepted(Message(**row))
+    earlier = taken[row["idempotency_key"]]
+    same = _is_repeat(earlier, [draft.request_digest, draft.earlier_digest])
+    return Accepted(earlier, replayed=same, conflict=not same)
+
+
+def _is_repeat(earlier: Message, digests: Iterable[bytes | None]) -> bool:
+    """Tell whether any of these is the digest of the request that made a message."""
+    return any(idempotency.matches(earlier.request_digest, one) for one in digests if one)

@@ -1,0 +1,132 @@
+"""Answers of providers to our calls, and how one waits in the inbox while the database is away."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from service.components import parts
+from service.domain.report import Price, Source, StatusReport
+from service.domain.status import Status
+from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
+from service.providers.contract import Callback
+from service.sending.claim import Claim
+
+# In an entry of the inbox it stands where a callback names its provider. No provider has this name,
+# and no path of a callback leads to it.
+ANSWER: Final = "answer"
+_VERSION: Final = 1
+WORDS: Final[Mapping[type[ProviderError], str]] = {
+    Refused: "refused",
+    NotAccepted: "not_accepted",
+    OutcomeUnknown: "unknown",
+}
+_ERRORS: Final = {word: kind for kind, word in WORDS.items()}
+
+
+class Answer(NamedTuple):
+    """How the call for one attempt ended: with a report, or with an error."""
+
+    message_id: UUID
+    client_id: int
+    provider: str
+    attempt_id: UUID
+    attempt: int
+    answered_at: datetime
+    report: StatusReport | None = None
+    error: ProviderError | None = None
+    expires_at: datetime | None = None  # when the message must not be sent any more
+
+
+def answer_to(
+    claim: Claim, report: StatusReport | None = None, error: ProviderError | None = None
+) -> Answer:
+    """Return the answer to the call for a claim."""
+    message, outbound = claim.message, claim.outbound
+    return Answer(
+        message_id=message.id,
+        client_id=message.client_id,
+        provider=message.provider,
+        attempt_id=outbound.attempt_id,
+        attempt=outbound.attempt,
+        answered_at=datetime.now(UTC),
+        expires_at=message.expires_at,
+        report=report,
+        error=error,
+    )
+
+
+def packed(answer: Answer) -> Callback:
+    """Return an answer as an entry of the inbox.
+
+    Of the provider's document only what redaction leaves: no text and no number waits in Redis.
+    """
+    document = {
+        **answer._asdict(),
+        "version": _VERSION,
+        "report": answer.report and _packed_report(answer.report),
+        "error": answer.error and _packed_error(answer.provider, answer.error),
+    }
+    body = json.dumps(document, default=str).encode()
+    return Callback(ANSWER, str(answer.attempt_id), body, answer.answered_at)
+
+
+def unpacked(entry: Callback) -> Answer:
+    """Return the answer in an entry of the inbox. Raises ValueError for another version."""
+    document = json.loads(entry.body)
+    if document.pop("version", None) != _VERSION:
+        raise ValueError("an answer of another version")
+    report, error, expires_at = document["report"], document["error"], document["expires_at"]
+    return Answer(
+        message_id=UUID(document["message_id"]),
+        client_id=document["client_id"],
+        provider=document["provider"],
+        attempt_id=UUID(document["attempt_id"]),
+        attempt=document["attempt"],
+        answered_at=entry.received_at,
+        expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
+        report=_unpacked_report(report) if report else None,
+        error=_unpacked_error(error) if error else None,
+    )
+
+
+def _packed_report(report: StatusReport) -> dict[str, Any]:
+    return {**report._asdict(), "raw": _impersonal(report.provider, report.raw)}
+
+
+def _unpacked_report(fields: dict[str, Any]) -> StatusReport:
+    price = fields["price"]
+    return StatusReport(
+        **{
+            **fields,
+            "source": Source(fields["source"]),
+            "status": Status(fields["status"]) if fields["status"] else None,
+            "received_at": datetime.fromisoformat(fields["received_at"]),
+            "message_id": UUID(fields["message_id"]) if fields["message_id"] else None,
+            "attempt_id": UUID(fields["attempt_id"]) if fields["attempt_id"] else None,
+            "price": Price(Decimal(price[0]), price[1]) if price else None,
+        }
+    )
+
+
+def _packed_error(provider: str, error: ProviderError) -> dict[str, Any]:
+    # All attributes, so that one that a kind of error adds is kept.
+    return {
+        **vars(error),
+        "kind": WORDS[type(error)],
+        "raw": _impersonal(provider, error.raw),
+    }
+
+
+def _unpacked_error(fields: dict[str, Any]) -> ProviderError:
+    error = _ERRORS[fields.pop("kind")](fields["message"])
+    vars(error).update(fields)
+    return error
+
+
+def _impersonal(provider: str, raw: Mapping[str, Any]) -> dict[str, Any]:
+    known = parts().providers.get(provider)
+    kept = known.impersonal() if known else ()
+    return {name: value for name, value in raw.items() if name in kept}

@@ -1,0 +1,73 @@
+"""Cancel: stop what is not yet with the provider, or what the provider only holds."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from service.components import parts
+from service.database import transaction
+from service.domain.report import Source, StatusReport
+from service.domain.status import Status
+from service.errors import Conflict, NotAccepted, NotFound, OutcomeUnknown, Refused, Unavailable
+from service.models import Message
+from service.queries import (
+    attempts,
+    ledger,
+    message_details,
+)
+from service.recording import record
+
+
+def cancel(client_id: int, message_id: UUID) -> Message:
+    """Cancel a client's message and return it. Raises NotFound, or Conflict when too late.
+
+    What is canceled already stays so. A message on its way to the provider is neither ours to
+    stop nor theirs: the caller is told to ask again.
+    """
+    if not _cancel_here(client_id, message_id):
+        _cancel_there(*_with_provider(client_id, message_id))
+    return message_details.message(client_id, message_id)
+
+
+def _cancel_here(client_id: int, message_id: UUID) -> bool:
+    """Cancel a message that no worker has claimed. Returns False for any other."""
+    with transaction():
+        row = ledger.lock_outcomes([message_id]).get(message_id)
+        if row is None or row.client_id != client_id:
+            raise NotFound("there is no such message")
+        if row.status is not Status.PENDING:
+            return row.status is Status.CANCELED
+        record.apply([_by_client(row.provider, message_id)])
+        return True
+
+
+def _by_client(provider: str, message_id: UUID) -> StatusReport:
+    return StatusReport(
+        provider=provider,
+        source=Source.CLIENT,
+        word="canceled",
+        status=Status.CANCELED,
+        received_at=datetime.now(UTC),
+        message_id=message_id,
+    )
+
+
+def _with_provider(client_id: int, message_id: UUID) -> tuple[str, UUID, str]:
+    """Return provider, attempt and SID of a message that the provider holds until its time."""
+    with transaction():
+        message = message_details.message(client_id, message_id)
+        sid = message.provider_sid
+        if message.status is not Status.SCHEDULED or sid is None:
+            raise Conflict(f"too late to cancel: the message is {message.status}")
+        attempt_id = attempts.by_sid({(message.provider, sid)})[message.provider, sid].id
+    assert attempt_id is not None
+    return message.provider, attempt_id, sid
+
+
+def _cancel_there(provider: str, attempt_id: UUID, provider_sid: str) -> None:
+    try:
+        report = parts().provider(provider).cancel(attempt_id, provider_sid)
+    except Refused as error:
+        raise Conflict(f"too late to cancel: {error.message}") from error
+    except (NotAccepted, OutcomeUnknown) as error:
+        raise Unavailable("the provider did not answer; ask again in a moment") from error
+    record.record([report])

@@ -1,0 +1,183 @@
+"""A number that is forgotten is in no table any more, and the accounts are as they were."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from service.database import (
+    db,
+    transaction,
+)
+from service.domain.report import Source
+from service.domain.status import Status
+from service.errors import Invalid
+from service.models import Attempt, DeadLetter, Message, StatusEvent
+from service.operations import audit as auditing
+from service.privacy import (
+    erase,
+    redact,
+)
+from service.providers.contract import Callback
+from service.queries import (
+    audit,
+    callbacks,
+    opt_outs,
+)
+from service.recording import record
+from service.sending import deliver
+from tests.fakes import FakeProvider, said
+from tests.messages import Post
+from tests.strategies import EPOCH
+
+NUMBER, OTHER = "+14155552671", "+14155552672"
+DIGITS = NUMBER[1:]
+
+
+def message(message_id: UUID) -> Message:
+    db.session.rollback()
+    db.session.expire_all()
+    return db.session.scalars(select(Message).where(Message.id == message_id)).one()
+
+
+def everything() -> str:
+    db.session.rollback()
+    tables = db.metadata.sorted_tables
+    return str([dict(row) for one in tables for row in db.session.execute(select(one)).mappings()])
+
+
+def attempt_of(message_id: UUID) -> UUID:
+    query = select(Attempt.id).where(Attempt.message_id == message_id)
+    return db.session.scalars(query).one()
+
+
+def end(message_id: UUID, word: str = "undelivered") -> None:
+    """Let the provider end a message, with words of its own."""
+    report = said(
+        word, attempt_id=attempt_of(message_id), source=Source.CALLBACK, error_code="30005"
+    )
+    quote = f"{NUMBER} is unknown"
+    record.record([report._replace(raw={"To": NUMBER}, error_message=quote)])
+
+
+@pytest.fixture
+def ended(post: Post, provider: FakeProvider) -> UUID:
+    message_id = post(body=f"Call {NUMBER}", reference="Ada", details={"name": "Ada"})
+    deliver.deliver()
+    end(message_id)
+    return message_id
+
+
+def test_nothing_is_left_of_the_number_but_what_became_of_its_messages(
+    ended: UUID, post: Post
+) -> None:
+    whatsapp = post(to=f"whatsapp:{NUMBER}")
+    deliver.deliver()
+    end(whatsapp)
+    before, _ = audit.messages(None, datetime.now(UTC))
+
+    assert erase.forget(NUMBER).redacted == 2
+    assert DIGITS not in everything()
+    assert "Ada" not in everything()
+    shown = message(ended)
+    assert shown.to.startswith("forgotten:")
+    assert (shown.status, shown.error_code) == (Status.UNDELIVERED, "30005")
+    after, _ = audit.messages(None, datetime.now(UTC))
+    assert after.by_status == before.by_status
+    assert [finding.claim for finding in auditing.audit() if not finding.holds] == []
+
+
+def test_messages_to_others_are_left_alone(ended: UUID, post: Post) -> None:
+    others = [post(to=OTHER), post(to=NUMBER + "5", body="Hello")]
+    erase.forget(NUMBER)
+    assert [message(one).body for one in others] == ["Hello", "Hello"]
+
+
+def test_messages_to_one_number_can_still_be_seen_to_belong_together(
+    ended: UUID, post: Post
+) -> None:
+    second = post()
+    deliver.deliver()
+    end(second)
+    erase.forget(NUMBER)
+    assert message(ended).to == message(second).to
+
+
+def test_a_second_time_does_nothing_and_harms_nothing(ended: UUID) -> None:
+    erase.forget(NUMBER)
+    name = message(ended).to
+    assert erase.forget(NUMBER) == (0, [], 0, 0, 0, 0, True)
+    assert message(ended).to == name
+
+
+def test_a_message_under_way_is_sent_and_forgotten_when_it_ends(
+    post: Post, provider: FakeProvider
+) -> None:
+    message_id = post()
+    assert erase.forget(NUMBER).under_way == [(message_id, Status.PENDING)]
+    assert erase.forget(NUMBER).under_way == [(message_id, Status.PENDING)]
+    deliver.deliver()
+    assert [one.to for one in provider.on_air] == [NUMBER]
+    assert redact.redact() == 0
+
+    end(message_id)
+    assert redact.redact() == 1, "also without REDACT_AFTER"
+    assert DIGITS not in everything()
+    assert erase.forget(NUMBER).under_way == []
+
+
+def test_what_is_said_of_it_later_names_nobody(ended: UUID) -> None:
+    erase.forget(NUMBER)
+    end(ended, "delivered")
+    assert message(ended).status is Status.DELIVERED
+    assert DIGITS not in everything()
+
+
+def test_orphans_keep_their_statement_and_lose_the_number(context: Flask) -> None:
+    for sid, number in (("SM1", NUMBER), ("SM2", NUMBER + "5")):
+        record.record([said("sent", sid=sid)._replace(raw={"To": number, "SmsStatus": "sent"})])
+    assert erase.forget(NUMBER).orphans == 1
+    raw = {one.provider_sid: one.raw for one in db.session.scalars(select(StatusEvent))}
+    assert raw == {"SM1": {"SmsStatus": "sent"}, "SM2": {"To": NUMBER + "5", "SmsStatus": "sent"}}
+
+
+def test_dead_letters_that_hold_the_number_are_deleted(context: Flask) -> None:
+    for body in (f"To=%2B{DIGITS}&x=poison", f"To=%2B{DIGITS}5&x=poison"):
+        with transaction():
+            callbacks.add_dead_letter(
+                Callback("twilio", "", body.encode(), EPOCH), "ZeroDivisionError", EPOCH
+            )
+    assert erase.forget(NUMBER).dead_letters == 1
+    [left] = db.session.scalars(select(DeadLetter))
+    assert left.body.startswith(f"To=%2B{DIGITS}5".encode())
+
+
+def test_its_opt_outs_go_too(context: Flask) -> None:
+    row = {"sender": "+15005550006", "provider": "twilio", "error_code": "21610", "since": EPOCH}
+    with transaction():
+        opt_outs.remember([{**row, "to": NUMBER}, {**row, "to": OTHER}])
+    assert erase.forget(NUMBER).opt_outs == 1
+    assert [one.to for one in opt_outs.page(10)] == [OTHER]
+
+
+def test_a_crowd_is_forgotten_in_small_transactions(
+    post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erase, "BATCH", 2)
+    ids = [post() for _ in range(5)]
+    deliver.deliver()
+    for one in ids[:3]:
+        end(one)
+    done = erase.forget(NUMBER)
+    assert (done.redacted, len(done.under_way)) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    "nonsense", ["", "+", "%", "14155552671", "+1415", "forgotten:0123", "+1415555267a", "*"]
+)
+def test_nonsense_is_refused(ended: UUID, nonsense: str) -> None:
+    with pytest.raises(Invalid):
+        erase.forget(nonsense)
+    assert message(ended).redacted_at is None

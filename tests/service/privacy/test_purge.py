@@ -1,0 +1,172 @@
+"""Retention deletes what is old, whole and in small pieces, and nothing that is under way."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from sqlalchemy import UniqueConstraint, func, select, update
+
+from service.database import (
+    db,
+    transaction,
+)
+from service.domain.report import Source
+from service.models import Attempt, DeadLetter, Message, StatusEvent
+from service.operations import audit
+from service.privacy import (
+    batches,
+    purge,
+)
+from service.recording import record
+from service.sending import deliver
+from tests.fakes import FakeProvider, said
+from tests.messages import Post
+
+Configure = Callable[..., None]
+# Everything that a test has made is older than this many days.
+AT_ONCE = 1e-9
+
+
+def count(model: type[Any]) -> int:
+    db.session.rollback()
+    return db.session.scalar(select(func.count()).select_from(model)) or 0
+
+
+@pytest.fixture
+def ended(post: Post, provider: FakeProvider) -> UUID:
+    message_id = post(idempotency_key="k")
+    deliver.deliver()
+    [attempt] = db.session.scalars(select(Attempt.id))
+    record.record([said("delivered", attempt_id=attempt, source=Source.CALLBACK)])
+    return message_id
+
+
+def test_an_ended_message_goes_with_its_attempts_and_its_ledger(
+    ended: UUID, configure: Configure
+) -> None:
+    configure(keep_messages=AT_ONCE)
+    assert purge.delete_old() == 1
+    assert [count(one) for one in (Message, Attempt, StatusEvent)] == [0, 0, 0]
+    assert all(finding.holds for finding in audit.audit())
+
+
+@pytest.mark.parametrize("days", [None, 1.0])
+def test_what_is_young_stays_and_so_does_everything_without_the_setting(
+    ended: UUID, configure: Configure, days: float | None
+) -> None:
+    configure(keep_messages=days)
+    assert purge.delete_old() == 0
+    assert count(Message) == 1
+
+
+def test_a_message_under_way_stays_however_old(
+    post: Post, provider: FakeProvider, configure: Configure
+) -> None:
+    configure(keep_messages=AT_ONCE)
+    post()
+    deliver.deliver()
+    post()
+    assert purge.delete_old() == 0
+
+
+def test_a_message_that_we_stopped_asking_about_goes_too(
+    post: Post, provider: FakeProvider, configure: Configure
+) -> None:
+    """Some carriers never say more than `sent`."""
+    configure(keep_messages=AT_ONCE)
+    post()
+    deliver.deliver()
+    with transaction():
+        db.session.execute(update(Message).values(unknown_since=datetime.now(UTC)))
+    assert purge.delete_old() == 1
+
+
+def test_a_callback_that_comes_after_all_that_is_an_orphan(
+    ended: UUID, configure: Configure
+) -> None:
+    configure(keep_messages=AT_ONCE)
+    [attempt] = db.session.scalars(select(Attempt.id))
+    purge.delete_old()
+    record.record([said("read", attempt_id=attempt, sid="SM1")])
+    [orphan] = db.session.scalars(select(StatusEvent))
+    assert orphan.message_id is None
+
+
+def orphan(days: float) -> None:
+    at = datetime.now(UTC) - timedelta(days=days)
+    record.record([said("sent", sid=f"SM{days}", at=at)])
+
+
+def letter(days: float) -> None:
+    at = datetime.now(UTC) - timedelta(days=days)
+    with transaction():
+        db.session.add(
+            DeadLetter(
+                provider="twilio", attempt="", body=b"x", received_at=at, error="e", set_aside_at=at
+            )
+        )
+
+
+def test_orphans_and_dead_letters_go_by_their_own_age(ended: UUID, configure: Configure) -> None:
+    configure(keep_orphans=7.0)
+    for days in (9, 8, 6):
+        orphan(days)
+        letter(days)
+    before = count(StatusEvent)
+    assert purge.delete_old() == 4
+    assert (count(StatusEvent), count(DeadLetter)) == (before - 2, 1)
+    assert count(Message) == 1
+
+
+def test_they_stay_for_good_without_the_setting(context: Flask, configure: Configure) -> None:
+    configure(keep_orphans=None)
+    orphan(4000)
+    letter(4000)
+    assert purge.delete_old() == 0
+
+
+def test_a_crowd_goes_in_small_transactions_and_leaves_the_young(
+    context: Flask, configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(keep_orphans=7.0)
+    for module in (purge, batches):
+        monkeypatch.setattr(module, "BATCH", 2)
+    for days in (14, 13, 12, 11, 10, 1):
+        orphan(days)
+    assert purge.delete_old() == 5
+    assert count(StatusEvent) == 1
+
+
+def test_a_sweep_passes_over_what_somebody_else_has_locked(
+    ended: UUID, configure: Configure
+) -> None:
+    if db.engine.dialect.name != "postgresql":
+        pytest.skip("SQLite locks the whole file")
+    configure(keep_messages=AT_ONCE)
+    with db.engine.begin() as other:
+        other.execute(select(Message.id).with_for_update())
+        assert purge.delete_old() == 0
+    assert purge.delete_old() == 1
+
+
+def test_nothing_that_is_deleted_makes_the_database_read_a_whole_table(context: Flask) -> None:
+    """Each foreign key to what is deleted begins an index."""
+    keys = [
+        (table.name, key.parent.name)
+        for table in db.metadata.sorted_tables
+        for key in table.foreign_keys
+        if key.column.table.name in ("message", "attempt")
+    ]
+    assert keys == [("attempt", "message_id"), ("status_event", "message_id")]
+    for name, column in keys:
+        table = db.metadata.tables[name]
+        indexed = [next(iter(one.columns)).name for one in table.indexes]
+        unique = [
+            next(iter(one.columns)).name
+            for one in table.constraints
+            if isinstance(one, UniqueConstraint)
+        ]
+        assert column in indexed + unique

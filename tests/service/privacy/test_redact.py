@@ -1,0 +1,231 @@
+"""Redaction takes out what was written and leaves what became of it, also for who comes late."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import event, select, update
+
+from service.database import (
+    db,
+    transaction,
+)
+from service.domain.report import Source, StatusReport
+from service.domain.status import Status
+from service.errors import Refused
+from service.models import Attempt, Message, StatusEvent
+from service.operations import (
+    audit,
+    rebuild,
+)
+from service.privacy import (
+    batches,
+    redact,
+)
+from service.providers.contract import Outbound
+from service.recording import record
+from service.sending import deliver
+from tests.fakes import FakeProvider, said
+from tests.messages import Post
+
+Configure = Callable[..., None]
+TEXT, QUOTE = "Your code is swordfish", "The number +14155552671 is wrong"
+RAW = {"Body": TEXT, "To": "+14155552671", "MessageStatus": "delivered", "ErrorMessage": QUOTE}
+
+
+def message(message_id: UUID) -> Message:
+    db.session.rollback()
+    db.session.expire_all()
+    return db.session.scalars(select(Message).where(Message.id == message_id)).one()
+
+
+def ledger(message_id: UUID) -> list[StatusEvent]:
+    query = select(StatusEvent).where(StatusEvent.message_id == message_id)
+    return list(db.session.scalars(query.order_by(StatusEvent.id)))
+
+
+def everything() -> str:
+    """All that the tables hold, as text."""
+    db.session.rollback()
+    tables = Message.__table__, Attempt.__table__, StatusEvent.__table__
+    return str([dict(row) for one in tables for row in db.session.execute(select(one)).mappings()])
+
+
+def ending(message_id: UUID, word: str = "undelivered", days: float = 0) -> StatusReport:
+    """A callback as Twilio would send it at its most talkative."""
+    [attempt] = db.session.scalars(select(Attempt.id).where(Attempt.message_id == message_id))
+    at = datetime.now(UTC) - timedelta(days=days)
+    report = said(
+        word, attempt_id=attempt, sid=f"SM{attempt.hex}", source=Source.CALLBACK, at=at,
+        error_code="30005",
+    )  # fmt: skip
+    return report._replace(raw=RAW, error_message=QUOTE)
+
+
+@pytest.fixture
+def sent(post: Post, provider: FakeProvider) -> UUID:
+    message_id = post(
+        body=TEXT,
+        media_urls=["https://example.com/swordfish.png"],
+        content_variables={"1": "swordfish"},
+        reference="order-17",
+        details={"tenant": "acme"},
+    )
+    deliver.deliver()
+    return message_id
+
+
+def test_an_ended_message_loses_its_text_and_keeps_its_story(
+    sent: UUID, configure: Configure
+) -> None:
+    configure(redact_after=0.0)
+    record.record([ending(sent)])
+    assert redact.redact() == 1
+
+    shown = message(sent)
+    assert (shown.body, shown.media_urls, shown.content_variables) == (None, None, None)
+    assert (shown.status, shown.error_code) == (Status.UNDELIVERED, "30005")
+    assert (shown.to, shown.reference, shown.details) == (
+        "+14155552671", "order-17", {"tenant": "acme"},
+    )  # fmt: skip
+    assert shown.redacted_at is not None
+    assert [one.raw for one in ledger(sent)] == [{"word": "queued"}, {"MessageStatus": "delivered"}]
+    assert "swordfish" not in everything()
+    assert QUOTE not in everything()
+
+
+def test_the_accounts_hold_afterwards(sent: UUID, configure: Configure) -> None:
+    configure(redact_after=0.0)
+    record.record([ending(sent)])
+    redact.redact()
+    assert list(rebuild.rebuild()) == []
+    assert [finding.claim for finding in audit.audit() if not finding.holds] == []
+
+
+def test_a_second_sweep_finds_nothing(sent: UUID, configure: Configure) -> None:
+    configure(redact_after=0.0)
+    record.record([ending(sent)])
+    assert (redact.redact(), redact.redact()) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("after", "days", "done"),
+    [(None, 400, 0), (2.0, 1, 0), (2.0, 3, 1), (0.0, 0, 1)],
+    ids=["unset", "too young", "old enough", "at once"],
+)
+def test_the_setting_says_when(
+    sent: UUID, configure: Configure, after: float | None, days: float, done: int
+) -> None:
+    configure(redact_after=after)
+    record.record([ending(sent, days=days)])
+    assert redact.redact() == done
+
+
+def test_a_message_under_way_keeps_its_text(sent: UUID, post: Post, configure: Configure) -> None:
+    """It may have to be sent again, or looked up by its text."""
+    configure(redact_after=0.0)
+    post()
+    assert redact.redact() == 0
+    assert message(sent).body == TEXT
+
+
+def test_a_message_that_we_stopped_asking_about_counts_as_ended(
+    sent: UUID, configure: Configure
+) -> None:
+    configure(redact_after=1.0)
+    long_ago = datetime.now(UTC) - timedelta(days=2)
+    with transaction():
+        db.session.execute(update(Message).values(unknown_since=long_ago))
+    assert redact.redact() == 1
+
+
+def test_what_comes_late_is_recorded_without_what_was_taken_out(
+    sent: UUID, configure: Configure
+) -> None:
+    configure(redact_after=0.0)
+    record.record([ending(sent)])
+    redact.redact()
+    record.record([ending(sent), ending(sent, "delivered")])
+
+    assert message(sent).status is Status.DELIVERED
+    assert [one.repeats for one in ledger(sent)] == [0, 1, 0]
+    assert "swordfish" not in everything()
+    assert QUOTE not in everything()
+    assert list(rebuild.rebuild()) == []
+
+
+@pytest.mark.parametrize("by_a_sweep", [True, False], ids=["by a sweep", "by another report"])
+def test_an_orphan_that_is_adopted_late_loses_it_too(
+    sent: UUID, provider: FakeProvider, configure: Configure, by_a_sweep: bool
+) -> None:
+    configure(redact_after=0.0)
+    record.record([ending(sent)])
+    redact.redact()
+    late = ending(sent, "delivered")._replace(provider_sid="SM2")
+    record.record([late._replace(attempt_id=None)])
+    assert "swordfish" in everything(), "an orphan is nobody's"
+    if by_a_sweep:
+        with transaction():
+            db.session.execute(update(Attempt).values(provider_sid="SM2"))
+        assert record.adopt_orphans() == 1
+    else:
+        record.record([late._replace(word="sent", status=Status.SENT)])
+    assert message(sent).status is Status.DELIVERED
+    assert "swordfish" not in everything()
+    assert QUOTE not in everything()
+
+
+def test_an_answer_that_comes_after_the_redaction_is_not_quoted(
+    post: Post, provider: FakeProvider, configure: Configure
+) -> None:
+    """The callback overtook the answer, and the sweep came between the two."""
+    configure(redact_after=0.0)
+
+    def script(outbound: Outbound) -> StatusReport:
+        record.record([said("delivered", attempt_id=outbound.attempt_id, sid="SM1")])
+        redact.redact()
+        raise Refused(QUOTE, "21211")
+
+    provider.script = script
+    message_id = post()
+    deliver.deliver()
+    assert message(message_id).redacted_at is not None
+    assert QUOTE not in everything()
+
+
+def test_a_crowd_is_redacted_in_small_transactions(
+    post: Post, provider: FakeProvider, configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(redact_after=0.0)
+    for module in (redact, batches):
+        monkeypatch.setattr(module, "BATCH", 2)
+    for _ in range(5):
+        post()
+    deliver.deliver()
+    ids = list(db.session.scalars(select(Attempt.id)))
+    record.record([said("delivered", attempt_id=one) for one in ids])
+    commits = list[object]()
+
+    def note(connection: object) -> None:
+        commits.append(connection)
+
+    event.listen(db.engine, "commit", note)
+    try:
+        assert redact.redact() == 5
+    finally:
+        event.remove(db.engine, "commit", note)
+    assert len(commits) == 1 + 3  # nothing to forget; two, two, one
+
+
+def test_a_sweep_passes_over_what_somebody_else_has_locked(
+    sent: UUID, configure: Configure
+) -> None:
+    if db.engine.dialect.name != "postgresql":
+        pytest.skip("SQLite locks the whole file")
+    configure(redact_after=0.0)
+    record.record([ending(sent)])
+    with db.engine.begin() as other:
+        other.execute(select(Message.id).where(Message.id == sent).with_for_update())
+        assert redact.redact() == 0
+    assert redact.redact() == 1

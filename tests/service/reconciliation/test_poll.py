@@ -1,0 +1,328 @@
+"""Reconcile: what nobody told us is asked for, what nobody can tell is said to be unknown."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select, update
+
+from service.components import parts
+from service.database import (
+    db,
+    transaction,
+)
+from service.domain.report import Source, StatusReport
+from service.domain.status import Status
+from service.errors import OUTCOME_UNKNOWN, NotAccepted, OutcomeUnknown
+from service.models import Attempt, Message, StatusEvent
+from service.providers.contract import Outbound, Wanted
+from service.reconciliation.poll import (
+    reconcile,
+    reconcile_due,
+)
+from service.recording import record
+from service.sending import deliver
+from tests.fakes import FakeProvider, said
+from tests.messages import Post
+
+LONG_AGO = timedelta(hours=13)
+
+
+def message(message_id: UUID) -> Message:
+    db.session.rollback()
+    db.session.expire_all()
+    return db.session.scalars(select(Message).where(Message.id == message_id)).one()
+
+
+def words(message_id: UUID) -> list[str]:
+    query = select(StatusEvent.word).where(StatusEvent.message_id == message_id)
+    return list(db.session.scalars(query.order_by(StatusEvent.id)))
+
+
+def age(**columns: datetime) -> None:
+    """Move every message into the past."""
+    with transaction():
+        db.session.execute(update(Message).values(columns))
+
+
+def make_checkable() -> None:
+    age(check_at=datetime.now(UTC) - timedelta(seconds=1))
+
+
+@pytest.fixture
+def lost(post: Post, provider: FakeProvider) -> Callable[..., UUID]:
+    """Send a message whose answer is lost; `taken` says whether it went out."""
+
+    def send(*, taken: bool, **changes: object) -> UUID:
+        def script(outbound: Outbound) -> StatusReport:
+            if taken:
+                provider.take(outbound)
+            raise OutcomeUnknown("no answer (ReadTimeout)")
+
+        provider.script = script
+        message_id = post(**changes)
+        deliver.deliver()
+        provider.script = None
+        return message_id
+
+    return send
+
+
+def look_up_to_the_end(message_id: UUID) -> None:
+    for _ in range(parts().settings.doubt_lookups):
+        make_checkable()
+        assert reconcile_due() == 1
+
+
+def test_a_look_up_that_finds_the_message_ends_the_doubt_and_brings_the_sid(
+    lost: Callable[..., UUID], provider: FakeProvider
+) -> None:
+    message_id = lost(taken=True)
+    assert reconcile_due() == 0, "a callback gets its chance first"
+    make_checkable()
+    assert reconcile_due() == 1
+    shown = message(message_id)
+    assert shown.status is Status.SENT
+    assert shown.provider_sid == provider.sid(provider.on_air[0].attempt_id)
+    assert words(message_id) == ["sent"]
+
+
+def test_a_sid_that_is_bound_to_another_attempt_is_not_a_match(
+    lost: Callable[..., UUID], post: Post, provider: FakeProvider
+) -> None:
+    other = post()
+    deliver.deliver()
+    message_id = lost(taken=False)
+    make_checkable()
+    reconcile([message_id])
+    assert message(message_id).status is Status.IN_DOUBT
+    assert message(other).status is Status.QUEUED
+
+
+def test_two_equal_candidates_are_a_case_for_a_person(lost: Callable[..., UUID]) -> None:
+    first, second = lost(taken=True), lost(taken=True)
+    make_checkable()
+    reconcile([first])
+    shown = message(first)
+    assert (shown.status, shown.check_at) == (Status.IN_DOUBT, None)
+    assert words(first) == ["ambiguous"]
+    assert message(second).status is Status.IN_DOUBT
+
+
+def test_while_an_equal_message_is_with_its_worker_nobody_looks(
+    lost: Callable[..., UUID], post: Post, provider: FakeProvider
+) -> None:
+    """What a look-up finds may be the other's, whose answer is on its way."""
+    message_id, other = lost(taken=False), post()
+
+    def script(outbound: Outbound) -> StatusReport:
+        provider.take(outbound)
+        make_checkable()
+        reconcile([message_id])
+        return said("queued", attempt_id=outbound.attempt_id, sid="SM-other")
+
+    provider.script = script
+    deliver.deliver()
+    assert message(message_id).status is Status.IN_DOUBT
+    assert message(other).status is Status.QUEUED
+
+
+def test_a_fetch_asks_about_the_attempt_that_is_shown(
+    lost: Callable[..., UUID], provider: FakeProvider
+) -> None:
+    """Two attempts in doubt, and a callback for the first: its SID is not the second's."""
+    message_id = lost(taken=False, resend_if_unknown=True)
+    look_up_to_the_end(message_id)
+    first = db.session.scalars(select(Attempt.id)).one()
+    provider.script = lambda outbound: (_ for _ in ()).throw(OutcomeUnknown("no answer"))
+    deliver.deliver()
+    record.record([said("sent", attempt_id=first, sid="SM1")])
+    provider.answer = lambda attempt, sid: said("undelivered", attempt_id=attempt, sid=sid)
+    reconcile([message_id], at_once=True)
+    shown = message(message_id)
+    assert (shown.status, shown.outcome_attempt) == (Status.UNDELIVERED, 1)
+
+
+def test_after_enough_look_ups_without_a_find_the_message_fails_and_says_why(
+    lost: Callable[..., UUID], provider: FakeProvider
+) -> None:
+    message_id = lost(taken=False)
+    look_up_to_the_end(message_id)
+    shown = message(message_id)
+    assert (shown.status, shown.error_code) == (Status.FAILED, OUTCOME_UNKNOWN)
+    assert words(message_id) == [*["not_found"] * 4, OUTCOME_UNKNOWN]
+    assert provider.on_air == []
+
+
+def test_the_pauses_between_look_ups_double(lost: Callable[..., UUID]) -> None:
+    message_id = lost(taken=False)
+    pauses = []
+    for _ in range(3):
+        make_checkable()
+        reconcile_due()
+        then = message(message_id).check_at
+        assert then is not None
+        pauses.append(round((then - datetime.now(UTC)).total_seconds()))
+    assert pauses == [20, 40, 80]
+
+
+def test_a_client_that_prefers_two_messages_to_none_gets_a_new_attempt(
+    lost: Callable[..., UUID], provider: FakeProvider
+) -> None:
+    message_id = lost(taken=False, resend_if_unknown=True)
+    look_up_to_the_end(message_id)
+    assert message(message_id).status is Status.PENDING
+    assert deliver.deliver() == 1
+    assert message(message_id).status is Status.QUEUED
+    assert [outbound.attempt for outbound in provider.on_air] == [2]
+    assert words(message_id)[-2:] == ["resend", "queued"]
+
+
+@pytest.mark.parametrize("word", ["sent", "delivered", "undelivered"])
+def test_a_late_word_of_the_provider_outranks_our_own_verdict(
+    lost: Callable[..., UUID], word: str
+) -> None:
+    message_id = lost(taken=False)
+    look_up_to_the_end(message_id)
+    attempt = db.session.scalars(select(Attempt)).one()
+    record.record([said(word, attempt_id=attempt.id, sid="SM1")])
+    assert message(message_id).status == word
+
+
+def test_a_message_without_a_final_status_is_fetched_after_the_set_time(
+    post: Post, provider: FakeProvider
+) -> None:
+    """`sent` too: it is where messages stay for ever when the last callback is lost."""
+    message_id = sent(post, provider)
+    provider.answer = lambda attempt, sid: said(
+        "delivered", attempt_id=attempt, sid=sid, source=Source.RECONCILIATION
+    )
+    make_checkable()
+    reconcile_due()
+    assert message(message_id).status is Status.SENT, "not before its time"
+
+    make_checkable()
+    age(submitted_at=datetime.now(UTC) - LONG_AGO)
+    reconcile_due()
+    shown = message(message_id)
+    assert (shown.status, shown.check_at) == (Status.DELIVERED, None)
+    [event] = db.session.scalars(select(StatusEvent).where(StatusEvent.word == "delivered"))
+    assert event.source is Source.RECONCILIATION
+
+
+def test_a_command_asks_at_once(post: Post, provider: FakeProvider) -> None:
+    message_id = sent(post, provider)
+    provider.answer = lambda attempt, sid: said("delivered", attempt_id=attempt, sid=sid)
+    reconcile([message_id], at_once=True)
+    assert message(message_id).status is Status.DELIVERED
+
+
+def test_after_the_last_horizon_the_outcome_is_called_unknown_and_not_guessed(
+    post: Post, provider: FakeProvider
+) -> None:
+    message_id = sent(post, provider)
+    provider.answer = lambda attempt, sid: said("sent", attempt_id=attempt, sid=sid)
+    age(submitted_at=datetime.now(UTC) - timedelta(days=5))
+    make_checkable()
+    assert reconcile_due() == 1
+    shown = message(message_id)
+    assert shown.status is Status.SENT
+    assert shown.unknown_since is not None
+    sid = shown.provider_sid
+    assert reconcile_due() == 0
+
+    record.record([said("delivered", sid=sid)])
+    shown = message(message_id)
+    assert (shown.status, shown.unknown_since) == (Status.DELIVERED, None)
+
+
+def test_a_provider_that_forgot_the_message_changes_nothing(
+    post: Post, provider: FakeProvider
+) -> None:
+    message_id = sent(post, provider)
+    age(submitted_at=datetime.now(UTC) - LONG_AGO)
+    make_checkable()
+    reconcile_due()
+    assert message(message_id).status is Status.SENT
+    assert words(message_id)[-1] == "not_known"
+
+
+def test_a_provider_that_is_asked_too_much_is_left_alone_and_nothing_is_forgotten(
+    post: Post, provider: FakeProvider
+) -> None:
+    several = [sent(post, provider) for _ in range(3)]
+    age(submitted_at=datetime.now(UTC) - LONG_AGO)
+    asked = []
+
+    def slow_down(attempt: UUID, sid: str) -> StatusReport:
+        asked.append(sid)
+        raise NotAccepted("too many requests", "20429")
+
+    provider.answer = slow_down
+    assert reconcile(several) == several
+    assert len(asked) == 1
+    assert all(message(one).check_at is not None for one in several)
+
+
+def test_a_provider_that_is_silent_does_not_keep_the_others_from_being_asked(
+    post: Post, provider: FakeProvider
+) -> None:
+    """The other one is not configured any more, which is as silent as can be."""
+    several = [sent(post, provider) for _ in range(4)]
+    gone = several[0::2]
+    provider.answer = lambda attempt, sid: said("delivered", attempt_id=attempt, sid=sid)
+    age(submitted_at=datetime.now(UTC) - LONG_AGO)
+    with transaction():
+        db.session.execute(update(Message).where(Message.id.in_(gone)).values(provider="gone"))
+    assert reconcile(several) == gone
+    assert {message(one).status for one in several[1::2]} == {Status.DELIVERED}
+    assert {message(one).status for one in gone} == {Status.SENT}
+
+
+def test_a_find_that_bears_our_id_needs_no_comparison(
+    lost: Callable[..., UUID], provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two that look the same are told apart by a provider that keeps our id."""
+    first, second = lost(taken=True), lost(taken=True)
+
+    def by_our_id(wanted: Wanted) -> list[StatusReport]:
+        return [said("sent", attempt_id=wanted.attempt_id, sid=provider.sid(wanted.attempt_id))]
+
+    monkeypatch.setattr(provider, "find", by_our_id, raising=True)
+    for one in (first, second):
+        reconcile([one])
+        assert message(one).status is Status.SENT
+    assert message(first).provider_sid != message(second).provider_sid
+
+
+def test_equal_messages_at_two_providers_are_no_rivals(
+    lost: Callable[..., UUID], provider: FakeProvider
+) -> None:
+    message_id, elsewhere = lost(taken=True), lost(taken=False)
+    with transaction():
+        moved = update(Message).where(Message.id == elsewhere).values(provider="another")
+        db.session.execute(moved)
+    reconcile([message_id])
+    assert message(message_id).status is Status.SENT
+
+
+def test_the_budget_of_a_second_is_kept_and_those_who_wait_longest_come_first(
+    post: Post, provider: FakeProvider
+) -> None:
+    several = [sent(post, provider) for _ in range(8)]
+    provider.answer = lambda attempt, sid: said("delivered", attempt_id=attempt, sid=sid)
+    make_checkable()
+    age(submitted_at=datetime.now(UTC) - LONG_AGO)
+    assert reconcile_due() == parts().settings.reconcile_budget == 5
+    assert reconcile_due() == 3
+    assert reconcile_due() == 0
+    assert {message(one).status for one in several} == {Status.DELIVERED}
+
+
+def sent(post: Post, provider: FakeProvider) -> UUID:
+    message_id = post()
+    deliver.deliver()
+    attempt = provider.on_air[-1].attempt_id
+    record.record([said("sent", attempt_id=attempt, sid=provider.sid(attempt))])
+    return message_id

@@ -1,0 +1,132 @@
+"""Several recorders on the same messages at the same moment, on both databases."""
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+from flask import Flask
+from sqlalchemy import func, select
+
+from service.components import parts
+from service.database import db
+from service.domain.report import StatusReport
+from service.domain.status import Status
+from service.models import Message, StatusEvent
+from service.recording import record as recording
+from service.sending import (
+    claim,
+    deliver,
+    results,
+)
+from tests.fakes import FakeProvider, said
+from tests.messages import Post
+
+WORKERS = 4
+WORDS = ["sending", "sent", "undelivered", "delivered"]
+
+
+def test_workers_that_record_the_same_messages_neither_deadlock_nor_lose_an_update(
+    context: Flask, post: Post, provider: FakeProvider
+) -> None:
+    for _ in range(20):
+        post()
+        deliver.deliver()
+    heard = [
+        said(word, attempt_id=outbound.attempt_id, sid=provider.sid(outbound.attempt_id))
+        for outbound in provider.on_air
+        for word in WORDS
+    ]
+    start = Barrier(WORKERS)
+
+    def record(seed: int) -> int:
+        order = random.Random(seed).sample(heard, len(heard))
+        start.wait()
+        with context.app_context():
+            return sum(recording.record(batch).recorded for batch in _batches(order, 16))
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        recorded = sum(pool.map(record, range(WORKERS)))
+
+    db.session.rollback()
+    assert recorded == len(heard), "each statement is new exactly once"
+    shown = db.session.execute(select(Message.status, func.count()).group_by(Message.status)).all()
+    assert [tuple(row) for row in shown] == [(Status.DELIVERED, 20)]
+    said_again = db.session.scalar(
+        select(func.sum(StatusEvent.repeats)).where(StatusEvent.word != "queued")
+    )
+    assert said_again == len(heard) * (WORKERS - 1)
+
+
+def test_workers_that_each_know_a_part_leave_the_whole(
+    context: Flask, post: Post, provider: FakeProvider
+) -> None:
+    """Each has another word about the same messages: an update over an old reading loses one."""
+    for _ in range(40):
+        post()
+        deliver.deliver()
+    start = Barrier(WORKERS)
+
+    def record(word: str) -> None:
+        heard = [
+            said(word, attempt_id=one.attempt_id, sid=provider.sid(one.attempt_id))
+            for one in provider.on_air
+        ]
+        with context.app_context():
+            for batch in _batches(heard, 8):
+                start.wait()
+                recording.record(batch)
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        list(pool.map(record, WORDS))
+
+    db.session.rollback()
+    shown = db.session.execute(
+        select(Message.status, Message.failed_in, Message.delivered_in, func.count()).group_by(
+            Message.status, Message.failed_in, Message.delivered_in
+        )
+    ).all()
+    assert [tuple(row) for row in shown] == [(Status.DELIVERED, 0b10, 0b10, 40)]
+
+
+def test_a_drain_with_early_callbacks_does_not_deadlock_with_the_answers_to_their_sends(
+    context: Flask, post: Post, provider: FakeProvider
+) -> None:
+    """Both write messages and their attempts: one order of locks, whoever comes first."""
+    start = Barrier(2)
+
+    def record(reports: list[StatusReport]) -> None:
+        with context.app_context():
+            start.wait()
+            recording.record(reports)
+
+    with ThreadPoolExecutor(1) as other:
+        for _ in range(30):
+            for _ in range(8):
+                post()
+            answers = [deliver._call(parts(), one) for one in claim.claim(8)]
+            early = [one.report._replace(word="sent") for one in answers if one.report]
+            recorded = other.submit(record, early)
+            start.wait()
+            results.settle(answers[::-1])
+            recorded.result()
+
+
+def test_workers_that_record_the_same_orphans_do_not_deadlock(context: Flask) -> None:
+    heard = [said("sent", sid=f"SMforeign{number}") for number in range(100)]
+    start = Barrier(WORKERS)
+
+    def record(seed: int) -> None:
+        order = random.Random(seed).sample(heard, len(heard))
+        start.wait()
+        with context.app_context():
+            recording.record(order)
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        list(pool.map(record, range(WORKERS)))
+
+    db.session.rollback()
+    assert db.session.scalar(select(func.count()).select_from(StatusEvent)) == len(heard)
+
+
+def _batches(reports: list[StatusReport], size: int) -> list[list[StatusReport]]:
+    return [reports[start : start + size] for start in range(0, len(reports), size)]

@@ -1,0 +1,321 @@
+"""Drain: nothing accepted is lost, and one bad entry holds up nobody."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime
+from itertools import count
+from threading import Barrier
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from flask import Flask
+from redis import Redis
+from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
+
+from service.components import parts
+from service.database import (
+    db,
+    transaction,
+)
+from service.domain.status import Status
+from service.errors import InboxUnavailable
+from service.inbox.stream import Inbox
+from service.models import DeadLetter, Message, Overflow, StatusEvent
+from service.providers.contract import Callback
+from service.queries import (
+    callbacks as aside,
+)
+from service.queries import (
+    ledger,
+)
+from service.recording import (
+    consume_inbox,
+    record,
+)
+from service.sending import deliver
+from service.task_queue.queue import HELPING
+from tests.fakes import FakeProvider
+from tests.messages import Post
+
+
+def callback(attempt: object, word: str, sid: str = "SM1") -> Callback:
+    body = urlencode({"MessageSid": sid, "MessageStatus": word}).encode()
+    return Callback("twilio", str(attempt), body, datetime.now(UTC))
+
+
+POISON = Callback("twilio", "", b"poison", datetime.now(UTC))
+
+
+def _sent(post: Post, provider: FakeProvider) -> object:
+    post()
+    deliver.deliver()
+    return provider.on_air[-1].attempt_id
+
+
+def _status() -> Status:
+    db.session.rollback()
+    return db.session.scalars(select(Message.status)).one()
+
+
+def test_a_drain_records_what_is_in_the_inbox_and_then_forgets_it(
+    post: Post, provider: FakeProvider
+) -> None:
+    attempt, inbox = _sent(post, provider), parts().inbox
+    for word in ("delivered", "sent", "sent"):
+        inbox.put(callback(attempt, word))
+    assert consume_inbox.drain() == 3
+    assert inbox.lag() == 0
+    assert _status() is Status.DELIVERED
+
+
+def test_the_same_message_twice_in_one_batch_is_recorded_whole(
+    post: Post, provider: FakeProvider
+) -> None:
+    attempt = _sent(post, provider)
+    callbacks = [callback(attempt, word) for word in ("queued", "delivered", "queued")]
+    consume_inbox.record_callbacks(callbacks)
+    assert _status() is Status.DELIVERED
+    words = db.session.scalars(select(StatusEvent.word).order_by(StatusEvent.word)).all()
+    assert words == ["delivered", "queued", "queued"]  # one of them the answer to the send
+
+
+def test_of_a_backlog_several_words_about_a_message_are_written_over_it_once(
+    post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, inbox = _sent(post, provider), _sent(post, provider), parts().inbox
+    for word in ("queued", "sending", "sent", "delivered"):
+        inbox.put(callback(first, word, "SM1"))
+        inbox.put(callback(second, word, "SM2"))
+    written: list[int] = []
+    write = ledger.write_outcomes
+
+    def counted(outcomes: Sequence[Mapping[str, Any]]) -> None:
+        written.append(len(outcomes))
+        write(outcomes)
+
+    monkeypatch.setattr(ledger, "write_outcomes", counted)
+    assert consume_inbox.drain() == 8
+    assert written == [2]
+
+
+@pytest.mark.parametrize(("waiting", "called"), [(499, []), (500, [consume_inbox.DRAIN])])
+def test_a_backlog_calls_others_to_help_and_less_does_not(
+    context: Flask, monkeypatch: pytest.MonkeyPatch, waiting: int, called: list[str]
+) -> None:
+    helpers: list[str] = []
+    monkeypatch.setattr(type(parts().queue), "call_help", lambda _, task: helpers.append(task))
+    for number in range(waiting):
+        parts().inbox.put(callback("", "delivered", f"SM{number}"))
+    assert consume_inbox.drain() == waiting
+    assert helpers == called
+
+
+@pytest.mark.parametrize(("role", "awake"), [("", False), (HELPING, True)])
+def test_a_drain_that_helped_leaves_the_one_that_it_helped_awake(
+    context: Flask, redis_url: str, role: str, awake: bool
+) -> None:
+    parts().queue.keep_awake(consume_inbox.DRAIN)
+    consume_inbox.drain(role)
+    with Redis.from_url(redis_url) as redis:
+        assert bool(redis.exists(f"waybill:wake:{consume_inbox.DRAIN}")) is awake
+
+
+@pytest.mark.parametrize("again", [500, 2])
+@pytest.mark.parametrize("place", [0, 3, 6])
+def test_a_poison_entry_is_set_aside_and_the_rest_of_its_batch_recorded(
+    post: Post,
+    provider: FakeProvider,
+    monkeypatch: pytest.MonkeyPatch,
+    place: int,
+    again: int,
+) -> None:
+    """A batch that is larger than `again` comes back in smaller ones first."""
+    monkeypatch.setattr(consume_inbox, "_AGAIN", again)
+    attempt, inbox = _sent(post, provider), parts().inbox
+    batch = [callback(attempt, word) for word in ("sending", "sent", "delivered") * 2]
+    for one in [*batch[:place], POISON, *batch[place:]]:
+        inbox.put(one)
+    consume_inbox.drain()
+    assert inbox.lag() == 0
+    assert _status() is Status.DELIVERED
+    [letter] = db.session.scalars(select(DeadLetter)).all()
+    assert letter.body == b"poison"
+    assert "ZeroDivisionError" in letter.error
+
+
+def test_a_database_that_fails_leaves_the_batch_in_the_inbox(
+    post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempt, inbox = _sent(post, provider), parts().inbox
+    inbox.put(callback(attempt, "delivered"))
+
+    def down(_: object) -> None:
+        raise OperationalError("SELECT 1", {}, Exception("the database is down"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(record, "record", down)
+        with pytest.raises(OperationalError):
+            consume_inbox.drain()
+    assert inbox.lag() == 1
+    assert db.session.scalar(select(func.count()).select_from(DeadLetter)) == 0
+
+    consume_inbox.drain()  # the next one, at once
+    assert inbox.lag() == 0
+    assert _status() is Status.DELIVERED
+
+
+def test_a_worker_that_dies_between_commit_and_acknowledgement_repeats_and_changes_nothing(
+    post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempt, inbox = _sent(post, provider), parts().inbox
+    inbox.put(callback(attempt, "delivered"))
+    [entry] = inbox.take("dying", 10, linger=0.01) or inbox.take("dying", 10, linger=0.01)
+    consume_inbox.record_callbacks([entry.callback])  # and dies before it acknowledges
+    monkeypatch.setattr(consume_inbox, "_IDLE", 0.0)
+    assert consume_inbox.drain() == 1
+    assert _status() is Status.DELIVERED
+    events = db.session.scalars(select(StatusEvent).where(StatusEvent.word == "delivered")).all()
+    assert [event.repeats for event in events] == [1]
+
+
+def _wear_out(attempt: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a callback that many workers have taken and none has finished."""
+    monkeypatch.setattr(consume_inbox, "_IDLE", 0.0)
+    parts().inbox.put(callback(attempt, "delivered"))
+    while not parts().inbox.take("dying", 10, linger=0.01):
+        pass
+    for _ in range(consume_inbox._MOST_DELIVERIES):
+        parts().inbox.reclaim("dying", 10, idle=0)
+
+
+def test_an_entry_that_was_taken_often_is_recorded_all_the_same(
+    post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long outage is no fault of its own."""
+    _wear_out(_sent(post, provider), monkeypatch)
+    consume_inbox.drain()
+    assert _status() is Status.DELIVERED
+    assert db.session.scalar(select(func.count()).select_from(DeadLetter)) == 0
+
+
+def test_an_entry_of_which_a_worker_died_is_set_aside(
+    post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _wear_out(_sent(post, provider), monkeypatch)
+    [entry] = parts().inbox.reclaim("dying", 10, idle=0)
+    parts().inbox.mark_suspect(entry.id)  # and then it dies
+    consume_inbox.drain()
+    [letter] = db.session.scalars(select(DeadLetter)).all()
+    assert "died" in letter.error
+    assert parts().inbox.lag() == 0
+
+
+def test_overflow_returns_to_the_inbox_and_is_recorded(post: Post, provider: FakeProvider) -> None:
+    attempt = _sent(post, provider)
+    with transaction():
+        aside.add_overflow(callback(attempt, "delivered"))
+    assert consume_inbox.drain_overflow() == 1
+    assert consume_inbox.drain_overflow() == 0
+    consume_inbox.drain()
+    assert _status() is Status.DELIVERED
+
+
+def test_overflow_stays_where_it_is_while_the_inbox_is_away(
+    context: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with transaction():
+        aside.add_overflow(callback("", "delivered"))
+
+    def away(*_: object) -> bool:
+        raise InboxUnavailable("ConnectionError")
+
+    monkeypatch.setattr(type(parts().inbox), "put", away)
+    with pytest.raises(InboxUnavailable):
+        consume_inbox.drain_overflow()
+    assert db.session.scalar(select(func.count()).select_from(Overflow)) == 1
+
+
+def _fill_overflow(count: int) -> None:
+    with transaction():
+        for number in range(count):
+            aside.add_overflow(callback("", "delivered", f"SM{number}"))
+
+
+def _in_overflow() -> int:
+    db.session.rollback()
+    return db.session.scalar(select(func.count()).select_from(Overflow)) or 0
+
+
+def test_returned_overflow_is_deleted_when_a_later_put_fails(
+    context: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis answers every 150th put too late: it has the callback, and we do not know."""
+    _fill_overflow(500)
+    puts, put = count(1), type(parts().inbox).put
+
+    def put_late(inbox: Inbox, one: Callback) -> None:
+        put(inbox, one)
+        if next(puts) % 150 == 0:
+            raise InboxUnavailable("TimeoutError")
+
+    monkeypatch.setattr(type(parts().inbox), "put", put_late)
+    sweeps = 0
+    while left := _in_overflow():
+        with suppress(InboxUnavailable):
+            consume_inbox.drain_overflow()
+        sweeps += 1
+        assert _in_overflow() < left, "each sweep leaves fewer"
+    assert sweeps == 4
+    assert parts().inbox.lag() == 503, "one copy for each late answer"
+
+
+def test_concurrent_sweeps_return_each_callback_once(context: Flask) -> None:
+    _fill_overflow(400)
+    start = Barrier(4)
+
+    def sweep(_: int) -> int:
+        with context.app_context():
+            start.wait()
+            return consume_inbox.drain_overflow()
+
+    with ThreadPoolExecutor(4) as pool:
+        while _in_overflow():
+            list(pool.map(sweep, range(4)))
+    assert parts().inbox.lag() == 400
+
+
+def test_replayed_letters_are_deleted_when_a_later_put_fails(
+    context: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with transaction():
+        for number in range(10):
+            one = callback("", "delivered", f"SM{number}")
+            aside.add_dead_letter(one, "poison", datetime.now(UTC))
+    puts, put = count(1), type(parts().inbox).put
+
+    def put_some(inbox: Inbox, one: Callback) -> None:
+        if next(puts) > 4:
+            raise InboxUnavailable("TimeoutError")
+        put(inbox, one)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(parts().inbox), "put", put_some)
+        with pytest.raises(InboxUnavailable):
+            consume_inbox.replay_dead_letters(None)
+    db.session.rollback()
+    assert db.session.scalar(select(func.count()).select_from(DeadLetter)) == 6
+    assert parts().inbox.lag() == 4
+
+
+def test_a_drain_that_runs_long_hands_over_to_the_next(
+    context: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts().inbox.put(callback("", "delivered"))
+    woken: list[str] = []
+    monkeypatch.setattr(consume_inbox, "_LONGEST", 0.0)
+    monkeypatch.setattr(type(parts().queue), "enqueue", lambda _, task: woken.append(task))
+    assert consume_inbox.drain() == 0
+    assert woken == [consume_inbox.DRAIN]

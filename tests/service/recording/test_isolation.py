@@ -1,0 +1,145 @@
+"""A batch that cannot be recorded: what passes is waited for, what is guilty is set aside."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any
+from urllib.parse import urlencode
+
+import psycopg
+import pytest
+from flask import Flask
+from redis import Redis
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError, ProgrammingError
+
+from service.components import parts
+from service.database import db
+from service.domain.report import StatusReport
+from service.models import DeadLetter, StatusEvent
+from service.providers.contract import Callback
+from service.recording import (
+    consume_inbox,
+    isolation,
+)
+from service.recording import (
+    record as recording,
+)
+
+BAD = "SMbad"
+SLOW = OperationalError("INSERT", {}, psycopg.errors.QueryCanceled("statement timeout"))
+UNDEFINED = ProgrammingError("INSERT", {}, psycopg.errors.UndefinedColumn("no such column"))
+TOO_MANY = OperationalError("INSERT", {}, psycopg.OperationalError("number of parameters"))
+LOST = OperationalError("INSERT", {}, Exception("connection lost"), connection_invalidated=True)
+
+pytestmark = pytest.mark.usefixtures("context")
+
+
+@pytest.fixture
+def fail(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Let every batch fail with an error that holds the bad one, or is larger than `most`."""
+    record = recording.record
+
+    def begin(error: Exception, most: int = 10_000) -> None:
+        def failing(reports: Sequence[StatusReport]) -> Any:
+            if len(reports) > most or any(one.provider_sid == BAD for one in reports):
+                raise error
+            return record(reports)
+
+        monkeypatch.setattr(recording, "record", failing)
+
+    return begin
+
+
+def put(*sids: str) -> None:
+    for sid in sids:
+        body = urlencode({"MessageSid": sid, "MessageStatus": "sent"}).encode()
+        parts().inbox.put(Callback("twilio", "", body, datetime.now(UTC)))
+
+
+GOOD = [f"SM{number}" for number in range(500)]
+
+
+def recorded() -> int:
+    db.session.rollback()
+    return len(db.session.scalars(select(StatusEvent.identity)).all())
+
+
+def letters() -> list[DeadLetter]:
+    db.session.rollback()
+    return list(db.session.scalars(select(DeadLetter)))
+
+
+@pytest.mark.parametrize("error", [UNDEFINED, TOO_MANY], ids=["undefined column", "parameters"])
+def test_a_guilty_callback_is_set_aside_alone(fail: Any, error: Exception) -> None:
+    fail(error)
+    put(*GOOD[:200], BAD, *GOOD[200:])
+    began = monotonic()
+    consume_inbox.drain()
+    assert recorded() == 500
+    assert [BAD.encode() in one.body for one in letters()] == [True]
+    assert parts().inbox.lag() == 0
+    assert monotonic() - began < 15, "the others do not wait for a second round"
+
+
+def test_a_slow_batch_is_recorded_in_smaller_ones(fail: Any) -> None:
+    fail(SLOW, most=60)
+    put(*GOOD)
+    consume_inbox.drain()
+    assert recorded() == 500
+    assert letters() == []
+
+
+def test_slow_callback_is_set_aside_after_its_deliveries(
+    fail: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consume_inbox, "_LONGEST", 0.2)
+    fail(SLOW)
+    put(BAD, *GOOD[:20])
+    consume_inbox.drain()
+    assert recorded() == 20, "the others are recorded with the first delivery"
+    assert letters() == []
+    assert parts().inbox.lag() == 1
+    monkeypatch.setattr(consume_inbox, "_IDLE", 0.0)
+    while not letters():
+        consume_inbox.drain()
+    assert BAD.encode() in letters()[0].body
+    assert parts().inbox.lag() == 0
+
+
+def test_a_slow_database_is_left_alone(fail: Any) -> None:
+    fail(SLOW, most=0)
+    put(*GOOD[:20])
+    with pytest.raises(OperationalError):
+        consume_inbox.drain()
+    assert letters() == []
+    assert parts().inbox.lag() == 20
+
+
+def test_a_lost_connection_is_nobodys_fault(fail: Any) -> None:
+    fail(LOST)
+    put(*GOOD[:20], BAD)
+    with pytest.raises(OperationalError):
+        consume_inbox.drain()
+    assert letters() == []
+    assert parts().inbox.lag() == 21
+
+
+def test_nobody_takes_what_is_being_isolated(
+    context: Flask, fail: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch whose statements take 10 s each is in one hand longer than entries may rest."""
+    monkeypatch.setattr(isolation, "_KEEP", 0.0)
+    idle = list[int]()
+
+    def look(reports: Sequence[StatusReport]) -> Any:
+        with Redis.from_url(redis_url) as redis:
+            pending = redis.xpending_range("waybill:inbox", "recorders", "-", "+", 1000)
+        idle.append(max(one["time_since_delivered"] for one in pending))
+        raise SLOW
+
+    put(*GOOD[:8])
+    monkeypatch.setattr(recording, "record", look)
+    with pytest.raises(OperationalError):
+        consume_inbox.drain()
+    assert max(idle) < 5_000

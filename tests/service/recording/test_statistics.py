@@ -1,0 +1,213 @@
+"""Tally: each statement of a batch has one outcome, and they add up to what was heard."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from flask import Flask
+
+from service.domain.report import Source, StatusReport
+from service.errors import OutcomeUnknown
+from service.providers.contract import Outbound
+from service.reconciliation import poll
+from service.recording import (
+    consume_inbox,
+    record,
+)
+from service.recording.statistics import Tally
+from service.sending import (
+    claim,
+    deliver,
+)
+from tests.counted import counting
+from tests.fakes import FakeProvider, said
+from tests.messages import Post
+from tests.service.recording.test_consume_inbox import (
+    POISON,
+    callback,
+)
+from tests.service.sending.test_deliver import end_leases
+
+COMMIT = "waybill_callback_commit_duration_seconds"
+RECORDED = "waybill_callbacks_recorded_total"
+
+
+def tallied(*reports: StatusReport) -> Mapping[tuple[str, str], int]:
+    """Record a batch; return how many of each (status, outcome)."""
+    tally = record.record(reports)
+    assert sum(tally.kinds.values()) == tally.heard == len(reports)
+    return {(status, outcome): count for (_, status, outcome), count in tally.kinds.items()}
+
+
+@pytest.fixture
+def attempt(post: Post, provider: FakeProvider) -> UUID:
+    """The attempt of a message that the provider has."""
+    post()
+    deliver.deliver()
+    return provider.on_air[-1].attempt_id
+
+
+def test_nothing_brings_nothing(context: Flask) -> None:
+    assert record.record([]) == Tally()
+
+
+def test_news_is_recorded_and_said_again_it_is_a_repeat(attempt: UUID) -> None:
+    sent = said("sent", attempt_id=attempt)
+
+    assert tallied(sent, sent) == {("sent", "recorded"): 1, ("sent", "repeat"): 1}
+    assert tallied(sent) == {("sent", "repeat"): 1}
+
+
+def test_what_is_below_the_status_shown_is_late(attempt: UUID) -> None:
+    tallied(said("sent", attempt_id=attempt))
+
+    assert tallied(said("sending", attempt_id=attempt)) == {("sending", "late"): 1}
+
+
+def test_what_the_answer_to_the_send_had_said_is_no_news(attempt: UUID) -> None:
+    callback_of_it = said("queued", attempt_id=attempt, source=Source.CALLBACK)
+
+    assert tallied(callback_of_it) == {("queued", "late"): 1}
+
+
+def test_whatever_comes_after_the_end_is_late(attempt: UUID) -> None:
+    tallied(said("delivered", attempt_id=attempt))
+
+    assert tallied(said("read", attempt_id=attempt)) == {("read", "late"): 1}
+
+
+def test_a_batch_is_measured_by_what_was_shown_before_it(attempt: UUID) -> None:
+    batch = [said(word, attempt_id=attempt) for word in ("delivered", "sent")]
+
+    assert tallied(*batch) == {("delivered", "recorded"): 1, ("sent", "recorded"): 1}
+
+
+def test_a_verdict_that_contradicts_another_is_a_conflict(attempt: UUID) -> None:
+    tallied(said("undelivered", attempt_id=attempt))
+
+    assert tallied(said("delivered", attempt_id=attempt)) == {("delivered", "conflict"): 1}
+
+
+def test_what_names_no_message_of_ours_is_an_orphan(context: Flask) -> None:
+    foreign = said("delivered", attempt_id=UUID(int=7), sid="SMforeign")
+
+    assert tallied(foreign) == {("delivered", "orphan"): 1}
+
+
+def test_a_word_of_the_providers_never_becomes_a_label(attempt: UUID) -> None:
+    assert tallied(said("+14155552671", attempt_id=attempt)) == {("other", "recorded"): 1}
+
+
+# Who counts it
+
+
+def test_a_drain_counts_what_its_callbacks_brought(attempt: UUID) -> None:
+    with counting(RECORDED) as counted, counting(f"{COMMIT}_count") as timed:
+        consume_inbox.record_callbacks([callback(attempt, "sent"), callback(attempt, "sent")])
+
+    assert counted == {
+        ("recorded", "twilio", "sent"): 1,
+        ("repeat", "twilio", "sent"): 1,
+    }
+    assert timed == {(): 2}
+
+
+def test_a_callback_takes_from_its_arrival_to_its_commit(attempt: UUID) -> None:
+    came = callback(attempt, "sent")._replace(received_at=datetime.now(UTC) - timedelta(seconds=40))
+    with counting(f"{COMMIT}_sum") as seconds, counting(f"{COMMIT}_bucket") as buckets:
+        consume_inbox.record_callbacks([came])
+
+    assert 40 <= seconds[()] < 50
+    assert sorted(buckets) == [("+Inf",), ("300.0",), ("3600.0",), ("60.0",)]
+
+
+def test_a_batch_that_is_halved_counts_each_callback_once(attempt: UUID) -> None:
+    batch = [callback(attempt, "sent"), POISON, callback(attempt, "delivered")]
+    with counting(RECORDED) as counted, counting("waybill_dead_letters_total") as dead:
+        consume_inbox.record_callbacks(batch)
+
+    assert sum(counted.values()) == 2
+    assert dead == {("twilio",): 1}
+
+
+def test_a_status_that_we_had_to_ask_for_is_one_that_was_missed(
+    context: Flask, post: Post, provider: FakeProvider
+) -> None:
+    message_id = post()
+    deliver.deliver()
+    provider.answer = lambda attempt, sid: said("delivered", attempt_id=attempt, sid=sid)
+
+    with counting("waybill_callbacks_missed_total") as missed:
+        assert poll.reconcile([message_id], at_once=True) == []
+    assert missed == {("twilio",): 1}
+
+
+def test_a_status_that_we_knew_was_not_missed(
+    context: Flask, post: Post, provider: FakeProvider
+) -> None:
+    message_id = post()
+    deliver.deliver()
+    consume_inbox.record_callbacks([callback(provider.on_air[-1].attempt_id, "sent")])
+    provider.answer = lambda attempt, sid: said("sent", attempt_id=attempt, sid=sid)
+
+    with counting("waybill_callbacks_missed_total") as missed:
+        assert poll.reconcile([message_id], at_once=True) == []
+    assert missed == {}
+
+
+# Sends
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (None, "accepted"),
+        (OutcomeUnknown("silence"), "unknown"),
+        (ZeroDivisionError(), "error"),
+    ],
+)
+def test_a_send_is_counted_by_how_its_call_ended(
+    context: Flask, post: Post, provider: FakeProvider, error: Exception | None, outcome: str
+) -> None:
+    def answer(outbound: Outbound) -> StatusReport:
+        if error is not None:
+            raise error
+        return provider.take(outbound)
+
+    provider.script = answer
+    post()
+    with (
+        counting("waybill_sends_total") as sends,
+        counting("waybill_send_duration_seconds_count") as calls,
+        counting("waybill_submit_duration_seconds_count") as submits,
+    ):
+        try:
+            deliver.deliver()
+        except ZeroDivisionError:
+            assert outcome == "error"
+
+    assert sends == {(outcome, "twilio"): 1}
+    assert calls == {("twilio",): 1}
+    assert submits == ({("twilio",): 1} if error is None else {})
+
+
+def test_a_message_that_we_held_was_due_at_its_time_and_not_before(
+    context: Flask, post: Post, provider: FakeProvider
+) -> None:
+    post(send_at=datetime.now(UTC) + timedelta(seconds=0.3))
+    with counting("waybill_submit_duration_seconds_sum") as seconds:
+        until = datetime.now(UTC) + timedelta(seconds=5)
+        while not provider.on_air and datetime.now(UTC) < until:
+            deliver.deliver()
+    assert 0 <= seconds[("twilio",)] < 0.3, "the wait for its time is no delay of ours"
+
+
+def test_claims_that_expired_are_counted(post: Post) -> None:
+    post(), post()
+    assert len(claim.claim(10)) == 2  # and then their worker dies
+    end_leases()
+
+    with counting("waybill_claims_expired_total") as expired:
+        assert claim.expire_claims() == 2
+    assert expired == {(): 2}

@@ -1,0 +1,267 @@
+"""Whose turn it is: urgent first, a share for every client, each sender at its pace."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from threading import Barrier
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from redis import Redis
+from sqlalchemy import event, select, update
+from sqlalchemy.exc import OperationalError
+
+from service.components import (
+    Parts,
+    parts,
+)
+from service.coordination.circuit_breaker import Breaker
+from service.coordination.sender_rate_limit import Pace
+from service.database import (
+    db,
+    is_postgresql,
+    transaction,
+)
+from service.domain.priority import Priority
+from service.domain.status import Status
+from service.models import Attempt, Client, Message
+from service.sending import (
+    claim as claiming,
+)
+from service.sending import (
+    deliver,
+)
+from service.sending.accept import accept
+from tests.fakes import FakeProvider
+from tests.messages import Post, draft
+from tests.strategies import EPOCH
+
+PostMany = Callable[..., list[UUID]]
+
+
+@pytest.fixture
+def post_many(context: Flask) -> PostMany:
+    """Accept messages of a client of this name; return their ids."""
+    clients: dict[str, int] = {}
+
+    def posted(name: str, count: int, **changes: object) -> list[UUID]:
+        if name not in clients:
+            client = Client(name=name, created_at=EPOCH)
+            db.session.add(client)
+            db.session.commit()
+            clients[name] = client.id
+        accepted = accept(clients[name], [draft(**changes) for _ in range(count)])
+        return [one.message.id for one in accepted]
+
+    return posted
+
+
+@pytest.fixture
+def paced(context: Flask, redis_url: str) -> Iterator[None]:
+    """One segment at once for every sender, and ten seconds until the next."""
+    kept: Parts = context.extensions["waybill"]
+    with Redis.from_url(redis_url, protocol=2) as redis:
+        pace = Pace(redis, Breaker(), {"*": 0.1})
+        bound = {name: getattr(kept, name) for name in Parts.__slots__}
+        context.extensions["waybill"] = Parts(**{**bound, "pace": pace})
+        yield
+    context.extensions["waybill"] = kept
+
+
+def claimed(limit: int) -> list[UUID]:
+    return [one.message.id for one in claiming.claim(limit)]
+
+
+def test_the_longest_due_of_a_client_goes_first(post_many: PostMany) -> None:
+    ids = post_many("a", 3) + post_many("a", 3)
+    assert claimed(4) == ids[:4]
+    assert claimed(4) == ids[4:]
+
+
+def test_an_urgent_message_goes_before_everything_that_waits(post_many: PostMany) -> None:
+    post_many("bulk", 50)
+    [urgent] = post_many("bulk", 1, priority=Priority.HIGH)
+    [of_another] = post_many("other", 1, priority=Priority.HIGH)
+    assert claimed(2) == [urgent, of_another]
+
+
+def test_a_bulk_job_delays_no_single_message_of_another_client(post_many: PostMany) -> None:
+    post_many("bulk", 100)
+    singles = [post_many(name, 1)[0] for name in ("a", "b", "c")]
+    taken = claimed(8)
+    assert len(taken) == 8
+    assert set(singles) <= set(taken)
+
+
+def test_what_one_client_leaves_of_its_share_goes_to_the_others(post_many: PostMany) -> None:
+    post_many("small", 2)
+    post_many("bulk", 100)
+    post_many("also bulk", 100)
+    taken = set(claimed(32))
+    owners = select(Client.name).join(Message, Message.client_id == Client.id)
+    names = list(db.session.scalars(owners.where(Message.id.in_(taken))))
+    assert {name: names.count(name) for name in names} == {"small": 2, "bulk": 15, "also bulk": 15}
+
+
+def test_with_more_clients_than_lines_those_that_wait_longest_are_first(
+    post_many: PostMany,
+) -> None:
+    singles = [post_many(f"client {number}", 1)[0] for number in range(12)]
+    assert claimed(5) == singles[:5]
+    assert claimed(20) == singles[5:]
+
+
+def test_nothing_is_claimed_before_its_time_and_what_is_due_behind_it_is(
+    post_many: PostMany,
+) -> None:
+    later = post_many("a", 5)
+    with transaction():
+        hour = datetime.now(UTC) + timedelta(hours=1)
+        db.session.execute(update(Message).values(due_at=hour))
+    [now] = post_many("b", 1)
+    assert claimed(10) == [now]
+    assert now not in later
+
+
+def test_workers_at_the_same_moment_take_everything_of_every_client_once(
+    context: Flask, post_many: PostMany
+) -> None:
+    ids = {one for name in ("a", "b", "c") for one in post_many(name, 40)}
+    start = Barrier(6)
+
+    def claim(_: int) -> list[UUID]:
+        with context.app_context():
+            start.wait()
+            return claimed(20)
+
+    with ThreadPoolExecutor(6) as pool:
+        taken = [one for some in pool.map(claim, range(6)) for one in some]
+    assert len(taken) == len(ids)
+    assert set(taken) == ids
+
+
+def test_urgent_messages_share_lines_fairly_too(post_many: PostMany) -> None:
+    post_many("bulk", 40, priority=Priority.HIGH)
+    [single] = post_many("a", 1, priority=Priority.HIGH)
+    assert single in claimed(4)
+
+
+def test_a_claim_looks_at_no_more_of_a_backlog_than_it_takes(post_many: PostMany) -> None:
+    if not is_postgresql():
+        pytest.skip("SQLite does not say how many rows it looked at")
+    post_many("bulk", 3000)
+    post_many("a", 1)
+    with db.engine.begin() as connection:
+        connection.exec_driver_sql("ANALYZE message")  # as autovacuum does within a minute
+    statements: list[tuple[str, object]] = []
+
+    def note(_c: object, _cursor: object, statement: str, given: object, *_: object) -> None:
+        if statement.startswith(("WITH RECURSIVE", "SELECT")) and "FROM message" in statement:
+            statements.append((statement, given))
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        assert len(claimed(8)) == 8
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
+    assert statements
+    with db.engine.connect() as connection:
+        for statement, given in statements:
+            plan = connection.exec_driver_sql(f"EXPLAIN {statement}", given).scalars().all()
+            used = "\n".join(plan)
+            assert "ix_message_turn" in used, used
+            assert "Seq Scan on message" not in used, used
+
+
+@pytest.mark.usefixtures("paced")
+def test_what_is_too_fast_for_its_sender_waits_without_an_attempt_and_without_a_line(
+    post_many: PostMany, provider: FakeProvider
+) -> None:
+    ids = post_many("bulk", 30)
+    assert len(claimed(64)) == 1
+    db.session.rollback()
+    waiting = db.session.scalars(select(Message).where(Message.status == Status.PENDING)).all()
+    assert len(waiting) == 29
+    assert {one.attempts for one in waiting} == {0}
+    assert {one.submitted_at for one in waiting} == {None}
+    assert all(one.due_at and one.due_at > datetime.now(UTC) for one in waiting)
+    assert len(db.session.scalars(select(Attempt.id)).all()) == 1
+    assert len(ids) == 30
+
+
+@pytest.mark.usefixtures("paced")
+def test_behind_many_that_wait_for_their_sender_others_are_found(post_many: PostMany) -> None:
+    post_many("bulk", 40)
+    [other] = post_many("bulk", 1, sender="+15005550007")
+    taken = claimed(16)
+    assert len(taken) == 2
+    assert other in taken
+
+
+@pytest.mark.usefixtures("paced")
+def test_an_urgent_message_takes_the_place_of_others_at_its_sender(post_many: PostMany) -> None:
+    post_many("bulk", 40)
+    [urgent] = post_many("bulk", 1, priority=Priority.HIGH)
+    assert claimed(64) == [urgent]
+
+
+@pytest.mark.usefixtures("paced")
+def test_a_message_whose_time_at_its_sender_has_come_goes_out(
+    post_many: PostMany, provider: FakeProvider
+) -> None:
+    post_many("bulk", 2)
+    assert len(claimed(64)) == 1
+    with transaction():
+        now = datetime.now(UTC)
+        db.session.execute(
+            update(Message).where(Message.status == Status.PENDING).values(due_at=now)
+        )
+    with Redis.from_url(parts().settings.redis_url.get_secret_value()) as redis:
+        redis.delete("waybill:pace:twilio:+15005550006")  # as after a second
+    deliver.deliver()
+    assert len(provider.on_air) == 1
+
+
+@pytest.mark.usefixtures("paced")
+def test_earlier_claims_are_called_when_a_later_round_fails(
+    post_many: PostMany, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The claims of the first round are committed: without a call they would end in doubt."""
+    post_many("bulk", 30)
+    begin, rounds = claiming.attempts.begin, list[int]()
+
+    def fail_later(rows: Sequence[object]) -> None:
+        rounds.append(len(rows))
+        if len(rounds) > 1:
+            raise OperationalError("INSERT", {}, Exception("connection lost"))
+        begin(rows)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(claiming.attempts, "begin", fail_later)
+    assert deliver.deliver() == 1
+    assert len(rounds) > 1
+    assert len(provider.on_air) == 1
+    db.session.rollback()
+    statuses = list(db.session.scalars(select(Message.status)))
+    assert statuses.count(Status.QUEUED) == 1
+    assert statuses.count(Status.SUBMITTING) == 0
+
+
+def test_a_first_round_that_fails_claims_nothing(
+    post_many: PostMany, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise OperationalError("INSERT", {}, Exception("connection lost"))
+
+    post_many("bulk", 1)
+    monkeypatch.setattr(claiming.attempts, "begin", fail)
+    with pytest.raises(OperationalError):
+        claiming.claim(8)
+    monkeypatch.undo()
+    assert len(claimed(8)) == 1
+
+
+def test_the_default_is_not_urgent(post: Post) -> None:
+    message_id = post()
+    db.session.rollback()
+    assert db.session.get_one(Message, message_id).priority == Priority.NORMAL

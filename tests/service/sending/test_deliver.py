@@ -1,0 +1,553 @@
+"""Deliver: at most once on the air, whatever the provider answers and whoever dies."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from threading import Barrier, Event, Lock
+from time import monotonic, sleep
+from uuid import UUID
+
+import pytest
+from flask import Flask, current_app
+from redis import Redis
+from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
+
+from service.components import parts
+from service.database import (
+    db,
+    transaction,
+)
+from service.domain.report import StatusReport
+from service.domain.status import Status
+from service.errors import GAVE_UP, NotAccepted, OutcomeUnknown, ProviderError, Refused
+from service.models import Attempt, Message
+from service.providers.contract import Outbound
+from service.recording import (
+    consume_inbox,
+    record,
+)
+from service.sending import (
+    claim as claiming,
+)
+from service.sending import (
+    deliver,
+    results,
+)
+from service.sending.claim import Claim
+from service.sending.results import Answer
+from service.task_queue.queue import DELIVER
+from tests.fakes import FakeProvider, said
+from tests.messages import Post
+
+
+def message(message_id: UUID) -> Message:
+    db.session.rollback()
+    db.session.expire_all()
+    return db.session.scalars(select(Message).where(Message.id == message_id)).one()
+
+
+def attempts(message_id: UUID) -> list[Attempt]:
+    query = select(Attempt).where(Attempt.message_id == message_id).order_by(Attempt.number)
+    return list(db.session.scalars(query))
+
+
+def failing(error: ProviderError) -> Callable[[Outbound], StatusReport]:
+    def script(outbound: Outbound) -> StatusReport:
+        raise error
+
+    return script
+
+
+def test_an_accepted_message_carries_what_the_provider_said(
+    post: Post, provider: FakeProvider
+) -> None:
+    message_id = post()
+    deliver.deliver()
+    shown = message(message_id)
+    [attempt] = attempts(message_id)
+    assert shown.status is Status.QUEUED
+    assert shown.provider_sid == attempt.provider_sid == provider.sid(attempt.id)
+    assert attempt.answer == "accepted"
+    assert shown.submitted_at is not None
+
+
+def test_a_message_whose_provider_is_not_configured_waits_for_it(
+    post: Post, provider: FakeProvider
+) -> None:
+    message_id = post(provider="gone")
+    deliver.deliver()
+    [attempt] = attempts(message_id)
+    assert (attempt.answer, attempt.answer_text) == ("not_accepted", "gone is not configured")
+    assert message(message_id).status is Status.PENDING
+    assert provider.on_air == []
+
+
+def test_a_task_that_comes_twice_sends_once(post: Post, provider: FakeProvider) -> None:
+    post()
+    deliver.deliver()
+    deliver.deliver()
+    assert len(provider.on_air) == 1
+
+
+def test_workers_that_claim_at_the_same_moment_share_what_is_due(
+    context: Flask, post: Post
+) -> None:
+    start = Barrier(6)
+    for _ in range(60):
+        post()
+
+    def claim(_: int) -> list[UUID]:
+        with context.app_context():
+            start.wait()
+            return [one.message.id for one in claiming.claim(60)]
+
+    with ThreadPoolExecutor(6) as pool:
+        claimed = [one for ids in pool.map(claim, range(6)) for one in ids]
+    assert len(claimed) == len(set(claimed)) == 60
+
+
+def test_no_connection_is_held_while_the_provider_is_asked(
+    post: Post, provider: FakeProvider
+) -> None:
+    held = []
+
+    def script(outbound: Outbound) -> StatusReport:
+        held.append(db.engine.pool.checkedout())  # type: ignore[attr-defined]
+        return provider.take(outbound)
+
+    provider.script = script
+    post()
+    deliver.deliver()
+    assert held == [0]
+
+
+def test_a_refusal_is_final_and_stands_in_the_ledger(post: Post, provider: FakeProvider) -> None:
+    provider.script = failing(Refused("not a mobile", "21614", {"status": 400}))
+    message_id = post()
+    deliver.deliver()
+    deliver.deliver()
+    shown = message(message_id)
+    assert (shown.status, shown.error_code) == (Status.FAILED, "21614")
+    assert shown.error_message == "not a mobile"
+    assert [attempt.answer for attempt in attempts(message_id)] == ["refused"]
+
+
+def test_a_message_the_provider_did_not_take_waits_and_goes_out_again(
+    post: Post, provider: FakeProvider
+) -> None:
+    provider.script = failing(NotAccepted("too many", "20429"))
+    message_id = post()
+    deliver.deliver()
+    waiting = message(message_id)
+    assert waiting.status is Status.PENDING
+    assert waiting.due_at > datetime.now(UTC)
+
+    deliver.deliver()
+    assert len(attempts(message_id)) == 1, "not before its time"
+
+    provider.script = None
+    make_due(message_id)
+    deliver.deliver()
+    assert message(message_id).status is Status.QUEUED
+    assert [attempt.answer for attempt in attempts(message_id)] == ["not_accepted", "accepted"]
+
+
+def test_the_pause_between_attempts_grows_and_is_bounded() -> None:
+    pauses = [results._pause(attempt).total_seconds() for attempt in range(1, 60)]
+    assert 0.5 <= pauses[0] <= 1
+    assert all(30 <= pause <= 60 for pause in pauses[10:])
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "least", "most"), [(90.0, 90, 91), (1e9, 3600, 3601), (None, 0, 1)]
+)
+def test_retry_after_is_heeded_up_to_an_hour(
+    post: Post, provider: FakeProvider, asked_for: float | None, least: float, most: float
+) -> None:
+    provider.script = failing(NotAccepted("too many", "20429", retry_after=asked_for))
+    message_id = post()
+    begun = datetime.now(UTC)
+    deliver.deliver()
+    waits = message(message_id).due_at - begun
+    until = datetime.now(UTC) - begun
+    assert timedelta(seconds=least) <= waits <= timedelta(seconds=most) + until
+
+
+def test_after_enough_attempts_the_message_fails_and_says_why(
+    post: Post, provider: FakeProvider
+) -> None:
+    provider.script = failing(NotAccepted("too many", "20429"))
+    message_id = post()
+    for _ in range(parts().settings.send_attempts):
+        make_due(message_id)
+        deliver.deliver()
+    shown = message(message_id)
+    assert (shown.status, shown.error_code) == (Status.FAILED, GAVE_UP)
+
+
+def test_an_unknown_outcome_is_in_doubt_and_never_sent_again(
+    post: Post, provider: FakeProvider
+) -> None:
+    provider.script = failing(OutcomeUnknown("no answer (ReadTimeout)"))
+    message_id = post()
+    deliver.deliver()
+    provider.script = None
+    deliver.deliver()
+    make_due(message_id)
+    assert deliver.deliver() == 0
+    assert message(message_id).status is Status.IN_DOUBT
+    assert provider.on_air == []
+
+
+def test_a_callback_that_proves_the_send_ends_the_doubt_and_brings_the_sid(
+    post: Post, provider: FakeProvider
+) -> None:
+    """A send that timed out and yet went out: the callback bears the attempt's id."""
+    provider.script = failing(OutcomeUnknown("no answer (ReadTimeout)"))
+    message_id = post()
+    deliver.deliver()
+    [attempt] = attempts(message_id)
+    record.record([said("delivered", attempt_id=attempt.id, sid="SM1")])
+    shown = message(message_id)
+    assert (shown.status, shown.provider_sid) == (Status.DELIVERED, "SM1")
+
+
+@pytest.mark.parametrize("word", ["sent", "delivered", "failed"])
+def test_a_callback_that_overtakes_the_answer_to_its_send_ends_in_the_right_row(
+    post: Post, provider: FakeProvider, word: str
+) -> None:
+    """The provider calls back before it answers, so before our commit of the answer."""
+
+    def script(outbound: Outbound) -> StatusReport:
+        sid = provider.sid(outbound.attempt_id)
+        record.record([said(word, attempt_id=outbound.attempt_id, sid=sid)])
+        return provider.take(outbound)
+
+    provider.script = script
+    message_id = post()
+    deliver.deliver()
+    shown = message(message_id)
+    assert shown.status == word
+    assert shown.provider_sid == provider.sid(provider.on_air[0].attempt_id)
+
+
+@pytest.mark.parametrize(
+    "error", [NotAccepted("too many", "20429"), OutcomeUnknown("no answer"), Refused("no", "21610")]
+)
+def test_a_callback_that_came_first_beats_what_our_call_made_of_it(
+    post: Post, provider: FakeProvider, error: ProviderError
+) -> None:
+    """Proof of transmission outranks our own guess about the same attempt."""
+
+    def script(outbound: Outbound) -> StatusReport:
+        record.record([said("delivered", attempt_id=outbound.attempt_id, sid="SM1")])
+        raise error
+
+    provider.script = script
+    message_id = post()
+    deliver.deliver()
+    assert message(message_id).status is Status.DELIVERED
+    make_due(message_id)
+    assert deliver.deliver() == 0
+
+
+def test_a_worker_that_died_leaves_a_doubt_and_no_second_send(
+    post: Post, provider: FakeProvider
+) -> None:
+    """Whether it died before the call or in it nobody can tell."""
+    message_id = post()
+    [claimed] = claiming.claim(10)  # and then it dies
+    assert claiming.expire_claims() == 0, "the lease still runs"
+    end_leases()
+    assert claiming.expire_claims() == 1
+    deliver.deliver()
+    assert message(message_id).status is Status.IN_DOUBT
+    assert [attempt.id for attempt in attempts(message_id)] == [claimed.outbound.attempt_id]
+    assert provider.on_air == []
+
+
+def test_a_worker_that_slept_through_its_lease_makes_no_call(
+    post: Post, provider: FakeProvider
+) -> None:
+    """The machine was suspended after the claim: another may have sent the message by now."""
+    message_id = post()
+    [claimed] = claiming.claim(10)
+    late = claimed._replace(ends=datetime.now(UTC))
+    results.settle([deliver._call(parts(), late)])
+    assert provider.on_air == []
+    assert message(message_id).status is Status.PENDING, "it certainly was not sent"
+
+
+def test_a_claim_and_its_attempt_are_one_transaction(
+    post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A claimed message without an attempt could never be looked up."""
+    message_id = post()
+
+    def die(_: object) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr("service.queries.attempts.begin", die)
+    with pytest.raises(SystemExit):
+        claiming.claim(10)
+    assert message(message_id).status is Status.PENDING
+    assert attempts(message_id) == []
+
+
+def test_a_lost_wake_is_made_good_by_the_clock(post: Post, redis_url: str) -> None:
+    """Whatever became of the wake: the message is due, and the clock's delivery claims it."""
+    message_id = post()
+    with Redis.from_url(redis_url) as redis:
+        redis.flushdb()
+    deliver.deliver()
+    assert message(message_id).status is Status.QUEUED
+
+
+def test_who_finds_one_at_work_and_one_waiting_leaves_the_messages_to_them(
+    post: Post, provider: FakeProvider
+) -> None:
+    post()
+    with deliver._claiming, deliver._next:
+        assert deliver.deliver() == 0
+    assert provider.on_air == []
+    assert deliver.deliver() == 1
+
+
+def test_who_finds_one_at_work_comes_after_it(
+    context: Flask, post: Post, provider: FakeProvider
+) -> None:
+    """It may have looked for the last time before the message was there."""
+    post()
+    with ThreadPoolExecutor(1) as pool:
+        with deliver._claiming:
+            coming = pool.submit(_deliver_in, context)
+            assert not wait({coming}, timeout=0.05).done
+            assert provider.on_air == []
+        assert coming.result() == 1
+
+
+def test_a_delivery_whose_time_is_up_leaves_the_claiming_to_the_next(
+    context: Flask, post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliver, "_LONGEST", 0.01)
+    enqueued = list[str]()
+    monkeypatch.setattr(parts().queue, "enqueue", enqueued.append)
+    calling, go_on = Event(), Event()
+
+    def slow(outbound: Outbound) -> StatusReport:
+        calling.set()
+        go_on.wait(10)
+        return provider.take(outbound)
+
+    provider.script = slow
+    first = post()
+    with ThreadPoolExecutor(1) as pool:
+        earlier = pool.submit(_deliver_in, context)
+        calling.wait(10)
+        provider.script = provider.take
+        second = post()
+        while message(second).status is Status.PENDING:  # the earlier one's time may not be up
+            deliver.deliver()
+        assert message(first).status is Status.SUBMITTING
+        assert DELIVER in enqueued
+        go_on.set()
+        assert earlier.result() == 1
+    assert message(first).status is Status.QUEUED
+
+
+def test_whoever_waits_for_the_last_call_wakes_others_when_it_ends_and_not_before(
+    context: Flask, post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliver, "_LONGEST", 0.01)
+    monkeypatch.setattr(deliver, "_LOOK", 0.001)
+    looks, go_on, woken = list[int](), Event(), list[str]()
+    look = deliver._await_some
+
+    def counted(calls: set[Future[Answer]]) -> tuple[list[Answer], set[Future[Answer]]]:
+        looks.append(len(calls))
+        if len(looks) == 30:
+            assert woken == []
+            go_on.set()
+        return look(calls)
+
+    def slow(outbound: Outbound) -> StatusReport:
+        go_on.wait(10)
+        return provider.take(outbound)
+
+    monkeypatch.setattr(deliver, "_await_some", counted)
+    monkeypatch.setattr(parts().queue, "wake", woken.append)
+    provider.script = slow
+    post()
+    assert deliver.deliver() == 1
+    assert woken == [DELIVER]
+
+
+def test_a_delivery_that_fails_records_the_answers_it_has_asked_for(
+    post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, failed = list[int](), Event()
+
+    def claim_once(limit: int) -> list[Claim]:
+        if looks:
+            failed.set()
+            raise RuntimeError("a defect")
+        looks.append(limit)
+        return claiming.claim(limit)
+
+    def script(outbound: Outbound) -> StatusReport:
+        failed.wait(10)
+        return provider.take(outbound)
+
+    provider.script = script
+    monkeypatch.setattr(deliver, "claim", claim_once)
+    message_id = post()
+    with pytest.raises(RuntimeError, match="a defect"):
+        deliver.deliver()
+    assert message(message_id).status is Status.QUEUED
+
+    monkeypatch.undo()
+    assert deliver.deliver() == 0, "and another may claim"
+
+
+def test_a_delivery_that_ends_leaves_nobody_under_the_belief_that_one_is_awake(
+    post: Post, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The bell of the post itself would wake another, before this delivery ends or after.
+    monkeypatch.setattr(type(parts().queue), "ring", lambda _queue, _task: None)
+    post()
+    deliver.deliver()
+    with Redis.from_url(redis_url) as redis:
+        assert not redis.exists(f"waybill:wake:{DELIVER}")
+
+
+def _deliver_in(app: Flask) -> int:
+    with app.app_context():
+        return deliver.deliver()
+
+
+def test_no_more_calls_are_under_way_than_there_are_lines(
+    post: Post, provider: FakeProvider
+) -> None:
+    lines, now, most = parts().settings.worker_concurrency, 0, 0
+    counting = Lock()
+
+    def script(outbound: Outbound) -> StatusReport:
+        nonlocal now, most
+        with counting:
+            now += 1
+            most = max(most, now)
+        sleep(0.02)  # long enough to overlap; nothing waits for it
+        with counting:
+            now -= 1
+            return provider.take(outbound)
+
+    provider.script = script
+    for _ in range(3 * lines):
+        post()
+    assert deliver.deliver() == 3 * lines
+    assert most == lines
+    assert len(provider.on_air) == 3 * lines
+
+
+def test_one_slow_call_holds_up_no_other(post: Post, provider: FakeProvider) -> None:
+    """A carrier that lets one message wait must not keep the answers to the others unrecorded."""
+    slow, rest = post(), [post() for _ in range(5)]
+    go_on = Event()
+
+    def script(outbound: Outbound) -> StatusReport:
+        if attempts_of(outbound) == slow:
+            go_on.wait(10)
+        return provider.take(outbound)
+
+    def attempts_of(outbound: Outbound) -> UUID:
+        query = select(Attempt.message_id).where(Attempt.id == outbound.attempt_id)
+        return db.session.scalars(query).one()
+
+    provider.script = script
+    seen: list[Status] = []
+
+    def watch() -> None:
+        with go_on_at_end(), app.app_context():
+            until = monotonic() + 10
+            while monotonic() < until and len(seen) < len(rest):
+                db.session.rollback()
+                query = select(Message.status).where(Message.status == Status.QUEUED)
+                seen[:] = db.session.scalars(query)
+
+    @contextmanager
+    def go_on_at_end() -> Iterator[None]:
+        try:
+            yield
+        finally:
+            go_on.set()
+
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    with ThreadPoolExecutor(1) as pool:
+        watching = pool.submit(watch)
+        deliver.deliver()
+        watching.result()
+    assert len(seen) == len(rest), "recorded while the slow one was still waiting"
+    assert message(slow).status is Status.QUEUED
+
+
+def test_an_answer_that_cannot_be_recorded_takes_no_other_with_it(
+    post: Post, provider: FakeProvider
+) -> None:
+    bad, good = post(), post()
+
+    def script(outbound: Outbound) -> StatusReport:
+        report = provider.take(outbound)
+        query = select(Attempt.message_id).where(Attempt.id == outbound.attempt_id)
+        if db.session.scalars(query).one() == bad:
+            return report._replace(raw={"unstorable": object()})
+        return report
+
+    provider.script = script
+    deliver.deliver()
+    assert message(good).status is Status.QUEUED
+    assert message(bad).status is Status.SUBMITTING
+    consume_inbox.drain()
+    assert message(bad).status is Status.QUEUED, "from the inbox, without what was unstorable"
+
+
+def test_answers_wait_in_the_inbox_while_the_database_is_away(
+    post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message_id, settle, failures = post(), results.settle, iter([1])
+
+    def away(answers: list[results.Answer]) -> None:
+        for _ in failures:
+            raise OperationalError("no answer", {}, Exception())
+        settle(answers)
+
+    monkeypatch.setattr(results, "settle", away)
+    deliver.deliver()
+    assert message(message_id).status is Status.SUBMITTING
+    consume_inbox.drain()
+    assert message(message_id).status is Status.QUEUED
+
+
+def test_a_provider_that_breaks_in_an_unforeseen_way_leaves_a_doubt(
+    post: Post, provider: FakeProvider
+) -> None:
+    def script(outbound: Outbound) -> StatusReport:
+        raise ZeroDivisionError
+
+    provider.script = script
+    message_id = post()
+    deliver.deliver()
+    assert message(message_id).status is Status.IN_DOUBT
+
+
+def end_leases() -> None:
+    with transaction():
+        past = datetime.now(UTC) - timedelta(seconds=1)
+        db.session.execute(update(Message).values(claimed_until=past))
+
+
+def make_due(message_id: UUID) -> None:
+    past = datetime.now(UTC) - timedelta(seconds=1)
+    with transaction():
+        db.session.execute(update(Message).where(Message.id == message_id).values(due_at=past))

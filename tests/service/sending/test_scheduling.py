@@ -1,0 +1,71 @@
+"""Messages with a time: held by the provider where it can, else by us, in the database."""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import select, update
+
+from service.database import (
+    db,
+    transaction,
+)
+from service.domain.status import Status
+from service.models import Message
+from service.sending import deliver
+from tests.fakes import FakeProvider
+from tests.messages import Post
+
+SERVICE = "MG" + "0" * 32
+
+
+def _ahead(**time: float) -> datetime:
+    return datetime.now(UTC) + timedelta(**time)
+
+
+def _only() -> Message:
+    db.session.rollback()
+    db.session.expire_all()
+    return db.session.scalars(select(Message)).one()
+
+
+def test_a_service_message_within_the_window_is_held_by_the_provider(
+    post: Post, provider: FakeProvider
+) -> None:
+    when = _ahead(hours=2)
+    post(send_at=when, messaging_service_sid=SERVICE)
+    deliver.deliver()
+    assert [outbound.send_at for outbound in provider.on_air] == [when]
+    assert _only().status is Status.SCHEDULED
+
+
+def test_a_message_without_a_service_is_held_by_us_until_its_time(
+    post: Post, provider: FakeProvider
+) -> None:
+    post(send_at=_ahead(hours=2))
+    assert deliver.deliver() == 0
+    assert provider.on_air == []
+
+    with transaction():
+        past = datetime.now(UTC) - timedelta(seconds=1)
+        db.session.execute(update(Message).values(send_at=past, due_at=past))
+    assert deliver.deliver() == 1
+    assert [outbound.send_at for outbound in provider.on_air] == [None]
+
+
+def test_a_time_too_near_for_the_provider_is_held_by_us(post: Post, provider: FakeProvider) -> None:
+    post(send_at=_ahead(seconds=120), messaging_service_sid=SERVICE)
+    deliver.deliver()
+    assert provider.on_air == []
+
+
+def test_a_message_that_queued_too_long_for_the_window_waits_for_its_time_here(
+    post: Post, provider: FakeProvider
+) -> None:
+    """Sent at once it would be minutes early; the provider's window is closed."""
+    post(send_at=_ahead(hours=2), messaging_service_sid=SERVICE)
+    near = _ahead(seconds=200)
+    with transaction():
+        db.session.execute(update(Message).values(send_at=near))
+    deliver.deliver()
+    held = _only()
+    assert provider.on_air == []
+    assert (held.status, held.due_at, held.attempts) == (Status.PENDING, near, 0)

@@ -1,0 +1,230 @@
+"""Who opted out is not written to: the provider says so once, and is not asked again."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from sqlalchemy import event, select
+
+from service.database import (
+    db,
+    transaction,
+)
+from service.domain.report import StatusReport
+from service.domain.status import Status
+from service.errors import Refused
+from service.models import Attempt, Message, OptOut, StatusEvent
+from service.operations import audit
+from service.providers.contract import Outbound
+from service.queries import opt_outs
+from service.recording import record
+from service.sending import (
+    claim as claiming,
+)
+from service.sending import (
+    deliver,
+)
+from tests.fakes import FakeProvider, said
+from tests.messages import Post
+
+RECIPIENT = "+14155552671"
+SENDER = "+15005550006"
+SERVICE = "MG" + "0" * 32
+
+
+def message(message_id: UUID) -> Message:
+    db.session.rollback()
+    db.session.expire_all()
+    return db.session.scalars(select(Message).where(Message.id == message_id)).one()
+
+
+def attempts(message_id: UUID) -> list[Attempt]:
+    return list(db.session.scalars(select(Attempt).where(Attempt.message_id == message_id)))
+
+
+def known() -> list[tuple[str, str, str]]:
+    db.session.rollback()
+    return [(one.to, one.sender, one.provider) for one in db.session.scalars(select(OptOut))]
+
+
+def refusing(outbound: Outbound) -> StatusReport:
+    raise Refused("Attempt to send to unsubscribed recipient", "21610")
+
+
+@pytest.fixture
+def opted_out(post: Post, provider: FakeProvider) -> UUID:
+    """The message by whose refusal it became known; from now on the provider takes everything."""
+    provider.script = refusing
+    message_id = post()
+    deliver.deliver()
+    provider.script = None
+    return message_id
+
+
+def test_a_refusal_that_says_opted_out_is_remembered(opted_out: UUID) -> None:
+    assert message(opted_out).error_code == "21610"
+    assert known() == [(RECIPIENT, SENDER, "twilio")]
+
+
+def test_another_refusal_is_not(post: Post, provider: FakeProvider) -> None:
+    def script(outbound: Outbound) -> StatusReport:
+        raise Refused("not a number", "21211")
+
+    provider.script = script
+    post()
+    deliver.deliver()
+    assert known() == []
+
+
+def test_a_callback_that_says_so_is_remembered_too(post: Post) -> None:
+    """A Messaging Service takes the message first, and says no later."""
+    message_id = post(sender=None, messaging_service_sid=SERVICE)
+    deliver.deliver()
+    [attempt] = attempts(message_id)
+    failed = said("undelivered", attempt_id=attempt.id, error_code="21610")
+    record.record([failed, failed])
+    assert known() == [(RECIPIENT, SERVICE, "twilio")]
+
+
+def test_the_next_message_fails_alike_and_nobody_is_asked(
+    opted_out: UUID, post: Post, provider: FakeProvider
+) -> None:
+    message_id = post(body="Again")
+    deliver.deliver()
+    shown = message(message_id)
+    assert (shown.status, shown.error_code) == (Status.FAILED, "21610")
+    assert str(shown.error_message).startswith("Not asked")
+    assert (shown.attempts, attempts(message_id), provider.on_air) == (0, [], [])
+    assert (shown.claimed_until, shown.check_at, shown.submitted_at) == (None, None, None)
+    [written] = db.session.scalars(select(StatusEvent).where(StatusEvent.message_id == message_id))
+    assert (written.word, written.attempt_id) == ("opted_out", None)
+    assert all(finding.holds for finding in audit.audit())
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"to": "+14155552672"},
+        {"sender": "+15005550007"},
+        {"sender": None, "messaging_service_sid": SERVICE},
+        {"messaging_service_sid": SERVICE},
+    ],
+    ids=str,
+)
+def test_another_recipient_or_sender_is_not_concerned(
+    opted_out: UUID, post: Post, provider: FakeProvider, other: dict[str, str | None]
+) -> None:
+    message_id = post(**other)
+    deliver.deliver()
+    assert message(message_id).status is Status.QUEUED
+
+
+def test_messages_of_test_keys_are_exempt(opted_out: UUID, post: Post) -> None:
+    with transaction():
+        db.session.add(
+            OptOut(
+                to=RECIPIENT,
+                sender=SENDER,
+                provider="test",
+                error_code="21610",
+                since=datetime.now(UTC),
+            )
+        )
+    post(provider="test")
+    [claim] = claiming.claim(10)
+    assert claim.message.provider == "test"
+
+
+def test_a_crowd_that_opted_out_holds_up_nobody_behind_it(
+    opted_out: UUID, post: Post, provider: FakeProvider
+) -> None:
+    for _ in range(7):
+        post()
+    last = post(to="+14155552672")
+    assert [one.message.id for one in claiming.claim(2)] == [last]
+
+
+def test_a_batch_is_looked_up_at_once(opted_out: UUID, post: Post) -> None:
+    asked = list[str]()
+
+    def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        if "FROM opt_out" in statement:
+            asked.append(statement)
+
+    for number in range(10):
+        post(to=f"+1415555300{number}")
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        assert len(claiming.claim(10)) == 10
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
+    assert len(asked) == 1
+
+
+def _age(days: float) -> None:
+    with transaction():
+        for one in db.session.scalars(select(OptOut)):
+            one.since -= timedelta(days=days)
+
+
+@pytest.mark.parametrize(("age", "left"), [(1, 0), (-1, 1)], ids=["sent after", "sent before"])
+def test_a_delivery_of_what_was_sent_after_it_ends_it(
+    post: Post, provider: FakeProvider, age: int, left: int
+) -> None:
+    """What was sent before the opt-out and arrives late says nothing about it."""
+    message_id = post()
+    deliver.deliver()
+    [attempt_id] = [one.id for one in attempts(message_id)]
+    rows = [{"to": RECIPIENT, "sender": SENDER, "provider": "twilio", "error_code": "21610"}]
+    with transaction():
+        opt_outs.remember([{**row, "since": datetime.now(UTC)} for row in rows])
+    _age(age)
+    record.record([said("delivered", attempt_id=attempt_id)])
+    assert len(known()) == left
+
+
+def test_an_opt_out_is_known_since_the_provider_last_said_so(context: Flask) -> None:
+    early = datetime(2026, 11, 20, tzinfo=UTC)
+    row = {"to": RECIPIENT, "sender": SENDER, "provider": "twilio", "error_code": "21610"}
+    for since in (early, early + timedelta(days=1), early - timedelta(days=1)):
+        with transaction():
+            opt_outs.remember([{**row, "since": since}])
+    [kept] = opt_outs.page(10)
+    assert kept.since == early + timedelta(days=1)
+
+
+def test_what_is_said_of_an_earlier_attempt_outranks_it(
+    post: Post, provider: FakeProvider, make_due: Callable[[UUID], None]
+) -> None:
+    """The first attempt was not taken, or so it was said; the second was not made."""
+    message_id = post()
+    [claimed] = claiming.claim(1)
+    with transaction():
+        opt_outs.remember(
+            [
+                {
+                    "to": RECIPIENT,
+                    "sender": SENDER,
+                    "provider": "twilio",
+                    "error_code": "21610",
+                    "since": datetime.now(UTC),
+                }
+            ]
+        )
+    make_due(message_id)
+    assert claiming.claim(1) == []
+    assert message(message_id).status is Status.FAILED
+    record.record([said("sent", attempt_id=claimed.outbound.attempt_id)])
+    assert message(message_id).status is Status.SENT
+
+
+@pytest.fixture
+def make_due(context: Flask) -> Callable[[UUID], None]:
+    def make(message_id: UUID) -> None:
+        with transaction():
+            found = db.session.get_one(Message, message_id)
+            found.status, found.due_at = Status.PENDING, datetime.now(UTC)
+
+    return make
