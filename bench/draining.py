@@ -14,11 +14,8 @@ from demo.stack import Stack
 from service.app import create_app
 from service.components import parts
 from service.config.settings import Settings
-from service.providers.contract import Callback
-from service.task_queue.queue import (
-    DRAIN,
-    STATUS,
-)
+from service.providers.base import Callback
+from service.task_queue.queue import DRAIN, STATUS
 
 _PATIENCE: Final = 120.0
 _TICK: Final = 0.01

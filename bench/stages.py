@@ -15,7 +15,7 @@ from service.app import create_app, settle_memory
 from service.components import parts
 from service.config.settings import Settings
 from service.inbox.stream import Entry
-from service.providers.contract import CallbackRequest
+from service.providers.base import CallbackRequest
 from service.recording import record as recording
 
 _BATCH: Final = 2_000  # as a drain in a backlog

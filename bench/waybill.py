@@ -17,10 +17,7 @@ from bench.rounds import Void
 from demo.stack import SENDER, Stack, running
 from service.app import create_app
 from service.config.settings import Settings
-from service.database import (
-    db,
-    transaction,
-)
+from service.database import db, transaction
 from service.domain.status import Status
 from service.models import Attempt, Client, Message
 from service.queries.dialect import insert_all

@@ -6,10 +6,7 @@ from collections.abc import Mapping
 from flask import Flask
 from redis import Redis
 
-from service import (
-    commands,
-    web,
-)
+from service import commands, web
 from service.components import Parts
 from service.config.settings import Settings
 from service.coordination.cache import Shelf
@@ -17,28 +14,20 @@ from service.coordination.callback_checks import CallbackChecks
 from service.coordination.circuit_breaker import Breaker
 from service.coordination.heartbeats import Presence
 from service.coordination.sender_rate_limit import Pace
-from service.database import (
-    db,
-    engines,
-    schema,
-)
+from service.database import db, engines, schema
 from service.inbox.overflow import OverflowTable
 from service.inbox.stream import Inbox
-from service.lines import Lines
-from service.observability import (
-    logging,
-    sentry,
-    tracing,
-)
+from service.observability import logging, sentry, tracing
 from service.observability.metrics import counting
 from service.providers import configured
-from service.providers.contract import Callback, Provider
-from service.providers.test import MagicNumbers
+from service.providers.base import Callback, Provider
+from service.providers.call_slots import Lines
+from service.providers.sandbox import MagicNumbers
 from service.queries import callbacks
 from service.redis_client.connections import connect
 from service.redis_client.url import parse_redis_url
 from service.task_queue.queue import Queue
-from service.web import limiting
+from service.web.api import rate_limits
 from service.web.callbacks import store
 
 # Seconds to wait for Redis: an answer to a provider must not wait on one that is gone, a drain
@@ -82,7 +71,7 @@ def create_app(
         context=app.app_context,
     )
     web.init_app(app)
-    limiting.init_app(app, settings.rate_limit_posts, hurried, Breaker())
+    rate_limits.init_app(app, settings.rate_limit_posts, hurried, Breaker())
     commands.init_app(app)
     return app
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from service.coordination.sender_rate_limit import Pace
     from service.inbox.overflow import OverflowTable
     from service.inbox.stream import Inbox
-    from service.lines import Lines
-    from service.providers.contract import Provider
+    from service.providers.base import Provider
+    from service.providers.call_slots import Lines
     from service.task_queue.queue import Queue
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from service.domain.report import Source, StatusReport
 from service.errors import ErrorFact, Forged, Refused
-from service.providers.contract import (
+from service.providers.base import (
     Callback,
     CallbackRequest,
     Outbound,

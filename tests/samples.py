@@ -14,7 +14,7 @@ from twilio.request_validator import RequestValidator
 
 from service.domain.status import Status
 from service.providers import configured
-from service.providers.contract import CallbackRequest, Provider
+from service.providers.base import CallbackRequest, Provider
 from service.providers.sinch import errors as sinch_errors
 from service.providers.sinch import reports as sinch_reports
 from service.providers.twilio import errors as twilio_errors

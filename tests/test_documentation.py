@@ -22,7 +22,7 @@ from service.config.settings import Settings
 from service.domain.status import Status, is_final
 from service.providers.sinch import reports as sinch_reports
 from service.task_queue.queue import ROUTES
-from service.web.schemas import MessageQuery, NewBatch, NewMessage, check
+from service.web.api.schemas import MessageQuery, NewBatch, NewMessage, check
 from worker.schedule import SCHEDULE
 
 ROOT = Path(__file__).parents[1]

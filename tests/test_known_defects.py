@@ -18,19 +18,13 @@ from redis import Redis
 from sqlalchemy import select, update
 
 from service.components import parts
-from service.database import (
-    db,
-    transaction,
-)
+from service.database import db, transaction
 from service.domain.report import StatusReport
 from service.domain.status import Status
 from service.errors import OutcomeUnknown, Refused
 from service.models import Message, StatusEvent
-from service.providers.contract import Callback, Outbound
-from service.recording import (
-    consume_inbox,
-    record,
-)
+from service.providers.base import Callback, Outbound
+from service.recording import consume_inbox, record
 from service.sending import deliver
 from service.task_queue import queue
 from tests.fakes import FakeProvider, said
@@ -123,7 +117,7 @@ def _die_after(deed: str, redis_url: str, body: bytes, attempt: str) -> None:
         "import os, signal; from datetime import UTC, datetime; from redis import Redis;"
         "from service.coordination.circuit_breaker import Breaker;"
         "from service.inbox.stream import Inbox;"
-        "from service.providers.contract import Callback;"
+        "from service.providers.base import Callback;"
         f"redis = Redis.from_url({redis_url!r}, protocol=2);"
         "inbox = Inbox(redis, redis, Breaker(), 1000);"
         f"callback = Callback('twilio', {attempt!r}, {body!r}, datetime.now(UTC));"

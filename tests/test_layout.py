@@ -99,7 +99,7 @@ def test_a_provider_is_named_in_its_own_room_and_in_the_settings_only() -> None:
     providers = {path.name for path in (ROOT / "service/providers").iterdir() if path.is_dir()}
     # Whoever has a test key is treated otherwise on purpose; documents need an example.
     providers -= {"__pycache__", "test"}
-    examples = ("service/web/answers.py", "service/web/openapi/examples.py")
+    examples = ("service/web/api/responses.py", "service/web/openapi/examples.py")
     welcome = ("service/providers/", "service/config", *examples)
     found = [
         f"{name(path)}: {provider}"
@@ -111,7 +111,7 @@ def test_a_provider_is_named_in_its_own_room_and_in_the_settings_only() -> None:
 
     assert providers >= {"twilio", "sinch"}
     assert not found, (
-        f"{found}: whatever differs between providers belongs into service/providers/contract.py."
+        f"{found}: whatever differs between providers belongs into service/providers/base.py."
     )
 
 

@@ -16,12 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
 from service.app import create_app
-from service.database import (
-    db,
-    is_postgresql,
-    schema,
-    transaction,
-)
+from service.database import db, is_postgresql, schema, transaction
 from service.domain.report import Source
 from service.domain.status import Status
 from service.models import ApiKey, Client, Message, OptOut, StatusEvent

@@ -7,7 +7,7 @@ import pytest
 from twilio.request_validator import RequestValidator
 
 from service.errors import Forged
-from service.providers.contract import CallbackRequest
+from service.providers.base import CallbackRequest
 from service.providers.twilio import Twilio
 from tests.conftest import ACCOUNT, BASE_URL, make_settings
 

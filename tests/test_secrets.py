@@ -126,7 +126,7 @@ def test_an_exception_that_nobody_expected(
     def fail(*_: object) -> Any:
         raise ValueError(LOUD)
 
-    monkeypatch.setattr("service.web.messages.accept", fail)
+    monkeypatch.setattr("service.web.api.messages.accept", fail)
     answer = web.post("/v1/messages", json={"to": NUMBER, "body": BODY})
     assert answer.status_code == 500
 

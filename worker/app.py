@@ -7,8 +7,8 @@ from flask import Flask
 
 from service.app import create_app, settle_memory
 from service.task_queue.queue import celery_settings
+from worker.monitoring import watch
 from worker.schedule import SCHEDULE
-from worker.watching import watch
 
 # A worker has nothing better to do than to wait for a broker that is busy writing its file.
 _PATIENCE: Final = 10.0
@@ -24,7 +24,10 @@ def make_celery(flask_app: Flask) -> Celery:
 
     settings = flask_app.extensions["waybill"].settings
     celery = Celery(
-        "waybill", task_cls=ContextTask, amqp="worker.broker:AMQP", include=["worker.tasks"]
+        "waybill",
+        task_cls=ContextTask,
+        amqp="worker.broker_connection:AMQP",
+        include=["worker.tasks"],
     )
     celery.conf.update(celery_settings(settings, patience=_PATIENCE))
     celery.conf.update(
@@ -44,7 +47,7 @@ def make_celery(flask_app: Flask) -> Celery:
         broker_connection_max_retries=None,
         beat_schedule=SCHEDULE,
         # Every entry is an interval of seconds: nothing is worth remembering over a restart.
-        beat_scheduler="worker.clock:Clock",
+        beat_scheduler="worker.beat_scheduler:Clock",
     )
     return celery
 

@@ -2,24 +2,12 @@
 
 from celery import shared_task
 
-from service.privacy import (
-    purge,
-)
-from service.privacy import (
-    redact as redacting,
-)
+from service.privacy import purge
+from service.privacy import redact as redacting
 from service.reconciliation import poll
-from service.recording import (
-    consume_inbox,
-    record,
-)
-from service.sending import (
-    claim,
-    expiry,
-)
-from service.sending import (
-    deliver as sending,
-)
+from service.recording import consume_inbox, record
+from service.sending import claim, expiry
+from service.sending import deliver as sending
 from service.task_queue import queue
 
 

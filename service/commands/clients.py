@@ -5,13 +5,10 @@ from datetime import UTC, datetime
 import click
 from flask.cli import AppGroup
 
-from service.database import (
-    db,
-    transaction,
-)
+from service.database import db, transaction
 from service.models import ApiKey, Client
 from service.queries import clients
-from service.web.auth import digest_of, hint_of, new_key
+from service.web.api.authentication import digest_of, hint_of, new_key
 
 group = AppGroup("clients", help="The internal services that may send, and their keys.")
 

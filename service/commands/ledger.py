@@ -5,12 +5,8 @@ from typing import Final
 
 import click
 
-from service.operations import (
-    audit as auditing,
-)
-from service.operations import (
-    rebuild as rebuilding,
-)
+from service.operations import audit as auditing
+from service.operations import rebuild as rebuilding
 
 _WIDTH: Final = 40
 

@@ -7,14 +7,11 @@ from flask.cli import AppGroup
 
 from service.components import parts
 from service.config.settings import SESSIONS_NEED_A_KEY
-from service.database import (
-    db,
-    transaction,
-)
+from service.database import db, transaction
 from service.models import OperatorKey
 from service.operations import operator_sessions
 from service.queries import operators
-from service.web.auth import digest_of, new_operator_key
+from service.web.api.authentication import digest_of, new_operator_key
 
 group = AppGroup("operators", help="The people who may log in at /ops, and their keys.")
 

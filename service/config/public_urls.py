@@ -8,10 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
-from service.config.types import (
-    HttpUrl,
-    http_url,
-)
+from service.config.types import HttpUrl, http_url
 
 # Each is tried for a callback that no earlier one fits: a forged one costs that many signatures.
 _MOST: Final = 5

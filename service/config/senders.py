@@ -6,10 +6,7 @@ import phonenumbers
 from pydantic import AfterValidator, BaseModel, Field, ValidationInfo
 
 from service import addresses
-from service.config.types import (
-    SenderRate,
-    SenderRates,
-)
+from service.config.types import SenderRate, SenderRates
 
 
 def _region(value: str) -> str:

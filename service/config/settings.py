@@ -9,12 +9,7 @@ from pydantic import ConfigDict, Field, SecretStr, ValidationError, model_valida
 
 from service.config.monitoring import WatchingSettings
 from service.config.privacy import PrivacySettings
-from service.config.senders import (
-    RatedSenders,
-    RegionSettings,
-    SenderSetting,
-    ServiceSetting,
-)
+from service.config.senders import RatedSenders, RegionSettings, SenderSetting, ServiceSetting
 from service.config.sinch import SinchSettings
 from service.config.types import (
     CallbackOverrides,

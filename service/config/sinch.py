@@ -4,17 +4,9 @@ from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from service.config.public_urls import (
-    PublicSettings,
-    is_host_of,
-)
+from service.config.public_urls import PublicSettings, is_host_of
 from service.config.senders import SmsSenderSetting
-from service.config.types import (
-    HttpUrl,
-    PathSecret,
-    Seconds,
-    Secrets,
-)
+from service.config.types import HttpUrl, PathSecret, Seconds, Secrets
 
 # The longest wait before a retry is 81,920 s, all of them together are 163,835 s:
 # https://developers.sinch.com/docs/sms/api-reference/sms/tag/Webhooks/

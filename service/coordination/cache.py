@@ -7,10 +7,7 @@ from typing import Any, Final
 from redis import Redis
 from redis.exceptions import RedisError
 
-from service.coordination.circuit_breaker import (
-    Breaker,
-    Resting,
-)
+from service.coordination.circuit_breaker import Breaker, Resting
 
 _PREFIX: Final = "waybill:shelf:"
 _AWAY: Final = (RedisError, Resting)

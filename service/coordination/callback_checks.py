@@ -16,11 +16,8 @@ from typing import Any, Final, NamedTuple
 from redis import Redis
 from redis.exceptions import RedisError
 
-from service.coordination.circuit_breaker import (
-    Breaker,
-    Resting,
-)
-from service.providers.contract import RefusalAdvice
+from service.coordination.circuit_breaker import Breaker, Resting
+from service.providers.base import RefusalAdvice
 
 _KEY: Final = "waybill:callback_checks:"
 _WINDOW: Final = 60.0

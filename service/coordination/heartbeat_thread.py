@@ -10,10 +10,7 @@ from typing import Any, Final
 from flask import Flask
 
 from service.components import Parts
-from service.coordination.heartbeats import (
-    EVERY,
-    Presence,
-)
+from service.coordination.heartbeats import EVERY, Presence
 
 WEB: Final = "web"
 WORKER: Final = "worker"

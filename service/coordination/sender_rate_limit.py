@@ -12,10 +12,7 @@ from typing import Any, Final, NamedTuple
 from redis import Redis
 from redis.exceptions import RedisError
 
-from service.coordination.circuit_breaker import (
-    Breaker,
-    Resting,
-)
+from service.coordination.circuit_breaker import Breaker, Resting
 
 _ANY: Final = "*"
 _PREFIX: Final = "waybill:pace:"

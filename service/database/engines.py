@@ -11,11 +11,7 @@ from flask import Flask
 from sqlalchemy import event
 
 from service.config.settings import Settings
-from service.database import (
-    OVERFLOW,
-    db,
-    speak_sqlite_properly,
-)
+from service.database import OVERFLOW, db, speak_sqlite_properly
 
 # Seconds that a callback waits for one of the connections, and for the lock of SQLite.
 _WAIT: Final = 1

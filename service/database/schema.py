@@ -9,10 +9,7 @@ from typing import Final
 from flask import Flask
 from sqlalchemy import Column, Connection, inspect, text
 
-from service.database import (
-    db,
-    is_postgresql,
-)
+from service.database import db, is_postgresql
 
 # The last of migrations/versions; a test holds it to them.
 WANTED: Final = "0010"

@@ -6,16 +6,10 @@ from contextlib import AbstractContextManager
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.coordination.circuit_breaker import (
-    Breaker,
-    Resting,
-)
-from service.database import (
-    OVERFLOW,
-    db,
-)
+from service.coordination.circuit_breaker import Breaker, Resting
+from service.database import OVERFLOW, db
 from service.errors import OverflowUnavailable
-from service.providers.contract import Callback
+from service.providers.base import Callback
 
 
 class OverflowTable:

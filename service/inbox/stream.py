@@ -13,16 +13,10 @@ from typing import Any, Final, NamedTuple
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from service.coordination.circuit_breaker import (
-    Breaker,
-    Resting,
-)
+from service.coordination.circuit_breaker import Breaker, Resting
 from service.errors import InboxUnavailable
-from service.inbox.consumers import (
-    FOREVER,
-    remove_consumers,
-)
-from service.providers.contract import Callback
+from service.inbox.consumers import FOREVER, remove_consumers
+from service.providers.base import Callback
 from service.redis_client.connections import FreeList
 
 _STREAM: Final = "waybill:inbox"

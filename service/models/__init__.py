@@ -1,9 +1,6 @@
 """The tables. A message is a fold of its ledger (`StatusEvent`) and can be rebuilt from it."""
 
-from service.models.callbacks import (
-    DeadLetter,
-    Overflow,
-)
+from service.models.callbacks import DeadLetter, Overflow
 from service.models.clients import ApiKey, Client
 from service.models.installation import InstallationKey
 from service.models.ledger import StatusEvent

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from service.models import Message
-    from service.providers.contract import Callback
+    from service.providers.base import Callback
     from service.recording.statistics import Tally
     from service.sending.answers import Answer
 

@@ -22,10 +22,7 @@ from structlog.stdlib import BoundLogger, LoggerFactory, ProcessorFormatter, fil
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from service.config.settings import Settings
-from service.observability.scrubbing import (
-    keep_secret,
-    mask,
-)
+from service.observability.scrubbing import keep_secret, mask
 
 # What they say of every task, every request and every look at the tables is no event.
 _TALKATIVE: Final = (

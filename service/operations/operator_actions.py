@@ -13,24 +13,12 @@ from service.errors import Conflict, NotFound, Unavailable
 from service.models import Attempt, Message
 from service.observability import events
 from service.privacy.redact import DECISION
-from service.queries import (
-    clients,
-    reconciliation,
-)
+from service.queries import clients, reconciliation
 from service.reconciliation import poll
-from service.reconciliation.resolve import (
-    in_doubt,
-    resolve,
-)
-from service.recording import (
-    consume_inbox,
-    record,
-)
+from service.reconciliation.resolve import in_doubt, resolve
+from service.recording import consume_inbox, record
 from service.sending import expiry
-from service.sending.accept import (
-    Draft,
-    accept,
-)
+from service.sending.accept import Draft, accept
 from service.task_queue.queue import DELIVER
 
 # The client to whom the messages belong that operators send to see whether sending works.

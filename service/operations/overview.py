@@ -17,13 +17,9 @@ from service.database import db
 from service.models import DeadLetter, Message
 from service.operations import activity
 from service.operations.activity import Minute
-from service.providers.contract import RefusalAdvice
-from service.queries import (
-    callbacks as aside,
-)
-from service.queries import (
-    overview,
-)
+from service.providers.base import RefusalAdvice
+from service.queries import callbacks as aside
+from service.queries import overview
 from service.queries.overview import Heap
 from service.task_queue.queue import ROUTES
 

@@ -8,11 +8,7 @@ from uuid import UUID
 from service.database import transaction
 from service.domain.outcome import Outcome, join_all, outcome_of
 from service.queries import ledger
-from service.recording.rows import (
-    columns_of,
-    outcome_in,
-    report_of,
-)
+from service.recording.rows import columns_of, outcome_in, report_of
 
 _BATCH = 500
 

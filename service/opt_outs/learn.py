@@ -7,7 +7,7 @@ from uuid import UUID
 from service.components import parts
 from service.domain.report import StatusReport
 from service.domain.status import FAILURES, SUCCESSES
-from service.providers.test import NAME as TEST
+from service.providers.sandbox import NAME as TEST
 from service.queries import opt_outs
 
 

@@ -8,20 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from service.components import parts
-from service.database import (
-    Model,
-    transaction,
-)
+from service.database import Model, transaction
 from service.models import Attempt, DeadLetter, Message, Overflow, StatusEvent
 from service.privacy import redact
 from service.privacy.batches import BATCH
 from service.privacy.mentions import Mention
-from service.queries import (
-    callbacks,
-    opt_outs,
-    redaction,
-    table_scan,
-)
+from service.queries import callbacks, opt_outs, redaction, table_scan
 from service.recording.rows import random_identity
 
 # What a client may have written beside the recipient, and what is sent, while it may still be sent.

@@ -4,10 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from service.components import parts
 from service.database import transaction
-from service.privacy.batches import (
-    BATCH,
-    sweep,
-)
+from service.privacy.batches import BATCH, sweep
 from service.queries import retention
 
 

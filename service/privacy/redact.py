@@ -13,16 +13,10 @@ from service.components import parts
 from service.database import transaction
 from service.domain.report import StatusReport
 from service.models import StatusEvent
-from service.privacy.batches import (
-    BATCH,
-    sweep,
-)
+from service.privacy.batches import BATCH, sweep
 from service.privacy.mentions import Mention
 from service.queries import redaction
-from service.recording.rows import (
-    random_identity,
-    unquoted_identity,
-)
+from service.recording.rows import random_identity, unquoted_identity
 
 # Prefix of ledger entries about decisions of operators (service/operations/operator_actions.py).
 DECISION: Final = "operator_"

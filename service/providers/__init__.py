@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from service.config.settings import Settings
-from service.providers.contract import Provider
+from service.providers.base import Provider
 from service.providers.sinch import Sinch
 from service.providers.twilio import Twilio
 

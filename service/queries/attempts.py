@@ -8,11 +8,7 @@ from sqlalchemy import ColumnElement, Table, or_, select
 
 from service.database import db
 from service.models import Attempt, StatusEvent
-from service.queries.dialect import (
-    among,
-    insert_all,
-    update_each,
-)
+from service.queries.dialect import among, insert_all, update_each
 
 
 class AttemptRef(NamedTuple):

@@ -9,7 +9,7 @@ from sqlalchemy.orm import scoped_session
 
 from service.database import db
 from service.models import DeadLetter, Overflow
-from service.providers.contract import Callback
+from service.providers.base import Callback
 
 
 def add_overflow(

@@ -37,10 +37,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.types import UserDefinedType
 
-from service.database import (
-    db,
-    is_postgresql,
-)
+from service.database import db, is_postgresql
 
 
 def _as_it_is(statement: Any) -> Any:

@@ -9,12 +9,7 @@ from sqlalchemy import Table, case, select
 from service.database import db
 from service.models import Attempt, Message, StatusEvent
 from service.queries.attempts import AttemptRef
-from service.queries.dialect import (
-    among,
-    insert_all,
-    only_those,
-    update_each,
-)
+from service.queries.dialect import among, insert_all, only_those, update_each
 
 _OUTCOME: Final = select(
     Message.id,

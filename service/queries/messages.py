@@ -11,10 +11,7 @@ from service.database import db
 from service.domain.status import Status
 from service.models import Message
 from service.queries import due as turns
-from service.queries.dialect import (
-    among,
-    insert_all,
-)
+from service.queries.dialect import among, insert_all
 
 _COLUMNS: Final = {
     attribute.key: str(attribute.columns[0].name) for attribute in inspect(Message).column_attrs

@@ -8,10 +8,7 @@ from sqlalchemy import Table, and_, case, delete, func, select
 
 from service.database import db
 from service.models import Attempt, Message, OptOut
-from service.queries.dialect import (
-    among,
-    insert_all,
-)
+from service.queries.dialect import among, insert_all
 from service.queries.redaction import FORGOTTEN
 
 

@@ -11,7 +11,7 @@ from service.database import db
 from service.domain.message_ids import first_id
 from service.domain.status import FINAL, Status
 from service.models import Attempt, Message
-from service.providers.test import NAME as TEST
+from service.providers.sandbox import NAME as TEST
 
 # Messages to one recipient without a SID: more than this many are no person's.
 _MOST_TEXTS: Final = 1000

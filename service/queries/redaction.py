@@ -10,10 +10,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from service.database import db
 from service.models import Attempt, Client, Message, StatusEvent
-from service.queries.dialect import (
-    among,
-    update_each,
-)
+from service.queries.dialect import among, update_each
 
 # Before the name that stands in place of a number that was forgotten.
 FORGOTTEN: Final = "forgotten:"

@@ -5,10 +5,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from service.database import (
-    Model,
-    db,
-)
+from service.database import Model, db
 from service.models import OptOut
 
 

@@ -14,11 +14,8 @@ from service.domain.status import Status
 from service.errors import OUTCOME_UNKNOWN, OutcomeUnknown, Refused
 from service.models import Attempt, Message
 from service.observability import events
-from service.providers.contract import Wanted
-from service.queries import (
-    attempts,
-    reconciliation,
-)
+from service.providers.base import Wanted
+from service.queries import attempts, reconciliation
 from service.recording import record
 from service.sending import expiry
 from service.sending.retry_policy import patience

@@ -19,10 +19,7 @@ from service.models import Attempt, Message
 from service.observability import events
 from service.observability.metrics import counting
 from service.queries import reconciliation
-from service.reconciliation.look_up import (
-    look_up,
-    step,
-)
+from service.reconciliation.look_up import look_up, step
 from service.recording import record
 from service.sending.retry_policy import patience
 

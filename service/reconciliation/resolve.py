@@ -11,11 +11,7 @@ from service.domain.report import StatusReport
 from service.domain.status import Status
 from service.errors import Conflict, NotFound
 from service.models import Attempt, Message
-from service.queries import (
-    attempts,
-    ledger,
-    reconciliation,
-)
+from service.queries import attempts, ledger, reconciliation
 from service.queries.dialect import lock_name
 from service.reconciliation import look_up
 from service.recording import record

@@ -10,27 +10,15 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from service.components import parts
-from service.database import (
-    db,
-    transaction,
-)
+from service.database import db, transaction
 from service.database.errors import is_slow
 from service.errors import InboxUnavailable
 from service.inbox.stream import Entry
 from service.models import DeadLetter, Overflow
-from service.providers.contract import Callback
+from service.providers.base import Callback
 from service.queries import callbacks
-from service.recording.isolation import (
-    IDLE,
-    Isolation,
-    consumer,
-    record_callbacks,
-    set_aside,
-)
-from service.task_queue.queue import (
-    DRAIN,
-    HELPING,
-)
+from service.recording.isolation import IDLE, Isolation, consumer, record_callbacks, set_aside
+from service.task_queue.queue import DRAIN, HELPING
 
 # The most that one transaction records. In a backlog so many hold several words about one message,
 # whose row is then read and written once for all of them.

@@ -9,25 +9,16 @@ from typing import Final
 
 from service.components import parts
 from service.database import transaction
-from service.database.errors import (
-    is_passing,
-    is_slow,
-)
+from service.database.errors import is_passing, is_slow
 from service.domain.report import StatusReport
-from service.inbox.stream import (
-    Entry,
-    Inbox,
-)
+from service.inbox.stream import Entry, Inbox
 from service.observability import events
 from service.observability.metrics import counting
-from service.providers.contract import Callback
+from service.providers.base import Callback
 from service.queries import callbacks as aside
 from service.recording import record as recording
 from service.sending import results
-from service.sending.answers import (
-    ANSWER,
-    unpacked,
-)
+from service.sending.answers import ANSWER, unpacked
 
 # Seconds after which another worker takes an entry over: longer than a batch takes.
 IDLE: Final = 20.0

@@ -10,21 +10,10 @@ from service.domain.outcome import Outcome, join_all, outcome_of
 from service.domain.report import StatusReport
 from service.opt_outs import learn
 from service.privacy import redact
-from service.queries import (
-    attempts,
-    ledger,
-)
+from service.queries import attempts, ledger
 from service.queries.attempts import AttemptRef
-from service.recording.rows import (
-    columns_of,
-    event_of,
-    outcome_in,
-    report_of,
-)
-from service.recording.statistics import (
-    Tally,
-    kinds_of,
-)
+from service.recording.rows import columns_of, event_of, outcome_in, report_of
+from service.recording.statistics import Tally, kinds_of
 
 # Where the next search for adoptable orphans begins: each process goes round them by itself.
 _last_orphan = 0

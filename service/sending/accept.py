@@ -9,20 +9,14 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from service.components import parts
-from service.database import (
-    single_write,
-    transaction,
-)
+from service.database import single_write, transaction
 from service.domain.message_ids import creation_time
 from service.domain.priority import Priority
 from service.domain.status import Status
 from service.models import Message
 from service.observability import events
 from service.queries import messages
-from service.sending import (
-    expiry,
-    idempotency,
-)
+from service.sending import expiry, idempotency
 from service.task_queue.queue import DELIVER
 
 # The provider's own window for scheduling must still be open when a worker gets to the message.

@@ -11,7 +11,7 @@ from service.components import parts
 from service.domain.report import Price, Source, StatusReport
 from service.domain.status import Status
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
-from service.providers.contract import Callback
+from service.providers.base import Callback
 from service.sending.claim import Claim
 
 # In an entry of the inbox it stands where a callback names its provider. No provider has this name,

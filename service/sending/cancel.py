@@ -9,11 +9,7 @@ from service.domain.report import Source, StatusReport
 from service.domain.status import Status
 from service.errors import Conflict, NotAccepted, NotFound, OutcomeUnknown, Refused, Unavailable
 from service.models import Message
-from service.queries import (
-    attempts,
-    ledger,
-    message_details,
-)
+from service.queries import attempts, ledger, message_details
 from service.recording import record
 
 

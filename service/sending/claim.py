@@ -19,16 +19,10 @@ from service.domain.status import Status
 from service.models import Message
 from service.observability import events
 from service.observability.metrics import counting
-from service.providers.contract import Outbound
-from service.providers.test import NAME as TEST
-from service.queries import (
-    attempts,
-    messages,
-)
-from service.sending import (
-    expiry,
-    suppression,
-)
+from service.providers.base import Outbound
+from service.providers.sandbox import NAME as TEST
+from service.queries import attempts, messages
+from service.sending import expiry, suppression
 from service.sending.retry_policy import patience
 from service.texts.segments import segments
 

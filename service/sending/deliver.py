@@ -15,24 +15,15 @@ from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.components import (
-    Parts,
-    parts,
-)
+from service.components import Parts, parts
 from service.database.errors import is_retryable
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError
 from service.models import Message
 from service.observability import tracing
 from service.observability.metrics import counting
 from service.sending import expiry
-from service.sending.answers import (
-    Answer,
-    answer_to,
-)
-from service.sending.claim import (
-    Claim,
-    claim,
-)
+from service.sending.answers import Answer, answer_to
+from service.sending.claim import Claim, claim
 from service.sending.results import settle_or_store
 from service.task_queue.queue import DELIVER
 

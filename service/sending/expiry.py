@@ -16,15 +16,9 @@ from service.errors import EXPIRED, OUTCOME_UNKNOWN
 from service.models import Message
 from service.observability import events
 from service.observability.metrics import counting
-from service.privacy.batches import (
-    BATCH,
-    sweep,
-)
-from service.providers.contract import Outbound
-from service.queries import (
-    attempts,
-    messages,
-)
+from service.privacy.batches import BATCH, sweep
+from service.providers.base import Outbound
+from service.queries import attempts, messages
 from service.recording import record
 from service.sending.retry_policy import patience
 

@@ -16,18 +16,10 @@ from service.domain.report import Source, StatusReport
 from service.domain.status import Status
 from service.errors import GAVE_UP, InboxUnavailable, NotAccepted, OutcomeUnknown, Refused
 from service.observability import events
-from service.queries import (
-    attempts,
-    ledger,
-    messages,
-)
+from service.queries import attempts, ledger, messages
 from service.recording import record
 from service.sending import expiry
-from service.sending.answers import (
-    WORDS,
-    Answer,
-    packed,
-)
+from service.sending.answers import WORDS, Answer, packed
 from service.sending.retry_policy import patience
 from service.task_queue.queue import DRAIN
 

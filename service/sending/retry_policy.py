@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Final, NamedTuple
 
 from service.components import parts
-from service.providers.test import NAME as TEST
+from service.providers.sandbox import NAME as TEST
 
 
 class Patience(NamedTuple):

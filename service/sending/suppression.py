@@ -7,11 +7,8 @@ from typing import Final
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
 from service.models import Message, OptOut
-from service.providers.test import NAME as TEST
-from service.queries import (
-    messages,
-    opt_outs,
-)
+from service.providers.sandbox import NAME as TEST
+from service.queries import messages, opt_outs
 from service.recording import record
 
 # Our word in the ledger; the code beside it is the provider's.

@@ -15,11 +15,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from service.config.settings import Settings
-from service.coordination.circuit_breaker import (
-    FAILURES,
-    Breaker,
-    Resting,
-)
+from service.coordination.circuit_breaker import FAILURES, Breaker, Resting
 from service.redis_client.url import parse_redis_url
 from service.task_queue.wake_ups import Bell
 

@@ -3,17 +3,17 @@
 from flask import Flask
 
 from service.web import (
+    callback_fast_path,
     callbacks,
-    docs,
-    door,
     errors,
     health,
-    messages,
     metrics,
     ops,
     request_id,
     thread_limit,
 )
+from service.web.api import messages
+from service.web.openapi import page
 
 # A batch of a thousand of the longest messages, every character of them escaped.
 _MAX_BODY = 48 * 1024 * 1024
@@ -29,7 +29,7 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(messages.blueprint)
     app.register_blueprint(callbacks.blueprint)
     health.init_app(app)
-    app.register_blueprint(docs.blueprint)
+    app.register_blueprint(page.blueprint)
     ops.init_app(app)
     errors.init_app(app)
-    app.wsgi_app = door.CallbackDoor(app)  # type: ignore[assignment]
+    app.wsgi_app = callback_fast_path.CallbackDoor(app)  # type: ignore[assignment]

@@ -8,14 +8,11 @@ from urllib.parse import quote
 
 from flask import Blueprint, Response, request
 
-from service.components import (
-    Parts,
-    parts,
-)
+from service.components import Parts, parts
 from service.errors import Forged, InboxUnavailable, OverflowUnavailable
 from service.observability import events
 from service.observability.metrics import counting
-from service.providers.contract import Callback, CallbackRequest
+from service.providers.base import Callback, CallbackRequest
 from service.task_queue.queue import DRAIN
 
 MAX_BODY: Final = 64 * 1024

@@ -8,7 +8,7 @@ from werkzeug.exceptions import HTTPException
 
 from service.database.errors import is_retryable
 from service.errors import ClientError, Unauthenticated, Unavailable
-from service.web.answers import Problem
+from service.web.api.responses import Problem
 
 _log = logging.getLogger(__name__)
 

@@ -8,11 +8,7 @@ from typing import Final
 from flask import Blueprint, Flask, Response, current_app, jsonify
 
 from service.components import Parts
-from service.database import (
-    OVERFLOW,
-    db,
-    schema,
-)
+from service.database import OVERFLOW, db, schema
 
 _NOT_MIGRATED: Final = "not migrated"
 _EXTENSION: Final = "waybill-health"

@@ -10,11 +10,7 @@ from flask import Blueprint, Flask, Response, current_app, g, request
 from service.components import parts
 from service.errors import Unauthenticated
 from service.observability.metrics import counting
-from service.observability.metrics.exposition import (
-    CONTENT_TYPE,
-    exposed,
-    may_read,
-)
+from service.observability.metrics.exposition import CONTENT_TYPE, exposed, may_read
 from service.observability.metrics.readings import Readings
 
 _EXTENSION: Final = "waybill-readings"

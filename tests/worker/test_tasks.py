@@ -9,20 +9,10 @@ from uuid import UUID
 import pytest
 from celery import Celery
 
-from service.privacy import (
-    purge,
-    redact,
-)
+from service.privacy import purge, redact
 from service.reconciliation import poll
-from service.recording import (
-    consume_inbox,
-    record,
-)
-from service.sending import (
-    claim,
-    deliver,
-    expiry,
-)
+from service.recording import consume_inbox, record
+from service.sending import claim, deliver, expiry
 from service.task_queue import queue
 from worker import tasks
 

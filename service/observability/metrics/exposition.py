@@ -11,11 +11,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from pydantic import SecretStr
 
-from service.observability.metrics.processes import (
-    KINDS,
-    VARIABLE,
-    locked,
-)
+from service.observability.metrics.processes import KINDS, VARIABLE, locked
 
 # The text format that every Prometheus since 2014 reads.
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"

@@ -28,10 +28,7 @@ def start(settings: "Settings") -> None:
     if endpoint is None:
         _spans = None
         return
-    from service.observability.tracing.spans import (
-        Spans,
-        exporting,
-    )
+    from service.observability.tracing.spans import Spans, exporting
 
     _spans = Spans(exporting(endpoint))
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from service.config.settings import Settings
 from service.domain.report import Source, StatusReport
 from service.errors import ErrorFact, Refused
-from service.providers.contract import (
+from service.providers.base import (
     Callback,
     CallbackRequest,
     Outbound,
@@ -18,9 +18,9 @@ from service.providers.contract import (
     Sender,
     Wanted,
 )
+from service.providers.sanitize import same_address, scalar
 from service.providers.sinch import errors, reports, signature
 from service.providers.sinch.api import Batches
-from service.providers.storable import same_address, scalar
 
 # Well inside the three days after which, by any reading, a message expires at Sinch.
 _SOONEST: Final = 60.0

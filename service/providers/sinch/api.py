@@ -12,7 +12,7 @@ from urllib.parse import quote
 from service.config.settings import Settings
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
 from service.providers.http import Reply, Server, call, json_object, with_query
-from service.providers.storable import LONG, as_sid, clip
+from service.providers.sanitize import LONG, as_sid, clip
 
 # As with any provider (docs/adr/0007): 429 is never processed; 401 means that our token is wrong,
 # and a token can be mended while the message waits; 407 is a proxy that forwarded nothing.

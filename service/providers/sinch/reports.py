@@ -8,8 +8,8 @@ from uuid import UUID
 
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
-from service.providers.contract import Callback
-from service.providers.storable import SHORT, as_count, as_sid, as_uuid, clip, scalar, storable
+from service.providers.base import Callback
+from service.providers.sanitize import SHORT, as_count, as_sid, as_uuid, clip, scalar, storable
 
 NAME: Final = "sinch"
 

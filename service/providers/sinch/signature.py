@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from service.config.settings import Settings
 from service.errors import Forged
-from service.providers.contract import CallbackRequest, RefusalAdvice
+from service.providers.base import CallbackRequest, RefusalAdvice
 
 _SIGNATURE: Final = "x-sinch-webhook-signature"
 _ALGORITHM: Final = "hmacsha256"

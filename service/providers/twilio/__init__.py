@@ -12,7 +12,7 @@ from twilio.rest import Client
 from service.config.settings import Settings
 from service.domain.report import Source, StatusReport
 from service.errors import ErrorFact, OutcomeUnknown, Refused
-from service.providers.contract import (
+from service.providers.base import (
     Callback,
     CallbackRequest,
     Outbound,
@@ -21,7 +21,7 @@ from service.providers.contract import (
     Wanted,
 )
 from service.providers.http import call
-from service.providers.storable import as_sid
+from service.providers.sanitize import as_sid
 from service.providers.twilio import errors, reports, signature
 from service.providers.twilio.api import Http, resource
 from service.providers.twilio.matching import alike, differences

@@ -17,7 +17,7 @@ from urllib3.util import make_headers
 
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
 from service.providers.http import Reply, Server, json_object, with_query
-from service.providers.storable import LONG, as_sid, clip
+from service.providers.sanitize import LONG, as_sid, clip
 
 if TYPE_CHECKING:  # the library's half of the API takes 7 MB, and web servers do not call it
     from twilio.rest.api.v2010.account.message import MessageInstance

@@ -6,8 +6,8 @@ Twilio keeps no reference of ours, so that all fields are compared that can be.
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from service.providers.contract import Wanted
-from service.providers.storable import same_address
+from service.providers.base import Wanted
+from service.providers.sanitize import same_address
 
 if TYPE_CHECKING:
     from twilio.rest.api.v2010.account.message import MessageInstance

@@ -9,9 +9,9 @@ from uuid import UUID
 
 from service.domain.report import Price, Source, StatusReport
 from service.domain.status import Status
-from service.providers.contract import Callback
+from service.providers.base import Callback
 from service.providers.form import fields
-from service.providers.storable import LONG, SHORT, as_count, as_sid, as_uuid, clip, storable
+from service.providers.sanitize import LONG, SHORT, as_count, as_sid, as_uuid, clip, storable
 
 NAME: Final = "twilio"
 

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit, urlunsplit
 
 from service.config.settings import Settings
 from service.errors import Forged
-from service.providers.contract import CallbackRequest, RefusalAdvice
+from service.providers.base import CallbackRequest, RefusalAdvice
 from service.providers.form import fields
 
 # The names and values of a form, as they came.

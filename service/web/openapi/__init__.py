@@ -10,7 +10,7 @@ from typing import Any, Final
 from flask import Flask
 from werkzeug.routing import Rule
 
-from service.web.drafting import carriers
+from service.web.api.drafts import carriers
 from service.web.openapi import components, samples
 from service.web.openapi.operations import OPERATIONS, OUTSIDE, TAGS, Operation
 

@@ -4,12 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from service.web.openapi import examples
-from service.web.openapi.components import (
-    IDEMPOTENCY_KEY,
-    REPLAYED,
-    json_body,
-    query_of_a_list,
-)
+from service.web.openapi.components import IDEMPOTENCY_KEY, REPLAYED, json_body, query_of_a_list
 
 TAGS: Final = {
     "messages": "Post, read, list and cancel. A client sees its own messages only.",

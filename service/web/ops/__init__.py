@@ -1,26 +1,30 @@
-"""The pages of operators: `/ops`. Server-rendered; they work without JavaScript, live with it.
-
-``entry`` who may come in; ``overview``, ``messages``, ``letters`` and ``trying`` the pages,
-``actions`` what their buttons do; ``charts``, ``concerns`` and ``wording`` how figures are told.
-"""
+"""The operator pages under `/ops`: rendered on the server, refreshed by JavaScript."""
 
 from flask import Flask
 
 from service.config.settings import Settings
 from service.operations import operator_sessions
-from service.web.ops import actions, entry, letters, messages, overview, trying, wording
+from service.web.ops import (
+    actions,
+    dead_letters,
+    formatting,
+    login,
+    messages,
+    overview,
+    test_message,
+)
 from service.web.ops.blueprint import PREFIX, blueprint, csrf
 from service.web.ops.secret import require_secret
 
 __all__ = [
     "actions",
-    "entry",
+    "dead_letters",
     "init_app",
-    "letters",
+    "login",
     "messages",
     "overview",
     "require_secret",
-    "trying",
+    "test_message",
 ]
 
 
@@ -29,7 +33,7 @@ def init_app(app: Flask) -> None:
     settings: Settings = app.extensions["waybill"].settings
     if settings.ops_secret is not None:
         app.secret_key = settings.ops_secret.get_secret_value().encode()
-    app.session_interface = entry.Sessions()
+    app.session_interface = login.Sessions()
     app.config.update(
         SESSION_COOKIE_NAME="waybill_ops",
         SESSION_COOKIE_PATH=PREFIX,
@@ -43,5 +47,5 @@ def init_app(app: Flask) -> None:
         WTF_CSRF_TIME_LIMIT=None,  # as long as the session
     )
     csrf.init_app(app)
-    wording.init_app(app)
+    formatting.init_app(app)
     app.register_blueprint(blueprint)

@@ -13,14 +13,8 @@ from service.components import parts
 from service.domain.status import is_final
 from service.models import Attempt, Message, StatusEvent
 from service.operations import timeline
-from service.queries import (
-    clients,
-    message_details,
-    overview,
-)
-from service.queries import (
-    search as searching,
-)
+from service.queries import clients, message_details, overview
+from service.queries import search as searching
 from service.web.ops.blueprint import blueprint
 from service.web.ops.overview import fragment_response
 

@@ -11,13 +11,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.components import parts
 from service.database.errors import is_retryable
-from service.operations.overview import (
-    Overview,
-    oversee,
-)
+from service.operations.overview import Overview, oversee
 from service.web.ops import charts
 from service.web.ops.blueprint import blueprint
-from service.web.ops.concerns import concerns, delivered_rate
+from service.web.ops.problems import concerns, delivered_rate
 
 _NAME: Final = "overview"
 _LOCK: Final = "overview:lock"

@@ -6,11 +6,7 @@ import os
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.config.settings import (
-    SESSIONS_NEED_A_KEY,
-    ConfigurationError,
-    Settings,
-)
+from service.config.settings import SESSIONS_NEED_A_KEY, ConfigurationError, Settings
 from service.database import db
 from service.queries import operators
 

@@ -8,10 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 from pydantic_core import PydanticUndefined
 
-from service.config.settings import (
-    ConfigurationError,
-    Settings,
-)
+from service.config.settings import ConfigurationError, Settings
 from tests.conftest import SINCH
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"

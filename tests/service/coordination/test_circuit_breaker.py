@@ -22,13 +22,10 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from demo.servers import RedisServer, redis_server
 from service.app import create_app
 from service.components import Parts
-from service.coordination.circuit_breaker import (
-    Breaker,
-    Resting,
-)
+from service.coordination.circuit_breaker import Breaker, Resting
 from service.coordination.sender_rate_limit import Ask
 from service.errors import InboxUnavailable
-from service.providers.contract import Callback
+from service.providers.base import Callback
 from service.redis_client.connections import NoFreeConnection
 from service.task_queue import queue
 from tests.conftest import make_settings

@@ -16,14 +16,8 @@ from demo.stack import Stack, running
 from service.app import create_app
 from service.components import parts
 from service.coordination import heartbeats as module
-from service.coordination.heartbeat_thread import (
-    Announcer,
-    when_serving,
-)
-from service.coordination.heartbeats import (
-    Presence,
-    Replica,
-)
+from service.coordination.heartbeat_thread import Announcer, when_serving
+from service.coordination.heartbeats import Presence, Replica
 from service.database import db
 from tests.conftest import make_settings
 

@@ -8,10 +8,7 @@ from flask import Flask
 from redis import Redis
 
 from service.coordination.circuit_breaker import Breaker
-from service.coordination.sender_rate_limit import (
-    Ask,
-    Pace,
-)
+from service.coordination.sender_rate_limit import Ask, Pace
 
 
 @pytest.fixture

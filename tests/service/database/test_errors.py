@@ -10,15 +10,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from demo.servers import free_port
-from service.database import (
-    db,
-    is_postgresql,
-)
-from service.database.errors import (
-    is_passing,
-    is_retryable,
-    is_slow,
-)
+from service.database import db, is_postgresql
+from service.database.errors import is_passing, is_retryable, is_slow
 
 
 def raised(statement: str, values: Any = None) -> DBAPIError:

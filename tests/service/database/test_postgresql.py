@@ -13,18 +13,8 @@ from sqlalchemy import Connection, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from service.app import create_app
-from service.database import (
-    OVERFLOW,
-    db,
-    postgresql,
-    schema,
-    single_write,
-    transaction,
-)
-from service.database.errors import (
-    is_passing,
-    is_slow,
-)
+from service.database import OVERFLOW, db, postgresql, schema, single_write, transaction
+from service.database.errors import is_passing, is_slow
 from service.domain.status import Status
 from service.models import Client, Message
 from service.recording import consume_inbox

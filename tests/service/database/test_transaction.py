@@ -6,12 +6,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from service.database import (
-    db,
-    is_postgresql,
-    single_write,
-    transaction,
-)
+from service.database import db, is_postgresql, single_write, transaction
 from service.models import Client
 
 pytestmark = pytest.mark.usefixtures("context")

@@ -16,11 +16,8 @@ from service.app import create_app
 from service.components import parts
 from service.coordination.circuit_breaker import Breaker
 from service.errors import InboxUnavailable
-from service.inbox.stream import (
-    Entry,
-    Inbox,
-)
-from service.providers.contract import Callback
+from service.inbox.stream import Entry, Inbox
+from service.providers.base import Callback
 from tests.conftest import make_settings
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, 123456, tzinfo=UTC)

@@ -19,10 +19,7 @@ from service.observability import logging
 from service.operations import operator_actions
 from service.reconciliation import poll
 from service.recording import consume_inbox
-from service.sending import (
-    claim,
-    deliver,
-)
+from service.sending import claim, deliver
 from tests.conftest import make_settings
 from tests.fakes import FakeProvider, fake_signature
 from tests.messages import Post

@@ -19,7 +19,7 @@ import sentry_sdk
 from flask import request
 from service import journal
 from service.app import create_app
-from service.providers.contract import Callback
+from service.providers.base import Callback
 from datetime import datetime, UTC
 
 app = create_app()

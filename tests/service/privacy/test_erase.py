@@ -7,25 +7,15 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from service.database import (
-    db,
-    transaction,
-)
+from service.database import db, transaction
 from service.domain.report import Source
 from service.domain.status import Status
 from service.errors import Invalid
 from service.models import Attempt, DeadLetter, Message, StatusEvent
 from service.operations import audit as auditing
-from service.privacy import (
-    erase,
-    redact,
-)
-from service.providers.contract import Callback
-from service.queries import (
-    audit,
-    callbacks,
-    opt_outs,
-)
+from service.privacy import erase, redact
+from service.providers.base import Callback
+from service.queries import audit, callbacks, opt_outs
 from service.recording import record
 from service.sending import deliver
 from tests.fakes import FakeProvider, said

@@ -12,7 +12,7 @@ from service.domain.report import Source
 from service.domain.status import Status
 from service.errors import NotAccepted, OutcomeUnknown, Refused
 from service.providers import configured
-from service.providers.contract import Outbound, Provider, Wanted
+from service.providers.base import Outbound, Provider, Wanted
 from simulator.config import Config
 from simulator.running import Running, running
 from tests.conftest import ACCOUNT, SINCH, TOKEN, make_settings

@@ -15,37 +15,19 @@ from flask.testing import FlaskClient
 from flask_migrate import upgrade
 
 from service.app import create_app
-from service.database import (
-    db,
-    schema,
-    transaction,
-)
+from service.database import db, schema, transaction
 from service.domain.report import Source
 from service.domain.status import Status
 from service.models import Attempt, Message
-from service.operations import (
-    audit as auditing,
-)
-from service.operations import (
-    overview,
-)
-from service.privacy import (
-    erase,
-    purge,
-    redact,
-)
-from service.queries import (
-    audit,
-    reconciliation,
-)
+from service.operations import audit as auditing
+from service.operations import overview
+from service.privacy import erase, purge, redact
+from service.queries import audit, reconciliation
 from service.queries.backlog import waiting
 from service.queries.overview import MOST
 from service.reconciliation import poll
 from service.recording import record
-from service.sending import (
-    cancel,
-    claim,
-)
+from service.sending import cancel, claim
 from tests.conftest import make_database, make_key, make_settings
 from tests.fakes import FakeProvider, said
 from tests.filled import CAMPAIGN, NUMBER, fill

@@ -12,25 +12,15 @@ from flask import Flask
 from sqlalchemy import select, text, update
 
 from service.components import parts
-from service.database import (
-    db,
-    is_postgresql,
-    transaction,
-)
+from service.database import db, is_postgresql, transaction
 from service.domain.status import Status
 from service.errors import Conflict, OutcomeUnknown, Refused
 from service.models import Message, StatusEvent
-from service.operations import (
-    audit,
-    operator_actions,
-)
+from service.operations import audit, operator_actions
 from service.providers import configured
 from service.providers.twilio import Twilio
 from service.queries import reconciliation
-from service.reconciliation.poll import (
-    reconcile,
-    reconcile_due,
-)
+from service.reconciliation.poll import reconcile, reconcile_due
 from service.reconciliation.resolve import resolve
 from service.sending import deliver
 from tests.conftest import ACCOUNT, make_settings

@@ -8,19 +8,13 @@ import pytest
 from sqlalchemy import select, update
 
 from service.components import parts
-from service.database import (
-    db,
-    transaction,
-)
+from service.database import db, transaction
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
 from service.errors import OUTCOME_UNKNOWN, NotAccepted, OutcomeUnknown
 from service.models import Attempt, Message, StatusEvent
-from service.providers.contract import Outbound, Wanted
-from service.reconciliation.poll import (
-    reconcile,
-    reconcile_due,
-)
+from service.providers.base import Outbound, Wanted
+from service.reconciliation.poll import reconcile, reconcile_due
 from service.recording import record
 from service.sending import deliver
 from tests.fakes import FakeProvider, said

@@ -13,11 +13,7 @@ from service.domain.report import StatusReport
 from service.domain.status import Status
 from service.models import Message, StatusEvent
 from service.recording import record as recording
-from service.sending import (
-    claim,
-    deliver,
-    results,
-)
+from service.sending import claim, deliver, results
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
 

@@ -16,25 +16,15 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
 from service.components import parts
-from service.database import (
-    db,
-    transaction,
-)
+from service.database import db, transaction
 from service.domain.status import Status
 from service.errors import InboxUnavailable
 from service.inbox.stream import Inbox
 from service.models import DeadLetter, Message, Overflow, StatusEvent
-from service.providers.contract import Callback
-from service.queries import (
-    callbacks as aside,
-)
-from service.queries import (
-    ledger,
-)
-from service.recording import (
-    consume_inbox,
-    record,
-)
+from service.providers.base import Callback
+from service.queries import callbacks as aside
+from service.queries import ledger
+from service.recording import consume_inbox, record
 from service.sending import deliver
 from service.task_queue.queue import HELPING
 from tests.fakes import FakeProvider

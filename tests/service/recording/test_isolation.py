@@ -17,14 +17,9 @@ from service.components import parts
 from service.database import db
 from service.domain.report import StatusReport
 from service.models import DeadLetter, StatusEvent
-from service.providers.contract import Callback
-from service.recording import (
-    consume_inbox,
-    isolation,
-)
-from service.recording import (
-    record as recording,
-)
+from service.providers.base import Callback
+from service.recording import consume_inbox, isolation
+from service.recording import record as recording
 
 BAD = "SMbad"
 SLOW = OperationalError("INSERT", {}, psycopg.errors.QueryCanceled("statement timeout"))

@@ -9,24 +9,15 @@ from flask import Flask
 
 from service.domain.report import Source, StatusReport
 from service.errors import OutcomeUnknown
-from service.providers.contract import Outbound
+from service.providers.base import Outbound
 from service.reconciliation import poll
-from service.recording import (
-    consume_inbox,
-    record,
-)
+from service.recording import consume_inbox, record
 from service.recording.statistics import Tally
-from service.sending import (
-    claim,
-    deliver,
-)
+from service.sending import claim, deliver
 from tests.counted import counting
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
-from tests.service.recording.test_consume_inbox import (
-    POISON,
-    callback,
-)
+from tests.service.recording.test_consume_inbox import POISON, callback
 from tests.service.sending.test_deliver import end_leases
 
 COMMIT = "waybill_callback_commit_duration_seconds"

@@ -13,12 +13,7 @@ from redis.sentinel import SentinelManagedConnection
 
 from demo.servers import RedisServer, redis_server
 from service.redis_client import connections as redis_connections
-from service.redis_client.connections import (
-    FreeList,
-    NoFreeConnection,
-    closing,
-    connect,
-)
+from service.redis_client.connections import FreeList, NoFreeConnection, closing, connect
 from service.redis_client.url import parse_redis_url
 from tests.messages import assert_soon
 from tests.redis_stand import answering

@@ -5,10 +5,7 @@ from pathlib import Path
 import pytest
 
 from service.config.settings import ConfigurationError
-from service.redis_client.url import (
-    RedisAddress,
-    parse_redis_url,
-)
+from service.redis_client.url import RedisAddress, parse_redis_url
 from tests.conftest import make_settings
 
 SECRET = "hunter2"

@@ -15,10 +15,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
 from service.components import parts
-from service.database import (
-    db,
-    transaction,
-)
+from service.database import db, transaction
 from service.domain.report import Price
 from service.domain.status import Status
 from service.errors import (
@@ -30,20 +27,11 @@ from service.errors import (
     Refused,
 )
 from service.models import Attempt, DeadLetter, Message
-from service.providers.contract import Callback, Outbound
+from service.providers.base import Callback, Outbound
 from service.queries import callbacks
 from service.recording import consume_inbox
-from service.sending import (
-    claim,
-    deliver,
-    results,
-)
-from service.sending.answers import (
-    ANSWER,
-    Answer,
-    packed,
-    unpacked,
-)
+from service.sending import claim, deliver, results
+from service.sending.answers import ANSWER, Answer, packed, unpacked
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
 

@@ -12,26 +12,15 @@ from redis import Redis
 from sqlalchemy import event, select, update
 from sqlalchemy.exc import OperationalError
 
-from service.components import (
-    Parts,
-    parts,
-)
+from service.components import Parts, parts
 from service.coordination.circuit_breaker import Breaker
 from service.coordination.sender_rate_limit import Pace
-from service.database import (
-    db,
-    is_postgresql,
-    transaction,
-)
+from service.database import db, is_postgresql, transaction
 from service.domain.priority import Priority
 from service.domain.status import Status
 from service.models import Attempt, Client, Message
-from service.sending import (
-    claim as claiming,
-)
-from service.sending import (
-    deliver,
-)
+from service.sending import claim as claiming
+from service.sending import deliver
 from service.sending.accept import accept
 from tests.fakes import FakeProvider
 from tests.messages import Post, draft

@@ -15,26 +15,15 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
 from service.components import parts
-from service.database import (
-    db,
-    transaction,
-)
+from service.database import db, transaction
 from service.domain.report import StatusReport
 from service.domain.status import Status
 from service.errors import GAVE_UP, NotAccepted, OutcomeUnknown, ProviderError, Refused
 from service.models import Attempt, Message
-from service.providers.contract import Outbound
-from service.recording import (
-    consume_inbox,
-    record,
-)
-from service.sending import (
-    claim as claiming,
-)
-from service.sending import (
-    deliver,
-    results,
-)
+from service.providers.base import Outbound
+from service.recording import consume_inbox, record
+from service.sending import claim as claiming
+from service.sending import deliver, results
 from service.sending.claim import Claim
 from service.sending.results import Answer
 from service.task_queue.queue import DELIVER

@@ -4,10 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select, update
 
-from service.database import (
-    db,
-    transaction,
-)
+from service.database import db, transaction
 from service.domain.status import Status
 from service.models import Message
 from service.sending import deliver

@@ -8,24 +8,17 @@ import pytest
 from flask import Flask
 from sqlalchemy import event, select
 
-from service.database import (
-    db,
-    transaction,
-)
+from service.database import db, transaction
 from service.domain.report import StatusReport
 from service.domain.status import Status
 from service.errors import Refused
 from service.models import Attempt, Message, OptOut, StatusEvent
 from service.operations import audit
-from service.providers.contract import Outbound
+from service.providers.base import Outbound
 from service.queries import opt_outs
 from service.recording import record
-from service.sending import (
-    claim as claiming,
-)
-from service.sending import (
-    deliver,
-)
+from service.sending import claim as claiming
+from service.sending import deliver
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
 

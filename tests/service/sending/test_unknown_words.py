@@ -12,30 +12,17 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from service.components import parts
-from service.database import (
-    db,
-    transaction,
-)
+from service.database import db, transaction
 from service.domain.report import Source
 from service.domain.status import Status
 from service.errors import Conflict, OutcomeUnknown
 from service.models import Attempt, Message, StatusEvent
-from service.operations import (
-    audit,
-    operator_actions,
-    rebuild,
-)
+from service.operations import audit, operator_actions, rebuild
 from service.providers import configured
-from service.providers.contract import Callback
+from service.providers.base import Callback
 from service.queries import reconciliation
-from service.reconciliation.poll import (
-    reconcile,
-    reconcile_due,
-)
-from service.recording import (
-    consume_inbox,
-    record,
-)
+from service.reconciliation.poll import reconcile, reconcile_due
+from service.recording import consume_inbox, record
 from service.sending import deliver
 from tests.conftest import SINCH, make_settings
 from tests.fakes import FakeProvider, said

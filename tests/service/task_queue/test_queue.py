@@ -17,10 +17,7 @@ from redis import Redis
 from demo.servers import free_port, redis_server
 from service.coordination.circuit_breaker import Breaker
 from service.task_queue import queue
-from service.task_queue.queue import (
-    ROUTES,
-    Queue,
-)
+from service.task_queue.queue import ROUTES, Queue
 from service.task_queue.transport import MOST_WAITING
 from tests.conftest import make_settings
 from tests.messages import assert_soon

@@ -15,14 +15,11 @@ from twilio.request_validator import RequestValidator
 
 from demo.servers import free_port
 from service.app import create_app
-from service.coordination.callback_checks import (
-    CallbackChecks,
-    Refusals,
-)
+from service.coordination.callback_checks import CallbackChecks, Refusals
 from service.database import db
 from service.operations import overview
-from service.web.ops.concerns import concerns
 from service.web.ops.overview import RENEWING
+from service.web.ops.problems import concerns
 from tests.conftest import ACCOUNT, BASE_URL, TOKEN, make_settings
 from tests.service.web.ops.conftest import Operator, make_operator_key
 

@@ -18,7 +18,7 @@ from demo.servers import free_port
 from service.app import create_app
 from service.database import db
 from service.models import Message
-from service.web.schemas import MessageQuery, NewMessage
+from service.web.api.schemas import MessageQuery, NewMessage
 from tests.conftest import make_settings
 from tests.fakes import FakeProvider
 

@@ -61,7 +61,7 @@ def test_what_a_stranger_makes_up_is_no_label(app: Flask) -> None:
 def test_a_request_that_broke_is_counted_as_it_was_answered(
     app: Flask, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.web.messages.check", lambda *_: 1 / 0)
+    monkeypatch.setattr("service.web.api.messages.check", lambda *_: 1 / 0)
     monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
     with counting(REQUESTS) as counted:
         app.test_client().get("/v1/messages", headers={"Authorization": f"Bearer {key}"})

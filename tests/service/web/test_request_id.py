@@ -40,7 +40,9 @@ def test_name_and_client_are_bound_during_a_request_and_not_after_it(
     web: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[dict[str, object]] = []
-    monkeypatch.setattr("service.web.messages.accept", lambda *_: seen.append(get_contextvars()))
+    monkeypatch.setattr(
+        "service.web.api.messages.accept", lambda *_: seen.append(get_contextvars())
+    )
     web.post(
         "/v1/messages",
         json={"to": "+14155552671", "body": "Hello"},

@@ -15,23 +15,15 @@ from redis import Redis
 from demo.servers import free_port, redis_server
 from service.app import create_app
 from service.components import parts
-from service.database import (
-    db,
-    transaction,
-)
+from service.database import db, transaction
 from service.domain.status import Status
 from service.models import Message
 from service.observability.metrics import readings as module
 from service.observability.metrics.readings import Readings
-from service.providers.contract import Callback
+from service.providers.base import Callback
 from service.queries import backlog as store
 from service.queries import callbacks
-from service.task_queue.queue import (
-    DELIVER,
-    MAINTENANCE,
-    SEND,
-    STATUS,
-)
+from service.task_queue.queue import DELIVER, MAINTENANCE, SEND, STATUS
 from tests.conftest import make_settings
 from tests.counted import settled
 from tests.messages import Post

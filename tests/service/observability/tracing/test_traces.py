@@ -16,10 +16,7 @@ from service.database import db
 from service.errors import OutcomeUnknown
 from service.models import Message
 from service.observability import tracing
-from service.observability.tracing.spans import (
-    Spans,
-    exporting,
-)
+from service.observability.tracing.spans import Spans, exporting
 from service.recording import consume_inbox
 from service.sending import deliver
 from tests.fakes import FakeProvider

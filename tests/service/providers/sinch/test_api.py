@@ -17,7 +17,7 @@ from demo.servers import free_port
 from service.domain.report import Source
 from service.domain.status import Status
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
-from service.providers.contract import Outbound, Sender, Wanted
+from service.providers.base import Outbound, Sender, Wanted
 from service.providers.sinch import Sinch
 from tests.conftest import BASE_URL, SINCH, make_settings
 from tests.stand import Stand

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from service.domain.outcome import Outcome, join_all, outcome_of
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
-from service.providers.contract import Callback
+from service.providers.base import Callback
 from service.providers.sinch.reports import STATUSES, from_batch, from_callback, from_fields
 from tests.strategies import splits
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import Forged
-from service.providers.contract import CallbackRequest
+from service.providers.base import CallbackRequest
 from service.providers.sinch import signature
 from service.providers.sinch.signature import Keyring
 from tests.conftest import SINCH, make_settings

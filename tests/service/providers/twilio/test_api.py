@@ -16,7 +16,7 @@ from demo.servers import free_port
 from service.domain.report import Source
 from service.domain.status import Status
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
-from service.providers.contract import Outbound, Wanted
+from service.providers.base import Outbound, Wanted
 from service.providers.twilio import Twilio
 from tests.conftest import ACCOUNT, BASE_URL, TOKEN, make_settings
 from tests.stand import Stand

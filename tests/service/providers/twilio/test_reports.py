@@ -16,7 +16,7 @@ from sqlalchemy import Numeric
 from service.domain.report import Price, Source, StatusReport
 from service.domain.status import Status
 from service.models import StatusEvent
-from service.providers.contract import Callback
+from service.providers.base import Callback
 from service.providers.twilio.reports import STATUSES, from_callback, from_resource
 
 EXAMPLES = [

@@ -15,7 +15,7 @@ from twilio.request_validator import RequestValidator
 from werkzeug.datastructures import MultiDict
 
 from service.errors import Forged
-from service.providers.contract import CallbackRequest
+from service.providers.base import CallbackRequest
 from service.providers.twilio import signature
 from service.providers.twilio.signature import Keyring, SigningKey
 from tests.conftest import ACCOUNT, BASE_URL, TOKEN, make_settings

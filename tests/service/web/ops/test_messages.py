@@ -6,10 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from service.database import (
-    db,
-    transaction,
-)
+from service.database import db, transaction
 from service.domain.report import Source
 from service.errors import OutcomeUnknown
 from service.models import Attempt, Message

@@ -15,14 +15,11 @@ from sqlalchemy.exc import OperationalError
 from service.app import create_app
 from service.components import parts
 from service.coordination.heartbeats import Replica
-from service.database import (
-    db,
-    transaction,
-)
+from service.database import db, transaction
 from service.domain.report import Source
 from service.models import Attempt, DeadLetter, Message, OperatorKey, Overflow
 from service.operations import overview as overseeing
-from service.providers.contract import Callback
+from service.providers.base import Callback
 from service.recording import record
 from service.sending import deliver
 from service.web.ops import overview

@@ -19,10 +19,7 @@ from sqlalchemy import select, update
 
 from demo.servers import free_port
 from service.app import create_app
-from service.database import (
-    db,
-    transaction,
-)
+from service.database import db, transaction
 from service.models import OperatorKey, OperatorSession
 from tests.conftest import ACCOUNT, BASE_URL, TOKEN, make_settings
 from tests.fakes import FakeProvider

@@ -1,0 +1,130 @@
+"""Which provider carries a message, and from which sender."""
+
+from collections.abc import Mapping, Sequence
+
+from service.addresses import channel_of, number_of
+from service.config.settings import Settings
+from service.config.types import Route
+from service.errors import FieldError, Invalid
+from service.providers.base import Provider, Sender
+from service.web.api.schemas import NewMessage
+
+Providers = Mapping[str, Provider]
+
+
+def choose(
+    message: NewMessage, settings: Settings, providers: Providers
+) -> tuple[Provider, Sender]:
+    """Return who carries a message, and its sender. Raises Invalid where that cannot be."""
+    owners = _owners(message, providers)
+    name = message.provider or _preferred(message.to, settings, providers, owners)
+    if name not in providers:
+        names = ", ".join(sorted(providers))
+        raise Invalid("no such provider", [FieldError("provider", f"must be one of: {names}")])
+    _check_owners(name, owners)
+    _check_fields(name, message, providers)
+    sender = _sender(message, providers[name])
+    if sender.address == message.to:
+        raise Invalid("nothing can be sent", [FieldError("from", "must not be the number of to")])
+    return providers[name], sender
+
+
+def route(to: str, routes: Sequence[Route], default: str) -> str:
+    """Return the provider of the longest prefix that fits the number, on any channel."""
+    number = number_of(to)
+    fitting = [rule for rule in routes if rule.prefix == "*" or number.startswith(rule.prefix)]
+    longest = max(fitting, key=lambda rule: len(rule.prefix.strip("*")), default=None)
+    return longest.provider if longest else default
+
+
+def _owners(message: NewMessage, providers: Providers) -> dict[str, list[str]]:
+    """Return which providers have the sender, for each field that names a sender."""
+    named = {
+        "from": Sender(message.sender),
+        "messaging_service_sid": Sender(None, message.messaging_service_sid),
+    }
+    owners = {
+        field: [name for name, provider in providers.items() if provider.owns(sender)]
+        for field, sender in named.items()
+    }
+    return {field: names for field, names in owners.items() if names}
+
+
+def _preferred(
+    to: str, settings: Settings, providers: Providers, owners: Mapping[str, Sequence[str]]
+) -> str:
+    """Return the provider that has the sender, else the provider that the routes name."""
+    routed = route(to, _usable(to, settings.sms_routes, providers), settings.default_provider)
+    if not owners:
+        return routed
+    shared = [name for name in providers if all(name in names for names in owners.values())]
+    if routed in shared or not shared:
+        return routed
+    return shared[0]
+
+
+def _usable(to: str, routes: Sequence[Route], providers: Providers) -> list[Route]:
+    """Return the routes whose provider carries the channel of this address."""
+    unable = {name for name, provider in providers.items() if provider.cannot_carry(to, ())}
+    return [rule for rule in routes if rule.provider not in unable]
+
+
+def _check_owners(name: str, owners: Mapping[str, Sequence[str]]) -> None:
+    """Refuse a sender that another provider has."""
+    errors = [
+        FieldError(
+            field,
+            f"is a sender of {' and '.join(names)}, and the message goes out over {name}: "
+            f"give a sender of {name}, or leave out provider",
+        )
+        for field, names in owners.items()
+        if name not in names
+    ]
+    if errors:
+        raise Invalid("the sender does not belong to the provider", errors)
+
+
+def _check_fields(name: str, message: NewMessage, providers: Providers) -> None:
+    fields = [field for field in message.model_fields_set if getattr(message, field) is not None]
+    misfits = providers[name].cannot_carry(message.to, fields)
+    if not misfits:
+        return
+    able = [
+        other
+        for other, provider in providers.items()
+        if not provider.cannot_carry(message.to, fields)
+    ]
+    instead = f"name a provider that can: {', '.join(able)}" if able else "send it another way"
+    problem = f"{name} cannot carry this: leave it out, or {instead}"
+    raise Invalid(
+        "the message does not fit its provider", [FieldError(field, problem) for field in misfits]
+    )
+
+
+def _sender(message: NewMessage, provider: Provider) -> Sender:
+    if message.sender is None and message.messaging_service_sid is None:
+        return _default_sender(message.to, provider)
+    if message.sender is not None and channel_of(message.sender) != channel_of(message.to):
+        problem = (
+            f"is a sender for {channel_of(message.sender)}, and to is an address of "
+            f"{channel_of(message.to)}: give both on the same channel"
+        )
+        raise Invalid(
+            "sender and recipient are on different channels", [FieldError("from", problem)]
+        )
+    return Sender(message.sender, message.messaging_service_sid)
+
+
+def _default_sender(to: str, provider: Provider) -> Sender:
+    default, channel = provider.default_sender(), channel_of(to)
+    if default is None:
+        problem = f"give from: the settings have no default for {provider.name}"
+    elif default.address is None or channel_of(default.address) == channel:
+        return default
+    else:
+        example = "" if channel == "sms" else f", such as {channel}:…"
+        problem = (
+            f"give from{example}, or messaging_service_sid: the default sender of "
+            f"{provider.name} is for {channel_of(default.address)}, and to is for {channel}"
+        )
+    raise Invalid("the message has no sender", [FieldError("from", problem)])

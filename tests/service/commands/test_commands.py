@@ -1,0 +1,96 @@
+"""Commands for a terminal: a key is seen once, and only its hash is kept."""
+
+import pytest
+from click.testing import Result
+from flask import Flask
+from sqlalchemy import select
+
+from service.database import db
+from service.models import ApiKey, Client
+from service.web.api.authentication import digest_of
+from tests.conftest import make_key
+
+
+def run(app: Flask, *args: str) -> Result:
+    return app.test_cli_runner().invoke(args=["clients", *args])
+
+
+def number_of(app: Flask, key: str) -> str:
+    with app.app_context():
+        query = select(ApiKey.id).where(ApiKey.digest == digest_of(key))
+        return str(db.session.scalars(query).one())
+
+
+def test_a_new_key_is_the_only_thing_printed(app: Flask) -> None:
+    made = run(app, "create", "billing")
+    assert made.exit_code == 0
+    assert made.output.startswith("wb_")
+    assert made.output.split() == [made.output.strip()]
+
+
+def test_nothing_but_a_digest_and_a_hint_is_stored_of_a_key(context: Flask) -> None:
+    key = make_key(context, "billing")
+    [stored] = db.session.execute(select(ApiKey.__table__)).mappings()
+    assert stored["digest"] == digest_of(key)
+    assert stored["hint"] == key[:8]
+    assert key not in str(dict(stored))
+
+
+def test_a_second_key_joins_the_first_under_one_client(context: Flask) -> None:
+    make_key(context, "billing"), make_key(context, "billing"), make_key(context, "alerts")
+    names = list(db.session.scalars(select(Client.name).order_by(Client.name)))
+    assert names == ["alerts", "billing"]
+    assert len(list(db.session.scalars(select(ApiKey)))) == 3
+
+
+@pytest.mark.parametrize("name", ["", "x" * 101])
+def test_a_name_has_1_to_100_characters(context: Flask, name: str) -> None:
+    refused = run(context, "create", name)
+    assert refused.exit_code == 2
+    assert "1 to 100 characters" in refused.output
+    assert list(db.session.scalars(select(Client))) == []
+
+
+def test_the_list_shows_hints_and_never_keys(app: Flask) -> None:
+    keys = [make_key(app, name) for name in ("billing", "billing", "alerts")]
+    listed = run(app, "list").output
+    assert len(listed.splitlines()) == 3
+    for key in keys:
+        assert key[:8] in listed
+        assert key[:12] not in listed
+
+
+def test_an_empty_list_is_empty(app: Flask) -> None:
+    listed = run(app, "list")
+    assert (listed.exit_code, listed.output) == (0, "")
+
+
+def test_the_list_tells_live_keys_from_revoked_ones(app: Flask) -> None:
+    first, second = make_key(app, "billing"), make_key(app, "billing")
+    assert run(app, "revoke", number_of(app, first)).exit_code == 0
+    by_hint = {
+        hint: line
+        for line in run(app, "list").output.splitlines()
+        for hint in (first[:8], second[:8])
+        if hint in line
+    }
+    assert "revoked" in by_hint[first[:8]]
+    assert by_hint[second[:8]].endswith("live")
+
+
+@pytest.mark.parametrize("number", ["999", "0"])
+def test_a_key_that_does_not_exist_cannot_be_revoked(app: Flask, number: str) -> None:
+    refused = run(app, "revoke", number)
+    assert refused.exit_code == 1
+    assert "no live key" in refused.output
+
+
+def test_a_key_is_revoked_once(app: Flask) -> None:
+    number = number_of(app, make_key(app, "billing"))
+    assert run(app, "revoke", number).exit_code == 0
+    assert run(app, "revoke", number).exit_code == 1
+
+
+def test_a_key_is_revoked_by_its_number_not_by_itself(app: Flask) -> None:
+    """A key typed on a command line stays in the shell's history."""
+    assert run(app, "revoke", make_key(app, "billing")).exit_code == 2

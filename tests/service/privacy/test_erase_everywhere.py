@@ -1,0 +1,506 @@
+"""`flask forget`: afterwards no table and no key of Redis holds the number, however spelled.
+
+Nor can it be found by guessing numbers against what is left.
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import quote, quote_plus
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from redis import Redis
+from sqlalchemy import select, update
+
+from service.components import parts
+from service.database import db, transaction
+from service.domain.report import Source
+from service.domain.status import Status
+from service.errors import OutcomeUnknown, Refused
+from service.models import Attempt, DeadLetter, Message, Overflow, StatusEvent
+from service.operations import audit, operator_actions, rebuild
+from service.privacy import redact
+from service.privacy.mentions import Mention
+from service.providers.base import Callback, Outbound
+from service.queries import callbacks, opt_outs
+from service.recording import consume_inbox, record
+from service.sending import deliver
+from tests.fakes import FakeProvider, said
+from tests.strategies import EPOCH
+
+NUMBER, OTHER = "+14155552671", "+14155550199"
+NATIONAL = "4155552671"
+SPELLINGS = [
+    *(NUMBER, NUMBER[1:], NATIONAL, "(415) 555-2671", "415.555.2671", "+1 415 555 2671"),
+    *(
+        "1-415-555-2671",
+        "001 415 555 2671",
+        "011 1 415 5552671",
+        "+1\u00a0(415)\u00a0555\u20112671",
+    ),
+    *(f"whatsapp:{NUMBER}", f"rcs:{NUMBER}", f"tel:{NUMBER}", "\uff0b\uff11 415 555 2671"),
+]
+ENCODED = [
+    *(
+        quote(NUMBER),
+        quote_plus("+1 (415) 555-2671"),
+        quote(quote(NUMBER)),
+        quote("+1 415 5552671"),
+    ),
+    *(
+        json.dumps("+1\u00a0415\u00a0555\u00a02671"),
+        "\\u002b14155552671",
+        f"whatsapp%3A{quote(NUMBER)}",
+    ),
+]
+ALL = SPELLINGS + ENCODED
+
+
+def everything(redis_url: str) -> dict[str, str]:
+    """All that is stored, as text, by where it is."""
+    db.session.rollback()
+    found = {
+        f"{table.name}.{name}[{place}]": value.decode(errors="replace")
+        if isinstance(value, bytes)
+        else str(value)
+        for table in db.metadata.sorted_tables
+        for place, row in enumerate(db.session.execute(select(table)).mappings())
+        for name, value in row.items()
+    }
+    db.session.rollback()
+    with Redis.from_url(redis_url) as redis:
+        for key in redis.scan_iter():
+            kind = redis.type(key).decode()
+            read: dict[str, Callable[[Any], Any]] = {
+                "string": redis.get,
+                "stream": lambda one: redis.xrange(one),
+                "list": lambda one: redis.lrange(one, 0, -1),
+                "set": redis.smembers,
+                "hash": redis.hgetall,
+                "zset": lambda one: redis.zrange(one, 0, -1),
+            }
+            found[f"redis:{key!r}"] = f"{key!r} {read[kind](key)!r}"
+    return found
+
+
+def where_found(redis_url: str) -> list[str]:
+    """Where the number stands: as digits without what is between them, or as we look for it."""
+    mention = Mention(NUMBER)
+    return [
+        f"{place}: {text}"
+        for place, text in everything(redis_url).items()
+        if NATIONAL in "".join(filter(str.isdecimal, text)) or mention.is_in(text)
+    ]
+
+
+def forget(app: Flask) -> Any:
+    done = app.test_cli_runner().invoke(args=["forget", NUMBER])
+    assert done.exit_code == 0, done.output
+    return done
+
+
+def end(message_id: str, word: str = "undelivered", **more: Any) -> None:
+    query = select(Attempt.id).where(Attempt.message_id == UUID(message_id))
+    attempt = db.session.scalars(query.order_by(Attempt.number)).first()
+    report = said(word, attempt_id=attempt, source=Source.CALLBACK, error_code="30005")
+    record.record([report._replace(**more)])
+
+
+def post(web: FlaskClient, headers: dict[str, str] | None = None, **given: Any) -> str:
+    hello = {"to": NUMBER, "body": "Hello", **given}
+    answer = web.post("/v1/messages", json=hello, headers=headers or {})
+    assert answer.status_code == 202, answer.json
+    return str(answer.json["id"])
+
+
+@pytest.fixture
+def refusing(provider: FakeProvider) -> Iterator[None]:
+    """A provider whose refusals quote the number."""
+
+    def script(outbound: Outbound) -> Any:
+        quotes = {"message": f"The 'To' number {NUMBER} is wrong", "To": NUMBER}
+        raise Refused(quotes["message"], "21211", quotes)
+
+    provider.script = script
+    yield
+    provider.script = None
+
+
+def test_number_is_in_no_column_and_no_key_of_redis(
+    web: FlaskClient, context: Flask, provider: FakeProvider, redis_url: str
+) -> None:
+    noted = dict(enumerate(ALL))
+    for number, spelling in noted.items():
+        own = {"body": f"Call {spelling}.", "reference": spelling, "metadata": {spelling: spelling}}
+        key = {"Idempotency-Key": f"job {number}: {spelling}"} if spelling.isascii() else {}
+        post(web, key, **own)
+        post(web, key and {"Idempotency-Key": key["Idempotency-Key"] + "b"}, to=OTHER, **own)
+    template = {"content_sid": "HX" + "0" * 32, "content_variables": {"1": NUMBER}, "body": None}
+    metadata = {"phone": int(NUMBER[1:])}
+    channel = {"to": f"whatsapp:{NUMBER}", "from": "whatsapp:+15005550006"}
+    post(web, **channel, **template, metadata=metadata)
+    deliver.deliver()
+    with transaction():
+        db.session.execute(update(Attempt).values(answer_text=f"no: {ALL[5]}"))
+        row = {
+            "sender": "+15005550006",
+            "provider": "twilio",
+            "error_code": "21610",
+            "since": EPOCH,
+        }
+        opt_outs.remember([{**row, "to": one} for one in (NUMBER, f"whatsapp:{NUMBER}", OTHER)])
+        for body in map(str.encode, ALL):
+            callbacks.add_overflow(Callback("twilio", "", b"MessageSid=SM1&To=" + body, EPOCH))
+            callbacks.add_dead_letter(Callback("twilio", "", b"x=" + body, EPOCH), "E", EPOCH)
+        callbacks.add_dead_letter(
+            Callback("twilio", "", b"x", EPOCH), f"KeyError({NUMBER!r})", EPOCH
+        )
+    for spelling in ALL:
+        raw = {"To": spelling, "Body": f"Call {spelling}", "SmsStatus": "sent"}
+        orphan = said("sent", sid=f"SM{len(spelling)}{hash(spelling)}")
+        record.record([orphan._replace(raw=raw, error_message=f"about {spelling}")])
+        parts().inbox.put(Callback("twilio", "", f"MessageSid=SM2&To={spelling}".encode(), EPOCH))
+    for message_id in db.session.scalars(select(Message.id)).all():
+        end(str(message_id), raw={"To": NUMBER, "word": "x"}, error_message=f"{ALL[6]} is unknown")
+    assert len(where_found(redis_url)) > 300
+
+    forget(context)
+
+    assert where_found(redis_url) == []
+    statuses = db.session.execute(select(Message.status).distinct()).scalars().all()
+    assert statuses == [Status.UNDELIVERED]
+    assert [finding.claim for finding in audit.audit() if not finding.holds] == []
+    assert list(rebuild.rebuild()) == []
+    others = db.session.scalars(select(Message).where(Message.to == OTHER)).all()
+    assert len(others) == len(ALL)
+    assert all(str(one.body).startswith("Call ") for one in others)
+    [left] = opt_outs.page(10)
+    assert left.to == OTHER
+
+
+def test_callbacks_that_wait_are_recorded_without_the_number(
+    web: FlaskClient, context: Flask, provider: FakeProvider, redis_url: str
+) -> None:
+    """In the inbox and in the overflow; their statuses count all the same."""
+    ids = [post(web), post(web, to=OTHER)]
+    deliver.deliver()
+    query = select(Attempt.id).order_by(Attempt.message_id)
+    first, second = (str(one) for one in db.session.scalars(query))
+    body = f"MessageStatus=delivered&To={quote(NUMBER)}&Body={NATIONAL}".encode()
+    parts().inbox.put(Callback("twilio", first, body + b"&MessageSid=SM1", EPOCH))
+    with transaction():
+        callbacks.add_overflow(Callback("twilio", second, body + b"&MessageSid=SM2", EPOCH))
+
+    forget(context)
+    assert consume_inbox.drain_overflow() == 1
+    consume_inbox.drain()
+    redact.redact()
+
+    assert [web.get(f"/v1/messages/{one}").json["status"] for one in ids] == ["delivered"] * 2
+    assert where_found(redis_url) == []
+
+
+def test_callback_that_comes_after_is_recorded_without_the_number(
+    web: FlaskClient, context: Flask, provider: FakeProvider, redis_url: str
+) -> None:
+    message_id = post(web)
+    deliver.deliver()
+    quoting = {"raw": {"To": NUMBER}, "error_message": f"{NUMBER} is unknown"}
+    end(message_id, **quoting)
+    forget(context)
+    end(message_id, **quoting)
+    end(message_id, "delivered", raw={"To": NUMBER}, error_message=None)
+
+    assert where_found(redis_url) == []
+    assert web.get(f"/v1/messages/{message_id}").json["status"] == "delivered"
+    events = db.session.scalars(select(StatusEvent).order_by(StatusEvent.id)).all()
+    assert [(one.word, one.repeats) for one in events] == [
+        ("queued", 0),
+        ("undelivered", 1),
+        ("delivered", 0),
+    ]
+
+
+# Guessing: the attacker has the database and knows the code, and tries every number.
+
+
+def canonical(number: str, **given: Any) -> bytes:
+    body = {"to": number, "body": "Hello", **given}
+    return json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
+
+
+def guesses() -> set[bytes]:
+    """What a digest of the number's request, its key or its statement could be, without a key."""
+    texts = [NUMBER.encode(), NATIONAL.encode(), canonical(NUMBER)]
+    return {
+        made
+        for text in texts
+        for plain in (hashlib.sha256(text).digest(),)
+        for made in (plain, *(hmac.digest(key, plain, "sha256") for key in keys_of_the_database()))
+    }
+
+
+def keys_of_the_database() -> list[bytes]:
+    """Every value of 16 to 64 bytes that a dump holds: one of them may be a key."""
+    tables = db.metadata.sorted_tables
+    rows = [row for one in tables for row in db.session.execute(select(one)).mappings()]
+    values = [value for row in rows for value in row.values()]
+    return [one for one in values if isinstance(one, bytes) and 16 <= len(one) <= 64]
+
+
+def stored_digests() -> set[bytes]:
+    return set(keys_of_the_database())
+
+
+def test_number_cannot_be_found_by_guessing_requests(
+    web: FlaskClient, context: Flask, provider: FakeProvider
+) -> None:
+    """Before it is forgotten, too: the key is not in the database."""
+    message_id = post(web, {"Idempotency-Key": "job 1"})
+    deliver.deliver()
+    assert stored_digests() & guesses() == set()
+    end(message_id)
+    forget(context)
+
+    assert stored_digests() & guesses() == set()
+    assert db.session.scalars(select(Message.request_digest)).all() == [None]
+
+
+def test_without_a_secret_nothing_is_left_to_guess_against(
+    web: FlaskClient, context: Flask, provider: FakeProvider, configure: Callable[..., None]
+) -> None:
+    """An installation without operators needs no setting; its key is in the database."""
+    configure(ops_secret=None)
+    message_id = post(web, {"Idempotency-Key": "job 1"})
+    digest = db.session.scalars(select(Message.request_digest)).one()
+    assert digest is not None
+    assert digest != hashlib.sha256(canonical(NUMBER)).digest()
+    deliver.deliver()
+    end(message_id)
+    forget(context)
+
+    assert stored_digests() & guesses() == set()
+
+
+@pytest.mark.usefixtures("refusing")
+def test_number_cannot_be_found_by_guessing_statements(web: FlaskClient, context: Flask) -> None:
+    """The identity of an event is a digest of what was said, and the words quoted the number."""
+    post(web)
+    deliver.deliver()
+    [before] = db.session.scalars(select(StatusEvent)).all()
+    quote = before.error_message
+    assert quote is not None
+    assert NUMBER in quote
+    guess = before.identity
+    db.session.rollback()
+    forget(context)
+    db.session.expire_all()
+
+    [after] = db.session.scalars(select(StatusEvent)).all()
+    assert after.error_message is None
+    assert after.identity != guess, "who guesses the words and the number would be right"
+
+
+# What clients see
+
+
+def test_forgotten_key_is_answered_with_a_conflict_and_sends_nothing(
+    web: FlaskClient, context: Flask, provider: FakeProvider
+) -> None:
+    key = {"Idempotency-Key": "job 1"}
+    message_id = post(web, key)
+    deliver.deliver()
+    end(message_id)
+    forget(context)
+    for number in (NUMBER, OTHER):
+        again = web.post("/v1/messages", json={"to": number, "body": "Hello"}, headers=key)
+        assert again.status_code == 409
+        assert "nothing was sent now" in again.json["detail"]
+    deliver.deliver()
+    assert len(provider.on_air) == 1
+
+
+def test_digests_made_before_the_secret_was_set_still_match(
+    web: FlaskClient, context: Flask, configure: Callable[..., None]
+) -> None:
+    key, secret = {"Idempotency-Key": "job 1"}, parts().settings.ops_secret
+    configure(ops_secret=None)
+    first = post(web, key)
+    configure(ops_secret=secret)
+    assert post(web, key) == first
+    changed = {"to": NUMBER, "body": "Bye"}
+    assert web.post("/v1/messages", json=changed, headers=key).status_code == 409
+
+
+def test_decision_keeps_its_author(
+    web: FlaskClient, context: Flask, provider: FakeProvider
+) -> None:
+    def lost(outbound: Outbound) -> Any:
+        raise OutcomeUnknown("no answer")
+
+    provider.script = lost
+    message_id = post(web)
+    deliver.deliver()
+    operator_actions.give_up(UUID(message_id), "Ada Lovelace")
+    end(message_id)
+    forget(context)
+
+    events = web.get(f"/v1/messages/{message_id}/events").json["events"]
+    raw = {one["provider_status"]: one["raw"] for one in events}
+    assert raw["operator_given_up"] == {"operator": "Ada Lovelace"}
+
+
+def test_word_of_a_provider_keeps_nothing_by_its_name(
+    web: FlaskClient, context: Flask, provider: FakeProvider, redis_url: str
+) -> None:
+    message_id = post(web)
+    deliver.deliver()
+    end(message_id)
+    end(message_id, "operator_given_up", raw={"To": NUMBER, "operator": f"for {NUMBER}"})
+    forget(context)
+    assert where_found(redis_url) == []
+
+
+def test_text_that_is_still_to_be_sent_stays_as_written(
+    web: FlaskClient, context: Flask, provider: FakeProvider
+) -> None:
+    post(web, to=OTHER, body=f"Call {NUMBER}", reference=NUMBER)
+    forget(context)
+    deliver.deliver()
+
+    assert [one.body for one in provider.on_air] == [f"Call {NUMBER}"]
+    assert db.session.scalars(select(Message.reference)).one() == "+99999999999"
+
+
+def test_without_redis_the_tables_are_searched_and_the_command_says_so(
+    web: FlaskClient, context: Flask, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message_id = post(web)
+    deliver.deliver()
+    end(message_id)
+    away = Redis.from_url("redis://127.0.0.1:1")
+    monkeypatch.setattr(parts().inbox, "_redis", away)
+    done = context.test_cli_runner().invoke(args=["forget", NUMBER])
+    away.close()
+
+    assert done.exit_code == 1
+    assert "Redis did not answer" in done.output
+    assert "redacted 1 messages" in done.output
+    assert web.get(f"/v1/messages/{message_id}").json["to"].startswith("forgotten:")
+
+
+def test_message_of_a_test_key_has_no_number_in_its_id(
+    context: Flask, redis_url: str, provider: FakeProvider
+) -> None:
+    made = context.test_cli_runner().invoke(args=["clients", "create", "shop", "--test"])
+    headers = {"Authorization": f"Bearer {made.output.strip()}"}
+    hello = {"to": NUMBER, "body": "Hello"}
+    client = context.test_client()
+    assert client.post("/v1/messages", json=hello, headers=headers).status_code == 202
+    deliver.deliver()
+    consume_inbox.drain()
+    forget(context)
+
+    assert where_found(redis_url) == []
+    assert db.session.scalars(select(Message.status)).one() is Status.DELIVERED
+
+
+@pytest.mark.parametrize("spelling", ALL)
+def test_number_is_found_however_it_is_spelled(spelling: str) -> None:
+    mention = Mention(NUMBER)
+    assert mention.is_in(f"a {spelling} b", None)
+    assert not mention.is_in(mention.replaced(f"a {spelling} b"))
+
+
+@pytest.mark.parametrize(
+    ("number", "spelling"),
+    [
+        ("+4915112345678", "0151 / 123 456 78"),
+        ("+4915112345678", "+49 (0)151 12345678"),
+        ("+4915112345678", "0049-151-12345678"),
+        ("+525512345678", "+5215512345678"),
+        ("+390612345678", "+39 06 1234 5678"),
+        ("+79161234567", "8 (916) 123-45-67"),
+        ("+9991234567", "+9991234567"),
+    ],
+)
+def test_national_spellings_are_found(number: str, spelling: str) -> None:
+    assert Mention(number).is_in(f"To={spelling}&x=1")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{NUMBER}5",
+        f"5{NATIONAL}5",
+        "415 555 267",
+        f"{NATIONAL}0",
+        "",
+        "2671",
+    ],
+)
+def test_longer_and_shorter_numbers_are_left_alone(text: str) -> None:
+    mention = Mention(NUMBER)
+    assert mention.replaced(text) == text
+
+
+def test_number_of_another_country_is_left_alone(
+    web: FlaskClient, context: Flask, provider: FakeProvider
+) -> None:
+    """+41 55 552 67 1 is no spelling of +1 415 555 2671, though it ends with the same digits."""
+    swiss = f"+{NATIONAL}"
+    for spelling in (swiss, f"whatsapp:{swiss}", f"whatsapp%3A%2B{NATIONAL}", f"tel:{swiss}"):
+        assert not Mention(NUMBER).is_in(spelling)
+    message_id = post(web, to="+41446681800", body=f"Call {swiss}", reference=swiss)
+    with transaction():  # too short to be posted
+        db.session.execute(update(Message).values(to=f"whatsapp:{swiss}"))
+    deliver.deliver()
+    end(message_id)
+    forget(context)
+
+    message = web.get(f"/v1/messages/{message_id}").json
+    assert message["to"] == f"whatsapp:{swiss}"
+    assert (message["body"], message["reference"]) == (f"Call {swiss}", swiss)
+
+
+@pytest.mark.parametrize("to", ["whatsapp:+1 415 555 2671", "whatsapp: +1 (415) 555-2671"])
+def test_channel_address_is_found_however_it_is_spelled(
+    web: FlaskClient, context: Flask, provider: FakeProvider, redis_url: str, to: str
+) -> None:
+    """Earlier versions stored channel addresses as they were posted."""
+    message_id = post(web)
+    deliver.deliver()
+    end(message_id)
+    with transaction():
+        db.session.execute(update(Message).values(to=to))
+    forget(context)
+
+    assert where_found(redis_url) == []
+    assert web.get(f"/v1/messages/{message_id}").json["to"].startswith("forgotten:")
+
+
+def test_what_is_replaced_stays_valid(app: Flask) -> None:
+    mention = Mention(NUMBER)
+    given = {"phones": [int(NUMBER[1:]), NATIONAL], "ok": True, "none": None, "price": 1.5}
+    changed = json.loads(mention.replaced(json.dumps(given)))
+    assert changed == mention.replaced(given)
+    assert changed == {
+        "phones": [99999999999, "9999999999"], "ok": True, "none": None, "price": 1.5,
+    }  # fmt: skip
+    assert mention.replaced(b"\xff To=%2B14155552671") == b"\xff To=%2B99999999999"
+
+
+def test_no_row_is_left_in_the_places_of_callbacks(context: Flask) -> None:
+    """A second run finds nothing to do."""
+    with transaction():
+        callbacks.add_overflow(Callback("twilio", "", f"To={NUMBER}".encode(), EPOCH))
+        callbacks.add_dead_letter(Callback("twilio", "", NUMBER.encode(), EPOCH), "E", EPOCH)
+    forget(context)
+    assert "deleted 0 dead letters" in forget(context).output
+    assert db.session.scalars(select(DeadLetter)).all() == []
+    assert db.session.scalars(select(Overflow.body)).all() == [b"To=+99999999999"]

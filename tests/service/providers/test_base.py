@@ -1,0 +1,192 @@
+"""What every provider keeps: the real ones, and the one that the other tests run with."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.domain.report import Source, StatusReport
+from service.domain.status import Status
+from service.errors import Forged
+from service.providers.base import Callback, CallbackRequest, Sender
+from service.web.api.schemas import NewMessage
+from tests.samples import REAL, SAMPLES, Sample
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+ATTEMPT = UUID("0198d1c5-0000-7000-8000-000000000001")
+OTHER = UUID("0198d1c5-0000-7000-8000-000000000002")
+DAY = 86_400.0
+
+
+@pytest.fixture(scope="module", params=SAMPLES, ids=lambda one: type(one).__name__)
+def sample(request: pytest.FixtureRequest) -> Sample:
+    one: Sample = request.param
+    return one
+
+
+def called(
+    sample: Sample, word: str, attempt: UUID = ATTEMPT, sid: str = "ID1", at: datetime = NOW
+) -> StatusReport:
+    body = sample.body(word, attempt, sid)
+    return sample.provider.parse(Callback(sample.provider.name, str(attempt), body, at))
+
+
+def test_every_configured_provider_is_found_under_its_own_name_and_sampled_here() -> None:
+    assert {name: one.name for name, one in REAL.items()} == {name: name for name in REAL}
+    assert [one.provider for one in SAMPLES][: len(REAL)] == [*REAL.values()]
+
+
+def test_its_name_fits_a_path_and_a_column(sample: Sample) -> None:
+    name = sample.provider.name
+    assert name.isascii()
+    assert name.isalnum()
+    assert name == name.lower()
+    assert len(name) <= 32
+
+
+@given(
+    path=st.text(),
+    query=st.text(),
+    headers=st.dictionaries(st.text(), st.text()),
+    body=st.binary(),
+)
+def test_it_refuses_what_nobody_signed(
+    sample: Sample, path: str, query: str, headers: dict[str, str], body: bytes
+) -> None:
+    with pytest.raises(Forged) as caught:
+        sample.provider.verify(CallbackRequest(path, query, headers, body))
+
+    assert caught.value.reason
+
+
+def test_it_lets_in_what_it_signed(sample: Sample) -> None:
+    body = sample.body(sample.delivered, ATTEMPT, "ID1")
+
+    sample.provider.verify(sample.request(body, ATTEMPT))
+
+
+def test_it_refuses_a_genuine_signature_over_any_other_body(sample: Sample) -> None:
+    """Replayed with another body, altered at either end, cut off, or emptied."""
+    body = sample.body(sample.sent, ATTEMPT, "ID1")
+    genuine = sample.request(body, ATTEMPT)
+    others = (sample.body(sample.delivered, ATTEMPT, "ID1"), body + b" ", b" " + body, body[:-1])
+
+    for other in (*others, b""):
+        with pytest.raises(Forged):
+            sample.provider.verify(genuine._replace(body=other))
+
+
+def test_it_refuses_a_genuine_body_without_any_of_its_proof(sample: Sample) -> None:
+    genuine = sample.request(sample.body(sample.sent, ATTEMPT, "ID1"), ATTEMPT)
+
+    with pytest.raises(Forged):
+        sample.provider.verify(genuine._replace(headers={}))
+    for name in genuine.headers:
+        with pytest.raises(Forged):
+            sample.provider.verify(genuine._replace(headers={**genuine.headers, name: "x"}))
+
+
+def test_a_genuine_body_at_another_path_is_refused_or_speaks_of_its_own_attempt(
+    sample: Sample,
+) -> None:
+    """Whatever of a request is not signed must not choose whose it is."""
+    genuine = sample.request(sample.body(sample.sent, ATTEMPT, "ID1"), ATTEMPT)
+    moved = genuine._replace(path=f"/callbacks/{sample.provider.name}/{OTHER}")
+    try:
+        sample.provider.verify(moved)
+    except Forged:
+        return
+    report = sample.provider.parse(Callback(sample.provider.name, str(OTHER), moved.body, NOW))
+    assert report.attempt_id == ATTEMPT
+
+
+@given(attempt=st.text(), body=st.binary().filter(lambda body: body != b"poison"))
+def test_it_understands_any_body_without_raising(sample: Sample, attempt: str, body: bytes) -> None:
+    report = sample.provider.parse(Callback(sample.provider.name, attempt, body, NOW))
+
+    assert (report.provider, report.source, report.received_at) == (
+        sample.provider.name,
+        Source.CALLBACK,
+        NOW,
+    )
+
+
+def test_it_says_whose_a_callback_is_by_attempt_and_by_its_own_id(sample: Sample) -> None:
+    report = called(sample, sample.delivered)
+
+    assert (report.attempt_id, report.provider_sid) == (ATTEMPT, "ID1")
+    assert report.status is Status.DELIVERED
+
+
+def test_a_repeated_callback_is_the_same_statement(sample: Sample) -> None:
+    first, second = (called(sample, sample.sent, at=at) for at in (NOW, NOW.replace(hour=13)))
+
+    assert first.identity == second.identity
+
+
+def test_another_word_another_message_or_another_attempt_is_another_statement(
+    sample: Sample,
+) -> None:
+    said = [
+        called(sample, sample.sent),
+        called(sample, sample.delivered),
+        called(sample, sample.sent, sid="ID2"),
+        called(sample, sample.sent, attempt=OTHER),
+    ]
+
+    assert len({report.identity for report in said}) == len(said)
+
+
+def test_it_knows_its_own_words(sample: Sample) -> None:
+    for word, status in sample.words.items():
+        assert called(sample, word).status is status
+    assert {Status.QUEUED, Status.SENT, Status.DELIVERED, Status.FAILED} <= {*sample.words.values()}
+
+
+@pytest.mark.parametrize("word", ["teleported", "", "x" * 500, "\x00"])
+def test_a_word_it_does_not_know_is_kept_and_says_nothing(sample: Sample, word: str) -> None:
+    report = called(sample, word)
+
+    assert report.status is None
+    assert (report.attempt_id, report.provider_sid) == (ATTEMPT, "ID1")
+    assert report.word == word.replace("\x00", "\ufffd")[:64]
+
+
+def test_it_explains_every_code(sample: Sample) -> None:
+    for code in ("", "0", "99999", "waybill_gave_up", "\x00", *sample.codes):
+        fact = sample.provider.explain(code)
+        assert fact.explanation.endswith(".")
+        assert isinstance(fact.retryable, bool)
+
+
+@pytest.mark.parametrize("service", ["MG1", None])
+@pytest.mark.parametrize("seconds", [-DAY, 0.0, 1.0, 35 * DAY + 1])
+def test_it_never_holds_what_is_due_or_beyond_the_longest_time_ahead(
+    sample: Sample, service: str | None, seconds: float
+) -> None:
+    assert not sample.provider.holds(service, seconds)
+
+
+def test_it_carries_plain_text_and_names_fields_that_a_client_knows(sample: Sample) -> None:
+    fields = {field.alias or name for name, field in NewMessage.model_fields.items()}
+
+    assert sample.provider.cannot_carry("+14155552671", {"to", "body", "reference"}) == []
+    assert set(sample.provider.cannot_carry("whatsapp:+14155552671", fields)) <= fields
+
+
+def test_its_default_sender_is_one_of_two(sample: Sample) -> None:
+    sender = sample.provider.default_sender()
+
+    assert sender is not None
+    assert [sender.address, sender.messaging_service_sid].count(None) == 1
+
+
+def test_it_owns_its_default_sender_and_no_other_number(sample: Sample) -> None:
+    default = sample.provider.default_sender()
+
+    assert default is not None
+    assert sample.provider.owns(default)
+    for sender in (Sender("+14155550000"), Sender("ACME"), Sender("72345"), Sender()):
+        assert not sample.provider.owns(sender)

@@ -1,0 +1,192 @@
+"""From a checked request to a draft: addresses in one form, defaults filled in."""
+
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from service.config.settings import Settings
+from service.config.types import Route
+from service.domain.priority import Priority
+from service.errors import Invalid
+from service.providers import configured
+from service.sending.accept import Draft
+from service.web.api import drafts
+from service.web.api.drafts import check_key
+from service.web.api.routing import route
+from tests.conftest import SINCH, make_settings
+
+HELLO = {"to": "+14155552671", "body": "Hello"}
+NUMBER = "+15005550006"
+SERVICE = "MG" + "0" * 31 + "1"
+OTHER_SERVICE = "MG" + "0" * 31 + "2"
+
+
+def settings(**changes: str) -> Settings:
+    return make_settings("sqlite:///unused.db", "redis://unused", **changes)
+
+
+def draft(given: Any, said: Settings, key: str | None) -> Draft:
+    return drafts.draft(given, said, configured(said), key)
+
+
+def digest(given: Any) -> bytes:
+    return draft(given, settings(), None).request_digest
+
+
+@pytest.mark.parametrize(
+    ("given", "defaults", "sender", "service"),
+    [
+        ({}, {}, NUMBER, None),
+        ({}, {"TWILIO_MESSAGING_SERVICE_SID": SERVICE}, None, SERVICE),
+        ({"from": "ACME"}, {"TWILIO_MESSAGING_SERVICE_SID": SERVICE}, "ACME", None),
+        ({"messaging_service_sid": OTHER_SERVICE}, {}, None, OTHER_SERVICE),
+        (
+            {"from": "ACME", "messaging_service_sid": OTHER_SERVICE},
+            {"TWILIO_MESSAGING_SERVICE_SID": SERVICE},
+            "ACME",
+            OTHER_SERVICE,
+        ),
+    ],
+)
+def test_the_settings_say_who_sends_unless_the_message_does(
+    given: dict[str, str], defaults: dict[str, str], sender: str | None, service: str | None
+) -> None:
+    made = draft({**HELLO, **given}, settings(**defaults), None)
+    assert (made.sender, made.messaging_service_sid) == (sender, service)
+
+
+def test_a_message_without_any_sender_is_refused() -> None:
+    with pytest.raises(Invalid) as caught:
+        draft(HELLO, settings(TWILIO_PHONE_NUMBER=""), None)
+    assert [one.field for one in caught.value.errors] == ["from"]
+
+
+def test_a_draft_holds_everything_that_was_asked_for() -> None:
+    given = {
+        "to": "+1 415 555 2671",
+        "content_sid": "HX" + "0" * 32,
+        "content_variables": {"1": "Ada"},
+        "validity_period": 600,
+        "reference": "order-7",
+        "metadata": {"a": 1},
+        "priority": "high",
+        "resend_if_unknown": True,
+    }
+    made = draft(given, settings(), "key")
+    assert made.provider == "twilio"
+    assert made.to == "+14155552671"
+    assert made.content_sid == given["content_sid"]
+    assert made.content_variables == {"1": "Ada"}
+    assert made.validity_period == 600
+    assert made.reference == "order-7"
+    assert made.details == {"a": 1}
+    assert made.priority is Priority.HIGH
+    assert made.resend_if_unknown is True
+    assert made.idempotency_key == "key"
+
+
+def test_a_region_in_the_settings_completes_national_numbers() -> None:
+    made = draft({**HELLO, "to": "020 7946 0018"}, settings(DEFAULT_REGION="GB"), None)
+    assert made.to == "+442079460018"
+
+
+def test_the_order_of_fields_does_not_make_another_request() -> None:
+    assert digest({"to": "+14155552671", "body": "Hello"}) == digest(
+        {"body": "Hello", "to": "+14155552671"}
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"body": "hello"}, {"reference": "r"}, {"to": "+14155552672"}, {"metadata": {"a": 1}}],
+)
+def test_another_value_makes_another_request(change: dict[str, Any]) -> None:
+    assert digest({**HELLO, **change}) != digest(HELLO)
+
+
+ROUTES = tuple(
+    Route(prefix=prefix, provider=name)
+    for prefix, name in [("+46", "sinch"), ("+4673", "other"), ("+1", "one")]
+)
+ANY = Route(prefix="*", provider="any")
+
+
+@pytest.mark.parametrize(
+    ("to", "expected"),
+    [
+        ("+46701740605", "sinch"),
+        ("+46731740605", "other"),
+        ("+14155552671", "one"),
+        ("+4", "default"),
+        ("+447700900001", "default"),
+        ("whatsapp:+46701740605", "sinch"),
+        ("", "default"),
+    ],
+)
+def test_the_longest_prefix_chooses_who_carries_a_message(to: str, expected: str) -> None:
+    for routes in permutations(ROUTES):
+        assert route(to, routes, "default") == expected
+    for routes in permutations([*ROUTES, ANY]):
+        assert route(to, routes, "default") == expected.replace("default", "any")
+
+
+def test_without_routes_the_default_carries_everything() -> None:
+    assert route("+46701740605", (), "default") == "default"
+
+
+@pytest.mark.parametrize(
+    ("given", "said", "provider", "sender"),
+    [
+        ({}, {}, "twilio", NUMBER),
+        ({}, {"DEFAULT_PROVIDER": "sinch"}, "sinch", SINCH["SINCH_PHONE_NUMBER"]),
+        ({}, {"SMS_ROUTES": "+1:sinch"}, "sinch", SINCH["SINCH_PHONE_NUMBER"]),
+        ({}, {"SMS_ROUTES": "+46:sinch,*:twilio", "DEFAULT_PROVIDER": "sinch"}, "twilio", NUMBER),
+        ({"provider": "sinch"}, {"SMS_ROUTES": "*:twilio"}, "sinch", SINCH["SINCH_PHONE_NUMBER"]),
+        ({"provider": "twilio"}, {"SMS_ROUTES": "*:sinch"}, "twilio", NUMBER),
+        ({"provider": "sinch", "from": "ACME"}, {}, "sinch", "ACME"),
+        (
+            {"to": "whatsapp:+14155552671", "from": "whatsapp:+15005550006"},
+            {"SMS_ROUTES": "+1:sinch"},
+            "twilio",
+            "whatsapp:+15005550006",
+        ),
+    ],
+)
+def test_the_message_then_a_route_then_the_settings_choose_who_carries_it(
+    given: dict[str, str], said: dict[str, str], provider: str, sender: str
+) -> None:
+    made = draft({**HELLO, **given}, settings(**SINCH, **said), None)
+    assert (made.provider, made.sender) == (provider, sender)
+
+
+@pytest.mark.parametrize(
+    ("given", "said", "field"),
+    [
+        ({"provider": "nobody"}, SINCH, "provider"),
+        ({"provider": "sinch"}, {}, "provider"),
+        ({"provider": "Twilio"}, SINCH, "provider"),
+        ({"provider": "sinch", "to": "whatsapp:+14155552671"}, SINCH, "to"),
+        ({"provider": "sinch", "messaging_service_sid": SERVICE}, SINCH, "messaging_service_sid"),
+        ({"provider": "sinch", "media_urls": ["https://example.com/a.png"]}, SINCH, "media_urls"),
+        ({"provider": "sinch"}, {**SINCH, "SINCH_PHONE_NUMBER": ""}, "from"),
+    ],
+)
+def test_a_provider_that_cannot_carry_a_message_is_refused_it(
+    given: dict[str, Any], said: dict[str, str], field: str
+) -> None:
+    with pytest.raises(Invalid) as caught:
+        draft({**HELLO, **given}, settings(**said), None)
+    assert [one.field for one in caught.value.errors] == [field]
+
+
+@pytest.mark.parametrize("key", [None, "a", "x" * 255, "2026-11-21 order 7", "{}~!"])
+def test_a_printable_key_is_taken_as_it_is(key: str | None) -> None:
+    assert check_key(key) == key
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "é", "a\nb", "a\x00b", "a\tb", "\x7f"])
+def test_any_other_key_is_refused(key: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        check_key(key)
+    assert [one.field for one in caught.value.errors] == ["Idempotency-Key"]

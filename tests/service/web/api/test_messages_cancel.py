@@ -1,0 +1,172 @@
+"""Cancel: what is not yet sent is stopped; what is too late to stop says so."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from service.domain.report import StatusReport
+from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
+from service.providers.base import Outbound
+from service.recording import record
+from service.sending import deliver as sending
+from tests.fakes import FakeProvider, said
+
+HELLO = {"to": "+14155552671", "body": "Hello"}
+SERVICE = "MG" + "0" * 32
+
+
+def post(web: FlaskClient, **given: Any) -> dict[str, Any]:
+    answer: dict[str, Any] = web.post("/v1/messages", json={**HELLO, **given}).json
+    return answer
+
+
+def cancel(web: FlaskClient, message: dict[str, Any]) -> TestResponse:
+    return web.post(f"/v1/messages/{message['id']}/cancel")
+
+
+def deliver(app: Flask, message: dict[str, Any]) -> None:
+    with app.app_context():
+        sending.deliver()
+
+
+@pytest.fixture
+def scheduled(web: FlaskClient, app: Flask, provider: FakeProvider) -> dict[str, Any]:
+    """A message that the provider holds until its time."""
+    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    message = post(web, messaging_service_sid=SERVICE, send_at=later)
+    deliver(app, message)
+    assert web.get(f"/v1/messages/{message['id']}").json["status"] == "scheduled"
+    return message
+
+
+def test_a_pending_message_is_canceled_and_never_sent(
+    web: FlaskClient, app: Flask, provider: FakeProvider
+) -> None:
+    message = post(web)
+    canceled = cancel(web, message)
+    deliver(app, message)
+    assert canceled.status_code == 200
+    assert (canceled.json["status"], canceled.json["final"]) == ("canceled", True)
+    assert canceled.json["final_at"] is not None
+    assert provider.on_air == []
+    assert web.get(f"/v1/messages/{message['id']}").json == canceled.json
+
+
+def test_a_message_waiting_for_its_time_is_canceled(web: FlaskClient) -> None:
+    message = post(web, send_at=(datetime.now(UTC) + timedelta(hours=1)).isoformat())
+    assert cancel(web, message).json["status"] == "canceled"
+
+
+def test_the_ledger_tells_that_the_client_canceled(web: FlaskClient) -> None:
+    message = post(web)
+    cancel(web, message)
+    [event] = web.get(f"/v1/messages/{message['id']}/events").json["events"]
+    assert (event["source"], event["status"], event["attempt_id"]) == ("client", "canceled", None)
+
+
+def test_a_canceled_message_stays_canceled_however_often_one_asks(web: FlaskClient) -> None:
+    message = post(web)
+    first, second = cancel(web, message), cancel(web, message)
+    assert (second.status_code, second.json) == (200, first.json)
+
+
+def test_a_message_the_provider_holds_is_canceled_there(
+    web: FlaskClient, provider: FakeProvider, scheduled: dict[str, Any]
+) -> None:
+    canceled = cancel(web, scheduled)
+    assert canceled.status_code == 200
+    assert canceled.json["status"] == "canceled"
+    assert cancel(web, scheduled).json == canceled.json
+
+
+def test_the_provider_is_asked_for_the_message_by_its_own_id(
+    web: FlaskClient,
+    provider: FakeProvider,
+    scheduled: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[UUID, str]] = []
+
+    def note(attempt_id: UUID, provider_sid: str) -> StatusReport:
+        asked.append((attempt_id, provider_sid))
+        return said("canceled", attempt_id=attempt_id, sid=provider_sid)
+
+    monkeypatch.setattr(provider, "cancel", note)
+    cancel(web, scheduled)
+    attempt_id = provider.on_air[0].attempt_id
+    assert asked == [(attempt_id, provider.sid(attempt_id))]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (Refused("the message was sent", "30409"), 409),
+        (NotAccepted("connection refused"), 503),
+        (OutcomeUnknown("timed out"), 503),
+    ],
+    ids=["refused", "not accepted", "unknown"],
+)
+def test_what_the_provider_did_not_cancel_is_not_canceled(
+    web: FlaskClient,
+    provider: FakeProvider,
+    scheduled: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    error: ProviderError,
+    status: int,
+) -> None:
+    def fail(attempt_id: UUID, provider_sid: str) -> StatusReport:
+        raise error
+
+    monkeypatch.setattr(provider, "cancel", fail)
+    refused = cancel(web, scheduled)
+    assert refused.status_code == status
+    assert refused.content_type == "application/problem+json"
+    assert web.get(f"/v1/messages/{scheduled['id']}").json["status"] == "scheduled"
+
+
+@pytest.mark.parametrize("word", ["queued", "sent", "delivered", "undelivered", "failed", "read"])
+def test_a_message_on_its_way_cannot_be_canceled(
+    web: FlaskClient, app: Flask, provider: FakeProvider, word: str
+) -> None:
+    message = post(web)
+    deliver(app, message)
+    with app.app_context():
+        record.record([said(word, attempt_id=provider.on_air[0].attempt_id)])
+    refused = cancel(web, message)
+    assert refused.status_code == 409
+    assert word in refused.json["detail"]
+    assert web.get(f"/v1/messages/{message['id']}").json["status"] == word
+
+
+def test_a_message_being_handed_over_cannot_be_canceled(
+    web: FlaskClient, app: Flask, provider: FakeProvider
+) -> None:
+    message = post(web)
+    answers: list[int] = []
+
+    def meanwhile(outbound: Outbound) -> StatusReport:
+        answers.append(cancel(web, message).status_code)
+        return provider.take(outbound)
+
+    provider.script = meanwhile
+    deliver(app, message)
+    assert answers == [409]
+    assert web.get(f"/v1/messages/{message['id']}").json["status"] == "queued"
+
+
+def test_a_message_in_doubt_cannot_be_canceled(
+    web: FlaskClient, app: Flask, provider: FakeProvider
+) -> None:
+    def fall_silent(outbound: Outbound) -> StatusReport:
+        raise OutcomeUnknown("timed out")
+
+    provider.script = fall_silent
+    message = post(web)
+    deliver(app, message)
+    assert cancel(web, message).status_code == 409
+    assert web.get(f"/v1/messages/{message['id']}").json["status"] == "in_doubt"

@@ -1,0 +1,82 @@
+"""The page about the API: whole without a network, a script or a second request."""
+
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from werkzeug.serving import make_server
+
+from demo.servers import free_port
+from service.web.openapi.page import marked
+
+CHROMIUM = next(filter(shutil.which, ("chromium", "chromium-browser", "google-chrome")), None)
+
+
+@pytest.fixture
+def page(app: Flask) -> str:
+    answer = app.test_client().get("/docs")
+    assert (answer.status_code, answer.content_type) == (200, "text/html; charset=utf-8")
+    return answer.get_data(as_text=True)
+
+
+def test_it_shows_every_operation_with_samples_in_three_languages(app: Flask, page: str) -> None:
+    api = app.test_client().get("/openapi.json").json or {}
+    for methods in api["paths"].values():
+        for one in methods.values():
+            assert f'id="{one["operationId"]}"' in page
+    for name in api["components"]["schemas"]:
+        assert f'id="shape-{name}"' in page
+    assert page.count("<summary>curl</summary>") == page.count("<summary>Node</summary>") == 6
+
+
+def test_it_loads_nothing_and_runs_nothing(app: Flask, page: str) -> None:
+    assert not re.search(r"<script|\son\w+=|<link|<img|src=|@import|url\(", page)
+    policy = app.test_client().get("/docs").headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in policy
+
+
+def test_every_link_on_it_leads_somewhere(page: str) -> None:
+    targets = set(re.findall(r'href="#([\w-]+)"', page))
+    assert targets
+    assert targets <= set(re.findall(r'id="([\w-]+)"', page))
+
+
+def test_text_is_escaped_and_quoted_words_are_code() -> None:
+    assert marked("a `<b>` & c") == "a <code>&lt;b&gt;</code> &amp; c"
+
+
+@pytest.fixture
+def address(app: Flask) -> Iterator[str]:
+    server = make_server("127.0.0.1", free_port(), app)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.port}/docs"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
+def test_a_browser_shows_it_with_its_style_under_its_own_policy(
+    address: str, tmp_path: Path
+) -> None:
+    assert CHROMIUM is not None
+    shown = subprocess.run(
+        [
+            *(CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"),
+            *(f"--user-data-dir={tmp_path}", "--window-size=390,800"),
+            *(f"--screenshot={tmp_path}/docs.png", address),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "Content Security Policy" not in shown.stderr
+    assert (tmp_path / "docs.png").stat().st_size > 10_000
