@@ -12,7 +12,7 @@ from bench.rounds import Void, scratch
 from bench.waybill import ServingWaybill, fill, stack_on
 from demo.stack import Stack
 from service.app import create_app
-from service.components import parts
+from service.components import components
 from service.config.settings import Settings
 from service.providers.base import Callback
 from service.task_queue.queue import DRAIN, STATUS
@@ -57,11 +57,11 @@ def drain_once(serving: ServingWaybill, count: int) -> float:
     before, messages = serving.recorded(), callbacks.sent(count // len(callbacks.WORDS))
     app = create_app(Settings.load(serving.stack.environment))
     with app.app_context():
-        parts().inbox.rest(_PATIENCE)
+        components().inbox.rest(_PATIENCE)
         fill(serving.stack, messages)
         put = _put(messages)
-        parts().inbox.rest(_OVER)
-        parts().queue.enqueue(DRAIN)
+        components().inbox.rest(_OVER)
+        components().queue.enqueue(DRAIN)
     rate = _until_empty(serving)
     recorded = serving.recorded() - before
     if recorded != put:
@@ -77,7 +77,7 @@ def _await_workers(serving: ServingWaybill, replicas: int) -> None:
             if time.monotonic() > until:
                 raise Void(f"{alive} of {replicas} workers are there after {_PATIENCE:.0f} s")
             time.sleep(_TICK)
-            alive = sum(STATUS in one.queues for one in parts().presence.alive())
+            alive = sum(STATUS in one.queues for one in components().heartbeats.alive())
 
 
 def _put(messages: Sequence[callbacks.Sent]) -> int:
@@ -85,7 +85,7 @@ def _put(messages: Sequence[callbacks.Sent]) -> int:
     made = list(callbacks.callbacks(messages))
     for one in made:
         attempt = one.path.rpartition("/")[2]
-        parts().inbox.put(Callback("twilio", attempt, one.body, datetime.now(UTC)))
+        components().inbox.put(Callback("twilio", attempt, one.body, datetime.now(UTC)))
     return len(made)
 
 

@@ -12,7 +12,7 @@ from bench.callbacks import Signed
 from bench.report import Row
 from bench.waybill import ServingWaybill, fill
 from service.app import create_app, settle_memory
-from service.components import parts
+from service.components import components
 from service.config.settings import Settings
 from service.inbox.stream import Entry
 from service.providers.base import CallbackRequest
@@ -30,7 +30,7 @@ def stages(serving: ServingWaybill, count: int) -> Iterator[Row]:
     app = create_app(Settings.load(serving.stack.environment))
     settle_memory()
     with app.app_context():
-        twilio = parts().providers["twilio"]
+        twilio = components().providers["twilio"]
         requests = [_request(one) for one in signed]
         yield _row("web: verify the signature", lambda: list(map(twilio.verify, requests)), count)
         yield _row("web: the whole door, storing included", lambda: _through(app, signed), count)
@@ -38,7 +38,7 @@ def stages(serving: ServingWaybill, count: int) -> Iterator[Row]:
 
 
 def _drain(count: int) -> Iterator[Row]:
-    inbox, batches = parts().inbox, list[list[Entry]]()
+    inbox, batches = components().inbox, list[list[Entry]]()
     inbox.take("bench", 1, linger=0.01)  # makes the group
 
     def take() -> None:
@@ -50,7 +50,7 @@ def _drain(count: int) -> Iterator[Row]:
 
     def parse() -> None:
         for batch in batches:
-            known = parts().providers
+            known = components().providers
             reports.append([known[one.callback.provider].parse(one.callback) for one in batch])
 
     yield _row("worker: read the form", parse, count)

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from demo.stack import Stack
 from service.app import create_app
-from service.components import parts
+from service.components import components
 from service.config.settings import Settings
 from service.database import db
 from service.domain.report import Source
@@ -58,7 +58,7 @@ def ours(stack: Stack) -> Ours:
             for table in (Overflow, DeadLetter)
         )
         statuses = {row[0]: row[1] for row in db.session.execute(by_status)}
-        return Ours(statuses, recorded, repeats, aside + parts().inbox.lag())
+        return Ours(statuses, recorded, repeats, aside + components().inbox.lag())
 
 
 def theirs(stack: Stack) -> Theirs:

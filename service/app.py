@@ -7,13 +7,13 @@ from flask import Flask
 from redis import Redis
 
 from service import commands, web
-from service.components import Parts
+from service.components import Components
 from service.config.settings import Settings
-from service.coordination.cache import Shelf
+from service.coordination.cache import Cache
 from service.coordination.callback_checks import CallbackChecks
-from service.coordination.circuit_breaker import Breaker
-from service.coordination.heartbeats import Presence
-from service.coordination.sender_rate_limit import Pace
+from service.coordination.circuit_breaker import CircuitBreaker
+from service.coordination.heartbeats import Heartbeats
+from service.coordination.sender_rate_limit import SenderRateLimit
 from service.database import db, engines, schema
 from service.inbox.overflow import OverflowTable
 from service.inbox.stream import Inbox
@@ -21,7 +21,7 @@ from service.observability import logging, sentry, tracing
 from service.observability.metrics import counting
 from service.providers import configured
 from service.providers.base import Callback, Provider
-from service.providers.call_slots import Lines
+from service.providers.call_slots import CallSlots
 from service.providers.sandbox import MagicNumbers
 from service.queries import callbacks
 from service.redis_client.connections import connect
@@ -55,23 +55,24 @@ def create_app(
     def call_back(callback: Callback) -> None:
         store(app.extensions["waybill"], callback)
 
+    rates = {rule.sender: rule.rate for rule in settings.sender_rates}
     known = {**carriers, MagicNumbers.name: MagicNumbers(call_back)}
     counting.prepare(known)
-    app.extensions["waybill"] = Parts(
+    app.extensions["waybill"] = Components(
         settings=settings,
         providers=known,
-        inbox=Inbox(_redis(settings, _PATIENCE), hurried, Breaker(), settings.inbox_limit),
+        inbox=Inbox(_redis(settings, _PATIENCE), hurried, CircuitBreaker(), settings.inbox_limit),
         overflow=OverflowTable(app.app_context, callbacks.add_overflow),
-        queue=Queue(settings, hurried, Breaker()),
-        lines=Lines(settings.worker_concurrency),
-        pace=Pace(hurried, Breaker(), {s.sender: s.rate for s in settings.sender_rates}),
-        presence=Presence(hurried),
-        shelf=Shelf(hurried, Breaker()),
-        callback_checks=CallbackChecks(hurried, Breaker()),
+        queue=Queue(settings, hurried, CircuitBreaker()),
+        call_slots=CallSlots(settings.worker_concurrency),
+        sender_rates=SenderRateLimit(hurried, CircuitBreaker(), rates),
+        heartbeats=Heartbeats(hurried),
+        cache=Cache(hurried, CircuitBreaker()),
+        callback_checks=CallbackChecks(hurried, CircuitBreaker()),
         context=app.app_context,
     )
     web.init_app(app)
-    rate_limits.init_app(app, settings.rate_limit_posts, hurried, Breaker())
+    rate_limits.init_app(app, settings.rate_limit_posts, hurried, CircuitBreaker())
     commands.init_app(app)
     return app
 

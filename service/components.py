@@ -11,19 +11,19 @@ from service.errors import NotAccepted
 
 if TYPE_CHECKING:
     from service.config.settings import Settings
-    from service.coordination.cache import Shelf
+    from service.coordination.cache import Cache
     from service.coordination.callback_checks import CallbackChecks
-    from service.coordination.heartbeats import Presence
-    from service.coordination.sender_rate_limit import Pace
+    from service.coordination.heartbeats import Heartbeats
+    from service.coordination.sender_rate_limit import SenderRateLimit
     from service.inbox.overflow import OverflowTable
     from service.inbox.stream import Inbox
     from service.providers.base import Provider
-    from service.providers.call_slots import Lines
+    from service.providers.call_slots import CallSlots
     from service.task_queue.queue import Queue
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Components:
     """What the application is made of."""
 
     settings: "Settings"
@@ -31,10 +31,10 @@ class Parts:
     inbox: "Inbox"
     overflow: "OverflowTable"
     queue: "Queue"
-    lines: "Lines"
-    pace: "Pace"
-    presence: "Presence"
-    shelf: "Shelf"
+    call_slots: "CallSlots"
+    sender_rates: "SenderRateLimit"
+    heartbeats: "Heartbeats"
+    cache: "Cache"
     callback_checks: "CallbackChecks"
     context: Callable[[], AppContext]  # for the door that has no request's context
 
@@ -46,7 +46,7 @@ class Parts:
         return found
 
 
-def parts() -> Parts:
+def components() -> Components:
     """Return the parts of the current application."""
-    bound: Parts = current_app.extensions["waybill"]
+    bound: Components = current_app.extensions["waybill"]
     return bound

@@ -20,12 +20,12 @@ from sqlalchemy import create_engine, text
 
 from demo.servers import postgres_server, redis_server
 from service.app import create_app
-from service.components import parts
+from service.components import components
 from service.config.settings import Settings
 from service.database import db, schema
 from service.models import Client
 from service.sending.accept import accept
-from service.task_queue.wake_ups import Bell
+from service.task_queue.wake_ups import WakeUps
 from tests.fakes import FakeProvider
 from tests.messages import Post, draft
 from tests.strategies import EPOCH
@@ -108,14 +108,14 @@ def bound_app(database_url: str, redis_url: str) -> Iterator[Flask]:
 @pytest.fixture(autouse=True)
 def quiet_afterwards() -> Iterator[None]:
     """Let what a test rang for be over when the next begins: its queues are to be empty."""
-    rung, ring = set[Bell](), Bell.ring
+    rung, ring = set[WakeUps](), WakeUps.ring
 
-    def noted(bell: Bell) -> None:
+    def noted(bell: WakeUps) -> None:
         rung.add(bell)
         ring(bell)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(Bell, "ring", noted)
+        patched.setattr(WakeUps, "ring", noted)
         yield
     for bell in rung:
         over = threading.Event()
@@ -132,7 +132,7 @@ def app(bound_app: Flask, redis_url: str) -> Flask:
         with db.engine.begin() as connection:
             for table in reversed(db.metadata.sorted_tables):
                 connection.execute(table.delete())
-        fake = parts().providers["twilio"]
+        fake = components().providers["twilio"]
         assert isinstance(fake, FakeProvider)
         fake.script = fake.answer = None
         fake.on_air.clear()
@@ -163,7 +163,7 @@ def configure(context: Flask, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
 @pytest.fixture
 def provider(app: Flask) -> FakeProvider:
     with app.app_context():
-        fake = parts().providers["twilio"]
+        fake = components().providers["twilio"]
     assert isinstance(fake, FakeProvider)
     return fake
 

@@ -17,7 +17,7 @@ from flask import Flask
 from redis import Redis
 from sqlalchemy import select, update
 
-from service.components import parts
+from service.components import components
 from service.database import db, transaction
 from service.domain.report import StatusReport
 from service.domain.status import Status
@@ -160,7 +160,7 @@ def test_a_send_that_timed_out_is_not_sent_again_and_a_callback_proves_it(
 
 def test_no_task_waits_in_the_broker_for_its_time(context: Flask, redis_url: str) -> None:
     """An ETA beyond the visibility timeout is delivered twice; a prefetched one is stuck."""
-    parts().queue.wake(queue.DELIVER)
+    components().queue.wake(queue.DELIVER)
     with Redis.from_url(redis_url) as redis:
         [task] = [json.loads(raw) for raw in redis.lrange(queue.SEND, 0, -1)]
     assert task["headers"]["eta"] is None

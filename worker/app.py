@@ -29,7 +29,7 @@ def make_celery(flask_app: Flask) -> Celery:
         amqp="worker.broker_connection:AMQP",
         include=["worker.tasks"],
     )
-    celery.conf.update(celery_settings(settings, patience=_PATIENCE))
+    celery.conf.update(celery_settings(settings, timeout=_PATIENCE))
     celery.conf.update(
         # Waiting is all a send does: threads share one process's memory and connections.
         worker_pool="threads",

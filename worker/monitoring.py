@@ -12,8 +12,8 @@ from celery import Task, signals
 from flask import Flask
 from redis.exceptions import RedisError
 
-from service.components import Parts
-from service.coordination.heartbeat_thread import BEAT, WORKER, Announcer, process_name
+from service.components import Components
+from service.coordination.heartbeat_thread import BEAT, WORKER, HeartbeatThread, process_name
 from service.inbox.stream import Inbox
 from service.observability.metrics import counting
 from service.observability.metrics.exposition import CONTENT_TYPE, exposed, may_read
@@ -29,19 +29,19 @@ _log = logging.getLogger(__name__)
 
 def watch(app: Flask) -> None:
     """Watch this process from when Celery says that it is ready. Call it once in a process."""
-    bound: Parts = app.extensions["waybill"]
+    bound: Components = app.extensions["waybill"]
 
     def worker_is_ready(sender: Any, **_: Any) -> None:
         sender.timer.call_repeatedly(1.0, PULSE.beat)
         queues = sorted(queue.name for queue in sender.task_consumer.queues)
         INTAKE.watch(lambda queue: bound.queue.waiting(queue)[0], queues)
-        begin(Announcer(bound.presence, WORKER, sender.hostname, queues, _is_well))
+        begin(HeartbeatThread(bound.heartbeats, WORKER, sender.hostname, queues, _is_well))
         signals.worker_shutdown.connect(_removing_consumer(bound.inbox), weak=False)
 
     def beat_is_ready(**_: Any) -> None:
-        begin(Announcer(bound.presence, BEAT, process_name(BEAT), well=PULSE.is_fresh))
+        begin(HeartbeatThread(bound.heartbeats, BEAT, process_name(BEAT), well=PULSE.is_fresh))
 
-    def begin(announcer: Announcer) -> None:
+    def begin(announcer: HeartbeatThread) -> None:
         announcer.start()
         signals.worker_shutdown.connect(_leaving(announcer), weak=False)
         if bound.settings.metrics_port:
@@ -53,7 +53,7 @@ def watch(app: Flask) -> None:
     signals.task_postrun.connect(_end)
 
 
-def serve(bound: Parts) -> ThreadingHTTPServer:
+def serve(bound: Components) -> ThreadingHTTPServer:
     """Answer /metrics and /healthz in a thread. Raises OSError when the port is taken."""
     settings = bound.settings
     place = (settings.metrics_host, settings.metrics_port)
@@ -63,7 +63,7 @@ def serve(bound: Parts) -> ThreadingHTTPServer:
     return server
 
 
-def _serve_if_possible(bound: Parts) -> None:
+def _serve_if_possible(bound: Components) -> None:
     try:
         serve(bound)
     except OSError as error:
@@ -94,7 +94,7 @@ def _removing_consumer(inbox: Inbox) -> Callable[..., None]:
     return remove
 
 
-def _leaving(announcer: Announcer) -> Callable[..., None]:
+def _leaving(announcer: HeartbeatThread) -> Callable[..., None]:
     def leave(**_: Any) -> None:
         announcer.leave()
 
@@ -111,7 +111,7 @@ def _end(task: Task, state: str | None = None, **_: Any) -> None:
     counting.task(task.name, "succeeded" if state == "SUCCESS" else "failed", seconds)
 
 
-def _handler(bound: Parts) -> type[BaseHTTPRequestHandler]:
+def _handler(bound: Components) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = _TIMEOUT
 
@@ -134,20 +134,20 @@ def _handler(bound: Parts) -> type[BaseHTTPRequestHandler]:
 _Answer = tuple[HTTPStatus, bytes]
 
 
-def _metrics(bound: Parts, authorization: str) -> _Answer:
+def _metrics(bound: Components, authorization: str) -> _Answer:
     if not may_read(bound.settings.metrics_token, authorization):
         return HTTPStatus.UNAUTHORIZED, b"send the token\n"
     return HTTPStatus.OK, exposed()
 
 
-def _health(_bound: Parts, _authorization: str) -> _Answer:
+def _health(_bound: Components, _authorization: str) -> _Answer:
     ailment = _ailment()
     if ailment is None:
         return HTTPStatus.OK, b"alive\n"
     return HTTPStatus.SERVICE_UNAVAILABLE, f"{ailment}\n".encode()
 
 
-def _nothing(_bound: Parts, _authorization: str) -> _Answer:
+def _nothing(_bound: Components, _authorization: str) -> _Answer:
     return HTTPStatus.NOT_FOUND, b"there are /metrics and /healthz\n"
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from redis.exceptions import RedisError
 
-from service.coordination.circuit_breaker import Resting
+from service.coordination.circuit_breaker import CircuitOpen
 
 # Longer than any task takes and than a worker needs to connect again, in seconds.
 _LONGEST: Final = 60.0
@@ -43,7 +43,7 @@ class Intake:
     def _tasks_wait(self) -> bool:
         try:
             return any(self._count(queue) for queue in self._queues)
-        except (RedisError, Resting):
+        except (RedisError, CircuitOpen):
             return False  # no task can be taken from a Redis that is away
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import click
 
-from service.components import parts
+from service.components import components
 from service.errors import ClientError, ProviderError
 from service.operations import timeline
 from service.queries import reconciliation
@@ -42,7 +42,7 @@ def reconcile(since: datetime | None, message_id: UUID | None) -> None:
 
 
 def _since(since: datetime) -> int:
-    budget, after, done = parts().settings.reconcile_budget, None, 0
+    budget, after, done = components().settings.reconcile_budget, None, 0
     while ids := reconciliation.unfinished(since, after, budget):
         _ask(ids)
         after, done = ids[-1], done + len(ids)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import click
 from flask.cli import AppGroup
 
-from service.components import parts
+from service.components import components
 from service.config.settings import SESSIONS_NEED_A_KEY
 from service.database import db, transaction
 from service.models import OperatorKey
@@ -22,7 +22,7 @@ def create(name: str) -> None:
     """Make a key for the operator NAME and print it, once."""
     if not 0 < len(name) <= 100:
         raise click.BadParameter("a name has 1 to 100 characters", param_hint="NAME")
-    if parts().settings.ops_secret is None:
+    if components().settings.ops_secret is None:
         raise click.ClickException(f"OPS_SECRET {SESSIONS_NEED_A_KEY}")
     key = new_operator_key()
     with transaction():

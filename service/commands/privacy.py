@@ -4,7 +4,7 @@ import click
 from flask.cli import AppGroup
 
 from service import addresses
-from service.components import parts
+from service.components import components
 from service.database import transaction
 from service.errors import Invalid
 from service.privacy import erase
@@ -65,13 +65,15 @@ def remove(number: str, sender: str | None) -> None:
 def _recipients(text: str) -> list[str]:
     """Return the addresses under which opt-outs of a recipient are kept."""
     try:
-        return addresses.addresses_of(addresses.recipient(text, parts().settings.default_region))
+        return addresses.addresses_of(
+            addresses.recipient(text, components().settings.default_region)
+        )
     except addresses.UnusableAddress as error:
         raise click.BadParameter(str(error), param_hint="NUMBER") from None
 
 
 def _sender(text: str) -> str:
     try:
-        return addresses.service_or_sender(text, parts().settings.default_region)
+        return addresses.service_or_sender(text, components().settings.default_region)
     except addresses.UnusableAddress as error:
         raise click.BadParameter(str(error), param_hint="--sender") from None

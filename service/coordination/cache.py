@@ -7,16 +7,16 @@ from typing import Any, Final
 from redis import Redis
 from redis.exceptions import RedisError
 
-from service.coordination.circuit_breaker import Breaker, Resting
+from service.coordination.circuit_breaker import CircuitBreaker, CircuitOpen
 
 _PREFIX: Final = "waybill:shelf:"
-_AWAY: Final = (RedisError, Resting)
+_AWAY: Final = (RedisError, CircuitOpen)
 
 
-class Shelf:
+class Cache:
     """JSON values under names, each with its own time to live in seconds."""
 
-    def __init__(self, redis: Redis, breaker: Breaker) -> None:
+    def __init__(self, redis: Redis, breaker: CircuitBreaker) -> None:
         self._redis = redis
         self._breaker = breaker
 

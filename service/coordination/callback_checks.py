@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from redis import Redis
 from redis.exceptions import RedisError
 
-from service.coordination.circuit_breaker import Breaker, Resting
+from service.coordination.circuit_breaker import CircuitBreaker, CircuitOpen
 from service.providers.base import RefusalAdvice
 
 _KEY: Final = "waybill:callback_checks:"
@@ -48,7 +48,7 @@ class _Heard:
 class CallbackChecks:
     """Tells for each provider whether all callbacks of the last minute were refused."""
 
-    def __init__(self, redis: Redis, breaker: Breaker) -> None:
+    def __init__(self, redis: Redis, breaker: CircuitBreaker) -> None:
         """Use a Redis of short timeouts: a callback may wait for it."""
         self._redis = redis
         self._breaker = breaker
@@ -108,7 +108,7 @@ class CallbackChecks:
         try:
             with self._breaker.guard():
                 pipe.execute()
-        except (RedisError, Resting):
+        except (RedisError, CircuitOpen):
             return  # the log has told it; the page says that Redis is away
 
     def _read(self) -> Counter[str]:
@@ -120,7 +120,7 @@ class CallbackChecks:
         try:
             with self._breaker.guard():
                 answers: list[dict[bytes, Any]] = pipe.execute()
-        except (RedisError, Resting):
+        except (RedisError, CircuitOpen):
             return totals
         for answer in answers:
             totals.update({name.decode(): int(number) for name, number in answer.items()})

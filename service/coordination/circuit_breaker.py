@@ -14,11 +14,11 @@ FAILURES: Final = (RedisError, KombuError, OSError)
 _AWAY: Final = (RedisConnectionError, RedisTimeoutError, OperationalError, OSError)
 
 
-class Resting(Exception):
+class CircuitOpen(Exception):
     """The server is being left alone; nothing was asked of it."""
 
 
-class Breaker:
+class CircuitBreaker:
     """One for each use of a server. While it is open, one caller in `rest` seconds may try.
 
     Only a server that does not answer, or answers that it is not the one to ask, opens it. An error
@@ -39,7 +39,7 @@ class Breaker:
             return
         now = time.monotonic()
         if now < self._next_try:
-            raise Resting
+            raise CircuitOpen
         self._next_try = now + self._rest
 
     def __exit__(self, _kind: object, error: BaseException | None, _: object) -> None:

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from flask import Flask
 
-from service.components import Parts
-from service.coordination.heartbeats import EVERY, Presence
+from service.components import Components
+from service.coordination.heartbeats import EVERY, Heartbeats
 
 WEB: Final = "web"
 WORKER: Final = "worker"
@@ -19,12 +19,12 @@ BEAT: Final = "beat"
 _SOON: Final = 1.0
 
 
-class Announcer(threading.Thread):
+class HeartbeatThread(threading.Thread):
     """Announces one process as long as `well` says so, which must not take long."""
 
     def __init__(
         self,
-        presence: Presence,
+        presence: Heartbeats,
         kind: str,
         name: str,
         queues: Sequence[str] = (),
@@ -62,8 +62,8 @@ def when_serving(app: Flask) -> None:
 
     What merely imports the application, such as a command, serves nobody.
     """
-    bound: Parts = app.extensions["waybill"]
-    announcer = Announcer(bound.presence, WEB, process_name(WEB))
+    bound: Components = app.extensions["waybill"]
+    announcer = HeartbeatThread(bound.heartbeats, WEB, process_name(WEB))
     if multiprocessing.parent_process() is not None:
         announcer.start()
         return

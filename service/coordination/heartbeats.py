@@ -35,7 +35,7 @@ class Replica(NamedTuple):
     seen: datetime  # its last announcement, by the clock of the reader
 
 
-class Presence:
+class Heartbeats:
     """Says that this process is alive, and tells which others are."""
 
     def __init__(self, redis: Redis) -> None:

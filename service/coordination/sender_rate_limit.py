@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from redis import Redis
 from redis.exceptions import RedisError
 
-from service.coordination.circuit_breaker import Breaker, Resting
+from service.coordination.circuit_breaker import CircuitBreaker, CircuitOpen
 
 _ANY: Final = "*"
 _PREFIX: Final = "waybill:pace:"
@@ -53,7 +53,7 @@ return waits
 _log = logging.getLogger(__name__)
 
 
-class Ask(NamedTuple):
+class SendRequest(NamedTuple):
     """A message that is to go out now. `again`: it was given a time before, and that has come."""
 
     sender: str  # behind its provider and a colon
@@ -62,16 +62,16 @@ class Ask(NamedTuple):
     again: bool
 
 
-class Pace:
+class SenderRateLimit:
     """The rates of senders, shared by all replicas."""
 
-    def __init__(self, redis: Redis, breaker: Breaker, rates: Mapping[str, float]) -> None:
+    def __init__(self, redis: Redis, breaker: CircuitBreaker, rates: Mapping[str, float]) -> None:
         """Take segments per second by sender; `*` is any other. Each sender has its own bucket."""
         self._breaker = breaker
         self._rates = rates
         self._script = redis.register_script(_SCRIPT)
 
-    def waits(self, asks: Sequence[Ask]) -> list[float]:
+    def waits(self, asks: Sequence[SendRequest]) -> list[float]:
         """Return for each how many seconds it has to wait; 0: it may go, and is counted."""
         limited = [(place, rate) for place, one in enumerate(asks) if (rate := self._rate(one))]
         answers = [0.0] * len(asks)
@@ -91,9 +91,9 @@ class Pace:
             with self._breaker.guard():
                 answer: list[bytes] = self._script(keys, arguments)
                 return answer
-        except (RedisError, Resting) as error:
+        except (RedisError, CircuitOpen) as error:
             _log.warning("sends have no limit (%s)", type(error).__name__)
             return []
 
-    def _rate(self, ask: Ask) -> float | None:
+    def _rate(self, ask: SendRequest) -> float | None:
         return self._rates.get(ask.sender.partition(":")[2], self._rates.get(_ANY))

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.coordination.circuit_breaker import Breaker, Resting
+from service.coordination.circuit_breaker import CircuitBreaker, CircuitOpen
 from service.database import OVERFLOW, db
 from service.errors import OverflowUnavailable
 from service.providers.base import Callback
@@ -25,14 +25,14 @@ class OverflowTable:
     ) -> None:
         self._context = context
         self._insert = insert
-        self._breaker = Breaker()
+        self._breaker = CircuitBreaker()
 
     def put(self, callback: Callback) -> None:
         """Store a callback, within seconds. Raises OverflowUnavailable."""
         try:
             with self._breaker.guard():
                 self._store(callback)
-        except (OSError, Resting) as error:
+        except (OSError, CircuitOpen) as error:
             raise OverflowUnavailable(str(error) or type(error).__name__) from error
 
     def _store(self, callback: Callback) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from service.coordination.circuit_breaker import Breaker, Resting
+from service.coordination.circuit_breaker import CircuitBreaker, CircuitOpen
 from service.errors import InboxUnavailable
 from service.inbox.consumers import FOREVER, remove_consumers
 from service.providers.base import Callback
@@ -41,7 +41,7 @@ class Entry(NamedTuple):
 class Inbox:
     """Accepted callbacks, in the order in which they came."""
 
-    def __init__(self, redis: Redis, hurried: Redis, breaker: Breaker, limit: int) -> None:
+    def __init__(self, redis: Redis, hurried: Redis, breaker: CircuitBreaker, limit: int) -> None:
         """Use `hurried`, of short timeouts, to put, and `redis` for the rest.
 
         Beyond `limit` entries callbacks are refused: Redis's memory is not ours to fill.
@@ -63,7 +63,7 @@ class Inbox:
                 if self._is_full():
                     raise InboxUnavailable("full")
                 self._connections.call(b"XADD", _STREAM, b"*", *_packed(callback))
-        except (RedisError, Resting) as error:
+        except (RedisError, CircuitOpen) as error:
             raise InboxUnavailable(type(error).__name__) from error
 
     def has_room(self) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
-from service.components import parts
+from service.components import components
 from service.queries import overview
 from service.queries.overview import Count
 
@@ -40,7 +40,7 @@ def last_hour(kind: str, now: datetime, until: float, at_least: int = _FRESH) ->
     """
     this = now.replace(second=0, microsecond=0)
     starts = [this - timedelta(minutes=ago) for ago in range(MINUTES)]
-    known = parts().shelf.read([_name(kind, start) for start in starts])
+    known = components().cache.read([_name(kind, start) for start in starts])
     counts: list[list[Count] | None] = [
         None if age < _FRESH or one is None else [Count(*row) for row in one]
         for age, one in enumerate(known)
@@ -65,7 +65,7 @@ def _fill(
         counted = COUNTERS[kind](start, start + timedelta(minutes=1))
         counts[age] = counted
         if age >= _FRESH:
-            parts().shelf.put({_name(kind, start): counted}, _seconds(age))
+            components().cache.put({_name(kind, start): counted}, _seconds(age))
 
 
 def _seconds(age: int) -> float:

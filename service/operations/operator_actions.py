@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-from service.components import parts
+from service.components import components
 from service.database import transaction
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status, is_final
@@ -43,7 +43,7 @@ def send_again(message_id: UUID, operator: str) -> None:
     _write(message, attempt, "sent_again", operator)
     with transaction():
         reconciliation.release(message.id, attempt.number, datetime.now(UTC))
-    parts().queue.ring(DELIVER)
+    components().queue.ring(DELIVER)
 
 
 def give_up(message_id: UUID, operator: str) -> None:

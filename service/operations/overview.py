@@ -9,9 +9,9 @@ from typing import Any, Final, NamedTuple
 
 from redis.exceptions import RedisError
 
-from service.components import parts
+from service.components import components
 from service.coordination.callback_checks import Refusals
-from service.coordination.circuit_breaker import Resting
+from service.coordination.circuit_breaker import CircuitOpen
 from service.coordination.heartbeats import Replica
 from service.database import db
 from service.models import DeadLetter, Message
@@ -160,36 +160,36 @@ def _between(start: datetime, end: datetime) -> float:
 
 def _waiting(now: datetime) -> Waiting | None:
     try:
-        alive = parts().presence.alive()
+        alive = components().heartbeats.alive()
         return Waiting(
-            inbox=parts().inbox.lag(),
-            inbox_age=parts().inbox.oldest_age(),
-            queues={queue: parts().queue.waiting(queue)[0] for queue in QUEUES},
+            inbox=components().inbox.lag(),
+            inbox_age=components().inbox.oldest_age(),
+            queues={queue: components().queue.waiting(queue)[0] for queue in QUEUES},
             alive=alive,
             gone=_gone(alive, now),
         )
-    except (RedisError, Resting):
+    except (RedisError, CircuitOpen):
         return None
 
 
 def _refused() -> list[tuple[Refusals, RefusalAdvice]]:
     """Return what is refused of providers that nothing is accepted of, and what to do about it."""
-    known = parts().providers
-    refused = [one for one in parts().callback_checks.all_refused() if one.provider in known]
+    known = components().providers
+    refused = [one for one in components().callback_checks.all_refused() if one.provider in known]
     advice = [known[one.provider].refusals().get(one.reason) for one in refused]
     return [(one, told) for one, told in zip(refused, advice, strict=True) if told]
 
 
 def _gone(alive: Sequence[Replica], now: datetime) -> list[Replica]:
     """Return who was alive a while ago and is no more, and remember who is."""
-    [before] = parts().shelf.read(["replicas"])
+    [before] = components().cache.read(["replicas"])
     known: dict[tuple[str, str], Replica] = {
         (one.kind, one.name): one for one in map(_remembered, before or [])
     }
     here = {(one.kind, one.name) for one in alive}
     gone = [one for key, one in known.items() if key not in here and now - one.seen < _REMEMBERED]
     kept = [_row(one) for one in (*alive, *gone)]
-    parts().shelf.put({"replicas": kept}, _REMEMBERED.total_seconds())
+    components().cache.put({"replicas": kept}, _REMEMBERED.total_seconds())
     return sorted(gone)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from service.components import parts
+from service.components import components
 from service.database import transaction
 from service.domain.status import Status, is_final
 from service.errors import NotFound
@@ -71,7 +71,7 @@ def next_step(message: Message) -> str:
     if message.status is Status.SUBMITTING:
         return f"its claim ends at {_time(message.claimed_until)}, then it is in doubt"
     if message.status is Status.IN_DOUBT and message.check_at is not None:
-        lookups = f"{message.lookups + 1} of {parts().settings.doubt_lookups}"
+        lookups = f"{message.lookups + 1} of {components().settings.doubt_lookups}"
         policy = "sent again" if message.resend_if_unknown else "failed"
         return f"look-up {lookups} at {_time(message.check_at)}; without a find it is {policy}"
     if message.unknown_since is not None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from service.components import parts
+from service.components import components
 from service.domain.report import StatusReport
 from service.domain.status import FAILURES, SUCCESSES
 from service.providers.sandbox import NAME as TEST
@@ -33,7 +33,7 @@ def learn(said: Iterable[tuple[StatusReport, UUID | None]]) -> None:
 def _opted_out(report: StatusReport) -> bool:
     if report.error_code is None:
         return False
-    provider = parts().providers.get(report.provider)
+    provider = components().providers.get(report.provider)
     return provider is not None and provider.explain(report.error_code).opted_out
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from redis.exceptions import RedisError
 
 from service import addresses
-from service.components import parts
+from service.components import components
 from service.database import transaction
 from service.errors import FieldError, InboxUnavailable, Invalid
 from service.privacy import erase_tables as places
@@ -42,7 +42,7 @@ def forget(number: str) -> Forgotten:
     In short transactions, so that it may be ended and run again at any point. Raises Invalid.
     """
     try:
-        number = addresses.number(number, parts().settings.default_region)
+        number = addresses.number(number, components().settings.default_region)
     except addresses.UnusableAddress as error:
         problem = [FieldError("number", str(error))]
         raise Invalid("the number cannot be forgotten", problem) from None
@@ -57,7 +57,7 @@ def forget(number: str) -> Forgotten:
     orphans, events = places.events(mention)
     mentions = callbacks + others + events + places.attempts(mention) + places.overflow(mention)
     letters, gone = places.dead_letters(mention), places.opted_out(mention)
-    parts().shelf.release(_OVERVIEW)
+    components().cache.release(_OVERVIEW)
     with transaction():
         under_way = redaction.still_to_forget(everywhere, _MOST_LISTED)
     return Forgotten(redacted, under_way, orphans, letters, gone, mentions, searched)

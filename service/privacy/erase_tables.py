@@ -7,7 +7,7 @@ rows it found the number. Rows are locked only where it was found.
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
-from service.components import parts
+from service.components import components
 from service.database import Model, transaction
 from service.models import Attempt, DeadLetter, Message, Overflow, StatusEvent
 from service.privacy import redact
@@ -87,7 +87,7 @@ def inbox(mention: Mention) -> int:
     twice: the ledger counts repeats. Callbacks that come meanwhile are not searched. Raises
     RedisError and InboxUnavailable.
     """
-    inbox, count, after = parts().inbox, 0, "0"
+    inbox, count, after = components().inbox, 0, "0"
     for _ in range(inbox.lag() // BATCH + 1):
         page = inbox.page(after, BATCH)
         for entry in page:

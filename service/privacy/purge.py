@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from service.components import parts
+from service.components import components
 from service.database import transaction
 from service.privacy.batches import BATCH, sweep
 from service.queries import retention
@@ -13,7 +13,7 @@ def delete_old() -> int:
 
     A message counts as one, whatever it has in attempts and ledger.
     """
-    settings, done = parts().settings, 0
+    settings, done = components().settings, 0
     if settings.keep_messages is not None:
         done += sweep(_some_messages)
     if settings.keep_orphans is not None:
@@ -23,19 +23,19 @@ def delete_old() -> int:
 
 def _some_messages() -> int:
     with transaction():
-        ids = retention.old_messages(_before(parts().settings.keep_messages), BATCH)
+        ids = retention.old_messages(_before(components().settings.keep_messages), BATCH)
         retention.delete_messages(ids)
     return len(ids)
 
 
 def _some_orphans() -> int:
     with transaction():
-        return retention.delete_orphans(_before(parts().settings.keep_orphans), BATCH)
+        return retention.delete_orphans(_before(components().settings.keep_orphans), BATCH)
 
 
 def _some_dead_letters() -> int:
     with transaction():
-        return retention.delete_dead_letters(_before(parts().settings.keep_orphans), BATCH)
+        return retention.delete_dead_letters(_before(components().settings.keep_orphans), BATCH)
 
 
 def _before(days: float | None) -> datetime:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from service.components import parts
+from service.components import components
 from service.database import transaction
 from service.domain.report import StatusReport
 from service.models import StatusEvent
@@ -25,7 +25,7 @@ DECISION: Final = "operator_"
 def redact() -> int:
     """Redact the messages whose time has come, as many as fit into one sweep; return how many."""
     done = forget_marked()
-    return done if parts().settings.redact_after is None else done + sweep(_redact_some)
+    return done if components().settings.redact_after is None else done + sweep(_redact_some)
 
 
 def forget_marked() -> int:
@@ -103,7 +103,7 @@ def _is_redacted(row: Any) -> bool:
 
 def impersonal(provider: str, word: str, raw: Mapping[str, Any]) -> dict[str, Any]:
     """Return what redaction leaves of a payload: of a decision, who made it."""
-    known = parts().providers.get(provider)
+    known = components().providers.get(provider)
     kept = known.impersonal() if known else ()
     if word.startswith(DECISION):
         kept = ("operator",)
@@ -112,7 +112,7 @@ def impersonal(provider: str, word: str, raw: Mapping[str, Any]) -> dict[str, An
 
 def _redact_some() -> int:
     now = datetime.now(UTC)
-    age = timedelta(days=parts().settings.redact_after or 0)
+    age = timedelta(days=components().settings.redact_after or 0)
     with transaction():
         ids = redaction.ended(now - age, BATCH)
         strip(ids, now)

@@ -8,7 +8,7 @@ from typing import TypeVar
 _T = TypeVar("_T")
 
 
-class Lines:
+class CallSlots:
     """Threads that wait for answers. Whoever reserves a line may start one call on it."""
 
     def __init__(self, count: int) -> None:

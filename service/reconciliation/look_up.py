@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from service.components import parts
+from service.components import components
 from service.database import transaction
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
@@ -18,7 +18,7 @@ from service.providers.base import Wanted
 from service.queries import attempts, reconciliation
 from service.recording import record
 from service.sending import expiry
-from service.sending.retry_policy import patience
+from service.sending.retry_policy import retry_policy
 
 # Provider and we need not agree on the time to the second.
 SKEW: Final = timedelta(seconds=60)
@@ -56,8 +56,8 @@ def look_up(message: Message, attempt: Attempt) -> None:
 
 def _not_found(message: Message, attempt: Attempt, lookups: int) -> None:
     """Look again later, or decide as the client wishes."""
-    if lookups < parts().settings.doubt_lookups:
-        pause = timedelta(seconds=patience(message.provider).first_lookup * 2**lookups)
+    if lookups < components().settings.doubt_lookups:
+        pause = timedelta(seconds=retry_policy(message.provider).first_lookup * 2**lookups)
         _note(message, attempt, "not_found", lookups, check_at=datetime.now(UTC) + pause)
     elif expiry.may_resend(message, attempt.number):
         _resend(message, attempt, lookups)
@@ -112,7 +112,7 @@ def description(message: Message, attempt: Attempt, since: datetime, until: date
 
 def _until(attempt: Attempt) -> datetime:
     """Return the time by which the provider had the attempt, if it ever did."""
-    return attempt.started_at + timedelta(seconds=parts().settings.claim_lease) + SKEW
+    return attempt.started_at + timedelta(seconds=components().settings.claim_lease) + SKEW
 
 
 def _candidates(message: Message, attempt: Attempt) -> list[StatusReport]:
@@ -127,7 +127,7 @@ def _candidates(message: Message, attempt: Attempt) -> list[StatusReport]:
             texts = reconciliation.texts_of_others(message, until)
         sought = replace(sought, texts_of_others=texts)
     try:
-        found = parts().provider(message.provider).find(sought)
+        found = components().provider(message.provider).find(sought)
     except Refused as error:
         raise OutcomeUnknown("refused to look", error.code) from error
     with transaction():

@@ -11,7 +11,7 @@ from threading import Lock
 from typing import Final
 from uuid import UUID
 
-from service.components import parts
+from service.components import components
 from service.database import transaction
 from service.domain.status import Status, is_final
 from service.errors import NotAccepted, OutcomeUnknown, Refused
@@ -21,7 +21,7 @@ from service.observability.metrics import counting
 from service.queries import reconciliation
 from service.reconciliation.look_up import look_up, step
 from service.recording import record
-from service.sending.retry_policy import patience
+from service.sending.retry_policy import retry_policy
 
 # Whoever takes a check has this long for it; then another may.
 _LEASE: Final = timedelta(seconds=60)
@@ -47,7 +47,7 @@ def _check_due(at_work: Lock, *, with_sid: bool) -> int:
     try:
         now = datetime.now(UTC)
         with transaction():
-            budget = parts().settings.reconcile_budget
+            budget = components().settings.reconcile_budget
             due = reconciliation.take(now, now + _LEASE, budget, with_sid=with_sid)
         return len(due) - len(reconcile(due))
     finally:
@@ -98,7 +98,7 @@ def _ask_provider(message: Message, attempt: Attempt, at_once: bool) -> None:
 
 def _ask(message: Message, attempt: Attempt, sid: str, at_once: bool) -> None:
     """Fetch a message that has had no final status for long, or stop asking after very long."""
-    waits, now = patience(message.provider), datetime.now(UTC)
+    waits, now = retry_policy(message.provider), datetime.now(UTC)
     begun = message.submitted_at or message.created_at
     since = max(begun, message.send_at or begun)
     due = since + waits.ask_after
@@ -117,7 +117,7 @@ def _ask(message: Message, attempt: Attempt, sid: str, at_once: bool) -> None:
 
 
 def _fetch(message: Message, attempt: Attempt, sid: str) -> None:
-    provider = parts().provider(message.provider)
+    provider = components().provider(message.provider)
     try:
         report = provider.fetch(attempt.id, sid)
     except Refused as error:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-from service.components import parts
+from service.components import components
 from service.database import transaction
 from service.domain.report import StatusReport
 from service.domain.status import Status
@@ -38,7 +38,7 @@ def resolve(
     # Not before the message was accepted here; which attempt it was, the text does not tell.
     since, until = message.created_at - look_up.SKEW, datetime.now(UTC) + look_up.SKEW
     sought = look_up.description(message, attempt, since, until)
-    report = parts().provider(message.provider).confirm(sought, sid)
+    report = components().provider(message.provider).confirm(sought, sid)
     return _record(message, [decision, report], sid)
 
 

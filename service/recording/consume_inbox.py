@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from service.components import parts
+from service.components import components
 from service.database import db, transaction
 from service.database.errors import is_slow
 from service.errors import InboxUnavailable
@@ -62,8 +62,8 @@ def drain(role: str = "") -> int:
 
 
 def _drain(role: str) -> int:
-    queue = parts().queue
-    if parts().inbox.is_resting() or not _database_answers():
+    queue = components().queue
+    if components().inbox.is_resting() or not _database_answers():
         queue.keep_awake(DRAIN, _REST)
         return 0
     until = time.monotonic() + _LONGEST
@@ -79,7 +79,7 @@ def _drain(role: str) -> int:
 
 def _work(until: float, following: Callable[[str], list[Entry]]) -> tuple[int, bool]:
     """Record batches until time is up; return how many entries, and whether none are left."""
-    inbox, done = parts().inbox, 0
+    inbox, done = components().inbox, 0
     while time.monotonic() < until:
         batch = inbox.reclaim(consumer(), _AGAIN, _IDLE) or following(consumer())
         if not batch:
@@ -93,18 +93,18 @@ def _last_batch(consumer: str) -> list[Entry]:
     batch = _next_batch(consumer)
     if batch:
         return batch
-    parts().queue.sleep(DRAIN)
+    components().queue.sleep(DRAIN)
     # What came between the look and the sleep woke nobody.
-    return parts().inbox.take(consumer, _BATCH, linger=0)
+    return components().inbox.take(consumer, _BATCH, linger=0)
 
 
 def _next_batch(consumer: str) -> list[Entry]:
-    inbox = parts().inbox
+    inbox = components().inbox
     batch = inbox.take(consumer, _BATCH, _LINGER)
     if not batch:
         return []
     if len(batch) >= _BACKLOG:
-        parts().queue.call_help(DRAIN)
+        components().queue.call_help(DRAIN)
         return batch
     time.sleep(_LINGER)
     return batch + inbox.take(consumer, _BATCH - len(batch), linger=0)
@@ -112,7 +112,7 @@ def _next_batch(consumer: str) -> list[Entry]:
 
 def remove_idle_consumers() -> None:
     """Take the names of processes that are gone out of the consumer group."""
-    parts().inbox.remove_consumers(idle=_GONE_AFTER)
+    components().inbox.remove_consumers(idle=_GONE_AFTER)
 
 
 def _database_answers() -> bool:
@@ -122,7 +122,7 @@ def _database_answers() -> bool:
         return True
     except SQLAlchemyError as error:
         _log.warning("the database does not answer (%s); the inbox waits", type(error).__name__)
-        parts().inbox.rest(_REST)
+        components().inbox.rest(_REST)
         return False
     finally:
         db.session.close()
@@ -133,14 +133,14 @@ def _record_batch(batch: Sequence[Entry]) -> int:
     suspects = [entry for entry in batch if entry.deliveries > _MOST_DELIVERIES]
     for entry in suspects:
         _record_suspect(entry)
-    parts().inbox.ack(suspects)
+    components().inbox.ack(suspects)
     rest = [entry for entry in batch if entry.deliveries <= _MOST_DELIVERIES]
-    return len(suspects) + Isolation(rest, parts().inbox).record()
+    return len(suspects) + Isolation(rest, components().inbox).record()
 
 
 def _record_suspect(entry: Entry) -> None:
     """Record an entry that was often taken: alone, and not again if this process dies of it."""
-    inbox = parts().inbox
+    inbox = components().inbox
     if not inbox.mark_suspect(entry.id):
         why = f"taken {entry.deliveries} times, and whoever took it died"
         set_aside(entry.callback, why, why)
@@ -167,7 +167,7 @@ def replay_dead_letters(ids: Collection[int] | None) -> int:
 def drain_overflow() -> int:
     """Return callbacks that were accepted while the inbox was away to it; return how many."""
     until, done, more = time.monotonic() + _LONGEST, 0, True
-    while more and time.monotonic() < until and parts().inbox.has_room():
+    while more and time.monotonic() < until and components().inbox.has_room():
         count = _return_to_inbox(callbacks.oldest_overflow, callbacks.drop_overflow, _CHUNK)
         done, more = done + count, count == _CHUNK
     return done
@@ -187,14 +187,14 @@ def _return_to_inbox(
     with transaction():
         for row in lock(limit):
             try:
-                parts().inbox.put(_callback(row))
+                components().inbox.put(_callback(row))
             except InboxUnavailable as error:
                 failure = error
                 break
             returned.append(row.id)
         drop(returned)
     if returned:
-        parts().queue.enqueue(DRAIN)
+        components().queue.enqueue(DRAIN)
     if failure is not None:
         raise failure
     return len(returned)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from service.components import parts
+from service.components import components
 from service.database import transaction
 from service.database.errors import is_passing, is_slow
 from service.domain.report import StatusReport
@@ -108,7 +108,7 @@ def _record_together(callbacks: Sequence[Callback]) -> None:
 
 
 def _parsed(callbacks: Iterable[Callback]) -> list[StatusReport]:
-    providers = parts().providers
+    providers = components().providers
     return [providers[callback.provider].parse(callback) for callback in callbacks]
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from service.components import parts
+from service.components import components
 from service.database import single_write, transaction
 from service.domain.message_ids import creation_time
 from service.domain.priority import Priority
@@ -72,7 +72,7 @@ def accept(client_id: int, drafts: Sequence[Draft]) -> list[Accepted]:
         inserted = messages.insert(rows)
         taken = messages.by_key(client_id, keys) if len(inserted) < len(rows) else {}
     if any(row["id"] in inserted and row["due_at"] <= row["created_at"] for row in rows):
-        parts().queue.ring(DELIVER)
+        components().queue.ring(DELIVER)
     events.accepted([row for row in rows if row["id"] in inserted])
     pairs = zip(rows, drafts, strict=True)
     return [_accepted(row, draft, inserted, taken) for row, draft in pairs]
@@ -119,7 +119,7 @@ def _hold_until(draft: Draft, now: datetime) -> datetime | None:
     if draft.send_at is None or draft.send_at <= now:
         return None
     ahead = (draft.send_at - now - _MARGIN).total_seconds()
-    held_there = parts().providers[draft.provider].holds(draft.messaging_service_sid, ahead)
+    held_there = components().providers[draft.provider].holds(draft.messaging_service_sid, ahead)
     return None if held_there else draft.send_at
 
 

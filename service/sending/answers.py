@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from service.components import parts
+from service.components import components
 from service.domain.report import Price, Source, StatusReport
 from service.domain.status import Status
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
@@ -127,6 +127,6 @@ def _unpacked_error(fields: dict[str, Any]) -> ProviderError:
 
 
 def _impersonal(provider: str, raw: Mapping[str, Any]) -> dict[str, Any]:
-    known = parts().providers.get(provider)
+    known = components().providers.get(provider)
     kept = known.impersonal() if known else ()
     return {name: value for name, value in raw.items() if name in kept}

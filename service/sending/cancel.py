@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-from service.components import parts
+from service.components import components
 from service.database import transaction
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
@@ -61,7 +61,7 @@ def _with_provider(client_id: int, message_id: UUID) -> tuple[str, UUID, str]:
 
 def _cancel_there(provider: str, attempt_id: UUID, provider_sid: str) -> None:
     try:
-        report = parts().provider(provider).cancel(attempt_id, provider_sid)
+        report = components().provider(provider).cancel(attempt_id, provider_sid)
     except Refused as error:
         raise Conflict(f"too late to cancel: {error.message}") from error
     except (NotAccepted, OutcomeUnknown) as error:

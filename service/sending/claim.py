@@ -12,8 +12,8 @@ from typing import Any, Final, NamedTuple
 from redis.exceptions import RedisError
 from uuid_utils.compat import uuid7
 
-from service.components import parts
-from service.coordination.sender_rate_limit import Ask
+from service.components import components
+from service.coordination.sender_rate_limit import SendRequest
 from service.database import transaction
 from service.domain.status import Status
 from service.models import Message
@@ -23,7 +23,7 @@ from service.providers.base import Outbound
 from service.providers.sandbox import NAME as TEST
 from service.queries import attempts, messages
 from service.sending import expiry, suppression
-from service.sending.retry_policy import patience
+from service.sending.retry_policy import retry_policy
 from service.texts.segments import segments
 
 # Of those that are due, many may have to wait for their senders, or be to nobody who wants them: it
@@ -71,20 +71,20 @@ def claim(limit: int) -> list[Claim]:
 
 def _claim_some(limit: int) -> tuple[int, list[Claim]]:
     """Return how many were due, and those that are to go out."""
-    lease, now = timedelta(seconds=parts().settings.claim_lease), datetime.now(UTC)
+    lease, now = timedelta(seconds=components().settings.claim_lease), datetime.now(UTC)
     ends = now + lease / 2  # the other half is for the call and its answer
     with transaction():
         claimed = messages.claim(
             now,
             limit,
             until=now + lease,
-            check_at=now + timedelta(seconds=parts().settings.reconcile_after),
+            check_at=now + timedelta(seconds=components().settings.reconcile_after),
         )
         expired = expiry.expire_claimed([one for one, _ in claimed], now)
         due = [(message, since) for message, since in claimed if message not in expired]
         for message, _ in due:
             if message.provider == TEST:
-                message.check_at = now + patience(TEST).ask_after
+                message.check_at = now + retry_policy(TEST).ask_after
         spared = {one.id for one in suppression.spare([one for one, _ in due], now)}
         wanted = [one for one in due if one[0].id in spared and not _postponed(one[0], now)]
         going = _at_their_pace(wanted, now)
@@ -105,7 +105,7 @@ def expire_claims(limit: int = 500) -> int:
     """
     now = datetime.now(UTC)
     try:
-        recorded_until = now - timedelta(seconds=parts().inbox.oldest_age())
+        recorded_until = now - timedelta(seconds=components().inbox.oldest_age())
     except RedisError as error:
         _log.warning("no claim expires: the inbox is unavailable (%s)", type(error).__name__)
         return 0
@@ -118,7 +118,7 @@ def expire_claims(limit: int = 500) -> int:
 
 
 def _first_lookup() -> timedelta:
-    return timedelta(seconds=parts().settings.doubt_first_lookup)
+    return timedelta(seconds=components().settings.doubt_first_lookup)
 
 
 def _postponed(message: Message, now: datetime) -> bool:
@@ -131,7 +131,7 @@ def _postponed(message: Message, now: datetime) -> bool:
 
 def _at_their_pace(due: Sequence[tuple[Message, datetime]], now: datetime) -> list[Message]:
     """Put back those that are too fast for their sender, without an attempt; return the others."""
-    waits = parts().pace.waits([_ask(message, since) for message, since in due])
+    waits = components().sender_rates.waits([_ask(message, since) for message, since in due])
     going = list[Message]()
     for (message, _), wait in zip(due, waits, strict=True):
         if wait > 0:
@@ -141,9 +141,9 @@ def _at_their_pace(due: Sequence[tuple[Message, datetime]], now: datetime) -> li
     return going
 
 
-def _ask(message: Message, since: datetime) -> Ask:
+def _ask(message: Message, since: datetime) -> SendRequest:
     sender = message.messaging_service_sid or message.sender
-    return Ask(
+    return SendRequest(
         sender=f"{message.provider}:{sender}",
         line=f"{message.client_id}:{message.priority}",
         segments=segments(message.body),
@@ -166,7 +166,7 @@ def _held_there(message: Message, now: datetime) -> bool:
     if message.send_at is None:
         return False
     ahead = (message.send_at - now).total_seconds()
-    provider = parts().providers.get(message.provider)
+    provider = components().providers.get(message.provider)
     return provider is not None and provider.holds(message.messaging_service_sid, ahead)
 
 

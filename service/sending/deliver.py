@@ -15,7 +15,7 @@ from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.components import Parts, parts
+from service.components import Components, components
 from service.database.errors import is_retryable
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError
 from service.models import Message
@@ -86,7 +86,7 @@ class Delivery:
 
     def hand_over(self, until: float) -> None:
         """Claim and call until nothing is due; at the end of its time wake a successor."""
-        queue, awake = parts().queue, True
+        queue, awake = components().queue, True
         queue.keep_awake(DELIVER)
         while time.monotonic() < until:
             started = _start_due()
@@ -105,7 +105,7 @@ class Delivery:
         while self._ended or self._under_way:
             self._go_on()
             if self._ended:
-                parts().queue.wake(DELIVER)
+                components().queue.wake(DELIVER)
 
     def _go_on(self) -> bool:
         """Record answers and wait for more; return whether there is anything to wait for."""
@@ -117,8 +117,8 @@ class Delivery:
 
 def _start_due() -> set[Future[Answer]]:
     """Claim as many due messages as there are free lines, and start their calls."""
-    bound, claims = parts(), list[Claim]()
-    lines = bound.lines.reserve()
+    bound, claims = components(), list[Claim]()
+    lines = bound.call_slots.reserve()
     try:
         claims = claim(lines) if lines else []
     except SQLAlchemyError as error:
@@ -126,13 +126,13 @@ def _start_due() -> set[Future[Answer]]:
             raise
         _log.warning("nothing is claimed: no answer of the database (%s)", type(error).__name__)
     finally:
-        bound.lines.release(lines - len(claims))
+        bound.call_slots.release(lines - len(claims))
     if claims and len(claims) == lines:
         bound.queue.call_help(DELIVER)
-    return {bound.lines.start(partial(_call, bound, one)) for one in claims}
+    return {bound.call_slots.start(partial(_call, bound, one)) for one in claims}
 
 
-def _call(bound: Parts, one: Claim) -> Answer:
+def _call(bound: Components, one: Claim) -> Answer:
     """Make the call, in a thread of its own. Raises nothing."""
     if one.is_over:
         late = NotAccepted("the call did not begin in time")

@@ -20,7 +20,7 @@ from service.privacy.batches import BATCH, sweep
 from service.providers.base import Outbound
 from service.queries import attempts, messages
 from service.recording import record
-from service.sending.retry_policy import patience
+from service.sending.retry_policy import retry_policy
 
 
 class Expiring(Protocol):
@@ -61,7 +61,7 @@ def may_resend(message: Message, attempts_made: int) -> bool:
     """Tell whether the client wants another attempt, and there is time and room for one."""
     return (
         message.resend_if_unknown
-        and attempts_made < patience(message.provider).attempts
+        and attempts_made < retry_policy(message.provider).attempts
         and not is_past(message, datetime.now(UTC))
     )
 

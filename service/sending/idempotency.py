@@ -8,7 +8,7 @@ from typing import Final
 
 from flask import current_app
 
-from service.components import parts
+from service.components import components
 from service.database import transaction
 from service.queries import installation
 
@@ -22,7 +22,7 @@ def keyed(request_digest: bytes) -> bytes:
 
     The second hides a number from who sees the table of messages, not from who has all tables.
     """
-    secret = parts().settings.ops_secret
+    secret = components().settings.ops_secret
     if secret is None:
         return _under(_database_key(), request_digest)
     key = hmac.digest(secret.get_secret_value().encode(), _PURPOSE, hashlib.sha256)

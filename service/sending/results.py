@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
-from service.components import parts
+from service.components import components
 from service.database import transaction
 from service.database.errors import is_retryable
 from service.domain.report import Source, StatusReport
@@ -20,7 +20,7 @@ from service.queries import attempts, ledger, messages
 from service.recording import record
 from service.sending import expiry
 from service.sending.answers import WORDS, Answer, packed
-from service.sending.retry_policy import patience
+from service.sending.retry_policy import retry_policy
 from service.task_queue.queue import DRAIN
 
 _LONGEST_PAUSE: Final = 60.0
@@ -37,7 +37,7 @@ def settle_or_store(answers: Sequence[Answer]) -> None:
 
     While both are away the answers are held here, until their claims are over.
     """
-    until = time.monotonic() + parts().settings.claim_lease
+    until = time.monotonic() + components().settings.claim_lease
     waiting = _store(_unsettled(answers))
     while waiting and time.monotonic() < until:
         time.sleep(_PAUSE)
@@ -65,12 +65,12 @@ def _store(answers: Sequence[Answer]) -> Sequence[Answer]:
     """Put answers into the inbox; return those that it did not take."""
     for place, answer in enumerate(answers):
         try:
-            parts().inbox.put(packed(answer))
+            components().inbox.put(packed(answer))
         except InboxUnavailable as error:
             _log.warning("the inbox takes no answers either (%s)", error)
             return answers[place:]
     if answers:
-        parts().queue.ring(DRAIN)
+        components().queue.ring(DRAIN)
     return ()
 
 
@@ -121,14 +121,14 @@ def _leave(answer: Answer, now: datetime) -> None:
         then = expiry.within(now + pause, answer)
         leave(status=Status.PENDING, due_at=then, submitted_at=None)
     elif isinstance(answer.error, OutcomeUnknown):
-        pause = timedelta(seconds=patience(answer.provider).first_lookup)
+        pause = timedelta(seconds=retry_policy(answer.provider).first_lookup)
         leave(status=Status.IN_DOUBT, check_at=now + pause)
 
 
 def _is_last(answer: Answer) -> bool:
     if expiry.is_past(answer, datetime.now(UTC)):
         return False  # the next claim expires it
-    return answer.attempt >= patience(answer.provider).attempts
+    return answer.attempt >= retry_policy(answer.provider).attempts
 
 
 def _answered(answer: Answer, rows: Mapping[UUID, Any]) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from service.config.settings import Settings
-from service.coordination.circuit_breaker import FAILURES, Breaker, Resting
+from service.coordination.circuit_breaker import FAILURES, CircuitBreaker, CircuitOpen
 from service.redis_client.url import parse_redis_url
-from service.task_queue.wake_ups import Bell
+from service.task_queue.wake_ups import WakeUps
 
 SEND: Final = "send"
 STATUS: Final = "status"
@@ -63,8 +63,8 @@ _HELP_MS: Final = 500
 _log = logging.getLogger(__name__)
 
 
-def celery_settings(settings: Settings, patience: float) -> dict[str, Any]:
-    """Return what both sides must agree on; `patience` is how long to wait for an answer, in s."""
+def celery_settings(settings: Settings, timeout: float) -> dict[str, Any]:
+    """Return what both sides must agree on; `timeout` is in seconds."""
     return {
         **parse_redis_url(settings.redis_url.get_secret_value()).celery_settings(),
         "task_routes": {name: {"queue": queue} for name, queue in ROUTES.items()},
@@ -73,8 +73,8 @@ def celery_settings(settings: Settings, patience: float) -> dict[str, Any]:
         "accept_content": ["json"],
         "broker_transport_options": {
             "visibility_timeout": VISIBILITY_TIMEOUT,
-            "socket_timeout": patience,
-            "socket_connect_timeout": patience,
+            "socket_timeout": timeout,
+            "socket_connect_timeout": timeout,
             "socket_keepalive": True,
             # Seconds after which a silent connection is asked whether it still lives.
             "health_check_interval": 5,
@@ -112,13 +112,13 @@ class Queue:
     away: the clock wakes every task again.
     """
 
-    def __init__(self, settings: Settings, redis: Redis, breaker: Breaker) -> None:
+    def __init__(self, settings: Settings, redis: Redis, breaker: CircuitBreaker) -> None:
         self._redis = redis
         self._breaker = breaker
         self._celery = Celery("waybill", set_as_current=False)
-        self._celery.conf.update(celery_settings(settings, patience=_HURRY))
+        self._celery.conf.update(celery_settings(settings, timeout=_HURRY))
         self._help_again_at = dict[str, float]()
-        self._bells = {task: Bell(partial(self.wake, task)) for task in (DELIVER, DRAIN)}
+        self._bells = {task: WakeUps(partial(self.wake, task)) for task in (DELIVER, DRAIN)}
 
     def ring(self, task: str) -> None:
         """Have a worker woken soon, off the caller's time; one wake serves many rings."""
@@ -141,7 +141,7 @@ class Queue:
         try:
             with self._breaker.guard():
                 self._redis.delete(f"waybill:wake:{task}")
-        except (RedisError, Resting) as error:
+        except (RedisError, CircuitOpen) as error:
             _log.warning("%s does not sleep (%s)", task, type(error).__name__)
 
     def call_help(self, task: str) -> None:
@@ -161,7 +161,7 @@ class Queue:
                 self._celery.producer_pool.acquire(block=True, timeout=1) as producer,
             ):
                 self._celery.send_task(task, args=args, producer=producer, retry=False)
-        except (*FAILURES, Resting) as error:
+        except (*FAILURES, CircuitOpen) as error:
             _log.warning("not enqueued: %s (%s)", task, type(error).__name__)
             return False
         return True
@@ -171,7 +171,7 @@ class Queue:
         try:
             with self._breaker.guard():
                 return bool(self._redis.set(name, 1, **options))
-        except (RedisError, Resting) as error:
+        except (RedisError, CircuitOpen) as error:
             _log.warning("%s was not set (%s)", name, type(error).__name__)
             return None
 

@@ -12,7 +12,7 @@ _PAUSE: Final = 0.03
 _log = logging.getLogger(__name__)
 
 
-class Bell:
+class WakeUps:
     """Rung by whoever brings work; answered by one thread, some thirty times a second at most."""
 
     def __init__(self, answer: Callable[[], object]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from flask import Flask
 
-from service.components import Parts
+from service.components import Components
 from service.observability.metrics import counting
 from service.providers.base import CallbackRequest
 from service.web.callbacks import MAX_BODY, raw_path, receive
@@ -34,7 +34,7 @@ class CallbackDoor:
 
     def __init__(self, app: Flask) -> None:
         self._inner = app.wsgi_app
-        self._parts: Parts = app.extensions["waybill"]
+        self._parts: Components = app.extensions["waybill"]
 
     def __call__(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
         """Receive a plain callback; leave whatever is odd about it to the Flask route."""

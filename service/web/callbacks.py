@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from flask import Blueprint, Response, request
 
-from service.components import Parts, parts
+from service.components import Components, components
 from service.errors import Forged, InboxUnavailable, OverflowUnavailable
 from service.observability import events
 from service.observability.metrics import counting
@@ -37,7 +37,7 @@ TOO_LARGE: Final = Answer(413, _EMPTY)
 UNAVAILABLE: Final = Answer(503, {"Retry-After": "5", **_EMPTY})
 
 
-def receive(bound: Parts, provider: str, attempt: str, callback: CallbackRequest) -> Answer:
+def receive(bound: Components, provider: str, attempt: str, callback: CallbackRequest) -> Answer:
     """Verify and store one callback. Both doors call this, and it decides everything."""
     known = bound.providers.get(provider)
     if known is None:
@@ -57,7 +57,7 @@ def receive(bound: Parts, provider: str, attempt: str, callback: CallbackRequest
     return store(bound, Callback(provider, named, callback.body, datetime.now(UTC)))
 
 
-def store(bound: Parts, callback: Callback) -> Answer:
+def store(bound: Components, callback: Callback) -> Answer:
     """Store one accepted callback where it survives this process, and wake a worker."""
     try:
         bound.inbox.put(callback)
@@ -69,7 +69,7 @@ def store(bound: Parts, callback: Callback) -> Answer:
     return STORED
 
 
-def _store_aside(bound: Parts, callback: Callback) -> Answer:
+def _store_aside(bound: Components, callback: Callback) -> Answer:
     try:
         bound.overflow.put(callback)
     except OverflowUnavailable as error:
@@ -95,7 +95,7 @@ def callback(provider: str, attempt: str, secret: str = "") -> Response:  # noqa
         headers={name.lower(): value for name, value in request.headers},
         body=request.get_data(cache=False),
     )
-    status, headers = receive(parts(), provider, attempt, received)
+    status, headers = receive(components(), provider, attempt, received)
     response = Response(status=status, headers=dict(headers))
     del response.headers["Content-Type"]  # Flask gives one even to no content
     return response

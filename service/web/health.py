@@ -7,7 +7,7 @@ from typing import Final
 
 from flask import Blueprint, Flask, Response, current_app, jsonify
 
-from service.components import Parts
+from service.components import Components
 from service.database import OVERFLOW, db, schema
 
 _NOT_MIGRATED: Final = "not migrated"
@@ -60,7 +60,7 @@ class _Check:
 
 def init_app(app: Flask) -> None:
     """Register the routes."""
-    bound: Parts = app.extensions["waybill"]
+    bound: Components = app.extensions["waybill"]
     app.extensions[_EXTENSION] = {
         "database": _Check(lambda: _database(bound)),
         "redis": _Check(lambda: _redis(bound)),
@@ -92,7 +92,7 @@ def ready() -> tuple[Response, int]:
     return jsonify(status="degraded" if away else "ready", parts=outcomes), 200
 
 
-def _database(bound: Parts) -> str:
+def _database(bound: Components) -> str:
     # Over the connections of the overflow: those of the API may all be waiting.
     with bound.context(), db.engines[OVERFLOW].connect() as connection:
         found = schema.found(connection)
@@ -100,6 +100,6 @@ def _database(bound: Parts) -> str:
     return "ok" if found == wanted else f"{_NOT_MIGRATED} (at {found}, wanted {wanted})"
 
 
-def _redis(bound: Parts) -> str:
+def _redis(bound: Components) -> str:
     bound.inbox.ping()
     return "ok"

@@ -7,7 +7,7 @@ from typing import Final
 
 from flask import Blueprint, Flask, Response, current_app, g, request
 
-from service.components import parts
+from service.components import components
 from service.errors import Unauthenticated
 from service.observability.metrics import counting
 from service.observability.metrics.exposition import CONTENT_TYPE, exposed, may_read
@@ -29,7 +29,7 @@ def init_app(app: Flask) -> None:
 @blueprint.get("/metrics")
 def metrics() -> Response:
     """Show all metrics to whoever has the token, or to everybody where none is set."""
-    if not may_read(parts().settings.metrics_token, request.headers.get("Authorization", "")):
+    if not may_read(components().settings.metrics_token, request.headers.get("Authorization", "")):
         raise Unauthenticated("send the token as 'Authorization: Bearer <METRICS_TOKEN>'")
     return Response(exposed(current_app.extensions[_EXTENSION]), content_type=CONTENT_TYPE)
 

@@ -14,7 +14,7 @@ from celery.beat import Service
 from flask import Flask, current_app
 from redis import Redis
 
-from service.components import parts
+from service.components import components
 from service.database import db
 from service.models import Message
 from service.task_queue import queue
@@ -162,4 +162,4 @@ def test_an_accepted_message_is_delivered_by_its_task(
     with app.app_context():
         [message] = db.session.scalars(db.select(Message))
         assert message.status == "queued"
-        assert parts().providers["twilio"] is provider
+        assert components().providers["twilio"] is provider

@@ -17,8 +17,8 @@ from redis import Redis
 
 from demo.servers import RedisServer, free_port, redis_server
 from service.app import create_app
-from service.coordination.circuit_breaker import Breaker
-from service.coordination.sender_rate_limit import Ask
+from service.coordination.circuit_breaker import CircuitBreaker
+from service.coordination.sender_rate_limit import SendRequest
 from service.inbox.stream import Inbox
 from service.task_queue import queue
 from tests.conftest import make_settings
@@ -255,7 +255,7 @@ def test_ticks_that_no_worker_takes_do_not_pile_up(bench: Bench) -> None:
 def test_worker_takes_its_consumer_name_with_it(bench: Bench) -> None:
     bench.migrate()
     with Redis.from_url(bench.redis.url, protocol=2) as redis:
-        Inbox(redis, redis, Breaker(), 10).put(CALLBACK)
+        Inbox(redis, redis, CircuitBreaker(), 10).put(CALLBACK)
         bench.start("worker", "-Q", "status", "-n", "status@%h")
         bench.send(queue.DRAIN, to="status")
         await_(lambda: redis.xlen("waybill:inbox") == 0, 60)
@@ -283,14 +283,14 @@ def test_user_with_the_documented_rights_is_enough(bench: Bench) -> None:
         ).extensions["waybill"]
         parts.inbox.put(CALLBACK)
         parts.inbox.ping()
-        parts.shelf.put({"page": 1}, seconds=60)
-        parts.pace.waits([Ask("twilio:+1", "line", 1, False)])
-        parts.presence.announce("web", "web@a", [])
+        parts.cache.put({"page": 1}, seconds=60)
+        parts.sender_rates.waits([SendRequest("twilio:+1", "line", 1, False)])
+        parts.heartbeats.announce("web", "web@a", [])
         bench.start("worker", "-B", "-Q", "send,status,maintenance", "-n", "all@%h")
         await_(lambda: redis.xlen("waybill:inbox") == 0, 60)
         bench.probe(30)
-        assert parts.shelf.read(["page"]) == [1]
-        assert {"web", "worker"} <= {replica.kind for replica in parts.presence.alive()}
+        assert parts.cache.read(["page"]) == [1]
+        assert {"web", "worker"} <= {replica.kind for replica in parts.heartbeats.alive()}
         bench.stop()
 
         denied = {entry["object"] for entry in redis.execute_command("ACL LOG")}

@@ -17,7 +17,7 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from service.components import Parts
+from service.components import Components
 from service.queries.backlog import waiting
 from service.task_queue.queue import ROUTES
 
@@ -89,7 +89,7 @@ _log = logging.getLogger(__name__)
 class Readings(Collector):
     """The gauges of both stores. One for each application."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Components) -> None:
         self._stores = (
             _Store("database", lambda: _of_the_database(parts)),
             _Store("redis", lambda: _of_redis(parts)),
@@ -159,7 +159,7 @@ class _Store:
             self._done.set()
 
 
-def _of_the_database(parts: Parts) -> Iterator[Reading]:
+def _of_the_database(parts: Components) -> Iterator[Reading]:
     now = datetime.now(UTC)
     with parts.context():
         found = waiting(now)
@@ -177,10 +177,10 @@ def _age(since: datetime | None, now: datetime) -> float:
     return max(0.0, (now - (since or now)).total_seconds())
 
 
-def _of_redis(parts: Parts) -> Iterator[Reading]:
+def _of_redis(parts: Components) -> Iterator[Reading]:
     yield INBOX, "", parts.inbox.lag()
     yield INBOX_AGE, "", parts.inbox.oldest_age()
-    alive = parts.presence.alive()
+    alive = parts.heartbeats.alive()
     kinds = Tally(replica.kind for replica in alive)
     readers = Tally(queue for replica in alive for queue in replica.queues)
     for kind in KINDS:

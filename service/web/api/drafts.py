@@ -6,7 +6,7 @@ from typing import Any, Final
 from flask import Flask
 
 from service.addresses import channel_of
-from service.components import Parts, parts
+from service.components import Components, components
 from service.config.settings import Settings
 from service.domain.priority import Priority
 from service.errors import FieldError, Invalid
@@ -23,7 +23,7 @@ _MAX_KEY: Final = 255
 
 def carriers(app: Flask | None = None) -> dict[str, Provider]:
     """Return who may carry a message: not the provider of test keys."""
-    bound: Parts = app.extensions["waybill"] if app else parts()
+    bound: Components = app.extensions["waybill"] if app else components()
     return {name: one for name, one in bound.providers.items() if name != TEST}
 
 

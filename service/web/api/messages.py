@@ -8,7 +8,7 @@ from flask import Blueprint, Response, jsonify, request, url_for
 from werkzeug.exceptions import BadRequest
 
 from service.addresses import addresses_of
-from service.components import parts
+from service.components import components
 from service.errors import ClientError, Conflict, Invalid
 from service.models import Message
 from service.providers.sandbox import NAME as TEST
@@ -60,7 +60,7 @@ def post_batch() -> tuple[Response, int, dict[str, str]]:
 def list_messages() -> Response:
     """List messages, newest first, a page at a time."""
     client_id = authentication.client_id()
-    query = check(MessageQuery, request.args.to_dict(), parts().settings.default_region)
+    query = check(MessageQuery, request.args.to_dict(), components().settings.default_region)
     filters = query.model_dump(exclude={"cursor", "limit"})
     if filters["to"] is not None:
         filters["to"] = addresses_of(filters["to"])
@@ -111,10 +111,10 @@ def _accept_all(caller: Owner, items: list[tuple[Any, str | None]]) -> list[Acce
 
 def _checked(caller: Owner, item: Any, key: str | None) -> Draft | Accepted | Invalid:
     try:
-        drafted = draft(item, parts().settings, carriers(), key)
+        drafted = draft(item, components().settings, carriers(), key)
         return replace(drafted, provider=TEST) if caller.test else drafted
     except Invalid as invalid:
-        region = parts().settings.default_region
+        region = components().settings.default_region
         before = key and answered_before(caller.id, key, digests(item, region))
         return before or invalid
 

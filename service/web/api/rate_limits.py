@@ -16,14 +16,14 @@ from limits.storage import RedisStorage
 from redis import Redis
 from redis.exceptions import RedisError
 
-from service.coordination.circuit_breaker import Breaker, Resting
+from service.coordination.circuit_breaker import CircuitBreaker, CircuitOpen
 from service.errors import TooMany, Unauthenticated
 from service.web.api import authentication
 from service.web.errors import answer, problem
 
 _POST: Final = "messages.post"
 _BATCH: Final = "messages.post_batch"
-_AWAY: Final = (RedisError, Resting)
+_AWAY: Final = (RedisError, CircuitOpen)
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class _Counts(RedisStorage):
 
     STORAGE_SCHEME = ["waybill"]  # noqa: RUF012 - as the library declares it
 
-    def __init__(self, uri: str, *, redis: Redis, breaker: Breaker) -> None:
+    def __init__(self, uri: str, *, redis: Redis, breaker: CircuitBreaker) -> None:
         self._breaker = breaker
         super().__init__(uri, redis.connection_pool, key_prefix="waybill:posts")
 
@@ -55,7 +55,7 @@ class _Counts(RedisStorage):
             return 0, 0.0, 0, 0.0
 
 
-def init_app(app: Flask, limits: str | None, redis: Redis, breaker: Breaker) -> None:
+def init_app(app: Flask, limits: str | None, redis: Redis, breaker: CircuitBreaker) -> None:
     """Count posts against limits such as `100/second;5000/minute`; None: there are none."""
     if limits is None:
         return

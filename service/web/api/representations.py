@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from service.components import parts
+from service.components import components
 from service.domain.priority import Priority
 from service.domain.status import Status, is_final
 from service.errors import OUTCOME_UNKNOWN, OWN_CODES, ErrorFact
@@ -110,7 +110,7 @@ def explained(provider: str, code: str) -> ErrorFact:
     """Return what an error code means: one of ours, or the provider's."""
     if code in OWN_CODES:
         return OWN_CODES[code]
-    known = parts().providers.get(provider)
+    known = components().providers.get(provider)
     return known.explain(code) if known else _NOBODY_EXPLAINS
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from flask import Flask, g
 
-from service.components import parts
+from service.components import components
 from service.domain.status import Status
 from service.errors import ErrorFact
 from service.queries.overview import MOST, Heap
@@ -69,6 +69,6 @@ def raw(payload: Any) -> str:
 
 def error_fact(code: str, provider: str) -> ErrorFact:
     """Return what an error code means, also one of a provider that we had once."""
-    if provider not in parts().providers:
+    if provider not in components().providers:
         return ErrorFact("A code of a provider that is no longer in the settings.", False)
     return explained(provider, code)

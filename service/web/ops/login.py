@@ -6,7 +6,7 @@ from flask import Flask, Request, g, redirect, render_template, request, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from werkzeug.wrappers import Response
 
-from service.components import parts
+from service.components import components
 from service.config.settings import SESSIONS_NEED_A_KEY
 from service.operations import operator_sessions
 from service.queries import operators
@@ -32,7 +32,7 @@ class Sessions(SecureCookieSessionInterface):
 @blueprint.before_request
 def _require_secret() -> tuple[str, int] | None:
     """Show no page without `OPS_SECRET`: a session signed with anything else could be forged."""
-    if parts().settings.ops_secret is None and request.endpoint != "ops.static":
+    if components().settings.ops_secret is None and request.endpoint != "ops.static":
         return page_of_error(503, "These pages need OPS_SECRET", SESSIONS_NEED_A_KEY)
     return None
 

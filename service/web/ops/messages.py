@@ -9,7 +9,7 @@ from flask import Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from service.addresses import UnusableAddress, addresses_of, recipient
-from service.components import parts
+from service.components import components
 from service.domain.status import is_final
 from service.models import Attempt, Message, StatusEvent
 from service.operations import timeline
@@ -92,7 +92,7 @@ def _uuid(text: str) -> UUID | None:
 def _recipients(text: str) -> list[str]:
     """Return the addresses to search for; the text itself finds a name of a forgotten number."""
     try:
-        return addresses_of(recipient(text, parts().settings.default_region))
+        return addresses_of(recipient(text, components().settings.default_region))
     except UnusableAddress:
         return [text]
 

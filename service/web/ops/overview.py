@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from flask import Response, copy_current_request_context, render_template, request
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.components import parts
+from service.components import components
 from service.database.errors import is_retryable
 from service.operations.overview import Overview, oversee
 from service.web.ops import charts
@@ -68,7 +68,7 @@ def _fragment() -> str:
 
     A hurried look is old at once, unless it was whole.
     """
-    [kept] = parts().shelf.read([_NAME])
+    [kept] = components().cache.read([_NAME])
     seen = kept or _look(hurried=True)
     if time.time() - seen["made"] >= _NEW:
         seen = _renewed(_WORTH_WAITING if kept else 0.0) or seen
@@ -77,7 +77,7 @@ def _fragment() -> str:
 
 def _renewed(patience: float) -> dict[str, Any] | None:
     """Have a new look made by one of all who ask; return it if it is there within `patience`."""
-    shelf = parts().shelf
+    shelf = components().cache
     if not shelf.claim(_LOCK, _LEASE):
         return None
     renew = copy_current_request_context(_renew)
@@ -96,14 +96,14 @@ def _renew() -> None:
             raise
         _log.warning("the overview was not renewed (%s)", type(error).__name__)
     finally:
-        parts().shelf.release(_LOCK)
+        components().cache.release(_LOCK)
 
 
 def _look(*, hurried: bool) -> dict[str, Any]:
     seen = oversee(hurried=hurried)
     html = render_template("ops/_overview.html", **_content(seen))
     kept = {"made": time.time() if seen.is_whole else 0.0, "html": html}
-    parts().shelf.put({_NAME: kept}, _USABLE)
+    components().cache.put({_NAME: kept}, _USABLE)
     return kept
 
 

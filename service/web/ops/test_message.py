@@ -6,7 +6,7 @@ from flask import g, redirect, render_template, request, url_for
 from uuid_utils.compat import uuid7
 from werkzeug.wrappers import Response
 
-from service.components import parts
+from service.components import components
 from service.errors import ClientError, Invalid
 from service.operations import operator_actions
 from service.web.api.drafts import carriers, check_key, draft
@@ -30,7 +30,7 @@ def post_test() -> Response | tuple[str, int]:
     given = {name: text for name in _FIELDS if (text := request.form.get(name, "").strip())}
     try:
         key = check_key(request.form.get("key", ""))
-        wanted = draft(given, parts().settings, carriers(), key)
+        wanted = draft(given, components().settings, carriers(), key)
         message_id = operator_actions.send_test(wanted, g.operator)
     except ClientError as error:
         return _form(given, error), error.status

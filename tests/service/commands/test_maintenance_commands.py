@@ -9,7 +9,7 @@ from click.testing import Result
 from flask import Flask
 from sqlalchemy import select, update
 
-from service.components import parts
+from service.components import components
 from service.database import db, transaction
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
@@ -189,7 +189,7 @@ def test_dead_letters_are_listed_and_replayed(run: Run, sent: UUID) -> None:
     with transaction():
         db.session.execute(update(DeadLetter).values(body=b"MessageSid=SM1&MessageStatus=sent"))
     assert "replayed 1" in run("dead-letters", "replay", "--all").output
-    assert parts().inbox.lag() == 1
+    assert components().inbox.lag() == 1
     consume_inbox.drain()
     assert "0 dead letters" in run("dead-letters", "list").output
 

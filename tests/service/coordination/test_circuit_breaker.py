@@ -21,9 +21,9 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from demo.servers import RedisServer, redis_server
 from service.app import create_app
-from service.components import Parts
-from service.coordination.circuit_breaker import Breaker, Resting
-from service.coordination.sender_rate_limit import Ask
+from service.components import Components
+from service.coordination.circuit_breaker import CircuitBreaker, CircuitOpen
+from service.coordination.sender_rate_limit import SendRequest
 from service.errors import InboxUnavailable
 from service.providers.base import Callback
 from service.redis_client.connections import NoFreeConnection
@@ -33,41 +33,41 @@ from tests.conftest import make_settings
 CALLBACK = Callback("twilio", "", b"MessageStatus=sent", datetime.now(UTC))
 
 
-def fail(breaker: Breaker, error: Exception | None = None) -> None:
+def fail(breaker: CircuitBreaker, error: Exception | None = None) -> None:
     raised = error or RedisConnectionError()
     with pytest.raises(type(raised)), breaker.guard():
         raise raised
 
 
-def is_open(breaker: Breaker) -> bool:
+def is_open(breaker: CircuitBreaker) -> bool:
     try:
         with breaker.guard():
             return False
-    except Resting:
+    except CircuitOpen:
         return True
 
 
 def test_a_server_that_failed_is_left_alone() -> None:
-    breaker = Breaker(rest=60)
+    breaker = CircuitBreaker(rest=60)
     fail(breaker)
-    with pytest.raises(Resting), breaker.guard():
+    with pytest.raises(CircuitOpen), breaker.guard():
         raise AssertionError("it was asked")
 
 
 def test_after_its_rest_one_caller_tries_and_the_others_wait_for_its_answer() -> None:
-    breaker = Breaker(rest=0)
+    breaker = CircuitBreaker(rest=0)
     fail(breaker)
     with breaker.guard():
         pass
-    breaker = Breaker(rest=60)
+    breaker = CircuitBreaker(rest=60)
     fail(breaker)
     breaker._next_try = 0.0
-    with breaker.guard(), pytest.raises(Resting), breaker.guard():
+    with breaker.guard(), pytest.raises(CircuitOpen), breaker.guard():
         raise AssertionError("two tried at once")
 
 
 def test_a_server_that_answers_again_is_asked_by_everybody() -> None:
-    breaker = Breaker(rest=0)
+    breaker = CircuitBreaker(rest=0)
     fail(breaker)
     for _ in range(3):
         with breaker.guard():
@@ -75,7 +75,7 @@ def test_a_server_that_answers_again_is_asked_by_everybody() -> None:
 
 
 def test_an_error_of_our_own_is_not_the_servers_fault() -> None:
-    breaker = Breaker(rest=60)
+    breaker = CircuitBreaker(rest=60)
     with pytest.raises(ZeroDivisionError), breaker.guard():
         raise ZeroDivisionError
     with breaker.guard():
@@ -101,14 +101,14 @@ def test_an_error_of_our_own_is_not_the_servers_fault() -> None:
     ids=str,
 )
 def test_only_a_server_that_is_away_opens_the_breaker(error: Exception, opens: bool) -> None:
-    breaker = Breaker(rest=60)
+    breaker = CircuitBreaker(rest=60)
     fail(breaker, error)
 
     assert is_open(breaker) is opens
 
 
 def test_error_answer_shows_that_the_server_is_back() -> None:
-    breaker = Breaker(rest=0)
+    breaker = CircuitBreaker(rest=0)
     fail(breaker)
     fail(breaker, ResponseError("WRONGTYPE Operation against a key"))
     breaker._rest = 60.0
@@ -116,24 +116,24 @@ def test_error_answer_shows_that_the_server_is_back() -> None:
     assert not is_open(breaker)
 
 
-def break_the_cache(parts: Parts, redis: Redis) -> None:
-    parts.shelf._redis.set("waybill:shelf:page", 1)
+def break_the_cache(parts: Components, redis: Redis) -> None:
+    parts.cache._redis.set("waybill:shelf:page", 1)
     redis.config_set("maxmemory", 1)
-    parts.shelf.put({"page": 1}, seconds=60)
+    parts.cache.put({"page": 1}, seconds=60)
     redis.config_set("maxmemory", 0)
 
 
-def break_the_sender_rates(parts: Parts, redis: Redis) -> None:
+def break_the_sender_rates(parts: Components, redis: Redis) -> None:
     redis.lpush("waybill:pace:twilio:+1", "not a number")
-    assert parts.pace.waits([Ask("twilio:+1", "line", 1, False)]) == [0.0]
+    assert parts.sender_rates.waits([SendRequest("twilio:+1", "line", 1, False)]) == [0.0]
 
 
-def break_the_wakes(parts: Parts, redis: Redis) -> None:
+def break_the_wakes(parts: Components, redis: Redis) -> None:
     redis.set(queue.STATUS, "not a list")
     assert not parts.queue.enqueue(queue.DRAIN)
 
 
-def break_the_post_limits(parts: Parts, redis: Redis) -> None:
+def break_the_post_limits(parts: Components, redis: Redis) -> None:
     with parts.context():
         storage = current_app.extensions["limiter"].copy().pop().limiter.storage
     redis.config_set("maxmemory", 1)
@@ -145,7 +145,7 @@ def break_the_post_limits(parts: Parts, redis: Redis) -> None:
     "break_it", [break_the_cache, break_the_sender_rates, break_the_wakes, break_the_post_limits]
 )
 def test_error_of_one_use_costs_no_callback(
-    bound: Parts, frozen: RedisServer, break_it: Callable[[Parts, Redis], None]
+    bound: Components, frozen: RedisServer, break_it: Callable[[Components, Redis], None]
 ) -> None:
     with Redis.from_url(frozen.url) as redis:
         break_it(bound, redis)
@@ -153,10 +153,10 @@ def test_error_of_one_use_costs_no_callback(
     bound.inbox.put(CALLBACK)
 
 
-def test_uses_of_redis_have_breakers_of_their_own(bound: Parts) -> None:
+def test_uses_of_redis_have_breakers_of_their_own(bound: Components) -> None:
     """A time-out of one use, such as a long read of the cache, leaves the others alone."""
-    fail(bound.shelf._breaker)
-    fail(bound.pace._breaker)
+    fail(bound.cache._breaker)
+    fail(bound.sender_rates._breaker)
     fail(bound.queue._breaker)
 
     bound.inbox.put(CALLBACK)
@@ -169,12 +169,12 @@ def frozen(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def bound(frozen: RedisServer, directory: Path) -> Iterator[Parts]:
+def bound(frozen: RedisServer, directory: Path) -> Iterator[Components]:
     limits = {"SENDER_RATES": "*:1", "RATE_LIMIT_POSTS": "5/second"}
     app: Flask = create_app(
         make_settings(f"sqlite:///{directory}/unused.db", frozen.url, **limits), providers={}
     )
-    parts: Parts = app.extensions["waybill"]
+    parts: Components = app.extensions["waybill"]
     parts.inbox.put(CALLBACK)
     assert parts.queue.enqueue(queue.DRAIN)
     yield parts
@@ -185,7 +185,7 @@ def bound(frozen: RedisServer, directory: Path) -> Iterator[Parts]:
     parts.queue._celery.close()
 
 
-def test_a_frozen_redis_holds_nobody_for_long(bound: Parts, frozen: RedisServer) -> None:
+def test_a_frozen_redis_holds_nobody_for_long(bound: Components, frozen: RedisServer) -> None:
     frozen.freeze()
     begun = monotonic()
     for _ in range(20):
@@ -196,7 +196,7 @@ def test_a_frozen_redis_holds_nobody_for_long(bound: Parts, frozen: RedisServer)
     assert monotonic() - begun < 2
 
 
-def test_a_redis_that_goes_on_is_used_again(bound: Parts, frozen: RedisServer) -> None:
+def test_a_redis_that_goes_on_is_used_again(bound: Components, frozen: RedisServer) -> None:
     frozen.freeze()
     with pytest.raises(InboxUnavailable):
         bound.inbox.put(CALLBACK)

@@ -7,8 +7,8 @@ import pytest
 from flask import Flask
 from redis import Redis
 
-from service.coordination.circuit_breaker import Breaker
-from service.coordination.sender_rate_limit import Ask, Pace
+from service.coordination.circuit_breaker import CircuitBreaker
+from service.coordination.sender_rate_limit import SenderRateLimit, SendRequest
 
 
 @pytest.fixture
@@ -17,14 +17,14 @@ def redis(app: Flask, redis_url: str) -> Iterator[Redis]:
         yield redis
 
 
-def pace(redis: Redis, **rates: float) -> Pace:
-    return Pace(redis, Breaker(), rates)
+def pace(redis: Redis, **rates: float) -> SenderRateLimit:
+    return SenderRateLimit(redis, CircuitBreaker(), rates)
 
 
 def ask(
     sender: str = "twilio:bulk", line: str = "1:1", segments: int = 1, *, again: bool = False
-) -> Ask:
-    return Ask(sender, line, segments, again)
+) -> SendRequest:
+    return SendRequest(sender, line, segments, again)
 
 
 def test_a_second_of_segments_may_go_and_the_rest_gets_times_at_the_rate(redis: Redis) -> None:
@@ -83,6 +83,6 @@ def test_over_seconds_no_more_goes_out_than_the_rate(redis: Redis) -> None:
 
 
 def test_without_redis_sends_go_on_unlimited(caplog: pytest.LogCaptureFixture) -> None:
-    away = Pace(Redis(port=1, socket_connect_timeout=0.2), Breaker(), {"*": 1})
+    away = SenderRateLimit(Redis(port=1, socket_connect_timeout=0.2), CircuitBreaker(), {"*": 1})
     assert away.waits([ask() for _ in range(5)]) == [0] * 5
     assert "sends have no limit" in caplog.text

@@ -13,8 +13,8 @@ from redis.exceptions import RedisError
 
 from demo.servers import free_port
 from service.app import create_app
-from service.components import parts
-from service.coordination.circuit_breaker import Breaker
+from service.components import components
+from service.coordination.circuit_breaker import CircuitBreaker
 from service.errors import InboxUnavailable
 from service.inbox.stream import Entry, Inbox
 from service.providers.base import Callback
@@ -40,7 +40,7 @@ def inbox(redis: Redis) -> Inbox:
 
 
 def make_inbox(redis: Redis, limit: int = 1000) -> Inbox:
-    return Inbox(redis, redis, Breaker(), limit)
+    return Inbox(redis, redis, CircuitBreaker(), limit)
 
 
 def callback(body: bytes = b"MessageStatus=sent", at: datetime = NOW) -> Callback:
@@ -228,7 +228,7 @@ def test_an_inbox_out_of_reach_says_so_at_once(tmp_path: Path) -> None:
     settings = make_settings(f"sqlite:///{tmp_path}/w.db", f"redis://127.0.0.1:{free_port()}/0")
     app = create_app(settings, providers={})
     with app.app_context():
-        inbox = parts().inbox
+        inbox = components().inbox
     begun = monotonic()
 
     with pytest.raises(InboxUnavailable):

@@ -27,11 +27,11 @@ from tests.strategies import EPOCH
 from tests.test_documentation import table
 
 ROOT = Path(__file__).parents[2]
-Lines = Callable[[], list[dict[str, Any]]]
+CallSlots = Callable[[], list[dict[str, Any]]]
 
 
 @pytest.fixture
-def lines(app: Flask, capsys: pytest.CaptureFixture[str]) -> Iterator[Lines]:
+def lines(app: Flask, capsys: pytest.CaptureFixture[str]) -> Iterator[CallSlots]:
     settings = make_settings("sqlite:///unused.db", "redis://127.0.0.1:1", LOG_FORMAT="json")
     logging.configure(settings)
 
@@ -57,7 +57,7 @@ def test_the_events_are_those_of_the_document() -> None:
 
 
 def test_a_message_is_followed_from_the_post_to_the_callback(
-    web: FlaskClient, context: Flask, provider: FakeProvider, lines: Lines
+    web: FlaskClient, context: Flask, provider: FakeProvider, lines: CallSlots
 ) -> None:
     posted = web.post(
         "/v1/messages",
@@ -81,7 +81,7 @@ def test_a_message_is_followed_from_the_post_to_the_callback(
 
 
 def test_each_message_of_a_batch_is_told_and_a_repeat_is_not(
-    web: FlaskClient, lines: Lines
+    web: FlaskClient, lines: CallSlots
 ) -> None:
     batch = {"messages": [{"to": f"+1415555267{n}", "body": "Hello"} for n in range(3)]}
     for _ in range(2):
@@ -101,7 +101,7 @@ def test_each_message_of_a_batch_is_told_and_a_repeat_is_not(
     ],
 )
 def test_what_a_provider_answers_is_told_by_its_code(
-    post: Post, provider: FakeProvider, lines: Lines, error: ProviderError, event: str
+    post: Post, provider: FakeProvider, lines: CallSlots, error: ProviderError, event: str
 ) -> None:
     def answer(_: object) -> Any:
         raise error
@@ -116,7 +116,7 @@ def test_what_a_provider_answers_is_told_by_its_code(
     assert (line["message_id"], line["level"]) == (str(message_id), "warning")
 
 
-def test_a_dead_worker_s_message_is_told_to_be_in_doubt(post: Post, lines: Lines) -> None:
+def test_a_dead_worker_s_message_is_told_to_be_in_doubt(post: Post, lines: CallSlots) -> None:
     message_id = post()
     claim.claim(1)
     db.session.execute(update(Message).values(claimed_until=EPOCH))
@@ -129,7 +129,7 @@ def test_a_dead_worker_s_message_is_told_to_be_in_doubt(post: Post, lines: Lines
 
 
 def test_a_forged_callback_is_told_with_its_reason_and_never_a_stranger_s_words(
-    app: Flask, lines: Lines
+    app: Flask, lines: CallSlots
 ) -> None:
     for attempt in (str(UUID(int=7)), "Hello-14155552671"):
         app.test_client().post(f"/callbacks/twilio/{attempt}", data=b"MessageStatus=sent")
@@ -140,7 +140,7 @@ def test_a_forged_callback_is_told_with_its_reason_and_never_a_stranger_s_words(
 
 
 def test_a_callback_set_aside_is_told_by_the_type_of_the_error(
-    context: Flask, lines: Lines
+    context: Flask, lines: CallSlots
 ) -> None:
     call_back(context, UUID(int=7), b"poison")
     consume_inbox.drain()
@@ -151,7 +151,7 @@ def test_a_callback_set_aside_is_told_by_the_type_of_the_error(
 
 
 def test_what_reconciling_and_a_person_did_is_told(
-    post: Post, provider: FakeProvider, lines: Lines
+    post: Post, provider: FakeProvider, lines: CallSlots
 ) -> None:
     def lose(_: object) -> Any:
         raise OutcomeUnknown("no answer")

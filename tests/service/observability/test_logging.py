@@ -12,7 +12,7 @@ import structlog
 from service.observability import logging as logs
 from tests.conftest import make_settings
 
-Lines = Callable[[], list[dict[str, Any]]]
+CallSlots = Callable[[], list[dict[str, Any]]]
 
 
 def configure(**changes: str) -> None:
@@ -26,12 +26,12 @@ def restored() -> Iterator[None]:
 
 
 @pytest.fixture
-def lines(capsys: pytest.CaptureFixture[str]) -> Lines:
+def lines(capsys: pytest.CaptureFixture[str]) -> CallSlots:
     configure()
     return lambda: [json.loads(line) for line in capsys.readouterr().err.splitlines()]
 
 
-def test_an_event_is_one_line_of_json_with_its_ids(lines: Lines) -> None:
+def test_an_event_is_one_line_of_json_with_its_ids(lines: CallSlots) -> None:
     structlog.get_logger("waybill").info("sent", message_id=UUID(int=7), seconds=0.5)
 
     [line] = lines()
@@ -45,7 +45,7 @@ def test_an_event_is_one_line_of_json_with_its_ids(lines: Lines) -> None:
     }
 
 
-def test_a_library_s_line_passes_through_the_same_chain(lines: Lines) -> None:
+def test_a_library_s_line_passes_through_the_same_chain(lines: CallSlots) -> None:
     with structlog.contextvars.bound_contextvars(request_id="r1"):
         logging.getLogger("some.library").warning("called %s", "+14155552671")
 
@@ -55,7 +55,7 @@ def test_a_library_s_line_passes_through_the_same_chain(lines: Lines) -> None:
 
 
 @pytest.mark.parametrize("own", [True, False])
-def test_an_exception_is_told_without_its_words(lines: Lines, own: bool) -> None:
+def test_an_exception_is_told_without_its_words(lines: CallSlots, own: bool) -> None:
     log: Any = structlog.get_logger("own") if own else logging.getLogger("foreign")
     body = "Your code is 123"
     try:
@@ -84,7 +84,7 @@ def test_what_is_less_severe_than_wanted_is_not_written(
     assert capsys.readouterr().err == ""
 
 
-def test_configured_twice_a_line_is_written_once(lines: Lines) -> None:
+def test_configured_twice_a_line_is_written_once(lines: CallSlots) -> None:
     configure()
     logging.getLogger("library").error("once")
 
@@ -121,14 +121,14 @@ def test_a_line_that_failed_names_its_logger_only(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().err == "a line of library could not be written\n"
 
 
-def test_what_is_no_plain_value_is_named_by_its_type(lines: Lines) -> None:
+def test_what_is_no_plain_value_is_named_by_its_type(lines: CallSlots) -> None:
     structlog.get_logger("waybill").info("sent", thing={"body": "Your code is 123"})
 
     assert lines()[0]["thing"] == "dict"
 
 
 def test_a_log_that_nobody_takes_stops_nothing(
-    lines: Lines, monkeypatch: pytest.MonkeyPatch
+    lines: CallSlots, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def gone(_: str) -> None:
         raise BrokenPipeError

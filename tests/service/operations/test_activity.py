@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from flask import Flask
 
-from service.components import parts
+from service.components import components
 from service.operations import activity
 from service.operations.activity import Minute
 from service.queries.overview import Count
@@ -72,4 +72,4 @@ def test_a_count_of_yesterday_is_not_that_of_today(counted: Counted) -> None:
     """Names hold the time of day only: no count lives for a day."""
     assert all(activity._seconds(age) <= 120 for age in range(activity.MINUTES))
     last_hour(counted)
-    assert parts().shelf.read(["messages:1228"]) == [[["sent", "twilio", None, 1]]]
+    assert components().cache.read(["messages:1228"]) == [[["sent", "twilio", None, 1]]]

@@ -17,7 +17,7 @@ from flask.testing import FlaskClient
 from redis import Redis
 from sqlalchemy import select, update
 
-from service.components import parts
+from service.components import components
 from service.database import db, transaction
 from service.domain.report import Source
 from service.domain.status import Status
@@ -164,7 +164,8 @@ def test_number_is_in_no_column_and_no_key_of_redis(
         raw = {"To": spelling, "Body": f"Call {spelling}", "SmsStatus": "sent"}
         orphan = said("sent", sid=f"SM{len(spelling)}{hash(spelling)}")
         record.record([orphan._replace(raw=raw, error_message=f"about {spelling}")])
-        parts().inbox.put(Callback("twilio", "", f"MessageSid=SM2&To={spelling}".encode(), EPOCH))
+        body = f"MessageSid=SM2&To={spelling}".encode()
+        components().inbox.put(Callback("twilio", "", body, EPOCH))
     for message_id in db.session.scalars(select(Message.id)).all():
         end(str(message_id), raw={"To": NUMBER, "word": "x"}, error_message=f"{ALL[6]} is unknown")
     assert len(where_found(redis_url)) > 300
@@ -192,7 +193,7 @@ def test_callbacks_that_wait_are_recorded_without_the_number(
     query = select(Attempt.id).order_by(Attempt.message_id)
     first, second = (str(one) for one in db.session.scalars(query))
     body = f"MessageStatus=delivered&To={quote(NUMBER)}&Body={NATIONAL}".encode()
-    parts().inbox.put(Callback("twilio", first, body + b"&MessageSid=SM1", EPOCH))
+    components().inbox.put(Callback("twilio", first, body + b"&MessageSid=SM1", EPOCH))
     with transaction():
         callbacks.add_overflow(Callback("twilio", second, body + b"&MessageSid=SM2", EPOCH))
 
@@ -328,7 +329,7 @@ def test_forgotten_key_is_answered_with_a_conflict_and_sends_nothing(
 def test_digests_made_before_the_secret_was_set_still_match(
     web: FlaskClient, context: Flask, configure: Callable[..., None]
 ) -> None:
-    key, secret = {"Idempotency-Key": "job 1"}, parts().settings.ops_secret
+    key, secret = {"Idempotency-Key": "job 1"}, components().settings.ops_secret
     configure(ops_secret=None)
     first = post(web, key)
     configure(ops_secret=secret)
@@ -384,7 +385,7 @@ def test_without_redis_the_tables_are_searched_and_the_command_says_so(
     deliver.deliver()
     end(message_id)
     away = Redis.from_url("redis://127.0.0.1:1")
-    monkeypatch.setattr(parts().inbox, "_redis", away)
+    monkeypatch.setattr(components().inbox, "_redis", away)
     done = context.test_cli_runner().invoke(args=["forget", NUMBER])
     away.close()
 

@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, text, update
 
-from service.components import parts
+from service.components import components
 from service.database import db, is_postgresql, transaction
 from service.domain.status import Status
 from service.errors import Conflict, OutcomeUnknown, Refused
@@ -394,7 +394,7 @@ def test_polls_that_are_due_for_longer_do_not_delay_a_look_up(
         return said("delivered", attempt_id=attempt, sid=sid)
 
     provider.answer = answer
-    budget = parts().settings.reconcile_budget
+    budget = components().settings.reconcile_budget
     assert reconcile_due() == budget + 1
     assert message(message_id).status is Status.SENT
     assert len(fetched) == budget < len(polls)

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, update
 
-from service.components import parts
+from service.components import components
 from service.database import db, transaction
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
@@ -64,7 +64,7 @@ def lost(post: Post, provider: FakeProvider) -> Callable[..., UUID]:
 
 
 def look_up_to_the_end(message_id: UUID) -> None:
-    for _ in range(parts().settings.doubt_lookups):
+    for _ in range(components().settings.doubt_lookups):
         make_checkable()
         assert reconcile_due() == 1
 
@@ -308,7 +308,7 @@ def test_the_budget_of_a_second_is_kept_and_those_who_wait_longest_come_first(
     provider.answer = lambda attempt, sid: said("delivered", attempt_id=attempt, sid=sid)
     make_checkable()
     age(submitted_at=datetime.now(UTC) - LONG_AGO)
-    assert reconcile_due() == parts().settings.reconcile_budget == 5
+    assert reconcile_due() == components().settings.reconcile_budget == 5
     assert reconcile_due() == 3
     assert reconcile_due() == 0
     assert {message(one).status for one in several} == {Status.DELIVERED}

@@ -7,7 +7,7 @@ from threading import Barrier
 from flask import Flask
 from sqlalchemy import func, select
 
-from service.components import parts
+from service.components import components
 from service.database import db
 from service.domain.report import StatusReport
 from service.domain.status import Status
@@ -99,7 +99,7 @@ def test_a_drain_with_early_callbacks_does_not_deadlock_with_the_answers_to_thei
         for _ in range(30):
             for _ in range(8):
                 post()
-            answers = [deliver._call(parts(), one) for one in claim.claim(8)]
+            answers = [deliver._call(components(), one) for one in claim.claim(8)]
             early = [one.report._replace(word="sent") for one in answers if one.report]
             recorded = other.submit(record, early)
             start.wait()

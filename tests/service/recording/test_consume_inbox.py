@@ -15,7 +15,7 @@ from redis import Redis
 from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
-from service.components import parts
+from service.components import components
 from service.database import db, transaction
 from service.domain.status import Status
 from service.errors import InboxUnavailable
@@ -53,7 +53,7 @@ def _status() -> Status:
 def test_a_drain_records_what_is_in_the_inbox_and_then_forgets_it(
     post: Post, provider: FakeProvider
 ) -> None:
-    attempt, inbox = _sent(post, provider), parts().inbox
+    attempt, inbox = _sent(post, provider), components().inbox
     for word in ("delivered", "sent", "sent"):
         inbox.put(callback(attempt, word))
     assert consume_inbox.drain() == 3
@@ -75,7 +75,7 @@ def test_the_same_message_twice_in_one_batch_is_recorded_whole(
 def test_of_a_backlog_several_words_about_a_message_are_written_over_it_once(
     post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, second, inbox = _sent(post, provider), _sent(post, provider), parts().inbox
+    first, second, inbox = _sent(post, provider), _sent(post, provider), components().inbox
     for word in ("queued", "sending", "sent", "delivered"):
         inbox.put(callback(first, word, "SM1"))
         inbox.put(callback(second, word, "SM2"))
@@ -96,9 +96,9 @@ def test_a_backlog_calls_others_to_help_and_less_does_not(
     context: Flask, monkeypatch: pytest.MonkeyPatch, waiting: int, called: list[str]
 ) -> None:
     helpers: list[str] = []
-    monkeypatch.setattr(type(parts().queue), "call_help", lambda _, task: helpers.append(task))
+    monkeypatch.setattr(type(components().queue), "call_help", lambda _, task: helpers.append(task))
     for number in range(waiting):
-        parts().inbox.put(callback("", "delivered", f"SM{number}"))
+        components().inbox.put(callback("", "delivered", f"SM{number}"))
     assert consume_inbox.drain() == waiting
     assert helpers == called
 
@@ -107,7 +107,7 @@ def test_a_backlog_calls_others_to_help_and_less_does_not(
 def test_a_drain_that_helped_leaves_the_one_that_it_helped_awake(
     context: Flask, redis_url: str, role: str, awake: bool
 ) -> None:
-    parts().queue.keep_awake(consume_inbox.DRAIN)
+    components().queue.keep_awake(consume_inbox.DRAIN)
     consume_inbox.drain(role)
     with Redis.from_url(redis_url) as redis:
         assert bool(redis.exists(f"waybill:wake:{consume_inbox.DRAIN}")) is awake
@@ -124,7 +124,7 @@ def test_a_poison_entry_is_set_aside_and_the_rest_of_its_batch_recorded(
 ) -> None:
     """A batch that is larger than `again` comes back in smaller ones first."""
     monkeypatch.setattr(consume_inbox, "_AGAIN", again)
-    attempt, inbox = _sent(post, provider), parts().inbox
+    attempt, inbox = _sent(post, provider), components().inbox
     batch = [callback(attempt, word) for word in ("sending", "sent", "delivered") * 2]
     for one in [*batch[:place], POISON, *batch[place:]]:
         inbox.put(one)
@@ -139,7 +139,7 @@ def test_a_poison_entry_is_set_aside_and_the_rest_of_its_batch_recorded(
 def test_a_database_that_fails_leaves_the_batch_in_the_inbox(
     post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    attempt, inbox = _sent(post, provider), parts().inbox
+    attempt, inbox = _sent(post, provider), components().inbox
     inbox.put(callback(attempt, "delivered"))
 
     def down(_: object) -> None:
@@ -160,7 +160,7 @@ def test_a_database_that_fails_leaves_the_batch_in_the_inbox(
 def test_a_worker_that_dies_between_commit_and_acknowledgement_repeats_and_changes_nothing(
     post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    attempt, inbox = _sent(post, provider), parts().inbox
+    attempt, inbox = _sent(post, provider), components().inbox
     inbox.put(callback(attempt, "delivered"))
     [entry] = inbox.take("dying", 10, linger=0.01) or inbox.take("dying", 10, linger=0.01)
     consume_inbox.record_callbacks([entry.callback])  # and dies before it acknowledges
@@ -174,11 +174,11 @@ def test_a_worker_that_dies_between_commit_and_acknowledgement_repeats_and_chang
 def _wear_out(attempt: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """Put a callback that many workers have taken and none has finished."""
     monkeypatch.setattr(consume_inbox, "_IDLE", 0.0)
-    parts().inbox.put(callback(attempt, "delivered"))
-    while not parts().inbox.take("dying", 10, linger=0.01):
+    components().inbox.put(callback(attempt, "delivered"))
+    while not components().inbox.take("dying", 10, linger=0.01):
         pass
     for _ in range(consume_inbox._MOST_DELIVERIES):
-        parts().inbox.reclaim("dying", 10, idle=0)
+        components().inbox.reclaim("dying", 10, idle=0)
 
 
 def test_an_entry_that_was_taken_often_is_recorded_all_the_same(
@@ -195,12 +195,12 @@ def test_an_entry_of_which_a_worker_died_is_set_aside(
     post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _wear_out(_sent(post, provider), monkeypatch)
-    [entry] = parts().inbox.reclaim("dying", 10, idle=0)
-    parts().inbox.mark_suspect(entry.id)  # and then it dies
+    [entry] = components().inbox.reclaim("dying", 10, idle=0)
+    components().inbox.mark_suspect(entry.id)  # and then it dies
     consume_inbox.drain()
     [letter] = db.session.scalars(select(DeadLetter)).all()
     assert "died" in letter.error
-    assert parts().inbox.lag() == 0
+    assert components().inbox.lag() == 0
 
 
 def test_overflow_returns_to_the_inbox_and_is_recorded(post: Post, provider: FakeProvider) -> None:
@@ -222,7 +222,7 @@ def test_overflow_stays_where_it_is_while_the_inbox_is_away(
     def away(*_: object) -> bool:
         raise InboxUnavailable("ConnectionError")
 
-    monkeypatch.setattr(type(parts().inbox), "put", away)
+    monkeypatch.setattr(type(components().inbox), "put", away)
     with pytest.raises(InboxUnavailable):
         consume_inbox.drain_overflow()
     assert db.session.scalar(select(func.count()).select_from(Overflow)) == 1
@@ -244,14 +244,14 @@ def test_returned_overflow_is_deleted_when_a_later_put_fails(
 ) -> None:
     """Redis answers every 150th put too late: it has the callback, and we do not know."""
     _fill_overflow(500)
-    puts, put = count(1), type(parts().inbox).put
+    puts, put = count(1), type(components().inbox).put
 
     def put_late(inbox: Inbox, one: Callback) -> None:
         put(inbox, one)
         if next(puts) % 150 == 0:
             raise InboxUnavailable("TimeoutError")
 
-    monkeypatch.setattr(type(parts().inbox), "put", put_late)
+    monkeypatch.setattr(type(components().inbox), "put", put_late)
     sweeps = 0
     while left := _in_overflow():
         with suppress(InboxUnavailable):
@@ -259,7 +259,7 @@ def test_returned_overflow_is_deleted_when_a_later_put_fails(
         sweeps += 1
         assert _in_overflow() < left, "each sweep leaves fewer"
     assert sweeps == 4
-    assert parts().inbox.lag() == 503, "one copy for each late answer"
+    assert components().inbox.lag() == 503, "one copy for each late answer"
 
 
 def test_concurrent_sweeps_return_each_callback_once(context: Flask) -> None:
@@ -274,7 +274,7 @@ def test_concurrent_sweeps_return_each_callback_once(context: Flask) -> None:
     with ThreadPoolExecutor(4) as pool:
         while _in_overflow():
             list(pool.map(sweep, range(4)))
-    assert parts().inbox.lag() == 400
+    assert components().inbox.lag() == 400
 
 
 def test_replayed_letters_are_deleted_when_a_later_put_fails(
@@ -284,7 +284,7 @@ def test_replayed_letters_are_deleted_when_a_later_put_fails(
         for number in range(10):
             one = callback("", "delivered", f"SM{number}")
             aside.add_dead_letter(one, "poison", datetime.now(UTC))
-    puts, put = count(1), type(parts().inbox).put
+    puts, put = count(1), type(components().inbox).put
 
     def put_some(inbox: Inbox, one: Callback) -> None:
         if next(puts) > 4:
@@ -292,20 +292,20 @@ def test_replayed_letters_are_deleted_when_a_later_put_fails(
         put(inbox, one)
 
     with monkeypatch.context() as patched:
-        patched.setattr(type(parts().inbox), "put", put_some)
+        patched.setattr(type(components().inbox), "put", put_some)
         with pytest.raises(InboxUnavailable):
             consume_inbox.replay_dead_letters(None)
     db.session.rollback()
     assert db.session.scalar(select(func.count()).select_from(DeadLetter)) == 6
-    assert parts().inbox.lag() == 4
+    assert components().inbox.lag() == 4
 
 
 def test_a_drain_that_runs_long_hands_over_to_the_next(
     context: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parts().inbox.put(callback("", "delivered"))
+    components().inbox.put(callback("", "delivered"))
     woken: list[str] = []
     monkeypatch.setattr(consume_inbox, "_LONGEST", 0.0)
-    monkeypatch.setattr(type(parts().queue), "enqueue", lambda _, task: woken.append(task))
+    monkeypatch.setattr(type(components().queue), "enqueue", lambda _, task: woken.append(task))
     assert consume_inbox.drain() == 0
     assert woken == [consume_inbox.DRAIN]

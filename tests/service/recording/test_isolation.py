@@ -13,7 +13,7 @@ from redis import Redis
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from service.components import parts
+from service.components import components
 from service.database import db
 from service.domain.report import StatusReport
 from service.models import DeadLetter, StatusEvent
@@ -49,7 +49,7 @@ def fail(monkeypatch: pytest.MonkeyPatch) -> Any:
 def put(*sids: str) -> None:
     for sid in sids:
         body = urlencode({"MessageSid": sid, "MessageStatus": "sent"}).encode()
-        parts().inbox.put(Callback("twilio", "", body, datetime.now(UTC)))
+        components().inbox.put(Callback("twilio", "", body, datetime.now(UTC)))
 
 
 GOOD = [f"SM{number}" for number in range(500)]
@@ -73,7 +73,7 @@ def test_a_guilty_callback_is_set_aside_alone(fail: Any, error: Exception) -> No
     consume_inbox.drain()
     assert recorded() == 500
     assert [BAD.encode() in one.body for one in letters()] == [True]
-    assert parts().inbox.lag() == 0
+    assert components().inbox.lag() == 0
     assert monotonic() - began < 15, "the others do not wait for a second round"
 
 
@@ -94,12 +94,12 @@ def test_slow_callback_is_set_aside_after_its_deliveries(
     consume_inbox.drain()
     assert recorded() == 20, "the others are recorded with the first delivery"
     assert letters() == []
-    assert parts().inbox.lag() == 1
+    assert components().inbox.lag() == 1
     monkeypatch.setattr(consume_inbox, "_IDLE", 0.0)
     while not letters():
         consume_inbox.drain()
     assert BAD.encode() in letters()[0].body
-    assert parts().inbox.lag() == 0
+    assert components().inbox.lag() == 0
 
 
 def test_a_slow_database_is_left_alone(fail: Any) -> None:
@@ -108,7 +108,7 @@ def test_a_slow_database_is_left_alone(fail: Any) -> None:
     with pytest.raises(OperationalError):
         consume_inbox.drain()
     assert letters() == []
-    assert parts().inbox.lag() == 20
+    assert components().inbox.lag() == 20
 
 
 def test_a_lost_connection_is_nobodys_fault(fail: Any) -> None:
@@ -117,7 +117,7 @@ def test_a_lost_connection_is_nobodys_fault(fail: Any) -> None:
     with pytest.raises(OperationalError):
         consume_inbox.drain()
     assert letters() == []
-    assert parts().inbox.lag() == 21
+    assert components().inbox.lag() == 21
 
 
 def test_nobody_takes_what_is_being_isolated(

@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from demo.servers import RedisServer, redis_server
 from service.app import create_app
-from service.components import Parts
+from service.components import Components
 from service.errors import InboxUnavailable
 from service.task_queue import queue
 from tests.conftest import make_settings
@@ -34,8 +34,8 @@ class Secured:
     authority: Path
     stranger: Path
 
-    def parts(self, url: str) -> Parts:
-        bound: Parts = create_app(
+    def components(self, url: str) -> Components:
+        bound: Components = create_app(
             make_settings("sqlite:///unused.db", url), providers={}
         ).extensions["waybill"]
         return bound

@@ -14,7 +14,7 @@ from redis import Redis
 from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
-from service.components import parts
+from service.components import components
 from service.database import db, transaction
 from service.domain.report import Price
 from service.domain.status import Status
@@ -100,10 +100,10 @@ def test_an_answer_is_recorded_when_the_database_is_back(
     with away():
         deliver.deliver()
     assert message(message_id).status is Status.SUBMITTING
-    assert parts().inbox.lag() == 1
+    assert components().inbox.lag() == 1
 
     consume_inbox.drain()
-    assert parts().inbox.lag() == 0
+    assert components().inbox.lag() == 0
     shown, attempt = message(message_id), attempt_of(message_id)
     _, status, code = OUTCOMES[kind]
     assert (shown.status, shown.error_code) == (status, code)
@@ -152,7 +152,7 @@ def test_a_claim_ends_in_doubt_once_the_inbox_caught_up(post: Post) -> None:
     message_id = post()
     claim.claim(1)
     end_leases()
-    parts().inbox.put(Callback("twilio", "", b"MessageSid=SM1", datetime.now(UTC)))
+    components().inbox.put(Callback("twilio", "", b"MessageSid=SM1", datetime.now(UTC)))
     assert claim.expire_claims() == 1, "what waits came after the end of the claim"
     assert message(message_id).status is Status.IN_DOUBT
 
@@ -173,7 +173,7 @@ def test_answer_is_held_while_database_and_inbox_are_away(
         raise InboxUnavailable("full")
 
     monkeypatch.setattr(results, "settle", fail_at_first)
-    monkeypatch.setattr(type(parts().inbox), "put", full)
+    monkeypatch.setattr(type(components().inbox), "put", full)
     deliver.deliver()
     assert message(message_id).status is Status.QUEUED
 
@@ -246,7 +246,7 @@ def test_callbacks_and_answers_are_recorded_from_one_batch(
         deliver.deliver()
     attempt = attempt_of(message_id)
     body = f"MessageSid=SM{attempt.id.hex}&MessageStatus=delivered".encode()
-    parts().inbox.put(Callback("twilio", str(attempt.id), body, datetime.now(UTC)))
+    components().inbox.put(Callback("twilio", str(attempt.id), body, datetime.now(UTC)))
     assert consume_inbox.drain() == 2
     assert message(message_id).status is Status.DELIVERED
 

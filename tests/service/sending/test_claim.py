@@ -12,9 +12,9 @@ from redis import Redis
 from sqlalchemy import event, select, update
 from sqlalchemy.exc import OperationalError
 
-from service.components import Parts, parts
-from service.coordination.circuit_breaker import Breaker
-from service.coordination.sender_rate_limit import Pace
+from service.components import Components, components
+from service.coordination.circuit_breaker import CircuitBreaker
+from service.coordination.sender_rate_limit import SenderRateLimit
 from service.database import db, is_postgresql, transaction
 from service.domain.priority import Priority
 from service.domain.status import Status
@@ -49,11 +49,11 @@ def post_many(context: Flask) -> PostMany:
 @pytest.fixture
 def paced(context: Flask, redis_url: str) -> Iterator[None]:
     """One segment at once for every sender, and ten seconds until the next."""
-    kept: Parts = context.extensions["waybill"]
+    kept: Components = context.extensions["waybill"]
     with Redis.from_url(redis_url, protocol=2) as redis:
-        pace = Pace(redis, Breaker(), {"*": 0.1})
-        bound = {name: getattr(kept, name) for name in Parts.__slots__}
-        context.extensions["waybill"] = Parts(**{**bound, "pace": pace})
+        pace = SenderRateLimit(redis, CircuitBreaker(), {"*": 0.1})
+        bound = {name: getattr(kept, name) for name in Components.__slots__}
+        context.extensions["waybill"] = Components(**{**bound, "pace": pace})
         yield
     context.extensions["waybill"] = kept
 
@@ -206,7 +206,7 @@ def test_a_message_whose_time_at_its_sender_has_come_goes_out(
         db.session.execute(
             update(Message).where(Message.status == Status.PENDING).values(due_at=now)
         )
-    with Redis.from_url(parts().settings.redis_url.get_secret_value()) as redis:
+    with Redis.from_url(components().settings.redis_url.get_secret_value()) as redis:
         redis.delete("waybill:pace:twilio:+15005550006")  # as after a second
     deliver.deliver()
     assert len(provider.on_air) == 1

@@ -14,7 +14,7 @@ from redis import Redis
 from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
-from service.components import parts
+from service.components import components
 from service.database import db, transaction
 from service.domain.report import StatusReport
 from service.domain.status import Status
@@ -169,7 +169,7 @@ def test_after_enough_attempts_the_message_fails_and_says_why(
 ) -> None:
     provider.script = failing(NotAccepted("too many", "20429"))
     message_id = post()
-    for _ in range(parts().settings.send_attempts):
+    for _ in range(components().settings.send_attempts):
         make_due(message_id)
         deliver.deliver()
     shown = message(message_id)
@@ -264,7 +264,7 @@ def test_a_worker_that_slept_through_its_lease_makes_no_call(
     message_id = post()
     [claimed] = claiming.claim(10)
     late = claimed._replace(ends=datetime.now(UTC))
-    results.settle([deliver._call(parts(), late)])
+    results.settle([deliver._call(components(), late)])
     assert provider.on_air == []
     assert message(message_id).status is Status.PENDING, "it certainly was not sent"
 
@@ -322,7 +322,7 @@ def test_a_delivery_whose_time_is_up_leaves_the_claiming_to_the_next(
 ) -> None:
     monkeypatch.setattr(deliver, "_LONGEST", 0.01)
     enqueued = list[str]()
-    monkeypatch.setattr(parts().queue, "enqueue", enqueued.append)
+    monkeypatch.setattr(components().queue, "enqueue", enqueued.append)
     calling, go_on = Event(), Event()
 
     def slow(outbound: Outbound) -> StatusReport:
@@ -366,7 +366,7 @@ def test_whoever_waits_for_the_last_call_wakes_others_when_it_ends_and_not_befor
         return provider.take(outbound)
 
     monkeypatch.setattr(deliver, "_await_some", counted)
-    monkeypatch.setattr(parts().queue, "wake", woken.append)
+    monkeypatch.setattr(components().queue, "wake", woken.append)
     provider.script = slow
     post()
     assert deliver.deliver() == 1
@@ -404,7 +404,7 @@ def test_a_delivery_that_ends_leaves_nobody_under_the_belief_that_one_is_awake(
     post: Post, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The bell of the post itself would wake another, before this delivery ends or after.
-    monkeypatch.setattr(type(parts().queue), "ring", lambda _queue, _task: None)
+    monkeypatch.setattr(type(components().queue), "ring", lambda _queue, _task: None)
     post()
     deliver.deliver()
     with Redis.from_url(redis_url) as redis:
@@ -419,7 +419,7 @@ def _deliver_in(app: Flask) -> int:
 def test_no_more_calls_are_under_way_than_there_are_lines(
     post: Post, provider: FakeProvider
 ) -> None:
-    lines, now, most = parts().settings.worker_concurrency, 0, 0
+    lines, now, most = components().settings.worker_concurrency, 0, 0
     counting = Lock()
 
     def script(outbound: Outbound) -> StatusReport:

@@ -4,12 +4,12 @@ from datetime import timedelta
 
 from flask import Flask
 
-from service.sending.retry_policy import patience
+from service.sending.retry_policy import retry_policy
 
 
 def test_a_carrier_is_waited_for_as_the_settings_say(context: Flask) -> None:
-    assert patience("twilio") == (20, 10.0, timedelta(hours=12), timedelta(days=4))
+    assert retry_policy("twilio") == (20, 10.0, timedelta(hours=12), timedelta(days=4))
 
 
 def test_a_test_is_over_within_seconds(context: Flask) -> None:
-    assert patience("test") == (3, 1.0, timedelta(seconds=5), timedelta(seconds=15))
+    assert retry_policy("test") == (3, 1.0, timedelta(seconds=5), timedelta(seconds=15))

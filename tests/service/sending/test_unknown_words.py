@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
-from service.components import parts
+from service.components import components
 from service.database import db, transaction
 from service.domain.report import Source
 from service.domain.status import Status
@@ -66,7 +66,7 @@ def words(message_id: UUID) -> list[str]:
 
 def look_up_for_hours() -> None:
     """Make every look-up and every send due, more often than there are look-ups."""
-    for _ in range(parts().settings.doubt_lookups + 2):
+    for _ in range(components().settings.doubt_lookups + 2):
         with transaction():
             past = datetime.now(UTC) - timedelta(seconds=1)
             due = Message.check_at.is_not(None)

@@ -15,7 +15,7 @@ from celery import Celery
 from redis import Redis
 
 from demo.servers import free_port, redis_server
-from service.coordination.circuit_breaker import Breaker
+from service.coordination.circuit_breaker import CircuitBreaker
 from service.task_queue import queue
 from service.task_queue.queue import ROUTES, Queue
 from service.task_queue.transport import MOST_WAITING
@@ -36,14 +36,14 @@ def redis(redis_url: str) -> Iterator[Redis]:
 
 @pytest.fixture
 def live(redis: Redis, redis_url: str) -> Queue:
-    return Queue(make_settings("sqlite:///unused.db", redis_url), redis, Breaker())
+    return Queue(make_settings("sqlite:///unused.db", redis_url), redis, CircuitBreaker())
 
 
 @pytest.fixture
 def dead() -> Iterator[Queue]:
     url = f"redis://127.0.0.1:{free_port()}/0"
     with Redis.from_url(url, socket_connect_timeout=0.25) as redis:
-        yield Queue(make_settings("sqlite:///unused.db", url), redis, Breaker())
+        yield Queue(make_settings("sqlite:///unused.db", url), redis, CircuitBreaker())
 
 
 def enqueued(redis: Redis, name: str) -> list[tuple[dict[str, Any], list[Any]]]:
@@ -62,9 +62,9 @@ def test_a_unix_socket_serves_the_inbox_and_the_broker_alike(directory: Path) ->
     with redis_server(directory / "local") as server:
         url = server.local_url.replace("db=0", "db=3")
         with Redis.from_url(url) as redis:
-            assert Queue(make_settings("sqlite:///unused.db", url), redis, Breaker()).enqueue(
-                queue.DRAIN
-            )
+            assert Queue(
+                make_settings("sqlite:///unused.db", url), redis, CircuitBreaker()
+            ).enqueue(queue.DRAIN)
             [(task, _)] = enqueued(redis, queue.STATUS)
 
     assert task["headers"]["task"] == queue.DRAIN
@@ -145,7 +145,7 @@ def test_a_ring_wakes_a_worker_soon(live: Queue, redis: Redis) -> None:
 
 
 def test_help_is_called_once_for_many(live: Queue, redis: Redis, redis_url: str) -> None:
-    other_process = Queue(make_settings("sqlite:///unused.db", redis_url), redis, Breaker())
+    other_process = Queue(make_settings("sqlite:///unused.db", redis_url), redis, CircuitBreaker())
     for one in (live, live, other_process):
         one.call_help(queue.DRAIN)
     [(_, args)] = enqueued(redis, queue.STATUS)

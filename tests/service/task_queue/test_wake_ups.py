@@ -1,11 +1,11 @@
 from threading import Event
 
-from service.task_queue.wake_ups import Bell
+from service.task_queue.wake_ups import WakeUps
 
 
 def test_a_ring_is_answered_soon() -> None:
     answered = Event()
-    Bell(answered.set).ring()
+    WakeUps(answered.set).ring()
     assert answered.wait(5)
 
 
@@ -18,7 +18,7 @@ def test_a_ring_during_an_answer_is_answered_by_another() -> None:
         begun.set()
         go_on.wait(5)
 
-    bell = Bell(answer)
+    bell = WakeUps(answer)
     bell.ring()
     assert begun.wait(5)
     begun.clear()
@@ -36,7 +36,7 @@ def test_many_rings_are_answered_together() -> None:
         (again if begun.is_set() else begun).set()
         go_on.wait(5)
 
-    bell = Bell(answer)
+    bell = WakeUps(answer)
     bell.ring()
     assert begun.wait(5)
     for _ in range(1000):
@@ -56,7 +56,7 @@ def test_an_answer_that_fails_is_not_the_last() -> None:
             raise failure
         answered.set()
 
-    bell = Bell(answer)
+    bell = WakeUps(answer)
     bell.ring()
     assert answered.wait(5)
     answered.clear()

@@ -118,7 +118,7 @@ def test_what_any_stranger_can_send_is_not_told_of(replica: Flask, form: dict[st
 
 def test_redis_is_written_once_in_some_seconds(redis_url: str, app: Flask) -> None:
     redis = Redis.from_url(redis_url)
-    breaker = app.extensions["waybill"].shelf._breaker
+    breaker = app.extensions["waybill"].cache._breaker
     counts = CallbackChecks(redis, breaker)
     before = redis.info("commandstats").get("cmdstat_hincrby", {"calls": 0})["calls"]
     for _ in range(1000):

@@ -14,7 +14,7 @@ from redis import Redis
 
 from demo.servers import free_port, redis_server
 from service.app import create_app
-from service.components import parts
+from service.components import components
 from service.database import db, transaction
 from service.domain.status import Status
 from service.models import Message
@@ -121,7 +121,7 @@ def test_nobody_counts_further_than_needed(context: Flask, monkeypatch: pytest.M
 
 
 def test_the_inbox_tells_how_much_waits_and_for_how_long(context: Flask) -> None:
-    inbox = parts().inbox
+    inbox = components().inbox
     inbox.put(callback())
     time.sleep(0.2)
     inbox.put(callback())
@@ -132,7 +132,7 @@ def test_the_inbox_tells_how_much_waits_and_for_how_long(context: Flask) -> None
 
 
 def test_a_queue_tells_how_much_waits_and_for_how_long(context: Flask) -> None:
-    queue = parts().queue
+    queue = components().queue
     queue.enqueue(DELIVER), queue.enqueue(DELIVER)
     time.sleep(0.2)
     queue.enqueue(DELIVER)
@@ -151,11 +151,11 @@ def test_a_task_that_does_not_tell_when_it_came_is_of_no_age(
     with Redis.from_url(redis_url) as redis:
         redis.lpush(MAINTENANCE, task)
 
-    assert parts().queue.waiting(MAINTENANCE) == (1, 0.0)
+    assert components().queue.waiting(MAINTENANCE) == (1, 0.0)
 
 
 def test_replicas_and_the_queues_they_read_are_counted(context: Flask) -> None:
-    presence = parts().presence
+    presence = components().heartbeats
     presence.announce("worker", "a", [STATUS, MAINTENANCE])
     presence.announce("worker", "b", [STATUS])
     presence.announce("beat", "c", [])

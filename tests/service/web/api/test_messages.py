@@ -12,7 +12,7 @@ from sqlalchemy import update
 
 from demo.servers import free_port
 from service.app import create_app
-from service.components import parts
+from service.components import components
 from service.database import db, transaction
 from service.domain.report import StatusReport
 from service.domain.status import Status
@@ -108,7 +108,7 @@ def test_a_message_for_later_wakes_nobody_yet(
 ) -> None:
     with app.app_context():
         rung: list[str] = []
-        monkeypatch.setattr(parts().queue, "ring", rung.append)
+        monkeypatch.setattr(components().queue, "ring", rung.append)
     later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     assert web.post("/v1/messages", json={**HELLO, "send_at": later}).status_code == 202
     assert rung == []

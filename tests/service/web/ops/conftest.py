@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from service.components import parts
+from service.components import components
 from service.operations import overview
 
 BASE = "https://localhost"
@@ -79,7 +79,7 @@ def look(operator: Operator) -> Callable[[], str]:
 
     def looked() -> str:
         with operator.client.application.app_context():
-            parts().shelf.release("overview")
+            components().cache.release("overview")
         return operator.get("/live").text
 
     return looked

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwrig
 from werkzeug.serving import make_server
 
 from service.app import create_app
-from service.components import parts
+from service.components import components
 from service.database import db
 from service.domain.report import Source
 from service.errors import OutcomeUnknown
@@ -64,7 +64,7 @@ def address(context: Flask, redis_url: str, database_url: str) -> Iterator[str]:
         PUBLIC_BASE_URL="http://127.0.0.1",
         TWILIO_API_BASE_URL="http://127.0.0.1:1",
     )
-    served = create_app(settings, providers=parts().providers)
+    served = create_app(settings, providers=components().providers)
     server = make_server("127.0.0.1", 0, served, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

@@ -13,7 +13,7 @@ from redis import Redis
 from sqlalchemy.exc import OperationalError
 
 from service.app import create_app
-from service.components import parts
+from service.components import components
 from service.coordination.heartbeats import Replica
 from service.database import db, transaction
 from service.domain.report import Source
@@ -33,10 +33,10 @@ NOW = datetime.now(UTC)
 
 
 def everybody_announces() -> None:
-    parts().presence.announce("web", "web-1", ())
-    parts().presence.announce("beat", "beat-1", ())
-    parts().presence.announce("worker", "send@a", ["send"])
-    parts().presence.announce("worker", "status@a", ["maintenance", "status"])
+    components().heartbeats.announce("web", "web-1", ())
+    components().heartbeats.announce("beat", "beat-1", ())
+    components().heartbeats.announce("worker", "send@a", ["send"])
+    components().heartbeats.announce("worker", "status@a", ["maintenance", "status"])
 
 
 def delivered(post: Post, word: str = "delivered", code: str | None = None) -> UUID:
@@ -111,7 +111,7 @@ def test_counts_are_kept_for_others_and_do_not_outlive_their_minute(
     with transaction():
         db.session.execute(db.delete(Message))
     assert counted() == 1
-    redis = Redis.from_url(parts().settings.redis_url.get_secret_value())
+    redis = Redis.from_url(components().settings.redis_url.get_secret_value())
     kept = list(redis.scan_iter("waybill:shelf:messages:*"))
     assert len(kept) == 59, "the minute that still fills is never kept"
     assert all(0 < redis.ttl(name) <= 120 for name in kept)
@@ -123,7 +123,7 @@ def test_counts_are_kept_for_others_and_do_not_outlive_their_minute(
 def test_without_beat_or_a_worker_the_page_says_what_will_not_happen(
     context: Flask, look: Look
 ) -> None:
-    parts().presence.announce("worker", "status@a", ["maintenance", "status"])
+    components().heartbeats.announce("worker", "status@a", ["maintenance", "status"])
     page = look()
     assert "Something stands still." in page
     assert "No beat is alive" in page
@@ -135,7 +135,7 @@ def test_a_replica_that_fell_silent_stays_on_the_page_as_gone(
     context: Flask, look: Look, redis_url: str
 ) -> None:
     everybody_announces()
-    parts().presence.announce("worker", "send@b", ["send"])
+    components().heartbeats.announce("worker", "send@b", ["send"])
     assert "gone" not in look()
     with Redis.from_url(redis_url) as redis:
         assert redis.delete(*redis.scan_iter("waybill:presence:*send@b"))
@@ -143,7 +143,7 @@ def test_a_replica_that_fell_silent_stays_on_the_page_as_gone(
     assert "It runs, and asks for a look." in page
     assert "Worker send@b is gone, last seen at" in page
     assert "gone" in look(), "it is remembered, also by who looks later"
-    parts().presence.announce("worker", "send@b", ["send"])
+    components().heartbeats.announce("worker", "send@b", ["send"])
     assert "gone" not in look()
 
 
@@ -201,7 +201,9 @@ def test_messages_put_back_for_a_sender_rate_are_not_due(
     for _ in range(3):
         post()
     assert "<dt>Messages due</dt><dd>3, oldest " in look()
-    monkeypatch.setattr(type(parts().pace), "waits", lambda _, asks: [60.0 for _ in asks])
+    monkeypatch.setattr(
+        type(components().sender_rates), "waits", lambda _, asks: [60.0 for _ in asks]
+    )
     deliver.deliver()
     assert "<dt>Messages due</dt><dd>0</dd>" in look()
 
@@ -255,10 +257,10 @@ def test_an_inbox_that_nobody_empties_is_told(
     context: Flask, look: Look, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     everybody_announces()
-    parts().inbox.put(Callback("twilio", "", b"a=b", datetime.now(UTC)))
+    components().inbox.put(Callback("twilio", "", b"a=b", datetime.now(UTC)))
     assert "callbacks wait to be recorded, the oldest" not in look()
-    assert 0 <= parts().inbox.oldest_age() < 10
-    monkeypatch.setattr(type(parts().inbox), "oldest_age", lambda _: 300.0)
+    assert 0 <= components().inbox.oldest_age() < 10
+    monkeypatch.setattr(type(components().inbox), "oldest_age", lambda _: 300.0)
     page = look()
     assert "1 in the inbox: callbacks wait to be recorded, the oldest for 5 min." in page
 
@@ -271,13 +273,13 @@ def test_a_look_is_shared_for_two_seconds_and_its_repeat_is_free(
     known = {"If-None-Match": first.headers["ETag"]}
     assert operator.get("/live", headers=known).status_code == 304
     with operator.client.application.app_context():
-        parts().shelf.release("overview")
+        components().cache.release("overview")
     assert operator.get("/live", headers=known).status_code == 200
 
 
 def age_the_look(seconds: float) -> None:
-    [kept] = parts().shelf.read(["overview"])
-    parts().shelf.put({"overview": {**kept, "made": kept["made"] - seconds}}, 60)
+    [kept] = components().cache.read(["overview"])
+    components().cache.put({"overview": {**kept, "made": kept["made"] - seconds}}, 60)
 
 
 def await_the_renewal() -> None:
@@ -354,7 +356,7 @@ def test_a_look_is_renewed_by_one_while_others_ask(
 ) -> None:
     operator.get("/live")
     age_the_look(3)
-    assert parts().shelf.claim("overview:lock", 10)
+    assert components().cache.claim("overview:lock", 10)
     monkeypatch.setattr(overview, "oversee", Mock(side_effect=AssertionError))
     assert operator.get("/live").status_code == 200
     await_the_renewal()
@@ -375,7 +377,7 @@ def test_dead_letters_are_shown_as_they_came_and_can_be_tried_again(
     assert "&lt;b&gt;\ufffd&amp;x=1" in page
     assert operator.post("/dead-letters/replay", number="2").location == "/ops/dead-letters"
     left = db.session.scalars(db.select(DeadLetter.id).order_by(DeadLetter.id)).all()
-    assert (left, parts().inbox.lag()) == ([1, 3], 1)
+    assert (left, components().inbox.lag()) == ([1, 3], 1)
     db.session.rollback()
     operator.post("/dead-letters/replay", all="yes")
     assert db.session.scalars(db.select(DeadLetter.id)).all() == []
@@ -389,7 +391,7 @@ def test_a_replay_of_nothing_in_particular_replays_nothing(
     db.session.commit()
     operator.post("/dead-letters/replay", **form)
     assert "Nothing was chosen." in operator.get("/dead-letters").text
-    assert parts().inbox.lag() == 0
+    assert components().inbox.lag() == 0
 
 
 def test_a_test_message_is_sent_once_however_often_the_form_is(
