@@ -8,5 +8,5 @@ from service.web.ops import require_secret
 app = create_app()
 require_secret(app)
 warm_up(app)
-when_serving(app)
+when_serving(app, app.extensions["waybill"].heartbeats)
 settle_memory()

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from prometheus_client import REGISTRY
 
-from service.observability.metrics.readings import Readings
+from service.operations.metric_readings import Readings
 
 Sample = tuple[str, tuple[tuple[str, str], ...]]
 

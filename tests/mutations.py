@@ -21,14 +21,13 @@ class Mutation(NamedTuple):
     test: str
 
 
-_FLOWS: Final = "tests/service/flows"
 MUTATIONS: Final = (
     Mutation(
         "only a pending message is claimed",
         "service/queries/messages.py",
         ".where(among(Message.id, list(due)), Message.status == Status.PENDING)",
         ".where(among(Message.id, list(due)))",
-        f"{_FLOWS}/test_sending.py::test_an_unknown_outcome_is_in_doubt_and_never_sent_again",
+        "tests/service/sending/test_deliver.py::test_an_unknown_outcome_is_in_doubt_and_never_sent_again",
     ),
     Mutation(
         "a batch of posts is stored whole or not at all",
@@ -43,21 +42,21 @@ MUTATIONS: Final = (
         "service/queries/due.py",
         "    for priority, clients in _lanes(now).items():\n",
         "    for priority, clients in reversed(_lanes(now).items()):\n",
-        f"{_FLOWS}/test_claiming.py::test_an_urgent_message_goes_before_everything_that_waits",
+        "tests/service/sending/test_claim.py::test_an_urgent_message_goes_before_everything_that_waits",
     ),
     Mutation(
         "every client that waits has its share",
         "service/queries/due.py",
         "        share = ceil(rest / len(turn))\n",
         "        share = rest\n",
-        f"{_FLOWS}/test_claiming.py::test_a_bulk_job_delays_no_single_message_of_another_client",
+        "tests/service/sending/test_claim.py::test_a_bulk_job_delays_no_single_message_of_another_client",
     ),
     Mutation(
         "what waits for its sender has used no attempt",
         "service/sending/claim.py",
         "        attempts=message.attempts - 1,\n",
         "        attempts=message.attempts,\n",
-        f"{_FLOWS}/test_claiming.py"
+        "tests/service/sending/test_claim.py"
         "::test_what_is_too_fast_for_its_sender_waits_without_an_attempt_and_without_a_line",
     ),
     Mutation(
@@ -65,7 +64,7 @@ MUTATIONS: Final = (
         "service/sending/deliver.py",
         "    if one.is_over:\n",
         "    if False:\n",
-        f"{_FLOWS}/test_sending.py::test_a_worker_that_slept_through_its_lease_makes_no_call",
+        "tests/service/sending/test_deliver.py::test_a_worker_that_slept_through_its_lease_makes_no_call",
     ),
     Mutation(
         "a test reaches no carrier",
@@ -93,21 +92,21 @@ MUTATIONS: Final = (
         "service/queries/ledger.py",
         "    said = statement.excluded\n",
         "    return statement.returning(StatusEvent.identity, StatusEvent.repeats)\n",
-        f"{_FLOWS}/test_recording.py::test_each_statement_is_written_once_and_repeats_are_counted",
+        "tests/service/recording/test_record.py::test_each_statement_is_written_once_and_repeats_are_counted",
     ),
     Mutation(
         "rows are locked in one order",
         "service/queries/ledger.py",
         ".order_by(Message.id).with_for_update()",
         ".order_by(__import__('sqlalchemy').func.random()).with_for_update()",
-        f"{_FLOWS}/test_recording_at_once.py",
+        "tests/service/recording/test_concurrent_records.py",
     ),
     Mutation(
         "rows are locked before they are joined",
         "service/queries/ledger.py",
         ".order_by(Message.id).with_for_update()",
         ".order_by(Message.id)",
-        f"{_FLOWS}/test_recording_at_once.py",
+        "tests/service/recording/test_concurrent_records.py",
     ),
     Mutation(
         "message before attempt",
@@ -115,7 +114,7 @@ MUTATIONS: Final = (
         "        rows = ledger.lock_outcomes(answer.message_id for answer in answers)\n",
         "        attempts.answer([_answered(answer, {}) for answer in answers])\n"
         "        rows = ledger.lock_outcomes(answer.message_id for answer in answers)\n",
-        f"{_FLOWS}/test_recording_at_once.py",
+        "tests/service/recording/test_concurrent_records.py",
     ),
     Mutation(
         "acknowledge after the commit",
@@ -123,28 +122,28 @@ MUTATIONS: Final = (
         "            try:\n                _record_together(",
         "            if self._inbox: self._inbox.ack(piece)\n"
         "            try:\n                _record_together(",
-        f"{_FLOWS}/test_draining.py::test_a_database_that_fails_leaves_the_batch_in_the_inbox",
+        "tests/service/recording/test_consume_inbox.py::test_a_database_that_fails_leaves_the_batch_in_the_inbox",
     ),
     Mutation(
         "what passes makes no dead letter",
         "service/recording/isolation.py",
         "if is_passing(error) or (",
         "if (",
-        f"{_FLOWS}/test_isolation.py::test_a_lost_connection_is_nobodys_fault",
+        "tests/service/recording/test_isolation.py::test_a_lost_connection_is_nobodys_fault",
     ),
     Mutation(
         "a claim with its answer in the inbox does not end in doubt",
         "service/sending/claim.py",
         "messages.expired_claims(recorded_until, limit)",
         "messages.expired_claims(now, limit)",
-        f"{_FLOWS}/test_answers.py::test_no_claim_ends_in_doubt_while_its_answer_waits",
+        "tests/service/recording/test_answers.py::test_no_claim_ends_in_doubt_while_its_answer_waits",
     ),
     Mutation(
         "two sweeps do not return the same callback",
         "service/queries/callbacks.py",
         "limit(limit).with_for_update(skip_locked=True)",
         "limit(limit)",
-        f"{_FLOWS}/test_draining.py::test_concurrent_sweeps_return_each_callback_once",
+        "tests/service/recording/test_consume_inbox.py::test_concurrent_sweeps_return_each_callback_once",
     ),
     Mutation(
         "a callback behind many posts waits once",
@@ -158,7 +157,7 @@ MUTATIONS: Final = (
         "service/recording/consume_inbox.py",
         "return _work(until, _next_batch)[0]",
         "return _work(until, _last_batch)[0]",
-        f"{_FLOWS}/test_draining.py::test_a_drain_that_helped_leaves_the_one_that_it_helped_awake",
+        "tests/service/recording/test_consume_inbox.py::test_a_drain_that_helped_leaves_the_one_that_it_helped_awake",
     ),
     Mutation(
         "an unknown outcome is not a refusal to accept",
@@ -200,14 +199,14 @@ MUTATIONS: Final = (
         "service/reconciliation/look_up.py",
         "    if certain or comparable:\n",
         "    if comparable:\n",
-        f"{_FLOWS}/test_reconciling.py",
+        "tests/service/reconciliation/test_poll.py",
     ),
     Mutation(
         "a SID is an acceptance, whatever the word",
         "service/domain/outcome.py",
         "return _acceptance(report, attempt) if report.provider_sid else None",
         "return None",
-        f"{_FLOWS}/test_unknown_words.py",
+        "tests/service/sending/test_unknown_words.py",
     ),
     Mutation(
         "a message that has a SID is not sent again",
@@ -215,21 +214,21 @@ MUTATIONS: Final = (
         "            ~exists().where(Attempt.message_id == message_id, "
         "Attempt.provider_sid.is_not(None)),\n",
         "",
-        f"{_FLOWS}/test_unknown_words.py",
+        "tests/service/sending/test_unknown_words.py",
     ),
     Mutation(
         "a template is never decided by a comparison",
         "service/reconciliation/look_up.py",
         " and message.content_sid is None\n",
         "\n",
-        f"{_FLOWS}/test_look_up.py",
+        "tests/service/reconciliation/test_look_up.py",
     ),
     Mutation(
         "a SID is bound to one message",
         "service/reconciliation/resolve.py",
         "        if sid is not None:\n            _raise_if_bound(message, sid)\n",
         "",
-        f"{_FLOWS}/test_look_up.py",
+        "tests/service/reconciliation/test_look_up.py",
     ),
     Mutation(
         "what opens a connection is no request",
@@ -362,56 +361,56 @@ MUTATIONS: Final = (
         "service/sending/claim.py",
         "sparing.spare([one for one, _ in due], now)",
         "[one for one, _ in due]",
-        f"{_FLOWS}/test_sparing.py",
+        "tests/service/sending/test_suppression.py",
     ),
     Mutation(
         "a crowd that opted out holds up nobody",
         "service/sending/claim.py",
         "        if len(more) == looked_at:  # nothing is due any more, or every line is taken\n",
         "        if True:\n",
-        f"{_FLOWS}/test_sparing.py",
+        "tests/service/sending/test_suppression.py",
     ),
     Mutation(
         "a late delivery does not end an opt-out",
         "service/queries/opt_outs.py",
         ", sent > OptOut.since)",
         ")",
-        f"{_FLOWS}/test_sparing.py",
+        "tests/service/sending/test_suppression.py",
     ),
     Mutation(
         "what comes late is recorded without what was taken out",
         "service/recording/record.py",
         "    redacting.hide(events, rows)\n",
         "",
-        f"{_FLOWS}/test_redacting.py",
+        "tests/service/privacy/test_redact.py",
     ),
     Mutation(
         "a late report is folded without its quotes",
         "service/privacy/redact.py",
         "report._replace(error_message=None) if _is_redacted(row) else report",
         "report",
-        f"{_FLOWS}/test_redacting.py",
+        "tests/service/privacy/test_redact.py",
     ),
     Mutation(
         "an adopted orphan loses its text",
         "service/recording/record.py",
         "    redacting.hide_adopted(adopted, rows)\n",
         "",
-        f"{_FLOWS}/test_redacting.py",
+        "tests/service/privacy/test_redact.py",
     ),
     Mutation(
         "what is under way is not deleted",
         "service/queries/retention.py",
         "            or_(Message.final_at < before, Message.unknown_since < before),\n",
         "",
-        f"{_FLOWS}/test_retaining.py",
+        "tests/service/privacy/test_purge.py",
     ),
     Mutation(
         "a longer number is not mistaken for the one to be forgotten",
         "service/privacy/mentions.py",
         '_END: Final = r"(?!\\d)"',
         '_END: Final = ""',
-        f"{_FLOWS}/test_forgetting.py",
+        "tests/service/privacy/test_erase.py",
     ),
 )
 

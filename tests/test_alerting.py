@@ -13,7 +13,7 @@ import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
 from service.observability.metrics import instruments
-from service.observability.metrics.readings import GAUGES
+from service.operations.metric_readings import GAUGES
 from service.task_queue.queue import ROUTES
 from tests.test_deployment import SERVICES, after, command
 from tests.test_documentation import DOCUMENTS, anchors, section

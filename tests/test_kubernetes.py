@@ -19,7 +19,7 @@ from sqlalchemy import text
 from demo.stack import COMMANDS
 from service.config.settings import Settings
 from service.database import db, is_postgresql
-from service.inbox.stream import stream
+from service.inbox import stream
 from service.sending import deliver
 from service.task_queue.queue import ROUTES
 from tests.messages import Post

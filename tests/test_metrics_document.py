@@ -7,7 +7,7 @@ from prometheus_client import Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
 from service.observability.metrics import instruments
-from service.observability.metrics.readings import GAUGES
+from service.operations.metric_readings import GAUGES
 from service.queries.backlog import MOST
 from service.recording.statistics import Brought
 from tests.test_documentation import table

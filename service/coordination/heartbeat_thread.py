@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from flask import Flask
 
-from service.components import Components
 from service.coordination.heartbeats import EVERY, Heartbeats
 
 WEB: Final = "web"
@@ -57,13 +56,12 @@ def process_name(kind: str) -> str:
     return f"{kind}@{socket.gethostname()}-{os.getpid()}"
 
 
-def when_serving(app: Flask) -> None:
+def when_serving(app: Flask, heartbeats: Heartbeats) -> None:
     """Announce this process as a web server: now if a server started it, else at its first request.
 
     What merely imports the application, such as a command, serves nobody.
     """
-    bound: Components = app.extensions["waybill"]
-    announcer = HeartbeatThread(bound.heartbeats, WEB, process_name(WEB))
+    announcer = HeartbeatThread(heartbeats, WEB, process_name(WEB))
     if multiprocessing.parent_process() is not None:
         announcer.start()
         return

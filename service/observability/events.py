@@ -4,30 +4,48 @@ Every line names the message and the attempt it is about, and so does the trace 
 happened in another process is found by them. No line holds a number, a text or a token.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 import structlog
 
-from service.errors import NotAccepted, OutcomeUnknown, Refused
+from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
 from service.observability import tracing
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from service.models import Message
-    from service.providers.base import Callback
-    from service.recording.statistics import Tally
-    from service.sending.answers import Answer
 
 # A batch of callbacks names its messages up to this many; the ledger has them all.
 _NAMED: Final = 20
 
+
+class _Owner(Protocol):
+    """The attempt that a report is about."""
+
+    @property
+    def id(self) -> UUID | None: ...
+    @property
+    def message_id(self) -> UUID: ...
+
+
+class _Batch(Protocol):
+    """What became of a batch of reports."""
+
+    @property
+    def heard(self) -> int: ...
+    @property
+    def repeats(self) -> int: ...
+    @property
+    def orphans(self) -> int: ...
+    @property
+    def conflicts(self) -> int: ...
+    @property
+    def owners(self) -> Sequence[_Owner | None]: ...
+
+
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("waybill")
 
 
-def accepted(rows: "Sequence[Mapping[str, Any]]") -> None:
+def accepted(rows: Sequence[Mapping[str, Any]]) -> None:
     """Tell of messages that were stored just now."""
     for row in rows:
         ids = {"message_id": row["id"], "client_id": row["client_id"]}
@@ -35,15 +53,11 @@ def accepted(rows: "Sequence[Mapping[str, Any]]") -> None:
         tracing.posted(row["id"], row["created_at"])
 
 
-def answered(answer: "Answer") -> None:
-    """Tell how a call to a provider ended."""
-    report, error = answer.report, answer.error
-    log = _log.bind(
-        message_id=answer.message_id,
-        attempt_id=answer.attempt_id,
-        client_id=answer.client_id,
-        provider=answer.provider,
-    )
+def answered(
+    error: ProviderError | None, provider_sid: str | None, **ids: UUID | int | str
+) -> None:
+    """Log how a call to a provider ended."""
+    log = _log.bind(**ids)
     # Never the provider's words: they may hold a phone number.
     code = error.code if error else None
     if isinstance(error, Refused):
@@ -53,36 +67,35 @@ def answered(answer: "Answer") -> None:
     elif isinstance(error, OutcomeUnknown):
         log.warning("in doubt", code=code)
     else:
-        log.info("sent", provider_sid=report.provider_sid if report else None)
+        log.info("sent", provider_sid=provider_sid)
 
 
-def expired(messages: "Sequence[UUID]") -> None:
+def expired(messages: Sequence[UUID]) -> None:
     """Tell of messages whose worker died, and which are in doubt now."""
     for message_id in messages:
         _log.warning("in doubt", message_id=message_id, code="claim_expired")
 
 
-def message_expired(message: "Message") -> None:
-    """Tell of a message that was not sent because its deadline had passed."""
-    ids = {"message_id": message.id, "client_id": message.client_id}
-    _log.warning("expired", **ids, provider=message.provider)
+def message_expired(message_id: UUID, client_id: int, provider: str) -> None:
+    """Log a message that was not sent because its deadline had passed."""
+    _log.warning("expired", message_id=message_id, client_id=client_id, provider=provider)
 
 
-def recorded(callbacks: "Sequence[Callback]", tally: "Tally") -> None:
-    """Tell of a batch of callbacks that was committed just now."""
-    messages = dict.fromkeys(owner.message_id for owner in tally.owners if owner)
+def recorded(batch: _Batch, arrivals: Sequence[datetime]) -> None:
+    """Log a batch of callbacks that was committed just now; `arrivals` says when each came."""
+    messages = dict.fromkeys(owner.message_id for owner in batch.owners if owner)
     _log.info(
         "recorded",
-        heard=tally.heard,
-        repeats=tally.repeats,
-        orphans=tally.orphans,
-        conflicts=tally.conflicts,
+        heard=batch.heard,
+        repeats=batch.repeats,
+        orphans=batch.orphans,
+        conflicts=batch.conflicts,
         message_ids=list(messages)[:_NAMED],
     )
     if tracing.is_on():
-        for callback, owner in zip(callbacks, tally.owners, strict=True):
+        for arrived_at, owner in zip(arrivals, batch.owners, strict=True):
             if owner:
-                tracing.recorded(owner.message_id, owner.id, callback.received_at)
+                tracing.recorded(owner.message_id, owner.id, arrived_at)
 
 
 def forged(provider: str, attempt: str, reason: str) -> None:
@@ -90,16 +103,15 @@ def forged(provider: str, attempt: str, reason: str) -> None:
     _log.warning("forged", provider=provider, attempt_id=_as_id(attempt), reason=reason)
 
 
-def set_aside(callback: "Callback", error: str) -> None:
-    """Tell of a callback that could not be recorded; `error` is a type or a reason of ours."""
-    attempt_id = _as_id(callback.attempt)
-    _log.error("set aside", provider=callback.provider, attempt_id=attempt_id, reason=error)
+def set_aside(provider: str, attempt: str, error: str) -> None:
+    """Log a callback that could not be recorded; `error` is a type or a reason of ours."""
+    _log.error("set aside", provider=provider, attempt_id=_as_id(attempt), reason=error)
 
 
-def reconciled(message: "Message", attempt_id: UUID, result: str) -> None:
-    """Tell what came of asking about a message."""
-    ids = {"message_id": message.id, "attempt_id": attempt_id}
-    _log.info("reconciled", **ids, provider=message.provider, result=result)
+def reconciled(message_id: UUID, attempt_id: UUID, provider: str, result: str) -> None:
+    """Log the result of asking the provider about a message."""
+    ids = {"message_id": message_id, "attempt_id": attempt_id}
+    _log.info("reconciled", **ids, provider=provider, result=result)
 
 
 def operated(operator: str, deed: str, **about: UUID | int) -> None:

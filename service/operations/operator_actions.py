@@ -7,17 +7,17 @@ from uuid import UUID
 
 from service.components import components
 from service.database import transaction
+from service.domain.deadline import is_past_deadline
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status, is_final
 from service.errors import Conflict, NotFound, Unavailable
 from service.models import Attempt, Message
 from service.observability import events
-from service.privacy.redact import DECISION
 from service.queries import clients, reconciliation
 from service.reconciliation import poll
 from service.reconciliation.resolve import in_doubt, resolve
 from service.recording import consume_inbox, record
-from service.sending import expiry
+from service.recording.redaction import DECISION
 from service.sending.accept import Draft, accept
 from service.task_queue.queue import DELIVER
 
@@ -38,7 +38,7 @@ def look_up(message_id: UUID, operator: str) -> None:
 def send_again(message_id: UUID, operator: str) -> None:
     """Send a message in doubt once more, although it may have arrived. Raises as `look_up`."""
     message, attempt = in_doubt(message_id)
-    if expiry.is_past(message, datetime.now(UTC)):
+    if is_past_deadline(message, datetime.now(UTC)):
         raise Conflict("its validity period is over: it is not sent any more")
     _write(message, attempt, "sent_again", operator)
     with transaction():

@@ -13,10 +13,10 @@ from redis.exceptions import RedisError
 from service import addresses
 from service.components import components
 from service.database import transaction
+from service.database.batches import BATCH
 from service.errors import FieldError, InboxUnavailable, Invalid
 from service.privacy import erase_tables as places
 from service.privacy import redact
-from service.privacy.batches import BATCH
 from service.privacy.mentions import Mention
 from service.queries import redaction
 

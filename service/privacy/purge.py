@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from service.components import components
 from service.database import transaction
-from service.privacy.batches import BATCH, sweep
+from service.database.batches import BATCH, sweep
 from service.queries import retention
 
 

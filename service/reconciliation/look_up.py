@@ -17,8 +17,8 @@ from service.observability import events
 from service.providers.base import Wanted
 from service.queries import attempts, reconciliation
 from service.recording import record
+from service.retry_policy import retry_policy
 from service.sending import expiry
-from service.sending.retry_policy import retry_policy
 
 # Provider and we need not agree on the time to the second.
 SKEW: Final = timedelta(seconds=60)
@@ -45,7 +45,7 @@ def look_up(message: Message, attempt: Attempt) -> None:
     if certain or comparable:
         ours = certain or candidates
         record.record([report._replace(attempt_id=attempt.id) for report in ours])
-        events.reconciled(message, attempt.id, "found")
+        events.reconciled(message.id, attempt.id, message.provider, "found")
         return
     if candidates:
         # A person has to say which message at the provider is this one.
@@ -63,7 +63,7 @@ def _not_found(message: Message, attempt: Attempt, lookups: int) -> None:
         _resend(message, attempt, lookups)
     else:
         record.record([verdict(message)])
-        events.reconciled(message, attempt.id, "gave_up")
+        events.reconciled(message.id, attempt.id, message.provider, "gave_up")
 
 
 def verdict(message: Message) -> StatusReport:
@@ -141,7 +141,7 @@ def _note(
     with transaction():
         record.apply([step(message, attempt, word, f"look-up {lookups}")])
         reconciliation.put_off(message.id, check_at, lookups)
-    events.reconciled(message, attempt.id, word)
+    events.reconciled(message.id, attempt.id, message.provider, word)
 
 
 def _resend(message: Message, attempt: Attempt, lookups: int) -> None:
@@ -149,4 +149,4 @@ def _resend(message: Message, attempt: Attempt, lookups: int) -> None:
     with transaction():
         record.apply([step(message, attempt, "resend", f"after {lookups} look-ups")])
         reconciliation.release(message.id, attempt.number, datetime.now(UTC))
-    events.reconciled(message, attempt.id, "resend")
+    events.reconciled(message.id, attempt.id, message.provider, "resend")

@@ -21,7 +21,7 @@ from service.observability.metrics import counting
 from service.queries import reconciliation
 from service.reconciliation.look_up import look_up, step
 from service.recording import record
-from service.sending.retry_policy import retry_policy
+from service.retry_policy import retry_policy
 
 # Whoever takes a check has this long for it; then another may.
 _LEASE: Final = timedelta(seconds=60)
@@ -125,4 +125,4 @@ def _fetch(message: Message, attempt: Attempt, sid: str) -> None:
         detail = f"{error.code} {datetime.now(UTC):%Y-%m-%d %H:%M}"
         report = step(message, attempt, "not_known", detail)
     counting.missed(record.record([report]).kinds)
-    events.reconciled(message, attempt.id, report.word)
+    events.reconciled(message.id, attempt.id, message.provider, report.word)

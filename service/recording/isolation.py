@@ -17,8 +17,8 @@ from service.observability.metrics import counting
 from service.providers.base import Callback
 from service.queries import callbacks as aside
 from service.recording import record as recording
-from service.sending import results
-from service.sending.answers import ANSWER, unpacked
+from service.recording.answers import ANSWER, unpacked
+from service.recording.record_answers import record_answers
 
 # Seconds after which another worker takes an entry over: longer than a batch takes.
 IDLE: Final = 20.0
@@ -100,11 +100,11 @@ def _record_together(callbacks: Sequence[Callback]) -> None:
     answers = [unpacked(entry) for entry in callbacks if entry.provider == ANSWER]
     reported = [callback for callback in callbacks if callback.provider != ANSWER]
     if answers:
-        results.settle(answers)
+        record_answers(answers)
     if reported:
         tally = recording.record(_parsed(reported))
         counting.recorded(tally.kinds, [callback.received_at for callback in reported])
-        events.recorded(reported, tally)
+        events.recorded(tally, [callback.received_at for callback in reported])
 
 
 def _parsed(callbacks: Iterable[Callback]) -> list[StatusReport]:
@@ -117,7 +117,7 @@ def set_aside(callback: Callback, error: str, reason: str) -> None:
     with transaction():
         aside.add_dead_letter(callback, error[:2000], datetime.now(UTC))
     counting.set_aside(callback.provider)
-    events.set_aside(callback, reason)
+    events.set_aside(callback.provider, callback.attempt, reason)
 
 
 def consumer() -> str:

@@ -9,9 +9,9 @@ from service.database import transaction
 from service.domain.outcome import Outcome, join_all, outcome_of
 from service.domain.report import StatusReport
 from service.opt_outs import learn
-from service.privacy import redact
 from service.queries import attempts, ledger
 from service.queries.attempts import AttemptRef
+from service.recording import redaction
 from service.recording.rows import columns_of, event_of, outcome_in, report_of
 from service.recording.statistics import Tally, kinds_of
 
@@ -38,12 +38,12 @@ def apply(reports: Sequence[StatusReport], locked: Mapping[UUID, Any] | None = N
     owners = _owners(reports)
     rows = locked or ledger.lock_outcomes(owner.message_id for owner in owners if owner)
     reports = [
-        redact.unquoted(report, rows.get(owner.message_id) if owner else None)
+        redaction.unquoted(report, rows.get(owner.message_id) if owner else None)
         for report, owner in zip(reports, owners, strict=True)
     ]
     said = [_Said(report, owner) for report, owner in zip(reports, owners, strict=True) if owner]
     events = _events(reports, owners)
-    redact.hide(events, rows)
+    redaction.hide(events, rows)
     fresh = ledger.write_events(events)
     contradicted = _fold(rows, said + _bind(said, rows))
     learn.learn((report, owner.id) for report, owner in said)
@@ -117,7 +117,7 @@ def _bind(said: Iterable[_Said], rows: Mapping[UUID, Any]) -> list[_Said]:
 
 def _adopt(owners: Mapping[tuple[str, str], AttemptRef], rows: Mapping[UUID, Any]) -> list[_Said]:
     adopted = ledger.take_orphans(owners)
-    redact.hide_adopted(adopted, rows)
+    redaction.hide_adopted(adopted, rows)
     return [_Said(report_of(event), owner) for event, owner in adopted]
 
 

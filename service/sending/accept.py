@@ -10,13 +10,14 @@ from uuid_utils.compat import uuid7
 
 from service.components import components
 from service.database import single_write, transaction
+from service.domain.deadline import deadline
 from service.domain.message_ids import creation_time
 from service.domain.priority import Priority
 from service.domain.status import Status
 from service.models import Message
 from service.observability import events
 from service.queries import messages
-from service.sending import expiry, idempotency
+from service.sending import idempotency
 from service.task_queue.queue import DELIVER
 
 # The provider's own window for scheduling must still be open when a worker gets to the message.
@@ -105,7 +106,7 @@ def _row(client_id: int, draft: Draft, now: datetime) -> dict[str, Any]:
         "due_at": wait or now,
         # Without a key no request is compared with another.
         "request_digest": draft.idempotency_key and idempotency.keyed(draft.request_digest),
-        "expires_at": expiry.deadline(begin, draft.validity_period),
+        "expires_at": deadline(begin, draft.validity_period),
         "attempts": 0,
         "failed_in": 0,
         "delivered_in": 0,

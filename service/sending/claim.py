@@ -15,6 +15,7 @@ from uuid_utils.compat import uuid7
 from service.components import components
 from service.coordination.sender_rate_limit import SendRequest
 from service.database import transaction
+from service.domain.deadline import before_deadline
 from service.domain.status import Status
 from service.models import Message
 from service.observability import events
@@ -22,8 +23,8 @@ from service.observability.metrics import counting
 from service.providers.base import Outbound
 from service.providers.sandbox import NAME as TEST
 from service.queries import attempts, messages
+from service.retry_policy import retry_policy
 from service.sending import expiry, suppression
-from service.sending.retry_policy import retry_policy
 from service.texts.segments import segments
 
 # Of those that are due, many may have to wait for their senders, or be to nobody who wants them: it
@@ -89,7 +90,7 @@ def _claim_some(limit: int) -> tuple[int, list[Claim]]:
         wanted = [one for one in due if one[0].id in spared and not _postponed(one[0], now)]
         going = _at_their_pace(wanted, now)
         claims = [
-            Claim(message, _outbound(message, now), expiry.within(ends, message))
+            Claim(message, _outbound(message, now), before_deadline(ends, message))
             for message in going
         ]
         attempts.begin([_attempt(one, now) for one in claims])
@@ -156,7 +157,7 @@ def _put_back(message: Message, due_at: datetime) -> None:
         message.id,
         message.attempts,
         status=Status.PENDING,
-        due_at=expiry.within(due_at, message),
+        due_at=before_deadline(due_at, message),
         submitted_at=None,
         attempts=message.attempts - 1,
     )

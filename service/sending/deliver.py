@@ -17,14 +17,15 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.components import Components, components
 from service.database.errors import is_retryable
+from service.domain.report import StatusReport
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError
 from service.models import Message
 from service.observability import tracing
 from service.observability.metrics import counting
+from service.recording.answers import Answer
 from service.sending import expiry
-from service.sending.answers import Answer, answer_to
 from service.sending.claim import Claim, claim
-from service.sending.results import settle_or_store
+from service.sending.results import record_or_store
 from service.task_queue.queue import DELIVER
 
 # A delivery claims no more after this long and wakes the next: no shutdown meets a long task.
@@ -110,7 +111,7 @@ class Delivery:
     def _go_on(self) -> bool:
         """Record answers and wait for more; return whether there is anything to wait for."""
         # While the next calls are under way: the lines never rest.
-        settle_or_store(self._ended)
+        record_or_store(self._ended)
         self._ended, self._under_way = _await_some(self._under_way)
         return bool(self._ended or self._under_way)
 
@@ -136,19 +137,19 @@ def _call(bound: Components, one: Claim) -> Answer:
     """Make the call, in a thread of its own. Raises nothing."""
     if one.is_over:
         late = NotAccepted("the call did not begin in time")
-        return answer_to(one, error=late)
+        return _answer_to(one, error=late)
     try:
         with bound.context(), _watched(one):
             report = bound.provider(one.message.provider).send(
                 expiry.with_time_left(one.outbound, one.message)
             )
     except ProviderError as error:
-        return answer_to(one, error=error)
+        return _answer_to(one, error=error)
     except Exception as error:
         _log.exception("a call to %s failed in an unknown way", one.message.provider)
         unknown = OutcomeUnknown(f"no answer ({type(error).__name__})")
-        return answer_to(one, error=unknown)
-    return answer_to(one, report)
+        return _answer_to(one, error=unknown)
+    return _answer_to(one, report)
 
 
 @contextmanager
@@ -176,3 +177,21 @@ def _await_some(
         time.sleep(_LINGER)
     ended = {future for future in under_way if future.done()}
     return [future.result() for future in ended], under_way - ended
+
+
+def _answer_to(
+    claim: Claim, report: StatusReport | None = None, error: ProviderError | None = None
+) -> Answer:
+    """Return the answer to the call for a claim."""
+    message, outbound = claim.message, claim.outbound
+    return Answer(
+        message_id=message.id,
+        client_id=message.client_id,
+        provider=message.provider,
+        attempt_id=outbound.attempt_id,
+        attempt=outbound.attempt,
+        answered_at=datetime.now(UTC),
+        expires_at=message.expires_at,
+        report=report,
+        error=error,
+    )

@@ -1,49 +1,26 @@
-"""Expiry: a message past its deadline is never sent, and says so.
+"""Expires messages past their deadline.
 
-The deadline is acceptance (or `send_at`) plus `validity_period`. It is checked when a message is
-claimed, again before the call, and by a sweep, which needs no send worker.
+The deadline is checked when a message is claimed, again before the call, and by a periodic task,
+which needs no send worker.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from datetime import UTC, datetime
 
 from service.database import transaction
+from service.database.batches import BATCH, sweep
+from service.domain.deadline import is_past_deadline
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
 from service.errors import EXPIRED, OUTCOME_UNKNOWN
 from service.models import Message
 from service.observability import events
 from service.observability.metrics import counting
-from service.privacy.batches import BATCH, sweep
 from service.providers.base import Outbound
 from service.queries import attempts, messages
 from service.recording import record
-from service.sending.retry_policy import retry_policy
-
-
-class Expiring(Protocol):
-    """A message, or the answer to a call for one."""
-
-    @property
-    def expires_at(self) -> datetime | None:
-        """Return when the message must not be sent any more."""
-
-
-def deadline(begin: datetime, validity_period: int | None) -> datetime | None:
-    """Return the time after which a message must not be sent; None where it has no validity."""
-    return None if validity_period is None else begin + timedelta(seconds=validity_period)
-
-
-def is_past(message: Expiring, now: datetime) -> bool:
-    """Tell whether the deadline of a message is over."""
-    return message.expires_at is not None and now >= message.expires_at
-
-
-def within(moment: datetime, message: Expiring) -> datetime:
-    """Return this time, or the deadline of a message where that comes first."""
-    return moment if message.expires_at is None else min(moment, message.expires_at)
+from service.retry_policy import retry_policy
 
 
 def with_time_left(outbound: Outbound, message: Message) -> Outbound:
@@ -62,13 +39,13 @@ def may_resend(message: Message, attempts_made: int) -> bool:
     return (
         message.resend_if_unknown
         and attempts_made < retry_policy(message.provider).attempts
-        and not is_past(message, datetime.now(UTC))
+        and not is_past_deadline(message, datetime.now(UTC))
     )
 
 
 def expire_claimed(claimed: Sequence[Message], now: datetime) -> list[Message]:
     """Expire those of the claimed messages whose time is over, in this transaction; return them."""
-    expired = [message for message in claimed if is_past(message, now)]
+    expired = [message for message in claimed if is_past_deadline(message, now)]
     for message in expired:
         # No call, so no attempt.
         messages.leave_submitting(
@@ -87,7 +64,7 @@ def announce(expired: Sequence[Message]) -> None:
     """Count and log messages that expired, after the commit."""
     for message in expired:
         counting.message_expired(message.provider)
-        events.message_expired(message)
+        events.message_expired(message.id, message.client_id, message.provider)
 
 
 def _expire_some() -> int:

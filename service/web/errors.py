@@ -1,16 +1,38 @@
 """Every error as a problem document (RFC 9457), in one place."""
 
 import logging
+from typing import Annotated
 
 from flask import Flask, Response, json
+from pydantic import Field
 from sqlalchemy.exc import SQLAlchemyError
+from typing_extensions import TypedDict
 from werkzeug.exceptions import HTTPException
 
 from service.database.errors import is_retryable
 from service.errors import ClientError, Unauthenticated, Unavailable
-from service.web.api.responses import Problem
 
 _log = logging.getLogger(__name__)
+
+
+class FieldProblem(TypedDict):
+    """One thing wrong with one field."""
+
+    field: str
+    message: str
+
+
+class _Problem(TypedDict):
+    type: Annotated[str, Field(examples=["about:blank"])]
+    title: str
+    status: Annotated[int, Field(ge=400, le=599)]
+    detail: str
+
+
+class Problem(_Problem, total=False):
+    """An error, as RFC 9457 words it."""
+
+    errors: Annotated[list[FieldProblem], Field(description="Every field that is wrong.")]
 
 
 def init_app(app: Flask) -> None:

@@ -11,7 +11,7 @@ from service.components import components
 from service.errors import Unauthenticated
 from service.observability.metrics import counting
 from service.observability.metrics.exposition import CONTENT_TYPE, exposed, may_read
-from service.observability.metrics.readings import Readings
+from service.operations.metric_readings import Readings
 
 _EXTENSION: Final = "waybill-readings"
 

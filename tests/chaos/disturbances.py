@@ -10,7 +10,7 @@ from redis import Redis
 
 from demo.servers import RedisServer, free_port
 from demo.stack import COMMANDS, Stack
-from service.sending.answers import ANSWER
+from service.recording.answers import ANSWER
 from tests.chaos.plan import FREEZES, KILLS
 from tests.proxy import Proxy
 

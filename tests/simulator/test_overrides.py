@@ -3,7 +3,7 @@
 import pytest
 
 from simulator import overrides as rules
-from simulator.retry_policy import Patience
+from simulator.patience import Patience
 
 
 def read_overrides(fragment: str) -> Patience:

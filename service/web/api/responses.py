@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 
 from service.domain.report import Source
 from service.domain.status import Status
+from service.web.errors import Problem
 
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
@@ -118,26 +119,6 @@ class Ledger(TypedDict):
     """Who said what about a message, in the order in which it came."""
 
     events: list[Event]
-
-
-class FieldProblem(TypedDict):
-    """One thing wrong with one field."""
-
-    field: str
-    message: str
-
-
-class _Problem(TypedDict):
-    type: Annotated[str, Field(examples=["about:blank"])]
-    title: str
-    status: Annotated[int, Field(ge=400, le=599)]
-    detail: str
-
-
-class Problem(_Problem, total=False):
-    """An error, as RFC 9457 words it."""
-
-    errors: Annotated[list[FieldProblem], Field(description="Every field that is wrong.")]
 
 
 class AcceptedItem(TypedDict):

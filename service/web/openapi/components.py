@@ -16,9 +16,9 @@ from service.errors import (
     Unauthenticated,
     Unavailable,
 )
-from service.web.api.responses import SHAPES, Problem
+from service.web.api.responses import SHAPES
 from service.web.api.schemas import MessageQuery, NewBatch, NewMessage
-from service.web.errors import problem
+from service.web.errors import Problem, problem
 
 _PLACE: Final = "#/components/schemas/{model}"
 _RETRY_AFTER: Final = {

@@ -11,7 +11,7 @@ from pydantic_core import PydanticUndefined
 from service.config.settings import ConfigurationError, Settings
 from tests.conftest import SINCH
 
-EXAMPLE = Path(__file__).parents[2] / ".env.example"
+EXAMPLE = Path(__file__).parents[3] / ".env.example"
 SERVICE = "MG" + "0" * 31 + "a"
 GOOD = {
     "PUBLIC_BASE_URL": "https://sms.example.com",

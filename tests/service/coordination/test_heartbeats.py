@@ -151,7 +151,7 @@ def test_a_web_process_is_announced_when_it_serves_and_not_before(
     app: Flask, database_url: str, redis_url: str
 ) -> None:
     serving = create_app(make_settings(database_url, redis_url))
-    when_serving(serving)
+    when_serving(serving, serving.extensions["waybill"].heartbeats)
     with app.app_context():
         assert components().heartbeats.alive() == []
 
@@ -164,7 +164,7 @@ def test_a_web_process_is_announced_when_it_serves_and_not_before(
 def test_what_wraps_the_application_stays(app: Flask, database_url: str, redis_url: str) -> None:
     """As ProxyFix does; documented by Flask, and done after create_app()."""
     serving = create_app(make_settings(database_url, redis_url))
-    when_serving(serving)
+    when_serving(serving, serving.extensions["waybill"].heartbeats)
     passed = list[str]()
     inner: Any = serving.wsgi_app
 

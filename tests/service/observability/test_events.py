@@ -26,7 +26,7 @@ from tests.messages import Post
 from tests.strategies import EPOCH
 from tests.test_documentation import table
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CallSlots = Callable[[], list[dict[str, Any]]]
 
 

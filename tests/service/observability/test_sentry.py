@@ -12,7 +12,7 @@ import pytest
 from tests.stand import Stand, standing
 from tests.worker.test_app import ENVIRONMENT
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 NUMBER, BODY, KEY = "+14155552671", "Your code is hunter2", "wb_hunter2hunter2hunter2hunter2"
 FAILING = """
 import sentry_sdk

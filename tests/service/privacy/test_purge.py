@@ -9,11 +9,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import UniqueConstraint, func, select, update
 
-from service.database import db, transaction
+from service.database import batches, db, transaction
 from service.domain.report import Source
 from service.models import Attempt, DeadLetter, Message, StatusEvent
 from service.operations import audit
-from service.privacy import batches, purge
+from service.privacy import purge
 from service.recording import record
 from service.sending import deliver
 from tests.fakes import FakeProvider, said

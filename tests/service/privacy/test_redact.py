@@ -7,13 +7,13 @@ from uuid import UUID
 import pytest
 from sqlalchemy import event, select, update
 
-from service.database import db, transaction
+from service.database import batches, db, transaction
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
 from service.errors import Refused
 from service.models import Attempt, Message, StatusEvent
 from service.operations import audit, rebuild
-from service.privacy import batches, redact
+from service.privacy import redact
 from service.providers.base import Outbound
 from service.recording import record
 from service.sending import deliver

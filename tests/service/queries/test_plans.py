@@ -261,7 +261,7 @@ def test_a_pending_message_is_canceled_by_key(filled: Flask) -> None:
 def test_redaction_and_retention_read_what_they_change(
     filled: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.privacy.batches._LONGEST", 0.5)
+    monkeypatch.setattr("service.database.batches._LONGEST", 0.5)
     assert_frugal(redact.redact)
     assert_frugal(purge.delete_old)
 

@@ -13,7 +13,8 @@ from service.domain.report import StatusReport
 from service.domain.status import Status
 from service.models import Message, StatusEvent
 from service.recording import record as recording
-from service.sending import claim, deliver, results
+from service.recording.record_answers import record_answers
+from service.sending import claim, deliver
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
 
@@ -103,7 +104,7 @@ def test_a_drain_with_early_callbacks_does_not_deadlock_with_the_answers_to_thei
             early = [one.report._replace(word="sent") for one in answers if one.report]
             recorded = other.submit(record, early)
             start.wait()
-            results.settle(answers[::-1])
+            record_answers(answers[::-1])
             recorded.result()
 
 

@@ -22,10 +22,12 @@ from service.errors import GAVE_UP, NotAccepted, OutcomeUnknown, ProviderError, 
 from service.models import Attempt, Message
 from service.providers.base import Outbound
 from service.recording import consume_inbox, record
+from service.recording.answers import Answer
+from service.recording.record_answers import record_answers
+from service.retry_policy import backoff
 from service.sending import claim as claiming
 from service.sending import deliver, results
 from service.sending.claim import Claim
-from service.sending.results import Answer
 from service.task_queue.queue import DELIVER
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
@@ -144,7 +146,7 @@ def test_a_message_the_provider_did_not_take_waits_and_goes_out_again(
 
 
 def test_the_pause_between_attempts_grows_and_is_bounded() -> None:
-    pauses = [results._pause(attempt).total_seconds() for attempt in range(1, 60)]
+    pauses = [backoff(attempt).total_seconds() for attempt in range(1, 60)]
     assert 0.5 <= pauses[0] <= 1
     assert all(30 <= pause <= 60 for pause in pauses[10:])
 
@@ -264,7 +266,7 @@ def test_a_worker_that_slept_through_its_lease_makes_no_call(
     message_id = post()
     [claimed] = claiming.claim(10)
     late = claimed._replace(ends=datetime.now(UTC))
-    results.settle([deliver._call(components(), late)])
+    record_answers([deliver._call(components(), late)])
     assert provider.on_air == []
     assert message(message_id).status is Status.PENDING, "it certainly was not sent"
 
@@ -504,14 +506,14 @@ def test_an_answer_that_cannot_be_recorded_takes_no_other_with_it(
 def test_answers_wait_in_the_inbox_while_the_database_is_away(
     post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    message_id, settle, failures = post(), results.settle, iter([1])
+    message_id, settle, failures = post(), results.record_answers, iter([1])
 
-    def away(answers: list[results.Answer]) -> None:
+    def away(answers: list[Answer]) -> None:
         for _ in failures:
             raise OperationalError("no answer", {}, Exception())
         settle(answers)
 
-    monkeypatch.setattr(results, "settle", away)
+    monkeypatch.setattr(results, "record_answers", away)
     deliver.deliver()
     assert message(message_id).status is Status.SUBMITTING
     consume_inbox.drain()

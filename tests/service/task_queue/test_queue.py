@@ -22,7 +22,7 @@ from service.task_queue.transport import MOST_WAITING
 from tests.conftest import make_settings
 from tests.messages import assert_soon
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 QUEUES = {queue.SEND, queue.STATUS, queue.MAINTENANCE}
 MESSAGE = UUID("0198d1c5-0000-7000-8000-000000000001")
 

@@ -14,7 +14,7 @@ import pytest
 
 from service.observability.metrics import processes
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 RECEIVED = 'waybill_callbacks_received_total{outcome="stored",provider="twilio"}'
 REQUESTS = "waybill_http_request_duration_seconds_count"
 

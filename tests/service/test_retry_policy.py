@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from flask import Flask
 
-from service.sending.retry_policy import retry_policy
+from service.retry_policy import retry_policy
 
 
 def test_a_carrier_is_waited_for_as_the_settings_say(context: Flask) -> None:

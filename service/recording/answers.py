@@ -2,17 +2,16 @@
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from service.components import components
 from service.domain.report import Price, Source, StatusReport
 from service.domain.status import Status
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
 from service.providers.base import Callback
-from service.sending.claim import Claim
+from service.recording.redaction import impersonal
 
 # In an entry of the inbox it stands where a callback names its provider. No provider has this name,
 # and no path of a callback leads to it.
@@ -38,24 +37,6 @@ class Answer(NamedTuple):
     report: StatusReport | None = None
     error: ProviderError | None = None
     expires_at: datetime | None = None  # when the message must not be sent any more
-
-
-def answer_to(
-    claim: Claim, report: StatusReport | None = None, error: ProviderError | None = None
-) -> Answer:
-    """Return the answer to the call for a claim."""
-    message, outbound = claim.message, claim.outbound
-    return Answer(
-        message_id=message.id,
-        client_id=message.client_id,
-        provider=message.provider,
-        attempt_id=outbound.attempt_id,
-        attempt=outbound.attempt,
-        answered_at=datetime.now(UTC),
-        expires_at=message.expires_at,
-        report=report,
-        error=error,
-    )
 
 
 def packed(answer: Answer) -> Callback:
@@ -93,7 +74,7 @@ def unpacked(entry: Callback) -> Answer:
 
 
 def _packed_report(report: StatusReport) -> dict[str, Any]:
-    return {**report._asdict(), "raw": _impersonal(report.provider, report.raw)}
+    return {**report._asdict(), "raw": impersonal(report.provider, report.word, report.raw)}
 
 
 def _unpacked_report(fields: dict[str, Any]) -> StatusReport:
@@ -116,7 +97,7 @@ def _packed_error(provider: str, error: ProviderError) -> dict[str, Any]:
     return {
         **vars(error),
         "kind": WORDS[type(error)],
-        "raw": _impersonal(provider, error.raw),
+        "raw": impersonal(provider, "", error.raw),
     }
 
 
@@ -124,9 +105,3 @@ def _unpacked_error(fields: dict[str, Any]) -> ProviderError:
     error = _ERRORS[fields.pop("kind")](fields["message"])
     vars(error).update(fields)
     return error
-
-
-def _impersonal(provider: str, raw: Mapping[str, Any]) -> dict[str, Any]:
-    known = components().providers.get(provider)
-    kept = known.impersonal() if known else ()
-    return {name: value for name, value in raw.items() if name in kept}

@@ -18,8 +18,8 @@ from service.components import components
 from service.database import db, transaction
 from service.domain.status import Status
 from service.models import Message
-from service.observability.metrics import readings as module
-from service.observability.metrics.readings import Readings
+from service.operations import metric_readings as module
+from service.operations.metric_readings import Readings
 from service.providers.base import Callback
 from service.queries import backlog as store
 from service.queries import callbacks

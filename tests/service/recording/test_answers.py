@@ -30,8 +30,8 @@ from service.models import Attempt, DeadLetter, Message
 from service.providers.base import Callback, Outbound
 from service.queries import callbacks
 from service.recording import consume_inbox
+from service.recording.answers import ANSWER, Answer, packed, unpacked
 from service.sending import claim, deliver, results
-from service.sending.answers import ANSWER, Answer, packed, unpacked
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
 
@@ -54,7 +54,7 @@ def away() -> Iterator[None]:
         raise AWAY
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(results, "settle", fail)
+        patched.setattr(results, "record_answers", fail)
         yield
 
 
@@ -161,7 +161,7 @@ def test_answer_is_held_while_database_and_inbox_are_away(
     post: Post, answer: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer("accepted")
-    message_id, settle, failures = post(), results.settle, iter(range(4))
+    message_id, settle, failures = post(), results.record_answers, iter(range(4))
     monkeypatch.setattr(results, "_PAUSE", 0.01)
 
     def fail_at_first(answers: Any) -> None:
@@ -172,7 +172,7 @@ def test_answer_is_held_while_database_and_inbox_are_away(
     def full(_inbox: object, _callback: Callback) -> None:
         raise InboxUnavailable("full")
 
-    monkeypatch.setattr(results, "settle", fail_at_first)
+    monkeypatch.setattr(results, "record_answers", fail_at_first)
     monkeypatch.setattr(type(components().inbox), "put", full)
     deliver.deliver()
     assert message(message_id).status is Status.QUEUED
@@ -182,14 +182,14 @@ def test_answer_is_recorded_once_when_its_commit_seemed_to_fail(
     post: Post, answer: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer("not_accepted")
-    message_id, settle = post(), results.settle
+    message_id, settle = post(), results.record_answers
 
     def commit_and_fail(answers: Any) -> None:
         settle(answers)
         raise AWAY
 
     with monkeypatch.context() as patched:
-        patched.setattr(results, "settle", commit_and_fail)
+        patched.setattr(results, "record_answers", commit_and_fail)
         deliver.deliver()
     due_at = message(message_id).due_at
     consume_inbox.drain()
@@ -206,7 +206,7 @@ def test_unrecordable_answer_is_a_dead_letter_to_replay(
         raise ZeroDivisionError
 
     with monkeypatch.context() as patched:
-        patched.setattr(results, "settle", broken)
+        patched.setattr(results, "record_answers", broken)
         deliver.deliver()
         consume_inbox.drain()
     db.session.rollback()
