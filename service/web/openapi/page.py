@@ -16,7 +16,7 @@ from service.web.openapi import document as document_of
 
 blueprint = Blueprint("docs", __name__, template_folder="templates")
 
-_STYLE: Final = files("service.web").joinpath("templates/docs.css").read_text()
+_STYLE: Final = files("service.web.openapi").joinpath("templates/docs.css").read_text()
 _STYLE_HASH: Final = b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _POLICY: Final = (
     f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; "

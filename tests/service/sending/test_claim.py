@@ -53,7 +53,7 @@ def paced(context: Flask, redis_url: str) -> Iterator[None]:
     with Redis.from_url(redis_url, protocol=2) as redis:
         pace = SenderRateLimit(redis, CircuitBreaker(), {"*": 0.1})
         bound = {name: getattr(kept, name) for name in Components.__slots__}
-        context.extensions["waybill"] = Components(**{**bound, "pace": pace})
+        context.extensions["waybill"] = Components(**{**bound, "sender_rates": pace})
         yield
     context.extensions["waybill"] = kept
 
