@@ -15,7 +15,7 @@ from service.app import create_app
 from service.components import components
 from service.config.settings import Settings
 from service.providers.base import Callback
-from service.task_queue.queue import DRAIN, STATUS
+from service.task_queue.queue import CONSUME_INBOX, STATUS
 
 _PATIENCE: Final = 120.0
 _TICK: Final = 0.01
@@ -61,7 +61,7 @@ def drain_once(serving: ServingWaybill, count: int) -> float:
         fill(serving.stack, messages)
         put = _put(messages)
         components().inbox.rest(_OVER)
-        components().queue.enqueue(DRAIN)
+        components().queue.enqueue(CONSUME_INBOX)
     rate = _until_empty(serving)
     recorded = serving.recorded() - before
     if recorded != put:

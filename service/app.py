@@ -26,7 +26,7 @@ from service.providers.sandbox import MagicNumbers
 from service.queries import callbacks
 from service.redis_client.connections import connect
 from service.redis_client.url import parse_redis_url
-from service.task_queue.queue import Queue
+from service.task_queue.queue import TaskQueue
 from service.web.api import rate_limits
 from service.web.callbacks import store
 
@@ -63,7 +63,7 @@ def create_app(
         providers=known,
         inbox=Inbox(_redis(settings, _PATIENCE), hurried, CircuitBreaker(), settings.inbox_limit),
         overflow=OverflowTable(app.app_context, callbacks.add_overflow),
-        queue=Queue(settings, hurried, CircuitBreaker()),
+        queue=TaskQueue(settings, hurried, CircuitBreaker()),
         call_slots=CallSlots(settings.worker_concurrency),
         sender_rates=SenderRateLimit(hurried, CircuitBreaker(), rates),
         heartbeats=Heartbeats(hurried),

@@ -16,7 +16,7 @@ from service.inbox.overflow import OverflowTable
 from service.inbox.stream import Inbox
 from service.providers.base import Provider
 from service.providers.call_slots import CallSlots
-from service.task_queue.queue import Queue
+from service.task_queue.queue import TaskQueue
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Components:
     providers: Mapping[str, Provider]
     inbox: Inbox
     overflow: OverflowTable
-    queue: Queue
+    queue: TaskQueue
     call_slots: CallSlots
     sender_rates: SenderRateLimit
     heartbeats: Heartbeats

@@ -106,23 +106,23 @@ def bound_app(database_url: str, redis_url: str) -> Iterator[Flask]:
 
 
 @pytest.fixture(autouse=True)
-def quiet_afterwards() -> Iterator[None]:
-    """Let what a test rang for be over when the next begins: its queues are to be empty."""
-    rung, ring = set[WakeUps](), WakeUps.ring
+def no_pending_wake_ups() -> Iterator[None]:
+    """Wait for the wake-ups that a test requested: the next expects empty queues."""
+    requested, request = set[WakeUps](), WakeUps.request
 
-    def noted(bell: WakeUps) -> None:
-        rung.add(bell)
-        ring(bell)
+    def noting(wake_ups: WakeUps) -> None:
+        requested.add(wake_ups)
+        request(wake_ups)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(WakeUps, "ring", noted)
+        patched.setattr(WakeUps, "request", noting)
         yield
-    for bell in rung:
-        over = threading.Event()
+    for wake_ups in requested:
+        answered = threading.Event()
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(bell, "_answer", over.set)
-            bell.ring()
-            over.wait(10)
+            patched.setattr(wake_ups, "_wake", lambda: answered.set() or True)  # noqa: B023
+            wake_ups.request()
+            answered.wait(10)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from service.observability.metrics import instruments
 from service.operations.metric_readings import GAUGES
 from service.queries.backlog import MOST
-from service.recording.statistics import Brought
+from service.recording.effects import Brought
 from tests.test_documentation import table
 
 ROOT = Path(__file__).parents[1]

@@ -1,32 +1,28 @@
-"""The clock: which sweep runs how often. Every sweep may run twice at once without harm."""
+"""The beat schedule. Every task may run twice at the same time without harm."""
 
 from typing import Any, Final
 
 from service.task_queue import queue
 
 _SECONDS: Final = {
-    # Callbacks and posts wake their own; these find what a dead process left behind, and the
-    # messages whose time has come.
-    queue.DRAIN: 5,
+    # Seconds. Callbacks and posts request these two themselves; beat finds what a dead process
+    # left, and messages that are due now.
+    queue.CONSUME_INBOX: 5,
     queue.DELIVER: 1,
     queue.EXPIRE_CLAIMS: 10,
     queue.EXPIRE_MESSAGES: 5,
-    queue.RECONCILE: 1,  # the budget of a second
+    queue.RECONCILE: 1,  # RECONCILE_BUDGET is per second
     queue.ADOPT_ORPHANS: 10,
     queue.DRAIN_OVERFLOW: 5,
     queue.REDACT: 10,
     queue.DELETE_OLD: 10,
 }
 
-# The clock's drain starts no chain of its own beside the one that is awake.
-_ARGUMENTS: Final = {queue.DRAIN: (queue.HELPING,)}
-
 SCHEDULE: Final[dict[str, dict[str, Any]]] = {
     task: {
         "task": task,
-        "args": _ARGUMENTS.get(task, ()),
         "schedule": seconds,
-        # A tick that nobody took is not worth catching up with.
+        # A task that waited for a minute is dropped: beat has enqueued newer ones.
         "options": {"expires": 60},
     }
     for task, seconds in _SECONDS.items()

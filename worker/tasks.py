@@ -1,66 +1,66 @@
-"""A table of contents: what runs, on which queue, and the one call that does it."""
+"""The Celery tasks: each makes one call."""
 
 from celery import shared_task
 
 from service.privacy import purge
 from service.privacy import redact as redacting
 from service.reconciliation import poll
-from service.recording import consume_inbox, record
+from service.recording import consume_inbox, record, return_to_inbox
 from service.sending import claim, expiry
 from service.sending import deliver as sending
 from service.task_queue import queue
 
 
 @shared_task(name=queue.DELIVER)
-def deliver(_role: str = "") -> None:
-    """Hand due messages to their providers."""
+def deliver() -> None:
+    """Send due messages to their providers."""
     sending.deliver()
 
 
-@shared_task(name=queue.DRAIN)
-def drain(role: str = "") -> None:
+@shared_task(name=queue.CONSUME_INBOX)
+def consume() -> None:
     """Record the callbacks in the inbox."""
-    consume_inbox.drain(role)
+    consume_inbox.consume_inbox()
 
 
 @shared_task(name=queue.EXPIRE_CLAIMS)
 def expire_claims() -> None:
-    """Put messages in doubt whose worker died."""
+    """Mark messages whose worker died as in doubt."""
     claim.expire_claims()
 
 
 @shared_task(name=queue.EXPIRE_MESSAGES)
 def expire_messages() -> None:
-    """Expire messages that wait past their deadline."""
+    """Expire messages past their deadline."""
     expiry.expire_due()
 
 
 @shared_task(name=queue.RECONCILE)
 def reconcile() -> None:
-    """Ask the provider about messages in doubt, and about those silent for long."""
+    """Ask the provider about messages in doubt and about silent ones."""
     poll.reconcile_due()
 
 
 @shared_task(name=queue.ADOPT_ORPHANS)
 def adopt_orphans() -> None:
-    """Give reports to messages whose SID became known since."""
+    """Add orphaned reports to messages whose SID is known now."""
     record.adopt_orphans()
 
 
 @shared_task(name=queue.DRAIN_OVERFLOW)
 def drain_overflow() -> None:
-    """Return callbacks to the inbox that it could not take."""
-    consume_inbox.drain_overflow()
-    consume_inbox.remove_idle_consumers()
+    """Return callbacks from the overflow table to the inbox."""
+    return_to_inbox.drain_overflow()
+    consume_inbox.remove_dead_consumers()
 
 
 @shared_task(name=queue.REDACT)
 def redact() -> None:
-    """Take text and media out of messages that ended long enough ago."""
+    """Redact messages that ended long enough ago."""
     redacting.redact()
 
 
 @shared_task(name=queue.DELETE_OLD)
 def delete_old() -> None:
-    """Delete messages, orphans and dead letters that were kept long enough."""
+    """Delete messages, orphans and dead letters past their retention."""
     purge.delete_old()

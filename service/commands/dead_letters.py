@@ -4,7 +4,7 @@ import click
 from flask.cli import AppGroup
 
 from service.queries import callbacks
-from service.recording import consume_inbox
+from service.recording import return_to_inbox
 
 group = AppGroup("dead-letters", help="Callbacks that could not be recorded.")
 
@@ -33,5 +33,5 @@ def replay(numbers: tuple[int, ...], everything: bool) -> None:
     """
     if bool(numbers) == everything:
         raise click.UsageError("name the letters to replay, or give --all")
-    count = consume_inbox.replay_dead_letters(None if everything else numbers)
+    count = return_to_inbox.replay_dead_letters(None if everything else numbers)
     click.echo(f"replayed {count}")

@@ -16,7 +16,7 @@ from service.observability import events
 from service.queries import clients, reconciliation
 from service.reconciliation import poll
 from service.reconciliation.resolve import in_doubt, resolve
-from service.recording import consume_inbox, record
+from service.recording import record, return_to_inbox
 from service.recording.redaction import DECISION
 from service.sending.accept import Draft, accept
 from service.task_queue.queue import DELIVER
@@ -43,7 +43,7 @@ def send_again(message_id: UUID, operator: str) -> None:
     _write(message, attempt, "sent_again", operator)
     with transaction():
         reconciliation.release(message.id, attempt.number, datetime.now(UTC))
-    components().queue.ring(DELIVER)
+    components().queue.request(DELIVER)
 
 
 def give_up(message_id: UUID, operator: str) -> None:
@@ -62,7 +62,7 @@ def take_sid(message_id: UUID, provider_sid: str, operator: str) -> None:
 
 def replay(numbers: Sequence[int] | None, operator: str) -> int:
     """Give dead letters another chance, the oldest for None; return how many."""
-    count = consume_inbox.replay_dead_letters(numbers)
+    count = return_to_inbox.replay_dead_letters(numbers)
     events.operated(operator, "replayed", dead_letters=count)
     return count
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from service.database import transaction
 from service.domain.outcome import Outcome, join_all, outcome_of
 from service.queries import ledger
-from service.recording.rows import columns_of, outcome_in, report_of
+from service.recording.rows import message_columns, outcome_in, report_of
 
 _BATCH = 500
 
@@ -62,7 +62,7 @@ def _differences(rows: dict[UUID, Any]) -> Iterator[tuple[Difference, dict[str, 
         sid = min(sids[message_id, folded.attempt], default=None) if folded else None
         if folded == shown and sid == row.provider_sid:
             continue
-        columns = columns_of(row, folded, sid) if folded else None
+        columns = message_columns(row, folded, sid) if folded else None
         yield Difference(message_id, _words(shown), _words(folded)), columns
 
 

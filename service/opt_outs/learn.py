@@ -1,33 +1,50 @@
-"""Heed: remember who opted out of hearing from a sender, as the provider tells it."""
+"""Learns from status reports who opted out of messages from a sender."""
 
 from collections.abc import Iterable
-from typing import Any
+from operator import itemgetter
+from typing import Any, Protocol
 from uuid import UUID
 
 from service.components import components
 from service.domain.report import StatusReport
 from service.domain.status import FAILURES, SUCCESSES
-from service.providers.sandbox import NAME as TEST
+from service.providers.sandbox import NAME as SANDBOX
 from service.queries import opt_outs
+from service.queries.attempts import AttemptRef
 
 
-def learn(said: Iterable[tuple[StatusReport, UUID | None]]) -> None:
-    """Keep the opt-outs that these statements about attempts tell of, and drop those disproved.
+class OwnedReport(Protocol):
+    """A report and the attempt that it is about."""
 
-    Part of the transaction in which the statements are written down.
+    @property
+    def report(self) -> StatusReport: ...  # noqa: D102 - a field
+    @property
+    def owner(self) -> AttemptRef | None: ...  # noqa: D102 - a field
+
+
+def learn_opt_outs(recorded: Iterable[OwnedReport]) -> None:
+    """Store the opt-outs that reports tell of, and delete those that a delivery disproves.
+
+    Part of the transaction that records the reports. Our own verdicts name no attempt and say
+    nothing about a recipient; neither does the sandbox.
     """
-    refused, reached = list[tuple[StatusReport, UUID]](), set[UUID]()
-    for report, attempt_id in said:
-        if attempt_id is None or report.provider == TEST:
-            continue  # a verdict of our own is no news, and tests are about nobody
+    refused, reached = dict[UUID, StatusReport](), set[UUID]()
+    for item in recorded:
+        report, attempt_id = item.report, item.owner.id if item.owner else None
+        if attempt_id is None or report.provider == SANDBOX:
+            continue
         if report.status in SUCCESSES:
             reached.add(attempt_id)
         elif report.status in FAILURES and _opted_out(report):
-            refused.append((report, attempt_id))
+            refused[attempt_id] = max(report, refused.get(attempt_id, report), key=_received_at)
     if refused:
         opt_outs.remember(_rows(refused))
     if reached:
         opt_outs.disprove(reached)
+
+
+def _received_at(report: StatusReport) -> Any:
+    return report.received_at
 
 
 def _opted_out(report: StatusReport) -> bool:
@@ -37,13 +54,11 @@ def _opted_out(report: StatusReport) -> bool:
     return provider is not None and provider.explain(report.error_code).opted_out
 
 
-def _rows(refused: Iterable[tuple[StatusReport, UUID]]) -> list[dict[str, Any]]:
-    """Return the rows to keep, the latest statement about each pair."""
-    latest = {attempt: one for one, attempt in sorted(refused, key=lambda one: one[0].received_at)}
+def _rows(refused: dict[UUID, StatusReport]) -> list[dict[str, Any]]:
+    """Return one row for each recipient and sender: the latest report about them."""
     rows = dict[opt_outs.Pair, dict[str, Any]]()
-    for attempt, pair in opt_outs.pairs(latest).items():
-        report = latest[attempt]
+    for attempt_id, pair in opt_outs.pairs(refused).items():
+        report = refused[attempt_id]
         row = {**pair._asdict(), "error_code": report.error_code, "since": report.received_at}
-        known = rows.get(pair)
-        rows[pair] = row if known is None else max(known, row, key=lambda one: one["since"])
+        rows[pair] = max(row, rows.get(pair, row), key=itemgetter("since"))
     return list(rows.values())

@@ -13,7 +13,7 @@ from service.database.batches import BATCH
 from service.models import Attempt, DeadLetter, Message, Overflow, StatusEvent
 from service.privacy.mentions import Mention
 from service.queries import callbacks, opt_outs, redaction, table_scan
-from service.recording.redaction import hide_orphan
+from service.recording.redaction import redact_orphan
 from service.recording.rows import random_identity
 
 # What a client may have written beside the recipient, and what is sent, while it may still be sent.
@@ -131,7 +131,7 @@ def _clear(message: Message, mention: Mention) -> None:
 
 def _hide(event: StatusEvent, mention: Mention) -> None:
     if event.message_id is None:
-        hide_orphan(event)
+        redact_orphan(event)
     if mention.is_in(event.error_message):
         event.identity = random_identity(event.identity)
     _each(event, _EVENT, mention.replaced)

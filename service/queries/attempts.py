@@ -1,4 +1,4 @@
-"""Queries on attempts: they tell whose a report is."""
+"""Queries on attempts: which attempt a report is about."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
@@ -7,12 +7,13 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Table, or_, select
 
 from service.database import db
+from service.domain.report import StatusReport
 from service.models import Attempt, StatusEvent
 from service.queries.dialect import among, insert_all, update_each
 
 
 class AttemptRef(NamedTuple):
-    """What recording needs to know of an attempt; without `id` none was made."""
+    """An attempt, as far as recording needs it. Without `id` no attempt was made."""
 
     id: UUID | None
     message_id: UUID
@@ -23,13 +24,35 @@ class AttemptRef(NamedTuple):
 _REF: Final = select(Attempt.id, Attempt.message_id, Attempt.number, Attempt.provider_sid)
 
 
-def by_id(ids: Collection[UUID]) -> dict[UUID, AttemptRef]:
-    """Return the attempts with these ids."""
+def owners_of(reports: Sequence[StatusReport]) -> list[AttemptRef | None]:
+    """Return the attempt of each report: by our id in the callback URL, else by the SID.
+
+    A report that names a message is our own verdict, about no attempt.
+    """
+    by_id = _by_id({report.attempt_id for report in reports if report.attempt_id})
+    sids = {
+        (report.provider, report.provider_sid)
+        for report in reports
+        if report.provider_sid and report.attempt_id not in by_id
+    }
+    by_sid = by_sids(sids)
+
+    def owner(report: StatusReport) -> AttemptRef | None:
+        if report.attempt_id in by_id:
+            return by_id[report.attempt_id]
+        if report.message_id:
+            return AttemptRef(None, report.message_id, number=0)
+        return by_sid.get((report.provider, report.provider_sid or ""))
+
+    return [owner(report) for report in reports]
+
+
+def _by_id(ids: Collection[UUID]) -> dict[UUID | None, AttemptRef]:
     rows = db.session.execute(_REF.where(among(Attempt.id, ids))) if ids else ()
     return {row.id: AttemptRef(*row) for row in rows}
 
 
-def by_sid(sids: Collection[tuple[str, str]]) -> dict[tuple[str, str], AttemptRef]:
+def by_sids(sids: Collection[tuple[str, str]]) -> dict[tuple[str, str], AttemptRef]:
     """Return the attempts to which these (provider, SID) pairs are bound."""
     if not sids:
         return {}
@@ -39,9 +62,7 @@ def by_sid(sids: Collection[tuple[str, str]]) -> dict[tuple[str, str], AttemptRe
 
 
 def bind_sids(sids: Mapping[UUID, str]) -> None:
-    """Remember which SID the provider gave to which attempt; the least, should it give two."""
-    if not sids:
-        return
+    """Store the SID that the provider gave to each attempt; the least, if it gave two."""
     table = cast(Table, Attempt.__table__)
     rows = [{"key": attempt, "provider_sid": sid} for attempt, sid in sorted(sids.items())]
     update_each(table, rows, _unless_less)
@@ -53,28 +74,28 @@ def _unless_less(new: Mapping[str, Any]) -> ColumnElement[bool]:
 
 
 def with_orphans(after: int, limit: int) -> tuple[dict[tuple[str, str], AttemptRef], int]:
-    """Return attempts whose (provider, SID) was spoken of before it was bound to them.
+    """Return the attempts whose (provider, SID) an orphan names.
 
-    Searches the `limit` oldest orphans after the event number `after`. Also returns the number of
-    the last orphan it read, or 0 at the end. There may be very many orphans.
+    Reads `limit` orphans after the event number `after`. Also returns the number of the last
+    orphan that was read, or 0 at the end.
     """
     orphans = select(StatusEvent.id, StatusEvent.provider, StatusEvent.provider_sid)
     orphans = orphans.where(StatusEvent.message_id.is_(None), StatusEvent.id > after)
     rows = db.session.execute(orphans.order_by(StatusEvent.id).limit(limit)).all()
-    spoken_of = {(row.provider, row.provider_sid) for row in rows if row.provider_sid}
-    owners = by_sid(spoken_of)
-    owners = {key: owner for key, owner in owners.items() if key in spoken_of}
+    named = {(row.provider, row.provider_sid) for row in rows if row.provider_sid}
+    owners = by_sids(named)
+    owners = {key: owner for key, owner in owners.items() if key in named}
     return owners, rows[-1].id if len(rows) == limit else 0
 
 
 def begin(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write down that calls are about to be made."""
+    """Store attempts before their calls are made."""
     if rows:
         insert_all(cast(Table, Attempt.__table__), rows)
 
 
 def without_outcome(message_ids: Collection[UUID]) -> set[UUID]:
-    """Return those of these messages with an attempt that may have been sent."""
+    """Return the messages with an attempt that may have been sent."""
     if not message_ids:
         return set()
     open_ended = or_(Attempt.answer.is_(None), Attempt.answer == "unknown")
@@ -83,6 +104,6 @@ def without_outcome(message_ids: Collection[UUID]) -> set[UUID]:
 
 
 def answer(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Note how calls ended; `key` names the attempt."""
+    """Store how calls ended; `key` is the id of the attempt."""
     table = cast(Table, Attempt.__table__)
     update_each(table, rows)

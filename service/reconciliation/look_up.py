@@ -131,7 +131,7 @@ def _candidates(message: Message, attempt: Attempt) -> list[StatusReport]:
     except Refused as error:
         raise OutcomeUnknown("refused to look", error.code) from error
     with transaction():
-        taken = attempts.by_sid({(one.provider, one.provider_sid or "") for one in found})
+        taken = attempts.by_sids({(one.provider, one.provider_sid or "") for one in found})
     return [one for one in found if (one.provider, one.provider_sid or "") not in taken]
 
 

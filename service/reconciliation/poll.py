@@ -124,5 +124,5 @@ def _fetch(message: Message, attempt: Attempt, sid: str) -> None:
         # It had the message once. What it says now is kept, and changes nothing.
         detail = f"{error.code} {datetime.now(UTC):%Y-%m-%d %H:%M}"
         report = step(message, attempt, "not_known", detail)
-    counting.missed(record.record([report]).kinds)
+    counting.missed(record.record([report]).counts)
     events.reconciled(message.id, attempt.id, message.provider, report.word)

@@ -86,6 +86,6 @@ def _check_free(message: Message, sid: str) -> None:
 
 def _raise_if_bound(message: Message, sid: str) -> None:
     pair = (message.provider, sid)
-    owner = attempts.by_sid({pair}).get(pair)
+    owner = attempts.by_sids({pair}).get(pair)
     if owner is not None and owner.message_id != message.id:
         raise Conflict(f"{sid} belongs to message {owner.message_id}; copy the SID again")

@@ -1,9 +1,9 @@
-"""Record entries of the inbox, and find the one that cannot be recorded."""
+"""Records entries of the inbox together, and isolates one that cannot be recorded."""
 
 import os
 import socket
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -15,66 +15,66 @@ from service.inbox.stream import Entry, Inbox
 from service.observability import events
 from service.observability.metrics import counting
 from service.providers.base import Callback
-from service.queries import callbacks as aside
-from service.recording import record as recording
+from service.queries.callbacks import add_dead_letter
+from service.recording import record
 from service.recording.answers import ANSWER, unpacked
 from service.recording.record_answers import record_answers
 
-# Seconds after which another worker takes an entry over: longer than a batch takes.
+# Seconds after which another worker reclaims an entry: longer than a batch takes.
 IDLE: Final = 20.0
-_KEEP: Final = 5.0
+# Seconds between two renewals of the entries that wait while others are recorded.
+_RENEW: Final = 5.0
 
 
 def record_callbacks(callbacks: Sequence[Callback]) -> None:
-    """Record callbacks; set aside what cannot be recorded. Raises what may pass."""
+    """Record callbacks, or store dead letters. Raises passing errors."""
     Isolation([Entry("", callback) for callback in callbacks]).record()
 
 
 class Isolation:
-    """Records entries together, and in halves where that fails, until the guilty one is alone.
+    """Records entries together; if that fails, in halves, until the failing entry is alone.
 
-    What passes, such as a lost connection, is nobody's fault: it ends the work, and the entries
-    that are left are given back. A statement that takes too long is tried with fewer entries. Alone
-    it may still be slow because the database is: it stays in the inbox, and is set aside with the
-    last of its deliveries.
+    A passing error, such as a lost connection, ends the work and gives the other entries back. A
+    statement that times out is tried with fewer entries. An entry that times out alone may meet a
+    slow database: it stays in the inbox, and becomes a dead letter after its last delivery.
     """
 
     def __init__(self, entries: Sequence[Entry], inbox: Inbox | None = None) -> None:
-        """Take entries out of an inbox, or callbacks that are in none."""
-        self._left = [entries] if entries else []  # in pieces, the next one last
+        """Take entries of an inbox, or callbacks that are in no inbox."""
+        self._pieces = [entries] if entries else []  # in pieces; the last is recorded next
         self._inbox = inbox
         self._done = 0
         self._slow = 0
-        self._keep_at = time.monotonic() + _KEEP
+        self._renew_at = time.monotonic() + _RENEW
 
     def record(self) -> int:
-        """Return how many entries are dealt with. Raises what may pass."""
-        while self._left:
-            piece = self._left[-1]
+        """Record the entries; return how many are done. Raises passing errors."""
+        while self._pieces:
+            piece = self._pieces[-1]
             try:
                 _record_together([entry.callback for entry in piece])
             except Exception as error:
                 self._failed(piece, error)
             else:
-                self._left.pop()
+                self._pieces.pop()
                 self._finish(piece)
         return self._done
 
     def _failed(self, piece: Sequence[Entry], error: Exception) -> None:
         if is_passing(error) or (len(piece) == 1 and is_slow(error) and self._is_stuck()):
-            self._give_back(IDLE)  # whoever takes next begins with these
+            self._give_back(IDLE)  # the next consumer begins with these
             raise error
-        self._left.pop()
+        self._pieces.pop()
         if len(piece) > 1:
             middle = len(piece) // 2
-            self._left += [piece[middle:], piece[:middle]]
-            self._keep()
+            self._pieces += [piece[middle:], piece[:middle]]
+            self._renew()
         elif not is_slow(error):
-            set_aside(piece[0].callback, repr(error), type(error).__name__)
+            dead_letter(piece[0].callback, repr(error), type(error).__name__)
             self._finish(piece)
 
     def _is_stuck(self) -> bool:
-        """Tell whether to give up: the second slow entry means that the database is slow."""
+        """Tell whether to stop: a second slow entry means that the database is slow."""
         self._slow += 1
         return self._inbox is None or self._slow > 1
 
@@ -83,16 +83,16 @@ class Isolation:
         if self._inbox is not None:
             self._inbox.ack(piece)
 
-    def _keep(self) -> None:
-        """Hold the entries that are left: after `IDLE` seconds another worker would take them."""
-        if time.monotonic() >= self._keep_at:
-            self._keep_at = time.monotonic() + _KEEP
+    def _renew(self) -> None:
+        """Keep the other entries: after `IDLE` seconds another worker would reclaim them."""
+        if time.monotonic() >= self._renew_at:
+            self._renew_at = time.monotonic() + _RENEW
             self._give_back(0)
 
     def _give_back(self, idle: float) -> None:
-        left = [entry for piece in self._left for entry in piece]
-        if self._inbox is not None and left:
-            self._inbox.give_back(consumer(), left, idle)
+        entries = [entry for piece in self._pieces for entry in piece]
+        if self._inbox is not None and entries:
+            self._inbox.give_back(consumer(), entries, idle)
 
 
 def _record_together(callbacks: Sequence[Callback]) -> None:
@@ -102,24 +102,24 @@ def _record_together(callbacks: Sequence[Callback]) -> None:
     if answers:
         record_answers(answers)
     if reported:
-        tally = recording.record(_parsed(reported))
-        counting.recorded(tally.kinds, [callback.received_at for callback in reported])
-        events.recorded(tally, [callback.received_at for callback in reported])
+        batch = record.record([_parsed(callback) for callback in reported])
+        arrivals = [callback.received_at for callback in reported]
+        counting.recorded(batch.counts, arrivals)
+        events.recorded(batch, arrivals)
 
 
-def _parsed(callbacks: Iterable[Callback]) -> list[StatusReport]:
-    providers = components().providers
-    return [providers[callback.provider].parse(callback) for callback in callbacks]
+def _parsed(callback: Callback) -> StatusReport:
+    return components().providers[callback.provider].parse(callback)
 
 
-def set_aside(callback: Callback, error: str, reason: str) -> None:
-    """Keep a callback among the dead letters; `reason` quotes nothing and may be logged."""
+def dead_letter(callback: Callback, error: str, reason: str) -> None:
+    """Store a dead letter; `reason` quotes nothing of the callback and is logged."""
     with transaction():
-        aside.add_dead_letter(callback, error[:2000], datetime.now(UTC))
+        add_dead_letter(callback, error[:2000], datetime.now(UTC))
     counting.set_aside(callback.provider)
     events.set_aside(callback.provider, callback.attempt, reason)
 
 
 def consumer() -> str:
-    """Return this process's name in the consumer group."""
+    """Return the name of this process in the consumer group."""
     return f"{socket.gethostname()}-{os.getpid()}"

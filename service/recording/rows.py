@@ -1,20 +1,34 @@
-"""Between the domain and the tables: reports as ledger rows, outcomes as message columns."""
+"""Maps reports to ledger rows and outcomes to columns of a message, and back."""
 
 import secrets
+from collections.abc import Collection, Iterable
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any
 
 from service.domain.outcome import Outcome
 from service.domain.report import Price, StatusReport
 from service.domain.status import OWN, is_final
 from service.models import StatusEvent
-from service.queries.attempts import AttemptRef
+from service.recording.effects import LedgerEntry
 
 
-def event_of(report: StatusReport, owner: AttemptRef | None) -> dict[str, Any]:
-    """Return the ledger row of one report."""
+def event_rows(entries: Iterable[LedgerEntry]) -> Collection[dict[str, Any]]:
+    """Return the ledger rows of a batch: one for each identity, with its repeats counted."""
+    rows: dict[bytes, dict[str, Any]] = {}
+    for entry in entries:
+        row, earlier = _event_row(entry), rows.get(entry.identity)
+        if earlier is not None:
+            first = min(earlier, row, key=itemgetter("received_at"))
+            row = {**first, "repeats": earlier["repeats"] + 1}
+        rows[entry.identity] = row
+    return rows.values()
+
+
+def _event_row(entry: LedgerEntry) -> dict[str, Any]:
+    identity, report, owner = entry
     return {
-        "identity": report.identity,
+        "identity": identity,
         "message_id": owner.message_id if owner else None,
         "attempt_id": owner.id if owner else None,
         "provider": report.provider,
@@ -35,7 +49,7 @@ def event_of(report: StatusReport, owner: AttemptRef | None) -> dict[str, Any]:
 
 
 def report_of(event: StatusEvent) -> StatusReport:
-    """Return the report that was written down as this event."""
+    """Return the report in a ledger row."""
     return StatusReport(
         provider=event.provider,
         source=event.source,
@@ -54,18 +68,17 @@ def report_of(event: StatusEvent) -> StatusReport:
 
 
 def unquoted_identity(event: StatusEvent) -> bytes:
-    """Return the identity that a statement has without the provider's words.
+    """Return the identity of a ledger row without its error message. Later repeats get it too.
 
-    A reader who knows the rest of a statement could guess a number in its words. Later repeats get
-    this identity, too.
+    With the message in it, a reader who knows the other columns could guess a number by hashing.
     """
     if event.error_message is None:
         return event.identity
     report = report_of(event)
     variants = (
-        report,  # by our attempt id, or
-        report._replace(attempt_id=None),  # by the SID, or
-        report._replace(attempt_id=None, message_id=event.message_id),  # a verdict of our own
+        report,  # found by our attempt id
+        report._replace(attempt_id=None),  # found by the SID
+        report._replace(attempt_id=None, message_id=event.message_id),  # our own verdict
     )
     for variant in variants:
         if variant.identity == event.identity:
@@ -74,12 +87,12 @@ def unquoted_identity(event: StatusEvent) -> bytes:
 
 
 def random_identity(identity: bytes) -> bytes:
-    """Return a random identity that stays at the same place of the index."""
+    """Return a random identity at the same place of the index."""
     return identity[:6] + secrets.token_bytes(26)
 
 
 def outcome_in(row: Any) -> Outcome | None:
-    """Return the outcome a message row holds; None while no report has come."""
+    """Return the outcome in a message row; None before the first report."""
     if row.status in OWN:
         return None
     return Outcome(
@@ -95,8 +108,8 @@ def outcome_in(row: Any) -> Outcome | None:
     )
 
 
-def columns_of(row: Any, outcome: Outcome, sid: str | None) -> dict[str, Any]:
-    """Return the columns of an outcome over a message row: what is final needs no more checks."""
+def message_columns(row: Any, outcome: Outcome, sid: str | None) -> dict[str, Any]:
+    """Return the columns that an outcome changes. A final status needs no more checks."""
     final = is_final(outcome.status)
     return {
         "key": row.id,
@@ -104,7 +117,7 @@ def columns_of(row: Any, outcome: Outcome, sid: str | None) -> dict[str, Any]:
         "outcome_attempt": outcome.attempt,
         "updated_at": outcome.since,
         "final_at": outcome.since if final else None,
-        # What was silent or final for us and speaks again is asked about again.
+        # A message that was silent or final and is reported again is polled again.
         "check_at": None if final else row.check_at or outcome.since,
         "unknown_since": None,
         "provider_sid": sid,

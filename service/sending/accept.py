@@ -73,7 +73,7 @@ def accept(client_id: int, drafts: Sequence[Draft]) -> list[Accepted]:
         inserted = messages.insert(rows)
         taken = messages.by_key(client_id, keys) if len(inserted) < len(rows) else {}
     if any(row["id"] in inserted and row["due_at"] <= row["created_at"] for row in rows):
-        components().queue.ring(DELIVER)
+        components().queue.request(DELIVER)
     events.accepted([row for row in rows if row["id"] in inserted])
     pairs = zip(rows, drafts, strict=True)
     return [_accepted(row, draft, inserted, taken) for row, draft in pairs]

@@ -54,7 +54,7 @@ def _with_provider(client_id: int, message_id: UUID) -> tuple[str, UUID, str]:
         sid = message.provider_sid
         if message.status is not Status.SCHEDULED or sid is None:
             raise Conflict(f"too late to cancel: the message is {message.status}")
-        attempt_id = attempts.by_sid({(message.provider, sid)})[message.provider, sid].id
+        attempt_id = attempts.by_sids({(message.provider, sid)})[message.provider, sid].id
     assert attempt_id is not None
     return message.provider, attempt_id, sid
 

@@ -46,6 +46,8 @@ def may_resend(message: Message, attempts_made: int) -> bool:
 def expire_claimed(claimed: Sequence[Message], now: datetime) -> list[Message]:
     """Expire those of the claimed messages whose time is over, in this transaction; return them."""
     expired = [message for message in claimed if is_past_deadline(message, now)]
+    if not expired:
+        return []
     for message in expired:
         # No call, so no attempt.
         messages.leave_submitting(

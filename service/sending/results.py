@@ -10,7 +10,7 @@ from service.database.errors import is_retryable
 from service.errors import InboxUnavailable
 from service.recording.answers import Answer, packed
 from service.recording.record_answers import record_answers
-from service.task_queue.queue import DRAIN
+from service.task_queue.queue import CONSUME_INBOX
 
 # Between two tries, while neither the database nor the inbox takes an answer.
 _PAUSE: Final = 0.5
@@ -56,5 +56,5 @@ def _store(answers: Sequence[Answer]) -> Sequence[Answer]:
             _log.warning("the inbox takes no answers either (%s)", error)
             return answers[place:]
     if answers:
-        components().queue.ring(DRAIN)
+        components().queue.request(CONSUME_INBOX)
     return ()

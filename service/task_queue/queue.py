@@ -1,4 +1,4 @@
-"""The contract with the worker: the names of its tasks, their queues, and how to wake one.
+"""The contract with the Celery worker: task names, their queues, and how to request a task.
 
 Nothing here knows what a task does, and `service` never imports `worker`.
 """
@@ -6,6 +6,7 @@ Nothing here knows what a task does, and `service` never imports `worker`.
 import json
 import logging
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
@@ -18,14 +19,15 @@ from service.config.settings import Settings
 from service.coordination.circuit_breaker import FAILURES, CircuitBreaker, CircuitOpen
 from service.redis_client.url import parse_redis_url
 from service.task_queue import transport
-from service.task_queue.wake_ups import WakeUps
+from service.task_queue.run_once import RunOnce
+from service.task_queue.wake_ups import INTERVAL, WakeUps
 
 SEND: Final = "send"
 STATUS: Final = "status"
 MAINTENANCE: Final = "maintenance"
 
 DELIVER: Final = "waybill.deliver"
-DRAIN: Final = "waybill.drain"
+CONSUME_INBOX: Final = "waybill.consume_inbox"
 EXPIRE_CLAIMS: Final = "waybill.expire_claims"
 EXPIRE_MESSAGES: Final = "waybill.expire_messages"
 RECONCILE: Final = "waybill.reconcile"
@@ -36,7 +38,7 @@ DELETE_OLD: Final = "waybill.delete_old"
 
 ROUTES: Final = {
     DELIVER: SEND,
-    DRAIN: STATUS,
+    CONSUME_INBOX: STATUS,
     EXPIRE_CLAIMS: MAINTENANCE,
     EXPIRE_MESSAGES: MAINTENANCE,
     RECONCILE: MAINTENANCE,
@@ -46,26 +48,21 @@ ROUTES: Final = {
     DELETE_OLD: MAINTENANCE,
 }
 
-# The argument of a drain that helps another with a backlog; to a delivery it says nothing.
-HELPING: Final = "helping"
-
-# A task that is not acknowledged for this long is given to another worker. Tasks end within
-# seconds and carry no ETA, so that nothing honest ever meets it.
+# Seconds after which Redis gives an unacknowledged task to another worker. Tasks end within
+# seconds and carry no ETA, so that only tasks of dead workers reach it.
 VISIBILITY_TIMEOUT: Final = 300
-# Whoever enqueues has the row in the database already and need not wait for a broker.
-_HURRY: Final = 0.2
-# The header of a task that says when it was enqueued, in seconds since 1970.
+# The row is committed before its task is enqueued, so that a caller need not wait for the broker.
+_ENQUEUE_TIMEOUT: Final = 0.2
+# Seconds for which one run of a task works before the next is requested: a shutdown waits for it.
+_RUN_SECONDS: Final = 3.0
+# The header of a task with the time at which it was enqueued, in seconds since 1970.
 _ENQUEUED_AT: Final = "enqueued_at"
-
-# A wake that was asked for and never came (its process died) blocks the next one this long.
-_AWAKE_SECONDS: Final = 5
-_HELP_MS: Final = 500
 
 _log = logging.getLogger(__name__)
 
 
 def celery_settings(settings: Settings, timeout: float) -> dict[str, Any]:
-    """Return what both sides must agree on; `timeout` is in seconds."""
+    """Return the settings that web and worker share; `timeout` is in seconds."""
     transport.register()
     return {
         **parse_redis_url(settings.redis_url.get_secret_value()).celery_settings(),
@@ -78,9 +75,9 @@ def celery_settings(settings: Settings, timeout: float) -> dict[str, Any]:
             "socket_timeout": timeout,
             "socket_connect_timeout": timeout,
             "socket_keepalive": True,
-            # Seconds after which a silent connection is asked whether it still lives.
+            # Seconds after which a silent connection is checked.
             "health_check_interval": 5,
-            # Without these a dead broker holds every caller for the library's default retries.
+            # Otherwise a caller waits for the library's retries while the broker is down.
             "max_retries": 0,
             "retry_on_timeout": False,
         },
@@ -88,7 +85,7 @@ def celery_settings(settings: Settings, timeout: float) -> dict[str, Any]:
 
 
 def _stamp(headers: dict[str, Any], **_: Any) -> None:
-    """Write onto every task, of beat too, when it was enqueued: the library does not."""
+    """Add the time to each task, also to those of beat: Celery does not."""
     headers[_ENQUEUED_AT] = time.time()
 
 
@@ -96,95 +93,77 @@ before_task_publish.connect(_stamp)
 
 
 def _age(task: bytes | None) -> float:
-    """Return for how many seconds a task has waited, by what was written onto it."""
+    """Return for how many seconds a task has waited."""
     if task is None:
         return 0.0
     try:
         enqueued_at = float(json.loads(task)["headers"][_ENQUEUED_AT])
     except (ValueError, KeyError, TypeError):
-        return 0.0  # another version's, or no task at all: it does not hide the others
+        return 0.0  # a task without the header
     return max(0.0, time.time() - enqueued_at)
 
 
-class Queue:
-    """Puts tasks on their queues, by name, and sees to it that they are not put there in vain.
+class TaskQueue:
+    """Enqueues tasks by name, and runs the two that work until nothing is left.
 
-    A task that works until nothing is left to do is woken once for many who ask. While it is at
-    work, or has been asked for, a flag in Redis says so. No method raises for a broker that is
-    away: the clock wakes every task again.
+    No method but `waiting` raises while the broker is down: beat enqueues every task again.
     """
 
     def __init__(self, settings: Settings, redis: Redis, breaker: CircuitBreaker) -> None:
         self._redis = redis
         self._breaker = breaker
         self._celery = Celery("waybill", set_as_current=False)
-        self._celery.conf.update(celery_settings(settings, timeout=_HURRY))
-        self._help_again_at = dict[str, float]()
-        self._bells = {task: WakeUps(partial(self.wake, task)) for task in (DELIVER, DRAIN)}
+        self._celery.conf.update(celery_settings(settings, timeout=_ENQUEUE_TIMEOUT))
+        self._runs = {task: RunOnce() for task in (DELIVER, CONSUME_INBOX)}
+        self._wake_ups = {task: WakeUps(partial(self._wake, task)) for task in self._runs}
 
-    def ring(self, task: str) -> None:
-        """Have a worker woken soon, off the caller's time; one wake serves many rings."""
-        self._bells[task].ring()
+    def request(self, task: str) -> None:
+        """Request a run of the task that begins after this call. Call it after the commit."""
+        self._wake_ups[task].request()
 
-    def wake(self, task: str) -> bool:
-        """Wake a worker unless one is awake. Returns whether nobody need do it again.
+    def run_once(self, task: str, step: Callable[[], bool]) -> None:
+        """Call `step` until it returns False, in one thread of this process at a time."""
+        if self._runs[task].run(step, _RUN_SECONDS):
+            self.request(task)
 
-        Call this only after the commit, and let nothing depend on it.
-        """
-        asked = self._flag(f"waybill:wake:{task}", nx=True, ex=_AWAKE_SECONDS)
-        return self.enqueue(task) if asked else asked is False
-
-    def keep_awake(self, task: str, seconds: int = _AWAKE_SECONDS) -> None:
-        """Say that the task is at work, or need not be for a while: nobody is to wake another."""
-        self._flag(f"waybill:wake:{task}", ex=seconds)
-
-    def sleep(self, task: str) -> None:
-        """Say that the task is about to end: who asks from now on must wake another."""
-        try:
-            with self._breaker.guard():
-                self._redis.delete(f"waybill:wake:{task}")
-        except (RedisError, CircuitOpen) as error:
-            _log.warning("%s does not sleep (%s)", task, type(error).__name__)
-
-    def call_help(self, task: str) -> None:
-        """Wake one more worker for a backlog; a few times a second somebody may."""
-        now = time.monotonic()
-        if now < self._help_again_at.get(task, now):
-            return  # this process asked a moment ago
-        self._help_again_at[task] = now + _HELP_MS / 1000
-        if self._flag(f"waybill:help:{task}", nx=True, px=_HELP_MS):
-            self.enqueue(task, HELPING)
-
-    def enqueue(self, task: str, *args: str) -> bool:
-        """Put a task on its queue. Returns whether the broker has it."""
+    def enqueue(self, task: str) -> bool:
+        """Enqueue a task. Return whether the broker has it."""
         try:
             with (
                 self._breaker.guard(),
                 self._celery.producer_pool.acquire(block=True, timeout=1) as producer,
             ):
-                self._celery.send_task(task, args=args, producer=producer, retry=False)
+                self._celery.send_task(task, producer=producer, retry=False)
         except (*FAILURES, CircuitOpen) as error:
-            _log.warning("not enqueued: %s (%s)", task, type(error).__name__)
+            reason = type(error).__name__
+            _log.warning("could not enqueue %s (%s): beat will enqueue it", task, reason)
             return False
         return True
-
-    def _flag(self, name: str, **options: Any) -> bool | None:
-        """Set a flag. Returns False when it stood already, None when nobody could tell."""
-        try:
-            with self._breaker.guard():
-                return bool(self._redis.set(name, 1, **options))
-        except (RedisError, CircuitOpen) as error:
-            _log.warning("%s was not set (%s)", name, type(error).__name__)
-            return None
 
     def waiting(self, queue: str) -> tuple[int, float]:
         """Return how many tasks wait on a queue, and for how many seconds the oldest has.
 
-        Raises RedisError or Resting where the broker does not answer.
+        Raises RedisError or CircuitOpen while the broker is down.
         """
         with self._breaker.guard():
             pipe = self._redis.pipeline(transaction=False)
             pipe.llen(queue)
-            pipe.lindex(queue, -1)  # tasks come in on the left
+            pipe.lindex(queue, -1)  # tasks are pushed on the left
             depth, oldest = pipe.execute()
         return int(depth), _age(oldest)
+
+    def _wake(self, task: str) -> bool:
+        """Enqueue a task unless a process did so within INTERVAL. Return whether it was tried.
+
+        All processes together enqueue it 20 times a second at most. While there is a backlog each
+        of these tasks can begin in another process.
+        """
+        name, interval = f"waybill:requested:{task}", int(INTERVAL * 1000)
+        try:
+            with self._breaker.guard():
+                if not self._redis.set(name, 1, nx=True, px=interval):
+                    return False
+        except (RedisError, CircuitOpen):
+            pass  # `enqueue` logs it
+        self.enqueue(task)
+        return True

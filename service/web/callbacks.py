@@ -13,7 +13,7 @@ from service.errors import Forged, InboxUnavailable, OverflowUnavailable
 from service.observability import events
 from service.observability.metrics import counting
 from service.providers.base import Callback, CallbackRequest
-from service.task_queue.queue import DRAIN
+from service.task_queue.queue import CONSUME_INBOX
 
 MAX_BODY: Final = 64 * 1024
 
@@ -64,7 +64,7 @@ def store(bound: Components, callback: Callback) -> Answer:
     except InboxUnavailable as error:
         _log.error("the inbox is away (%s): a callback goes to the overflow", error)
         return _store_aside(bound, callback)
-    bound.queue.ring(DRAIN)
+    bound.queue.request(CONSUME_INBOX)
     counting.received(callback.provider, "stored")
     return STORED
 

@@ -257,7 +257,7 @@ def test_worker_takes_its_consumer_name_with_it(bench: Bench) -> None:
     with Redis.from_url(bench.redis.url, protocol=2) as redis:
         Inbox(redis, redis, CircuitBreaker(), 10).put(CALLBACK)
         bench.start("worker", "-Q", "status", "-n", "status@%h")
-        bench.send(queue.DRAIN, to="status")
+        bench.send(queue.CONSUME_INBOX, to="status")
         await_(lambda: redis.xlen("waybill:inbox") == 0, 60)
         assert len(redis.xinfo_consumers("waybill:inbox", "recorders")) == 1
         bench.stop()

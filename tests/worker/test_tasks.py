@@ -47,7 +47,7 @@ def test_the_tasks_import_no_more_than_the_flows_they_call() -> None:
         (queue.DELIVER, deliver, "deliver", [queue.HELPING], []),
         (queue.EXPIRE_CLAIMS, claim, "expire_claims", [], []),
         (queue.EXPIRE_MESSAGES, expiry, "expire_due", [], []),
-        (queue.DRAIN, consume_inbox, "drain", [queue.HELPING], [queue.HELPING]),
+        (queue.CONSUME_INBOX, consume_inbox, "drain", [queue.HELPING], [queue.HELPING]),
         (queue.DRAIN_OVERFLOW, consume_inbox, "drain_overflow", [], []),
         (queue.ADOPT_ORPHANS, record, "adopt_orphans", [], []),
         (queue.RECONCILE, poll, "reconcile_due", [], []),

@@ -130,7 +130,7 @@ def break_the_sender_rates(parts: Components, redis: Redis) -> None:
 
 def break_the_wakes(parts: Components, redis: Redis) -> None:
     redis.set(queue.STATUS, "not a list")
-    assert not parts.queue.enqueue(queue.DRAIN)
+    assert not parts.queue.enqueue(queue.CONSUME_INBOX)
 
 
 def break_the_post_limits(parts: Components, redis: Redis) -> None:
@@ -176,7 +176,7 @@ def bound(frozen: RedisServer, directory: Path) -> Iterator[Components]:
     )
     parts: Components = app.extensions["waybill"]
     parts.inbox.put(CALLBACK)
-    assert parts.queue.enqueue(queue.DRAIN)
+    assert parts.queue.enqueue(queue.CONSUME_INBOX)
     yield parts
     frozen.thaw()
     # They would leave their sockets to the garbage collector.
@@ -191,7 +191,7 @@ def test_a_frozen_redis_holds_nobody_for_long(bound: Components, frozen: RedisSe
     for _ in range(20):
         with pytest.raises(InboxUnavailable):
             bound.inbox.put(CALLBACK)
-        assert not bound.queue.enqueue(queue.DRAIN)
+        assert not bound.queue.enqueue(queue.CONSUME_INBOX)
     # One wait of 0.2 s in a second, and not forty; generous, for a busy machine.
     assert monotonic() - begun < 2
 

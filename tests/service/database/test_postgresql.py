@@ -135,7 +135,7 @@ def test_messages_are_sent_and_recorded(app: Flask) -> None:
     with app.app_context():
         while deliver.deliver():
             pass
-        consume_inbox.drain()
+        consume_inbox.consume_inbox()
         assert set(db.session.scalars(select(Message.status))) == {Status.QUEUED}
 
 

@@ -69,7 +69,7 @@ def test_a_message_is_followed_from_the_post_to_the_callback(
     deliver.deliver()
     [outbound] = provider.on_air
     call_back(context, outbound.attempt_id, b"MessageStatus=delivered")
-    consume_inbox.drain()
+    consume_inbox.consume_inbox()
 
     accepted, sent, recorded = lines()
     assert (accepted["event"], accepted["request_id"]) == ("accepted", "r1")
@@ -143,7 +143,7 @@ def test_a_callback_set_aside_is_told_by_the_type_of_the_error(
     context: Flask, lines: CallSlots
 ) -> None:
     call_back(context, UUID(int=7), b"poison")
-    consume_inbox.drain()
+    consume_inbox.consume_inbox()
 
     [line] = [line for line in lines() if line["event"] == "set aside"]
     assert (line["reason"], line["attempt_id"]) == ("ZeroDivisionError", str(UUID(int=7)))

@@ -44,7 +44,7 @@ def test_what_is_personal_or_secret_is_masked(text: str, masked: str) -> None:
         "12345678-1234-7123-8123-123456789012",
         "SM12345678901234567890123456789012",
         "21211 after 0.123456789012 s, 500 of 200000 at 2026-11-21T13:47:01.123456+00:00",
-        "waybill.drain at :6379",
+        "waybill.consume_inbox at :6379",
     ],
 )
 def test_ids_counts_and_times_are_left_alone(text: str) -> None:

@@ -102,7 +102,7 @@ def test_an_answer_is_recorded_when_the_database_is_back(
     assert message(message_id).status is Status.SUBMITTING
     assert components().inbox.lag() == 1
 
-    consume_inbox.drain()
+    consume_inbox.consume_inbox()
     assert components().inbox.lag() == 0
     shown, attempt = message(message_id), attempt_of(message_id)
     _, status, code = OUTCOMES[kind]
@@ -125,7 +125,7 @@ def test_answer_after_the_end_of_its_claim_wins(
         deliver.deliver()
     with transaction():
         db.session.execute(update(Message).values(status=Status.IN_DOUBT, claimed_until=None))
-    consume_inbox.drain()
+    consume_inbox.consume_inbox()
     assert message(message_id).status is OUTCOMES[kind][1]
 
 
@@ -143,7 +143,7 @@ def test_no_claim_ends_in_doubt_while_its_answer_waits(
     while datetime.now(UTC) <= soon:
         pass
     assert claim.expire_claims() == 0
-    consume_inbox.drain()
+    consume_inbox.consume_inbox()
     assert claim.expire_claims() == 0
     assert message(message_id).status is Status.QUEUED
 
@@ -192,7 +192,7 @@ def test_answer_is_recorded_once_when_its_commit_seemed_to_fail(
         patched.setattr(results, "record_answers", commit_and_fail)
         deliver.deliver()
     due_at = message(message_id).due_at
-    consume_inbox.drain()
+    consume_inbox.consume_inbox()
     assert (message(message_id).status, message(message_id).due_at) == (Status.PENDING, due_at)
 
 
@@ -209,14 +209,14 @@ def test_unrecordable_answer_is_a_dead_letter_to_replay(
         patched.setattr(results, "record_answers", broken)
         patched.setattr(isolation, "record_answers", broken)
         deliver.deliver()
-        consume_inbox.drain()
+        consume_inbox.consume_inbox()
     db.session.rollback()
     [letter] = db.session.scalars(select(DeadLetter))
     assert (letter.provider, letter.attempt) == (ANSWER, str(attempt_of(message_id).id))
     listed = app.test_cli_runner().invoke(args=["dead-letters", "list"])
     assert "ZeroDivisionError" in listed.output
     assert app.test_cli_runner().invoke(args=["dead-letters", "replay", "--all"]).exit_code == 0
-    consume_inbox.drain()
+    consume_inbox.consume_inbox()
     assert message(message_id).status is Status.QUEUED
 
 
@@ -248,7 +248,7 @@ def test_callbacks_and_answers_are_recorded_from_one_batch(
     attempt = attempt_of(message_id)
     body = f"MessageSid=SM{attempt.id.hex}&MessageStatus=delivered".encode()
     components().inbox.put(Callback("twilio", str(attempt.id), body, datetime.now(UTC)))
-    assert consume_inbox.drain() == 2
+    assert consume_inbox.consume_inbox() == 2
     assert message(message_id).status is Status.DELIVERED
 
 
@@ -260,7 +260,7 @@ def test_last_attempt_fails_the_message_from_the_inbox_too(
     message_id = post()
     with away():
         deliver.deliver()
-    consume_inbox.drain()
+    consume_inbox.consume_inbox()
     shown = message(message_id)
     assert (shown.status, shown.error_code) == (Status.FAILED, GAVE_UP)
 

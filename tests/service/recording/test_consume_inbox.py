@@ -56,7 +56,7 @@ def test_a_drain_records_what_is_in_the_inbox_and_then_forgets_it(
     attempt, inbox = _sent(post, provider), components().inbox
     for word in ("delivered", "sent", "sent"):
         inbox.put(callback(attempt, word))
-    assert consume_inbox.drain() == 3
+    assert consume_inbox.consume_inbox() == 3
     assert inbox.lag() == 0
     assert _status() is Status.DELIVERED
 
@@ -87,7 +87,7 @@ def test_of_a_backlog_several_words_about_a_message_are_written_over_it_once(
         write(outcomes)
 
     monkeypatch.setattr(ledger, "write_outcomes", counted)
-    assert consume_inbox.drain() == 8
+    assert consume_inbox.consume_inbox() == 8
     assert written == [2]
 
 
@@ -99,7 +99,7 @@ def test_a_backlog_calls_others_to_help_and_less_does_not(
     monkeypatch.setattr(type(components().queue), "call_help", lambda _, task: helpers.append(task))
     for number in range(waiting):
         components().inbox.put(callback("", "delivered", f"SM{number}"))
-    assert consume_inbox.drain() == waiting
+    assert consume_inbox.consume_inbox() == waiting
     assert helpers == called
 
 
@@ -128,7 +128,7 @@ def test_a_poison_entry_is_set_aside_and_the_rest_of_its_batch_recorded(
     batch = [callback(attempt, word) for word in ("sending", "sent", "delivered") * 2]
     for one in [*batch[:place], POISON, *batch[place:]]:
         inbox.put(one)
-    consume_inbox.drain()
+    consume_inbox.consume_inbox()
     assert inbox.lag() == 0
     assert _status() is Status.DELIVERED
     [letter] = db.session.scalars(select(DeadLetter)).all()
@@ -148,11 +148,11 @@ def test_a_database_that_fails_leaves_the_batch_in_the_inbox(
     with monkeypatch.context() as patched:
         patched.setattr(record, "record", down)
         with pytest.raises(OperationalError):
-            consume_inbox.drain()
+            consume_inbox.consume_inbox()
     assert inbox.lag() == 1
     assert db.session.scalar(select(func.count()).select_from(DeadLetter)) == 0
 
-    consume_inbox.drain()  # the next one, at once
+    consume_inbox.consume_inbox()  # the next one, at once
     assert inbox.lag() == 0
     assert _status() is Status.DELIVERED
 
@@ -165,7 +165,7 @@ def test_a_worker_that_dies_between_commit_and_acknowledgement_repeats_and_chang
     [entry] = inbox.take("dying", 10, linger=0.01) or inbox.take("dying", 10, linger=0.01)
     consume_inbox.record_callbacks([entry.callback])  # and dies before it acknowledges
     monkeypatch.setattr(consume_inbox, "_IDLE", 0.0)
-    assert consume_inbox.drain() == 1
+    assert consume_inbox.consume_inbox() == 1
     assert _status() is Status.DELIVERED
     events = db.session.scalars(select(StatusEvent).where(StatusEvent.word == "delivered")).all()
     assert [event.repeats for event in events] == [1]
@@ -186,7 +186,7 @@ def test_an_entry_that_was_taken_often_is_recorded_all_the_same(
 ) -> None:
     """A long outage is no fault of its own."""
     _wear_out(_sent(post, provider), monkeypatch)
-    consume_inbox.drain()
+    consume_inbox.consume_inbox()
     assert _status() is Status.DELIVERED
     assert db.session.scalar(select(func.count()).select_from(DeadLetter)) == 0
 
@@ -197,7 +197,7 @@ def test_an_entry_of_which_a_worker_died_is_set_aside(
     _wear_out(_sent(post, provider), monkeypatch)
     [entry] = components().inbox.reclaim("dying", 10, idle=0)
     components().inbox.mark_suspect(entry.id)  # and then it dies
-    consume_inbox.drain()
+    consume_inbox.consume_inbox()
     [letter] = db.session.scalars(select(DeadLetter)).all()
     assert "died" in letter.error
     assert components().inbox.lag() == 0
@@ -207,9 +207,9 @@ def test_overflow_returns_to_the_inbox_and_is_recorded(post: Post, provider: Fak
     attempt = _sent(post, provider)
     with transaction():
         aside.add_overflow(callback(attempt, "delivered"))
-    assert consume_inbox.drain_overflow() == 1
-    assert consume_inbox.drain_overflow() == 0
-    consume_inbox.drain()
+    assert return_to_inbox.drain_overflow() == 1
+    assert return_to_inbox.drain_overflow() == 0
+    consume_inbox.consume_inbox()
     assert _status() is Status.DELIVERED
 
 
@@ -224,7 +224,7 @@ def test_overflow_stays_where_it_is_while_the_inbox_is_away(
 
     monkeypatch.setattr(type(components().inbox), "put", away)
     with pytest.raises(InboxUnavailable):
-        consume_inbox.drain_overflow()
+        return_to_inbox.drain_overflow()
     assert db.session.scalar(select(func.count()).select_from(Overflow)) == 1
 
 
@@ -255,7 +255,7 @@ def test_returned_overflow_is_deleted_when_a_later_put_fails(
     sweeps = 0
     while left := _in_overflow():
         with suppress(InboxUnavailable):
-            consume_inbox.drain_overflow()
+            return_to_inbox.drain_overflow()
         sweeps += 1
         assert _in_overflow() < left, "each sweep leaves fewer"
     assert sweeps == 4
@@ -269,7 +269,7 @@ def test_concurrent_sweeps_return_each_callback_once(context: Flask) -> None:
     def sweep(_: int) -> int:
         with context.app_context():
             start.wait()
-            return consume_inbox.drain_overflow()
+            return return_to_inbox.drain_overflow()
 
     with ThreadPoolExecutor(4) as pool:
         while _in_overflow():
@@ -294,7 +294,7 @@ def test_replayed_letters_are_deleted_when_a_later_put_fails(
     with monkeypatch.context() as patched:
         patched.setattr(type(components().inbox), "put", put_some)
         with pytest.raises(InboxUnavailable):
-            consume_inbox.replay_dead_letters(None)
+            return_to_inbox.replay_dead_letters(None)
     db.session.rollback()
     assert db.session.scalar(select(func.count()).select_from(DeadLetter)) == 6
     assert components().inbox.lag() == 4
@@ -307,5 +307,5 @@ def test_a_drain_that_runs_long_hands_over_to_the_next(
     woken: list[str] = []
     monkeypatch.setattr(consume_inbox, "_LONGEST", 0.0)
     monkeypatch.setattr(type(components().queue), "enqueue", lambda _, task: woken.append(task))
-    assert consume_inbox.drain() == 0
+    assert consume_inbox.consume_inbox() == 0
     assert woken == [consume_inbox.DRAIN]

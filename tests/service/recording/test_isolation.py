@@ -70,7 +70,7 @@ def test_a_guilty_callback_is_set_aside_alone(fail: Any, error: Exception) -> No
     fail(error)
     put(*GOOD[:200], BAD, *GOOD[200:])
     began = monotonic()
-    consume_inbox.drain()
+    consume_inbox.consume_inbox()
     assert recorded() == 500
     assert [BAD.encode() in one.body for one in letters()] == [True]
     assert components().inbox.lag() == 0
@@ -80,7 +80,7 @@ def test_a_guilty_callback_is_set_aside_alone(fail: Any, error: Exception) -> No
 def test_a_slow_batch_is_recorded_in_smaller_ones(fail: Any) -> None:
     fail(SLOW, most=60)
     put(*GOOD)
-    consume_inbox.drain()
+    consume_inbox.consume_inbox()
     assert recorded() == 500
     assert letters() == []
 
@@ -91,13 +91,13 @@ def test_slow_callback_is_set_aside_after_its_deliveries(
     monkeypatch.setattr(consume_inbox, "_LONGEST", 0.2)
     fail(SLOW)
     put(BAD, *GOOD[:20])
-    consume_inbox.drain()
+    consume_inbox.consume_inbox()
     assert recorded() == 20, "the others are recorded with the first delivery"
     assert letters() == []
     assert components().inbox.lag() == 1
     monkeypatch.setattr(consume_inbox, "_IDLE", 0.0)
     while not letters():
-        consume_inbox.drain()
+        consume_inbox.consume_inbox()
     assert BAD.encode() in letters()[0].body
     assert components().inbox.lag() == 0
 
@@ -106,7 +106,7 @@ def test_a_slow_database_is_left_alone(fail: Any) -> None:
     fail(SLOW, most=0)
     put(*GOOD[:20])
     with pytest.raises(OperationalError):
-        consume_inbox.drain()
+        consume_inbox.consume_inbox()
     assert letters() == []
     assert components().inbox.lag() == 20
 
@@ -115,7 +115,7 @@ def test_a_lost_connection_is_nobodys_fault(fail: Any) -> None:
     fail(LOST)
     put(*GOOD[:20], BAD)
     with pytest.raises(OperationalError):
-        consume_inbox.drain()
+        consume_inbox.consume_inbox()
     assert letters() == []
     assert components().inbox.lag() == 21
 
@@ -136,5 +136,5 @@ def test_nobody_takes_what_is_being_isolated(
     put(*GOOD[:8])
     monkeypatch.setattr(recording, "record", look)
     with pytest.raises(OperationalError):
-        consume_inbox.drain()
+        consume_inbox.consume_inbox()
     assert max(idle) < 5_000

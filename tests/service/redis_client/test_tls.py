@@ -79,7 +79,7 @@ def test_both_clients_work_with_a_trusted_certificate(secured: Secured) -> None:
     parts = secured.parts(url)
     parts.inbox.put(CALLBACK)
 
-    assert parts.queue.enqueue(queue.DRAIN)
+    assert parts.queue.enqueue(queue.CONSUME_INBOX)
     assert secured.held() == (1, 1)
     assert parts.inbox.lag() == 1
 
@@ -97,7 +97,7 @@ def test_both_clients_refuse_the_certificate_of_another_host(secured: Secured) -
 
 def refused_by_both(secured: Secured, url: str) -> None:
     parts = secured.parts(url)
-    assert not parts.queue.enqueue(queue.DRAIN)
+    assert not parts.queue.enqueue(queue.CONSUME_INBOX)
     with pytest.raises(InboxUnavailable):
         parts.inbox.put(CALLBACK)
     with pytest.raises(RedisConnectionError, match="certificate"):
@@ -112,7 +112,7 @@ def test_both_clients_verify_less_when_told_to(secured: Secured, query: str) -> 
     parts = secured.parts(f"{url}?{query}&ssl_ca_certs={secured.authority}")
     parts.inbox.put(CALLBACK)
 
-    assert parts.queue.enqueue(queue.DRAIN)
+    assert parts.queue.enqueue(queue.CONSUME_INBOX)
     assert secured.held() == (1, 1)
 
 
@@ -121,5 +121,5 @@ def test_user_of_a_unix_socket_reaches_both_clients(secured: Secured) -> None:
     parts = secured.parts(f"unix://{ACCOUNT}@{place}")
     parts.inbox.put(CALLBACK)
 
-    assert parts.queue.enqueue(queue.DRAIN)
+    assert parts.queue.enqueue(queue.CONSUME_INBOX)
     assert secured.held() == (1, 1)

@@ -64,10 +64,10 @@ def test_a_unix_socket_serves_the_inbox_and_the_broker_alike(directory: Path) ->
         with Redis.from_url(url) as redis:
             assert Queue(
                 make_settings("sqlite:///unused.db", url), redis, CircuitBreaker()
-            ).enqueue(queue.DRAIN)
+            ).enqueue(queue.CONSUME_INBOX)
             [(task, _)] = enqueued(redis, queue.STATUS)
 
-    assert task["headers"]["task"] == queue.DRAIN
+    assert task["headers"]["task"] == queue.CONSUME_INBOX
 
 
 def test_every_task_that_may_be_enqueued_is_registered_and_the_other_way_round() -> None:
@@ -82,7 +82,7 @@ def test_there_are_three_queues() -> None:
     """A flood of sends must delay neither a status nor the sweep that mends things."""
     assert set(ROUTES.values()) == QUEUES
     assert ROUTES[queue.DELIVER] == queue.SEND
-    assert ROUTES[queue.DRAIN] == queue.STATUS
+    assert ROUTES[queue.CONSUME_INBOX] == queue.STATUS
 
 
 def test_every_queue_is_read_by_a_worker_of_docker_compose() -> None:
@@ -113,20 +113,20 @@ def test_a_task_goes_to_its_queue_as_json(live: Queue, redis: Redis, task: str, 
 
 
 def test_of_many_who_ask_one_wakes_a_worker(live: Queue, redis: Redis) -> None:
-    assert [live.wake(queue.DRAIN) for _ in range(3)] == [True, True, True]
+    assert [live.wake(queue.CONSUME_INBOX) for _ in range(3)] == [True, True, True]
     assert len(enqueued(redis, queue.STATUS)) == 1
 
 
 def test_who_asks_after_the_task_fell_asleep_wakes_another(live: Queue, redis: Redis) -> None:
-    live.wake(queue.DRAIN)
-    live.sleep(queue.DRAIN)
-    live.wake(queue.DRAIN)
+    live.wake(queue.CONSUME_INBOX)
+    live.sleep(queue.CONSUME_INBOX)
+    live.wake(queue.CONSUME_INBOX)
     assert len(enqueued(redis, queue.STATUS)) == 2
 
 
 def test_while_a_task_is_at_work_nobody_wakes_another(live: Queue, redis: Redis) -> None:
-    live.keep_awake(queue.DRAIN)
-    live.wake(queue.DRAIN)
+    live.keep_awake(queue.CONSUME_INBOX)
+    live.wake(queue.CONSUME_INBOX)
     live.wake(queue.DELIVER)
     assert enqueued(redis, queue.STATUS) == []
     assert len(enqueued(redis, queue.SEND)) == 1, "another task sleeps for itself"
@@ -135,7 +135,7 @@ def test_while_a_task_is_at_work_nobody_wakes_another(live: Queue, redis: Redis)
 def test_a_wake_that_never_came_is_asked_for_again_within_seconds(
     live: Queue, redis: Redis
 ) -> None:
-    live.wake(queue.DRAIN)
+    live.wake(queue.CONSUME_INBOX)
     assert 0 < redis.pttl(f"waybill:wake:{queue.DRAIN}") <= 5_000
 
 
@@ -147,7 +147,7 @@ def test_a_ring_wakes_a_worker_soon(live: Queue, redis: Redis) -> None:
 def test_help_is_called_once_for_many(live: Queue, redis: Redis, redis_url: str) -> None:
     other_process = Queue(make_settings("sqlite:///unused.db", redis_url), redis, CircuitBreaker())
     for one in (live, live, other_process):
-        one.call_help(queue.DRAIN)
+        one.call_help(queue.CONSUME_INBOX)
     [(_, args)] = enqueued(redis, queue.STATUS)
     assert args == [queue.HELPING]
 
@@ -158,7 +158,7 @@ def test_help_is_called_again_while_a_backlog_lasts(
     monkeypatch.setattr(queue, "_HELP_MS", 1)
 
     def called_twice() -> bool:
-        live.call_help(queue.DRAIN)
+        live.call_help(queue.CONSUME_INBOX)
         return redis.llen(queue.STATUS) == 2
 
     assert_soon(called_twice)
@@ -177,13 +177,13 @@ def test_queue_that_no_worker_reads_is_bounded(live: Queue, redis: Redis) -> Non
 
 def test_wakes_go_on_after_redis_was_demoted(live: Queue, redis: Redis) -> None:
     """The connection to an old master that became a replica is closed, and not kept for ever."""
-    live.enqueue(queue.DRAIN)
+    live.enqueue(queue.CONSUME_INBOX)
     pushing = [client for client in redis.client_list() if client["cmd"] == "lpush"]
     used = {client["id"] for client in pushing if client["idle"] == "0"}
     redis.replicaof("127.0.0.1", "1")
-    assert not live.enqueue(queue.DRAIN)
+    assert not live.enqueue(queue.CONSUME_INBOX)
     redis.replicaof("NO", "ONE")
-    assert_soon(lambda: live.enqueue(queue.DRAIN))
+    assert_soon(lambda: live.enqueue(queue.CONSUME_INBOX))
 
     assert used
     assert not used & {client["id"] for client in redis.client_list()}
@@ -191,7 +191,7 @@ def test_wakes_go_on_after_redis_was_demoted(live: Queue, redis: Redis) -> None:
 
 def test_no_task_carries_a_time_at_which_to_run(live: Queue, redis: Redis) -> None:
     """A task that waits longer than the visibility timeout would be run again and again."""
-    live.enqueue(queue.DRAIN)
+    live.enqueue(queue.CONSUME_INBOX)
 
     [(envelope, _)] = enqueued(redis, queue.STATUS)
     assert envelope["headers"]["eta"] is None
@@ -202,9 +202,9 @@ def test_a_dead_broker_is_reported_within_two_seconds_and_never_raised(
 ) -> None:
     begun = monotonic()
 
-    assert dead.enqueue(queue.DRAIN) is False
+    assert dead.enqueue(queue.CONSUME_INBOX) is False
     assert monotonic() - begun < 2
-    assert "not enqueued: waybill.drain" in caplog.text
+    assert "not enqueued: waybill.consume_inbox" in caplog.text
 
 
 def test_a_dead_broker_stays_quick_to_be_reported(dead: Queue) -> None:
@@ -212,17 +212,17 @@ def test_a_dead_broker_stays_quick_to_be_reported(dead: Queue) -> None:
 
     assert [dead.wake(queue.DELIVER) for _ in range(10)] == [False] * 10
     for _ in range(10):
-        dead.keep_awake(queue.DRAIN)
-        dead.call_help(queue.DRAIN)
-        dead.sleep(queue.DRAIN)
+        dead.keep_awake(queue.CONSUME_INBOX)
+        dead.call_help(queue.CONSUME_INBOX)
+        dead.sleep(queue.CONSUME_INBOX)
     assert monotonic() - begun < 5
 
 
 def test_a_broker_that_cut_the_connection_is_used_again(live: Queue, redis: Redis) -> None:
-    assert live.enqueue(queue.DRAIN)
+    assert live.enqueue(queue.CONSUME_INBOX)
     redis.client_kill_filter(_type="normal", skipme=True)
 
-    outcomes = [live.enqueue(queue.DRAIN) for _ in range(3)]
+    outcomes = [live.enqueue(queue.CONSUME_INBOX) for _ in range(3)]
 
     assert outcomes[-1] is True
     assert len(enqueued(redis, queue.STATUS)) == 1 + sum(outcomes)

@@ -51,7 +51,7 @@ def test_a_message_is_one_trace_from_the_post_to_the_callback(
     deliver.deliver()
     [outbound] = provider.on_air
     call_back(context, outbound.attempt_id, b"MessageStatus=delivered")
-    consume_inbox.drain()
+    consume_inbox.consume_inbox()
 
     spans = by_name(kept)
     assert set(spans) == {"post", "send", "record"}

@@ -12,7 +12,7 @@ from service.errors import OutcomeUnknown
 from service.providers.base import Outbound
 from service.reconciliation import poll
 from service.recording import consume_inbox, record
-from service.recording.statistics import Tally
+from service.recording.effects import Tally
 from service.sending import claim, deliver
 from tests.counted import counting
 from tests.fakes import FakeProvider, said

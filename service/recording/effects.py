@@ -1,0 +1,115 @@
+"""What each report of a batch changed. Metrics, logs and opt-outs read this, and derive nothing."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from service.domain.outcome import strength
+from service.domain.report import StatusReport
+from service.domain.status import FINAL, OWN
+from service.queries.attempts import AttemptRef
+
+
+class Effect(StrEnum):
+    """What a report changed. Each report has exactly one of these, the first that applies."""
+
+    REPEAT = "repeat"  # it was in the ledger already
+    ORPHAN = "orphan"  # it belongs to no message that we know
+    CONFLICT = "conflict"  # its message became both delivered and not delivered
+    LATE = "late"  # its message was final already, or shows an equal or higher status
+    RECORDED = "recorded"
+
+
+class LedgerEntry(NamedTuple):
+    """A report, the key of its ledger row, and the attempt that it is about."""
+
+    identity: bytes
+    report: StatusReport
+    owner: AttemptRef | None
+
+
+class RecordedReport(NamedTuple):
+    """A report after it was recorded."""
+
+    report: StatusReport
+    owner: AttemptRef | None
+    effect: Effect
+
+
+# How many reports, by provider, by our status or "other", and by effect.
+Counts = Mapping[tuple[str, str, str], int]
+
+
+class RecordedBatch(NamedTuple):
+    """What became of the reports of one transaction, in their order."""
+
+    reports: Sequence[RecordedReport] = ()
+    conflicts: int = 0  # messages that became contradictory
+
+    @property
+    def heard(self) -> int:
+        """Return how many reports there were."""
+        return len(self.reports)
+
+    @property
+    def owners(self) -> Sequence[AttemptRef | None]:
+        """Return the attempt of each report."""
+        return [recorded.owner for recorded in self.reports]
+
+    @property
+    def orphans(self) -> int:
+        """Return how many reports belong to no message that we know."""
+        return sum(recorded.owner is None for recorded in self.reports)
+
+    @property
+    def repeats(self) -> int:
+        """Return how many reports were in the ledger already."""
+        return sum(recorded.effect is Effect.REPEAT for recorded in self.reports)
+
+    @property
+    def counts(self) -> Counts:
+        """Return how many reports had each effect."""
+        return Counter(
+            (recorded.report.provider, str(recorded.report.status or "other"), recorded.effect)
+            for recorded in self.reports
+        )
+
+
+def effects_of(
+    entries: Sequence[LedgerEntry],
+    rows: Mapping[UUID, Any],
+    new: Collection[bytes],
+    contradicted: Collection[UUID],
+) -> Iterator[RecordedReport]:
+    """Yield the effect of each report; `rows` are the messages as they were before."""
+    unseen = set(new)
+    for identity, report, owner in entries:
+        if identity in unseen:
+            unseen.remove(identity)
+            effect = _effect(report, owner, rows, contradicted)
+        else:
+            effect = Effect.REPEAT
+        yield RecordedReport(report, owner, effect)
+
+
+def _effect(
+    report: StatusReport,
+    owner: AttemptRef | None,
+    rows: Mapping[UUID, Any],
+    contradicted: Collection[UUID],
+) -> Effect:
+    row = rows.get(owner.message_id) if owner else None
+    if owner is None or row is None:
+        return Effect.ORPHAN
+    if report.status is None:
+        return Effect.RECORDED
+    if row.id in contradicted and report.status in FINAL:
+        return Effect.CONFLICT
+    if row.status in OWN:
+        return Effect.RECORDED
+    shown = strength(row.status, row.outcome_attempt)
+    if row.status in FINAL or strength(report.status, owner.number) <= shown:
+        return Effect.LATE
+    return Effect.RECORDED
