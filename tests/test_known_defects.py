@@ -160,7 +160,7 @@ def test_a_send_that_timed_out_is_not_sent_again_and_a_callback_proves_it(
 
 def test_no_task_waits_in_the_broker_for_its_time(context: Flask, redis_url: str) -> None:
     """An ETA beyond the visibility timeout is delivered twice; a prefetched one is stuck."""
-    components().queue.wake(queue.DELIVER)
+    components().queue.enqueue(queue.DELIVER)
     with Redis.from_url(redis_url) as redis:
         [task] = [json.loads(raw) for raw in redis.lrange(queue.SEND, 0, -1)]
     assert task["headers"]["eta"] is None

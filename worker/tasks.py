@@ -5,7 +5,8 @@ from celery import shared_task
 from service.privacy import purge
 from service.privacy import redact as redacting
 from service.reconciliation import poll
-from service.recording import consume_inbox, record, return_to_inbox
+from service.recording import consume_inbox as inbox
+from service.recording import record, return_to_inbox
 from service.sending import claim, expiry
 from service.sending import deliver as sending
 from service.task_queue import queue
@@ -18,9 +19,9 @@ def deliver() -> None:
 
 
 @shared_task(name=queue.CONSUME_INBOX)
-def consume() -> None:
+def consume_inbox() -> None:
     """Record the callbacks in the inbox."""
-    consume_inbox.consume_inbox()
+    inbox.consume_inbox()
 
 
 @shared_task(name=queue.EXPIRE_CLAIMS)
@@ -51,7 +52,7 @@ def adopt_orphans() -> None:
 def drain_overflow() -> None:
     """Return callbacks from the overflow table to the inbox."""
     return_to_inbox.drain_overflow()
-    consume_inbox.remove_dead_consumers()
+    inbox.remove_dead_consumers()
 
 
 @shared_task(name=queue.REDACT)

@@ -28,7 +28,7 @@ from service.privacy import redact
 from service.privacy.mentions import Mention
 from service.providers.base import Callback, Outbound
 from service.queries import callbacks, opt_outs
-from service.recording import consume_inbox, record
+from service.recording import consume_inbox, record, return_to_inbox
 from service.sending import deliver
 from tests.fakes import FakeProvider, said
 from tests.strategies import EPOCH

@@ -11,7 +11,6 @@ from urllib.parse import urlencode
 
 import pytest
 from flask import Flask
-from redis import Redis
 from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
@@ -24,9 +23,10 @@ from service.models import DeadLetter, Message, Overflow, StatusEvent
 from service.providers.base import Callback
 from service.queries import callbacks as aside
 from service.queries import ledger
-from service.recording import consume_inbox, record
+from service.recording import consume_inbox, record, return_to_inbox
 from service.sending import deliver
-from service.task_queue.queue import HELPING
+from service.task_queue import queue
+from service.task_queue.queue import CONSUME_INBOX
 from tests.fakes import FakeProvider
 from tests.messages import Post
 
@@ -91,26 +91,16 @@ def test_of_a_backlog_several_words_about_a_message_are_written_over_it_once(
     assert written == [2]
 
 
-@pytest.mark.parametrize(("waiting", "called"), [(499, []), (500, [consume_inbox.DRAIN])])
+@pytest.mark.parametrize(("waiting", "called"), [(499, []), (500, [CONSUME_INBOX])])
 def test_a_backlog_calls_others_to_help_and_less_does_not(
     context: Flask, monkeypatch: pytest.MonkeyPatch, waiting: int, called: list[str]
 ) -> None:
     helpers: list[str] = []
-    monkeypatch.setattr(type(components().queue), "call_help", lambda _, task: helpers.append(task))
+    monkeypatch.setattr(type(components().queue), "request", lambda _, task: helpers.append(task))
     for number in range(waiting):
         components().inbox.put(callback("", "delivered", f"SM{number}"))
     assert consume_inbox.consume_inbox() == waiting
     assert helpers == called
-
-
-@pytest.mark.parametrize(("role", "awake"), [("", False), (HELPING, True)])
-def test_a_drain_that_helped_leaves_the_one_that_it_helped_awake(
-    context: Flask, redis_url: str, role: str, awake: bool
-) -> None:
-    components().queue.keep_awake(consume_inbox.DRAIN)
-    consume_inbox.drain(role)
-    with Redis.from_url(redis_url) as redis:
-        assert bool(redis.exists(f"waybill:wake:{consume_inbox.DRAIN}")) is awake
 
 
 @pytest.mark.parametrize("again", [500, 2])
@@ -123,7 +113,7 @@ def test_a_poison_entry_is_set_aside_and_the_rest_of_its_batch_recorded(
     again: int,
 ) -> None:
     """A batch that is larger than `again` comes back in smaller ones first."""
-    monkeypatch.setattr(consume_inbox, "_AGAIN", again)
+    monkeypatch.setattr(consume_inbox, "_RECLAIMED_BATCH", again)
     attempt, inbox = _sent(post, provider), components().inbox
     batch = [callback(attempt, word) for word in ("sending", "sent", "delivered") * 2]
     for one in [*batch[:place], POISON, *batch[place:]]:
@@ -164,7 +154,7 @@ def test_a_worker_that_dies_between_commit_and_acknowledgement_repeats_and_chang
     inbox.put(callback(attempt, "delivered"))
     [entry] = inbox.take("dying", 10, linger=0.01) or inbox.take("dying", 10, linger=0.01)
     consume_inbox.record_callbacks([entry.callback])  # and dies before it acknowledges
-    monkeypatch.setattr(consume_inbox, "_IDLE", 0.0)
+    monkeypatch.setattr(consume_inbox, "IDLE", 0.0)
     assert consume_inbox.consume_inbox() == 1
     assert _status() is Status.DELIVERED
     events = db.session.scalars(select(StatusEvent).where(StatusEvent.word == "delivered")).all()
@@ -173,11 +163,11 @@ def test_a_worker_that_dies_between_commit_and_acknowledgement_repeats_and_chang
 
 def _wear_out(attempt: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """Put a callback that many workers have taken and none has finished."""
-    monkeypatch.setattr(consume_inbox, "_IDLE", 0.0)
+    monkeypatch.setattr(consume_inbox, "IDLE", 0.0)
     components().inbox.put(callback(attempt, "delivered"))
     while not components().inbox.take("dying", 10, linger=0.01):
         pass
-    for _ in range(consume_inbox._MOST_DELIVERIES):
+    for _ in range(consume_inbox._MAX_DELIVERIES):
         components().inbox.reclaim("dying", 10, idle=0)
 
 
@@ -305,7 +295,7 @@ def test_a_drain_that_runs_long_hands_over_to_the_next(
 ) -> None:
     components().inbox.put(callback("", "delivered"))
     woken: list[str] = []
-    monkeypatch.setattr(consume_inbox, "_LONGEST", 0.0)
-    monkeypatch.setattr(type(components().queue), "enqueue", lambda _, task: woken.append(task))
-    assert consume_inbox.consume_inbox() == 0
-    assert woken == [consume_inbox.DRAIN]
+    monkeypatch.setattr(queue, "_RUN_SECONDS", 0.0)
+    monkeypatch.setattr(type(components().queue), "request", lambda _, task: woken.append(task))
+    assert consume_inbox.consume_inbox() == 1
+    assert woken == [CONSUME_INBOX]

@@ -1,4 +1,4 @@
-"""Tally: each statement of a batch has one outcome, and they add up to what was heard."""
+"""Each report of a batch has one effect."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ from service.errors import OutcomeUnknown
 from service.providers.base import Outbound
 from service.reconciliation import poll
 from service.recording import consume_inbox, record
-from service.recording.effects import Tally
+from service.recording.effects import RecordedBatch
 from service.sending import claim, deliver
 from tests.counted import counting
 from tests.fakes import FakeProvider, said
@@ -24,11 +24,11 @@ COMMIT = "waybill_callback_commit_duration_seconds"
 RECORDED = "waybill_callbacks_recorded_total"
 
 
-def tallied(*reports: StatusReport) -> Mapping[tuple[str, str], int]:
-    """Record a batch; return how many of each (status, outcome)."""
-    tally = record.record(reports)
-    assert sum(tally.kinds.values()) == tally.heard == len(reports)
-    return {(status, outcome): count for (_, status, outcome), count in tally.kinds.items()}
+def effects(*reports: StatusReport) -> Mapping[tuple[str, str], int]:
+    """Record a batch; return how many of each (status, effect)."""
+    batch = record.record(reports)
+    assert sum(batch.counts.values()) == len(reports)
+    return {(status, effect): count for (_, status, effect), count in batch.counts.items()}
 
 
 @pytest.fixture
@@ -39,61 +39,58 @@ def attempt(post: Post, provider: FakeProvider) -> UUID:
     return provider.on_air[-1].attempt_id
 
 
-def test_nothing_brings_nothing(context: Flask) -> None:
-    assert record.record([]) == Tally()
+def test_empty_batch_has_no_effects(context: Flask) -> None:
+    assert record.record([]) == RecordedBatch()
 
 
-def test_news_is_recorded_and_said_again_it_is_a_repeat(attempt: UUID) -> None:
+def test_equal_report_is_a_repeat(attempt: UUID) -> None:
     sent = said("sent", attempt_id=attempt)
 
-    assert tallied(sent, sent) == {("sent", "recorded"): 1, ("sent", "repeat"): 1}
-    assert tallied(sent) == {("sent", "repeat"): 1}
+    assert effects(sent, sent) == {("sent", "recorded"): 1, ("sent", "repeat"): 1}
+    assert effects(sent) == {("sent", "repeat"): 1}
 
 
-def test_what_is_below_the_status_shown_is_late(attempt: UUID) -> None:
-    tallied(said("sent", attempt_id=attempt))
+def test_lower_status_is_late(attempt: UUID) -> None:
+    effects(said("sent", attempt_id=attempt))
 
-    assert tallied(said("sending", attempt_id=attempt)) == {("sending", "late"): 1}
+    assert effects(said("sending", attempt_id=attempt)) == {("sending", "late"): 1}
 
 
-def test_what_the_answer_to_the_send_had_said_is_no_news(attempt: UUID) -> None:
+def test_status_of_the_answer_is_late(attempt: UUID) -> None:
     callback_of_it = said("queued", attempt_id=attempt, source=Source.CALLBACK)
 
-    assert tallied(callback_of_it) == {("queued", "late"): 1}
+    assert effects(callback_of_it) == {("queued", "late"): 1}
 
 
-def test_whatever_comes_after_the_end_is_late(attempt: UUID) -> None:
-    tallied(said("delivered", attempt_id=attempt))
+def test_report_after_a_final_status_is_late(attempt: UUID) -> None:
+    effects(said("delivered", attempt_id=attempt))
 
-    assert tallied(said("read", attempt_id=attempt)) == {("read", "late"): 1}
+    assert effects(said("read", attempt_id=attempt)) == {("read", "late"): 1}
 
 
-def test_a_batch_is_measured_by_what_was_shown_before_it(attempt: UUID) -> None:
+def test_effects_compare_with_the_status_before_the_batch(attempt: UUID) -> None:
     batch = [said(word, attempt_id=attempt) for word in ("delivered", "sent")]
 
-    assert tallied(*batch) == {("delivered", "recorded"): 1, ("sent", "recorded"): 1}
+    assert effects(*batch) == {("delivered", "recorded"): 1, ("sent", "recorded"): 1}
 
 
-def test_a_verdict_that_contradicts_another_is_a_conflict(attempt: UUID) -> None:
-    tallied(said("undelivered", attempt_id=attempt))
+def test_contradicting_final_report_is_a_conflict(attempt: UUID) -> None:
+    effects(said("undelivered", attempt_id=attempt))
 
-    assert tallied(said("delivered", attempt_id=attempt)) == {("delivered", "conflict"): 1}
+    assert effects(said("delivered", attempt_id=attempt)) == {("delivered", "conflict"): 1}
 
 
-def test_what_names_no_message_of_ours_is_an_orphan(context: Flask) -> None:
+def test_report_about_no_message_is_an_orphan(context: Flask) -> None:
     foreign = said("delivered", attempt_id=UUID(int=7), sid="SMforeign")
 
-    assert tallied(foreign) == {("delivered", "orphan"): 1}
+    assert effects(foreign) == {("delivered", "orphan"): 1}
 
 
-def test_a_word_of_the_providers_never_becomes_a_label(attempt: UUID) -> None:
-    assert tallied(said("+14155552671", attempt_id=attempt)) == {("other", "recorded"): 1}
+def test_unknown_word_is_counted_as_other(attempt: UUID) -> None:
+    assert effects(said("+14155552671", attempt_id=attempt)) == {("other", "recorded"): 1}
 
 
-# Who counts it
-
-
-def test_a_drain_counts_what_its_callbacks_brought(attempt: UUID) -> None:
+def test_recorded_callbacks_are_counted_by_effect(attempt: UUID) -> None:
     with counting(RECORDED) as counted, counting(f"{COMMIT}_count") as timed:
         consume_inbox.record_callbacks([callback(attempt, "sent"), callback(attempt, "sent")])
 
@@ -104,7 +101,7 @@ def test_a_drain_counts_what_its_callbacks_brought(attempt: UUID) -> None:
     assert timed == {(): 2}
 
 
-def test_a_callback_takes_from_its_arrival_to_its_commit(attempt: UUID) -> None:
+def test_commit_time_begins_with_the_arrival(attempt: UUID) -> None:
     came = callback(attempt, "sent")._replace(received_at=datetime.now(UTC) - timedelta(seconds=40))
     with counting(f"{COMMIT}_sum") as seconds, counting(f"{COMMIT}_bucket") as buckets:
         consume_inbox.record_callbacks([came])
@@ -113,7 +110,7 @@ def test_a_callback_takes_from_its_arrival_to_its_commit(attempt: UUID) -> None:
     assert sorted(buckets) == [("+Inf",), ("300.0",), ("3600.0",), ("60.0",)]
 
 
-def test_a_batch_that_is_halved_counts_each_callback_once(attempt: UUID) -> None:
+def test_halved_batch_counts_each_callback_once(attempt: UUID) -> None:
     batch = [callback(attempt, "sent"), POISON, callback(attempt, "delivered")]
     with counting(RECORDED) as counted, counting("waybill_dead_letters_total") as dead:
         consume_inbox.record_callbacks(batch)
@@ -122,7 +119,7 @@ def test_a_batch_that_is_halved_counts_each_callback_once(attempt: UUID) -> None
     assert dead == {("twilio",): 1}
 
 
-def test_a_status_that_we_had_to_ask_for_is_one_that_was_missed(
+def test_status_found_by_a_poll_counts_as_missed(
     context: Flask, post: Post, provider: FakeProvider
 ) -> None:
     message_id = post()
@@ -134,7 +131,7 @@ def test_a_status_that_we_had_to_ask_for_is_one_that_was_missed(
     assert missed == {("twilio",): 1}
 
 
-def test_a_status_that_we_knew_was_not_missed(
+def test_known_status_does_not_count_as_missed(
     context: Flask, post: Post, provider: FakeProvider
 ) -> None:
     message_id = post()
@@ -147,9 +144,6 @@ def test_a_status_that_we_knew_was_not_missed(
     assert missed == {}
 
 
-# Sends
-
-
 @pytest.mark.parametrize(
     ("error", "outcome"),
     [
@@ -158,7 +152,7 @@ def test_a_status_that_we_knew_was_not_missed(
         (ZeroDivisionError(), "error"),
     ],
 )
-def test_a_send_is_counted_by_how_its_call_ended(
+def test_sends_are_counted_by_outcome(
     context: Flask, post: Post, provider: FakeProvider, error: Exception | None, outcome: str
 ) -> None:
     def answer(outbound: Outbound) -> StatusReport:
@@ -183,7 +177,7 @@ def test_a_send_is_counted_by_how_its_call_ended(
     assert submits == ({("twilio",): 1} if error is None else {})
 
 
-def test_a_message_that_we_held_was_due_at_its_time_and_not_before(
+def test_scheduled_message_is_due_at_its_time(
     context: Flask, post: Post, provider: FakeProvider
 ) -> None:
     post(send_at=datetime.now(UTC) + timedelta(seconds=0.3))
@@ -191,10 +185,10 @@ def test_a_message_that_we_held_was_due_at_its_time_and_not_before(
         until = datetime.now(UTC) + timedelta(seconds=5)
         while not provider.on_air and datetime.now(UTC) < until:
             deliver.deliver()
-    assert 0 <= seconds[("twilio",)] < 0.3, "the wait for its time is no delay of ours"
+    assert 0 <= seconds[("twilio",)] < 0.3, "held until its time"
 
 
-def test_claims_that_expired_are_counted(post: Post) -> None:
+def test_expired_claims_are_counted(post: Post) -> None:
     post(), post()
     assert len(claim.claim(10)) == 2  # and then their worker dies
     end_leases()

@@ -20,6 +20,7 @@ from service.models import DeadLetter, StatusEvent
 from service.providers.base import Callback
 from service.recording import consume_inbox, isolation
 from service.recording import record as recording
+from service.task_queue import queue
 
 BAD = "SMbad"
 SLOW = OperationalError("INSERT", {}, psycopg.errors.QueryCanceled("statement timeout"))
@@ -88,14 +89,14 @@ def test_a_slow_batch_is_recorded_in_smaller_ones(fail: Any) -> None:
 def test_slow_callback_is_set_aside_after_its_deliveries(
     fail: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consume_inbox, "_LONGEST", 0.2)
+    monkeypatch.setattr(queue, "_RUN_SECONDS", 0.2)
     fail(SLOW)
     put(BAD, *GOOD[:20])
     consume_inbox.consume_inbox()
     assert recorded() == 20, "the others are recorded with the first delivery"
     assert letters() == []
     assert components().inbox.lag() == 1
-    monkeypatch.setattr(consume_inbox, "_IDLE", 0.0)
+    monkeypatch.setattr(consume_inbox, "IDLE", 0.0)
     while not letters():
         consume_inbox.consume_inbox()
     assert BAD.encode() in letters()[0].body
@@ -124,7 +125,7 @@ def test_nobody_takes_what_is_being_isolated(
     context: Flask, fail: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A batch whose statements take 10 s each is in one hand longer than entries may rest."""
-    monkeypatch.setattr(isolation, "_KEEP", 0.0)
+    monkeypatch.setattr(isolation, "_RENEW", 0.0)
     idle = list[int]()
 
     def look(reports: Sequence[StatusReport]) -> Any:

@@ -17,7 +17,7 @@ from redis import Redis
 from demo.servers import free_port, redis_server
 from service.coordination.circuit_breaker import CircuitBreaker
 from service.task_queue import queue
-from service.task_queue.queue import ROUTES, Queue
+from service.task_queue.queue import ROUTES, TaskQueue
 from service.task_queue.transport import MOST_WAITING
 from tests.conftest import make_settings
 from tests.messages import assert_soon
@@ -35,15 +35,15 @@ def redis(redis_url: str) -> Iterator[Redis]:
 
 
 @pytest.fixture
-def live(redis: Redis, redis_url: str) -> Queue:
-    return Queue(make_settings("sqlite:///unused.db", redis_url), redis, CircuitBreaker())
+def live(redis: Redis, redis_url: str) -> TaskQueue:
+    return TaskQueue(make_settings("sqlite:///unused.db", redis_url), redis, CircuitBreaker())
 
 
 @pytest.fixture
-def dead() -> Iterator[Queue]:
+def dead() -> Iterator[TaskQueue]:
     url = f"redis://127.0.0.1:{free_port()}/0"
     with Redis.from_url(url, socket_connect_timeout=0.25) as redis:
-        yield Queue(make_settings("sqlite:///unused.db", url), redis, CircuitBreaker())
+        yield TaskQueue(make_settings("sqlite:///unused.db", url), redis, CircuitBreaker())
 
 
 def enqueued(redis: Redis, name: str) -> list[tuple[dict[str, Any], list[Any]]]:
@@ -62,7 +62,7 @@ def test_a_unix_socket_serves_the_inbox_and_the_broker_alike(directory: Path) ->
     with redis_server(directory / "local") as server:
         url = server.local_url.replace("db=0", "db=3")
         with Redis.from_url(url) as redis:
-            assert Queue(
+            assert TaskQueue(
                 make_settings("sqlite:///unused.db", url), redis, CircuitBreaker()
             ).enqueue(queue.CONSUME_INBOX)
             [(task, _)] = enqueued(redis, queue.STATUS)
@@ -103,68 +103,49 @@ def test_every_queue_is_read_by_a_worker_of_the_readme() -> None:
 
 
 @pytest.mark.parametrize(("task", "name"), ROUTES.items())
-def test_a_task_goes_to_its_queue_as_json(live: Queue, redis: Redis, task: str, name: str) -> None:
-    assert live.enqueue(task, "a", "b") is True
+def test_a_task_goes_to_its_queue_as_json(
+    live: TaskQueue, redis: Redis, task: str, name: str
+) -> None:
+    assert live.enqueue(task) is True
 
     [(envelope, args)] = enqueued(redis, name)
     assert envelope["headers"]["task"] == task
     assert envelope["content-type"] == "application/json"
-    assert args == ["a", "b"]
+    assert args == []
 
 
-def test_of_many_who_ask_one_wakes_a_worker(live: Queue, redis: Redis) -> None:
-    assert [live.wake(queue.CONSUME_INBOX) for _ in range(3)] == [True, True, True]
-    assert len(enqueued(redis, queue.STATUS)) == 1
-
-
-def test_who_asks_after_the_task_fell_asleep_wakes_another(live: Queue, redis: Redis) -> None:
-    live.wake(queue.CONSUME_INBOX)
-    live.sleep(queue.CONSUME_INBOX)
-    live.wake(queue.CONSUME_INBOX)
-    assert len(enqueued(redis, queue.STATUS)) == 2
-
-
-def test_while_a_task_is_at_work_nobody_wakes_another(live: Queue, redis: Redis) -> None:
-    live.keep_awake(queue.CONSUME_INBOX)
-    live.wake(queue.CONSUME_INBOX)
-    live.wake(queue.DELIVER)
-    assert enqueued(redis, queue.STATUS) == []
-    assert len(enqueued(redis, queue.SEND)) == 1, "another task sleeps for itself"
-
-
-def test_a_wake_that_never_came_is_asked_for_again_within_seconds(
-    live: Queue, redis: Redis
-) -> None:
-    live.wake(queue.CONSUME_INBOX)
-    assert 0 < redis.pttl(f"waybill:wake:{queue.DRAIN}") <= 5_000
-
-
-def test_a_ring_wakes_a_worker_soon(live: Queue, redis: Redis) -> None:
-    live.ring(queue.DELIVER)
+def test_request_enqueues_the_task_soon(live: TaskQueue, redis: Redis) -> None:
+    live.request(queue.DELIVER)
     assert_soon(lambda: bool(redis.llen(queue.SEND)))
 
 
-def test_help_is_called_once_for_many(live: Queue, redis: Redis, redis_url: str) -> None:
-    other_process = Queue(make_settings("sqlite:///unused.db", redis_url), redis, CircuitBreaker())
-    for one in (live, live, other_process):
-        one.call_help(queue.CONSUME_INBOX)
-    [(_, args)] = enqueued(redis, queue.STATUS)
-    assert args == [queue.HELPING]
-
-
-def test_help_is_called_again_while_a_backlog_lasts(
-    live: Queue, redis: Redis, monkeypatch: pytest.MonkeyPatch
+def test_requests_of_several_processes_enqueue_one_task(
+    live: TaskQueue, redis: Redis, redis_url: str
 ) -> None:
-    monkeypatch.setattr(queue, "_HELP_MS", 1)
+    settings = make_settings("sqlite:///unused.db", redis_url)
+    other_process = TaskQueue(settings, redis, CircuitBreaker())
+    outcomes = [caller._wake(queue.CONSUME_INBOX) for caller in (live, live, other_process)]
+    assert outcomes == [True, False, False], "the others try again"
+    assert len(enqueued(redis, queue.STATUS)) == 1
+    assert live._wake(queue.DELIVER), "each task by itself"
 
-    def called_twice() -> bool:
-        live.call_help(queue.CONSUME_INBOX)
-        return redis.llen(queue.STATUS) == 2
 
-    assert_soon(called_twice)
+def test_each_request_is_followed_by_a_task(live: TaskQueue, redis: Redis, redis_url: str) -> None:
+    """Also when another process enqueued one a moment before: it may have run its last query."""
+    assert live._wake(queue.CONSUME_INBOX)
+    live.request(queue.CONSUME_INBOX)
+    assert_soon(lambda: redis.llen(queue.STATUS) == 2)
 
 
-def test_queue_that_no_worker_reads_is_bounded(live: Queue, redis: Redis) -> None:
+def test_run_out_of_time_requests_the_next(
+    live: TaskQueue, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "_RUN_SECONDS", 0.0)
+    live.run_once(queue.DELIVER, lambda: True)
+    assert_soon(lambda: bool(redis.llen(queue.SEND)))
+
+
+def test_queue_that_no_worker_reads_is_bounded(live: TaskQueue, redis: Redis) -> None:
     """The newest stay: a worker that comes back finds every kind of task among them."""
     task = b"x" * 100
     redis.lpush(queue.SEND, *[task] * 5000)
@@ -175,7 +156,7 @@ def test_queue_that_no_worker_reads_is_bounded(live: Queue, redis: Redis) -> Non
     assert newest["headers"]["task"] == queue.DELIVER
 
 
-def test_wakes_go_on_after_redis_was_demoted(live: Queue, redis: Redis) -> None:
+def test_wakes_go_on_after_redis_was_demoted(live: TaskQueue, redis: Redis) -> None:
     """The connection to an old master that became a replica is closed, and not kept for ever."""
     live.enqueue(queue.CONSUME_INBOX)
     pushing = [client for client in redis.client_list() if client["cmd"] == "lpush"]
@@ -189,7 +170,7 @@ def test_wakes_go_on_after_redis_was_demoted(live: Queue, redis: Redis) -> None:
     assert not used & {client["id"] for client in redis.client_list()}
 
 
-def test_no_task_carries_a_time_at_which_to_run(live: Queue, redis: Redis) -> None:
+def test_no_task_carries_a_time_at_which_to_run(live: TaskQueue, redis: Redis) -> None:
     """A task that waits longer than the visibility timeout would be run again and again."""
     live.enqueue(queue.CONSUME_INBOX)
 
@@ -198,27 +179,22 @@ def test_no_task_carries_a_time_at_which_to_run(live: Queue, redis: Redis) -> No
 
 
 def test_a_dead_broker_is_reported_within_two_seconds_and_never_raised(
-    dead: Queue, caplog: pytest.LogCaptureFixture
+    dead: TaskQueue, caplog: pytest.LogCaptureFixture
 ) -> None:
     begun = monotonic()
 
     assert dead.enqueue(queue.CONSUME_INBOX) is False
     assert monotonic() - begun < 2
-    assert "not enqueued: waybill.consume_inbox" in caplog.text
+    assert "could not enqueue waybill.consume_inbox" in caplog.text
 
 
-def test_a_dead_broker_stays_quick_to_be_reported(dead: Queue) -> None:
+def test_dead_broker_does_not_slow_repeated_wake_ups(dead: TaskQueue) -> None:
     begun = monotonic()
-
-    assert [dead.wake(queue.DELIVER) for _ in range(10)] == [False] * 10
-    for _ in range(10):
-        dead.keep_awake(queue.CONSUME_INBOX)
-        dead.call_help(queue.CONSUME_INBOX)
-        dead.sleep(queue.CONSUME_INBOX)
+    assert [dead._wake(queue.DELIVER) for _ in range(10)] == [True] * 10, "beat enqueues it"
     assert monotonic() - begun < 5
 
 
-def test_a_broker_that_cut_the_connection_is_used_again(live: Queue, redis: Redis) -> None:
+def test_a_broker_that_cut_the_connection_is_used_again(live: TaskQueue, redis: Redis) -> None:
     assert live.enqueue(queue.CONSUME_INBOX)
     redis.client_kill_filter(_type="normal", skipme=True)
 

@@ -1,64 +1,78 @@
+from collections.abc import Callable
 from threading import Event
 
 from service.task_queue.wake_ups import WakeUps
 
 
-def test_a_ring_is_answered_soon() -> None:
-    answered = Event()
-    WakeUps(answered.set).ring()
-    assert answered.wait(5)
+class Calls:
+    """A `wake` that blocks until it may go on, and counts its calls."""
+
+    def __init__(self, outcome: Callable[[], bool] = lambda: True) -> None:
+        self.number, self.begun, self.go_on = 0, Event(), Event()
+        self._outcome = outcome
+
+    def __call__(self) -> bool:
+        self.number += 1
+        self.begun.set()
+        self.go_on.wait(5)
+        return self._outcome()
+
+    def next_begins(self) -> bool:
+        begun = self.begun.wait(5)
+        self.begun.clear()
+        return begun
 
 
-def test_a_ring_during_an_answer_is_answered_by_another() -> None:
-    """The last callback of a burst comes while the drain that will miss it is being asked for."""
-    begun, go_on, answers = Event(), Event(), []
-
-    def answer() -> None:
-        answers.append(1)
-        begun.set()
-        go_on.wait(5)
-
-    bell = WakeUps(answer)
-    bell.ring()
-    assert begun.wait(5)
-    begun.clear()
-    bell.ring()
-    go_on.set()
-    assert begun.wait(5)
-    assert len(answers) == 2
+def test_request_wakes_soon() -> None:
+    calls = Calls()
+    WakeUps(calls).request()
+    assert calls.next_begins()
 
 
-def test_many_rings_are_answered_together() -> None:
-    begun, go_on, again, answers = Event(), Event(), Event(), []
+def test_request_during_a_wake_up_causes_another() -> None:
+    """The last callback of a burst comes while the task that misses it is being enqueued."""
+    calls = Calls()
+    wake_ups = WakeUps(calls)
+    wake_ups.request()
+    assert calls.next_begins()
+    wake_ups.request()
+    calls.go_on.set()
+    assert calls.next_begins()
 
-    def answer() -> None:
-        answers.append(1)
-        (again if begun.is_set() else begun).set()
-        go_on.wait(5)
 
-    bell = WakeUps(answer)
-    bell.ring()
-    assert begun.wait(5)
+def test_many_requests_cause_one_wake_up() -> None:
+    calls = Calls()
+    wake_ups = WakeUps(calls)
+    wake_ups.request()
+    assert calls.next_begins()
     for _ in range(1000):
-        bell.ring()
-    go_on.set()
-    assert again.wait(5)
-    assert len(answers) == 2
+        wake_ups.request()
+    calls.go_on.set()
+    assert calls.next_begins()
+    assert calls.number == 2
 
 
-def test_an_answer_that_fails_is_not_the_last() -> None:
-    answered = Event()
+def test_refused_wake_up_is_repeated() -> None:
+    """Another process enqueued the task a moment ago: its last query may be over."""
+    outcomes = iter([False, False, True])
+    calls = Calls(lambda: next(outcomes, True))
+    calls.go_on.set()
+    WakeUps(calls).request()
+    assert [calls.next_begins() for _ in range(3)] == [True] * 3
+
+
+def test_failed_wake_up_does_not_end_the_thread() -> None:
     failures = iter([OSError("no Redis")])
 
-    def answer() -> None:
+    def outcome() -> bool:
         for failure in failures:
-            answered.set()
             raise failure
-        answered.set()
+        return True
 
-    bell = WakeUps(answer)
-    bell.ring()
-    assert answered.wait(5)
-    answered.clear()
-    bell.ring()
-    assert answered.wait(5)
+    calls = Calls(outcome)
+    calls.go_on.set()
+    wake_ups = WakeUps(calls)
+    wake_ups.request()
+    assert calls.next_begins()
+    wake_ups.request()
+    assert calls.next_begins()
