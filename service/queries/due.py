@@ -1,9 +1,10 @@
-"""Whose turn it is: urgent messages first, and every client that waits gets its share.
+"""Due messages in the order of sending: urgent ones first, in equal shares for all clients.
 
-Every query walks `ix_message_turn`, one descent for each client that waits, however many of its
-messages do: a hundred thousand of one client are never looked at to find the one of another.
+Every query uses the index `ix_message_turn`, with one descent for each client with due messages:
+100,000 messages of one client are not read to find the message of another.
 """
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from math import ceil
@@ -16,33 +17,33 @@ from service.database import db
 from service.domain.priority import Priority
 from service.models import Message
 
-# Who wrote the time down may have had another clock than who reads it.
-_SKEW: Final = timedelta(milliseconds=250)
+# The clocks of two hosts may differ.
+_CLOCK_SKEW: Final = timedelta(milliseconds=250)
 
 
 def next_due(now: datetime, limit: int) -> dict[UUID, datetime]:
-    """Return whose turn it is, locked, and since when each was due; at most `limit`.
+    """Return the next due messages, locked, and when each was due; at most `limit`.
 
-    What others hold locked is passed over.
+    Messages that other workers have locked are skipped.
     """
     taken = dict[UUID, datetime]()
-    for priority, clients in _lanes(now).items():
+    for priority, clients in _waiting_by_priority(now).items():
         taken |= _shares(now, priority, clients, limit - len(taken))
     return taken
 
 
-def _lanes(now: datetime) -> dict[Priority, list[int]]:
-    """Return for each priority the clients that wait, who has waited longest first."""
-    rows = db.session.execute(_HEADS, {"until": now + _SKEW}).all()
-    lanes = {}
+def _waiting_by_priority(now: datetime) -> dict[Priority, list[int]]:
+    """Return for each priority the clients with due messages, the longest due first."""
+    rows = db.session.execute(_HEADS, {"until": now + _CLOCK_SKEW}).all()
+    clients = {}
     for place, priority in enumerate(Priority, start=1):
         since = {row[0]: row[place] for row in rows if row[place] is not None}
-        lanes[priority] = sorted(since, key=since.__getitem__)
-    return lanes
+        clients[priority] = sorted(since, key=since.__getitem__)
+    return clients
 
 
 def _waiting_clients() -> CTE:
-    """Jump from client to client; the last step finds none, and is null."""
+    """Step from client to client; the last step finds none and is null."""
     first = _first_client()
     waiting = select(first.scalar_subquery().label("client_id")).cte("waiting", recursive=True)
     after = first.where(Message.client_id > waiting.c.client_id).scalar_subquery()
@@ -50,7 +51,7 @@ def _waiting_clients() -> CTE:
 
 
 def _first_client() -> Select[int]:
-    # By the whole index, so that no other index of clients will do: those hold every message.
+    # Ordered by all columns of the index, so that no larger index of clients is chosen.
     return (
         select(Message.client_id)
         .where(Message.due_at.is_not(None))
@@ -60,7 +61,7 @@ def _first_client() -> Select[int]:
 
 
 def _head(client_id: Any, priority: Priority) -> ScalarSelect[Any]:
-    """Return since when a client waits in a lane, as a query."""
+    """Select when the longest due message of a client and priority was due."""
     return (
         select(Message.due_at)
         .where(Message.client_id == client_id, Message.priority == int(priority))
@@ -77,26 +78,28 @@ def _heads() -> Select[Any]:
     return select(client_id, *heads).where(client_id.is_not(None))
 
 
-# Made once: to make it takes longer than to run it.
+# Built once: building it takes longer than running it.
 _HEADS: Final = _heads()
 
 
 def _shares(
     now: datetime, priority: Priority, clients: Sequence[int], limit: int
 ) -> dict[UUID, datetime]:
-    """Take equal shares; what one client leaves of its own goes to those who want more."""
+    """Return equal shares; what one client does not use goes to those with more messages."""
     taken = dict[UUID, datetime]()
     while clients and len(taken) < limit:
         rest = limit - len(taken)
-        turn = clients[:rest]
-        share = ceil(rest / len(turn))
+        served = clients[:rest]
+        share = ceil(rest / len(served))
         rows = db.session.execute(
-            union_all(*(_share(now, priority, one, share, taken) for one in turn)).limit(rest)
+            union_all(*(_share(now, priority, client, share, taken) for client in served)).limit(
+                rest
+            )
         ).all()
         taken |= {row.id: row.due_at for row in rows}
-        given = [row.client_id for row in rows]
-        # Who had not its turn yet, then who may have more; a round that fills nothing drops one.
-        clients = [*clients[rest:], *(one for one in turn if given.count(one) == share)]
+        counts = Counter(row.client_id for row in rows)
+        # Clients that were not served yet, then those that used their whole share.
+        clients = [*clients[rest:], *(client for client in served if counts[client] == share)]
     return taken
 
 
@@ -105,9 +108,9 @@ def _share(
 ) -> Select[UUID, int, datetime]:
     due = (
         select(Message.id, Message.client_id, Message.due_at)
-        .where(Message.due_at <= now + _SKEW)
+        .where(Message.due_at <= now + _CLOCK_SKEW)
         .where(Message.client_id == client_id, Message.priority == int(priority))
-        .where(Message.id.not_in(list(taken)))  # our own locks skip nothing
+        .where(Message.id.not_in(list(taken)))  # our own locks are not skipped
         .order_by(Message.due_at, Message.id)
         .limit(limit)
         .with_for_update(skip_locked=True)

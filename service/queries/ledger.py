@@ -1,4 +1,4 @@
-"""Queries of recording: the locked outcomes of messages, and the ledger under them."""
+"""Queries of recording: outcomes of messages, and their ledger."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, cast
@@ -33,60 +33,60 @@ _OUTCOME: Final = select(
 
 
 def lock_outcomes(message_ids: Iterable[UUID]) -> dict[UUID, Any]:
-    """Return what is recorded of these messages, locked in the order of their ids.
+    """Return the outcomes of these messages, locked in the order of their ids.
 
-    One order everywhere: two recorders with the same messages wait, and never deadlock.
+    The same order everywhere: two recorders with the same messages cannot deadlock.
     """
-    wanted = sorted(set(message_ids), key=lambda one: one.int)
-    if not wanted:
+    ids = sorted(set(message_ids), key=lambda message_id: message_id.int)
+    if not ids:
         return {}
-    query = _OUTCOME.where(among(Message.id, wanted)).order_by(Message.id).with_for_update()
+    query = _OUTCOME.where(among(Message.id, ids)).order_by(Message.id).with_for_update()
     return {row.id: row for row in db.session.execute(query)}
 
 
 def write_outcomes(outcomes: Sequence[Mapping[str, Any]]) -> None:
-    """Write outcomes over messages that this transaction has locked; `key` names the message."""
+    """Update messages that this transaction has locked; `key` is the id of the message."""
     if outcomes:
         table = cast(Table, Message.__table__)
         update_each(table, outcomes)
 
 
 def write_events(events: Iterable[Mapping[str, Any]]) -> set[bytes]:
-    """Write statements into the ledger, each once; return the identities of those that were new.
+    """Write events into the ledger, each once; return the identities of the new ones.
 
-    A repeat is counted on the event it repeats, and the earliest arrival is the one kept, so
-    that the ledger, too, does not depend on the order in which repeats are recorded.
+    A repeat is counted on the first event, which keeps the earliest arrival: the ledger does not
+    depend on the order in which repeats are recorded.
     """
-    # In one order everywhere: two batches that hold the same orphans cannot deadlock.
+    # The same order everywhere: two batches with the same orphans cannot deadlock.
     ordered = sorted(events, key=lambda event: event["identity"])
     if not ordered:
         return set()
     written = insert_all(cast(Table, StatusEvent.__table__), ordered, _once)
-    as_sent = {event["identity"]: event["repeats"] for event in ordered}
-    return as_sent.keys() - {known for known, repeats in written if repeats != as_sent[known]}
+    inserted = {event["identity"]: event["repeats"] for event in ordered}
+    return inserted.keys() - {key for key, repeats in written if repeats != inserted[key]}
 
 
 def _once(statement: Any) -> Any:
-    """Let an INSERT count a repeat, and return at least what was said more than once."""
-    said = statement.excluded
-    earlier = said.received_at < StatusEvent.received_at
+    """Make an INSERT count repeats, and return at least the repeated events."""
+    new = statement.excluded
+    earlier = new.received_at < StatusEvent.received_at
     counted = statement.on_conflict_do_update(
         index_elements=[StatusEvent.identity],
         set_={
-            "repeats": StatusEvent.repeats + said.repeats + 1,
-            "received_at": case((earlier, said.received_at), else_=StatusEvent.received_at),
-            "raw": case((earlier, said.raw), else_=StatusEvent.raw),
+            "repeats": StatusEvent.repeats + new.repeats + 1,
+            "received_at": case((earlier, new.received_at), else_=StatusEvent.received_at),
+            "raw": case((earlier, new.raw), else_=StatusEvent.raw),
         },
     ).returning(StatusEvent.identity, StatusEvent.repeats)
-    return only_those(counted, _said_again)
+    return only_those(counted, _is_repeated)
 
 
-def _said_again(event: Any) -> Any:
+def _is_repeated(event: Any) -> Any:
     return event.repeats > 0
 
 
 def message_ids(after: UUID | None, limit: int) -> Sequence[UUID]:
-    """Return ids of messages in order, those past `after` when it is given."""
+    """Return ids of messages in order, after `after` if given."""
     query = select(Message.id).order_by(Message.id).limit(limit)
     if after is not None:
         query = query.where(Message.id > after)
@@ -94,8 +94,8 @@ def message_ids(after: UUID | None, limit: int) -> Sequence[UUID]:
 
 
 def numbered_events(message_ids: Collection[UUID]) -> Iterator[tuple[StatusEvent, int]]:
-    """Yield the ledgers of these messages with the number of the attempt each event is about."""
-    # A join may read every attempt there is.
+    """Yield the ledgers of these messages, with the attempt number of each event."""
+    # A join may read the whole table of attempts.
     number_of = select(Attempt.number).where(Attempt.id == StatusEvent.attempt_id).scalar_subquery()
     query = select(StatusEvent, number_of).where(among(StatusEvent.message_id, message_ids))
     for event, number in db.session.execute(query):
@@ -105,7 +105,7 @@ def numbered_events(message_ids: Collection[UUID]) -> Iterator[tuple[StatusEvent
 def take_orphans(
     owners: Mapping[tuple[str, str], AttemptRef],
 ) -> list[tuple[StatusEvent, AttemptRef]]:
-    """Give the orphans with these (provider, SID) pairs to their attempts, and return both."""
+    """Move the orphans with these (provider, SID) pairs to their attempts; return both."""
     if not owners:
         return []
     query = (

@@ -1,4 +1,4 @@
-"""Queries of sending: insert, claim, and what is due. Every move is guarded by where it starts."""
+"""Queries of sending. Each update is guarded by the status that it starts from."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -19,7 +19,7 @@ _COLUMNS: Final = {
 
 
 def insert(rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
-    """Insert messages; return the ids of those whose idempotency key was not yet taken."""
+    """Insert messages; return the ids of those whose idempotency key was free."""
     table = cast(Table, Message.__table__)
     named = [{_COLUMNS[name]: value for name, value in row.items()} for row in rows]
     return set(insert_all(table, named, _unless_taken).scalars())
@@ -41,9 +41,9 @@ def by_key(client_id: int, keys: Collection[str]) -> dict[str, Message]:
 def claim(
     now: datetime, limit: int, until: datetime, check_at: datetime
 ) -> list[tuple[Message, datetime]]:
-    """Claim pending messages whose turn has come, past whoever else does.
+    """Claim the next pending messages, and skip those that other workers are claiming.
 
-    Returned with the time at which each was due, urgent ones first, then the longest due.
+    Returned with the time at which each was due: urgent ones first, then the longest due.
     """
     due = turns.next_due(now, limit)
     if not due:
@@ -64,13 +64,13 @@ def claim(
         .execution_options(synchronize_session=False, populate_existing=True)
     )
     claimed = [(message, due[message.id]) for message in db.session.scalars(statement)]
-    return sorted(claimed, key=lambda one: (one[0].priority, one[1]))
+    return sorted(claimed, key=lambda item: (item[0].priority, item[1]))
 
 
 def leave_submitting(message_id: UUID, attempt: int, **columns: Any) -> None:
-    """Move a claimed message on, unless a report about it came first or another attempt began.
+    """Update a claimed message, unless a report came first or another attempt began.
 
-    Also from doubt: who comes late and knows better, ends it.
+    Also a message in doubt: a late answer ends the doubt.
     """
     db.session.execute(
         update(Message)
@@ -84,7 +84,7 @@ def leave_submitting(message_id: UUID, attempt: int, **columns: Any) -> None:
 
 
 def expired_claims(now: datetime, limit: int) -> list[UUID]:
-    """Return messages whose worker has not been heard of since its lease ended, locked."""
+    """Return claimed messages whose lease is over, locked."""
     query = (
         select(Message.id)
         .where(Message.status == Status.SUBMITTING, Message.claimed_until < now)
@@ -96,7 +96,7 @@ def expired_claims(now: datetime, limit: int) -> list[UUID]:
 
 
 def past_deadline(now: datetime, limit: int) -> Sequence[Message]:
-    """Return pending messages whose deadline is over, locked, past locked ones."""
+    """Return pending messages past their deadline, locked; skip locked ones."""
     query = (
         select(Message)
         # In the words of the partial index.

@@ -1,4 +1,4 @@
-"""Answers of providers to our calls, and how one waits in the inbox while the database is away."""
+"""Answers of providers to our calls, and their form in the inbox."""
 
 import json
 from collections.abc import Mapping
@@ -13,8 +13,8 @@ from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
 from service.providers.base import Callback
 from service.recording.redaction import impersonal
 
-# In an entry of the inbox it stands where a callback names its provider. No provider has this name,
-# and no path of a callback leads to it.
+# Stands in place of the provider in an entry of the inbox. No provider has this name, and no
+# callback URL leads to it.
 ANSWER: Final = "answer"
 _VERSION: Final = 1
 WORDS: Final[Mapping[type[ProviderError], str]] = {
@@ -26,7 +26,7 @@ _ERRORS: Final = {word: kind for kind, word in WORDS.items()}
 
 
 class Answer(NamedTuple):
-    """How the call for one attempt ended: with a report, or with an error."""
+    """How the call for one attempt ended: with a report or an error."""
 
     message_id: UUID
     client_id: int
@@ -36,14 +36,11 @@ class Answer(NamedTuple):
     answered_at: datetime
     report: StatusReport | None = None
     error: ProviderError | None = None
-    expires_at: datetime | None = None  # when the message must not be sent any more
+    expires_at: datetime | None = None  # the deadline of the message
 
 
 def packed(answer: Answer) -> Callback:
-    """Return an answer as an entry of the inbox.
-
-    Of the provider's document only what redaction leaves: no text and no number waits in Redis.
-    """
+    """Return an answer as an entry of the inbox, redacted: no text and no number in Redis."""
     document = {
         **answer._asdict(),
         "version": _VERSION,
@@ -93,7 +90,7 @@ def _unpacked_report(fields: dict[str, Any]) -> StatusReport:
 
 
 def _packed_error(provider: str, error: ProviderError) -> dict[str, Any]:
-    # All attributes, so that one that a kind of error adds is kept.
+    # All attributes, also those that a subclass adds.
     return {
         **vars(error),
         "kind": WORDS[type(error)],

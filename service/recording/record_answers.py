@@ -21,26 +21,26 @@ from service.retry_policy import backoff, retry_policy
 def record_answers(answers: Sequence[Answer]) -> None:
     """Record how calls ended, in one transaction.
 
-    Messages first, in the order of their ids, then attempts: as a drain does. Any other order
-    deadlocks with a callback that came early.
+    Locks messages first, by id, then attempts, as `record` does: any other order can deadlock with
+    the callbacks of the same messages.
     """
     now = datetime.now(UTC)
     with transaction():
         rows = ledger.lock_outcomes(answer.message_id for answer in answers)
-        record.apply([report for answer in answers if (report := _said(answer))], rows)
-        for one in answers:
-            _leave(one, now)
+        record.apply([report for answer in answers if (report := _report(answer))], rows)
+        for answer in answers:
+            _release(answer, now)
         attempts.answer([_answered(answer, rows) for answer in answers])
-    for one in answers:
-        _report(one)
+    for answer in answers:
+        _log(answer)
 
 
-def _said(answer: Answer) -> StatusReport | None:
-    """Return the statement that an answer is; None where it leaves the message unfinished."""
+def _report(answer: Answer) -> StatusReport | None:
+    """Return the report in an answer; None if the message is to be sent again or is in doubt."""
     error = answer.error
     if error is None:
         return answer.report
-    said = partial(
+    failed = partial(
         StatusReport,
         provider=answer.provider,
         source=Source.API,
@@ -50,23 +50,22 @@ def _said(answer: Answer) -> StatusReport | None:
         raw=error.raw,
     )
     if isinstance(error, Refused):
-        return said(word="refused", error_code=error.code, attempt_id=answer.attempt_id)
+        return failed(word="refused", error_code=error.code, attempt_id=answer.attempt_id)
     if isinstance(error, NotAccepted) and _is_last(answer):
-        # Our own verdict names no attempt: anything the provider says later outranks it.
-        return said(word=GAVE_UP, error_code=GAVE_UP, message_id=answer.message_id)
+        # Our own verdict names no attempt: any later report of the provider outranks it.
+        return failed(word=GAVE_UP, error_code=GAVE_UP, message_id=answer.message_id)
     return None
 
 
-def _leave(answer: Answer, now: datetime) -> None:
-    """Let a message wait for another attempt, or for the end of its doubt."""
+def _release(answer: Answer, now: datetime) -> None:
+    """Release the claim: for another attempt, or for a look-up."""
     leave = partial(messages.leave_submitting, answer.message_id, answer.attempt, updated_at=now)
     if isinstance(answer.error, NotAccepted) and not _is_last(answer):
-        pause = backoff(answer.attempt, answer.error.retry_after)
-        then = before_deadline(now + pause, answer)
-        leave(status=Status.PENDING, due_at=then, submitted_at=None)
+        due_at = now + backoff(answer.attempt, answer.error.retry_after)
+        leave(status=Status.PENDING, due_at=before_deadline(due_at, answer), submitted_at=None)
     elif isinstance(answer.error, OutcomeUnknown):
-        pause = timedelta(seconds=retry_policy(answer.provider).first_lookup)
-        leave(status=Status.IN_DOUBT, check_at=now + pause)
+        delay = timedelta(seconds=retry_policy(answer.provider).first_lookup)
+        leave(status=Status.IN_DOUBT, check_at=now + delay)
 
 
 def _is_last(answer: Answer) -> bool:
@@ -77,18 +76,18 @@ def _is_last(answer: Answer) -> bool:
 
 def _answered(answer: Answer, rows: Mapping[UUID, Any]) -> dict[str, Any]:
     error, row = answer.error, rows.get(answer.message_id)
-    # A callback may have ended the message already, and a sweep redacted it.
-    quoted = error and (row is None or row.redacted_at is None)
+    # A callback may have ended the message meanwhile, and it may be redacted already.
+    keep_text = error and (row is None or row.redacted_at is None)
     return {
         "key": answer.attempt_id,
         "answer": "accepted" if error is None else WORDS[type(error)],
         "answer_code": error.code if error else None,
-        "answer_text": error.message if error and quoted else None,
+        "answer_text": error.message if error and keep_text else None,
         "answered_at": answer.answered_at,
     }
 
 
-def _report(answer: Answer) -> None:
+def _log(answer: Answer) -> None:
     events.answered(
         answer.error,
         answer.report.provider_sid if answer.report else None,

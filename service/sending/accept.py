@@ -1,4 +1,4 @@
-"""Accept: store what a client asks us to send, once, then wake a worker."""
+"""Accepts messages: stores each once, then requests a delivery."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ from service.queries import messages
 from service.sending import idempotency
 from service.task_queue.queue import DELIVER
 
-# The provider's own window for scheduling must still be open when a worker gets to the message.
+# The scheduling window of the provider must still be open when a worker claims the message.
 _MARGIN: Final = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A message as a client asked for it: checked, with defaults filled in, not yet stored."""
+    """A validated message with defaults filled in, not yet stored."""
 
     provider: str
     to: str
@@ -41,14 +41,14 @@ class Draft:
     reference: str | None
     details: dict[str, Any]
     resend_if_unknown: bool
-    request_digest: bytes  # to tell a repeat from another request; stored under a key
+    request_digest: bytes  # recognises a repeat of the request; stored under a key
     idempotency_key: str | None
     priority: Priority = Priority.NORMAL
     smart_encoding: bool = False
-    # What the text takes as an SMS, where it is one.
+    # Of the text as an SMS; None for other channels.
     encoding: str | None = None
     estimated_segments: int | None = None
-    # The digest that the version before took of this request: it may have accepted it.
+    # The digest that the previous version made of this request, which it may have accepted.
     earlier_digest: bytes | None = None
 
 
@@ -56,7 +56,7 @@ _COLUMNS: Final = tuple(name for name in Draft.__slots__ if name != "earlier_dig
 
 
 class Accepted(NamedTuple):
-    """The answer to one draft. `conflict`: the key was used before, for another request."""
+    """The result for one draft. `conflict`: its key was used before, for another request."""
 
     message: Message
     replayed: bool = False
@@ -64,11 +64,10 @@ class Accepted(NamedTuple):
 
 
 def accept(client_id: int, drafts: Sequence[Draft]) -> list[Accepted]:
-    """Store drafts in one transaction, each at most once, and wake a worker for what is due."""
+    """Store drafts in one transaction, each at most once, and request a delivery if one is due."""
     now = datetime.now(UTC)
     rows = [_row(client_id, draft, now) for draft in drafts]
     keys = {draft.idempotency_key for draft in drafts if draft.idempotency_key}
-    # Of one draft nothing is written where its row is only read back.
     with single_write() if len(rows) == 1 else transaction():
         inserted = messages.insert(rows)
         taken = messages.by_key(client_id, keys) if len(inserted) < len(rows) else {}
@@ -82,9 +81,9 @@ def accept(client_id: int, drafts: Sequence[Draft]) -> list[Accepted]:
 def answered_before(
     client_id: int, key: str, request_digests: Collection[bytes]
 ) -> Accepted | None:
-    """Return the answer to an earlier, equal request under this key, if there was one.
+    """Return the result of an earlier, equal request with this key, if there was one.
 
-    What was acceptable then may not be any more: its time has come, a setting has changed.
+    Validation may refuse it now: its time is past, or a setting has changed.
     """
     earlier = messages.by_key(client_id, [key]).get(key)
     if earlier is None or not _is_repeat(earlier, request_digests):
@@ -94,7 +93,7 @@ def answered_before(
 
 def _row(client_id: int, draft: Draft, now: datetime) -> dict[str, Any]:
     message_id, wait = uuid7(), _hold_until(draft, now)
-    # Lists by time go by the id, which is made a moment later than `now` was read.
+    # Lists by time use the id, which was made a moment later than `now`.
     now = max(now, creation_time(message_id))
     begin = now if draft.send_at is None else max(draft.send_at, now)
     columns = {name: getattr(draft, name) for name in _COLUMNS}
@@ -104,7 +103,7 @@ def _row(client_id: int, draft: Draft, now: datetime) -> dict[str, Any]:
         "client_id": client_id,
         "status": Status.PENDING,
         "due_at": wait or now,
-        # Without a key no request is compared with another.
+        # Only requests with an idempotency key are compared.
         "request_digest": draft.idempotency_key and idempotency.keyed(draft.request_digest),
         "expires_at": deadline(begin, draft.validity_period),
         "attempts": 0,
@@ -116,12 +115,12 @@ def _row(client_id: int, draft: Draft, now: datetime) -> dict[str, Any]:
 
 
 def _hold_until(draft: Draft, now: datetime) -> datetime | None:
-    """Return until when Waybill itself holds the message; None where the provider can."""
+    """Return until when Waybill holds the message; None if the provider schedules it."""
     if draft.send_at is None or draft.send_at <= now:
         return None
     ahead = (draft.send_at - now - _MARGIN).total_seconds()
-    held_there = components().providers[draft.provider].holds(draft.messaging_service_sid, ahead)
-    return None if held_there else draft.send_at
+    scheduled = components().providers[draft.provider].holds(draft.messaging_service_sid, ahead)
+    return None if scheduled else draft.send_at
 
 
 def _accepted(
@@ -130,10 +129,10 @@ def _accepted(
     if row["id"] in inserted:
         return Accepted(Message(**row))
     earlier = taken[row["idempotency_key"]]
-    same = _is_repeat(earlier, [draft.request_digest, draft.earlier_digest])
-    return Accepted(earlier, replayed=same, conflict=not same)
+    repeat = _is_repeat(earlier, [draft.request_digest, draft.earlier_digest])
+    return Accepted(earlier, replayed=repeat, conflict=not repeat)
 
 
 def _is_repeat(earlier: Message, digests: Iterable[bytes | None]) -> bool:
-    """Tell whether any of these is the digest of the request that made a message."""
-    return any(idempotency.matches(earlier.request_digest, one) for one in digests if one)
+    """Tell whether one of these is the digest of the request that created a message."""
+    return any(idempotency.matches(earlier.request_digest, digest) for digest in digests if digest)

@@ -1,4 +1,4 @@
-"""Cancel: stop what is not yet with the provider, or what the provider only holds."""
+"""Cancels messages that are not yet sent: pending ones, and those the provider has scheduled."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -14,22 +14,21 @@ from service.recording import record
 
 
 def cancel(client_id: int, message_id: UUID) -> Message:
-    """Cancel a client's message and return it. Raises NotFound, or Conflict when too late.
+    """Cancel a client's message and return it. Raises NotFound, Conflict or Unavailable.
 
-    What is canceled already stays so. A message on its way to the provider is neither ours to
-    stop nor theirs: the caller is told to ask again.
+    A canceled message stays canceled. A message that is being submitted cannot be canceled.
     """
-    if not _cancel_here(client_id, message_id):
-        _cancel_there(*_with_provider(client_id, message_id))
+    if not _cancel_pending(client_id, message_id):
+        _cancel_scheduled(*_scheduled(client_id, message_id))
     return message_details.message(client_id, message_id)
 
 
-def _cancel_here(client_id: int, message_id: UUID) -> bool:
-    """Cancel a message that no worker has claimed. Returns False for any other."""
+def _cancel_pending(client_id: int, message_id: UUID) -> bool:
+    """Cancel a message that no worker has claimed. Return False for any other."""
     with transaction():
         row = ledger.lock_outcomes([message_id]).get(message_id)
         if row is None or row.client_id != client_id:
-            raise NotFound("there is no such message")
+            raise NotFound("message not found")
         if row.status is not Status.PENDING:
             return row.status is Status.CANCELED
         record.apply([_by_client(row.provider, message_id)])
@@ -47,8 +46,8 @@ def _by_client(provider: str, message_id: UUID) -> StatusReport:
     )
 
 
-def _with_provider(client_id: int, message_id: UUID) -> tuple[str, UUID, str]:
-    """Return provider, attempt and SID of a message that the provider holds until its time."""
+def _scheduled(client_id: int, message_id: UUID) -> tuple[str, UUID, str]:
+    """Return provider, attempt and SID of a message that the provider has scheduled."""
     with transaction():
         message = message_details.message(client_id, message_id)
         sid = message.provider_sid
@@ -59,11 +58,11 @@ def _with_provider(client_id: int, message_id: UUID) -> tuple[str, UUID, str]:
     return message.provider, attempt_id, sid
 
 
-def _cancel_there(provider: str, attempt_id: UUID, provider_sid: str) -> None:
+def _cancel_scheduled(provider: str, attempt_id: UUID, provider_sid: str) -> None:
     try:
         report = components().provider(provider).cancel(attempt_id, provider_sid)
     except Refused as error:
         raise Conflict(f"too late to cancel: {error.message}") from error
     except (NotAccepted, OutcomeUnknown) as error:
-        raise Unavailable("the provider did not answer; ask again in a moment") from error
+        raise Unavailable("the provider did not answer; retry in a few seconds") from error
     record.record([report])

@@ -1,7 +1,7 @@
-"""Claim: take due messages for one attempt each, and take them back from workers that died.
+"""Claims due messages for one attempt each, and expires the claims of workers that died.
 
-The database is the queue of what is to be sent. A claim and its attempt are committed before the
-provider is called, in one transaction: a worker that dies before it certainly did not call.
+The database is the queue of sends. A claim and its attempt are committed in one transaction before
+the provider is called: a worker that dies before the commit certainly did not call.
 """
 
 import logging
@@ -21,23 +21,23 @@ from service.models import Message
 from service.observability import events
 from service.observability.metrics import counting
 from service.providers.base import Outbound
-from service.providers.sandbox import NAME as TEST
+from service.providers.sandbox import NAME as SANDBOX
 from service.queries import attempts, messages
 from service.retry_policy import retry_policy
 from service.sending import expiry, suppression
 from service.texts.segments import segments
 
-# Of those that are due, many may have to wait for their senders, or be to nobody who wants them: it
-# is looked past so many lots.
+# Many due messages may exceed the rate of their sender, or be to recipients who opted out. A claim
+# looks past this many batches of them.
 _ROUNDS: Final = 8
-# A claim looks a quarter of a second ahead: what is put back for less is only looked at again.
-_SOONEST: Final = 0.3
+# Seconds. A claim takes messages that are due within 0.25 s: a shorter delay would be in vain.
+_SHORTEST_DELAY: Final = 0.3
 
 _log = logging.getLogger(__name__)
 
 
 class Claim(NamedTuple):
-    """A message that this process may hand over, once, until its lease ends."""
+    """A message that this process may send, once, until the lease ends."""
 
     message: Message
     outbound: Outbound
@@ -45,9 +45,9 @@ class Claim(NamedTuple):
 
     @property
     def is_over(self) -> bool:
-        """Tell whether no call may begin: another may soon have the message, or it expired.
+        """Tell whether it is too late to call: another worker may claim the message, or it expired.
 
-        By the wall clock: a monotonic one stands still while the machine is suspended.
+        By the wall clock: a monotonic clock stops while the machine is suspended.
         """
         return datetime.now(UTC) >= self.ends
 
@@ -57,58 +57,58 @@ def claim(limit: int) -> list[Claim]:
     claims = list[Claim]()
     for _ in range(_ROUNDS):
         try:
-            looked_at, more = _claim_some(limit - len(claims))
+            due, round_claims = _claim_round(limit - len(claims))
         except Exception as error:
             if not claims:
                 raise
             # The claims of earlier rounds are committed: without a call they would end in doubt.
             _log.warning("a claim ended early (%s)", type(error).__name__)
             break
-        claims += more
-        if len(more) == looked_at:  # nothing is due any more, or every line is taken
+        claims += round_claims
+        if len(round_claims) == due:  # nothing more is due, or the limit is reached
             break
     return claims
 
 
-def _claim_some(limit: int) -> tuple[int, list[Claim]]:
-    """Return how many were due, and those that are to go out."""
+def _claim_round(limit: int) -> tuple[int, list[Claim]]:
+    """Return how many messages were due, and the claims of those that may be sent."""
     lease, now = timedelta(seconds=components().settings.claim_lease), datetime.now(UTC)
-    ends = now + lease / 2  # the other half is for the call and its answer
+    first_check = now + timedelta(seconds=components().settings.reconcile_after)
     with transaction():
-        claimed = messages.claim(
-            now,
-            limit,
-            until=now + lease,
-            check_at=now + timedelta(seconds=components().settings.reconcile_after),
+        due = messages.claim(now, limit, until=now + lease, check_at=first_check)
+        if not due:
+            return 0, []
+        expired = expiry.expire_claimed([message for message, _ in due], now)
+        sendable = suppression.without_opted_out(
+            [claimed for claimed in due if claimed[0] not in expired], now
         )
-        expired = expiry.expire_claimed([one for one, _ in claimed], now)
-        due = [(message, since) for message, since in claimed if message not in expired]
-        for message, _ in due:
-            if message.provider == TEST:
-                message.check_at = now + retry_policy(TEST).ask_after
-        spared = {one.id for one in suppression.spare([one for one, _ in due], now)}
-        wanted = [one for one in due if one[0].id in spared and not _postponed(one[0], now)]
-        going = _at_their_pace(wanted, now)
-        claims = [
-            Claim(message, _outbound(message, now), before_deadline(ends, message))
-            for message in going
-        ]
-        attempts.begin([_attempt(one, now) for one in claims])
+        sendable = [claimed for claimed in sendable if not _postponed(claimed[0], now)]
+        # Half of the lease is for the call and its answer.
+        claims = [_claim(message, now, now + lease / 2) for message in _within_rate(sendable, now)]
+        attempts.begin([_attempt(claimed, now) for claimed in claims])
     expiry.announce(expired)
-    return len(claimed), claims
+    return len(due), claims
+
+
+def _claim(message: Message, now: datetime, ends: datetime) -> Claim:
+    if message.provider == SANDBOX:
+        message.check_at = now + retry_policy(SANDBOX).ask_after
+    return Claim(message, _outbound(message, now), before_deadline(ends, message))
 
 
 def expire_claims(limit: int = 500) -> int:
-    """Put messages in doubt whose worker has not been heard of since its lease ended.
+    """Mark messages as in doubt whose lease ended without an answer; return how many.
 
-    Answers and callbacks may still wait in the inbox: a claim ends in doubt once everything is
-    recorded that came before its end.
+    Answers and callbacks may still wait in the inbox: a claim expires only when everything that
+    came before its end is recorded.
     """
     now = datetime.now(UTC)
     try:
         recorded_until = now - timedelta(seconds=components().inbox.oldest_age())
     except RedisError as error:
-        _log.warning("no claim expires: the inbox is unavailable (%s)", type(error).__name__)
+        _log.warning(
+            "claims do not expire while the inbox is unavailable (%s)", type(error).__name__
+        )
         return 0
     with transaction():
         expired = messages.expired_claims(recorded_until, limit)
@@ -123,36 +123,38 @@ def _first_lookup() -> timedelta:
 
 
 def _postponed(message: Message, now: datetime) -> bool:
-    """Hold a message for which the provider's scheduling window closed while it was queued."""
-    if message.send_at is None or message.send_at <= now or _held_there(message, now):
+    """Reschedule a message if the provider's scheduling window closed while it was queued."""
+    if message.send_at is None or message.send_at <= now or _provider_holds(message, now):
         return False
     _put_back(message, message.send_at)
     return True
 
 
-def _at_their_pace(due: Sequence[tuple[Message, datetime]], now: datetime) -> list[Message]:
-    """Put back those that are too fast for their sender, without an attempt; return the others."""
-    waits = components().sender_rates.waits([_ask(message, since) for message, since in due])
-    going = list[Message]()
-    for (message, _), wait in zip(due, waits, strict=True):
-        if wait > 0:
-            _put_back(message, now + timedelta(seconds=max(wait, _SOONEST)))
+def _within_rate(due: Sequence[tuple[Message, datetime]], now: datetime) -> list[Message]:
+    """Return the messages that their sender may send now; reschedule the others."""
+    requests = [_send_request(message, due_at) for message, due_at in due]
+    delays = components().sender_rates.waits(requests)
+    sendable = list[Message]()
+    for (message, _), delay in zip(due, delays, strict=True):
+        if delay > 0:
+            _put_back(message, now + timedelta(seconds=max(delay, _SHORTEST_DELAY)))
         else:
-            going.append(message)
-    return going
+            sendable.append(message)
+    return sendable
 
 
-def _ask(message: Message, since: datetime) -> SendRequest:
+def _send_request(message: Message, due_at: datetime) -> SendRequest:
     sender = message.messaging_service_sid or message.sender
     return SendRequest(
         sender=f"{message.provider}:{sender}",
         line=f"{message.client_id}:{message.priority}",
         segments=segments(message.body),
-        again=since not in (message.created_at, message.send_at),
+        again=due_at not in (message.created_at, message.send_at),
     )
 
 
 def _put_back(message: Message, due_at: datetime) -> None:
+    """Release a claim without an attempt."""
     messages.leave_submitting(
         message.id,
         message.attempts,
@@ -163,7 +165,7 @@ def _put_back(message: Message, due_at: datetime) -> None:
     )
 
 
-def _held_there(message: Message, now: datetime) -> bool:
+def _provider_holds(message: Message, now: datetime) -> bool:
     if message.send_at is None:
         return False
     ahead = (message.send_at - now).total_seconds()
@@ -182,7 +184,7 @@ def _outbound(message: Message, now: datetime) -> Outbound:
         media_urls=message.media_urls,
         content_sid=message.content_sid,
         content_variables=message.content_variables,
-        send_at=message.send_at if _held_there(message, now) else None,
+        send_at=message.send_at if _provider_holds(message, now) else None,
         validity_period=message.validity_period,
         smart_encoding=message.smart_encoding,
     )

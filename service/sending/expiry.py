@@ -24,9 +24,9 @@ from service.retry_policy import retry_policy
 
 
 def with_time_left(outbound: Outbound, message: Message) -> Outbound:
-    """Return what is handed over, with as much validity as is left when the call begins.
+    """Return the outbound message with the validity that is left when the call begins.
 
-    In whole seconds, as providers take them, rounded down; in the last second it is one.
+    Providers take whole seconds: rounded down, and at least 1.
     """
     if message.expires_at is None:
         return outbound
@@ -35,7 +35,7 @@ def with_time_left(outbound: Outbound, message: Message) -> Outbound:
 
 
 def may_resend(message: Message, attempts_made: int) -> bool:
-    """Tell whether the client wants another attempt, and there is time and room for one."""
+    """Tell whether the client allows another attempt, and there are time and attempts left."""
     return (
         message.resend_if_unknown
         and attempts_made < retry_policy(message.provider).attempts
@@ -44,7 +44,7 @@ def may_resend(message: Message, attempts_made: int) -> bool:
 
 
 def expire_claimed(claimed: Sequence[Message], now: datetime) -> list[Message]:
-    """Expire those of the claimed messages whose time is over, in this transaction; return them."""
+    """Expire the claimed messages past their deadline, in this transaction; return them."""
     expired = [message for message in claimed if is_past_deadline(message, now)]
     if not expired:
         return []
@@ -58,12 +58,12 @@ def expire_claimed(claimed: Sequence[Message], now: datetime) -> list[Message]:
 
 
 def expire_due() -> int:
-    """Expire messages that wait past their deadline, as many as fit into one sweep."""
+    """Expire pending messages past their deadline, in batches; return how many."""
     return sweep(_expire_some)
 
 
 def announce(expired: Sequence[Message]) -> None:
-    """Count and log messages that expired, after the commit."""
+    """Count and log expired messages. Call it after the commit."""
     for message in expired:
         counting.message_expired(message.provider)
         events.message_expired(message.id, message.client_id, message.provider)
@@ -79,14 +79,15 @@ def _expire_some() -> int:
 
 
 def _record(expired: Sequence[Message], now: datetime) -> None:
-    doubtful = attempts.without_outcome([message.id for message in expired])
-    record.apply([_verdict(message, now, sent=message.id in doubtful) for message in expired])
+    maybe_sent = attempts.without_outcome([message.id for message in expired])
+    record.apply([_verdict(message, now, sent=message.id in maybe_sent) for message in expired])
 
 
 def _verdict(message: Message, now: datetime, *, sent: bool) -> StatusReport:
-    """Return our own verdict. It names no attempt: what is said of an earlier one outranks it.
+    """Return our own verdict. It names no attempt: a report about an earlier one outranks it.
 
-    Where an earlier attempt may have been sent, the message may have arrived: that is not expiry.
+    If an earlier attempt may have been sent, the message may have arrived: then the outcome is
+    unknown, and the message is not expired.
     """
     return StatusReport(
         provider=message.provider,

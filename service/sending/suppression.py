@@ -1,4 +1,4 @@
-"""Spare: fail a claimed message whose recipient opted out, and ask no provider about it."""
+"""Fails claimed messages whose recipients opted out, without a call to the provider."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,40 +7,45 @@ from typing import Final
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
 from service.models import Message, OptOut
-from service.providers.sandbox import NAME as TEST
+from service.providers.sandbox import NAME as SANDBOX
 from service.queries import messages, opt_outs
 from service.recording import record
 
-# Our word in the ledger; the code beside it is the provider's.
-SPARED: Final = "opted_out"
+# The word of the ledger entry; its error code is the provider's.
+SUPPRESSED: Final = "opted_out"
+
+Claimed = tuple[Message, datetime]  # and when it was due
 
 
-def spare(claimed: Sequence[Message], now: datetime) -> list[Message]:
-    """Return the claimed messages that may go out; fail the others, in this transaction."""
-    numbers = {message.to for message in claimed if message.provider != TEST}
-    known = opt_outs.among_those(numbers) if numbers else {}
-    if not known:
+def without_opted_out(claimed: Sequence[Claimed], now: datetime) -> list[Claimed]:
+    """Return the claimed messages that may be sent; fail the others, in this transaction."""
+    numbers = {message.to for message, _ in claimed if message.provider != SANDBOX}
+    opted_out = opt_outs.among_those(numbers) if numbers else {}
+    if not opted_out:
         return list(claimed)
-    found = {message.id: known.get(opt_outs.pair_of(message)) for message in claimed}
-    for message in claimed:
-        if found[message.id] is not None:
+    by_message = {message.id: opted_out.get(opt_outs.pair_of(message)) for message, _ in claimed}
+    verdicts = []
+    for message, _ in claimed:
+        opt_out = by_message[message.id]
+        if opt_out is not None:
             # No call, so no attempt.
             messages.leave_submitting(
                 message.id, message.attempts, attempts=message.attempts - 1, submitted_at=None
             )
-    record.apply([_verdict(one, out, now) for one in claimed if (out := found[one.id])])
-    return [message for message in claimed if found[message.id] is None]
+            verdicts.append(_verdict(message, opt_out, now))
+    record.apply(verdicts)
+    return [item for item in claimed if by_message[item[0].id] is None]
 
 
-def _verdict(message: Message, known: OptOut, now: datetime) -> StatusReport:
-    """Return our own verdict. It names no attempt: what is said of an earlier one outranks it."""
+def _verdict(message: Message, opt_out: OptOut, now: datetime) -> StatusReport:
+    """Return our own verdict. It names no attempt: a report about an earlier one outranks it."""
     return StatusReport(
         provider=message.provider,
         source=Source.API,
-        word=SPARED,
+        word=SUPPRESSED,
         status=Status.FAILED,
         received_at=now,
         message_id=message.id,
-        error_code=known.error_code,
-        error_message=f"Not asked: said no on {known.since:%Y-%m-%d %H:%M:%S}Z.",
+        error_code=opt_out.error_code,
+        error_message=f"Not sent: the recipient opted out on {opt_out.since:%Y-%m-%d %H:%M:%S}Z.",
     )

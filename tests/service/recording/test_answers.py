@@ -162,7 +162,7 @@ def test_answer_is_held_while_database_and_inbox_are_away(
 ) -> None:
     answer("accepted")
     message_id, settle, failures = post(), results.record_answers, iter(range(4))
-    monkeypatch.setattr(results, "_PAUSE", 0.01)
+    monkeypatch.setattr(results, "_RETRY_SECONDS", 0.01)
 
     def fail_at_first(answers: Any) -> None:
         for _ in failures:
