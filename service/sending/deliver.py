@@ -71,9 +71,10 @@ class Delivery:
 
     def _record_and_wait(self) -> bool:
         """Record the last answers while the next calls are under way, then wait for more."""
+        recorded = len(self._answers)  # some of these messages may be due again
         record_or_store(self._answers)
         self._answers, self._under_way = _await_some(self._under_way)
-        return bool(self._answers or self._under_way)
+        return bool(recorded or self._answers or self._under_way)
 
 
 def _start_calls() -> set[Future[Answer]]:

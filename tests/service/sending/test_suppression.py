@@ -88,7 +88,7 @@ def test_the_next_message_fails_alike_and_nobody_is_asked(
     deliver.deliver()
     shown = message(message_id)
     assert (shown.status, shown.error_code) == (Status.FAILED, "21610")
-    assert str(shown.error_message).startswith("Not asked")
+    assert str(shown.error_message).startswith("Not sent")
     assert (shown.attempts, attempts(message_id), provider.on_air) == (0, [], [])
     assert (shown.claimed_until, shown.check_at, shown.submitted_at) == (None, None, None)
     [written] = db.session.scalars(select(StatusEvent).where(StatusEvent.message_id == message_id))

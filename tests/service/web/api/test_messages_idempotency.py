@@ -53,13 +53,13 @@ def test_a_repeated_post_gets_the_same_answer_after_the_message_moved_on(
     assert post(web, HELLO).data == first.data
 
 
-def test_a_repeated_post_wakes_nobody_twice(
+def test_repeated_post_requests_one_delivery(
     web: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rung: list[str] = []
-    monkeypatch.setattr(app.extensions["waybill"].queue, "ring", rung.append)
+    requested: list[str] = []
+    monkeypatch.setattr(app.extensions["waybill"].queue, "request", requested.append)
     post(web, HELLO), post(web, HELLO)
-    assert rung == [DELIVER]
+    assert requested == [DELIVER]
 
 
 def test_a_repeated_post_gets_the_same_answer_once_its_time_has_come(
