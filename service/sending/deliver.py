@@ -39,8 +39,6 @@ def deliver() -> int:
     """Send due messages until none are left, or time is up; return how many."""
     delivery = Delivery()
     try:
-        # One delivery of a process claims at a time. Seven that claimed side by side, a few
-        # messages each, spent half of the processor's time on claims.
         components().queue.run_once(DELIVER, delivery.step)
     finally:
         delivery.finish()

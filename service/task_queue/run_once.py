@@ -1,20 +1,20 @@
-"""Runs work in one thread of a process at a time, without losing a request."""
+"""Runs work in few threads of a process at a time, without losing a request."""
 
 import time
 from collections.abc import Callable
-from threading import Event, Lock
+from threading import BoundedSemaphore, Event
 
 
 class RunOnce:
-    """Repeats a step until it finds nothing to do, in one thread of the process.
+    """Repeats a step until it finds nothing to do, in `threads` threads of the process at most.
 
-    A call during a run returns immediately, and makes the run repeat its step: it finds whatever
-    was committed before the call.
+    A call while all are running returns immediately, and makes a run repeat its step: it finds
+    whatever was committed before the call.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, threads: int = 1) -> None:
         self._requested = Event()
-        self._running = Lock()
+        self._running = BoundedSemaphore(threads)
 
     def run(self, step: Callable[[], bool], seconds: float) -> bool:
         """Call `step` while it returns True; return whether time ran out before it did not."""

@@ -1,5 +1,5 @@
 from concurrent.futures import ThreadPoolExecutor
-from threading import Event, Lock
+from threading import Event, Lock, Semaphore
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,6 +51,21 @@ def test_call_during_a_run_returns_and_repeats_the_step() -> None:
         go_on.set()
         running.result()
     assert len(steps) == 2
+
+
+def test_as_many_threads_run_as_may() -> None:
+    run_once, running, go_on = RunOnce(threads=2), Semaphore(0), Event()
+
+    def step() -> bool:
+        running.release()
+        go_on.wait(5)
+        return False
+
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(run_once.run, step, 5) for _ in range(2)]
+        assert all(running.acquire(timeout=5) for _ in runs)
+        assert run_once.run(step, 5) is False, "the third returns"
+        go_on.set()
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=8))
