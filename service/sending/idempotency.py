@@ -1,10 +1,12 @@
-"""Digests of requests under a key: a copy of the database alone confirms no guess of a number."""
+"""Recognises repeated requests by a keyed digest: the stored digest confirms no guessed number."""
 
 import hashlib
 import hmac
+import json
 import secrets
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from flask import current_app
 
@@ -13,47 +15,78 @@ from service.database import transaction
 from service.queries import installation
 
 _PURPOSE: Final = b"waybill: digests of requests"
-_NAME: Final = "request_digest"  # of the key in the database
-_KEPT: Final = "waybill.request_digest"  # where a process keeps that key
+_KEY_NAME: Final = "request_digest"  # of the key in the database
+_CACHED_KEY: Final = "waybill.request_digest"  # of the key in app.extensions
 
 
-def keyed(request_digest: bytes) -> bytes:
-    """Return what is stored of a request: under `OPS_SECRET`, else under a key of the database.
+def request_digest(request: Mapping[str, Any]) -> bytes:
+    """Return the digest of a validated, normalised request.
 
-    The second hides a number from who sees the table of messages, not from who has all tables.
+    It covers what the client asked for, without fields at their default or filled in by settings:
+    a changed setting or a new field does not make a repeat another request.
+    """
+    return _sha256(_with_integers(request))
+
+
+def digest_of_json(body: Any) -> bytes:
+    """Return the digest of the posted JSON, which earlier versions stored.
+
+    Recognises repeats of requests that they accepted.
+    """
+    return _sha256(body)
+
+
+def keyed(digest: bytes) -> bytes:
+    """Return the digest to store: under OPS_SECRET, else under a key in the database.
+
+    The second protects numbers from readers of the message table, not of the whole database.
     """
     secret = components().settings.ops_secret
     if secret is None:
-        return _under(_database_key(), request_digest)
+        return _under(_database_key(), digest)
     key = hmac.digest(secret.get_secret_value().encode(), _PURPOSE, hashlib.sha256)
-    return _under(key, request_digest)
+    return _under(key, digest)
 
 
-def matches(stored: bytes | None, request_digest: bytes) -> bool:
+def matches(stored: bytes | None, digest: bytes) -> bool:
     """Tell whether a stored digest is that of this request.
 
-    One that was stored before `OPS_SECRET` was set is under the key of the database. Nothing
-    matches where no digest is left: the number was forgotten.
+    A digest that was stored before OPS_SECRET was set is under the key in the database. Without a
+    stored digest, as after the number was erased, nothing matches.
     """
     if stored is None:
         return False
-    if hmac.compare_digest(stored, keyed(request_digest)):
+    if hmac.compare_digest(stored, keyed(digest)):
         return True
-    older = current_app.extensions.get(_KEPT) or installation.find_key(_NAME)
-    return older is not None and hmac.compare_digest(stored, _under(older, request_digest))
+    key = current_app.extensions.get(_CACHED_KEY) or installation.find_key(_KEY_NAME)
+    return key is not None and hmac.compare_digest(stored, _under(key, digest))
 
 
-def _under(key: bytes, request_digest: bytes) -> bytes:
-    return hmac.digest(key, request_digest, hashlib.sha256)
+def _sha256(value: Any) -> bytes:
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).digest()
+
+
+def _with_integers(value: Any) -> Any:
+    """Return the value with 5.0 as 5: JSON has one type of number."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, Mapping):
+        return {name: _with_integers(item) for name, item in value.items()}
+    return value
+
+
+def _under(key: bytes, digest: bytes) -> bytes:
+    return hmac.digest(key, digest, hashlib.sha256)
 
 
 def _database_key() -> bytes:
-    """Return the key that all replicas share, read once for a process, made by the first."""
-    key: bytes | None = current_app.extensions.get(_KEPT)
+    """Return the key that all replicas share. The first process creates it; each reads it once."""
+    key: bytes | None = current_app.extensions.get(_CACHED_KEY)
     if key is None:
         with transaction():
-            installation.add_key(_NAME, secrets.token_bytes(32), datetime.now(UTC))
-            key = installation.find_key(_NAME)
+            installation.add_key(_KEY_NAME, secrets.token_bytes(32), datetime.now(UTC))
+            key = installation.find_key(_KEY_NAME)
         assert key is not None
-        current_app.extensions[_KEPT] = key
+        current_app.extensions[_CACHED_KEY] = key
     return key

@@ -126,7 +126,7 @@ class TaskQueue:
         self._wake_ups[task].request()
 
     def run_once(self, task: str, step: Callable[[], bool]) -> None:
-        """Call `step` until it returns False, in as many threads of this process as the task may use."""
+        """Call `step` until it returns False, unless all threads of the task are running."""
         if self._runs[task].run(step, _RUN_SECONDS):
             self.request(task)
 

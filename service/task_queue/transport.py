@@ -1,7 +1,7 @@
-"""Redis as Celery's broker, by a transport that outlives a lost Redis. Written for kombu 5.7.0.
+"""Celery's Redis transport, changed to survive a lost Redis. Written for kombu 5.7.0.
 
-What the library's own does when Redis restarts, freezes or turns into a replica, and what each
-line here mends, stands in docs/adr/0024.
+docs/adr/0024 lists what kombu's own transport does when Redis restarts, freezes or becomes a
+replica, and what each line here prevents.
 """
 
 from typing import Any, Final
@@ -14,16 +14,16 @@ from redis.exceptions import RedisError
 
 from service.redis_client.connections import closing
 
-# Tasks that wait on one queue at most. They carry no work, so the oldest may go: a queue that no
-# worker reads must not fill Redis, and a worker that was away has minutes of ticks to skip.
-MOST_WAITING: Final = 1000
+# Tasks carry no data, so that the oldest may be dropped: a queue without a worker must not fill
+# Redis, and a worker that was down skips minutes of scheduled tasks.
+MAX_QUEUE_LENGTH: Final = 1000
 
 
 class QoS(base.QoS):
-    """Gives the slot of a task back even if Redis does not hear that it ended.
+    """Frees the prefetch slot of a task even if Redis cannot be told that the task ended.
 
-    Otherwise a worker loses one slot at each failure, and takes no task when all are lost. Redis
-    delivers the task again after the visibility timeout.
+    Otherwise a worker loses a slot at each failure, until it takes no tasks. Redis delivers the task
+    again after the visibility timeout.
     """
 
     def ack(self, delivery_tag: str) -> None:
@@ -44,27 +44,27 @@ class QoS(base.QoS):
 
 
 class Channel(base.Channel):
-    """A channel whose failures are those of a lost connection, which Celery survives."""
+    """Raises connection errors, which Celery recovers from, where kombu raises others."""
 
     QoS = QoS
-    # Restoring tasks while a lost connection is closed fails, and loops on a server that became a
+    # Restoring tasks while closing a lost connection fails, and loops if the server became a
     # replica. The visibility timeout restores them.
     do_restore = False
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
-        """Return how to connect. Once closed, the library's own raises AttributeError."""
+        """Return the connection parameters. On a closed channel kombu raises AttributeError."""
         client = self.connection and self.connection.client
         if client is None:
-            raise RedisConnectionError("the connection of this channel is closed")
+            raise RedisConnectionError("the connection of the channel is closed")
         options = dict[str, Any](super()._connparams(asynchronous))  # type: ignore[no-untyped-call]
-        if "path" in options:  # of a socket; the library reads its account from the URL only
+        if "path" in options:  # for a socket kombu reads the account from the URL only
             options |= {"username": client.userid, "password": client.password}
         return {**options, "connection_class": closing(options["connection_class"])}
 
     def _put(self, queue: str, message: dict[str, Any], **options: Any) -> None:
-        """Put a task on its queue; off one that is full, take the oldest."""
+        """Push a task; drop the oldest of a full queue."""
         with self.conn_or_acquire() as client:
-            client.ltrim(queue, 0, MOST_WAITING - 2)  # tasks come in on the left
+            client.ltrim(queue, 0, MAX_QUEUE_LENGTH - 2)  # tasks are pushed on the left
         super()._put(queue, message, **options)  # type: ignore[no-untyped-call]
 
 

@@ -33,7 +33,7 @@ from worker.app import app
 try:
     from service import broker
     from worker import clock, intake
-    broker.MOST_WAITING, intake._LONGEST, clock._LONGEST = 5, 3.0, 10.0
+    broker.MAX_QUEUE_LENGTH, intake._LONGEST, clock._LONGEST = 5, 3.0, 10.0
 except ImportError:
     pass
 app.conf.broker_transport_options["socket_timeout"] = 1.0

@@ -13,7 +13,7 @@ from service.errors import FieldError, Invalid
 from service.providers.base import Provider
 from service.providers.sandbox import NAME as TEST
 from service.sending.accept import Draft
-from service.sending.request_digest import digest_of_json, request_digest
+from service.sending.idempotency import digest_of_json, request_digest
 from service.texts.segments import Estimate, estimate
 from service.web.api.routing import choose
 from service.web.api.schemas import NewMessage, check

@@ -18,7 +18,7 @@ from demo.servers import free_port, redis_server
 from service.coordination.circuit_breaker import CircuitBreaker
 from service.task_queue import queue
 from service.task_queue.queue import ROUTES, TaskQueue
-from service.task_queue.transport import MOST_WAITING
+from service.task_queue.transport import MAX_QUEUE_LENGTH
 from tests.conftest import make_settings
 from tests.messages import assert_soon
 
@@ -151,7 +151,7 @@ def test_queue_that_no_worker_reads_is_bounded(live: TaskQueue, redis: Redis) ->
     redis.lpush(queue.SEND, *[task] * 5000)
 
     assert live.enqueue(queue.DELIVER)
-    assert redis.llen(queue.SEND) == MOST_WAITING
+    assert redis.llen(queue.SEND) == MAX_QUEUE_LENGTH
     [newest] = [json.loads(raw) for raw in redis.lrange(queue.SEND, 0, 0)]
     assert newest["headers"]["task"] == queue.DELIVER
 

@@ -12,8 +12,7 @@ from werkzeug.test import TestResponse
 
 from service.database import db, transaction
 from service.models import Message
-from service.sending.idempotency import keyed
-from service.sending.request_digest import digest_of_json
+from service.sending.idempotency import digest_of_json, keyed
 from service.web.api import schemas
 
 HELLO = {"to": "+14155552671", "body": "Hello", "metadata": {"n": 5}}
