@@ -22,8 +22,8 @@ MAX_QUEUE_LENGTH: Final = 1000
 class QoS(base.QoS):
     """Frees the prefetch slot of a task even if Redis cannot be told that the task ended.
 
-    Otherwise a worker loses a slot at each failure, until it takes no tasks. Redis delivers the task
-    again after the visibility timeout.
+    Otherwise a worker loses a slot at each failure, until it takes no tasks. Redis delivers the
+    task again after the visibility timeout.
     """
 
     def ack(self, delivery_tag: str) -> None:
