@@ -17,6 +17,7 @@ from service.coordination.circuit_breaker import CircuitBreaker, CircuitOpen
 from service.errors import InboxUnavailable
 from service.inbox.consumers import FOREVER, remove_consumers
 from service.providers.base import Callback
+from service.providers.sandbox import SANDBOX
 from service.redis_client.connections import FreeList
 
 _STREAM: Final = "waybill:inbox"
@@ -28,6 +29,10 @@ _READY: Final = "waybill:inbox:ready"
 _READY_SECONDS: Final = 60
 # So often a process looks whether the inbox is full, in seconds, and not at every callback.
 _LOOK: Final = 0.2
+
+
+# Entries from before migration 0011 name the sandbox by its earlier name.
+_RENAMED_PROVIDERS: Final = {"test": SANDBOX}
 
 
 class Entry(NamedTuple):
@@ -188,7 +193,7 @@ def _unpacked(entries: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> list[Entry
         Entry(
             entry_id.decode(),
             Callback(
-                provider=fields[b"p"].decode(),
+                provider=_provider(fields[b"p"].decode()),
                 attempt=fields[b"a"].decode(),
                 body=fields[b"b"],
                 received_at=datetime.fromtimestamp(float(fields[b"t"]), UTC),
@@ -197,3 +202,7 @@ def _unpacked(entries: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> list[Entry
         for entry_id, fields in entries
         if fields  # an entry deleted meanwhile comes back without its fields (Redis 6.2)
     ]
+
+
+def _provider(name: str) -> str:
+    return _RENAMED_PROVIDERS.get(name, name)

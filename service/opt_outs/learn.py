@@ -7,7 +7,7 @@ from uuid import UUID
 from service.components import components
 from service.domain.report import StatusReport
 from service.domain.status import FAILURES, SUCCESSES
-from service.providers.sandbox import NAME as TEST
+from service.providers.sandbox import SANDBOX
 from service.queries import opt_outs
 
 
@@ -18,7 +18,7 @@ def learn(said: Iterable[tuple[StatusReport, UUID | None]]) -> None:
     """
     refused, reached = list[tuple[StatusReport, UUID]](), set[UUID]()
     for report, attempt_id in said:
-        if attempt_id is None or report.provider == TEST:
+        if attempt_id is None or report.provider == SANDBOX:
             continue  # a verdict of our own is no news, and tests are about nobody
         if report.status in SUCCESSES:
             reached.add(attempt_id)

@@ -21,7 +21,7 @@ from service.models import Message
 from service.observability import events
 from service.observability.metrics import counting
 from service.providers.base import Outbound
-from service.providers.sandbox import NAME as TEST
+from service.providers.sandbox import SANDBOX
 from service.queries import attempts, messages
 from service.retry_policy import retry_policy
 from service.sending import expiry, suppression
@@ -84,8 +84,8 @@ def _claim_some(limit: int) -> tuple[int, list[Claim]]:
         expired = expiry.expire_claimed([one for one, _ in claimed], now)
         due = [(message, since) for message, since in claimed if message not in expired]
         for message, _ in due:
-            if message.provider == TEST:
-                message.check_at = now + retry_policy(TEST).ask_after
+            if message.provider == SANDBOX:
+                message.check_at = now + retry_policy(SANDBOX).ask_after
         spared = {one.id for one in suppression.spare([one for one, _ in due], now)}
         wanted = [one for one in due if one[0].id in spared and not _postponed(one[0], now)]
         going = _at_their_pace(wanted, now)

@@ -7,7 +7,7 @@ from typing import Final
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
 from service.models import Message, OptOut
-from service.providers.sandbox import NAME as TEST
+from service.providers.sandbox import SANDBOX
 from service.queries import messages, opt_outs
 from service.recording import record
 
@@ -17,7 +17,7 @@ SPARED: Final = "opted_out"
 
 def spare(claimed: Sequence[Message], now: datetime) -> list[Message]:
     """Return the claimed messages that may go out; fail the others, in this transaction."""
-    numbers = {message.to for message in claimed if message.provider != TEST}
+    numbers = {message.to for message in claimed if message.provider != SANDBOX}
     known = opt_outs.among_those(numbers) if numbers else {}
     if not known:
         return list(claimed)

@@ -24,15 +24,17 @@ from service.providers.base import (
 from service.providers.sandbox.numbers import RECIPIENTS, Answer, Outcome, outcome_of
 from service.providers.twilio import errors, reports
 
-NAME: Final = "test"
+SANDBOX: Final = "sandbox"
+# Its message ids kept the prefix of the earlier name `test`, so that older messages are found.
+_SID_PREFIX: Final = "test"
 _SENDER: Final = "+15005550006"
 _FAILURES: Final = ("failed", "undelivered")
 
 
-class MagicNumbers:
+class Sandbox:
     """A carrier that exists in this process only."""
 
-    name: Final = NAME
+    name: Final = SANDBOX
 
     def __init__(self, call_back: Callable[[Callback], None]) -> None:
         """Use `call_back` to store a callback as if it had come, and had been verified."""
@@ -99,7 +101,7 @@ class MagicNumbers:
 
     def parse(self, callback: Callback) -> StatusReport:
         """Put a callback into our words; never raises for what the body holds."""
-        return reports.from_callback(callback)._replace(provider=NAME)
+        return reports.from_callback(callback)._replace(provider=SANDBOX)
 
     def explain(self, error_code: str) -> ErrorFact:
         """Say what an error code means."""
@@ -120,13 +122,13 @@ def _sid(to: str, attempt_id: UUID) -> str:
     Any other number may belong to a person, and gets 0: messages to all of them are delivered.
     """
     number = to.rpartition(":")[2]
-    return f"test-{number[1:] if number in RECIPIENTS else 0}-{attempt_id.hex}"
+    return f"{_SID_PREFIX}-{number[1:] if number in RECIPIENTS else 0}-{attempt_id.hex}"
 
 
 def _number(sid: str, attempt_id: UUID) -> str:
     kind, _, rest = sid.partition("-")
     digits, _, attempt = rest.partition("-")
-    if (kind, attempt) != (NAME, attempt_id.hex):
+    if (kind, attempt) != (_SID_PREFIX, attempt_id.hex):
         raise Refused("The requested resource was not found", "20404")
     return f"+{digits}"
 
@@ -135,7 +137,7 @@ def _callback(attempt_id: UUID, sid: str, word: str, code: str | None) -> Callba
     form = {"MessageSid": sid, "MessageStatus": word}
     if code is not None and word in _FAILURES:
         form["ErrorCode"] = code
-    return Callback(NAME, str(attempt_id), urlencode(form).encode(), datetime.now(UTC))
+    return Callback(SANDBOX, str(attempt_id), urlencode(form).encode(), datetime.now(UTC))
 
 
 def _report(
@@ -144,7 +146,7 @@ def _report(
     known = code if word in _FAILURES else None
     said = {"sid": sid, "status": word, "error_code": known, "num_segments": "1"}
     report = reports.from_resource(said, source, attempt_id, datetime.now(UTC))
-    return report._replace(provider=NAME)
+    return report._replace(provider=SANDBOX)
 
 
 def _text(outcome: Outcome) -> str:

@@ -1,6 +1,7 @@
 """Which provider carries a message, and from which sender."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from service.addresses import channel_of, number_of
 from service.config.settings import Settings
@@ -11,6 +12,11 @@ from service.web.api.schemas import NewMessage
 
 Providers = Mapping[str, Provider]
 
+_RENAMED: Final = (
+    "the provider test is now called sandbox. Leave provider out and post with a test key "
+    "(wb_test_...), which always uses sandbox"
+)
+
 
 def choose(
     message: NewMessage, settings: Settings, providers: Providers
@@ -18,6 +24,8 @@ def choose(
     """Return who carries a message, and its sender. Raises Invalid where that cannot be."""
     owners = _owners(message, providers)
     name = message.provider or _preferred(message.to, settings, providers, owners)
+    if name == "test":
+        raise Invalid("no such provider", [FieldError("provider", _RENAMED)])
     if name not in providers:
         names = ", ".join(sorted(providers))
         raise Invalid("no such provider", [FieldError("provider", f"must be one of: {names}")])

@@ -79,6 +79,14 @@ def test_every_byte_and_every_microsecond_survive(
     assert entry.callback == given
 
 
+def test_entry_from_before_the_rename_names_the_sandbox(inbox: Inbox) -> None:
+    inbox.put(callback()._replace(provider="test"))
+
+    [entry] = inbox.take("a", 10, linger=0.01)
+
+    assert entry.callback.provider == "sandbox"
+
+
 def test_callbacks_come_out_in_the_order_in_which_they_came(inbox: Inbox) -> None:
     sent = [b"%d" % number for number in range(50)]
     for body in sent:
