@@ -209,7 +209,7 @@ def test_beat_goes_on_after_redis_restarts(bench: Bench) -> None:
     await_(bench.ticks_wait, 60)
     for away in (0.1, 6.0):
         bench.redis.kill()
-        bench.redis.forget()
+        bench.redis.delete_data()
         time.sleep(away)
         bench.redis.start()
         await_(bench.ticks_wait, 15)

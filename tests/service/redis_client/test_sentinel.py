@@ -51,7 +51,7 @@ def connections(master: RedisServer, tmp_path: Path) -> Iterator[FreeList]:
             "sentinel failover-timeout waybill 3000\n"
         )
         process = subprocess.Popen(
-            [servers._redis_binary(), str(configuration), "--sentinel"],
+            [servers.server_binary(), str(configuration), "--sentinel"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

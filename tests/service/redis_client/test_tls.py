@@ -76,7 +76,7 @@ def _context(authority: trustme.CA, name: str) -> ssl.SSLContext:
 
 def test_both_clients_work_with_a_trusted_certificate(secured: Secured) -> None:
     url = f"rediss://{ACCOUNT}@127.0.0.1:{secured.port}/0?ssl_ca_certs={secured.authority}"
-    parts = secured.parts(url)
+    parts = secured.components(url)
     parts.inbox.put(CALLBACK)
 
     assert parts.queue.enqueue(queue.DRAIN)
@@ -96,7 +96,7 @@ def test_both_clients_refuse_the_certificate_of_another_host(secured: Secured) -
 
 
 def refused_by_both(secured: Secured, url: str) -> None:
-    parts = secured.parts(url)
+    parts = secured.components(url)
     assert not parts.queue.enqueue(queue.DRAIN)
     with pytest.raises(InboxUnavailable):
         parts.inbox.put(CALLBACK)
@@ -109,7 +109,7 @@ def refused_by_both(secured: Secured, url: str) -> None:
 @pytest.mark.parametrize("query", ["ssl_cert_reqs=none", "ssl_check_hostname=false"])
 def test_both_clients_verify_less_when_told_to(secured: Secured, query: str) -> None:
     url = f"rediss://{ACCOUNT}@127.0.0.1:{secured.other_name}/0"
-    parts = secured.parts(f"{url}?{query}&ssl_ca_certs={secured.authority}")
+    parts = secured.components(f"{url}?{query}&ssl_ca_certs={secured.authority}")
     parts.inbox.put(CALLBACK)
 
     assert parts.queue.enqueue(queue.DRAIN)
@@ -118,7 +118,7 @@ def test_both_clients_verify_less_when_told_to(secured: Secured, query: str) -> 
 
 def test_user_of_a_unix_socket_reaches_both_clients(secured: Secured) -> None:
     place = secured.clear.local_url.removeprefix("unix://")
-    parts = secured.parts(f"unix://{ACCOUNT}@{place}")
+    parts = secured.components(f"unix://{ACCOUNT}@{place}")
     parts.inbox.put(CALLBACK)
 
     assert parts.queue.enqueue(queue.DRAIN)
