@@ -397,9 +397,14 @@ def test_provider_is_renamed_to_sandbox_and_back(migrated: Flask) -> None:
                 redacted,
                 event(1, Source.API, Status.SENT),
                 *(StatusEvent(**event_of(report, owner_of(report))) for report in reports),
-                Attempt(id=attempt, message_id=message_id, number=1, provider="sandbox", started_at=NOW),
+                Attempt(
+                    id=attempt, message_id=message_id, number=1, provider="sandbox", started_at=NOW
+                ),
                 Overflow(provider="sandbox", attempt="", body=b"", received_at=NOW),
-                DeadLetter(provider="sandbox", attempt="", body=b"", received_at=NOW, error="", set_aside_at=NOW),
+                DeadLetter(
+                    provider="sandbox", attempt="", body=b"", received_at=NOW, error="",
+                    set_aside_at=NOW,
+                ),
                 OptOut(to="", sender="", provider="sandbox", error_code="", since=NOW),
             ]
         )  # fmt: skip

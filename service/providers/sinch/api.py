@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from service.config.settings import Settings
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
-from service.providers.http import Reply, Server, call, json_object, with_query
+from service.providers.http import ApiResponse, Server, call, json_object, with_query
 from service.providers.sanitize import LONG, as_sid, clip
 
 # As with any provider (docs/adr/0007): 429 is never processed; 401 means that our token is wrong,
@@ -83,10 +83,10 @@ class Batches:
         if batch is not None:
             headers["Content-Type"] = "application/json"
         sent = None if batch is None else json.dumps(batch).encode()
-        answer = self._server.ask(method, url, headers, sent)
+        answer = self._server.request(method, url, headers, sent)
         body = json_object(answer.text)
         if not 200 <= answer.status < 300:
-            raise _classed(method, answer, body)
+            raise _provider_error(method, answer, body)
         return body
 
 
@@ -108,7 +108,7 @@ def _at(batch_id: str) -> str:
     return f"/{quote(batch_id, safe='')}"
 
 
-def _classed(method: str, answer: Reply, body: Mapping[str, Any]) -> ProviderError:
+def _provider_error(method: str, answer: ApiResponse, body: Mapping[str, Any]) -> ProviderError:
     status = answer.status
     given, message = body.get("code"), clip(body.get("text"), LONG) or ""
     code = given if isinstance(given, str) and message and _CODE.fullmatch(given) else None

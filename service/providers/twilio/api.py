@@ -16,7 +16,7 @@ from twilio.http.response import Response
 from urllib3.util import make_headers
 
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
-from service.providers.http import Reply, Server, json_object, with_query
+from service.providers.http import ApiResponse, Server, json_object, with_query
 from service.providers.sanitize import LONG, as_sid, clip
 
 if TYPE_CHECKING:  # the library's half of the API takes 7 MB, and web servers do not call it
@@ -63,10 +63,10 @@ class Http(HttpClient):
         address = with_query(uri.replace(_TWILIO, self._base_url, 1), params)
         proof = make_headers(basic_auth=":".join(auth)) if auth else {}
         body = urlencode(data, doseq=True).encode() if data else None  # messages know forms only
-        answer = self._server.ask(method, address, {**(headers or {}), **proof}, body)
+        answer = self._server.request(method, address, {**(headers or {}), **proof}, body)
         if not 200 <= answer.status < 300:
-            raise _classed(answer)
-        return Response(answer.status, _readable(answer.text))
+            raise _provider_error(answer)
+        return Response(answer.status, _without_bad_dates(answer.text))
 
 
 def resource(message: "MessageInstance") -> dict[str, Any]:
@@ -76,7 +76,7 @@ def resource(message: "MessageInstance") -> dict[str, Any]:
     return {**texts, "sid": as_sid(message.sid)}
 
 
-def _readable(text: str) -> str:
+def _without_bad_dates(text: str) -> str:
     """Return an answer without the dates that the library cannot read.
 
     It raises for one of them (twilio 9.13.0), and the SID beside it would be lost.
@@ -101,7 +101,7 @@ def _is_date(value: object) -> bool:
         return False
 
 
-def _classed(answer: Reply) -> ProviderError:
+def _provider_error(answer: ApiResponse) -> ProviderError:
     status, body = answer.status, json_object(answer.text)
     code, message = body.get("code"), clip(body.get("message") or body.get("detail"), LONG) or ""
     # Twilio's codes have five digits. Without one it was not Twilio that answered, and who knows
