@@ -29,7 +29,7 @@ class Outbound:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class LookUpQuery:
     """What is known of a send whose answer was lost."""
 
     attempt_id: UUID
@@ -89,7 +89,7 @@ class Provider(Protocol):
     def default_sender(self) -> Sender | None:
         """Return who sends a message that names nobody; None where the settings do not say."""
 
-    def cannot_carry(self, to: str, fields: Collection[str]) -> list[str]:
+    def unsupported_fields(self, to: str, fields: Collection[str]) -> list[str]:
         """Return which of these fields of a message, or `to`, this provider has no place for."""
 
     def send(self, outbound: Outbound) -> StatusReport:
@@ -101,13 +101,13 @@ class Provider(Protocol):
     def fetch(self, attempt_id: UUID, provider_sid: str) -> StatusReport:
         """Ask where a message is. Raises Refused when it is not known, or as `send` does."""
 
-    def find(self, wanted: Wanted) -> list[StatusReport]:
+    def find(self, wanted: LookUpQuery) -> list[StatusReport]:
         """Return every message that may be the wanted one. Raises as `send` does.
 
         One that certainly is, and not only looks like it, bears the attempt's id.
         """
 
-    def confirm(self, sought: Wanted, provider_sid: str) -> StatusReport:
+    def confirm(self, sought: LookUpQuery, provider_sid: str) -> StatusReport:
         """Return what `fetch` does about a SID that a person says is the wanted message's.
 
         Raises Refused when it is not known or is another message's, naming what differs, or as
@@ -117,7 +117,7 @@ class Provider(Protocol):
     def verify(self, request: CallbackRequest) -> None:
         """Return when the provider signed this request. Raises Forged otherwise."""
 
-    def refusals(self) -> Mapping[str, RefusalAdvice]:
+    def refusal_advice(self) -> Mapping[str, RefusalAdvice]:
         """Return what to do about the reasons of `Forged` that a wrong setting causes.
 
         A reason that any stranger causes is not among them.
@@ -129,11 +129,11 @@ class Provider(Protocol):
     def explain(self, error_code: str) -> ErrorFact:
         """Say what an error code means."""
 
-    def impersonal(self) -> Collection[str]:
+    def non_personal_fields(self) -> Collection[str]:
         """Return which fields of a raw payload hold no text, number or name: redaction keeps them.
 
         Status, codes, times, counts, prices and ids.
         """
 
-    def holds(self, messaging_service_sid: str | None, seconds_ahead: float) -> bool:
+    def can_schedule(self, messaging_service_sid: str | None, seconds_ahead: float) -> bool:
         """Tell whether the provider itself would hold a message until its time."""

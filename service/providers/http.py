@@ -80,7 +80,8 @@ def call(request: Callable[[], _T]) -> _T:
     except RequestNotSent as error:
         raise NotAccepted(f"the request was not sent ({error})") from error
     except HTTPError as error:
-        raise OutcomeUnknown(f"no answer ({type(error).__name__})") from error
+        reason = type(error).__name__
+        raise OutcomeUnknown(f"no answer ({reason})") from error
     except Exception as error:
         # The request was sent, but its answer made a library fail.
         raise OutcomeUnknown(f"no usable answer ({type(error).__name__})") from error

@@ -63,7 +63,7 @@ def drain(role: str = "") -> int:
 
 def _drain(role: str) -> int:
     queue = components().queue
-    if components().inbox.is_resting() or not _database_answers():
+    if components().inbox.is_paused() or not _database_answers():
         queue.keep_awake(DRAIN, _REST)
         return 0
     until = time.monotonic() + _LONGEST
@@ -122,7 +122,7 @@ def _database_answers() -> bool:
         return True
     except SQLAlchemyError as error:
         _log.warning("the database does not answer (%s); the inbox waits", type(error).__name__)
-        components().inbox.rest(_REST)
+        components().inbox.pause(_REST)
         return False
     finally:
         db.session.close()

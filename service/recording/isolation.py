@@ -92,7 +92,7 @@ class Isolation:
     def _give_back(self, idle: float) -> None:
         left = [entry for piece in self._left for entry in piece]
         if self._inbox is not None and left:
-            self._inbox.give_back(consumer(), left, idle)
+            self._inbox.release(consumer(), left, idle)
 
 
 def _record_together(callbacks: Sequence[Callback]) -> None:

@@ -50,7 +50,7 @@ def _is_redacted(row: Any) -> bool:
 def impersonal(provider: str, word: str, raw: Mapping[str, Any]) -> dict[str, Any]:
     """Return what redaction leaves of a payload: of a decision, who made it."""
     known = components().providers.get(provider)
-    kept = known.impersonal() if known else ()
+    kept = known.non_personal_fields() if known else ()
     if word.startswith(DECISION):
         kept = ("operator",)
     return {name: value for name, value in raw.items() if name in kept}

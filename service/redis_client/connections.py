@@ -1,6 +1,6 @@
 """Connections to Redis: bounded in number, and closed when they fail or lead to a replica.
 
-`FreeList` is the short way for the one command of a callback. redis-py's pool looks at a
+`FastClient` is the short way for the one command of a callback. redis-py's pool looks at a
 connection, measures and counts at each use: three quarters of what an XADD costs here.
 """
 
@@ -42,7 +42,7 @@ class NoFreeConnection(RedisError):
     """All connections are in use. It says nothing about the server."""
 
 
-def is_not_here(error: BaseException | None) -> bool:
+def is_unavailable(error: BaseException | None) -> bool:
     """Tell whether a server answered that it is not, or not yet, the one to ask."""
     return isinstance(error, _NOT_HERE) or (
         isinstance(error, ResponseError) and "NOREPLICAS" in str(error)
@@ -72,7 +72,7 @@ class _Closing(AbstractConnection):
                 disconnect_on_error=True,
             )  # fmt: skip
         except ResponseError as error:
-            if is_not_here(error):
+            if is_unavailable(error):
                 self.disconnect()  # type: ignore[no-untyped-call]
             raise
 
@@ -102,7 +102,7 @@ def connect(address: RedisAddress, timeout: float) -> Redis:
     return Redis(connection_pool=pool)
 
 
-class FreeList:
+class FastClient:
     """Sends commands one at a time, each over a connection that no thread owns."""
 
     def __init__(self, redis: Redis, most: int = _MOST, wait: float = 0.2) -> None:

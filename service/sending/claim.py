@@ -132,7 +132,7 @@ def _postponed(message: Message, now: datetime) -> bool:
 
 def _at_their_pace(due: Sequence[tuple[Message, datetime]], now: datetime) -> list[Message]:
     """Put back those that are too fast for their sender, without an attempt; return the others."""
-    waits = components().sender_rates.waits([_ask(message, since) for message, since in due])
+    waits = components().sender_rates.delays([_ask(message, since) for message, since in due])
     going = list[Message]()
     for (message, _), wait in zip(due, waits, strict=True):
         if wait > 0:
@@ -146,9 +146,9 @@ def _ask(message: Message, since: datetime) -> SendRequest:
     sender = message.messaging_service_sid or message.sender
     return SendRequest(
         sender=f"{message.provider}:{sender}",
-        line=f"{message.client_id}:{message.priority}",
+        queue=f"{message.client_id}:{message.priority}",
         segments=segments(message.body),
-        again=since not in (message.created_at, message.send_at),
+        rescheduled=since not in (message.created_at, message.send_at),
     )
 
 
@@ -168,7 +168,7 @@ def _held_there(message: Message, now: datetime) -> bool:
         return False
     ahead = (message.send_at - now).total_seconds()
     provider = components().providers.get(message.provider)
-    return provider is not None and provider.holds(message.messaging_service_sid, ahead)
+    return provider is not None and provider.can_schedule(message.messaging_service_sid, ahead)
 
 
 def _outbound(message: Message, now: datetime) -> Outbound:

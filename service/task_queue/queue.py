@@ -139,7 +139,7 @@ class Queue:
     def sleep(self, task: str) -> None:
         """Say that the task is about to end: who asks from now on must wake another."""
         try:
-            with self._breaker.guard():
+            with self._breaker:
                 self._redis.delete(f"waybill:wake:{task}")
         except (RedisError, CircuitOpen) as error:
             _log.warning("%s does not sleep (%s)", task, type(error).__name__)
@@ -157,7 +157,7 @@ class Queue:
         """Put a task on its queue. Returns whether the broker has it."""
         try:
             with (
-                self._breaker.guard(),
+                self._breaker,
                 self._celery.producer_pool.acquire(block=True, timeout=1) as producer,
             ):
                 self._celery.send_task(task, args=args, producer=producer, retry=False)
@@ -169,7 +169,7 @@ class Queue:
     def _flag(self, name: str, **options: Any) -> bool | None:
         """Set a flag. Returns False when it stood already, None when nobody could tell."""
         try:
-            with self._breaker.guard():
+            with self._breaker:
                 return bool(self._redis.set(name, 1, **options))
         except (RedisError, CircuitOpen) as error:
             _log.warning("%s was not set (%s)", name, type(error).__name__)
@@ -180,7 +180,7 @@ class Queue:
 
         Raises RedisError or Resting where the broker does not answer.
         """
-        with self._breaker.guard():
+        with self._breaker:
             pipe = self._redis.pipeline(transaction=False)
             pipe.llen(queue)
             pipe.lindex(queue, -1)  # tasks come in on the left

@@ -284,7 +284,7 @@ def test_user_with_the_documented_rights_is_enough(bench: Bench) -> None:
         parts.inbox.put(CALLBACK)
         parts.inbox.ping()
         parts.cache.put({"page": 1}, seconds=60)
-        parts.sender_rates.waits([SendRequest("twilio:+1", "line", 1, False)])
+        parts.sender_rates.delays([SendRequest("twilio:+1", "line", 1, False)])
         parts.heartbeats.announce("web", "web@a", [])
         bench.start("worker", "-B", "-Q", "send,status,maintenance", "-n", "all@%h")
         await_(lambda: redis.xlen("waybill:inbox") == 0, 60)

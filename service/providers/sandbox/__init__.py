@@ -16,10 +16,10 @@ from service.errors import ErrorFact, Forged, NotAccepted, OutcomeUnknown, Refus
 from service.providers.base import (
     Callback,
     CallbackRequest,
+    LookUpQuery,
     Outbound,
     RefusalAdvice,
     Sender,
-    Wanted,
 )
 from service.providers.sandbox.numbers import RECIPIENTS, Answer, Outcome, outcome_of
 from service.providers.twilio import errors, reports
@@ -48,7 +48,7 @@ class Sandbox:
         """Return the sender of messages that name none."""
         return Sender(_SENDER)
 
-    def cannot_carry(self, to: str, fields: Collection[str]) -> list[str]:
+    def unsupported_fields(self, to: str, fields: Collection[str]) -> list[str]:
         """Return nothing: it carries whatever the provider behind the live key would."""
         return []
 
@@ -77,7 +77,7 @@ class Sandbox:
         outcome = outcome_of(_number(provider_sid, attempt_id))
         return _report(outcome.ends, Source.RECONCILIATION, attempt_id, provider_sid, outcome.code)
 
-    def find(self, wanted: Wanted) -> list[StatusReport]:
+    def find(self, wanted: LookUpQuery) -> list[StatusReport]:
         """Return the wanted message, if this number lets it be found."""
         outcome = outcome_of(wanted.to, wanted.sender)
         if not outcome.is_found:
@@ -85,7 +85,7 @@ class Sandbox:
         sid = _sid(wanted.to, wanted.attempt_id)
         return [_report(outcome.ends, Source.RECONCILIATION, wanted.attempt_id, sid)]
 
-    def confirm(self, sought: Wanted, provider_sid: str) -> StatusReport:
+    def confirm(self, sought: LookUpQuery, provider_sid: str) -> StatusReport:
         """Say where a message is by now. Raises Refused for any id but the wanted message's."""
         if provider_sid != _sid(sought.to, sought.attempt_id):
             raise Refused(f"{provider_sid} is another message")
@@ -95,7 +95,7 @@ class Sandbox:
         """Raise Forged, always: its callbacks do not come over the network."""
         raise Forged("not_over_the_network")
 
-    def refusals(self) -> Mapping[str, RefusalAdvice]:
+    def refusal_advice(self) -> Mapping[str, RefusalAdvice]:
         """Return nothing: no setting is at fault."""
         return {}
 
@@ -107,11 +107,11 @@ class Sandbox:
         """Say what an error code means."""
         return errors.explain(error_code)
 
-    def impersonal(self) -> Collection[str]:
+    def non_personal_fields(self) -> Collection[str]:
         """Return which fields of a raw payload redaction keeps."""
-        return reports.IMPERSONAL
+        return reports.NON_PERSONAL_FIELDS
 
-    def holds(self, messaging_service_sid: str | None, seconds_ahead: float) -> bool:
+    def can_schedule(self, messaging_service_sid: str | None, seconds_ahead: float) -> bool:
         """Return False: Waybill itself holds a test message until its time."""
         return False
 

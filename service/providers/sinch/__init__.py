@@ -13,10 +13,10 @@ from service.errors import ErrorFact, Refused
 from service.providers.base import (
     Callback,
     CallbackRequest,
+    LookUpQuery,
     Outbound,
     RefusalAdvice,
     Sender,
-    Wanted,
 )
 from service.providers.sanitize import same_address, scalar
 from service.providers.sinch import errors, reports, signature
@@ -58,7 +58,7 @@ class Sinch:
         """Return who sends a message that names nobody."""
         return Sender(self._number) if self._number else None
 
-    def cannot_carry(self, to: str, fields: Collection[str]) -> list[str]:
+    def unsupported_fields(self, to: str, fields: Collection[str]) -> list[str]:
         """Return what of these is not for SMS as plain text to a number."""
         misfits = sorted(_NO_PLACE_FOR.intersection(fields))
         return misfits if to.startswith("+") else ["to", *misfits]
@@ -85,12 +85,12 @@ class Sinch:
             datetime.now(UTC),
         )
 
-    def find(self, wanted: Wanted) -> list[StatusReport]:
+    def find(self, wanted: LookUpQuery) -> list[StatusReport]:
         """Return the batch under the attempt's id: that one or none. Raises as `send` does."""
         found = self._batches.named(str(wanted.attempt_id), _iso(wanted.since))
         return [_reported(one, wanted.attempt_id, Source.RECONCILIATION) for one in found]
 
-    def confirm(self, sought: Wanted, provider_sid: str) -> StatusReport:
+    def confirm(self, sought: LookUpQuery, provider_sid: str) -> StatusReport:
         """Fetch a batch by an id that a person gave. Raises Refused if it is another message's."""
         batch = self._batches.batch(provider_sid)
         if odd := list(_differences(batch, sought)):
@@ -101,7 +101,7 @@ class Sinch:
         """Return when Sinch signed this request. Raises Forged otherwise."""
         signature.verify(request, self._keyring, time.time())
 
-    def refusals(self) -> Mapping[str, RefusalAdvice]:
+    def refusal_advice(self) -> Mapping[str, RefusalAdvice]:
         """Return what to do about callbacks that no secret of ours signed."""
         return signature.REFUSALS
 
@@ -113,11 +113,11 @@ class Sinch:
         """Say what an error code means."""
         return errors.explain(error_code)
 
-    def impersonal(self) -> Collection[str]:
+    def non_personal_fields(self) -> Collection[str]:
         """Return which fields of a raw payload redaction keeps."""
-        return reports.IMPERSONAL
+        return reports.NON_PERSONAL_FIELDS
 
-    def holds(self, messaging_service_sid: str | None, seconds_ahead: float) -> bool:
+    def can_schedule(self, messaging_service_sid: str | None, seconds_ahead: float) -> bool:
         """Tell whether Sinch would hold a message: from a minute to two days."""
         return _SOONEST <= seconds_ahead <= _LATEST
 
@@ -136,7 +136,7 @@ class Sinch:
         return {name: value for name, value in order.items() if value is not None}
 
 
-def _differences(batch: Mapping[str, Any], sought: Wanted) -> Iterator[str]:
+def _differences(batch: Mapping[str, Any], sought: LookUpQuery) -> Iterator[str]:
     """Yield the names of the fields that differ; our own reference decides where there is one."""
     reference = scalar(batch.get("client_reference"))
     if reference == str(sought.attempt_id):

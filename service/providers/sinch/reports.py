@@ -40,7 +40,7 @@ BATCH_STATUSES: Final[Mapping[str, Status]] = {
 }
 
 # What redaction leaves of a report, of a batch and of an error.
-IMPERSONAL: Final = frozenset(
+NON_PERSONAL_FIELDS: Final = frozenset(
     {
         *("type", "batch_id", "client_reference", "status", "code", "at", "operator_status_at"),
         *("number_of_message_parts", "total_message_count", "encoding"),

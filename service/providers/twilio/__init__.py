@@ -15,10 +15,10 @@ from service.errors import ErrorFact, OutcomeUnknown, Refused
 from service.providers.base import (
     Callback,
     CallbackRequest,
+    LookUpQuery,
     Outbound,
     RefusalAdvice,
     Sender,
-    Wanted,
 )
 from service.providers.http import call
 from service.providers.sanitize import as_sid
@@ -69,7 +69,7 @@ class Twilio:
             return Sender(messaging_service_sid=self._service)
         return Sender(self._number) if self._number else None
 
-    def cannot_carry(self, to: str, fields: Collection[str]) -> list[str]:
+    def unsupported_fields(self, to: str, fields: Collection[str]) -> list[str]:
         """Return nothing: the fields of a message were made for Twilio."""
         return []
 
@@ -91,7 +91,7 @@ class Twilio:
         fetched = self._fetched(provider_sid)
         return self._reported(fetched, attempt_id, Source.RECONCILIATION)
 
-    def find(self, wanted: Wanted) -> list[StatusReport]:
+    def find(self, wanted: LookUpQuery) -> list[StatusReport]:
         """Return every message that may be the wanted one. Raises as `send` does.
 
         Twilio has no look-up by a reference of ours, and no date filter finds a message that
@@ -104,7 +104,7 @@ class Twilio:
             if as_sid(one.sid) and alike(one, wanted)
         ]
 
-    def confirm(self, sought: Wanted, provider_sid: str) -> StatusReport:
+    def confirm(self, sought: LookUpQuery, provider_sid: str) -> StatusReport:
         """Fetch a message by a SID that a person gave. Raises Refused if it is another one."""
         fetched = self._fetched(provider_sid)
         if odd := list(differences(fetched, sought)):
@@ -115,7 +115,7 @@ class Twilio:
         """Return when Twilio signed this request. Raises Forged otherwise."""
         signature.verify(request, self._base_urls, self._keyring)
 
-    def refusals(self) -> Mapping[str, RefusalAdvice]:
+    def refusal_advice(self) -> Mapping[str, RefusalAdvice]:
         """Return what to do about callbacks that no token of ours signed."""
         return signature.REFUSALS
 
@@ -127,11 +127,11 @@ class Twilio:
         """Say what an error code means."""
         return errors.explain(error_code)
 
-    def impersonal(self) -> Collection[str]:
+    def non_personal_fields(self) -> Collection[str]:
         """Return which fields of a raw payload redaction keeps."""
-        return reports.IMPERSONAL
+        return reports.NON_PERSONAL_FIELDS
 
-    def holds(self, messaging_service_sid: str | None, seconds_ahead: float) -> bool:
+    def can_schedule(self, messaging_service_sid: str | None, seconds_ahead: float) -> bool:
         """Tell whether Twilio would hold a message: only for a service, 5 minutes to 35 days."""
         return messaging_service_sid is not None and _SOONEST <= seconds_ahead <= _LATEST
 

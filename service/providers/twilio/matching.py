@@ -6,7 +6,7 @@ Twilio keeps no reference of ours, so that all fields are compared that can be.
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from service.providers.base import Wanted
+from service.providers.base import LookUpQuery
 from service.providers.sanitize import same_address
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ _TRIAL: Final = "Sent from your Twilio trial account - "
 _OURS: Final = "outbound-api"
 
 
-def alike(message: "MessageInstance", sought: Wanted) -> bool:
+def alike(message: "MessageInstance", sought: LookUpQuery) -> bool:
     """Tell whether a listed message may be the one sought.
 
     It must say when it was made and, where we sent a text, hold one.
@@ -27,7 +27,7 @@ def alike(message: "MessageInstance", sought: Wanted) -> bool:
     return not any(differences(message, sought))
 
 
-def differences(message: "MessageInstance", sought: Wanted) -> Iterator[str]:
+def differences(message: "MessageInstance", sought: LookUpQuery) -> Iterator[str]:
     """Yield the names of the fields that differ. What Twilio does not say is no difference."""
     if message.direction not in (None, _OURS):
         yield "direction"
@@ -44,7 +44,7 @@ def differences(message: "MessageInstance", sought: Wanted) -> Iterator[str]:
         yield "time"
 
 
-def _sender_fits(message: "MessageInstance", sought: Wanted) -> bool:
+def _sender_fits(message: "MessageInstance", sought: LookUpQuery) -> bool:
     if sought.messaging_service_sid not in (None, message.messaging_service_sid):
         return False
     if sought.sender is None:
@@ -54,13 +54,13 @@ def _sender_fits(message: "MessageInstance", sought: Wanted) -> bool:
     return same_address(message.from_, sought.sender)
 
 
-def _media_fit(message: "MessageInstance", sought: Wanted) -> bool:
+def _media_fit(message: "MessageInstance", sought: LookUpQuery) -> bool:
     if sought.content_sid is not None or message.num_media is None:
         return True
     return str(message.num_media) == str(len(sought.media_urls))
 
 
-def _text_fits(text: str, sought: Wanted) -> bool:
+def _text_fits(text: str, sought: LookUpQuery) -> bool:
     """Compare the text with ours; that of a template is Twilio's, but never another message's."""
     if sought.content_sid is not None:
         return text not in sought.texts_of_others

@@ -33,7 +33,7 @@ STATUSES: Final[Mapping[str, Status]] = {
 
 # What redaction leaves of a callback, of a resource and of an error. Not `ErrorMessage`: it may
 # quote the number (21211 does).
-IMPERSONAL: Final = frozenset(
+NON_PERSONAL_FIELDS: Final = frozenset(
     {
         *("AccountSid", "ApiVersion", "ErrorCode", "MessageSid", "MessageStatus"),
         *("MessagingServiceSid", "RawDlrDoneDate", "SmsSid", "SmsStatus"),

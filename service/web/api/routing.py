@@ -73,7 +73,7 @@ def _preferred(
 
 def _usable(to: str, routes: Sequence[Route], providers: Providers) -> list[Route]:
     """Return the routes whose provider carries the channel of this address."""
-    unable = {name for name, provider in providers.items() if provider.cannot_carry(to, ())}
+    unable = {name for name, provider in providers.items() if provider.unsupported_fields(to, ())}
     return [rule for rule in routes if rule.provider not in unable]
 
 
@@ -94,13 +94,13 @@ def _check_owners(name: str, owners: Mapping[str, Sequence[str]]) -> None:
 
 def _check_fields(name: str, message: NewMessage, providers: Providers) -> None:
     fields = [field for field in message.model_fields_set if getattr(message, field) is not None]
-    misfits = providers[name].cannot_carry(message.to, fields)
+    misfits = providers[name].unsupported_fields(message.to, fields)
     if not misfits:
         return
     able = [
         other
         for other, provider in providers.items()
-        if not provider.cannot_carry(message.to, fields)
+        if not provider.unsupported_fields(message.to, fields)
     ]
     instead = f"name a provider that can: {', '.join(able)}" if able else "send it another way"
     problem = f"{name} cannot carry this: leave it out, or {instead}"

@@ -35,13 +35,13 @@ CALLBACK = Callback("twilio", "", b"MessageStatus=sent", datetime.now(UTC))
 
 def fail(breaker: CircuitBreaker, error: Exception | None = None) -> None:
     raised = error or RedisConnectionError()
-    with pytest.raises(type(raised)), breaker.guard():
+    with pytest.raises(type(raised)), breaker:
         raise raised
 
 
 def is_open(breaker: CircuitBreaker) -> bool:
     try:
-        with breaker.guard():
+        with breaker:
             return False
     except CircuitOpen:
         return True
@@ -50,19 +50,19 @@ def is_open(breaker: CircuitBreaker) -> bool:
 def test_a_server_that_failed_is_left_alone() -> None:
     breaker = CircuitBreaker(rest=60)
     fail(breaker)
-    with pytest.raises(CircuitOpen), breaker.guard():
+    with pytest.raises(CircuitOpen), breaker:
         raise AssertionError("it was asked")
 
 
 def test_after_its_rest_one_caller_tries_and_the_others_wait_for_its_answer() -> None:
     breaker = CircuitBreaker(rest=0)
     fail(breaker)
-    with breaker.guard():
+    with breaker:
         pass
     breaker = CircuitBreaker(rest=60)
     fail(breaker)
     breaker._next_try = 0.0
-    with breaker.guard(), pytest.raises(CircuitOpen), breaker.guard():
+    with breaker, pytest.raises(CircuitOpen), breaker:
         raise AssertionError("two tried at once")
 
 
@@ -70,15 +70,15 @@ def test_a_server_that_answers_again_is_asked_by_everybody() -> None:
     breaker = CircuitBreaker(rest=0)
     fail(breaker)
     for _ in range(3):
-        with breaker.guard():
+        with breaker:
             pass
 
 
 def test_an_error_of_our_own_is_not_the_servers_fault() -> None:
     breaker = CircuitBreaker(rest=60)
-    with pytest.raises(ZeroDivisionError), breaker.guard():
+    with pytest.raises(ZeroDivisionError), breaker:
         raise ZeroDivisionError
-    with breaker.guard():
+    with breaker:
         pass
 
 
@@ -125,7 +125,7 @@ def break_the_cache(parts: Components, redis: Redis) -> None:
 
 def break_the_sender_rates(parts: Components, redis: Redis) -> None:
     redis.lpush("waybill:pace:twilio:+1", "not a number")
-    assert parts.sender_rates.waits([SendRequest("twilio:+1", "line", 1, False)]) == [0.0]
+    assert parts.sender_rates.delays([SendRequest("twilio:+1", "line", 1, False)]) == [0.0]
 
 
 def break_the_wakes(parts: Components, redis: Redis) -> None:

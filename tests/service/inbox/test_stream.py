@@ -181,7 +181,7 @@ def test_what_is_given_back_may_be_taken_at_once_and_was_not_delivered_once_more
     taken = inbox.take("a", 10, linger=0.01)
     assert inbox.reclaim("b", 10, idle=20) == []
 
-    inbox.give_back("a", taken, idle=20)
+    inbox.release("a", taken, idle=20)
 
     [again] = inbox.reclaim("b", 10, idle=20)
     assert again.deliveries == 2, "the first time and this one"

@@ -13,7 +13,7 @@ from redis.sentinel import SentinelManagedConnection
 
 from demo.servers import RedisServer, redis_server
 from service.redis_client import connections as redis_connections
-from service.redis_client.connections import FreeList, NoFreeConnection, closing, connect
+from service.redis_client.connections import FastClient, NoFreeConnection, closing, connect
 from service.redis_client.url import parse_redis_url
 from tests.messages import assert_soon
 from tests.redis_stand import answering
@@ -26,8 +26,8 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def connections(server: RedisServer) -> Iterator[FreeList]:
-    made = FreeList(connect(parse_redis_url(server.url), 0.3))
+def connections(server: RedisServer) -> Iterator[FastClient]:
+    made = FastClient(connect(parse_redis_url(server.url), 0.3))
     yield made
     server.thaw()
     made.close()
@@ -54,12 +54,12 @@ def burst(threads: int, deed: Callable[[], object]) -> None:
         thread.join(30)
 
 
-def test_command_is_answered(connections: FreeList) -> None:
+def test_command_is_answered(connections: FastClient) -> None:
     assert connections.call(b"SET", "name", b"\x00\xff") == b"OK"
     assert connections.call(b"GET", "name") == b"\x00\xff"
 
 
-def test_connection_survives_a_refused_command(connections: FreeList) -> None:
+def test_connection_survives_a_refused_command(connections: FastClient) -> None:
     before = connections.call(b"CLIENT", "ID")
     with pytest.raises(ResponseError):
         connections.call(b"NONSENSE")
@@ -69,7 +69,7 @@ def test_connection_survives_a_refused_command(connections: FreeList) -> None:
 
 def test_threads_that_end_leave_no_connections(server: RedisServer) -> None:
     """A web server's threads end when they are idle: 640 in 40 bursts, by tens and twenties."""
-    connections = FreeList(connect(parse_redis_url(server.url), 5), wait=5)
+    connections = FastClient(connect(parse_redis_url(server.url), 5), wait=5)
     for threads in (12, 20) * 20:
         burst(threads, lambda: connections.call(b"INCR", "calls"))
 
@@ -79,7 +79,7 @@ def test_threads_that_end_leave_no_connections(server: RedisServer) -> None:
 
 
 def test_connections_in_use_are_bounded(server: RedisServer) -> None:
-    connections = FreeList(connect(parse_redis_url(server.url), 5), most=3, wait=5)
+    connections = FastClient(connect(parse_redis_url(server.url), 5), most=3, wait=5)
     burst(60, lambda: connections.call(b"INCR", "calls"))
 
     assert connections.call(b"GET", "calls") == b"60"
@@ -88,7 +88,7 @@ def test_connections_in_use_are_bounded(server: RedisServer) -> None:
 
 
 def test_wait_for_a_free_connection_is_bounded(server: RedisServer) -> None:
-    connections = FreeList(connect(parse_redis_url(server.url), 5), most=1, wait=0.05)
+    connections = FastClient(connect(parse_redis_url(server.url), 5), most=1, wait=0.05)
     holding = Thread(target=lambda: connections.call(b"BLPOP", "nothing", 1))
     holding.start()
     until = time.monotonic() + 10
@@ -103,7 +103,7 @@ def test_wait_for_a_free_connection_is_bounded(server: RedisServer) -> None:
 
 
 def test_late_answer_is_never_read_by_the_next_command(
-    connections: FreeList, server: RedisServer
+    connections: FastClient, server: RedisServer
 ) -> None:
     connections.call(b"PING")
     server.freeze()
@@ -116,7 +116,7 @@ def test_late_answer_is_never_read_by_the_next_command(
 
 
 def test_connection_that_died_at_rest_is_replaced(
-    connections: FreeList, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    connections: FastClient, server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connections.call(b"PING")
     server.kill()
@@ -127,7 +127,7 @@ def test_connection_that_died_at_rest_is_replaced(
 
 
 def test_connection_that_rested_too_long_is_replaced(
-    connections: FreeList, monkeypatch: pytest.MonkeyPatch
+    connections: FastClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = connections.call(b"CLIENT", "ID")
     monkeypatch.setattr(redis_connections, "_LONGEST_REST", -1.0)
@@ -136,7 +136,7 @@ def test_connection_that_rested_too_long_is_replaced(
 
 
 def test_connection_that_died_in_use_fails_one_command(
-    connections: FreeList, server: RedisServer
+    connections: FastClient, server: RedisServer
 ) -> None:
     connections.call(b"PING")
     server.kill()
@@ -148,7 +148,7 @@ def test_connection_that_died_in_use_fails_one_command(
 
 
 def test_replica_that_was_master_loses_its_connections(
-    connections: FreeList, server: RedisServer
+    connections: FastClient, server: RedisServer
 ) -> None:
     """It keeps them open, and answers READONLY for as long as one writes over them."""
     before = connections.call(b"CLIENT", "ID")
@@ -186,7 +186,7 @@ def test_pooled_connection_to_a_replica_is_closed(server: RedisServer) -> None:
 )
 def test_answer_decides_whether_a_connection_stays(answer: str, closes: bool) -> None:
     with answering(answer) as (port, accepted):
-        connections = FreeList(connect(parse_redis_url(f"redis://127.0.0.1:{port}"), 2))
+        connections = FastClient(connect(parse_redis_url(f"redis://127.0.0.1:{port}"), 2))
         for _ in range(2):
             with pytest.raises(RedisError):
                 connections.call(b"SET", "name", "value")
@@ -209,7 +209,7 @@ def test_sentinel_connection_closes_after_a_timeout() -> None:
         assert not connection.is_connected
 
 
-def test_forked_process_has_connections_of_its_own(connections: FreeList) -> None:
+def test_forked_process_has_connections_of_its_own(connections: FastClient) -> None:
     parents = int(connections.call(b"CLIENT", "ID"))
     reading, writing = os.pipe()
     child = os.fork()

@@ -14,7 +14,7 @@ from redis.sentinel import Sentinel
 
 from demo import servers
 from demo.servers import RedisServer, free_port, redis_server
-from service.redis_client.connections import FreeList
+from service.redis_client.connections import FastClient
 
 SHORT: dict[str, Any] = {
     "socket_timeout": 0.3,
@@ -35,7 +35,7 @@ def master(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def connections(master: RedisServer, tmp_path: Path) -> Iterator[FreeList]:
+def connections(master: RedisServer, tmp_path: Path) -> Iterator[FastClient]:
     """As a client of a Sentinel, which watches a master with a replica."""
     with ExitStack() as open_things:
         replica = open_things.enter_context(redis_server(tmp_path / "replica"))
@@ -59,7 +59,7 @@ def connections(master: RedisServer, tmp_path: Path) -> Iterator[FreeList]:
         open_things.callback(process.terminate)
         sentinel = Sentinel([("127.0.0.1", port)], sentinel_kwargs=SHORT, **SHORT)
         await_(lambda: len(sentinel.discover_slaves("waybill")) == 1)
-        made = FreeList(sentinel.master_for("waybill"))
+        made = FastClient(sentinel.master_for("waybill"))
         yield made
         made.close()
         sentinel.close()
@@ -79,7 +79,7 @@ def await_(condition: Any, seconds: float = 30) -> None:
 
 
 def test_late_answer_of_a_frozen_master_is_not_read(
-    connections: FreeList, master: RedisServer
+    connections: FastClient, master: RedisServer
 ) -> None:
     connections.call(b"PING")
     master.freeze()
@@ -91,7 +91,7 @@ def test_late_answer_of_a_frozen_master_is_not_read(
 
 
 def test_commands_reach_the_new_master_after_a_failover(
-    connections: FreeList, master: RedisServer
+    connections: FastClient, master: RedisServer
 ) -> None:
     connections.call(b"SET", "before", 1)
     old = connections.call(b"CONFIG", "GET", "port")

@@ -8,7 +8,7 @@ import pytest
 from service.domain.report import Source
 from service.domain.status import Status
 from service.errors import Forged, NotAccepted, OutcomeUnknown, Refused
-from service.providers.base import Callback, CallbackRequest, Outbound, Wanted
+from service.providers.base import Callback, CallbackRequest, LookUpQuery, Outbound
 from service.providers.sandbox import Sandbox
 from service.providers.sandbox.numbers import RECIPIENTS, SENDERS
 from service.providers.twilio.errors import ERRORS
@@ -45,8 +45,8 @@ def outbound(to: str, *, sender: str | None = "+15005550006", attempt: int = 1) 
     )
 
 
-def wanted(to: str) -> Wanted:
-    return Wanted(
+def wanted(to: str) -> LookUpQuery:
+    return LookUpQuery(
         attempt_id=ATTEMPT,
         to=to,
         sender=None,
