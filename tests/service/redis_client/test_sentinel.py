@@ -1,4 +1,4 @@
-"""Connections that a Sentinel leads: no late answers, and on to the new master after a failover."""
+"""Connections through a Sentinel: no late answers, and the new master after a failover."""
 
 import subprocess
 import time
@@ -36,9 +36,9 @@ def master(tmp_path: Path) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def connections(master: RedisServer, tmp_path: Path) -> Iterator[FastClient]:
-    """As a client of a Sentinel, which watches a master with a replica."""
-    with ExitStack() as open_things:
-        replica = open_things.enter_context(redis_server(tmp_path / "replica"))
+    """A client of a Sentinel that monitors a master with a replica."""
+    with ExitStack() as stack:
+        replica = stack.enter_context(redis_server(tmp_path / "replica"))
         with Redis.from_url(replica.url) as redis:
             redis.replicaof("127.0.0.1", str(port_of(master)))
             await_(lambda: redis.info("replication")["master_link_status"] == "up")
@@ -55,26 +55,26 @@ def connections(master: RedisServer, tmp_path: Path) -> Iterator[FastClient]:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        open_things.callback(process.wait)
-        open_things.callback(process.terminate)
+        stack.callback(process.wait)
+        stack.callback(process.terminate)
         sentinel = Sentinel([("127.0.0.1", port)], sentinel_kwargs=SHORT, **SHORT)
         await_(lambda: len(sentinel.discover_slaves("waybill")) == 1)
-        made = FastClient(sentinel.master_for("waybill"))
-        yield made
-        made.close()
+        client = FastClient(sentinel.master_for("waybill"))
+        yield client
+        client.close()
         sentinel.close()
         master.thaw()
 
 
 def await_(condition: Any, seconds: float = 30) -> None:
-    until = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds
     while True:
         try:
             if condition():
                 return
         except RedisError:
             pass
-        assert time.monotonic() < until, "it did not come true"
+        assert time.monotonic() < deadline, "the condition did not become true"
         time.sleep(0.05)
 
 
