@@ -1,6 +1,6 @@
 """Remove unused consumers from the consumer group of a stream.
 
-Redis keeps a consumer until it is deleted, and each start of a worker adds one: without this the
+Redis keeps a consumer until it is deleted, and each start of a worker adds another: without this the
 group would grow with every deploy.
 """
 
