@@ -57,10 +57,10 @@ def drain_once(serving: ServingWaybill, count: int) -> float:
     before, messages = serving.recorded(), callbacks.sent(count // len(callbacks.WORDS))
     app = create_app(Settings.load(serving.stack.environment))
     with app.app_context():
-        components().inbox.rest(_PATIENCE)
+        components().inbox.pause(_PATIENCE)
         fill(serving.stack, messages)
         put = _put(messages)
-        components().inbox.rest(_OVER)
+        components().inbox.pause(_OVER)
         components().queue.enqueue(CONSUME_INBOX)
     rate = _until_empty(serving)
     recorded = serving.recorded() - before

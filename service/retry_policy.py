@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final, NamedTuple
 
 from service.components import components
-from service.providers.sandbox import NAME as TEST
+from service.providers.sandbox import SANDBOX
 
 _LONGEST_BACKOFF: Final = 60.0
 # A provider that asks for a longer pause is tried again after this: one wrong header must not hold
@@ -28,7 +28,7 @@ _TESTS: Final = RetryPolicy(3, 1.0, timedelta(seconds=5), timedelta(seconds=15))
 
 def retry_policy(provider: str) -> RetryPolicy:
     """Return the policy for a provider: the settings, with shorter limits for the sandbox."""
-    settings, most = components().settings, _TESTS if provider == TEST else _ANY
+    settings, most = components().settings, _TESTS if provider == SANDBOX else _ANY
     return RetryPolicy(
         min(most.attempts, settings.send_attempts),
         min(most.first_lookup, settings.doubt_first_lookup),

@@ -11,10 +11,10 @@ from service.errors import ErrorFact, Forged, Refused
 from service.providers.base import (
     Callback,
     CallbackRequest,
+    LookUpQuery,
     Outbound,
     RefusalAdvice,
     Sender,
-    Wanted,
 )
 from service.providers.twilio import reports
 
@@ -65,7 +65,7 @@ class FakeProvider:
     def default_sender(self) -> Sender:
         return Sender("+15005550006")
 
-    def cannot_carry(self, to: str, fields: Collection[str]) -> list[str]:
+    def unsupported_fields(self, to: str, fields: Collection[str]) -> list[str]:
         return []
 
     def send(self, outbound: Outbound) -> StatusReport:
@@ -91,14 +91,14 @@ class FakeProvider:
             raise Refused("no such message", "20404")
         return self.answer(attempt_id, provider_sid)
 
-    def find(self, wanted: Wanted) -> list[StatusReport]:
+    def find(self, wanted: LookUpQuery) -> list[StatusReport]:
         return [
             said("sent", sid=self.sid(one.attempt_id), source=Source.RECONCILIATION)
             for one in self.on_air
             if (one.to, one.body) == (wanted.to, wanted.body)
         ]
 
-    def confirm(self, sought: Wanted, provider_sid: str) -> StatusReport:
+    def confirm(self, sought: LookUpQuery, provider_sid: str) -> StatusReport:
         for outbound in self.on_air:
             if self.sid(outbound.attempt_id) == provider_sid and outbound.to != sought.to:
                 raise Refused(f"{provider_sid} is another message: different recipient")
@@ -108,7 +108,7 @@ class FakeProvider:
         if request.headers.get("x-fake-signature") != fake_signature(request.path, request.body):
             raise Forged("mismatch")
 
-    def refusals(self) -> Mapping[str, RefusalAdvice]:
+    def refusal_advice(self) -> Mapping[str, RefusalAdvice]:
         return {"mismatch": RefusalAdvice("the token does not match", "Correct FAKE_TOKEN.")}
 
     def parse(self, callback: Callback) -> StatusReport:
@@ -120,8 +120,8 @@ class FakeProvider:
         opted_out = error_code == "21610"
         return ErrorFact(f"Explained: {error_code}.", retryable=False, opted_out=opted_out)
 
-    def impersonal(self) -> Collection[str]:
-        return {*reports.IMPERSONAL, "word"}
+    def non_personal_fields(self) -> Collection[str]:
+        return {*reports.NON_PERSONAL_FIELDS, "word"}
 
-    def holds(self, messaging_service_sid: str | None, seconds_ahead: float) -> bool:
+    def can_schedule(self, messaging_service_sid: str | None, seconds_ahead: float) -> bool:
         return messaging_service_sid is not None and 300 <= seconds_ahead <= 35 * 86_400

@@ -69,7 +69,7 @@ MUTATIONS: Final = (
     Mutation(
         "a test reaches no carrier",
         "service/web/api/messages.py",
-        "        return replace(drafted, provider=TEST) if caller.test else drafted\n",
+        "        return replace(drafted, provider=SANDBOX) if caller.test else drafted\n",
         "        return drafted\n",
         "tests/service/web/api/test_messages_of_test_keys.py",
     ),

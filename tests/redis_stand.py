@@ -1,4 +1,4 @@
-"""Servers in the place of Redis: one gives every command the same answer, one speaks TLS."""
+"""Stand-ins for Redis: one gives every command the same answer, one adds TLS."""
 
 import socket
 import socketserver
@@ -12,7 +12,7 @@ from threading import Thread
 
 @contextmanager
 def answering(answer: str, seconds: float = 0.0) -> Iterator[tuple[int, list[object]]]:
-    """Answer SET with `answer`, anything else with OK; yield the port, and who connected."""
+    """Answer SET with `answer` and other commands with OK; yield the port and the clients."""
     accepted = list[object]()
     line = answer if answer.startswith("+") else f"-{answer}"
 
@@ -39,7 +39,7 @@ def answering(answer: str, seconds: float = 0.0) -> Iterator[tuple[int, list[obj
 
 @contextmanager
 def tls_before(port: int, certificate: ssl.SSLContext) -> Iterator[int]:
-    """Run a server that speaks TLS and passes all on to a port in clear; yield its own port."""
+    """Run a TLS proxy for a port without TLS; yield its own port."""
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
@@ -48,7 +48,7 @@ def tls_before(port: int, certificate: ssl.SSLContext) -> Iterator[int]:
                 socket.create_connection(("127.0.0.1", port)) as inner,
                 certificate.wrap_socket(self.request, server_side=True) as outer,
             ):
-                _pass_on(outer, inner)
+                _copy(outer, inner)
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
@@ -57,8 +57,8 @@ def tls_before(port: int, certificate: ssl.SSLContext) -> Iterator[int]:
         server.shutdown()
 
 
-def _pass_on(outer: ssl.SSLSocket, inner: socket.socket) -> None:
-    """Pass on what either says until one of them ends; in one thread, as TLS asks for."""
+def _copy(outer: ssl.SSLSocket, inner: socket.socket) -> None:
+    """Copy data both ways until one side ends, in one thread as TLS sockets require."""
     while True:
         ready = [outer] if outer.pending() else select([outer, inner], [], [])[0]
         for source in ready:

@@ -190,11 +190,12 @@ def test_redis_writes_everything_down_and_evicts_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("store", "directory"), [("redis", "/data"), ("postgres", "/var/lib/postgresql/data")]
+    ("store", "volume", "directory"),
+    [("redis", "valkey", "/data"), ("postgres", "postgres", "/var/lib/postgresql/data")],
 )
-def test_a_store_outlives_its_container(store: str, directory: str) -> None:
-    assert SERVICES[store]["volumes"] == [f"{store}:{directory}"]
-    assert store in COMPOSE["volumes"]
+def test_a_store_outlives_its_container(store: str, volume: str, directory: str) -> None:
+    assert SERVICES[store]["volumes"] == [f"{volume}:{directory}"]
+    assert volume in COMPOSE["volumes"]
 
 
 def test_every_image_is_pinned_to_a_version() -> None:

@@ -98,7 +98,7 @@ def test_a_task_is_a_line_in_a_table_of_contents() -> None:
 def test_a_provider_is_named_in_its_own_room_and_in_the_settings_only() -> None:
     providers = {path.name for path in (ROOT / "service/providers").iterdir() if path.is_dir()}
     # Whoever has a test key is treated otherwise on purpose; documents need an example.
-    providers -= {"__pycache__", "test"}
+    providers -= {"__pycache__", "sandbox"}
     examples = ("service/web/api/responses.py", "service/web/openapi/examples.py")
     welcome = ("service/providers/", "service/config", *examples)
     found = [

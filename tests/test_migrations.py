@@ -17,10 +17,21 @@ from uuid_utils.compat import uuid7
 
 from service.app import create_app
 from service.database import db, is_postgresql, schema, transaction
-from service.domain.report import Source
+from service.domain.report import Source, StatusReport
 from service.domain.status import Status
-from service.models import ApiKey, Client, Message, OptOut, StatusEvent
+from service.models import (
+    ApiKey,
+    Attempt,
+    Client,
+    DeadLetter,
+    Message,
+    OptOut,
+    Overflow,
+    StatusEvent,
+)
 from service.models.types import UtcDateTime
+from service.queries.attempts import AttemptRef
+from service.recording.rows import event_of
 from service.sending import idempotency
 from tests.conftest import make_database, make_key, make_settings
 from tests.fakes import FakeProvider
@@ -97,7 +108,7 @@ def test_servers_wait_for_the_last_migration(migrated: Flask) -> None:
     downgrade(revision="0001")
     said = migrated.test_client().get("/readyz")
     assert said.status_code == 503
-    assert said.json["parts"]["database"] == "not migrated (at 0001, wanted 0010)"
+    assert said.json["parts"]["database"] == "not migrated (at 0001, wanted 0011)"
     upgrade()
 
 
@@ -366,6 +377,65 @@ def test_addresses_that_were_stored_as_posted_get_one_spelling(empty: Flask) -> 
     ]
     assert opted_out == {"whatsapp:+14155552671", "+14155552671"}
     assert senders == {"whatsapp:+15005550006"}
+
+
+def test_provider_is_renamed_to_sandbox_and_back(migrated: Flask) -> None:
+    accept_a_message(migrated)
+    message_id, attempt = db.session.scalars(db.select(Message.id)).one(), uuid7()
+    base = StatusReport("sandbox", Source.CALLBACK, "sent", Status.SENT, NOW, segments=1)
+    reports = [
+        base._replace(attempt_id=attempt, provider_sid="test-0"),
+        base._replace(attempt_id=attempt, error_code="30003", error_message="off"),
+        base._replace(provider_sid="test-1"),
+        base._replace(message_id=message_id, word="opted_out"),
+    ]
+    redacted = StatusEvent(**event_of(base, None) | {"identity": b"r" * 32})
+    with transaction():
+        db.session.execute(db.update(Message).values(provider="sandbox"))
+        db.session.add_all(
+            [
+                redacted,
+                event(1, Source.API, Status.SENT),
+                *(StatusEvent(**event_of(report, owner_of(report))) for report in reports),
+                Attempt(
+                    id=attempt, message_id=message_id, number=1, provider="sandbox", started_at=NOW
+                ),
+                Overflow(provider="sandbox", attempt="", body=b"", received_at=NOW),
+                DeadLetter(
+                    provider="sandbox", attempt="", body=b"", received_at=NOW, error="",
+                    set_aside_at=NOW,
+                ),
+                OptOut(to="", sender="", provider="sandbox", error_code="", since=NOW),
+            ]
+        )  # fmt: skip
+    identities = event_identities()
+
+    downgrade(revision="0010")
+    assert stored_providers() == {"test", "twilio"}
+    old = {report._replace(provider="test").identity for report in reports}
+    assert event_identities() == old | {b"r" * 32, b"%032d" % 1}
+
+    upgrade()
+    assert stored_providers() == {"sandbox", "twilio"}
+    assert event_identities() == identities
+
+
+def owner_of(report: StatusReport) -> AttemptRef | None:
+    if report.attempt_id is None and report.message_id is None:
+        return None
+    message_id = db.session.scalars(db.select(Message.id)).one()
+    return AttemptRef(report.attempt_id, message_id, 1)
+
+
+def stored_providers() -> set[str]:
+    tables = (Message, Attempt, StatusEvent, OptOut, Overflow, DeadLetter)
+    with db.engine.connect() as connection:
+        return {name for table in tables for name in connection.scalars(db.select(table.provider))}
+
+
+def event_identities() -> set[bytes]:
+    with db.engine.connect() as connection:
+        return set(connection.scalars(db.select(StatusEvent.identity)))
 
 
 _OLD = {

@@ -1,4 +1,4 @@
-"""Values that replicas share for a while. Without Redis nothing is shared, and nothing fails."""
+"""Short-lived cache shared by all replicas. If Redis is down, reads miss and writes are dropped."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,48 +10,51 @@ from redis.exceptions import RedisError
 from service.coordination.circuit_breaker import CircuitBreaker, CircuitOpen
 
 _PREFIX: Final = "waybill:shelf:"
-_AWAY: Final = (RedisError, CircuitOpen)
+_UNAVAILABLE: Final = (RedisError, CircuitOpen)
 
 
 class Cache:
-    """JSON values under names, each with its own time to live in seconds."""
+    """JSON values by name, with a time to live in seconds."""
 
     def __init__(self, redis: Redis, breaker: CircuitBreaker) -> None:
         self._redis = redis
         self._breaker = breaker
 
     def read(self, names: Sequence[str]) -> list[Any]:
-        """Return the values of these names, None where there is none."""
+        """Return the values of these names, None for each that is missing."""
         try:
-            with self._breaker.guard():
-                found: Any = self._redis.mget([_PREFIX + name for name in names])
-        except _AWAY:
+            with self._breaker:
+                values: Any = self._redis.mget([_PREFIX + name for name in names])
+        except _UNAVAILABLE:
             return [None] * len(names)
-        return [None if one is None else json.loads(one) for one in found]
+        return [None if value is None else json.loads(value) for value in values]
 
     def put(self, values: Mapping[str, Any], seconds: float) -> None:
-        """Keep values, in one round trip."""
+        """Store values, in one round trip."""
         pipe = self._redis.pipeline(transaction=False)
         for name, value in values.items():
             pipe.set(_PREFIX + name, json.dumps(value), px=int(seconds * 1000))
         try:
-            with self._breaker.guard():
+            with self._breaker:
                 pipe.execute()
-        except _AWAY:
+        except _UNAVAILABLE:
             return
 
     def claim(self, name: str, seconds: float) -> bool:
-        """Tell whether to do a piece of work: one caller may, until it is over or time is up."""
+        """Take a lock that expires after `seconds`; return whether to do the work it protects.
+
+        Without Redis every caller gets it.
+        """
         try:
-            with self._breaker.guard():
+            with self._breaker:
                 return bool(self._redis.set(_PREFIX + name, 1, nx=True, px=int(seconds * 1000)))
-        except _AWAY:
+        except _UNAVAILABLE:
             return True
 
     def release(self, name: str) -> None:
-        """Say that the work is over."""
+        """Delete a lock or a value."""
         try:
-            with self._breaker.guard():
+            with self._breaker:
                 self._redis.delete(_PREFIX + name)
-        except _AWAY:
+        except _UNAVAILABLE:
             return

@@ -1,9 +1,9 @@
-"""Counts accepted and refused callbacks of the last minute, shared by all replicas.
+"""Count accepted and refused callbacks of the last minute, for all replicas together.
 
-A wrong token refuses every callback, and nothing else fails: an operator has to be told. A stranger
-can make up refused callbacks, so that they count only while no genuine one was accepted.
+With a wrong token every callback is refused and nothing else fails, so an operator must be alerted.
+A stranger can forge callbacks, so refusals count only while no callback is accepted.
 
-Each process counts for itself and writes to Redis every few seconds: a callback waits for no more.
+Each process counts in memory and writes to Redis every few seconds: callbacks do not wait for it.
 """
 
 import logging
@@ -21,15 +21,15 @@ from service.providers.base import RefusalAdvice
 
 _KEY: Final = "waybill:callback_checks:"
 _WINDOW: Final = 60.0
-_STEP: Final = 10  # seconds that one key counts; seven keys hold the last minute
-_EVERY: Final = 3.0  # seconds between two writes of one process
+_STEP: Final = 10  # seconds counted in one key; seven keys cover the last minute
+_WRITE_INTERVAL: Final = 3.0  # seconds, of one process
 _ACCEPTED: Final = "accepted"
 
 _log = logging.getLogger(__name__)
 
 
 class Refusals(NamedTuple):
-    """How many callbacks of a provider were refused for a reason; none was accepted."""
+    """How many callbacks of a provider were refused for one reason, while none was accepted."""
 
     provider: str
     reason: str
@@ -37,62 +37,62 @@ class Refusals(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Heard:
-    """What this process heard of one provider, by the monotonic clock."""
+class _ProviderState:
+    """The callbacks of one provider in this process; times are monotonic."""
 
     accepted_at: float = float("-inf")
-    log_at: float = float("-inf")
-    refused: int = 0  # since the last accepted callback or line in the log
+    log_at: float = float("-inf")  # when the next error may be logged
+    refused: int = 0  # since the last accepted callback or logged error
 
 
 class CallbackChecks:
-    """Tells for each provider whether all callbacks of the last minute were refused."""
+    """Detects providers whose callbacks are all refused."""
 
     def __init__(self, redis: Redis, breaker: CircuitBreaker) -> None:
-        """Use a Redis of short timeouts: a callback may wait for it."""
+        """Use a Redis client with short time-outs: a callback may wait for it."""
         self._redis = redis
         self._breaker = breaker
         self._lock = threading.Lock()
-        self._counts = Counter[str]()  # not yet written
+        self._counts = Counter[str]()  # not yet in Redis
         self._write_at = float("-inf")
-        self._heard = dict[str, _Heard]()
+        self._states = dict[str, _ProviderState]()
 
     def accepted(self, provider: str) -> None:
-        """Count a callback that the provider signed."""
+        """Count a callback whose signature is valid."""
         with self._lock:
-            heard = self._heard.setdefault(provider, _Heard())
-            heard.accepted_at, heard.refused = time.monotonic(), 0
+            state = self._states.setdefault(provider, _ProviderState())
+            state.accepted_at, state.refused = time.monotonic(), 0
         self._count(provider, _ACCEPTED)
 
     def refused(self, provider: str, reason: str, advice: RefusalAdvice | None) -> None:
-        """Count a callback that was refused; log it where all are and a setting may be wrong."""
+        """Count a refused callback; log an error if all are refused and a setting may be wrong."""
         if advice is None:
             return
         self._count(provider, reason)
         with self._lock:
-            now, heard = time.monotonic(), self._heard.setdefault(provider, _Heard())
-            heard.refused += 1
-            if now < max(heard.log_at, heard.accepted_at + _WINDOW):
+            now, state = time.monotonic(), self._states.setdefault(provider, _ProviderState())
+            state.refused += 1
+            if now < max(state.log_at, state.accepted_at + _WINDOW):
                 return
-            heard.log_at, number, heard.refused = now + _WINDOW, heard.refused, 0
-        told = f"all callbacks of {provider} are refused: {advice.fault}"
-        _log.error("%s (%d refused, none accepted). %s", told, number, advice.remedy)
+            state.log_at, number, state.refused = now + _WINDOW, state.refused, 0
+        problem = f"all callbacks of {provider} are refused: {advice.fault}"
+        _log.error("%s (%d refused, none accepted). %s", problem, number, advice.remedy)
 
     def all_refused(self) -> list[Refusals]:
-        """Return what was refused in the last minute where nothing was accepted."""
+        """Return the refusals of the last minute, of providers without an accepted callback."""
         self._write()
         totals = self._read()
         accepted = {key.partition(" ")[0] for key in totals if key.endswith(f" {_ACCEPTED}")}
-        found = [(*key.partition(" ")[::2], number) for key, number in totals.items()]
-        return sorted(Refusals(*one) for one in found if one[0] not in accepted)
+        refusals = [Refusals(*key.partition(" ")[::2], number) for key, number in totals.items()]
+        return sorted(refusal for refusal in refusals if refusal.provider not in accepted)
 
-    def _count(self, provider: str, what: str) -> None:
+    def _count(self, provider: str, result: str) -> None:
         with self._lock:
-            self._counts[f"{provider} {what}"] += 1
+            self._counts[f"{provider} {result}"] += 1
             now = time.monotonic()
             if now < self._write_at:
                 return
-            self._write_at = now + _EVERY
+            self._write_at = now + _WRITE_INTERVAL
         self._write()
 
     def _write(self) -> None:
@@ -106,10 +106,10 @@ class CallbackChecks:
             pipe.hincrby(key, name, number)
         pipe.expire(key, int(2 * _WINDOW))
         try:
-            with self._breaker.guard():
+            with self._breaker:
                 pipe.execute()
         except (RedisError, CircuitOpen):
-            return  # the log has told it; the page says that Redis is away
+            return  # these counts are lost; /ops shows that Redis is down
 
     def _read(self) -> Counter[str]:
         last = int(time.time()) // _STEP
@@ -118,7 +118,7 @@ class CallbackChecks:
             pipe.hgetall(f"{_KEY}{step}")
         totals = Counter[str]()
         try:
-            with self._breaker.guard():
+            with self._breaker:
                 answers: list[dict[bytes, Any]] = pipe.execute()
         except (RedisError, CircuitOpen):
             return totals

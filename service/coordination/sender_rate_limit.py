@@ -1,8 +1,8 @@
-"""How fast each sender sends: one bucket in Redis for all replicas, filled in segments per second.
+"""Rate limit per sender: a leaky bucket in Redis for all replicas, in segments per second.
 
-A message that finds the bucket full gets a time to come back. Messages of one client and priority
-stand in a line of their own, so that nobody waits behind another's hundred thousand: the bucket
-alone is shared. Without Redis there is no limit: sends go on.
+When the bucket is full, a message is rescheduled. Messages of one client and priority form their
+own queue, so that no client waits for another client's backlog; they share only the bucket.
+Without Redis there is no limit.
 """
 
 import logging
@@ -14,86 +14,86 @@ from redis.exceptions import RedisError
 
 from service.coordination.circuit_breaker import CircuitBreaker, CircuitOpen
 
-_ANY: Final = "*"
+_ANY_SENDER: Final = "*"
 _PREFIX: Final = "waybill:pace:"
 
-# In seconds of Redis's clock, so that replicas need not agree on theirs. `full` is when the bucket
-# is empty again; it holds one second (less what floats lose): the clock looks for due messages as
-# often. Who was in line before is told when there will be room; who comes new goes behind the line.
+# Times are seconds of Redis's clock, because the clocks of replicas differ. `empty_at` is when the
+# bucket will be empty; it holds one second of messages (0.999 because of float errors), since beat
+# looks for due messages once a second. Rescheduled messages keep their place; new ones are
+# scheduled after them.
 _SCRIPT: Final = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
-local ahead, waits = {}, {}
+local ahead, delays = {}, {}
 local function keep(key, moment)
   redis.call('SET', key, string.format('%.6f', moment), 'PX',
     math.ceil((moment - now) * 1000) + 1000)
 end
 for i = 1, #KEYS / 2 do
-  local bucket, line = KEYS[2 * i - 1], KEYS[2 * i]
-  local cost, again = tonumber(ARGV[2 * i - 1]), ARGV[2 * i] == '1'
-  local full = math.max(tonumber(redis.call('GET', bucket) or 0), now)
-  local last = tonumber(redis.call('GET', line) or 0)
-  if full - now < 0.999 and (again or last <= now) then
-    keep(bucket, full + cost)
-    waits[i] = '0'
+  local bucket, queue = KEYS[2 * i - 1], KEYS[2 * i]
+  local cost, rescheduled = tonumber(ARGV[2 * i - 1]), ARGV[2 * i] == '1'
+  local empty_at = math.max(tonumber(redis.call('GET', bucket) or 0), now)
+  local last = tonumber(redis.call('GET', queue) or 0)
+  if empty_at - now < 0.999 and (rescheduled or last <= now) then
+    keep(bucket, empty_at + cost)
+    delays[i] = '0'
   else
-    local at = math.max(last, full - 1)
-    if again then
-      at = full - 1 + (ahead[bucket] or 0)
+    local at = math.max(last, empty_at - 1)
+    if rescheduled then
+      at = empty_at - 1 + (ahead[bucket] or 0)
       ahead[bucket] = (ahead[bucket] or 0) + cost
     else
-      keep(line, at + cost)
+      keep(queue, at + cost)
     end
-    waits[i] = string.format('%.6f', math.max(0.001, at - now))
+    delays[i] = string.format('%.6f', math.max(0.001, at - now))
   end
 end
-return waits
+return delays
 """
 
 _log = logging.getLogger(__name__)
 
 
 class SendRequest(NamedTuple):
-    """A message that is to go out now. `again`: it was given a time before, and that has come."""
+    """A message that is due."""
 
-    sender: str  # behind its provider and a colon
-    line: str  # whose, and how urgent
+    sender: str  # as `provider:sender`
+    queue: str  # its client and priority
     segments: int
-    again: bool
+    rescheduled: bool  # this limit delayed it before
 
 
 class SenderRateLimit:
-    """The rates of senders, shared by all replicas."""
+    """Delays messages of senders that send too fast."""
 
     def __init__(self, redis: Redis, breaker: CircuitBreaker, rates: Mapping[str, float]) -> None:
-        """Take segments per second by sender; `*` is any other. Each sender has its own bucket."""
+        """Take segments per second by sender; `*` means each other sender."""
         self._breaker = breaker
         self._rates = rates
         self._script = redis.register_script(_SCRIPT)
 
-    def waits(self, asks: Sequence[SendRequest]) -> list[float]:
-        """Return for each how many seconds it has to wait; 0: it may go, and is counted."""
-        limited = [(place, rate) for place, one in enumerate(asks) if (rate := self._rate(one))]
-        answers = [0.0] * len(asks)
-        if not limited:
-            return answers
-        keys, arguments = list[str](), list[Any]()
-        for place, rate in limited:
-            one = asks[place]
-            keys += [f"{_PREFIX}{one.sender}", f"{_PREFIX}{one.sender}:{one.line}"]
-            arguments += [one.segments / rate, int(one.again)]
-        for (place, _), wait in zip(limited, self._ask(keys, arguments), strict=False):
-            answers[place] = float(wait)
-        return answers
+    def delays(self, requests: Sequence[SendRequest]) -> list[float]:
+        """Return the delay of each request in seconds; 0 means: send now (it is counted)."""
+        delays = [0.0] * len(requests)
+        keys, arguments, limited = list[str](), list[Any](), list[int]()
+        for index, request in enumerate(requests):
+            if rate := self._rate(request):
+                keys += [f"{_PREFIX}{request.sender}", f"{_PREFIX}{request.sender}:{request.queue}"]
+                arguments += [request.segments / rate, int(request.rescheduled)]
+                limited.append(index)
+        results = self._run(keys, arguments) if limited else []
+        for index, delay in zip(limited, results, strict=False):
+            delays[index] = float(delay)
+        return delays
 
-    def _ask(self, keys: list[str], arguments: list[Any]) -> list[bytes]:
+    def _run(self, keys: list[str], arguments: list[Any]) -> list[bytes]:
         try:
-            with self._breaker.guard():
-                answer: list[bytes] = self._script(keys, arguments)
-                return answer
+            with self._breaker:
+                delays: list[bytes] = self._script(keys, arguments)
+                return delays
         except (RedisError, CircuitOpen) as error:
-            _log.warning("sends have no limit (%s)", type(error).__name__)
+            _log.warning("sender rates are not limited: Redis failed (%s)", type(error).__name__)
             return []
 
-    def _rate(self, ask: SendRequest) -> float | None:
-        return self._rates.get(ask.sender.partition(":")[2], self._rates.get(_ANY))
+    def _rate(self, request: SendRequest) -> float | None:
+        return self._rates.get(request.sender.partition(":")[2], self._rates.get(_ANY_SENDER))

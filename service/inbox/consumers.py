@@ -1,7 +1,7 @@
-"""Removes consumers of a stream's group that no process uses any more.
+"""Remove unused consumers from the consumer group of a stream.
 
-A group keeps a consumer's name until a command removes it, and a process has a new name at each
-start: the group would grow by one name with each deploy of each worker.
+Redis keeps a consumer until it is deleted, and each start of a worker adds another: without this the
+group would grow with every deploy.
 """
 
 from typing import Final
@@ -9,10 +9,10 @@ from typing import Final
 from redis import Redis
 from redis.exceptions import ResponseError
 
-# Seconds for which no consumer is ever idle: 30 years.
+# Seconds (30 years): no consumer is idle that long.
 FOREVER: Final = 1e9
 
-# One script: an entry that a consumer takes between the look and the removal would be lost with it.
+# A script, because DELCONSUMER also deletes entries that the consumer took since XINFO.
 _REMOVE: Final = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 local removed = 0
@@ -32,8 +32,8 @@ return removed
 def remove_consumers(redis: Redis, stream: str, group: str, name: str, idle: float) -> int:
     """Remove the consumer `name` and those idle for `idle` seconds; return how many.
 
-    A consumer that holds entries stays: they would be lost with it. A process that reads again
-    under a removed name gets the name back.
+    A consumer with pending entries stays, because they would be lost. Reading under a removed name
+    creates the consumer again.
     """
     try:
         least = int(idle * 1000)

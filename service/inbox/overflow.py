@@ -1,4 +1,4 @@
-"""The table that takes a callback while the inbox cannot."""
+"""Store callbacks in the table `overflow` while the inbox is unavailable."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -13,9 +13,9 @@ from service.providers.base import Callback
 
 
 class OverflowTable:
-    """Stores callbacks over separate connections, and pauses for a second after a failure.
+    """Stores callbacks over its own connections. After a failure it refuses for one second.
 
-    Without the pause each callback would wait for the same database in turn.
+    Otherwise each callback would wait for the same unavailable database.
     """
 
     def __init__(
@@ -28,9 +28,9 @@ class OverflowTable:
         self._breaker = CircuitBreaker()
 
     def put(self, callback: Callback) -> None:
-        """Store a callback, within seconds. Raises OverflowUnavailable."""
+        """Store a callback. Raises OverflowUnavailable, within seconds."""
         try:
-            with self._breaker.guard():
+            with self._breaker:
                 self._store(callback)
         except (OSError, CircuitOpen) as error:
             raise OverflowUnavailable(str(error) or type(error).__name__) from error
@@ -40,4 +40,4 @@ class OverflowTable:
             with self._context(), db.engines[OVERFLOW].begin() as connection:
                 self._insert(callback, connection)
         except SQLAlchemyError as error:
-            raise ConnectionError(type(error).__name__) from error  # what opens the breaker
+            raise ConnectionError(type(error).__name__) from error  # it opens the breaker

@@ -176,7 +176,7 @@ def _refused() -> list[tuple[Refusals, RefusalAdvice]]:
     """Return what is refused of providers that nothing is accepted of, and what to do about it."""
     known = components().providers
     refused = [one for one in components().callback_checks.all_refused() if one.provider in known]
-    advice = [known[one.provider].refusals().get(one.reason) for one in refused]
+    advice = [known[one.provider].refusal_advice().get(one.reason) for one in refused]
     return [(one, told) for one, told in zip(refused, advice, strict=True) if told]
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from service.components import components
 from service.domain.report import StatusReport
 from service.domain.status import FAILURES, SUCCESSES
-from service.providers.sandbox import NAME as SANDBOX
+from service.providers.sandbox import SANDBOX
 from service.queries import opt_outs
 from service.queries.attempts import AttemptRef
 

@@ -1,4 +1,4 @@
-"""The carriers, one folder each. `contract` says what Waybill asks of them."""
+"""The SMS providers, one package each. `base` has their common interface."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from service.providers.twilio import Twilio
 
 
 def configured(settings: Settings) -> Mapping[str, Provider]:
-    """Return every provider that the settings describe, by name."""
+    """Return the providers that the settings configure, by name."""
     providers: list[Provider] = [Twilio(settings)]
     if settings.sinch_service_plan_id is not None:
         providers.append(Sinch(settings))

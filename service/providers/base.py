@@ -1,4 +1,4 @@
-"""What Waybill asks of a provider, and the values that pass between them."""
+"""The interface of a provider, and the values that it takes and returns."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from service.errors import ErrorFact
 
 @dataclass(frozen=True, slots=True)
 class Outbound:
-    """One message as handed to a provider, under the id of one attempt."""
+    """One message to send, under the id of one attempt."""
 
     attempt_id: UUID
     attempt: int
@@ -29,8 +29,8 @@ class Outbound:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is known of a send whose answer was lost."""
+class LookUpQuery:
+    """What we know of a send whose answer was lost."""
 
     attempt_id: UUID
     to: str
@@ -40,19 +40,20 @@ class Wanted:
     since: datetime
     until: datetime
     media_urls: Collection[str] = ()
-    content_sid: str | None = None  # the text is then the provider's, and not known to us
-    texts_of_others: Collection[str] = ()  # to the same recipient, of messages without a SID
+    content_sid: str | None = None  # with a template we do not know the text
+    # Texts of other messages without a SID to the same recipient.
+    texts_of_others: Collection[str] = ()
 
 
 class Sender(NamedTuple):
-    """Who sends: an address, or a service that picks one."""
+    """A sender: an address, or a service that picks one."""
 
     address: str | None = None
     messaging_service_sid: str | None = None
 
 
 class CallbackRequest(NamedTuple):
-    """A callback as it came over the wire. `path` and `query` are raw, never decoded."""
+    """A callback as received. `path` and `query` are not decoded."""
 
     path: str
     query: str
@@ -61,79 +62,76 @@ class CallbackRequest(NamedTuple):
 
 
 class Callback(NamedTuple):
-    """An accepted callback: verified, not yet understood."""
+    """An accepted callback: verified, not yet parsed."""
 
     provider: str
-    attempt: str  # the last part of the path, or "" where there was none
+    attempt: str  # the last segment of the path, or ""
     body: bytes
     received_at: datetime
 
 
 class RefusalAdvice(NamedTuple):
-    """What a setting has to do with refused callbacks: what is wrong, and what to do."""
+    """The setting error behind refused callbacks, and how to fix it."""
 
     fault: str
     remedy: str
 
 
 class Provider(Protocol):
-    """One carrier. Raises `errors.ProviderError` by what may have happened to the message."""
+    """A provider. Its errors (`errors.ProviderError`) tell what may have happened to a message."""
 
     @property
     def name(self) -> str:
-        """Return the name by which messages and paths refer to this provider."""
+        """Return the name of this provider in messages and URLs."""
 
     def owns(self, sender: Sender) -> bool:
-        """Tell whether only this provider has that sender, as far as the settings tell."""
+        """Return whether the settings assign this sender to this provider only."""
 
     def default_sender(self) -> Sender | None:
-        """Return who sends a message that names nobody; None where the settings do not say."""
+        """Return the sender of messages that name none, if the settings have one."""
 
-    def cannot_carry(self, to: str, fields: Collection[str]) -> list[str]:
-        """Return which of these fields of a message, or `to`, this provider has no place for."""
+    def unsupported_fields(self, to: str, fields: Collection[str]) -> list[str]:
+        """Return which of these message fields, or `to`, this provider does not support."""
 
     def send(self, outbound: Outbound) -> StatusReport:
-        """Hand one message over. Raises Refused, NotAccepted or OutcomeUnknown."""
+        """Send one message. Raises Refused, NotAccepted or OutcomeUnknown."""
 
     def cancel(self, attempt_id: UUID, provider_sid: str) -> StatusReport:
-        """Stop a scheduled message. Raises Refused when it is too late, or as `send` does."""
+        """Cancel a scheduled message. Raises Refused when it is too late, or as `send` does."""
 
     def fetch(self, attempt_id: UUID, provider_sid: str) -> StatusReport:
-        """Ask where a message is. Raises Refused when it is not known, or as `send` does."""
+        """Fetch the status of a message. Raises Refused for an unknown SID, or as `send` does."""
 
-    def find(self, wanted: Wanted) -> list[StatusReport]:
-        """Return every message that may be the wanted one. Raises as `send` does.
+    def find(self, query: LookUpQuery) -> list[StatusReport]:
+        """Return a report for each message that matches. Raises as `send` does.
 
-        One that certainly is, and not only looks like it, bears the attempt's id.
+        A report has the attempt id only if the match is certain.
         """
 
-    def confirm(self, sought: Wanted, provider_sid: str) -> StatusReport:
-        """Return what `fetch` does about a SID that a person says is the wanted message's.
+    def confirm(self, query: LookUpQuery, provider_sid: str) -> StatusReport:
+        """Fetch the message of a SID that a person entered.
 
-        Raises Refused when it is not known or is another message's, naming what differs, or as
+        Raises Refused for an unknown SID or another message, naming the fields that differ, or as
         `send` does.
         """
 
     def verify(self, request: CallbackRequest) -> None:
-        """Return when the provider signed this request. Raises Forged otherwise."""
+        """Check the signature of a callback. Raises Forged."""
 
-    def refusals(self) -> Mapping[str, RefusalAdvice]:
-        """Return what to do about the reasons of `Forged` that a wrong setting causes.
-
-        A reason that any stranger causes is not among them.
-        """
+    def refusal_advice(self) -> Mapping[str, RefusalAdvice]:
+        """Return advice for those reasons of `Forged` that a wrong setting causes."""
 
     def parse(self, callback: Callback) -> StatusReport:
-        """Put a verified callback into our words; never raises for what the body holds."""
+        """Parse a verified callback. Never raises for any body."""
 
     def explain(self, error_code: str) -> ErrorFact:
-        """Say what an error code means."""
+        """Explain an error code."""
 
-    def impersonal(self) -> Collection[str]:
-        """Return which fields of a raw payload hold no text, number or name: redaction keeps them.
+    def non_personal_fields(self) -> Collection[str]:
+        """Return the payload fields that redaction keeps.
 
-        Status, codes, times, counts, prices and ids.
+        They hold status, codes, times, counts, prices and ids; no text, number or name.
         """
 
-    def holds(self, messaging_service_sid: str | None, seconds_ahead: float) -> bool:
-        """Tell whether the provider itself would hold a message until its time."""
+    def can_schedule(self, messaging_service_sid: str | None, seconds_ahead: float) -> bool:
+        """Return whether the provider can hold a message until its send time."""

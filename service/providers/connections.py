@@ -1,24 +1,25 @@
-"""HTTP connections to a provider: kept for a short rest, and aware of whether a request was sent.
+"""HTTP connections to a provider that expire when idle and know whether a request was sent.
 
-A NAT or a load balancer drops connections that rest for minutes, often without a word: the next
-request on one is written, and whether it arrived cannot be told. So none is used that rested long.
+A NAT or a load balancer drops connections that are idle for minutes, often without notice: the next
+request on one is written, and nobody can tell whether it arrived.
 """
 
 import socket
 import threading
 import time
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
-from requests import PreparedRequest, Response
-from requests.adapters import HTTPAdapter
-from requests.exceptions import InvalidProxyURL
+from requests import Session
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_auth_from_url, select_proxy
+from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, make_headers
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 # Seconds. The shortest idle time-outs in common use: 60 s (load balancers), 240 s (NAT gateways).
-REST: Final = 30.0
-# A peer that vanished is noticed within a minute; those that macOS does not have are left out.
+MAX_IDLE: Final = 30.0
+# TCP notices within a minute that a peer is gone. macOS lacks some of these options.
 _KEEPALIVE: Final = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
 _SOCKET_OPTIONS: Final = [
     *HTTPConnection.default_socket_options,
@@ -36,7 +37,7 @@ class RequestNotSent(Exception):
 
 
 class _Progress(threading.local):
-    """What is known of the request that this thread makes."""
+    """Whether the current request of this thread was sent."""
 
     sent = False
 
@@ -45,9 +46,9 @@ _progress: Final = _Progress()
 
 
 class _Connection(HTTPConnection):
-    """Notes when the head of a request is written; what opens a connection is no request."""
+    """Notes when the head of a request is written; opening a connection or tunnel is no request."""
 
-    rests_since = 0.0
+    idle_since = 0.0
     _connecting = False
 
     def connect(self) -> None:
@@ -60,7 +61,7 @@ class _Connection(HTTPConnection):
     def send(self, data: Any) -> None:
         if self.sock is None and self.auto_open:
             self.connect()
-        # The head is one piece. If the first write raises, no server has the end of the head.
+        # The head is written in one call. If it raises, no server has the end of the head.
         super().send(data)
         if not self._connecting:
             _progress.sent = True
@@ -71,23 +72,23 @@ class _SecureConnection(_Connection, HTTPSConnection):
 
 
 class _Pool(HTTPConnectionPool):
-    """Closes a connection that rested too long; urllib3 opens it again, as a dropped one."""
+    """Closes a connection that was idle too long; urllib3 then opens it again."""
 
     ConnectionCls = _Connection
 
-    def __init__(self, *args: Any, rest: float, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, max_idle: float, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._rest = rest
+        self._max_idle = max_idle
 
     def _put_conn(self, conn: Any) -> None:
         if conn is not None:
-            conn.rests_since = time.time()
+            conn.idle_since = time.time()
         super()._put_conn(conn)
 
     def _get_conn(self, timeout: float | None = None) -> Any:
         conn: Any = super()._get_conn(timeout)
-        # By the wall clock: a monotonic one stands still while the machine is suspended.
-        if not conn.is_closed and not 0 <= time.time() - conn.rests_since < self._rest:
+        # Wall-clock time: the monotonic clock stops while the machine is suspended.
+        if not conn.is_closed and not 0 <= time.time() - conn.idle_since < self._max_idle:
             conn.close()
         return conn
 
@@ -96,51 +97,67 @@ class _SecurePool(_Pool, HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
 
 
-class Adapter(HTTPAdapter):
-    """Sends requests over such connections, each once."""
+class Connections:
+    """Sends each request once, over kept connections to one address."""
 
-    def __init__(self, connections: int, rest: float) -> None:
-        """Take how many connections are kept at most, and for how many seconds."""
-        self._classes: dict[str, Any] = {
-            "http": partial(_Pool, rest=rest),
-            "https": partial(_SecurePool, rest=rest),
-        }
-        # No retries here: whether a send may be repeated is decided in flows/sending.
-        super().__init__(pool_maxsize=connections, max_retries=0)
+    def __init__(self, address: str, connections: int, max_idle: float) -> None:
+        """Keep at most `connections` connections, each idle for at most `max_idle` seconds."""
+        self._make = partial(_pool_manager, address, connections, max_idle)
+        self._manager: PoolManager | None = None
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Make the pools for connections without a proxy."""
-        super().init_poolmanager(*args, **kwargs, socket_options=_SOCKET_OPTIONS)
-        self.poolmanager.pool_classes_by_scheme = self._classes
+    def send(self, method: str, url: str, **options: Any) -> BaseHTTPResponse:
+        """Send a request with these options of `PoolManager.request`.
 
-    def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
-        """Return the pools for connections through a proxy. Raises InvalidProxyURL."""
-        if proxy.lower().startswith("socks"):
-            raise InvalidProxyURL("SOCKS proxies are not supported; name an HTTP proxy")
-        options = {**proxy_kwargs, "socket_options": _SOCKET_OPTIONS}
-        manager = super().proxy_manager_for(proxy, **options)
-        manager.pool_classes_by_scheme = self._classes
-        return manager
-
-    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
-        """Send a request. Raises RequestNotSent, or RequestException when it may have arrived."""
+        Raises RequestNotSent, or urllib3.HTTPError when the request may have arrived.
+        """
         _progress.sent = False
         try:
-            response = super().send(request, *args, **kwargs)
+            manager = self._manager = self._manager or self._make()
+            response = manager.request(
+                method, url, **options, retries=False, redirect=False, preload_content=False
+            )
         except Exception as error:
             if _progress.sent:
                 raise
-            raise RequestNotSent(_named(error)) from error
+            raise RequestNotSent(_error_types(error)) from error
         if not _progress.sent:
-            # The server answered and closed before the request was written, as after a rest.
+            # The server answered and closed before the request was written (idle connections).
             response.close()
             raise RequestNotSent("ConnectionClosed")
         return response
 
 
-def _named(error: BaseException) -> str:
-    """Return the types of an error and of its first cause; their texts may hold passwords."""
-    first = error
-    while first.__context__ is not None:
-        first = first.__context__
-    return ": ".join(dict.fromkeys((type(error).__name__, type(first).__name__)))
+def _pool_manager(address: str, connections: int, max_idle: float) -> PoolManager:
+    """Return pools that use the proxy and the certificates of the environment."""
+    environment: Any = Session().merge_environment_settings(address, {}, None, None, None)
+    verify = environment["verify"]
+    trusted = DEFAULT_CA_BUNDLE_PATH if verify is True else verify
+    options: dict[str, Any] = {
+        "maxsize": connections,
+        "socket_options": _SOCKET_OPTIONS,
+        "cert_reqs": "CERT_REQUIRED",
+        "ca_cert_dir" if Path(trusted).is_dir() else "ca_certs": trusted,
+    }
+    proxy = select_proxy(address, environment["proxies"])
+    manager = PoolManager(**options) if proxy is None else _proxy_manager(proxy, options)
+    classes: dict[str, Any] = {
+        "http": partial(_Pool, max_idle=max_idle),
+        "https": partial(_SecurePool, max_idle=max_idle),
+    }
+    manager.pool_classes_by_scheme = classes
+    return manager
+
+
+def _proxy_manager(proxy: str, options: dict[str, Any]) -> PoolManager:
+    url = proxy if "://" in proxy else f"http://{proxy}"
+    user, password = get_auth_from_url(url)
+    headers = make_headers(proxy_basic_auth=f"{user}:{password}") if user else None
+    return ProxyManager(url, proxy_headers=headers, **options)
+
+
+def _error_types(error: BaseException) -> str:
+    """Return the types of an error and of its first cause, not their texts: they hold passwords."""
+    cause = error
+    while cause.__context__ is not None:
+        cause = cause.__context__
+    return ": ".join(dict.fromkeys((type(error).__name__, type(cause).__name__)))

@@ -1,43 +1,43 @@
-"""What came over a wire, as any database can hold it."""
+"""Make received values safe to store in any database."""
 
 import re
 from typing import Final
 from uuid import UUID
 
-# Longest values we keep as columns; the raw payload has the rest.
+# Maximum lengths of columns; the raw payload has the full value.
 SHORT: Final = 64
 LONG: Final = 1000
 
 
 def storable(text: str) -> str:
-    """Replace NUL, which PostgreSQL cannot hold, and lone surrogates, which nobody can."""
-    if text.isprintable():  # neither is; and hardly any text is not
+    """Replace NUL, which PostgreSQL cannot store, and lone surrogates, which are not UTF-8."""
+    if text.isprintable():  # true of nearly all texts, and neither is printable
         return text
     return text.replace("\x00", "\ufffd").encode(errors="replace").decode()
 
 
 def clip(value: object, length: int) -> str | None:
-    """Return a value as text that any database can hold, or None for nothing."""
+    """Return a value as storable text of limited length, or None if it is empty."""
     return storable(str(value))[:length] if value else None
 
 
 def scalar(value: object) -> str:
-    """Return a plain value as text, and nothing for whatever is nested, however deep."""
+    """Return a string or number as text, and an empty text for any other value."""
     return str(value) if isinstance(value, str | int | float) else ""
 
 
 def as_sid(value: object) -> str | None:
-    """Return a provider's id of a message; None for what can be no id."""
+    """Return a provider's message id, or None if the value cannot be one."""
     return None if isinstance(value, bool) else clip(scalar(value).strip(), SHORT)
 
 
 def same_address(a: str, b: str) -> bool:
-    """Tell whether two addresses are one, however providers write numbers."""
+    """Return whether two addresses are equal, ignoring how numbers are written."""
     return _address(a) == _address(b)
 
 
 def _address(text: str) -> tuple[str, str]:
-    """Return the channel and the number, or the name that is none."""
+    """Return the channel and the digits of the number, or the name."""
     channel, _, rest = text.strip().rpartition(":")
     number = re.sub(r"[^0-9]", "", rest)
     if not number or re.search(r"[A-Za-z]", rest):
@@ -47,13 +47,13 @@ def _address(text: str) -> tuple[str, str]:
 
 
 def as_count(value: object) -> int | None:
-    """Return a number of parts, 1 to 999, or None for anything else."""
+    """Return a number of segments from 1 to 999, or None."""
     text = str(value)
     return int(text) if text.isdecimal() and len(text) <= 3 and int(text) > 0 else None
 
 
 def as_uuid(text: str) -> UUID | None:
-    """Return an id of ours, or None for any other text."""
+    """Return a UUID, or None for any other text."""
     try:
         return UUID(text)
     except ValueError:

@@ -11,7 +11,7 @@ from service.database import db
 from service.domain.message_ids import first_id
 from service.domain.status import FINAL, Status
 from service.models import Attempt, Message
-from service.providers.sandbox import NAME as TEST
+from service.providers.sandbox import SANDBOX
 
 # Messages to one recipient without a SID: more than this many are no person's.
 _MOST_TEXTS: Final = 1000
@@ -89,7 +89,7 @@ def rivals(message: Message, until: datetime) -> set[Status]:
     They go to the same recipient, have no SID, and were handed over before `until`. The provider of
     test keys tells all messages apart.
     """
-    if message.provider == TEST:
+    if message.provider == SANDBOX:
         return set()
     query = _without_sid(message, Message.status).where(
         # In the words of the partial index.

@@ -14,7 +14,7 @@ from service.domain.status import Status
 from service.errors import OUTCOME_UNKNOWN, OutcomeUnknown, Refused
 from service.models import Attempt, Message
 from service.observability import events
-from service.providers.base import Wanted
+from service.providers.base import LookUpQuery
 from service.queries import attempts, reconciliation
 from service.recording import record
 from service.retry_policy import retry_policy
@@ -95,9 +95,11 @@ def step(message: Message, attempt: Attempt, word: str, detail: str) -> StatusRe
     )
 
 
-def description(message: Message, attempt: Attempt, since: datetime, until: datetime) -> Wanted:
+def description(
+    message: Message, attempt: Attempt, since: datetime, until: datetime
+) -> LookUpQuery:
     """Return what is known of an attempt whose SID is not."""
-    return Wanted(
+    return LookUpQuery(
         attempt_id=attempt.id,
         to=message.to,
         sender=message.sender,

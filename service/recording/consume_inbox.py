@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 def consume_inbox() -> int:
     """Record entries until the inbox is empty or time is up; return how many."""
-    if components().inbox.is_resting() or not _database_answers():
+    if components().inbox.is_paused() or not _database_answers():
         return 0
     counts = list[int]()
 
@@ -77,7 +77,7 @@ def _database_answers() -> bool:
     except SQLAlchemyError as error:
         reason = type(error).__name__
         _log.warning("database unavailable (%s); inbox paused for %d s", reason, _PAUSE)
-        components().inbox.rest(_PAUSE)
+        components().inbox.pause(_PAUSE)
         return False
     finally:
         db.session.close()

@@ -92,7 +92,7 @@ class Isolation:
     def _give_back(self, idle: float) -> None:
         entries = [entry for piece in self._pieces for entry in piece]
         if self._inbox is not None and entries:
-            self._inbox.give_back(consumer(), entries, idle)
+            self._inbox.release(consumer(), entries, idle)
 
 
 def _record_together(callbacks: Sequence[Callback]) -> None:

@@ -38,7 +38,7 @@ def redact_orphan(event: StatusEvent) -> None:
 def impersonal(provider: str, word: str, raw: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a payload that redaction leaves; of a decision, its operator."""
     configured = components().providers.get(provider)
-    fields = configured.impersonal() if configured else ()
+    fields = configured.non_personal_fields() if configured else ()
     if word.startswith(DECISION):
         fields = ("operator",)
     return {name: value for name, value in raw.items() if name in fields}

@@ -1,1 +1,1 @@
-"""How every process connects to Redis: the URL, and connections without a shared pool."""
+"""Parse Redis URLs and connect to Redis."""

@@ -1,8 +1,8 @@
-"""Where Redis is: one URL, read once for both of its clients, redis-py and Celery's (kombu).
+"""Parse a Redis URL for both clients: redis-py and Celery's (kombu).
 
-Each client reads a URL in its own way. An option that one of them ignores is a setting that half
-of the service obeys, and kombu verifies no certificate unless it is told to. So both get what is
-read here, and anything else is refused when the settings are loaded.
+Each client parses URLs differently: it may ignore an option that the other obeys, and kombu does
+not verify certificates by default. So both get the result of this module, and other options are
+refused when the settings are loaded.
 """
 
 import re
@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 _SCHEMES: Final = ("redis", "rediss", "unix")
 _PORT: Final = 6379
-# What may be named in an error. Anything else may be a piece of a password.
+# An option name that an error may quote. Anything else may be part of a password.
 _NAME: Final = re.compile(r"[a-z_]{1,40}")
 _ESCAPE: Final = (
     "cannot be read: write special characters of the user name and the password as percent codes"
@@ -24,7 +24,7 @@ _ESCAPE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class RedisAddress:
-    """Where Redis is, and what it takes to be let in. `path` is that of a Unix socket."""
+    """The address and the credentials of a Redis server. `path` is that of a Unix socket."""
 
     host: str = ""
     port: int = _PORT
@@ -36,14 +36,14 @@ class RedisAddress:
 
     def client_options(self) -> dict[str, Any]:
         """Return the keyword arguments of a connection of redis-py."""
-        place = {"path": self.path} if self.path else {"host": self.host, "port": self.port}
+        server = {"path": self.path} if self.path else {"host": self.host, "port": self.port}
         account = {"username": self.username, "password": self.password}
-        return {**place, "db": self.db, **account, **(self.tls or {})}
+        return {**server, "db": self.db, **account, **(self.tls or {})}
 
     def celery_settings(self) -> dict[str, Any]:
-        """Return the settings of Celery that name the broker. Celery logs the URL."""
+        """Return Celery's settings for the broker. Celery logs the URL with a masked password."""
         if self.path:
-            # kombu logs the URL of a socket as it stands, password included.
+            # kombu does not mask the password in the URL of a socket.
             url = f"redis+socket://{quote(self.path)}?{urlencode({'virtual_host': self.db})}"
             account = {"broker_user": self.username, "broker_password": self.password}
             return {"broker_url": url, **account}
@@ -59,7 +59,7 @@ class RedisAddress:
 
 
 def parse_redis_url(url: str) -> RedisAddress:
-    """Read `redis://`, `rediss://` (TLS) or `unix://`. Raises ValueError, which quotes no value."""
+    """Parse a `redis://`, `rediss://` (TLS) or `unix://` URL. Raises ValueError without values."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "127.0.0.1", parts.port or _PORT
@@ -87,21 +87,21 @@ def parse_redis_url(url: str) -> RedisAddress:
 
 
 def _options(query: str, *, with_tls: bool) -> dict[str, Any]:
-    read: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         if not _NAME.fullmatch(name):
             raise ValueError(_ESCAPE)
-        if name not in _READERS:
+        if name not in _PARSERS:
             raise ValueError(
-                f"has the option {name}, which is not supported; there are {', '.join(_READERS)}."
+                f"has the unsupported option {name}; supported are {', '.join(_PARSERS)}."
                 " Time-outs, retries and health checks are set by Waybill"
             )
-        if name in read:
+        if name in options:
             raise ValueError(f"has the option {name} twice")
         if name != "db" and not with_tls:
-            raise ValueError(f"has the option {name}, which takes TLS: write rediss://")
-        read[name] = _READERS[name](name, value)
-    return read
+            raise ValueError(f"has the option {name}, which needs TLS: write rediss://")
+        options[name] = _PARSERS[name](name, value)
+    return options
 
 
 def _database(path: str, option: int | None) -> int:
@@ -119,21 +119,21 @@ def _number(name: str, value: str) -> int:
     return int(value)
 
 
-def _word(name: str, value: str) -> str:
+def _cert_requirement(name: str, value: str) -> str:
     word = value.lower().removeprefix("cert_")
     if word not in ("required", "optional", "none"):
         raise ValueError(f"{name} must be required, optional or none")
     return word
 
 
-def _truth(name: str, value: str) -> bool:
+def _bool(name: str, value: str) -> bool:
     if value.lower() not in ("true", "false", "1", "0", "yes", "no"):
         raise ValueError(f"{name} must be true or false")
     return value.lower() in ("true", "1", "yes")
 
 
-def _place(name: str, value: str) -> str:
-    # Here, and not when the first connection is made: callbacks would go to the database for ever.
+def _file(name: str, value: str) -> str:
+    # Check at start: later every connection would fail, and all callbacks go to the database.
     if not Path(value).exists():
         raise ValueError(f"{name} names a file that does not exist")
     return value
@@ -144,13 +144,13 @@ def _text(_name: str, value: str) -> str:
 
 
 _TLS_DEFAULTS: Final = {"ssl_cert_reqs": "required", "ssl_check_hostname": True}
-_READERS: Final[Mapping[str, Callable[[str, str], Any]]] = {
+_PARSERS: Final[Mapping[str, Callable[[str, str], Any]]] = {
     "db": _number,
-    "ssl_cert_reqs": _word,
-    "ssl_check_hostname": _truth,
-    "ssl_ca_certs": _place,
-    "ssl_ca_path": _place,
-    "ssl_certfile": _place,
-    "ssl_keyfile": _place,
+    "ssl_cert_reqs": _cert_requirement,
+    "ssl_check_hostname": _bool,
+    "ssl_ca_certs": _file,
+    "ssl_ca_path": _file,
+    "ssl_certfile": _file,
+    "ssl_keyfile": _file,
     "ssl_password": _text,
 }

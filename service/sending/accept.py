@@ -119,7 +119,9 @@ def _hold_until(draft: Draft, now: datetime) -> datetime | None:
     if draft.send_at is None or draft.send_at <= now:
         return None
     ahead = (draft.send_at - now - _MARGIN).total_seconds()
-    scheduled = components().providers[draft.provider].holds(draft.messaging_service_sid, ahead)
+    scheduled = (
+        components().providers[draft.provider].can_schedule(draft.messaging_service_sid, ahead)
+    )
     return None if scheduled else draft.send_at
 
 

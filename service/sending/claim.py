@@ -21,7 +21,7 @@ from service.models import Message
 from service.observability import events
 from service.observability.metrics import counting
 from service.providers.base import Outbound
-from service.providers.sandbox import NAME as SANDBOX
+from service.providers.sandbox import SANDBOX
 from service.queries import attempts, messages
 from service.retry_policy import retry_policy
 from service.sending import expiry, suppression
@@ -133,7 +133,7 @@ def _postponed(message: Message, now: datetime) -> bool:
 def _within_rate(due: Sequence[tuple[Message, datetime]], now: datetime) -> list[Message]:
     """Return the messages that their sender may send now; reschedule the others."""
     requests = [_send_request(message, due_at) for message, due_at in due]
-    delays = components().sender_rates.waits(requests)
+    delays = components().sender_rates.delays(requests)
     sendable = list[Message]()
     for (message, _), delay in zip(due, delays, strict=True):
         if delay > 0:
@@ -147,9 +147,9 @@ def _send_request(message: Message, due_at: datetime) -> SendRequest:
     sender = message.messaging_service_sid or message.sender
     return SendRequest(
         sender=f"{message.provider}:{sender}",
-        line=f"{message.client_id}:{message.priority}",
+        queue=f"{message.client_id}:{message.priority}",
         segments=segments(message.body),
-        again=due_at not in (message.created_at, message.send_at),
+        rescheduled=due_at not in (message.created_at, message.send_at),
     )
 
 
@@ -170,7 +170,7 @@ def _provider_holds(message: Message, now: datetime) -> bool:
         return False
     ahead = (message.send_at - now).total_seconds()
     provider = components().providers.get(message.provider)
-    return provider is not None and provider.holds(message.messaging_service_sid, ahead)
+    return provider is not None and provider.can_schedule(message.messaging_service_sid, ahead)
 
 
 def _outbound(message: Message, now: datetime) -> Outbound:

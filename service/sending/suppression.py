@@ -7,7 +7,7 @@ from typing import Final
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
 from service.models import Message, OptOut
-from service.providers.sandbox import NAME as SANDBOX
+from service.providers.sandbox import SANDBOX
 from service.queries import messages, opt_outs
 from service.recording import record
 

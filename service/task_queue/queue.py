@@ -134,7 +134,7 @@ class TaskQueue:
         """Enqueue a task. Return whether the broker has it."""
         try:
             with (
-                self._breaker.guard(),
+                self._breaker,
                 self._celery.producer_pool.acquire(block=True, timeout=1) as producer,
             ):
                 self._celery.send_task(task, producer=producer, retry=False)
@@ -149,7 +149,7 @@ class TaskQueue:
 
         Raises RedisError or CircuitOpen while the broker is down.
         """
-        with self._breaker.guard():
+        with self._breaker:
             pipe = self._redis.pipeline(transaction=False)
             pipe.llen(queue)
             pipe.lindex(queue, -1)  # tasks are pushed on the left
@@ -164,7 +164,7 @@ class TaskQueue:
         """
         name, interval = f"waybill:requested:{task}", int(INTERVAL * 1000)
         try:
-            with self._breaker.guard():
+            with self._breaker:
                 if not self._redis.set(name, 1, nx=True, px=interval):
                     return False
         except (RedisError, CircuitOpen):

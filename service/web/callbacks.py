@@ -49,7 +49,9 @@ def receive(bound: Components, provider: str, attempt: str, callback: CallbackRe
     except Forged as forged:
         events.forged(provider, attempt, forged.reason)
         counting.forged(provider, forged.reason)
-        bound.callback_checks.refused(provider, forged.reason, known.refusals().get(forged.reason))
+        bound.callback_checks.refused(
+            provider, forged.reason, known.refusal_advice().get(forged.reason)
+        )
         return FORBIDDEN
     bound.callback_checks.accepted(provider)
     # An attempt's id is plain text; anything else is nobody's, and need not be kept.

@@ -65,7 +65,7 @@ def _redis(world: World, seconds: float) -> None:
 def _redis_without_its_file(world: World, seconds: float) -> None:
     world.redis.kill()
     world.lost.update(_in_the_file(world.redis))
-    world.redis.forget()
+    world.redis.delete_data()
     time.sleep(seconds)
     world.redis.start()
 

@@ -12,4 +12,4 @@ def test_a_carrier_is_waited_for_as_the_settings_say(context: Flask) -> None:
 
 
 def test_a_test_is_over_within_seconds(context: Flask) -> None:
-    assert retry_policy("test") == (3, 1.0, timedelta(seconds=5), timedelta(seconds=15))
+    assert retry_policy("sandbox") == (3, 1.0, timedelta(seconds=5), timedelta(seconds=15))

@@ -209,7 +209,7 @@ def test_beat_goes_on_after_redis_restarts(bench: Bench) -> None:
     await_(bench.ticks_wait, 60)
     for away in (0.1, 6.0):
         bench.redis.kill()
-        bench.redis.forget()
+        bench.redis.delete_data()
         time.sleep(away)
         bench.redis.start()
         await_(bench.ticks_wait, 15)
@@ -284,7 +284,7 @@ def test_user_with_the_documented_rights_is_enough(bench: Bench) -> None:
         parts.inbox.put(CALLBACK)
         parts.inbox.ping()
         parts.cache.put({"page": 1}, seconds=60)
-        parts.sender_rates.waits([SendRequest("twilio:+1", "line", 1, False)])
+        parts.sender_rates.delays([SendRequest("twilio:+1", "line", 1, False)])
         parts.heartbeats.announce("web", "web@a", [])
         bench.start("worker", "-B", "-Q", "send,status,maintenance", "-n", "all@%h")
         await_(lambda: redis.xlen("waybill:inbox") == 0, 60)

@@ -1,7 +1,7 @@
-"""Which number provokes what: docs/testing-your-integration.md is this table for people.
+"""The magic numbers and their outcomes, documented in docs/testing-your-integration.md.
 
-The numbers of Twilio's test credentials mean here what they mean there; the rest of that range,
-+1 500 555 01xx, is ours. https://www.twilio.com/docs/iam/test-credentials
+Numbers of Twilio's test credentials keep their meaning; +1 500 555 01xx are ours.
+https://www.twilio.com/docs/iam/test-credentials
 """
 
 from collections.abc import Mapping
@@ -13,36 +13,36 @@ from typing import Final
 class Answer(Enum):
     """How the provider answers a send."""
 
-    TAKEN = auto()
+    ACCEPTED = auto()
     REFUSED = auto()
     NOT_ACCEPTED = auto()
-    LOST = auto()  # it may have gone out
+    LOST = auto()  # the message may have been sent
 
 
-_ALWAYS: Final = 1_000
+_EVERY_ATTEMPT: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What happens to a message: the first answers, the callbacks, and what is found later."""
+    """What happens to a message: the answers, the callbacks, and the result of later requests."""
 
     callbacks: tuple[str, ...] = ("sent", "delivered")
     code: str | None = None
-    answer: Answer = Answer.TAKEN
-    times: int = 0  # so many attempts get that answer, later ones are taken
-    ends: str = "delivered"  # what the provider says when it is asked
-    is_found: bool = False  # whether a look-up finds a send whose answer was lost
+    answer: Answer = Answer.ACCEPTED
+    times: int = 0  # number of attempts with this answer; later ones are accepted
+    ends: str = "delivered"  # the status that `fetch` returns
+    is_found: bool = False  # whether a look-up finds the message
 
     def answer_to(self, attempt: int) -> Answer:
-        """Return the answer to this attempt, counted from 1."""
-        return self.answer if attempt <= self.times else Answer.TAKEN
+        """Return the answer to an attempt; the first is 1."""
+        return self.answer if attempt <= self.times else Answer.ACCEPTED
 
 
 def _refused(code: str) -> Outcome:
-    return Outcome(code=code, answer=Answer.REFUSED, times=_ALWAYS)
+    return Outcome(code=code, answer=Answer.REFUSED, times=_EVERY_ATTEMPT)
 
 
-def _not_accepted(code: str, times: int = _ALWAYS) -> Outcome:
+def _not_accepted(code: str, times: int = _EVERY_ATTEMPT) -> Outcome:
     return Outcome(code=code, answer=Answer.NOT_ACCEPTED, times=times)
 
 
@@ -77,7 +77,7 @@ SENDERS: Final[Mapping[str, Outcome]] = {
 
 
 def outcome_of(to: str, sender: str | None = None) -> Outcome:
-    """Return what these numbers provoke; any others deliver. Channels go by their number."""
+    """Return the outcome of these numbers, on any channel; other numbers are delivered."""
     number = to.rpartition(":")[2]
     if number in RECIPIENTS and RECIPIENTS[number].answer is Answer.REFUSED:
         return RECIPIENTS[number]

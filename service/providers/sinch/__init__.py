@@ -1,4 +1,4 @@
-"""Sinch: `api` the calls, `signature` the proof, `reports` the words, `errors` the codes."""
+"""The provider Sinch: `api` has its calls, `signature`, `reports` and `errors` the rest."""
 
 import logging
 import time
@@ -13,20 +13,20 @@ from service.errors import ErrorFact, Refused
 from service.providers.base import (
     Callback,
     CallbackRequest,
+    LookUpQuery,
     Outbound,
     RefusalAdvice,
     Sender,
-    Wanted,
 )
 from service.providers.sanitize import same_address, scalar
 from service.providers.sinch import errors, reports, signature
 from service.providers.sinch.api import Batches
 
-# Well inside the three days after which, by any reading, a message expires at Sinch.
-_SOONEST: Final = 60.0
-_LATEST: Final = 2 * 86_400.0
-# SMS only, to numbers: no channels, no templates, no services that pick a sender.
-_NO_PLACE_FOR: Final = frozenset(
+# Less than three days, after which a message may expire at Sinch.
+_MIN_AHEAD: Final = 60.0
+_MAX_AHEAD: Final = 2 * 86_400.0
+# Only text messages to numbers.
+_UNSUPPORTED: Final = frozenset(
     {"messaging_service_sid", "content_sid", "content_variables", "media_urls"}
 )
 
@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 class Sinch:
-    """The SMS API (XMS) of one service plan. One recipient per batch: one message, one identity."""
+    """The SMS API (XMS) of one service plan. Each message is a batch with one recipient."""
 
     name: Final = reports.NAME
 
@@ -46,37 +46,37 @@ class Sinch:
         if settings.sinch_callback_path_secret is not None:
             self._callbacks += f"/{settings.sinch_callback_path_secret.get_secret_value()}"
             _log.warning(
-                "callbacks of this Sinch plan are not signed: whoever knows their path "
-                "can forge them. Ask Sinch to sign them, see docs/sinch.md"
+                "callbacks of this Sinch plan are not signed: anyone who knows their URL can forge "
+                "them. Ask Sinch to sign them, see docs/sinch.md"
             )
 
     def owns(self, sender: Sender) -> bool:
-        """Tell whether the sender is the number of the settings."""
+        """Return whether the sender is the number of the settings."""
         return sender.address is not None and sender.address == self._number
 
     def default_sender(self) -> Sender | None:
-        """Return who sends a message that names nobody."""
+        """Return the number of the settings."""
         return Sender(self._number) if self._number else None
 
-    def cannot_carry(self, to: str, fields: Collection[str]) -> list[str]:
-        """Return what of these is not for SMS as plain text to a number."""
-        misfits = sorted(_NO_PLACE_FOR.intersection(fields))
-        return misfits if to.startswith("+") else ["to", *misfits]
+    def unsupported_fields(self, to: str, fields: Collection[str]) -> list[str]:
+        """Return which of these fields Sinch does not support, and `to` for a channel address."""
+        unsupported = sorted(_UNSUPPORTED.intersection(fields))
+        return unsupported if to.startswith("+") else ["to", *unsupported]
 
     def send(self, outbound: Outbound) -> StatusReport:
-        """Hand one message over. Raises Refused, NotAccepted or OutcomeUnknown."""
-        batch = self._batches.create(self._order(outbound))
+        """Send one message. Raises Refused, NotAccepted or OutcomeUnknown."""
+        batch = self._batches.create(self._batch(outbound))
         return _reported(batch, outbound.attempt_id, Source.API)
 
     def cancel(self, attempt_id: UUID, provider_sid: str) -> StatusReport:
-        """Stop a scheduled message. Raises Refused when it is too late, or as `send` does."""
+        """Cancel a scheduled message. Raises Refused when it is too late, or as `send` does."""
         batch = self._batches.cancel(provider_sid)
         if batch.get("canceled") is not True:
-            raise Refused("Sinch did not cancel it")
+            raise Refused("Sinch did not cancel the message")
         return _reported({**batch, "id": provider_sid}, attempt_id, Source.API)
 
     def fetch(self, attempt_id: UUID, provider_sid: str) -> StatusReport:
-        """Ask where a message is. Raises Refused when it is not known, or as `send` does."""
+        """Fetch the status of a message. Raises Refused for an unknown id, or as `send` does."""
         report = self._batches.delivery_report(provider_sid)
         return reports.from_fields(
             {**report, "batch_id": provider_sid},
@@ -85,44 +85,44 @@ class Sinch:
             datetime.now(UTC),
         )
 
-    def find(self, wanted: Wanted) -> list[StatusReport]:
-        """Return the batch under the attempt's id: that one or none. Raises as `send` does."""
-        found = self._batches.named(str(wanted.attempt_id), _iso(wanted.since))
-        return [_reported(one, wanted.attempt_id, Source.RECONCILIATION) for one in found]
+    def find(self, query: LookUpQuery) -> list[StatusReport]:
+        """Return the batch with the attempt id, if there is one. Raises as `send` does."""
+        batches = self._batches.named(str(query.attempt_id), _iso(query.since))
+        return [_reported(batch, query.attempt_id, Source.RECONCILIATION) for batch in batches]
 
-    def confirm(self, sought: Wanted, provider_sid: str) -> StatusReport:
-        """Fetch a batch by an id that a person gave. Raises Refused if it is another message's."""
+    def confirm(self, query: LookUpQuery, provider_sid: str) -> StatusReport:
+        """Fetch a batch by an id that a person entered. Raises Refused if it does not match."""
         batch = self._batches.batch(provider_sid)
-        if odd := list(_differences(batch, sought)):
-            raise Refused(f"{provider_sid} is another message: different {', '.join(odd)}")
-        return self.fetch(sought.attempt_id, provider_sid)
+        if fields := list(_differences(batch, query)):
+            raise Refused(f"{provider_sid} is another message: different {', '.join(fields)}")
+        return self.fetch(query.attempt_id, provider_sid)
 
     def verify(self, request: CallbackRequest) -> None:
-        """Return when Sinch signed this request. Raises Forged otherwise."""
+        """Check the signature of a callback. Raises Forged."""
         signature.verify(request, self._keyring, time.time())
 
-    def refusals(self) -> Mapping[str, RefusalAdvice]:
-        """Return what to do about callbacks that no secret of ours signed."""
+    def refusal_advice(self) -> Mapping[str, RefusalAdvice]:
+        """Return advice for callbacks that were signed with another secret."""
         return signature.REFUSALS
 
     def parse(self, callback: Callback) -> StatusReport:
-        """Put a verified callback into our words; never raises for what the body holds."""
+        """Parse a verified callback. Never raises for any body."""
         return reports.from_callback(callback)
 
     def explain(self, error_code: str) -> ErrorFact:
-        """Say what an error code means."""
+        """Explain an error code."""
         return errors.explain(error_code)
 
-    def impersonal(self) -> Collection[str]:
-        """Return which fields of a raw payload redaction keeps."""
-        return reports.IMPERSONAL
+    def non_personal_fields(self) -> Collection[str]:
+        """Return the payload fields that redaction keeps."""
+        return reports.NON_PERSONAL_FIELDS
 
-    def holds(self, messaging_service_sid: str | None, seconds_ahead: float) -> bool:
-        """Tell whether Sinch would hold a message: from a minute to two days."""
-        return _SOONEST <= seconds_ahead <= _LATEST
+    def can_schedule(self, messaging_service_sid: str | None, seconds_ahead: float) -> bool:
+        """Return whether Sinch can hold a message: 1 minute to 2 days ahead."""
+        return _MIN_AHEAD <= seconds_ahead <= _MAX_AHEAD
 
-    def _order(self, outbound: Outbound) -> dict[str, Any]:
-        order = {
+    def _batch(self, outbound: Outbound) -> dict[str, Any]:
+        batch = {
             "to": [outbound.to],
             "from": outbound.sender,
             "body": outbound.body,
@@ -133,22 +133,22 @@ class Sinch:
             "send_at": outbound.send_at and _iso(outbound.send_at),
             "expire_at": _expiry(outbound),
         }
-        return {name: value for name, value in order.items() if value is not None}
+        return {name: value for name, value in batch.items() if value is not None}
 
 
-def _differences(batch: Mapping[str, Any], sought: Wanted) -> Iterator[str]:
-    """Yield the names of the fields that differ; our own reference decides where there is one."""
+def _differences(batch: Mapping[str, Any], query: LookUpQuery) -> Iterator[str]:
+    """Yield the names of the fields that differ; none differ if our reference is equal."""
     reference = scalar(batch.get("client_reference"))
-    if reference == str(sought.attempt_id):
+    if reference == str(query.attempt_id):
         return
     if reference:
         yield "reference"
     to = batch.get("to")
-    if not isinstance(to, list) or len(to) != 1 or not same_address(scalar(to[0]), sought.to):
+    if not isinstance(to, list) or len(to) != 1 or not same_address(scalar(to[0]), query.to):
         yield "recipient"
-    if sought.sender and not same_address(scalar(batch.get("from")), sought.sender):
+    if query.sender and not same_address(scalar(batch.get("from")), query.sender):
         yield "sender"
-    if (batch.get("body") or sought.body) != sought.body:
+    if (batch.get("body") or query.body) != query.body:
         yield "text"
 
 

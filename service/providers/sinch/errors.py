@@ -1,8 +1,8 @@
-"""Sinch's error codes in plain words, and whether another send could succeed.
+"""Sinch's error codes: an explanation, and whether a resend could succeed.
 
 Source: https://developers.sinch.com/docs/sms/api-reference/sms/tag/Delivery-reports/ (numbers, in
 reports) and https://developers.sinch.com/docs/sms/api-reference/sms/ (words, in answers). A code
-that is not listed is the operator's own, or new, and counts as permanent.
+that is not listed is an operator's or new, and is permanent.
 """
 
 from collections.abc import Mapping
@@ -19,18 +19,18 @@ def _again(explanation: str) -> ErrorFact:
     return ErrorFact(explanation, retryable=True)
 
 
-UNKNOWN: Final = _final("Sinch passed on a code that is not in our list. Look it up, then resend.")
+UNKNOWN: Final = _final("This Sinch code is not in our list. Look it up before you resend.")
 _SYNTAX: Final = _final("Sinch could not read the request. Correct what it names.")
 
 ERRORS: Final[Mapping[str, ErrorFact]] = {
-    # Delivery: what Sinch and the operators made of an accepted message
+    # Delivery: errors of an accepted message at Sinch and the operators
     "402": _final("Sinch has no route to this number. Check it, or use another provider."),
-    "403": _again("Sinch failed inside. Resend, a few times at most."),
+    "403": _again("Sinch had an internal error. Resend, a few times at most."),
     "404": _again("The operator could not deliver it for now. Resend later, a few times."),
     "405": _final("The text names a template parameter that has no value. Correct the text."),
-    "406": _again("The message expired at Sinch. Resend it if it is still of use."),
-    "407": _final("The message was canceled by us. Nothing to do."),
-    "408": _final("Refused inside Sinch. Do not resend; ask Sinch if it goes on."),
+    "406": _again("The message expired at Sinch. Resend it if it is still useful."),
+    "407": _final("We canceled the message. There is nothing to do."),
+    "408": _final("Sinch refused it internally. Do not resend; ask Sinch if it continues."),
     "409": _final("The message cost more than the maximum price. Raise or remove that limit."),
     "410": _final("The plan has no default sender for this destination. Name a sender."),
     "411": _final("The text takes more parts than are allowed. Shorten it."),
@@ -47,13 +47,13 @@ ERRORS: Final[Mapping[str, ErrorFact]] = {
     "syntax_constraint_violation": _SYNTAX,
     "unknown_group": _final("The recipient names a group that does not exist. Use a number."),
     "unknown_campaign": _final("The campaign does not exist. Correct it at Sinch."),
-    "missing_from": _final("The message has no sender. Name one in the settings or the message."),
-    "missing_callback_url": _final("Sinch wants a callback address. Check the settings."),
+    "missing_from": _final("The message has no sender. Set it in the settings or the message."),
+    "missing_callback_url": _final("Sinch requires a callback address. Check the settings."),
     "unauthorized": _final("Sinch did not accept our token. Correct SINCH_API_TOKEN."),
     "forbidden": _final("The token may not do this for the service plan. Check both."),
 }
 
 
 def explain(code: str) -> ErrorFact:
-    """Say what `code` means; `UNKNOWN` for one that is not listed."""
+    """Return the explanation of a code, or `UNKNOWN`."""
     return ERRORS.get(code, UNKNOWN)

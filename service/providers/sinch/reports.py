@@ -1,4 +1,4 @@
-"""Sinch's words for a status, and how its callbacks and batches become reports."""
+"""Parse Sinch's callbacks and batches into status reports."""
 
 import json
 from collections.abc import Mapping
@@ -17,30 +17,30 @@ NAME: Final = "sinch"
 # In lower case: the documents write Delivered, an official SDK writes DELIVERED.
 STATUSES: Final[Mapping[str, Status]] = {
     "queued": Status.QUEUED,
-    # A judgement: the operator has it. Nothing is reported between this and the end.
+    # Our choice: the operator has it, and Sinch reports nothing until the end.
     "dispatched": Status.SENT,
     "delivered": Status.DELIVERED,
-    # A judgement: it went as far as the operator, who gave up. Sinch's `failed` is our undelivered.
+    # Our choice: it reached the operator, who gave up.
     "failed": Status.UNDELIVERED,
     "rejected": Status.UNDELIVERED,  # by the operator
-    "deleted": Status.UNDELIVERED,  # by the operator, mostly for a number that is none
+    "deleted": Status.UNDELIVERED,  # by the operator, mostly for an invalid number
     "expired": Status.UNDELIVERED,
-    "aborted": Status.FAILED,  # inside Sinch: it never left
+    "aborted": Status.FAILED,  # inside Sinch: it was never sent
     "cancelled": Status.CANCELED,
-    # A judgement: final for Sinch, but it means that the operator took it and no receipt came.
-    # That is no failure; whoever asks later may hear more.
+    # Our choice: final for Sinch, but it means that the operator took it and sent no receipt.
+    # That is no failure, and a later poll may learn more.
     "unknown": Status.SENT,
 }
 
-# What a batch, as the API answers with, says about itself: it has no status.
+# A batch of the API has no status; these words describe its fields.
 BATCH_STATUSES: Final[Mapping[str, Status]] = {
     "created": Status.ACCEPTED,
     "scheduled": Status.SCHEDULED,
     "canceled": Status.CANCELED,
 }
 
-# What redaction leaves of a report, of a batch and of an error.
-IMPERSONAL: Final = frozenset(
+# Fields of reports, batches and errors that redaction keeps.
+NON_PERSONAL_FIELDS: Final = frozenset(
     {
         *("type", "batch_id", "client_reference", "status", "code", "at", "operator_status_at"),
         *("number_of_message_parts", "total_message_count", "encoding"),
@@ -52,14 +52,14 @@ _ONE_RECIPIENT: Final = frozenset(
     {"recipient_delivery_report_sms", "recipient_delivery_report_mms"}
 )
 _WHOLE_BATCH: Final = frozenset({"delivery_report_sms", "delivery_report_mms"})
-# Delivered, queued, dispatched: codes that repeat the status and are no errors.
+# Delivered, queued, dispatched: these codes repeat the status and are no errors.
 _NO_ERROR: Final = frozenset({"0", "400", "401"})
-# What we say of a report about several recipients: we send to one, so it is not about ours alone.
+# Our word for a report about several recipients: we send to one, so it is not ours alone.
 SEVERAL: Final = "several"
 
 
 def from_callback(callback: Callback) -> StatusReport:
-    """Put one verified callback into our words. Total: an odd body becomes an odd report."""
+    """Parse a verified callback. Never raises: a bad body becomes a report of an unknown word."""
     fields = _fields(callback.body)
     return from_fields(fields, Source.CALLBACK, _attempt(fields), callback.received_at)
 
@@ -67,8 +67,8 @@ def from_callback(callback: Callback) -> StatusReport:
 def from_fields(
     fields: Mapping[str, Any], source: Source, attempt_id: UUID | None, received_at: datetime
 ) -> StatusReport:
-    """Put a delivery report, called back or asked for, into our words."""
-    word, code = _said(fields)
+    """Parse a delivery report, from a callback or from the API."""
+    word, code = _status_and_code(fields)
     return StatusReport(
         provider=NAME,
         source=source,
@@ -87,7 +87,7 @@ def from_fields(
 def from_batch(
     batch: Mapping[str, Any], source: Source, attempt_id: UUID | None, received_at: datetime
 ) -> StatusReport:
-    """Put a batch, as the API answers with, into our words."""
+    """Parse a batch of the API."""
     word = _batch_word(batch, received_at)
     kept = ("id", "canceled", "created_at", "modified_at", "send_at", "expire_at", "type")
     return StatusReport(
@@ -98,37 +98,37 @@ def from_batch(
         received_at=received_at,
         attempt_id=attempt_id,
         provider_sid=as_sid(batch.get("id")),
-        # Not its text and numbers, which we have.
+        # We have its text and numbers already.
         raw=_flat({name: batch[name] for name in kept if name in batch}),
     )
 
 
 def _attempt(fields: Mapping[str, Any]) -> UUID | None:
-    """Return the attempt that the body names.
+    """Return the attempt id in the body.
 
-    The path names one, too, but Sinch does not sign it: a genuine body, sent again to another
-    path, would speak about another message.
+    The path has one, too, but Sinch does not sign it: a genuine body that is sent to another path
+    would be recorded for another message.
     """
     return as_uuid(scalar(fields.get("client_reference")))
 
 
-def _said(fields: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the status and the code that a report gives, as text."""
+def _status_and_code(fields: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the status and the code of a report, as text."""
     kind = scalar(fields.get("type"))
     if kind in _ONE_RECIPIENT:
         return _word_and_code(fields)
     if kind not in _WHOLE_BATCH:
         return kind, ""
     groups = fields.get("statuses")
-    said = [one for one in groups if _counts(one)] if isinstance(groups, list) else []
-    if not said:
+    used = [group for group in groups if _is_used(group)] if isinstance(groups, list) else []
+    if not used:
         return "", ""
-    if len(said) > 1 or fields.get("total_message_count", 1) != 1:
+    if len(used) > 1 or fields.get("total_message_count", 1) != 1:
         return SEVERAL, ""
-    return _word_and_code(said[0])
+    return _word_and_code(used[0])
 
 
-def _counts(group: object) -> bool:
+def _is_used(group: object) -> bool:
     return isinstance(group, dict) and group.get("count") != 0
 
 
@@ -141,7 +141,7 @@ def _batch_word(batch: Mapping[str, Any], received_at: datetime) -> str:
         return "canceled"
     try:
         ahead = datetime.fromisoformat(scalar(batch.get("send_at"))) > received_at
-    except (ValueError, TypeError):  # none, or one without a zone
+    except (ValueError, TypeError):  # missing, or without a time zone
         ahead = False
     return "scheduled" if ahead else "created"
 
@@ -156,7 +156,7 @@ def _fields(body: bytes) -> dict[str, Any]:
 
 
 def _flat(fields: Mapping[str, Any]) -> dict[str, str | None]:
-    """Return the fields as text, so that no depth, number or character is beyond a database."""
+    """Return the fields as storable text."""
     return {storable(str(name)): _text(value) for name, value in fields.items()}
 
 

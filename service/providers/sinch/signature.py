@@ -1,7 +1,7 @@
-"""Whether Sinch sent a callback. What is signed is the body: neither the path nor the method.
+"""Check the signatures of Sinch's callbacks. Sinch signs the body, not the path or the method.
 
-Source: https://developers.sinch.com/docs/sms/api-reference/sms/tag/Webhooks/ and the verification
-in Sinch's own SDKs, whose vectors are our tests.
+Source: https://developers.sinch.com/docs/sms/api-reference/sms/tag/Webhooks/ and Sinch's
+SDKs, whose test vectors we use.
 """
 
 import hashlib
@@ -17,29 +17,29 @@ from service.providers.base import CallbackRequest, RefusalAdvice
 
 _SIGNATURE: Final = "x-sinch-webhook-signature"
 _ALGORITHM: Final = "hmacsha256"
-# Undocumented for SMS; some guides show it. The Numbers API uses the same name for something else.
+# Not documented for SMS, but shown in some guides. The Numbers API has another header of this name.
 _OLDER_SIGNATURE: Final = "x-sinch-signature"
 _OLDER_TIMESTAMP: Final = "x-sinch-timestamp"
-_LONGEST_TIMESTAMP: Final = 12
+_MAX_TIMESTAMP_LENGTH: Final = 12
 
 
 REFUSALS: Final = {
     "mismatch": RefusalAdvice(
         "the secret does not match",
-        "Set SINCH_CALLBACK_SECRETS to the secret with which Sinch signs for this plan.",
+        "Set SINCH_CALLBACK_SECRETS to the signing secret of this Sinch plan.",
     ),
     "stale": RefusalAdvice(
-        "their signatures are too old, or from the future",
-        "Set the clock of this machine. If it is right, raise SINCH_CALLBACK_WINDOW.",
+        "their signatures are too old, or in the future",
+        "Correct the clock of this machine. If it is right, raise SINCH_CALLBACK_WINDOW.",
     ),
 }
 
 
 class Keyring:
-    """The secrets that may sign, for how long a signature is good, and what else is taken."""
+    """The signing secrets, and the other settings of the check."""
 
     def __init__(self, settings: Settings) -> None:
-        self.secrets = tuple(_bytes(one) for one in settings.sinch_callback_secrets)
+        self.secrets = tuple(_bytes(secret) for secret in settings.sinch_callback_secrets)
         path_secret = settings.sinch_callback_path_secret
         self.path_secret = None if path_secret is None else _bytes(path_secret)
         self.window = settings.sinch_callback_window
@@ -47,7 +47,7 @@ class Keyring:
 
 
 def verify(request: CallbackRequest, keyring: Keyring, now: float) -> None:
-    """Return when Sinch sent this; `now` in Unix seconds. Raises Forged otherwise."""
+    """Check a callback; `now` is in Unix seconds. Raises Forged."""
     if keyring.path_secret is not None:
         _check_path(request.path, keyring.path_secret)
     elif _SIGNATURE in request.headers:
@@ -59,21 +59,21 @@ def verify(request: CallbackRequest, keyring: Keyring, now: float) -> None:
 
 
 def sign(secret: bytes, signed: bytes) -> bytes:
-    """Return the HMAC-SHA256 of what is signed."""
+    """Return the HMAC-SHA256 of the signed bytes."""
     return hmac.digest(secret, signed, hashlib.sha256)
 
 
 def _check_signature(request: CallbackRequest, keyring: Keyring, now: float) -> None:
     headers = request.headers
-    # The header is not signed itself and must not choose: there is one algorithm.
+    # This header is not signed, so it must not select an algorithm.
     if headers.get(f"{_SIGNATURE}-algorithm", _ALGORITHM).lower() != _ALGORITHM:
         raise Forged("unknown_algorithm")
     timestamp = headers.get(f"{_SIGNATURE}-timestamp", "")
     nonce = headers.get(f"{_SIGNATURE}-nonce", "")
     signed = b".".join((request.body, _wire(nonce), _wire(timestamp)))
     presented = _wire(headers[_SIGNATURE])
-    made = [b64encode(sign(secret, signed)) for secret in keyring.secrets]
-    if not _any_equal(made, presented):
+    expected = [b64encode(sign(secret, signed)) for secret in keyring.secrets]
+    if not _any_equal(expected, presented):
         raise Forged("mismatch")
     _check_age(timestamp, keyring.window, now)
 
@@ -81,9 +81,9 @@ def _check_signature(request: CallbackRequest, keyring: Keyring, now: float) -> 
 def _check_older_signature(request: CallbackRequest, keyring: Keyring, now: float) -> None:
     timestamp = request.headers.get(_OLDER_TIMESTAMP, "")
     digests = [sign(secret, _wire(timestamp) + request.body) for secret in keyring.secrets]
-    # Nobody documents how it is written.
-    made = [written for one in digests for written in (b64encode(one), one.hex().encode())]
-    if not _any_equal(made, _wire(request.headers[_OLDER_SIGNATURE])):
+    # The encoding is not documented.
+    expected = [text for digest in digests for text in (b64encode(digest), digest.hex().encode())]
+    if not _any_equal(expected, _wire(request.headers[_OLDER_SIGNATURE])):
         raise Forged("mismatch")
     _check_age(timestamp, keyring.window, now)
 
@@ -97,19 +97,19 @@ def _check_path(path: str, secret: bytes) -> None:
 
 
 def _check_age(timestamp: str, window: float, now: float) -> None:
-    """Refuse what was signed too long ago, or as far ahead. Called last: by then it is signed."""
-    if not timestamp.isdecimal() or len(timestamp) > _LONGEST_TIMESTAMP:
+    """Refuse old and future timestamps. Call this after the signature was checked."""
+    if not timestamp.isdecimal() or len(timestamp) > _MAX_TIMESTAMP_LENGTH:
         raise Forged("unreadable")
     if abs(now - int(timestamp)) > window:
         raise Forged("stale")
 
 
-def _any_equal(made: list[bytes], presented: bytes) -> bool:
-    return any(hmac.compare_digest(one, presented) for one in made)
+def _any_equal(expected: list[bytes], presented: bytes) -> bool:
+    return any(hmac.compare_digest(signature, presented) for signature in expected)
 
 
 def _wire(text: str) -> bytes:
-    """Return a header as it was on the wire, or what nobody can have signed."""
+    """Return the original bytes of a header; characters beyond latin-1 never match."""
     return text.encode("latin-1", errors="replace")
 
 

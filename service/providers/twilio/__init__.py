@@ -1,4 +1,4 @@
-"""Twilio: `api` the calls, `signature` the proof, `reports` the words, `errors` the codes."""
+"""The provider Twilio: `api` has its calls, `signature`, `reports` and `errors` the rest."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -15,26 +15,26 @@ from service.errors import ErrorFact, OutcomeUnknown, Refused
 from service.providers.base import (
     Callback,
     CallbackRequest,
+    LookUpQuery,
     Outbound,
     RefusalAdvice,
     Sender,
-    Wanted,
 )
 from service.providers.http import call
 from service.providers.sanitize import as_sid
 from service.providers.twilio import errors, reports, signature
 from service.providers.twilio.api import Http, resource
-from service.providers.twilio.matching import alike, differences
+from service.providers.twilio.matching import differences, matches
 
 # https://www.twilio.com/docs/messaging/features/message-scheduling (errors 35114, 35115)
-_SOONEST: Final = 300.0
-_LATEST: Final = 35 * 86_400.0
-# How far back a look-up reads; a recipient of more messages than this in minutes is no person.
-_LISTED: Final = 200
+_MIN_AHEAD: Final = 300.0
+_MAX_AHEAD: Final = 35 * 86_400.0
+# Messages that a look-up reads: no person receives more in the minutes it covers.
+_MAX_LISTED: Final = 200
 
 
 class Twilio:
-    """Programmable Messaging over the official client."""
+    """Twilio Programmable Messaging, called through the official client."""
 
     name: Final = reports.NAME
 
@@ -47,7 +47,7 @@ class Twilio:
         self._client = Client(
             settings.twilio_account_sid,
             settings.twilio_auth_token.get_secret_value(),
-            # Else the library would read the environment, and TWILIO_EDGE beat our address.
+            # Else the library reads TWILIO_EDGE, which would replace our address.
             environment={"TWILIO_EDGE": ""},
             http_client=Http(
                 settings.twilio_api_base_url,
@@ -58,82 +58,82 @@ class Twilio:
         )
 
     def owns(self, sender: Sender) -> bool:
-        """Tell whether the sender is a Messaging Service, or the number of the settings."""
+        """Return whether the sender is a Messaging Service or the number of the settings."""
         if sender.messaging_service_sid is not None:
             return True
         return sender.address is not None and sender.address == self._number
 
     def default_sender(self) -> Sender | None:
-        """Return who sends a message that names nobody: the service, else the number."""
+        """Return the Messaging Service of the settings, else the number."""
         if self._service:
             return Sender(messaging_service_sid=self._service)
         return Sender(self._number) if self._number else None
 
-    def cannot_carry(self, to: str, fields: Collection[str]) -> list[str]:
-        """Return nothing: the fields of a message were made for Twilio."""
+    def unsupported_fields(self, to: str, fields: Collection[str]) -> list[str]:
+        """Return nothing: Twilio supports all fields."""
         return []
 
     def send(self, outbound: Outbound) -> StatusReport:
-        """Hand one message over. Raises Refused, NotAccepted or OutcomeUnknown."""
+        """Send one message. Raises Refused, NotAccepted or OutcomeUnknown."""
         created = call(lambda: self._client.messages.create(**self._parameters(outbound)))
         report = self._reported(created, outbound.attempt_id)
         if report.provider_sid is None:
-            raise OutcomeUnknown("the answer names no message")
+            raise OutcomeUnknown("the answer has no SID")
         return report
 
     def cancel(self, attempt_id: UUID, provider_sid: str) -> StatusReport:
-        """Stop a scheduled message. Raises Refused when it is too late, or as `send` does."""
+        """Cancel a scheduled message. Raises Refused when it is too late, or as `send` does."""
         canceled = call(lambda: self._client.messages(provider_sid).update(status="canceled"))
         return self._reported(canceled, attempt_id)
 
     def fetch(self, attempt_id: UUID, provider_sid: str) -> StatusReport:
-        """Ask where a message is. Raises Refused when it is not known, or as `send` does."""
+        """Fetch the status of a message. Raises Refused for an unknown SID, or as `send` does."""
         fetched = self._fetched(provider_sid)
         return self._reported(fetched, attempt_id, Source.RECONCILIATION)
 
-    def find(self, wanted: Wanted) -> list[StatusReport]:
-        """Return every message that may be the wanted one. Raises as `send` does.
+    def find(self, query: LookUpQuery) -> list[StatusReport]:
+        """Return a report for each message that matches. Raises as `send` does.
 
-        Twilio has no look-up by a reference of ours, and no date filter finds a message that
-        has not been sent yet: recipient first, the rest is compared here.
+        Twilio cannot search by our attempt id, and its date filter omits messages that are not
+        sent yet. So this lists by recipient and compares the rest here.
         """
-        sent = call(lambda: self._client.messages.list(to=wanted.to, limit=_LISTED))
+        listed = call(lambda: self._client.messages.list(to=query.to, limit=_MAX_LISTED))
         return [
-            self._reported(one, None, Source.RECONCILIATION)
-            for one in sent
-            if as_sid(one.sid) and alike(one, wanted)
+            self._reported(message, None, Source.RECONCILIATION)
+            for message in listed
+            if as_sid(message.sid) and matches(message, query)
         ]
 
-    def confirm(self, sought: Wanted, provider_sid: str) -> StatusReport:
-        """Fetch a message by a SID that a person gave. Raises Refused if it is another one."""
+    def confirm(self, query: LookUpQuery, provider_sid: str) -> StatusReport:
+        """Fetch a message by a SID that a person entered. Raises Refused if it does not match."""
         fetched = self._fetched(provider_sid)
-        if odd := list(differences(fetched, sought)):
-            raise Refused(f"{provider_sid} is another message: different {', '.join(odd)}")
-        return self._reported(fetched, sought.attempt_id, Source.RECONCILIATION)
+        if fields := list(differences(fetched, query)):
+            raise Refused(f"{provider_sid} is another message: different {', '.join(fields)}")
+        return self._reported(fetched, query.attempt_id, Source.RECONCILIATION)
 
     def verify(self, request: CallbackRequest) -> None:
-        """Return when Twilio signed this request. Raises Forged otherwise."""
+        """Check the signature of a callback. Raises Forged."""
         signature.verify(request, self._base_urls, self._keyring)
 
-    def refusals(self) -> Mapping[str, RefusalAdvice]:
-        """Return what to do about callbacks that no token of ours signed."""
+    def refusal_advice(self) -> Mapping[str, RefusalAdvice]:
+        """Return advice for callbacks that were signed with another token or key."""
         return signature.REFUSALS
 
     def parse(self, callback: Callback) -> StatusReport:
-        """Put a verified callback into our words; never raises for what the body holds."""
+        """Parse a verified callback. Never raises for any body."""
         return reports.from_callback(callback)
 
     def explain(self, error_code: str) -> ErrorFact:
-        """Say what an error code means."""
+        """Explain an error code."""
         return errors.explain(error_code)
 
-    def impersonal(self) -> Collection[str]:
-        """Return which fields of a raw payload redaction keeps."""
-        return reports.IMPERSONAL
+    def non_personal_fields(self) -> Collection[str]:
+        """Return the payload fields that redaction keeps."""
+        return reports.NON_PERSONAL_FIELDS
 
-    def holds(self, messaging_service_sid: str | None, seconds_ahead: float) -> bool:
-        """Tell whether Twilio would hold a message: only for a service, 5 minutes to 35 days."""
-        return messaging_service_sid is not None and _SOONEST <= seconds_ahead <= _LATEST
+    def can_schedule(self, messaging_service_sid: str | None, seconds_ahead: float) -> bool:
+        """Return whether Twilio can hold a message: with a service, 5 minutes to 35 days ahead."""
+        return messaging_service_sid is not None and _MIN_AHEAD <= seconds_ahead <= _MAX_AHEAD
 
     def _fetched(self, provider_sid: str) -> Any:
         fetched = call(lambda: self._client.messages(provider_sid).fetch())
@@ -142,7 +142,7 @@ class Twilio:
         return fetched
 
     def _parameters(self, outbound: Outbound) -> dict[str, Any]:
-        given = {
+        parameters = {
             "to": outbound.to,
             "from_": outbound.sender,
             "messaging_service_sid": outbound.messaging_service_sid,
@@ -157,10 +157,12 @@ class Twilio:
             "attempt": outbound.attempt,
             "status_callback": self._callback_url(outbound.attempt_id),
         }
-        return {name: values.unset if value is None else value for name, value in given.items()}
+        return {
+            name: values.unset if value is None else value for name, value in parameters.items()
+        }
 
     def _callback_url(self, attempt_id: UUID) -> str:
-        # The fragment is not sent and not signed:
+        # Twilio neither sends nor signs the fragment:
         # https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides
         path = f"/callbacks/{self.name}/{attempt_id}"
         fragment = f"#{self._overrides}" if self._overrides else ""

@@ -1,4 +1,4 @@
-"""Twilio's Messages API: what may have happened to a message, call by call.
+"""Call Twilio's Messages API, and classify errors by what may have happened to the message.
 
 Source: https://www.twilio.com/docs/messaging/api/message-resource, error classes from
 https://www.twilio.com/docs/errors/20429 and https://www.twilio.com/docs/errors/20500.
@@ -16,16 +16,16 @@ from twilio.http.response import Response
 from urllib3.util import make_headers
 
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
-from service.providers.http import Reply, Server, json_object, with_query
+from service.providers.http import ApiResponse, Server, json_object, with_query
 from service.providers.sanitize import LONG, as_sid, clip
 
-if TYPE_CHECKING:  # the library's half of the API takes 7 MB, and web servers do not call it
+if TYPE_CHECKING:  # importing it takes 7 MB, and web servers do not call the API
     from twilio.rest.api.v2010.account.message import MessageInstance
 
 _TWILIO = "https://api.twilio.com"
-# 429 is documented as never processed. 401 means that our own token is wrong: nothing was sent,
-# and a token can be mended while the message waits. 407 is a proxy that forwarded nothing.
-_WITHOUT_EFFECT = frozenset({401, 407, 429})
+# 429 is documented as never processed. 401 means that our token is wrong: nothing was sent, and an
+# operator can correct it while the message waits. 407 comes from a proxy that forwarded nothing.
+_NOT_ACCEPTED = frozenset({401, 407, 429})
 _FIELDS = (
     *("sid", "status", "error_code", "error_message", "num_segments", "num_media", "price"),
     *("price_unit", "messaging_service_sid", "date_created", "date_updated", "date_sent"),
@@ -34,14 +34,14 @@ _DATES = frozenset({"date_created", "date_updated", "date_sent"})
 
 
 class Http(HttpClient):
-    """How the library reaches Twilio: with both timeouts explicit, at an address of our choice.
+    """The HTTP client of the Twilio library, with time-outs and a configurable address.
 
-    Its own client waits for ever and knows no other address, and threads that share it pass their
-    answers to each other through one attribute (twilio 9.13.0).
+    The library's own client has no time-out and one fixed address, and threads that share it
+    overwrite each other's answers in an attribute (twilio 9.13.0).
     """
 
     def __init__(self, base_url: str, connect: float, read: float, connections: int) -> None:
-        super().__init__(logging.getLogger(__name__), is_async=False)  # which is told nothing
+        super().__init__(logging.getLogger(__name__), is_async=False)  # it logs nothing
         self._base_url = base_url
         self._server = Server(base_url, connect, read, connections)
 
@@ -56,42 +56,42 @@ class Http(HttpClient):
         timeout: float | None = None,  # noqa: ARG002
         allow_redirects: bool = False,  # noqa: ARG002
     ) -> Response:
-        """Send the request to the configured address. Raises ProviderError for any but a 2xx.
+        """Send the request to the configured address. Raises ProviderError unless it gets a 2xx.
 
-        Classed here, by the status line: the library believes the status in a problem body.
+        This classifies by the status line: the library uses the status in an error body.
         """
-        address = with_query(uri.replace(_TWILIO, self._base_url, 1), params)
-        proof = make_headers(basic_auth=":".join(auth)) if auth else {}
-        body = urlencode(data, doseq=True).encode() if data else None  # messages know forms only
-        answer = self._server.ask(method, address, {**(headers or {}), **proof}, body)
+        url = with_query(uri.replace(_TWILIO, self._base_url, 1), params)
+        authorization = make_headers(basic_auth=":".join(auth)) if auth else {}
+        body = urlencode(data, doseq=True).encode() if data else None
+        answer = self._server.request(method, url, {**(headers or {}), **authorization}, body)
         if not 200 <= answer.status < 300:
-            raise _classed(answer)
-        return Response(answer.status, _readable(answer.text))
+            raise _provider_error(answer)
+        return Response(answer.status, _without_bad_dates(answer.text))
 
 
 def resource(message: "MessageInstance") -> dict[str, Any]:
-    """Return what the answer says of the message; not its text and numbers, which we have."""
+    """Return the fields of a message that we store; we have its text and numbers already."""
     fields = {name: getattr(message, name) for name in _FIELDS}
     texts = {name: value if value is None else str(value) for name, value in fields.items()}
     return {**texts, "sid": as_sid(message.sid)}
 
 
-def _readable(text: str) -> str:
-    """Return an answer without the dates that the library cannot read.
+def _without_bad_dates(text: str) -> str:
+    """Return an answer without dates that the library cannot parse.
 
-    It raises for one of them (twilio 9.13.0), and the SID beside it would be lost.
+    It raises for such a date (twilio 9.13.0), and the SID would be lost.
     """
     body = json_object(text)
     listed = body.get("messages")
-    odd = [
+    bad = [
         (message, name)
         for message in [body, *(listed if isinstance(listed, list) else ())]
         for name in _DATES.intersection(message if isinstance(message, dict) else ())
         if not _is_date(message[name])
     ]
-    for message, name in odd:
+    for message, name in bad:
         message[name] = None
-    return json.dumps(body) if odd else text
+    return json.dumps(body) if bad else text
 
 
 def _is_date(value: object) -> bool:
@@ -101,15 +101,15 @@ def _is_date(value: object) -> bool:
         return False
 
 
-def _classed(answer: Reply) -> ProviderError:
+def _provider_error(answer: ApiResponse) -> ProviderError:
     status, body = answer.status, json_object(answer.text)
     code, message = body.get("code"), clip(body.get("message") or body.get("detail"), LONG) or ""
-    # Twilio's codes have five digits. Without one it was not Twilio that answered, and who knows
-    # what was passed on to it.
-    known = str(code) if isinstance(code, int) and 10_000 <= code <= 99_999 else None
-    raw: Mapping[str, Any] = {"status": status, "code": known, "message": message}
-    if status in _WITHOUT_EFFECT:
-        return NotAccepted(message or f"HTTP {status}", known, raw, answer.retry_after)
-    if 400 <= status < 500 and known is not None:
-        return Refused(message, known, raw)
-    return OutcomeUnknown(message or f"HTTP {status}", known, raw)
+    # Twilio's codes have five digits. Without one a proxy may have answered, and Twilio may still
+    # have received the request.
+    error_code = str(code) if isinstance(code, int) and 10_000 <= code <= 99_999 else None
+    raw: Mapping[str, Any] = {"status": status, "code": error_code, "message": message}
+    if status in _NOT_ACCEPTED:
+        return NotAccepted(message or f"HTTP {status}", error_code, raw, answer.retry_after)
+    if 400 <= status < 500 and error_code is not None:
+        return Refused(message, error_code, raw)
+    return OutcomeUnknown(message or f"HTTP {status}", error_code, raw)

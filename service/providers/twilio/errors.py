@@ -1,8 +1,8 @@
-"""Twilio's error codes in plain words, and whether another send could succeed.
+"""Twilio's error codes: an explanation, and whether a resend could succeed.
 
-Source: https://www.twilio.com/docs/api/errors (one page per code below that address). Twilio splits
-and rewords its codes and advises against logic keyed on them, so a code that is not listed counts
-as permanent. So does one with an uncertain outcome, where another send could deliver twice.
+Source: https://www.twilio.com/docs/api/errors (one page per code below that address). Twilio
+changes its codes and advises against logic that depends on them, so a code that is not listed is
+permanent. So is a code with an unknown outcome, because a resend could deliver twice.
 """
 
 from collections.abc import Mapping
@@ -23,13 +23,13 @@ def _opted_out(explanation: str) -> ErrorFact:
     return ErrorFact(explanation, retryable=False, opted_out=True)
 
 
-UNKNOWN: Final = _final("Twilio gave a code that is not in our list. Look it up before resending.")
+UNKNOWN: Final = _final("This Twilio code is not in our list. Look it up before you resend.")
 
 ERRORS: Final[Mapping[str, ErrorFact]] = {
     # API answers: the request as a whole
     "14107": _again("Too many replies between these two numbers. Resend after 30 seconds."),
     "20003": _final("Twilio did not accept our credentials. Stop sending and correct them."),
-    "20404": _final("Twilio knows no such resource. Check the account and ids in the settings."),
+    "20404": _final("Twilio has no such resource. Check the account and ids in the settings."),
     "20429": _again("Too many requests at once; nothing was sent. Resend after a growing pause."),
     "20500": _final("Twilio failed, but the message may have arrived. Check before resending."),
     "20503": _final("Twilio was unavailable; the text may have arrived. Check before resending."),
@@ -69,7 +69,7 @@ ERRORS: Final[Mapping[str, ErrorFact]] = {
     "21705": _final("The id of the Messaging Service is not valid. Correct it in the settings."),
     "21730": _again("Twilio is under maintenance. Resend later."),
     "21910": _final("Sender and recipient are on different channels. Use one channel for both."),
-    # Delivery: what Twilio and the carriers made of an accepted message
+    # Delivery: errors of an accepted message at Twilio and the carriers
     "30001": _again("Too much at once for this sender; its queue overflowed. Resend more slowly."),
     "30002": _final("The Twilio account was suspended. Settle that with Twilio before resending."),
     "30003": _again("The phone is off, out of reach or gone. Resend in some hours, a few times."),
@@ -77,16 +77,16 @@ ERRORS: Final[Mapping[str, ErrorFact]] = {
     "30005": _final("The number is unknown or no longer in service. Ask for another."),
     "30006": _final("The number is a landline, or its carrier is out of reach of this sender."),
     "30007": _final("Filtered as spam or breach of policy. Change the text; a resend does harm."),
-    "30008": _again("Delivery failed for a reason nobody gave. Resend once at most."),
-    "30009": _final("A part of an incoming message never arrived. Nothing of ours to resend."),
+    "30008": _again("Delivery failed for an unknown reason. Resend once at most."),
+    "30009": _final("A part of an incoming message never arrived. There is nothing to resend."),
     "30010": _final("The message cost more than the maximum price. Raise or remove that limit."),
     "30011": _final("The recipient's network takes no media. Send it as plain SMS."),
     "30012": _again("The validity period is too short for the carrier. Resend with a longer one."),
     "30017": _again("The carrier's network is congested. Resend later."),
     "30018": _final("The destination wants senders registered beforehand. Register this one."),
     "30019": _final("The message is larger than the carrier allows. Shorten it."),
-    "30020": _again("Twilio failed inside. Resend, a few times at most."),
-    "30021": _again("Twilio failed inside. Resend, a few times at most."),
+    "30020": _again("Twilio had an internal error. Resend, a few times at most."),
+    "30021": _again("Twilio had an internal error. Resend, a few times at most."),
     "30022": _again("The US rate limit (10DLC) of this sender was exceeded. Resend more slowly."),
     "30023": _again("The sender's daily limit is reached. Resend the next day, US Pacific time."),
     "30024": _again("The carrier has not set up this sender yet. Resend later."),
@@ -95,7 +95,7 @@ ERRORS: Final[Mapping[str, ErrorFact]] = {
     "30033": _final("The sender's US campaign (10DLC) is suspended. Settle that with Twilio."),
     "30034": _final("The sender is not registered for US traffic (10DLC). Register it first."),
     "30035": _again("The sender is still being set up. Resend later."),
-    "30036": _again("The message expired while queued. Resend it if it is still of use."),
+    "30036": _again("The message expired while queued. Resend it if it is still useful."),
     "30037": _final("Outbound messaging seems to be disabled for this account. Ask Twilio."),
     "30038": _final("Filtered because it carries a one-time passcode. Do not resend."),
     "30039": _final("Filtered because it looks like a message loop. Do not resend."),
@@ -103,7 +103,7 @@ ERRORS: Final[Mapping[str, ErrorFact]] = {
     "30410": _final("The provider timed out; the text may have arrived. Check before resending."),
     "30450": _again("Blocked for now against SMS pumping. Resend after 30 minutes."),
     "30453": _final("Blocked as suspected fraud. Clear that up before sending there again."),
-    "30500": _again("Twilio failed inside. Resend, a few times at most."),
+    "30500": _again("Twilio had an internal error. Resend, a few times at most."),
     "30615": _again("It is quiet hours where the recipient lives. Resend at a permitted hour."),
     # API answers: scheduling
     "35111": _final("A scheduled message has no time to send at. Add it."),
@@ -111,16 +111,16 @@ ERRORS: Final[Mapping[str, ErrorFact]] = {
     "35115": _final("The scheduled time is not valid or outside Twilio's window. Change it."),
     "35117": _final("Parameters of the scheduling are missing or do not fit. Correct them."),
     "35118": _final("Scheduling needs a Messaging Service. Configure one."),
-    # Delivery: errors passed on from further down the line
-    "60005": _again("A carrier further down the line failed. Resend, a few times at most."),
+    # Delivery: errors of other carriers
+    "60005": _again("Another carrier failed. Resend, a few times at most."),
     # Channels: WhatsApp, RCS and the like
     "63001": _final("The channel did not accept the credentials. Correct them at Twilio."),
     "63003": _final("The recipient's address is not valid for this channel. Correct it."),
     "63005": _final("The channel refused the content. Change it."),
     "63007": _final("No channel is set up for this sender. Set it up at Twilio."),
     "63009": _again("The channel's provider had an error. Resend, a few times at most."),
-    "63010": _again("Twilio failed inside. Resend, a few times at most."),
-    "63012": _again("The channel's provider failed inside. Resend, a few times at most."),
+    "63010": _again("Twilio had an internal error. Resend, a few times at most."),
+    "63012": _again("The channel's provider had an internal error. Resend, a few times at most."),
     "63013": _final("The message breaches the channel's policy. Change it."),
     "63014": _final("The recipient blocked this sender. Do not resend."),
     "63015": _final("The recipient has not joined the sandbox. Ask them to join it."),
@@ -129,7 +129,7 @@ ERRORS: Final[Mapping[str, ErrorFact]] = {
     "63018": _again("The channel's rate limit was exceeded. Resend more slowly."),
     "63019": _again("The media could not be downloaded. Check its address, then resend."),
     "63021": _final("The channel refused the content. Change it."),
-    "63023": _again("The channel failed for a reason nobody gave. Resend once at most."),
+    "63023": _again("The channel failed for an unknown reason. Resend once at most."),
     "63024": _final("The recipient is not valid on this channel. Use another number or channel."),
     "63026": _final("Rejected, or reported as spam. Do not resend."),
     "63032": _final("WhatsApp limits messages to this recipient. Use another channel."),
@@ -141,5 +141,5 @@ ERRORS: Final[Mapping[str, ErrorFact]] = {
 
 
 def explain(code: str) -> ErrorFact:
-    """Say what `code` means; `UNKNOWN` for one that is not listed."""
+    """Return the explanation of a code, or `UNKNOWN`."""
     return ERRORS.get(code, UNKNOWN)

@@ -1,4 +1,4 @@
-"""Twilio's words for a status, and how its callbacks and resources become reports."""
+"""Parse Twilio's callbacks and Message resources into status reports."""
 
 import json
 from collections.abc import Mapping
@@ -16,8 +16,8 @@ from service.providers.sanitize import LONG, SHORT, as_count, as_sid, as_uuid, c
 NAME: Final = "twilio"
 
 # https://www.twilio.com/docs/messaging/api/message-resource#message-status-values
-# `partially_delivered` is deprecated and says nothing certain; `receiving` and `received` are
-# inbound. They stay unknown: kept in the ledger, where they prove no more than acceptance.
+# `partially_delivered` is deprecated and ambiguous; `receiving` and `received` are inbound. They
+# are recorded as unknown words, which prove only acceptance.
 STATUSES: Final[Mapping[str, Status]] = {
     "accepted": Status.ACCEPTED,
     "scheduled": Status.SCHEDULED,
@@ -31,9 +31,9 @@ STATUSES: Final[Mapping[str, Status]] = {
     "read": Status.READ,
 }
 
-# What redaction leaves of a callback, of a resource and of an error. Not `ErrorMessage`: it may
-# quote the number (21211 does).
-IMPERSONAL: Final = frozenset(
+# Fields of callbacks, resources and errors that redaction keeps. Not `ErrorMessage`: it may quote
+# the number (21211 does).
+NON_PERSONAL_FIELDS: Final = frozenset(
     {
         *("AccountSid", "ApiVersion", "ErrorCode", "MessageSid", "MessageStatus"),
         *("MessagingServiceSid", "RawDlrDoneDate", "SmsSid", "SmsStatus"),
@@ -44,7 +44,7 @@ IMPERSONAL: Final = frozenset(
 
 
 def from_callback(callback: Callback) -> StatusReport:
-    """Put one verified callback into our words. Total: an odd body becomes an odd report."""
+    """Parse a verified callback. Never raises: a bad body becomes a report of an unknown word."""
     form = _fields(callback.body)
     word = form.get("MessageStatus") or form.get("SmsStatus") or ""
     return StatusReport(
@@ -65,7 +65,7 @@ def from_callback(callback: Callback) -> StatusReport:
 def from_resource(
     resource: Mapping[str, Any], source: Source, attempt_id: UUID | None, received_at: datetime
 ) -> StatusReport:
-    """Put a Message resource, as the API answers with, into our words."""
+    """Parse a Message resource of the API."""
     word = str(resource.get("status") or "")
     return StatusReport(
         provider=NAME,
@@ -89,7 +89,7 @@ def _fields(body: bytes) -> dict[str, str]:
     if text.startswith("{"):
         return _json_fields(text)
     pairs = fields(text)
-    # In a form only these can become what cannot be stored; to look first is a fifth of the cost.
+    # Only NUL makes a form unstorable; checking first takes a fifth of the time.
     if "\x00" in text or "%00" in text:
         return {storable(key): storable(value) for key, value in pairs}
     return dict(pairs)
@@ -100,13 +100,13 @@ def _json_fields(text: str) -> dict[str, str]:
         pairs = list(json.loads(text).items())
     except (ValueError, RecursionError):
         pairs = [("unreadable", text)]
-    # A field that is null says as much as one that is not there.
+    # Null fields are treated as missing.
     return {storable(str(key)): storable(str(value)) for key, value in pairs if value is not None}
 
 
 def _price(amount: object, currency: object) -> Price | None:
     try:
-        # As the column holds it: six digits on either side of the point.
+        # Like the column: six digits on either side of the point.
         charged = Decimal(str(amount)).quantize(Decimal("0.000001")).normalize()
     except ArithmeticError:
         return None

@@ -1,4 +1,4 @@
-"""Who may sign a callback, and whether one of them did.
+"""Check the signatures of Twilio's callbacks.
 
 Source: https://www.twilio.com/docs/usage/security and, for shared keys (September 2026, beta),
 https://www.twilio.com/docs/usage/webhooks/webhook-shared-keys.
@@ -17,7 +17,7 @@ from service.errors import Forged
 from service.providers.base import CallbackRequest, RefusalAdvice
 from service.providers.form import fields
 
-# The names and values of a form, as they came.
+# The names and values of a form, in order.
 Form = list[tuple[str, str]]
 
 _SIGNATURE: Final = "x-twilio-signature"
@@ -26,25 +26,25 @@ _BODY_HASH: Final = "bodySHA256"
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 _HMAC_SHA1: Final = "HMAC_SHA1"
 _HASHES: Final = {_HMAC_SHA1: "sha1", "HMAC_SHA256": "sha256"}
-# A real callback has about a dozen; the limit keeps a hostile body cheap.
+# A real callback has about a dozen; the limit bounds the cost of a forged one.
 _MAX_FIELDS: Final = 200
 
 
 REFUSALS: Final = {
     "mismatch": RefusalAdvice(
         "the token does not match",
-        "Set TWILIO_AUTH_TOKEN to the primary token of the account: a secondary token signs "
-        "nothing. If it is, PUBLIC_BASE_URL is not the address that Twilio calls.",
+        "Set TWILIO_AUTH_TOKEN to the primary token of the account: Twilio does not sign with the "
+        "secondary token. If it is correct, set PUBLIC_BASE_URL to the address that Twilio calls.",
     ),
     "unknown_key": RefusalAdvice(
-        "they are signed with a shared key that is not in the settings",
+        "they are signed with a shared key that is not configured",
         "Add the key to TWILIO_SHARED_KEYS.",
     ),
 }
 
 
 class SigningKey(NamedTuple):
-    """A secret that may sign; the label says which one it was, in logs."""
+    """A secret that Twilio may sign with, and its label for logs."""
 
     label: str
     secret: bytes
@@ -54,9 +54,9 @@ class SigningKey(NamedTuple):
         return f"SigningKey({self.label!r})"
 
     def signature(self, url: str, form: Form) -> bytes:
-        """Return what Twilio writes into its header: over the URL, then names and values in order.
+        """Return the signature of the URL followed by the sorted names and values.
 
-        Twilio's own validator gives the same (a property holds it) at four times the cost.
+        Twilio's validator returns the same (a property test compares them) in four times the time.
         """
         text = url + "".join([name + value for name, value in sorted(set(form))])
         return b64encode(hmac.digest(self.secret, text.encode(), _HASHES[self.algorithm]))
@@ -72,8 +72,8 @@ class Keyring:
         for extra in settings.twilio_extra_auth_tokens:
             key = _key(extra.label, extra.token.get_secret_value())
             self._by_account[extra.account_sid].append(key)
-        # Looked up by (id, algorithm): the header that names them is itself unsigned and must
-        # not choose an algorithm for a key that is not configured for it.
+        # The key includes the algorithm: the header that names both is not signed, and must not
+        # select an algorithm that is not configured for the key.
         self._shared = {
             (shared.key_id, shared.algorithm): _key(
                 shared.key_id, shared.secret.get_secret_value(), shared.algorithm
@@ -82,23 +82,23 @@ class Keyring:
         }
 
     def candidates(self, account_sid: str, signed_with: str | None) -> list[SigningKey]:
-        """Return the keys that may have signed. Raises Forged for an unknown account or key."""
-        # The account comes from the body, not yet verified: it only picks among known keys.
+        """Return the keys to try. Raises Forged for an unknown account or key."""
+        # The account in the body is not verified yet; it only selects among configured keys.
         if account_sid not in self._by_account:
             raise Forged("unknown_account")
         if signed_with is None:
             return self._by_account[account_sid]
-        named = dict(part.strip().partition("=")[::2] for part in signed_with.split(","))
-        shared = self._shared.get((named.get("key", ""), named.get("algorithm", _HMAC_SHA1)))
+        fields = dict(part.strip().partition("=")[::2] for part in signed_with.split(","))
+        shared = self._shared.get((fields.get("key", ""), fields.get("algorithm", _HMAC_SHA1)))
         if shared is None:
             raise Forged("unknown_key")
         return [shared]
 
 
 def verify(request: CallbackRequest, base_urls: Sequence[str], keyring: Keyring) -> str:
-    """Return the label of the key that signed the request. Raises Forged when none did.
+    """Return the label of the key that signed the request. Raises Forged if none did.
 
-    The URL that was signed begins with one of our addresses: older ones for older messages.
+    The signed URL begins with one of our base URLs; older messages have an older one.
     """
     signature = request.headers.get(_SIGNATURE)
     if not signature:
@@ -106,16 +106,16 @@ def verify(request: CallbackRequest, base_urls: Sequence[str], keyring: Keyring)
     form = parse_form(request)
     account = next((value for name, value in form if name == "AccountSid"), "")
     keys = keyring.candidates(account, request.headers.get(_SIGNED_WITH))
-    rest = request.path + (f"?{request.query}" if request.query else "")
+    path = request.path + (f"?{request.query}" if request.query else "")
     for base_url in base_urls:
-        key = signer(signature, base_url + rest, form, request.body, keys)
+        key = signer(signature, base_url + path, form, request.body, keys)
         if key is not None:
             return key.label
     raise Forged("mismatch")
 
 
 def parse_form(request: CallbackRequest) -> Form:
-    """Return the form as it was signed: blanks and repeated keys kept, nothing trimmed."""
+    """Return the form as it was signed, with blanks and repeated names."""
     if _body_hash(request.query) is not None:
         return parse_qsl(request.query)
     if request.body.count(b"&") >= _MAX_FIELDS:
@@ -133,9 +133,9 @@ def signer(
     body: bytes,
     keys: Iterable[SigningKey],
 ) -> SigningKey | None:
-    """Return the first key under which the signature holds for this URL and form, or None.
+    """Return the first key whose signature matches this URL and form, or None.
 
-    A URL with `bodySHA256` signs the body by its hash instead of by its fields.
+    With `bodySHA256` in the URL, the hash of the body is signed instead of its fields.
     """
     digest = _body_hash(urlsplit(url).query) if _BODY_HASH in url else None
     if digest is not None:
@@ -163,10 +163,10 @@ def _body_hash(query: str) -> str | None:
 
 
 def _port_variants(url: str) -> Iterator[str]:
-    """Yield the URL as configured, then with its port dropped or the default one named.
+    """Yield the configured URL, then the URL without its port or with the default port.
 
-    Twilio's back end is inconsistent about the port. The validator's own attempt at this
-    mangles a URL with user information or an IPv6 host (twilio 9.13.0), hence ours.
+    Twilio signs either. Its own validator breaks URLs with user information or an IPv6 host
+    (twilio 9.13.0).
     """
     yield url
     parts = urlsplit(url)

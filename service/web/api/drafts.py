@@ -11,7 +11,7 @@ from service.config.settings import Settings
 from service.domain.priority import Priority
 from service.errors import FieldError, Invalid
 from service.providers.base import Provider
-from service.providers.sandbox import NAME as TEST
+from service.providers.sandbox import SANDBOX
 from service.sending.accept import Draft
 from service.sending.idempotency import digest_of_json, request_digest
 from service.texts.segments import Estimate, estimate
@@ -24,7 +24,7 @@ _MAX_KEY: Final = 255
 def carriers(app: Flask | None = None) -> dict[str, Provider]:
     """Return who may carry a message: not the provider of test keys."""
     bound: Components = app.extensions["waybill"] if app else components()
-    return {name: one for name, one in bound.providers.items() if name != TEST}
+    return {name: one for name, one in bound.providers.items() if name != SANDBOX}
 
 
 def draft(

@@ -11,7 +11,7 @@ from service.addresses import addresses_of
 from service.components import components
 from service.errors import ClientError, Conflict, Invalid
 from service.models import Message
-from service.providers.sandbox import NAME as TEST
+from service.providers.sandbox import SANDBOX
 from service.queries import message_details, message_lists
 from service.queries.clients import Owner
 from service.sending.accept import Accepted, Draft, accept, answered_before
@@ -112,7 +112,7 @@ def _accept_all(caller: Owner, items: list[tuple[Any, str | None]]) -> list[Acce
 def _checked(caller: Owner, item: Any, key: str | None) -> Draft | Accepted | Invalid:
     try:
         drafted = draft(item, components().settings, carriers(), key)
-        return replace(drafted, provider=TEST) if caller.test else drafted
+        return replace(drafted, provider=SANDBOX) if caller.test else drafted
     except Invalid as invalid:
         region = components().settings.default_region
         before = key and answered_before(caller.id, key, digests(item, region))

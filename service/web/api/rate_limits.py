@@ -41,7 +41,7 @@ class _Counts(RedisStorage):
         self, key: str, limit: int, expiry: int, amount: int = 1
     ) -> bool:
         try:
-            with self._breaker.guard():
+            with self._breaker:
                 return super().acquire_sliding_window_entry(key, limit, expiry, amount)
         except _AWAY as error:
             _log.warning("posts are not counted (%s)", type(error).__name__)
@@ -49,7 +49,7 @@ class _Counts(RedisStorage):
 
     def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
         try:
-            with self._breaker.guard():
+            with self._breaker:
                 return super().get_sliding_window(key, expiry)
         except _AWAY:
             return 0, 0.0, 0, 0.0

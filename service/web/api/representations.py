@@ -8,7 +8,7 @@ from service.domain.priority import Priority
 from service.domain.status import Status, is_final
 from service.errors import OUTCOME_UNKNOWN, OWN_CODES, ErrorFact
 from service.models import Message, StatusEvent
-from service.providers.sandbox import NAME as TEST
+from service.providers.sandbox import SANDBOX
 from service.web.api import responses
 
 # A message outlives the settings of its provider.
@@ -70,7 +70,7 @@ def event(found: StatusEvent) -> responses.Event:
 def _asked(found: Message) -> responses.Asked:
     return {
         "id": found.id,
-        "test": found.provider == TEST,
+        "test": found.provider == SANDBOX,
         "redacted": found.redacted_at is not None,
         "provider": found.provider,
         "to": found.to,

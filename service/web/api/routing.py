@@ -1,6 +1,7 @@
 """Which provider carries a message, and from which sender."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from service.addresses import channel_of, number_of
 from service.config.settings import Settings
@@ -11,6 +12,11 @@ from service.web.api.schemas import NewMessage
 
 Providers = Mapping[str, Provider]
 
+_RENAMED: Final = (
+    "the provider test is now called sandbox. Leave provider out and post with a test key "
+    "(wb_test_...), which always uses sandbox"
+)
+
 
 def choose(
     message: NewMessage, settings: Settings, providers: Providers
@@ -18,6 +24,8 @@ def choose(
     """Return who carries a message, and its sender. Raises Invalid where that cannot be."""
     owners = _owners(message, providers)
     name = message.provider or _preferred(message.to, settings, providers, owners)
+    if name == "test":
+        raise Invalid("no such provider", [FieldError("provider", _RENAMED)])
     if name not in providers:
         names = ", ".join(sorted(providers))
         raise Invalid("no such provider", [FieldError("provider", f"must be one of: {names}")])
@@ -65,7 +73,7 @@ def _preferred(
 
 def _usable(to: str, routes: Sequence[Route], providers: Providers) -> list[Route]:
     """Return the routes whose provider carries the channel of this address."""
-    unable = {name for name, provider in providers.items() if provider.cannot_carry(to, ())}
+    unable = {name for name, provider in providers.items() if provider.unsupported_fields(to, ())}
     return [rule for rule in routes if rule.provider not in unable]
 
 
@@ -86,13 +94,13 @@ def _check_owners(name: str, owners: Mapping[str, Sequence[str]]) -> None:
 
 def _check_fields(name: str, message: NewMessage, providers: Providers) -> None:
     fields = [field for field in message.model_fields_set if getattr(message, field) is not None]
-    misfits = providers[name].cannot_carry(message.to, fields)
+    misfits = providers[name].unsupported_fields(message.to, fields)
     if not misfits:
         return
     able = [
         other
         for other, provider in providers.items()
-        if not provider.cannot_carry(message.to, fields)
+        if not provider.unsupported_fields(message.to, fields)
     ]
     instead = f"name a provider that can: {', '.join(able)}" if able else "send it another way"
     problem = f"{name} cannot carry this: leave it out, or {instead}"

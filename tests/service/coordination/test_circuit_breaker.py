@@ -1,4 +1,4 @@
-"""A server that does not answer costs one caller a short wait, and the others none."""
+"""While a server does not answer, one caller waits a short time and the others not at all."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -35,50 +35,50 @@ CALLBACK = Callback("twilio", "", b"MessageStatus=sent", datetime.now(UTC))
 
 def fail(breaker: CircuitBreaker, error: Exception | None = None) -> None:
     raised = error or RedisConnectionError()
-    with pytest.raises(type(raised)), breaker.guard():
+    with pytest.raises(type(raised)), breaker:
         raise raised
 
 
 def is_open(breaker: CircuitBreaker) -> bool:
     try:
-        with breaker.guard():
+        with breaker:
             return False
     except CircuitOpen:
         return True
 
 
-def test_a_server_that_failed_is_left_alone() -> None:
-    breaker = CircuitBreaker(rest=60)
+def test_failed_server_is_not_called() -> None:
+    breaker = CircuitBreaker(reset_timeout=60)
     fail(breaker)
-    with pytest.raises(CircuitOpen), breaker.guard():
-        raise AssertionError("it was asked")
+    with pytest.raises(CircuitOpen), breaker:
+        raise AssertionError("the server was called")
 
 
-def test_after_its_rest_one_caller_tries_and_the_others_wait_for_its_answer() -> None:
-    breaker = CircuitBreaker(rest=0)
+def test_one_caller_tries_after_the_reset_timeout() -> None:
+    breaker = CircuitBreaker(reset_timeout=0)
     fail(breaker)
-    with breaker.guard():
+    with breaker:
         pass
-    breaker = CircuitBreaker(rest=60)
+    breaker = CircuitBreaker(reset_timeout=60)
     fail(breaker)
     breaker._next_try = 0.0
-    with breaker.guard(), pytest.raises(CircuitOpen), breaker.guard():
-        raise AssertionError("two tried at once")
+    with breaker, pytest.raises(CircuitOpen), breaker:
+        raise AssertionError("two callers tried")
 
 
-def test_a_server_that_answers_again_is_asked_by_everybody() -> None:
-    breaker = CircuitBreaker(rest=0)
+def test_answer_closes_the_breaker() -> None:
+    breaker = CircuitBreaker(reset_timeout=0)
     fail(breaker)
     for _ in range(3):
-        with breaker.guard():
+        with breaker:
             pass
 
 
-def test_an_error_of_our_own_is_not_the_servers_fault() -> None:
-    breaker = CircuitBreaker(rest=60)
-    with pytest.raises(ZeroDivisionError), breaker.guard():
+def test_other_errors_do_not_open_the_breaker() -> None:
+    breaker = CircuitBreaker(reset_timeout=60)
+    with pytest.raises(ZeroDivisionError), breaker:
         raise ZeroDivisionError
-    with breaker.guard():
+    with breaker:
         pass
 
 
@@ -100,41 +100,41 @@ def test_an_error_of_our_own_is_not_the_servers_fault() -> None:
     ],
     ids=str,
 )
-def test_only_a_server_that_is_away_opens_the_breaker(error: Exception, opens: bool) -> None:
-    breaker = CircuitBreaker(rest=60)
+def test_only_an_unavailable_server_opens_the_breaker(error: Exception, opens: bool) -> None:
+    breaker = CircuitBreaker(reset_timeout=60)
     fail(breaker, error)
 
     assert is_open(breaker) is opens
 
 
-def test_error_answer_shows_that_the_server_is_back() -> None:
-    breaker = CircuitBreaker(rest=0)
+def test_error_answer_closes_the_breaker() -> None:
+    breaker = CircuitBreaker(reset_timeout=0)
     fail(breaker)
     fail(breaker, ResponseError("WRONGTYPE Operation against a key"))
-    breaker._rest = 60.0
+    breaker._reset_timeout = 60.0
 
     assert not is_open(breaker)
 
 
-def break_the_cache(parts: Components, redis: Redis) -> None:
-    parts.cache._redis.set("waybill:shelf:page", 1)
+def cause_error_of_cache(bound: Components, redis: Redis) -> None:
+    bound.cache._redis.set("waybill:shelf:page", 1)
     redis.config_set("maxmemory", 1)
-    parts.cache.put({"page": 1}, seconds=60)
+    bound.cache.put({"page": 1}, seconds=60)
     redis.config_set("maxmemory", 0)
 
 
-def break_the_sender_rates(parts: Components, redis: Redis) -> None:
+def cause_error_of_sender_rates(bound: Components, redis: Redis) -> None:
     redis.lpush("waybill:pace:twilio:+1", "not a number")
-    assert parts.sender_rates.waits([SendRequest("twilio:+1", "line", 1, False)]) == [0.0]
+    assert bound.sender_rates.delays([SendRequest("twilio:+1", "1:1", 1, False)]) == [0.0]
 
 
-def break_the_wakes(parts: Components, redis: Redis) -> None:
+def cause_error_of_wakes(bound: Components, redis: Redis) -> None:
     redis.set(queue.STATUS, "not a list")
-    assert not parts.queue.enqueue(queue.CONSUME_INBOX)
+    assert not bound.queue.enqueue(queue.CONSUME_INBOX)
 
 
-def break_the_post_limits(parts: Components, redis: Redis) -> None:
-    with parts.context():
+def cause_error_of_post_limits(bound: Components, redis: Redis) -> None:
+    with bound.context():
         storage = current_app.extensions["limiter"].copy().pop().limiter.storage
     redis.config_set("maxmemory", 1)
     assert storage.acquire_sliding_window_entry("key", 1, 60)
@@ -142,19 +142,25 @@ def break_the_post_limits(parts: Components, redis: Redis) -> None:
 
 
 @pytest.mark.parametrize(
-    "break_it", [break_the_cache, break_the_sender_rates, break_the_wakes, break_the_post_limits]
+    "cause_error",
+    [
+        cause_error_of_cache,
+        cause_error_of_sender_rates,
+        cause_error_of_wakes,
+        cause_error_of_post_limits,
+    ],
 )
-def test_error_of_one_use_costs_no_callback(
-    bound: Components, frozen: RedisServer, break_it: Callable[[Components, Redis], None]
+def test_error_of_another_use_does_not_refuse_callbacks(
+    bound: Components, frozen: RedisServer, cause_error: Callable[[Components, Redis], None]
 ) -> None:
     with Redis.from_url(frozen.url) as redis:
-        break_it(bound, redis)
+        cause_error(bound, redis)
 
     bound.inbox.put(CALLBACK)
 
 
-def test_uses_of_redis_have_breakers_of_their_own(bound: Components) -> None:
-    """A time-out of one use, such as a long read of the cache, leaves the others alone."""
+def test_uses_of_redis_have_separate_breakers(bound: Components) -> None:
+    """A time-out of one use, such as a long read of the cache, does not affect the others."""
     fail(bound.cache._breaker)
     fail(bound.sender_rates._breaker)
     fail(bound.queue._breaker)
@@ -174,38 +180,38 @@ def bound(frozen: RedisServer, directory: Path) -> Iterator[Components]:
     app: Flask = create_app(
         make_settings(f"sqlite:///{directory}/unused.db", frozen.url, **limits), providers={}
     )
-    parts: Components = app.extensions["waybill"]
-    parts.inbox.put(CALLBACK)
-    assert parts.queue.enqueue(queue.CONSUME_INBOX)
-    yield parts
+    bound: Components = app.extensions["waybill"]
+    bound.inbox.put(CALLBACK)
+    assert bound.queue.enqueue(queue.CONSUME_INBOX)
+    yield bound
     frozen.thaw()
-    # They would leave their sockets to the garbage collector.
-    parts.inbox._connections.close()
-    parts.inbox._redis.close()
-    parts.queue._celery.close()
+    # Else the garbage collector closes their sockets and warns.
+    bound.inbox._fast.close()
+    bound.inbox._redis.close()
+    bound.queue._celery.close()
 
 
-def test_a_frozen_redis_holds_nobody_for_long(bound: Components, frozen: RedisServer) -> None:
+def test_frozen_redis_delays_callers_only_briefly(bound: Components, frozen: RedisServer) -> None:
     frozen.freeze()
     begun = monotonic()
     for _ in range(20):
         with pytest.raises(InboxUnavailable):
             bound.inbox.put(CALLBACK)
         assert not bound.queue.enqueue(queue.CONSUME_INBOX)
-    # One wait of 0.2 s in a second, and not forty; generous, for a busy machine.
+    # One time-out of 0.2 s each second, not forty. The limit allows for a busy machine.
     assert monotonic() - begun < 2
 
 
-def test_a_redis_that_goes_on_is_used_again(bound: Components, frozen: RedisServer) -> None:
+def test_redis_is_used_again_after_it_recovers(bound: Components, frozen: RedisServer) -> None:
     frozen.freeze()
     with pytest.raises(InboxUnavailable):
         bound.inbox.put(CALLBACK)
     frozen.thaw()
-    until = monotonic() + 10
-    while monotonic() < until:
+    deadline = monotonic() + 10
+    while monotonic() < deadline:
         try:
             bound.inbox.put(CALLBACK)
             return
         except InboxUnavailable:
             continue
-    raise AssertionError("it was never asked again")
+    raise AssertionError("the server was not called again")

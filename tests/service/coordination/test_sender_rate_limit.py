@@ -1,4 +1,4 @@
-"""The pace of senders: shared by all replicas, counted in segments, unlimited without Redis."""
+"""The rate limit of senders: shared by all replicas, in segments, none without Redis."""
 
 from collections.abc import Iterator
 from time import monotonic, sleep
@@ -17,72 +17,82 @@ def redis(app: Flask, redis_url: str) -> Iterator[Redis]:
         yield redis
 
 
-def pace(redis: Redis, **rates: float) -> SenderRateLimit:
+def rate_limit(redis: Redis, **rates: float) -> SenderRateLimit:
     return SenderRateLimit(redis, CircuitBreaker(), rates)
 
 
-def ask(
-    sender: str = "twilio:bulk", line: str = "1:1", segments: int = 1, *, again: bool = False
+def request(
+    sender: str = "twilio:bulk", queue: str = "1:1", segments: int = 1, *, rescheduled: bool = False
 ) -> SendRequest:
-    return SendRequest(sender, line, segments, again)
+    return SendRequest(sender, queue, segments, rescheduled)
 
 
-def test_a_second_of_segments_may_go_and_the_rest_gets_times_at_the_rate(redis: Redis) -> None:
-    waits = pace(redis, bulk=10).waits([ask() for _ in range(30)])
-    assert waits[:10] == [0] * 10
-    assert waits[10:] == sorted(waits[10:])
-    assert 1.8 < waits[-1] - waits[10] < 2.0
-    assert all(0 < wait < 2.1 for wait in waits[10:])
+def test_one_second_of_segments_is_sent_and_the_rest_delayed(redis: Redis) -> None:
+    delays = rate_limit(redis, bulk=10).delays([request() for _ in range(30)])
+    assert delays[:10] == [0] * 10
+    assert delays[10:] == sorted(delays[10:])
+    assert 1.8 < delays[-1] - delays[10] < 2.0
+    assert all(0 < delay < 2.1 for delay in delays[10:])
 
 
-def test_a_long_text_takes_the_time_of_its_segments(redis: Redis) -> None:
-    waits = pace(redis, bulk=10).waits([ask(segments=10), ask(segments=10), ask()])
-    assert waits[0] == 0
-    assert waits[2] - waits[1] == pytest.approx(1, abs=0.01)
+def test_long_text_counts_its_segments(redis: Redis) -> None:
+    delays = rate_limit(redis, bulk=10).delays(
+        [request(segments=10), request(segments=10), request()]
+    )
+    assert delays[0] == 0
+    assert delays[2] - delays[1] == pytest.approx(1, abs=0.01)
 
 
 def test_replicas_share_the_bucket_of_a_sender(redis: Redis) -> None:
-    first, second = pace(redis, bulk=10), pace(redis, bulk=10)
-    gone = first.waits([ask() for _ in range(8)]) + second.waits([ask() for _ in range(8)])
-    assert gone.count(0) in (10, 11)  # one more where a tenth of a second lies between
+    first, second = rate_limit(redis, bulk=10), rate_limit(redis, bulk=10)
+    sent = first.delays([request() for _ in range(8)]) + second.delays(
+        [request() for _ in range(8)]
+    )
+    assert sent.count(0) in (10, 11)  # one more where a tenth of a second lies between
 
 
-def test_each_sender_of_each_provider_has_a_bucket_of_its_own(redis: Redis) -> None:
-    paced = pace(redis, **{"*": 1})
+def test_senders_of_each_provider_have_separate_buckets(redis: Redis) -> None:
+    limit = rate_limit(redis, **{"*": 1})
     senders = ("twilio:+15005550006", "sinch:+15005550006", "twilio:MG1", "twilio:whatsapp:+1")
-    assert paced.waits([ask(one) for one in senders]) == [0, 0, 0, 0]
+    assert limit.delays([request(sender) for sender in senders]) == [0, 0, 0, 0]
 
 
-def test_a_sender_without_a_rate_never_waits(redis: Redis) -> None:
-    assert pace(redis, bulk=1).waits([ask("twilio:other") for _ in range(99)]) == [0] * 99
+def test_sender_without_a_rate_is_not_delayed(redis: Redis) -> None:
+    assert (
+        rate_limit(redis, bulk=1).delays([request("twilio:other") for _ in range(99)]) == [0] * 99
+    )
 
 
-def test_nobody_waits_behind_the_line_of_another(redis: Redis) -> None:
-    paced = pace(redis, bulk=10)
-    paced.waits([ask(line="1:1") for _ in range(1000)])
-    [other, urgent, behind] = paced.waits([ask(line="2:1"), ask(line="1:0"), ask(line="1:1")])
+def test_backlog_of_one_client_does_not_delay_another(redis: Redis) -> None:
+    limit = rate_limit(redis, bulk=10)
+    limit.delays([request(queue="1:1") for _ in range(1000)])
+    [other, urgent, behind] = limit.delays(
+        [request(queue="2:1"), request(queue="1:0"), request(queue="1:1")]
+    )
     assert other < 1
     assert urgent < 1
     assert behind > 90
 
 
-def test_whoever_was_in_line_goes_before_whoever_comes_new(redis: Redis) -> None:
-    paced = pace(redis, bulk=10)
-    waits = paced.waits([ask() for _ in range(14)])
-    sleep(waits[11] + 0.03)  # the times of two have come
-    new, *lined_up = paced.waits([ask(), ask(again=True), ask(again=True)])
-    assert lined_up == [0, 0]
+def test_rescheduled_messages_go_before_new_ones(redis: Redis) -> None:
+    limit = rate_limit(redis, bulk=10)
+    delays = limit.delays([request() for _ in range(14)])
+    sleep(delays[11] + 0.03)  # two of them are due
+    new, *rescheduled = limit.delays(
+        [request(), request(rescheduled=True), request(rescheduled=True)]
+    )
+    assert rescheduled == [0, 0]
     assert new > 0
 
 
-def test_over_seconds_no_more_goes_out_than_the_rate(redis: Redis) -> None:
-    paced, gone, start = pace(redis, bulk=50), 0, monotonic()
+def test_rate_holds_over_seconds(redis: Redis) -> None:
+    limit, sent, start = rate_limit(redis, bulk=50), 0, monotonic()
     while monotonic() - start < 1:
-        gone += paced.waits([ask(again=True) for _ in range(5)]).count(0)
-    assert 45 <= gone - 50 <= 51 * (monotonic() - start)
+        sent += limit.delays([request(rescheduled=True) for _ in range(5)]).count(0)
+    assert 45 <= sent - 50 <= 51 * (monotonic() - start)
 
 
-def test_without_redis_sends_go_on_unlimited(caplog: pytest.LogCaptureFixture) -> None:
-    away = SenderRateLimit(Redis(port=1, socket_connect_timeout=0.2), CircuitBreaker(), {"*": 1})
-    assert away.waits([ask() for _ in range(5)]) == [0] * 5
-    assert "sends have no limit" in caplog.text
+def test_without_redis_rates_are_not_limited(caplog: pytest.LogCaptureFixture) -> None:
+    down = SenderRateLimit(Redis(port=1, socket_connect_timeout=0.2), CircuitBreaker(), {"*": 1})
+    assert down.delays([request() for _ in range(5)]) == [0] * 5
+    assert "sender rates are not limited" in caplog.text

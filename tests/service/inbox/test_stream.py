@@ -1,4 +1,4 @@
-"""The inbox loses nothing that it accepted, and says at once when it cannot accept."""
+"""The inbox loses no accepted callback, and refuses quickly when it is unavailable."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -33,9 +33,9 @@ def redis(redis_url: str) -> Iterator[Redis]:
 
 @pytest.fixture
 def inbox(redis: Redis) -> Inbox:
-    """An inbox whose group exists, as after the first drain."""
+    """An inbox whose group exists, as after the first read."""
     inbox = make_inbox(redis)
-    inbox.reclaim("nobody", 1, idle=0)
+    inbox.reclaim("first", 1, idle=0)
     return inbox
 
 
@@ -51,7 +51,7 @@ def bodies(entries: list[Entry]) -> list[bytes]:
     return [entry.callback.body for entry in entries]
 
 
-def test_a_callback_comes_out_as_it_went_in(inbox: Inbox) -> None:
+def test_callback_is_returned_unchanged(inbox: Inbox) -> None:
     inbox.put(callback())
 
     [entry] = inbox.take("a", 10, linger=0.01)
@@ -67,19 +67,27 @@ def test_a_callback_comes_out_as_it_went_in(inbox: Inbox) -> None:
     at=st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),
 )
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_every_byte_and_every_microsecond_survive(
+def test_every_byte_and_microsecond_is_kept(
     inbox: Inbox, body: bytes, attempt: str, at: datetime
 ) -> None:
-    given = Callback("twilio", attempt, body, at)
-    inbox.put(given)
+    original = Callback("twilio", attempt, body, at)
+    inbox.put(original)
 
     [entry] = inbox.take("a", 10, linger=0.01)
     inbox.ack([entry])
 
-    assert entry.callback == given
+    assert entry.callback == original
 
 
-def test_callbacks_come_out_in_the_order_in_which_they_came(inbox: Inbox) -> None:
+def test_entry_from_before_the_rename_names_the_sandbox(inbox: Inbox) -> None:
+    inbox.put(callback()._replace(provider="test"))
+
+    [entry] = inbox.take("a", 10, linger=0.01)
+
+    assert entry.callback.provider == "sandbox"
+
+
+def test_callbacks_are_taken_in_order_of_arrival(inbox: Inbox) -> None:
     sent = [b"%d" % number for number in range(50)]
     for body in sent:
         inbox.put(callback(body))
@@ -89,7 +97,7 @@ def test_callbacks_come_out_in_the_order_in_which_they_came(inbox: Inbox) -> Non
     assert bodies(taken) == sent
 
 
-def test_nobody_takes_what_another_has_taken(inbox: Inbox) -> None:
+def test_entry_is_taken_by_one_consumer(inbox: Inbox) -> None:
     inbox.put(callback())
 
     assert inbox.take("a", 10, linger=0.01)
@@ -97,7 +105,7 @@ def test_nobody_takes_what_another_has_taken(inbox: Inbox) -> None:
     assert inbox.reclaim("b", 10, idle=60) == []
 
 
-def test_what_a_dead_consumer_took_is_taken_over(inbox: Inbox) -> None:
+def test_entry_of_a_dead_consumer_is_reclaimed(inbox: Inbox) -> None:
     inbox.put(callback())
     taken = inbox.take("dead", 10, linger=0.01)
 
@@ -105,7 +113,7 @@ def test_what_a_dead_consumer_took_is_taken_over(inbox: Inbox) -> None:
     assert inbox.lag() == 1
 
 
-def test_what_was_acknowledged_is_gone_for_everybody(inbox: Inbox, redis: Redis) -> None:
+def test_acknowledged_entry_is_gone_for_all_consumers(inbox: Inbox, redis: Redis) -> None:
     inbox.put(callback(b"1"))
     inbox.put(callback(b"2"))
     first, second = inbox.take("a", 10, linger=0.01)
@@ -121,42 +129,42 @@ def test_what_was_acknowledged_is_gone_for_everybody(inbox: Inbox, redis: Redis)
     assert redis.xpending(STREAM, "recorders")["pending"] == 0
 
 
-def test_what_nobody_has_taken_counts_as_lag(inbox: Inbox) -> None:
+def test_entries_that_were_not_taken_count_as_lag(inbox: Inbox) -> None:
     for _ in range(3):
         inbox.put(callback())
 
     assert inbox.lag() == 3
 
 
-def test_an_empty_inbox_is_waited_for_no_longer_than_asked(inbox: Inbox) -> None:
-    begun = monotonic()
+def test_take_waits_no_longer_than_linger(inbox: Inbox) -> None:
+    start = monotonic()
 
     assert inbox.take("a", 10, linger=0.05) == []
-    assert 0.04 < monotonic() - begun < 0.5
+    assert 0.04 < monotonic() - start < 0.5
 
 
-def test_without_a_linger_nobody_is_waited_for(inbox: Inbox) -> None:
-    """A blocking read of a millisecond lasts until Redis next looks at its clock, 100 ms."""
-    begun = monotonic()
+def test_take_without_linger_does_not_wait(inbox: Inbox) -> None:
+    """A blocking read of 1 ms would last until the next timer event of Redis, up to 100 ms."""
+    start = monotonic()
 
     assert [inbox.take("a", 10, linger=0) for _ in range(10)] == [[]] * 10
-    assert monotonic() - begun < 0.5
+    assert monotonic() - start < 0.5
 
 
 @pytest.mark.parametrize("memory", ["fresh", "lost"])
-def test_a_redis_without_the_group_gets_one_and_loses_nothing(redis: Redis, memory: str) -> None:
+def test_missing_group_is_created_without_loss(redis: Redis, memory: str) -> None:
     inbox = make_inbox(redis)
     if memory == "lost":
-        inbox.put(callback(b"forgotten"))
+        inbox.put(callback(b"lost"))
         inbox.reclaim("a", 10, idle=0)
         redis.flushall()
     inbox.put(callback())
 
-    assert inbox.take("a", 10, linger=0.01) == []  # makes the group
+    assert inbox.take("a", 10, linger=0.01) == []  # creates the group
     assert inbox.take("a", 10, linger=0.01)[0].callback == callback()
 
 
-def test_a_drain_that_begins_by_reclaiming_finds_callbacks_older_than_the_group(
+def test_reclaim_creates_the_group_for_older_callbacks(
     redis: Redis,
 ) -> None:
     inbox = make_inbox(redis)
@@ -166,20 +174,20 @@ def test_a_drain_that_begins_by_reclaiming_finds_callbacks_older_than_the_group(
     assert len(inbox.take("a", 10, linger=0.01)) == 1
 
 
-def test_what_is_given_back_may_be_taken_at_once_and_was_not_delivered_once_more(
+def test_released_entry_is_reclaimed_without_another_delivery(
     inbox: Inbox,
 ) -> None:
     inbox.put(callback())
     taken = inbox.take("a", 10, linger=0.01)
     assert inbox.reclaim("b", 10, idle=20) == []
 
-    inbox.give_back("a", taken, idle=20)
+    inbox.release("a", taken, idle=20)
 
-    [again] = inbox.reclaim("b", 10, idle=20)
-    assert again.deliveries == 2, "the first time and this one"
+    [entry] = inbox.reclaim("b", 10, idle=20)
+    assert entry.deliveries == 2
 
 
-def test_two_consumers_may_make_the_group_at_once(redis: Redis) -> None:
+def test_two_consumers_may_create_the_group_together(redis: Redis) -> None:
     inbox = make_inbox(redis)
     inbox.take("a", 1, linger=0.01)
     redis.xgroup_destroy(STREAM, "recorders")
@@ -188,7 +196,7 @@ def test_two_consumers_may_make_the_group_at_once(redis: Redis) -> None:
     assert inbox.reclaim("b", 1, idle=0) == []
 
 
-def test_an_entry_deleted_by_hand_harms_nobody(inbox: Inbox, redis: Redis) -> None:
+def test_entry_deleted_by_hand_is_skipped(inbox: Inbox, redis: Redis) -> None:
     inbox.put(callback(b"1"))
     inbox.put(callback(b"2"))
     deleted, kept = inbox.take("dead", 10, linger=0.01)
@@ -197,14 +205,14 @@ def test_an_entry_deleted_by_hand_harms_nobody(inbox: Inbox, redis: Redis) -> No
     assert bodies(inbox.reclaim("alive", 10, idle=0)) == bodies([kept])
 
 
-def test_what_is_taken_again_and_again_is_counted(inbox: Inbox) -> None:
+def test_deliveries_are_counted(inbox: Inbox) -> None:
     inbox.put(callback())
     inbox.take("a", 10, linger=0.01)
     counts = [inbox.reclaim("b", 10, idle=0)[0].deliveries for _ in range(3)]
     assert counts == [2, 3, 4]
 
 
-def test_a_full_inbox_takes_nothing_more_for_a_moment(redis: Redis) -> None:
+def test_full_inbox_refuses_callbacks(redis: Redis) -> None:
     for _ in range(3):
         make_inbox(redis).put(callback())
     inbox = make_inbox(redis, limit=2)
@@ -214,7 +222,7 @@ def test_a_full_inbox_takes_nothing_more_for_a_moment(redis: Redis) -> None:
     assert not inbox.has_room()
 
 
-def test_an_entry_that_is_being_recorded_alone_is_suspect_until_it_is_cleared(
+def test_entry_is_suspect_until_it_is_cleared(
     inbox: Inbox,
 ) -> None:
     assert inbox.mark_suspect("1-0")
@@ -223,30 +231,30 @@ def test_an_entry_that_is_being_recorded_alone_is_suspect_until_it_is_cleared(
     assert inbox.mark_suspect("1-0")
 
 
-def test_an_inbox_out_of_reach_says_so_at_once(tmp_path: Path) -> None:
-    """As the application connects: the provider waits a few seconds for an answer, no more."""
+def test_unreachable_inbox_refuses_quickly(tmp_path: Path) -> None:
+    """With the time-outs of the application: a provider waits only a few seconds."""
     settings = make_settings(f"sqlite:///{tmp_path}/w.db", f"redis://127.0.0.1:{free_port()}/0")
     app = create_app(settings, providers={})
     with app.app_context():
         inbox = components().inbox
-    begun = monotonic()
+    start = monotonic()
 
     with pytest.raises(InboxUnavailable):
         inbox.put(callback())
     with pytest.raises(RedisError):
         inbox.ping()
-    assert monotonic() - begun < 2
+    assert monotonic() - start < 2
 
 
-def test_an_inbox_that_cannot_write_accepts_nothing(redis: Redis) -> None:
+def test_inbox_that_cannot_write_refuses_callbacks(redis: Redis) -> None:
     redis.set(STREAM, "not a stream")
 
     with pytest.raises(InboxUnavailable):
         make_inbox(redis).put(callback())
 
 
-def finish_one(inbox: Inbox, consumer: str) -> None:
-    """Take an entry and acknowledge it: before that Redis 6.2 knows no name."""
+def record_one(inbox: Inbox, consumer: str) -> None:
+    """Take an entry and acknowledge it; Redis 6.2 creates a consumer with its first entry."""
     inbox.put(callback())
     inbox.ack(inbox.take(consumer, 10, linger=0.01))
 
@@ -255,16 +263,16 @@ def consumers(redis: Redis) -> set[str]:
     return {consumer["name"].decode() for consumer in redis.xinfo_consumers(STREAM, "recorders")}
 
 
-def test_consumer_that_holds_nothing_is_removed(inbox: Inbox, redis: Redis) -> None:
+def test_consumer_without_entries_is_removed(inbox: Inbox, redis: Redis) -> None:
     for name in ("a", "b"):
-        finish_one(inbox, name)
+        record_one(inbox, name)
 
     assert inbox.remove_consumers("a") == 1
     assert consumers(redis) == {"b"}
 
 
-def test_consumer_that_holds_an_entry_is_kept(inbox: Inbox, redis: Redis) -> None:
-    """Redis forgets who holds an entry together with its consumer: it would never come back."""
+def test_consumer_with_an_entry_is_kept(inbox: Inbox, redis: Redis) -> None:
+    """Redis deletes pending entries with their consumer, and nobody could reclaim them."""
     inbox.put(callback())
     inbox.take("a", 10, linger=0.01)
 
@@ -272,32 +280,32 @@ def test_consumer_that_holds_an_entry_is_kept(inbox: Inbox, redis: Redis) -> Non
     assert inbox.reclaim("b", 10, idle=0)
 
 
-def test_consumers_idle_for_long_are_removed(inbox: Inbox, redis: Redis) -> None:
+def test_idle_consumers_are_removed(inbox: Inbox, redis: Redis) -> None:
     for number in range(300):
         redis.xgroup_createconsumer(STREAM, "recorders", f"dead-{number}")
     sleep(0.3)
-    finish_one(inbox, "alive")
+    record_one(inbox, "alive")
 
     assert inbox.remove_consumers(idle=60) == 0
     assert inbox.remove_consumers(idle=0.2) == 300
     assert consumers(redis) == {"alive"}
 
 
-def test_removed_consumer_reads_again(inbox: Inbox) -> None:
-    finish_one(inbox, "a")
+def test_removed_consumer_can_read_again(inbox: Inbox) -> None:
+    record_one(inbox, "a")
     assert inbox.remove_consumers("a") == 1
     inbox.put(callback())
 
     assert len(inbox.take("a", 10, linger=0.01)) == 1
 
 
-def test_nothing_is_removed_where_there_is_no_group(redis: Redis) -> None:
+def test_remove_consumers_without_a_group_does_nothing(redis: Redis) -> None:
     assert make_inbox(redis).remove_consumers("a", idle=0) == 0
     make_inbox(redis).put(callback())
     assert make_inbox(redis).remove_consumers("a", idle=0) == 0
 
 
-def test_a_clock_that_went_back_keeps_the_order_of_arrival(inbox: Inbox) -> None:
+def test_clock_that_went_back_does_not_change_the_order(inbox: Inbox) -> None:
     inbox.put(callback(b"first", NOW))
     inbox.put(callback(b"second", NOW - timedelta(hours=1)))
 

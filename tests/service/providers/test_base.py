@@ -166,14 +166,14 @@ def test_it_explains_every_code(sample: Sample) -> None:
 def test_it_never_holds_what_is_due_or_beyond_the_longest_time_ahead(
     sample: Sample, service: str | None, seconds: float
 ) -> None:
-    assert not sample.provider.holds(service, seconds)
+    assert not sample.provider.can_schedule(service, seconds)
 
 
 def test_it_carries_plain_text_and_names_fields_that_a_client_knows(sample: Sample) -> None:
     fields = {field.alias or name for name, field in NewMessage.model_fields.items()}
 
-    assert sample.provider.cannot_carry("+14155552671", {"to", "body", "reference"}) == []
-    assert set(sample.provider.cannot_carry("whatsapp:+14155552671", fields)) <= fields
+    assert sample.provider.unsupported_fields("+14155552671", {"to", "body", "reference"}) == []
+    assert set(sample.provider.unsupported_fields("whatsapp:+14155552671", fields)) <= fields
 
 
 def test_its_default_sender_is_one_of_two(sample: Sample) -> None:

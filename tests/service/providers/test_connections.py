@@ -14,7 +14,7 @@ import trustme
 
 from demo.servers import free_port
 from service.errors import NotAccepted, OutcomeUnknown
-from service.providers.http import Reply, Server, call
+from service.providers.http import ApiResponse, Server, call
 from tests.stand import standing
 
 Peer = Callable[[socket.socket], None]
@@ -93,9 +93,9 @@ def reads_and_closes(conn: socket.socket) -> None:
     conn.close()
 
 
-def send(url: str, rest: float = 30.0) -> Reply:
-    server = Server(url, connect=0.3, read=0.5, connections=2, rest=rest)
-    return call(lambda: server.ask("POST", url, {}, b"a secret text"))
+def send(url: str, max_idle: float = 30.0) -> ApiResponse:
+    server = Server(url, connect=0.3, read=0.5, connections=2, max_idle=max_idle)
+    return call(lambda: server.request("POST", url, {}, b"a secret text"))
 
 
 @pytest.fixture
@@ -228,9 +228,10 @@ def test_a_certificate_of_a_stranger_is_not_accepted(authority: trustme.CA) -> N
 def test_a_bundle_of_certificates_that_is_missing_is_not_accepted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    tls = serving_as(trustme.CA(), "127.0.0.1")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/at/all.pem")
-    with pytest.raises(NotAccepted):
-        send("https://api.invalid/messages")
+    with listening(read_head, tls) as port, pytest.raises(NotAccepted, match="FileNotFoundError"):
+        send(f"https://127.0.0.1:{port}/messages")
 
 
 def test_neither_password_nor_number_is_in_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,9 +299,9 @@ def test_a_connection_that_rested_too_long_is_not_used(tls: bool, authority: tru
     peer = Forgetful()
     with listening(peer, serving_as(authority, "127.0.0.1") if tls else None) as port:
         url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
-        server = Server(url, connect=1.0, read=1.0, connections=2, rest=0.1)
+        server = Server(url, connect=1.0, read=1.0, connections=2, max_idle=0.1)
         for _ in range(3):
-            assert server.ask("DELETE", url, {}).status == 201
+            assert server.request("DELETE", url, {}).status == 201
             time.sleep(0.2)
     assert peer.connections == 3
 
@@ -309,9 +310,9 @@ def test_a_connection_through_a_proxy_rests_no_longer(monkeypatch: pytest.Monkey
     peer = Forgetful()
     with listening(peer) as port:
         through(monkeypatch, f"http://127.0.0.1:{port}")
-        server = Server("http://api.invalid", connect=1.0, read=1.0, connections=2, rest=0.1)
+        server = Server("http://api.invalid", connect=1.0, read=1.0, connections=2, max_idle=0.1)
         for _ in range(2):
-            assert server.ask("DELETE", "http://api.invalid/x", {}).status == 201
+            assert server.request("DELETE", "http://api.invalid/x", {}).status == 201
             time.sleep(0.2)
     assert peer.connections == 2
 
@@ -329,14 +330,14 @@ def test_a_connection_in_steady_use_is_kept() -> None:
         url = f"http://127.0.0.1:{port}"
         server = Server(url, connect=1.0, read=1.0, connections=2)
         for _ in range(5):
-            server.ask("DELETE", url, {})
+            server.request("DELETE", url, {})
     assert (len(accepted), len(answered)) == (1, 5)
 
 
 def test_connections_are_kept_alive_by_tcp() -> None:
     with standing() as stand:
         server = Server(stand.url, connect=1.0, read=1.0, connections=2)
-        conn = server._adapter.poolmanager.connection_from_url(stand.url)._get_conn()
+        conn = server._connections._make().connection_from_url(stand.url)._get_conn()
         conn.connect()
         assert conn.sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
         assert conn.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
@@ -354,10 +355,10 @@ def test_a_kept_connection_that_takes_no_first_byte_is_not_accepted() -> None:
     with listening(peer) as port:
         url = f"http://127.0.0.1:{port}"
         server = Server(url, connect=1.0, read=1.0, connections=2)
-        server.ask("DELETE", url, {})
-        [pool] = server._adapter.poolmanager.pools._container.values()
+        server.request("DELETE", url, {})
+        [pool] = server._connections._manager.pools._container.values()
         [kept] = filter(None, pool.pool.queue)
         kept.sock.shutdown(socket.SHUT_WR)  # as a connection that died between look and write
         with pytest.raises(NotAccepted):
-            call(lambda: server.ask("DELETE", url, {}))
+            call(lambda: server.request("DELETE", url, {}))
     assert len(requests) == 1

@@ -12,7 +12,7 @@ from service.domain.report import Source
 from service.domain.status import Status
 from service.errors import NotAccepted, OutcomeUnknown, Refused
 from service.providers import configured
-from service.providers.base import Outbound, Provider, Wanted
+from service.providers.base import LookUpQuery, Outbound, Provider
 from simulator.config import Config
 from simulator.running import Running, running
 from tests.conftest import ACCOUNT, SINCH, TOKEN, make_settings
@@ -63,10 +63,12 @@ def outbound() -> Outbound:
     return replace(PLAIN, attempt_id=uuid4())
 
 
-def wanted(attempt_id: UUID) -> Wanted:
+def wanted(attempt_id: UUID) -> LookUpQuery:
     now = datetime.now(UTC)
     minute = timedelta(minutes=1)
-    return Wanted(attempt_id, PLAIN.to, PLAIN.sender, None, PLAIN.body, now - minute, now + minute)
+    return LookUpQuery(
+        attempt_id, PLAIN.to, PLAIN.sender, None, PLAIN.body, now - minute, now + minute
+    )
 
 
 def test_a_send_says_whose_it_is_and_under_which_id(provider: Provider) -> None:
@@ -168,7 +170,7 @@ def test_a_message_that_is_held_can_be_canceled(provider: Provider) -> None:
     later = datetime.now(UTC) + timedelta(hours=2)
     service = "MG" + "0" * 32 if provider.name == "twilio" else None
     held = replace(outbound(), send_at=later, messaging_service_sid=service)
-    assert provider.holds(service, 7200.0)
+    assert provider.can_schedule(service, 7200.0)
     report = provider.send(held)
     assert report.status is Status.SCHEDULED
     assert report.provider_sid is not None

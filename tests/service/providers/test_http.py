@@ -6,7 +6,7 @@ from email.utils import format_datetime
 import pytest
 
 from service.errors import OutcomeUnknown
-from service.providers.connections import RequestNotSent
+from service.providers import http
 from service.providers.http import Server, call, with_query
 from tests.stand import Stand
 
@@ -22,7 +22,7 @@ def test_a_proxy_of_the_environment_is_asked_for_the_whole_address(
     monkeypatch.setenv("no_proxy", "another.invalid")
     stand.answer(200, {"from": "the proxy"})
 
-    answer = server("http://api.invalid").ask("GET", "http://api.invalid/messages", {})
+    answer = server("http://api.invalid").request("GET", "http://api.invalid/messages", {})
 
     assert (answer.status, answer.text) == (200, '{"from": "the proxy"}')
     assert stand.paths == ["http://api.invalid/messages"]
@@ -35,7 +35,7 @@ def test_an_address_that_needs_no_proxy_is_asked_directly(
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     stand.answer(200, {})
 
-    assert server(stand.url).ask("DELETE", f"{stand.url}/messages", {}).status == 200
+    assert server(stand.url).request("DELETE", f"{stand.url}/messages", {}).status == 200
     assert (stand.methods, stand.paths) == (["DELETE"], ["/messages"])
 
 
@@ -44,21 +44,24 @@ def test_an_answer_that_breaks_off_is_unknown(stand: Stand) -> None:
     stand.habit = "breaks off"
 
     with pytest.raises(OutcomeUnknown):
-        call(lambda: server(stand.url).ask("POST", stand.url, {}, b""))
+        call(lambda: server(stand.url).request("POST", stand.url, {}, b""))
 
 
-def test_certificates_of_the_environment_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/at/all.pem")
-
-    with pytest.raises(RequestNotSent) as caught:
-        server("https://api.invalid").ask("GET", "https://api.invalid/messages", {})
-    assert "all.pem" in str(caught.value.__cause__)
+def test_longer_answer_than_the_limit_is_unknown(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "_MAX_ANSWER", 100)
+    stand.answer(200, b"x" * 101)
+    with pytest.raises(OutcomeUnknown):
+        call(lambda: server(stand.url).request("POST", stand.url, {}))
+    stand.answer(200, b"x" * 100)
+    assert server(stand.url).request("POST", stand.url, {}).text == "x" * 100
 
 
 def test_what_is_no_text_is_read_all_the_same(stand: Stand) -> None:
     stand.answer(200, b"\xff{}")
 
-    assert server(stand.url).ask("POST", stand.url, {}, b"body").text == "\ufffd{}"
+    assert server(stand.url).request("POST", stand.url, {}, b"body").text == "\ufffd{}"
     assert stand.sent == b"body"
 
 
@@ -79,21 +82,21 @@ def test_what_is_no_text_is_read_all_the_same(stand: Stand) -> None:
 def test_a_retry_after_is_read_as_seconds(stand: Stand, header: str, seconds: float | None) -> None:
     stand.answer(429, {})
     stand.headers["Retry-After"] = header
-    assert server(stand.url).ask("POST", stand.url, {}).retry_after == seconds
+    assert server(stand.url).request("POST", stand.url, {}).retry_after == seconds
 
 
 def test_a_retry_after_is_read_as_a_date(stand: Stand) -> None:
     stand.answer(429, {})
     later = datetime.now(UTC) + timedelta(seconds=120)
     stand.headers["Retry-After"] = format_datetime(later, usegmt=True)
-    wait = server(stand.url).ask("POST", stand.url, {}).retry_after
+    wait = server(stand.url).request("POST", stand.url, {}).retry_after
     assert wait is not None
     assert 100 <= wait <= 120
 
 
 def test_an_answer_without_retry_after_asks_for_no_pause(stand: Stand) -> None:
     stand.answer(429, {})
-    assert server(stand.url).ask("POST", stand.url, {}).retry_after is None
+    assert server(stand.url).request("POST", stand.url, {}).retry_after is None
 
 
 def test_a_query_says_each_of_several_values() -> None:

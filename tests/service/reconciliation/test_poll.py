@@ -13,7 +13,7 @@ from service.domain.report import Source, StatusReport
 from service.domain.status import Status
 from service.errors import OUTCOME_UNKNOWN, NotAccepted, OutcomeUnknown
 from service.models import Attempt, Message, StatusEvent
-from service.providers.base import Outbound, Wanted
+from service.providers.base import LookUpQuery, Outbound
 from service.reconciliation.poll import reconcile, reconcile_due
 from service.recording import record
 from service.sending import deliver
@@ -280,7 +280,7 @@ def test_a_find_that_bears_our_id_needs_no_comparison(
     """Two that look the same are told apart by a provider that keeps our id."""
     first, second = lost(taken=True), lost(taken=True)
 
-    def by_our_id(wanted: Wanted) -> list[StatusReport]:
+    def by_our_id(wanted: LookUpQuery) -> list[StatusReport]:
         return [said("sent", attempt_id=wanted.attempt_id, sid=provider.sid(wanted.attempt_id))]
 
     monkeypatch.setattr(provider, "find", by_our_id, raising=True)

@@ -1,4 +1,4 @@
-"""Connections to Redis are bounded, shared by threads, and closed when they lead nowhere."""
+"""Connections to Redis are bounded, shared by threads, and closed when they fail."""
 
 import os
 import time
@@ -13,7 +13,7 @@ from redis.sentinel import SentinelManagedConnection
 
 from demo.servers import RedisServer, redis_server
 from service.redis_client import connections as redis_connections
-from service.redis_client.connections import FreeList, NoFreeConnection, closing, connect
+from service.redis_client.connections import FastClient, NoFreeConnection, closing, connect
 from service.redis_client.url import parse_redis_url
 from tests.messages import assert_soon
 from tests.redis_stand import answering
@@ -26,26 +26,26 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def connections(server: RedisServer) -> Iterator[FreeList]:
-    made = FreeList(connect(parse_redis_url(server.url), 0.3))
-    yield made
+def connections(server: RedisServer) -> Iterator[FastClient]:
+    client = FastClient(connect(parse_redis_url(server.url), 0.3))
+    yield client
     server.thaw()
-    made.close()
+    client.close()
 
 
 def clients_of(server: RedisServer) -> int:
-    """Return how many connections Redis has, without the one that asks."""
+    """Return how many connections Redis has, without the one of this function."""
     with Redis.from_url(server.url) as redis:
         return len(redis.client_list()) - 1
 
 
-def burst(threads: int, deed: Callable[[], object]) -> None:
-    """Run `deed` in threads that all exist at once, and end."""
+def burst(threads: int, function: Callable[[], object]) -> None:
+    """Run `function` in threads that all start together, and end."""
     begin = Barrier(threads, timeout=30)
 
     def run() -> None:
         begin.wait()
-        deed()
+        function()
 
     started = [Thread(target=run) for _ in range(threads)]
     for thread in started:
@@ -54,12 +54,12 @@ def burst(threads: int, deed: Callable[[], object]) -> None:
         thread.join(30)
 
 
-def test_command_is_answered(connections: FreeList) -> None:
+def test_command_is_answered(connections: FastClient) -> None:
     assert connections.call(b"SET", "name", b"\x00\xff") == b"OK"
     assert connections.call(b"GET", "name") == b"\x00\xff"
 
 
-def test_connection_survives_a_refused_command(connections: FreeList) -> None:
+def test_connection_survives_a_refused_command(connections: FastClient) -> None:
     before = connections.call(b"CLIENT", "ID")
     with pytest.raises(ResponseError):
         connections.call(b"NONSENSE")
@@ -67,9 +67,9 @@ def test_connection_survives_a_refused_command(connections: FreeList) -> None:
     assert connections.call(b"CLIENT", "ID") == before
 
 
-def test_threads_that_end_leave_no_connections(server: RedisServer) -> None:
+def test_ended_threads_leave_no_connections(server: RedisServer) -> None:
     """A web server's threads end when they are idle: 640 in 40 bursts, by tens and twenties."""
-    connections = FreeList(connect(parse_redis_url(server.url), 5), wait=5)
+    connections = FastClient(connect(parse_redis_url(server.url), 5), wait=5)
     for threads in (12, 20) * 20:
         burst(threads, lambda: connections.call(b"INCR", "calls"))
 
@@ -79,31 +79,31 @@ def test_threads_that_end_leave_no_connections(server: RedisServer) -> None:
 
 
 def test_connections_in_use_are_bounded(server: RedisServer) -> None:
-    connections = FreeList(connect(parse_redis_url(server.url), 5), most=3, wait=5)
+    connections = FastClient(connect(parse_redis_url(server.url), 5), max_connections=3, wait=5)
     burst(60, lambda: connections.call(b"INCR", "calls"))
 
     assert connections.call(b"GET", "calls") == b"60"
-    assert_soon(lambda: clients_of(server) <= 3)  # the server hears of a closed one a moment later
+    assert_soon(lambda: clients_of(server) <= 3)  # the server notices a closed one a moment later
     connections.close()
 
 
 def test_wait_for_a_free_connection_is_bounded(server: RedisServer) -> None:
-    connections = FreeList(connect(parse_redis_url(server.url), 5), most=1, wait=0.05)
-    holding = Thread(target=lambda: connections.call(b"BLPOP", "nothing", 1))
-    holding.start()
-    until = time.monotonic() + 10
+    connections = FastClient(connect(parse_redis_url(server.url), 5), max_connections=1, wait=0.05)
+    blocked = Thread(target=lambda: connections.call(b"BLPOP", "nothing", 1))
+    blocked.start()
+    deadline = time.monotonic() + 10
     while not clients_of(server):
-        assert time.monotonic() < until
+        assert time.monotonic() < deadline
 
     with pytest.raises(NoFreeConnection):
         connections.call(b"PING")
-    holding.join(10)
+    blocked.join(10)
     assert connections.call(b"ECHO", "here") == b"here"
     connections.close()
 
 
 def test_late_answer_is_never_read_by_the_next_command(
-    connections: FreeList, server: RedisServer
+    connections: FastClient, server: RedisServer
 ) -> None:
     connections.call(b"PING")
     server.freeze()
@@ -115,28 +115,28 @@ def test_late_answer_is_never_read_by_the_next_command(
     assert [connections.call(b"ECHO", "a"), connections.call(b"ECHO", "b")] == [b"a", b"b"]
 
 
-def test_connection_that_died_at_rest_is_replaced(
-    connections: FreeList, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+def test_idle_connection_that_died_is_replaced(
+    connections: FastClient, server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connections.call(b"PING")
     server.kill()
     server.start()
-    monkeypatch.setattr(redis_connections, "_RESTED", -1.0)
+    monkeypatch.setattr(redis_connections, "_CHECK_AFTER_IDLE", -1.0)
 
     assert connections.call(b"ECHO", "here") == b"here"
 
 
-def test_connection_that_rested_too_long_is_replaced(
-    connections: FreeList, monkeypatch: pytest.MonkeyPatch
+def test_connection_idle_for_too_long_is_replaced(
+    connections: FastClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = connections.call(b"CLIENT", "ID")
-    monkeypatch.setattr(redis_connections, "_LONGEST_REST", -1.0)
+    monkeypatch.setattr(redis_connections, "_MAX_IDLE", -1.0)
 
     assert connections.call(b"CLIENT", "ID") != before
 
 
-def test_connection_that_died_in_use_fails_one_command(
-    connections: FreeList, server: RedisServer
+def test_connection_that_died_fails_one_command(
+    connections: FastClient, server: RedisServer
 ) -> None:
     connections.call(b"PING")
     server.kill()
@@ -147,10 +147,10 @@ def test_connection_that_died_in_use_fails_one_command(
     assert connections.call(b"ECHO", "here") == b"here"
 
 
-def test_replica_that_was_master_loses_its_connections(
-    connections: FreeList, server: RedisServer
+def test_connection_to_a_demoted_master_is_closed(
+    connections: FastClient, server: RedisServer
 ) -> None:
-    """It keeps them open, and answers READONLY for as long as one writes over them."""
+    """It keeps them open, and answers READONLY to every write."""
     before = connections.call(b"CLIENT", "ID")
     with Redis.from_url(server.url) as redis:
         redis.replicaof("127.0.0.1", "1")
@@ -180,13 +180,13 @@ def test_pooled_connection_to_a_replica_is_closed(server: RedisServer) -> None:
         ("MOVED 3999 127.0.0.1:6381", True),
         ("CLUSTERDOWN The cluster is down", True),
         ("NOREPLICAS Not enough good replicas to write.", True),
-        ("WRONGTYPE Operation against a key holding the wrong kind of value", False),
+        ("WRONGTYPE Operation against a key blocked the wrong kind of value", False),
         ("OOM command not allowed when used memory > 'maxmemory'.", False),
     ],
 )
 def test_answer_decides_whether_a_connection_stays(answer: str, closes: bool) -> None:
     with answering(answer) as (port, accepted):
-        connections = FreeList(connect(parse_redis_url(f"redis://127.0.0.1:{port}"), 2))
+        connections = FastClient(connect(parse_redis_url(f"redis://127.0.0.1:{port}"), 2))
         for _ in range(2):
             with pytest.raises(RedisError):
                 connections.call(b"SET", "name", "value")
@@ -196,7 +196,7 @@ def test_answer_decides_whether_a_connection_stays(answer: str, closes: bool) ->
 
 
 def test_sentinel_connection_closes_after_a_timeout() -> None:
-    """redis-py keeps it open, and the next command reads the late answer."""
+    """redis-py keeps it open, and the next command would read the late answer."""
     with answering("+OK", seconds=0.5) as (port, _):
         connection = closing(SentinelManagedConnection)(
             connection_pool=_Master(port), socket_timeout=0.1, protocol=2, driver_info=None
@@ -209,7 +209,7 @@ def test_sentinel_connection_closes_after_a_timeout() -> None:
         assert not connection.is_connected
 
 
-def test_forked_process_has_connections_of_its_own(connections: FreeList) -> None:
+def test_forked_process_opens_its_own_connections(connections: FastClient) -> None:
     parents = int(connections.call(b"CLIENT", "ID"))
     reading, writing = os.pipe()
     child = os.fork()
@@ -227,7 +227,7 @@ def test_forked_process_has_connections_of_its_own(connections: FreeList) -> Non
 
 
 class _Master:
-    """What a connection asks of its Sentinel pool."""
+    """The part of a Sentinel pool that a connection uses."""
 
     is_master, check_connection, service_name = True, False, "waybill"
 

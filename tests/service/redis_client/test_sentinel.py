@@ -1,4 +1,4 @@
-"""Connections that a Sentinel leads: no late answers, and on to the new master after a failover."""
+"""Connections through a Sentinel: no late answers, and the new master after a failover."""
 
 import subprocess
 import time
@@ -14,7 +14,7 @@ from redis.sentinel import Sentinel
 
 from demo import servers
 from demo.servers import RedisServer, free_port, redis_server
-from service.redis_client.connections import FreeList
+from service.redis_client.connections import FastClient
 
 SHORT: dict[str, Any] = {
     "socket_timeout": 0.3,
@@ -35,10 +35,10 @@ def master(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def connections(master: RedisServer, tmp_path: Path) -> Iterator[FreeList]:
-    """As a client of a Sentinel, which watches a master with a replica."""
-    with ExitStack() as open_things:
-        replica = open_things.enter_context(redis_server(tmp_path / "replica"))
+def connections(master: RedisServer, tmp_path: Path) -> Iterator[FastClient]:
+    """A client of a Sentinel that monitors a master with a replica."""
+    with ExitStack() as stack:
+        replica = stack.enter_context(redis_server(tmp_path / "replica"))
         with Redis.from_url(replica.url) as redis:
             redis.replicaof("127.0.0.1", str(port_of(master)))
             await_(lambda: redis.info("replication")["master_link_status"] == "up")
@@ -51,35 +51,35 @@ def connections(master: RedisServer, tmp_path: Path) -> Iterator[FreeList]:
             "sentinel failover-timeout waybill 3000\n"
         )
         process = subprocess.Popen(
-            [servers._redis_binary(), str(configuration), "--sentinel"],
+            [servers.server_binary(), str(configuration), "--sentinel"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        open_things.callback(process.wait)
-        open_things.callback(process.terminate)
+        stack.callback(process.wait)
+        stack.callback(process.terminate)
         sentinel = Sentinel([("127.0.0.1", port)], sentinel_kwargs=SHORT, **SHORT)
         await_(lambda: len(sentinel.discover_slaves("waybill")) == 1)
-        made = FreeList(sentinel.master_for("waybill"))
-        yield made
-        made.close()
+        client = FastClient(sentinel.master_for("waybill"))
+        yield client
+        client.close()
         sentinel.close()
         master.thaw()
 
 
 def await_(condition: Any, seconds: float = 30) -> None:
-    until = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds
     while True:
         try:
             if condition():
                 return
         except RedisError:
             pass
-        assert time.monotonic() < until, "it did not come true"
+        assert time.monotonic() < deadline, "the condition did not become true"
         time.sleep(0.05)
 
 
 def test_late_answer_of_a_frozen_master_is_not_read(
-    connections: FreeList, master: RedisServer
+    connections: FastClient, master: RedisServer
 ) -> None:
     connections.call(b"PING")
     master.freeze()
@@ -91,7 +91,7 @@ def test_late_answer_of_a_frozen_master_is_not_read(
 
 
 def test_commands_reach_the_new_master_after_a_failover(
-    connections: FreeList, master: RedisServer
+    connections: FastClient, master: RedisServer
 ) -> None:
     connections.call(b"SET", "before", 1)
     old = connections.call(b"CONFIG", "GET", "port")

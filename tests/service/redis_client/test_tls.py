@@ -26,7 +26,7 @@ ACCOUNT = f"{quote(USER, safe='')}:{quote(PASSWORD, safe='')}"
 
 @dataclass
 class Secured:
-    """A Redis that asks for a user, and ports before it that speak TLS."""
+    """A Redis that requires a user, and TLS ports in front of it."""
 
     clear: RedisServer
     port: int
@@ -40,8 +40,8 @@ class Secured:
         ).extensions["waybill"]
         return bound
 
-    def held(self) -> tuple[int, int]:
-        """Return how many callbacks and tasks came through."""
+    def stored(self) -> tuple[int, int]:
+        """Return how many callbacks and tasks arrived."""
         with Redis.from_url(self.clear.url, username=USER, password=PASSWORD) as redis:
             return redis.xlen("waybill:inbox"), redis.llen(queue.STATUS)
 
@@ -61,7 +61,7 @@ def secured(tmp_path: Path) -> Iterator[Secured]:
         inner = int(server.url.rpartition(":")[2].partition("/")[0])
         with (
             tls_before(inner, _context(authority, "127.0.0.1")) as port,
-            tls_before(inner, _context(authority, "elsewhere.example")) as other_name,
+            tls_before(inner, _context(authority, "other.example")) as other_name,
         ):
             yield Secured(server, port, other_name, tmp_path / "ca.pem", tmp_path / "stranger.pem")
         with Redis.from_url(server.url, username=USER, password=PASSWORD) as redis:
@@ -76,12 +76,12 @@ def _context(authority: trustme.CA, name: str) -> ssl.SSLContext:
 
 def test_both_clients_work_with_a_trusted_certificate(secured: Secured) -> None:
     url = f"rediss://{ACCOUNT}@127.0.0.1:{secured.port}/0?ssl_ca_certs={secured.authority}"
-    parts = secured.parts(url)
-    parts.inbox.put(CALLBACK)
+    bound = secured.components(url)
+    bound.inbox.put(CALLBACK)
 
-    assert parts.queue.enqueue(queue.CONSUME_INBOX)
-    assert secured.held() == (1, 1)
-    assert parts.inbox.lag() == 1
+    assert bound.queue.enqueue(queue.CONSUME_INBOX)
+    assert secured.stored() == (1, 1)
+    assert bound.inbox.lag() == 1
 
 
 @pytest.mark.parametrize("options", ["", "?ssl_ca_certs={stranger}"])
@@ -90,36 +90,36 @@ def test_both_clients_refuse_an_untrusted_certificate(secured: Secured, options:
     refused_by_both(secured, f"rediss://{ACCOUNT}@127.0.0.1:{secured.port}/0{query}")
 
 
-def test_both_clients_refuse_the_certificate_of_another_host(secured: Secured) -> None:
+def test_both_clients_refuse_a_certificate_of_another_host(secured: Secured) -> None:
     query = f"ssl_ca_certs={secured.authority}"
     refused_by_both(secured, f"rediss://{ACCOUNT}@127.0.0.1:{secured.other_name}/0?{query}")
 
 
 def refused_by_both(secured: Secured, url: str) -> None:
-    parts = secured.parts(url)
-    assert not parts.queue.enqueue(queue.CONSUME_INBOX)
+    bound = secured.components(url)
+    assert not bound.queue.enqueue(queue.CONSUME_INBOX)
     with pytest.raises(InboxUnavailable):
-        parts.inbox.put(CALLBACK)
+        bound.inbox.put(CALLBACK)
     with pytest.raises(RedisConnectionError, match="certificate"):
-        parts.inbox.lag()
+        bound.inbox.lag()
 
-    assert secured.held() == (0, 0)
+    assert secured.stored() == (0, 0)
 
 
 @pytest.mark.parametrize("query", ["ssl_cert_reqs=none", "ssl_check_hostname=false"])
-def test_both_clients_verify_less_when_told_to(secured: Secured, query: str) -> None:
+def test_url_options_turn_off_verification_of_certificates(secured: Secured, query: str) -> None:
     url = f"rediss://{ACCOUNT}@127.0.0.1:{secured.other_name}/0"
-    parts = secured.parts(f"{url}?{query}&ssl_ca_certs={secured.authority}")
-    parts.inbox.put(CALLBACK)
+    bound = secured.components(f"{url}?{query}&ssl_ca_certs={secured.authority}")
+    bound.inbox.put(CALLBACK)
 
-    assert parts.queue.enqueue(queue.CONSUME_INBOX)
-    assert secured.held() == (1, 1)
+    assert bound.queue.enqueue(queue.CONSUME_INBOX)
+    assert secured.stored() == (1, 1)
 
 
-def test_user_of_a_unix_socket_reaches_both_clients(secured: Secured) -> None:
-    place = secured.clear.local_url.removeprefix("unix://")
-    parts = secured.parts(f"unix://{ACCOUNT}@{place}")
-    parts.inbox.put(CALLBACK)
+def test_both_clients_log_in_over_a_unix_socket(secured: Secured) -> None:
+    path = secured.clear.local_url.removeprefix("unix://")
+    bound = secured.components(f"unix://{ACCOUNT}@{path}")
+    bound.inbox.put(CALLBACK)
 
-    assert parts.queue.enqueue(queue.CONSUME_INBOX)
-    assert secured.held() == (1, 1)
+    assert bound.queue.enqueue(queue.CONSUME_INBOX)
+    assert secured.stored() == (1, 1)

@@ -1,4 +1,4 @@
-"""Both clients read the same address of Redis; options that only one of them knows are refused."""
+"""Both clients get the same address; options that only one of them knows are refused."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ SECRET = "hunter2"
         ("unix:///a%20b/c", "redis+socket:///a%20b/c?virtual_host=0"),
     ],
 )
-def test_url_is_read_for_both_clients(url: str, broker_url: str) -> None:
+def test_url_is_parsed_for_both_clients(url: str, broker_url: str) -> None:
     assert parse_redis_url(url).celery_settings()["broker_url"] == broker_url
 
 
@@ -46,8 +46,8 @@ def test_special_characters_reach_both_clients() -> None:
     }
 
 
-def test_account_of_a_socket_stands_in_no_url() -> None:
-    """Celery logs the URL of a socket as it is."""
+def test_credentials_of_a_socket_are_in_no_url() -> None:
+    """Celery does not mask the password in the URL of a socket."""
     address = parse_redis_url(f"unix://user:{SECRET}@/a/b")
 
     assert SECRET not in address.celery_settings()["broker_url"]
@@ -55,17 +55,17 @@ def test_account_of_a_socket_stands_in_no_url() -> None:
     assert address.client_options()["path"] == "/a/b"
 
 
-def test_certificates_are_verified_unless_the_url_says_otherwise(tmp_path: Path) -> None:
+def test_certificates_are_verified_unless_the_url_disables_it(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").touch()
     plain = parse_redis_url("rediss://h")
-    told = parse_redis_url(
+    relaxed = parse_redis_url(
         f"rediss://h?ssl_cert_reqs=none&ssl_check_hostname=false&ssl_ca_certs={tmp_path}/ca.pem"
     )
 
     default = {"ssl_cert_reqs": "required", "ssl_check_hostname": True}
     assert plain.celery_settings()["broker_use_ssl"] == plain.tls == default
-    assert told.celery_settings()["broker_use_ssl"] == told.tls
-    assert told.tls == {
+    assert relaxed.celery_settings()["broker_use_ssl"] == relaxed.tls
+    assert relaxed.tls == {
         "ssl_cert_reqs": "none",
         "ssl_check_hostname": False,
         "ssl_ca_certs": f"{tmp_path}/ca.pem",
@@ -107,5 +107,5 @@ def test_unusable_url_is_refused_at_start(url: str, problem: str) -> None:
     assert SECRET not in str(raised.value)
 
 
-def test_password_is_in_no_text() -> None:
+def test_password_is_not_in_the_repr() -> None:
     assert SECRET not in repr(RedisAddress(host="h", password=SECRET))

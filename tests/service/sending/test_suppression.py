@@ -120,14 +120,14 @@ def test_messages_of_test_keys_are_exempt(opted_out: UUID, post: Post) -> None:
             OptOut(
                 to=RECIPIENT,
                 sender=SENDER,
-                provider="test",
+                provider="sandbox",
                 error_code="21610",
                 since=datetime.now(UTC),
             )
         )
-    post(provider="test")
+    post(provider="sandbox")
     [claim] = claiming.claim(10)
-    assert claim.message.provider == "test"
+    assert claim.message.provider == "sandbox"
 
 
 def test_a_crowd_that_opted_out_holds_up_nobody_behind_it(

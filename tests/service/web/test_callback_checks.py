@@ -140,7 +140,7 @@ def test_without_redis_callbacks_are_still_checked(
 
 def test_refusals_are_counted_by_reason(redis_url: str, app: Flask) -> None:
     bound = app.extensions["waybill"]
-    advice = bound.providers["twilio"].refusals()["mismatch"]
+    advice = bound.providers["twilio"].refusal_advice()["mismatch"]
     counts = bound.callback_checks
     for reason in ("mismatch", "mismatch", "stale"):
         counts.refused("sinch", reason, advice)

@@ -8,8 +8,8 @@ import pytest
 from service.domain.report import Source
 from service.domain.status import Status
 from service.errors import Forged, NotAccepted, OutcomeUnknown, Refused
-from service.providers.base import Callback, CallbackRequest, Outbound, Wanted
-from service.providers.sandbox import MagicNumbers
+from service.providers.base import Callback, CallbackRequest, LookUpQuery, Outbound
+from service.providers.sandbox import Sandbox
 from service.providers.sandbox.numbers import RECIPIENTS, SENDERS
 from service.providers.twilio.errors import ERRORS
 
@@ -25,8 +25,8 @@ def stored() -> list[Callback]:
 
 
 @pytest.fixture
-def provider(stored: list[Callback]) -> MagicNumbers:
-    return MagicNumbers(stored.append)
+def provider(stored: list[Callback]) -> Sandbox:
+    return Sandbox(stored.append)
 
 
 def outbound(to: str, *, sender: str | None = "+15005550006", attempt: int = 1) -> Outbound:
@@ -45,8 +45,8 @@ def outbound(to: str, *, sender: str | None = "+15005550006", attempt: int = 1) 
     )
 
 
-def wanted(to: str) -> Wanted:
-    return Wanted(
+def wanted(to: str) -> LookUpQuery:
+    return LookUpQuery(
         attempt_id=ATTEMPT,
         to=to,
         sender=None,
@@ -57,18 +57,22 @@ def wanted(to: str) -> Wanted:
     )
 
 
-def words(provider: MagicNumbers, stored: list[Callback]) -> list[tuple[Status | None, str | None]]:
+def words(provider: Sandbox, stored: list[Callback]) -> list[tuple[Status | None, str | None]]:
     reports = [provider.parse(callback) for callback in stored]
     return [(report.status, report.error_code) for report in reports]
 
 
-def test_any_number_is_delivered_to_nobody(provider: MagicNumbers, stored: list[Callback]) -> None:
+def test_any_number_is_delivered_to_nobody(provider: Sandbox, stored: list[Callback]) -> None:
     report = provider.send(outbound("+14155552671"))
-    assert (report.provider, report.status, report.attempt_id) == ("test", Status.QUEUED, ATTEMPT)
+    assert (report.provider, report.status, report.attempt_id) == (
+        "sandbox",
+        Status.QUEUED,
+        ATTEMPT,
+    )
     assert words(provider, stored) == [(Status.SENT, None), (Status.DELIVERED, None)]
     told = [provider.parse(callback) for callback in stored]
     assert {(one.provider, one.provider_sid, one.attempt_id) for one in told} == {
-        ("test", report.provider_sid, ATTEMPT)
+        ("sandbox", report.provider_sid, ATTEMPT)
     }
 
 
@@ -85,7 +89,7 @@ def test_any_number_is_delivered_to_nobody(provider: MagicNumbers, stored: list[
     ],
 )
 def test_a_failure_carries_its_code_and_nothing_else_does(
-    provider: MagicNumbers, stored: list[Callback], to: str, said: list[tuple[Status, str | None]]
+    provider: Sandbox, stored: list[Callback], to: str, said: list[tuple[Status, str | None]]
 ) -> None:
     provider.send(outbound(to))
     assert words(provider, stored) == said
@@ -102,7 +106,7 @@ def test_a_failure_carries_its_code_and_nothing_else_does(
     ],
 )
 def test_the_numbers_that_twilio_refuses_are_refused_with_its_codes(
-    provider: MagicNumbers, stored: list[Callback], to: str, sender: str, code: str
+    provider: Sandbox, stored: list[Callback], to: str, sender: str, code: str
 ) -> None:
     with pytest.raises(Refused) as caught:
         provider.send(outbound(to, sender=sender))
@@ -110,13 +114,13 @@ def test_the_numbers_that_twilio_refuses_are_refused_with_its_codes(
     assert stored == []
 
 
-def test_what_is_not_accepted_once_is_taken_the_second_time(provider: MagicNumbers) -> None:
+def test_what_is_not_accepted_once_is_taken_the_second_time(provider: Sandbox) -> None:
     with pytest.raises(NotAccepted):
         provider.send(outbound("+15005550120"))
     assert provider.send(outbound("+15005550120", attempt=2)).status is Status.QUEUED
 
 
-def test_a_lost_answer_is_found_where_the_number_says_so(provider: MagicNumbers) -> None:
+def test_a_lost_answer_is_found_where_the_number_says_so(provider: Sandbox) -> None:
     for to in ("+15005550130", "+15005550131"):
         with pytest.raises(OutcomeUnknown):
             provider.send(outbound(to))
@@ -125,23 +129,23 @@ def test_a_lost_answer_is_found_where_the_number_says_so(provider: MagicNumbers)
     assert provider.find(wanted("+15005550131")) == []
 
 
-def test_what_is_asked_later_is_told_by_the_id_alone(provider: MagicNumbers) -> None:
+def test_what_is_asked_later_is_told_by_the_id_alone(provider: Sandbox) -> None:
     sid = provider.send(outbound("+15005550103")).provider_sid
     assert sid is not None
-    fetched = MagicNumbers(lambda _: None).fetch(ATTEMPT, sid)
+    fetched = Sandbox(lambda _: None).fetch(ATTEMPT, sid)
     assert (fetched.status, fetched.error_code) == (Status.UNDELIVERED, "30003")
     assert fetched.source is Source.RECONCILIATION
 
 
 @pytest.mark.parametrize("sid", ["", "SM1", "test-15005550100", f"test-1-{OTHER.hex}", "test--"])
-def test_an_id_that_is_none_of_its_own_is_not_known(provider: MagicNumbers, sid: str) -> None:
+def test_an_id_that_is_none_of_its_own_is_not_known(provider: Sandbox, sid: str) -> None:
     with pytest.raises(Refused):
         provider.fetch(ATTEMPT, sid)
 
 
-def test_nobody_calls_it_back_over_the_network(provider: MagicNumbers) -> None:
+def test_nobody_calls_it_back_over_the_network(provider: Sandbox) -> None:
     with pytest.raises(Forged):
-        provider.verify(CallbackRequest("/callbacks/test", "", {"x-twilio-signature": "x"}, b""))
+        provider.verify(CallbackRequest("/callbacks/sandbox", "", {"x-twilio-signature": "x"}, b""))
 
 
 @pytest.mark.parametrize("code", sorted(CODES))
@@ -151,7 +155,7 @@ def test_every_code_it_uses_is_one_that_is_explained(code: str) -> None:
 
 @pytest.mark.parametrize("to", ["+15005550100", "rcs:" + "7" * 250, "whatsapp:nobody"])
 def test_an_id_fits_its_column_and_is_understood_whatever_the_address(
-    provider: MagicNumbers, to: str
+    provider: Sandbox, to: str
 ) -> None:
     sid = provider.send(outbound(to)).provider_sid
     assert sid is not None

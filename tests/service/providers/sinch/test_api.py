@@ -17,7 +17,7 @@ from demo.servers import free_port
 from service.domain.report import Source
 from service.domain.status import Status
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
-from service.providers.base import Outbound, Sender, Wanted
+from service.providers.base import LookUpQuery, Outbound, Sender
 from service.providers.sinch import Sinch
 from tests.conftest import BASE_URL, SINCH, make_settings
 from tests.stand import Stand
@@ -26,7 +26,9 @@ ATTEMPT = UUID("0198d1c5-0000-7000-8000-000000000001")
 BATCH = "01JHFFHQ0P99JPPNQPJDV7JTBP"
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 PLAIN = Outbound(ATTEMPT, 1, "+14155552671", "+447700900001", None, "A secret text", *[None] * 5)
-WANTED = Wanted(ATTEMPT, PLAIN.to, PLAIN.sender, None, PLAIN.body, NOON, NOON + timedelta(hours=1))
+WANTED = LookUpQuery(
+    ATTEMPT, PLAIN.to, PLAIN.sender, None, PLAIN.body, NOON, NOON + timedelta(hours=1)
+)
 CREATED: dict[str, Any] = {"id": BATCH, "canceled": False, "client_reference": str(ATTEMPT)}
 REPORT = {
     "type": "delivery_report_sms",
@@ -286,7 +288,7 @@ def test_a_cancellation_that_canceled_nothing_is_refused(stand: Stand) -> None:
     [(59.9, False), (60.0, True), (172_800.0, True), (172_801.0, False), (-60.0, False)],
 )
 def test_sinch_holds_a_message_from_a_minute_to_two_days(seconds: float, holds: bool) -> None:
-    assert sinch("http://unused.invalid").holds(None, seconds) is holds
+    assert sinch("http://unused.invalid").can_schedule(None, seconds) is holds
 
 
 @pytest.mark.parametrize(
@@ -305,7 +307,7 @@ def test_sinch_holds_a_message_from_a_minute_to_two_days(seconds: float, holds: 
 def test_only_plain_text_to_a_number_is_carried(
     to: str, fields: set[str], misfits: list[str]
 ) -> None:
-    assert sinch("http://unused.invalid").cannot_carry(to, fields) == misfits
+    assert sinch("http://unused.invalid").unsupported_fields(to, fields) == misfits
 
 
 @pytest.mark.parametrize(("number", "expected"), [("ACME", Sender("ACME")), ("", None)])

@@ -16,7 +16,7 @@ from demo.servers import free_port
 from service.domain.report import Source
 from service.domain.status import Status
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
-from service.providers.base import Outbound, Wanted
+from service.providers.base import LookUpQuery, Outbound
 from service.providers.twilio import Twilio
 from tests.conftest import ACCOUNT, BASE_URL, TOKEN, make_settings
 from tests.stand import Stand
@@ -25,7 +25,7 @@ ATTEMPT = UUID("0198d1c5-0000-7000-8000-000000000001")
 SID = "SM00000000000000000000000000000001"
 PLAIN = Outbound(ATTEMPT, 1, "+14155552671", "+15005550006", None, "A secret text", *[None] * 5)
 DAY = 86_400.0
-WANTED = Wanted(ATTEMPT, PLAIN.to, PLAIN.sender, None, PLAIN.body, datetime.min, datetime.max)
+WANTED = LookUpQuery(ATTEMPT, PLAIN.to, PLAIN.sender, None, PLAIN.body, datetime.min, datetime.max)
 CREATED: dict[str, Any] = {"sid": SID, "status": "queued", "num_segments": "1", "price": None}
 
 
@@ -223,4 +223,4 @@ def test_a_refusal_keeps_what_twilio_said(stand: Stand) -> None:
 def test_twilio_holds_a_message_only_inside_its_window_and_for_a_service(
     service: str | None, seconds: float, holds: bool
 ) -> None:
-    assert twilio("http://unused.invalid").holds(service, seconds) is holds
+    assert twilio("http://unused.invalid").can_schedule(service, seconds) is holds

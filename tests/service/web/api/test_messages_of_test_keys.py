@@ -39,7 +39,7 @@ def test_a_message_of_a_test_key_is_marked_and_reaches_no_carrier(
     tests: FlaskClient, app: Flask, provider: FakeProvider
 ) -> None:
     message = posted(tests)
-    assert (message["test"], message["provider"]) == (True, "test")
+    assert (message["test"], message["provider"]) == (True, "sandbox")
     with app.app_context():
         deliver.deliver()
         consume_inbox.consume_inbox()
@@ -95,7 +95,7 @@ def test_a_batch_of_a_test_key_is_a_batch_of_tests(tests: FlaskClient) -> None:
 
 
 def test_nobody_can_post_a_callback_about_a_test(tests: FlaskClient) -> None:
-    refused = tests.post("/callbacks/test/x", data={"MessageStatus": "delivered"})
+    refused = tests.post("/callbacks/sandbox/x", data={"MessageStatus": "delivered"})
     assert refused.status_code == 403
 
 
@@ -109,3 +109,13 @@ def test_a_name_may_have_both_kinds_of_keys_and_lists_tell_them_apart(context: F
     assert live[:8] in lines[0]
     assert "billing (test)  " + made.output[:13] in lines[1]
     assert made.output.strip() not in lines[1]
+
+
+def test_post_that_names_provider_test_is_pointed_to_sandbox(
+    web: FlaskClient, tests: FlaskClient
+) -> None:
+    for client in (web, tests):
+        refused = client.post("/v1/messages", json={**HELLO, "provider": "test"})
+        [error] = (refused.json or {})["errors"]
+        assert (refused.status_code, error["field"]) == (422, "provider")
+        assert "now called sandbox" in error["message"]

@@ -73,7 +73,7 @@ def test_sender_of_one_provider_decides_over_routes(
     answer = post(clients, **fields)
     assert answer.status_code == 202, answer.json
     made = answer.json
-    assert made["provider"] == ("test" if made["test"] else provider)
+    assert made["provider"] == ("sandbox" if made["test"] else provider)
     assert sender is None or made["from"] == sender
 
 
