@@ -127,7 +127,7 @@ MUTATIONS: Final = (
     Mutation(
         "what passes makes no dead letter",
         "service/recording/isolation.py",
-        "if is_passing(error) or (",
+        "if is_transient(error) or (",
         "if (",
         "tests/service/recording/test_isolation.py::test_a_lost_connection_is_nobodys_fault",
     ),

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from service.components import components
 from service.database import db, transaction
-from service.database.errors import is_slow
+from service.database.errors import is_statement_timeout
 from service.errors import InboxUnavailable
 from service.inbox.stream import Entry
 from service.models import DeadLetter, Overflow
@@ -148,7 +148,7 @@ def _record_suspect(entry: Entry) -> None:
     try:
         record_callbacks([entry.callback])
     except DBAPIError as error:
-        if not is_slow(error):
+        if not is_statement_timeout(error):
             raise
         set_aside(entry.callback, repr(error), type(error).__name__)
     finally:

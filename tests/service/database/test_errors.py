@@ -11,7 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from demo.servers import free_port
 from service.database import db, is_postgresql
-from service.database.errors import is_passing, is_retryable, is_slow
+from service.database.errors import is_retryable, is_statement_timeout, is_transient
 
 
 def raised(statement: str, values: Any = None) -> DBAPIError:
@@ -33,7 +33,7 @@ DETERMINISTIC = {
 @pytest.mark.parametrize("statement", DETERMINISTIC.values(), ids=DETERMINISTIC.keys())
 def test_a_bad_statement_does_not_pass(statement: str) -> None:
     error = raised(statement)
-    assert not is_passing(error)
+    assert not is_transient(error)
     assert not is_retryable(error)
 
 
@@ -43,7 +43,7 @@ def test_too_many_variables_do_not_pass() -> None:
     values = (1,) * 70_000 if is_postgresql() else (1,) * 260_000
     error = raised(f"SELECT 1 WHERE 1 IN ({','.join([mark] * len(values))})", values)
     assert isinstance(error, OperationalError)
-    assert not is_passing(error)
+    assert not is_transient(error)
 
 
 @pytest.fixture
@@ -54,27 +54,27 @@ def postgresql(context: Flask) -> None:
 
 @pytest.mark.usefixtures("postgresql")
 def test_a_data_error_does_not_pass() -> None:
-    assert not is_passing(raised("SELECT 1/0"))
+    assert not is_transient(raised("SELECT 1/0"))
 
 
 @pytest.mark.usefixtures("postgresql")
 def test_a_statement_timeout_is_slow_and_does_not_pass() -> None:
     error = raised("SET LOCAL statement_timeout = 50; SELECT pg_sleep(5)")
-    assert is_slow(error)
+    assert is_statement_timeout(error)
     assert is_retryable(error)
-    assert not is_passing(error)
+    assert not is_transient(error)
 
 
 @pytest.mark.usefixtures("postgresql")
 def test_a_lost_connection_passes() -> None:
     error = raised("SELECT pg_terminate_backend(pg_backend_pid())")
-    assert is_passing(error)
-    assert not is_slow(error)
+    assert is_transient(error)
+    assert not is_statement_timeout(error)
 
 
 @pytest.mark.usefixtures("postgresql")
 def test_a_database_that_only_reads_passes() -> None:
-    assert is_passing(raised("SET TRANSACTION READ ONLY; DELETE FROM overflow"))
+    assert is_transient(raised("SET TRANSACTION READ ONLY; DELETE FROM overflow"))
 
 
 @pytest.mark.usefixtures("postgresql")
@@ -103,14 +103,14 @@ def test_a_database_that_only_reads_passes() -> None:
 )
 def test_the_state_decides_whether_an_error_passes(state: str, passes: bool) -> None:
     raising = f"DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{state}'; END $$"
-    assert is_passing(raised(raising)) is passes
+    assert is_transient(raised(raising)) is passes
 
 
 def test_a_server_that_is_away_passes() -> None:
     engine = create_engine(f"postgresql+psycopg://nobody@127.0.0.1:{free_port()}/nothing")
     with pytest.raises(OperationalError) as caught:
         engine.connect()
-    assert is_passing(caught.value)
+    assert is_transient(caught.value)
 
 
 @pytest.fixture
@@ -129,13 +129,13 @@ def locked_sqlite(tmp_path: Any) -> Iterator[Any]:
 def test_a_locked_file_passes(locked_sqlite: Any) -> None:
     with pytest.raises(OperationalError) as caught:
         locked_sqlite.execute(text("INSERT INTO thing VALUES (1)"))
-    assert is_passing(caught.value)
+    assert is_transient(caught.value)
 
 
 def test_an_exhausted_pool_passes() -> None:
-    assert is_passing(PoolTimeout("QueuePool limit"))
+    assert is_transient(PoolTimeout("QueuePool limit"))
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), SQLAlchemyError("no"), None])
 def test_any_other_error_does_not_pass(error: Any) -> None:
-    assert not is_passing(error)
+    assert not is_transient(error)

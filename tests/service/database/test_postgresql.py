@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from service.app import create_app
 from service.database import OVERFLOW, db, postgresql, schema, single_write, transaction
-from service.database.errors import is_passing, is_slow
+from service.database.errors import is_statement_timeout, is_transient
 from service.domain.status import Status
 from service.models import Client, Message
 from service.recording import consume_inbox
@@ -119,7 +119,7 @@ def test_the_server_ends_a_statement_that_takes_too_long(app: Flask) -> None:
         with pytest.raises(OperationalError) as caught:
             connection.execute(text("SELECT pg_sleep(30)"))
         assert monotonic() - began < 10
-        assert is_slow(caught.value)
+        assert is_statement_timeout(caught.value)
 
 
 def test_messages_are_sent_and_recorded(app: Flask) -> None:
@@ -174,7 +174,7 @@ def test_a_server_that_stops_answering_ends_the_statement(
         with pytest.raises(DBAPIError) as caught:
             connection.execute(select(2))
         assert 2 < monotonic() - began < 8
-        assert is_passing(caught.value)
+        assert is_transient(caught.value)
     proxy.resume()
     with app.app_context(), db.engines[OVERFLOW].connect() as connection:
         assert connection.scalar(select(3)) == 3, "not the late answer of the other"
@@ -190,7 +190,7 @@ def test_a_connection_that_is_not_answered_ends(
     with app.app_context(), pytest.raises(OperationalError) as caught:
         db.engine.connect()
     assert monotonic() - began < 8
-    assert is_passing(caught.value)
+    assert is_transient(caught.value)
 
 
 def test_the_url_chooses_other_times(server_url: str, make_app: MakeApp) -> None:
@@ -222,4 +222,4 @@ def test_a_locked_row_ends_the_wait(app: Flask) -> None:
             holder.execute(select(Client).with_for_update())
             with db.engines[OVERFLOW].connect() as waiter, pytest.raises(DBAPIError) as caught:
                 waiter.execute(select(Client).with_for_update())
-    assert is_passing(caught.value)
+    assert is_transient(caught.value)

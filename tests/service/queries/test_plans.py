@@ -37,7 +37,7 @@ from tests.test_kubernetes import triggers
 
 PAGE: Final = 20
 READ_FOR_ONE: Final = 20
-FEW_BLOCKS: Final = 64
+FEW_BLOCKS: Final = 0
 SIZES: Final = (30_000, pytest.param(300_000, marks=pytest.mark.slow))
 
 Use = Callable[[], object]
