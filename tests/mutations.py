@@ -25,8 +25,8 @@ MUTATIONS: Final = (
     Mutation(
         "only a pending message is claimed",
         "service/queries/messages.py",
-        ".where(among(Message.id, list(due)), Message.status == Status.PENDING)",
-        ".where(among(Message.id, list(due)))",
+        ".where(any_of(Message.id, list(due)), Message.status == Status.PENDING)",
+        ".where(any_of(Message.id, list(due)))",
         "tests/service/sending/test_deliver.py::test_an_unknown_outcome_is_in_doubt_and_never_sent_again",
     ),
     Mutation(
@@ -407,7 +407,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "a longer number is not mistaken for the one to be forgotten",
-        "service/privacy/mentions.py",
+        "service/privacy/number_pattern.py",
         '_END: Final = r"(?!\\d)"',
         '_END: Final = ""',
         "tests/service/privacy/test_erase.py",

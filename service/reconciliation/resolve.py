@@ -12,7 +12,7 @@ from service.domain.status import Status
 from service.errors import Conflict, NotFound
 from service.models import Attempt, Message
 from service.queries import attempts, ledger, reconciliation
-from service.queries.dialect import lock_name
+from service.queries.dialect import advisory_lock
 from service.reconciliation import look_up
 from service.recording import record
 
@@ -59,7 +59,7 @@ def _record(message: Message, reports: list[StatusReport | None], sid: str | Non
     """Write a decision down, unless the message left its doubt or the SID was taken meanwhile."""
     with transaction():
         if sid is not None:
-            lock_name(f"sid:{message.provider}:{sid}")
+            advisory_lock(f"sid:{message.provider}:{sid}")
         rows = ledger.lock_outcomes([message.id])
         if message.id not in rows or rows[message.id].status is not Status.IN_DOUBT:
             raise Conflict("the message is not in doubt any more")

@@ -159,7 +159,7 @@ def replay_dead_letters(ids: Collection[int] | None) -> int:
     """Put dead letters back into the inbox, the oldest for None; return how many."""
     return _return_to_inbox(
         lambda limit: callbacks.dead_letters(limit, ids, lock=True),
-        callbacks.drop_dead_letters,
+        callbacks.delete_dead_letters,
         _AGAIN,
     )
 
@@ -168,7 +168,7 @@ def drain_overflow() -> int:
     """Return callbacks that were accepted while the inbox was away to it; return how many."""
     until, done, more = time.monotonic() + _LONGEST, 0, True
     while more and time.monotonic() < until and components().inbox.has_room():
-        count = _return_to_inbox(callbacks.oldest_overflow, callbacks.drop_overflow, _CHUNK)
+        count = _return_to_inbox(callbacks.oldest_overflow, callbacks.delete_overflow, _CHUNK)
         done, more = done + count, count == _CHUNK
     return done
 

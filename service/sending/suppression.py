@@ -18,7 +18,7 @@ SPARED: Final = "opted_out"
 def spare(claimed: Sequence[Message], now: datetime) -> list[Message]:
     """Return the claimed messages that may go out; fail the others, in this transaction."""
     numbers = {message.to for message in claimed if message.provider != TEST}
-    known = opt_outs.among_those(numbers) if numbers else {}
+    known = opt_outs.by_recipient(numbers) if numbers else {}
     if not known:
         return list(claimed)
     found = {message.id: known.get(opt_outs.pair_of(message)) for message in claimed}

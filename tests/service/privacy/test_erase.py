@@ -68,7 +68,7 @@ def test_nothing_is_left_of_the_number_but_what_became_of_its_messages(
     end(whatsapp)
     before, _ = audit.messages(None, datetime.now(UTC))
 
-    assert erase.forget(NUMBER).redacted == 2
+    assert erase.erase_number(NUMBER).redacted == 2
     assert DIGITS not in everything()
     assert "Ada" not in everything()
     shown = message(ended)
@@ -81,7 +81,7 @@ def test_nothing_is_left_of_the_number_but_what_became_of_its_messages(
 
 def test_messages_to_others_are_left_alone(ended: UUID, post: Post) -> None:
     others = [post(to=OTHER), post(to=NUMBER + "5", body="Hello")]
-    erase.forget(NUMBER)
+    erase.erase_number(NUMBER)
     assert [message(one).body for one in others] == ["Hello", "Hello"]
 
 
@@ -91,14 +91,14 @@ def test_messages_to_one_number_can_still_be_seen_to_belong_together(
     second = post()
     deliver.deliver()
     end(second)
-    erase.forget(NUMBER)
+    erase.erase_number(NUMBER)
     assert message(ended).to == message(second).to
 
 
 def test_a_second_time_does_nothing_and_harms_nothing(ended: UUID) -> None:
-    erase.forget(NUMBER)
+    erase.erase_number(NUMBER)
     name = message(ended).to
-    assert erase.forget(NUMBER) == (0, [], 0, 0, 0, 0, True)
+    assert erase.erase_number(NUMBER) == (0, [], 0, 0, 0, 0, True)
     assert message(ended).to == name
 
 
@@ -106,8 +106,8 @@ def test_a_message_under_way_is_sent_and_forgotten_when_it_ends(
     post: Post, provider: FakeProvider
 ) -> None:
     message_id = post()
-    assert erase.forget(NUMBER).under_way == [(message_id, Status.PENDING)]
-    assert erase.forget(NUMBER).under_way == [(message_id, Status.PENDING)]
+    assert erase.erase_number(NUMBER).under_way == [(message_id, Status.PENDING)]
+    assert erase.erase_number(NUMBER).under_way == [(message_id, Status.PENDING)]
     deliver.deliver()
     assert [one.to for one in provider.on_air] == [NUMBER]
     assert redact.redact() == 0
@@ -115,11 +115,11 @@ def test_a_message_under_way_is_sent_and_forgotten_when_it_ends(
     end(message_id)
     assert redact.redact() == 1, "also without REDACT_AFTER"
     assert DIGITS not in everything()
-    assert erase.forget(NUMBER).under_way == []
+    assert erase.erase_number(NUMBER).under_way == []
 
 
 def test_what_is_said_of_it_later_names_nobody(ended: UUID) -> None:
-    erase.forget(NUMBER)
+    erase.erase_number(NUMBER)
     end(ended, "delivered")
     assert message(ended).status is Status.DELIVERED
     assert DIGITS not in everything()
@@ -128,7 +128,7 @@ def test_what_is_said_of_it_later_names_nobody(ended: UUID) -> None:
 def test_orphans_keep_their_statement_and_lose_the_number(context: Flask) -> None:
     for sid, number in (("SM1", NUMBER), ("SM2", NUMBER + "5")):
         record.record([said("sent", sid=sid)._replace(raw={"To": number, "SmsStatus": "sent"})])
-    assert erase.forget(NUMBER).orphans == 1
+    assert erase.erase_number(NUMBER).orphans == 1
     raw = {one.provider_sid: one.raw for one in db.session.scalars(select(StatusEvent))}
     assert raw == {"SM1": {"SmsStatus": "sent"}, "SM2": {"To": NUMBER + "5", "SmsStatus": "sent"}}
 
@@ -139,7 +139,7 @@ def test_dead_letters_that_hold_the_number_are_deleted(context: Flask) -> None:
             callbacks.add_dead_letter(
                 Callback("twilio", "", body.encode(), EPOCH), "ZeroDivisionError", EPOCH
             )
-    assert erase.forget(NUMBER).dead_letters == 1
+    assert erase.erase_number(NUMBER).dead_letters == 1
     [left] = db.session.scalars(select(DeadLetter))
     assert left.body.startswith(f"To=%2B{DIGITS}5".encode())
 
@@ -147,8 +147,8 @@ def test_dead_letters_that_hold_the_number_are_deleted(context: Flask) -> None:
 def test_its_opt_outs_go_too(context: Flask) -> None:
     row = {"sender": "+15005550006", "provider": "twilio", "error_code": "21610", "since": EPOCH}
     with transaction():
-        opt_outs.remember([{**row, "to": NUMBER}, {**row, "to": OTHER}])
-    assert erase.forget(NUMBER).opt_outs == 1
+        opt_outs.upsert([{**row, "to": NUMBER}, {**row, "to": OTHER}])
+    assert erase.erase_number(NUMBER).opt_outs == 1
     assert [one.to for one in opt_outs.page(10)] == [OTHER]
 
 
@@ -160,7 +160,7 @@ def test_a_crowd_is_forgotten_in_small_transactions(
     deliver.deliver()
     for one in ids[:3]:
         end(one)
-    done = erase.forget(NUMBER)
+    done = erase.erase_number(NUMBER)
     assert (done.redacted, len(done.under_way)) == (3, 2)
 
 
@@ -169,5 +169,5 @@ def test_a_crowd_is_forgotten_in_small_transactions(
 )
 def test_nonsense_is_refused(ended: UUID, nonsense: str) -> None:
     with pytest.raises(Invalid):
-        erase.forget(nonsense)
+        erase.erase_number(nonsense)
     assert message(ended).redacted_at is None

@@ -25,7 +25,7 @@ from service.errors import OutcomeUnknown, Refused
 from service.models import Attempt, DeadLetter, Message, Overflow, StatusEvent
 from service.operations import audit, operator_actions, rebuild
 from service.privacy import redact
-from service.privacy.mentions import Mention
+from service.privacy.number_pattern import NumberPattern
 from service.providers.base import Callback, Outbound
 from service.queries import callbacks, opt_outs
 from service.recording import consume_inbox, record
@@ -90,11 +90,11 @@ def everything(redis_url: str) -> dict[str, str]:
 
 def where_found(redis_url: str) -> list[str]:
     """Where the number stands: as digits without what is between them, or as we look for it."""
-    mention = Mention(NUMBER)
+    pattern = NumberPattern(NUMBER)
     return [
         f"{place}: {text}"
         for place, text in everything(redis_url).items()
-        if NATIONAL in "".join(filter(str.isdecimal, text)) or mention.is_in(text)
+        if NATIONAL in "".join(filter(str.isdecimal, text)) or pattern.is_in(text)
     ]
 
 
@@ -153,7 +153,7 @@ def test_number_is_in_no_column_and_no_key_of_redis(
             "error_code": "21610",
             "since": EPOCH,
         }
-        opt_outs.remember([{**row, "to": one} for one in (NUMBER, f"whatsapp:{NUMBER}", OTHER)])
+        opt_outs.upsert([{**row, "to": one} for one in (NUMBER, f"whatsapp:{NUMBER}", OTHER)])
         for body in map(str.encode, ALL):
             callbacks.add_overflow(Callback("twilio", "", b"MessageSid=SM1&To=" + body, EPOCH))
             callbacks.add_dead_letter(Callback("twilio", "", b"x=" + body, EPOCH), "E", EPOCH)
@@ -413,9 +413,9 @@ def test_message_of_a_test_key_has_no_number_in_its_id(
 
 @pytest.mark.parametrize("spelling", ALL)
 def test_number_is_found_however_it_is_spelled(spelling: str) -> None:
-    mention = Mention(NUMBER)
-    assert mention.is_in(f"a {spelling} b", None)
-    assert not mention.is_in(mention.replaced(f"a {spelling} b"))
+    pattern = NumberPattern(NUMBER)
+    assert pattern.is_in(f"a {spelling} b", None)
+    assert not pattern.is_in(pattern.mask(f"a {spelling} b"))
 
 
 @pytest.mark.parametrize(
@@ -431,7 +431,7 @@ def test_number_is_found_however_it_is_spelled(spelling: str) -> None:
     ],
 )
 def test_national_spellings_are_found(number: str, spelling: str) -> None:
-    assert Mention(number).is_in(f"To={spelling}&x=1")
+    assert NumberPattern(number).is_in(f"To={spelling}&x=1")
 
 
 @pytest.mark.parametrize(
@@ -446,8 +446,8 @@ def test_national_spellings_are_found(number: str, spelling: str) -> None:
     ],
 )
 def test_longer_and_shorter_numbers_are_left_alone(text: str) -> None:
-    mention = Mention(NUMBER)
-    assert mention.replaced(text) == text
+    pattern = NumberPattern(NUMBER)
+    assert pattern.mask(text) == text
 
 
 def test_number_of_another_country_is_left_alone(
@@ -456,7 +456,7 @@ def test_number_of_another_country_is_left_alone(
     """+41 55 552 67 1 is no spelling of +1 415 555 2671, though it ends with the same digits."""
     swiss = f"+{NATIONAL}"
     for spelling in (swiss, f"whatsapp:{swiss}", f"whatsapp%3A%2B{NATIONAL}", f"tel:{swiss}"):
-        assert not Mention(NUMBER).is_in(spelling)
+        assert not NumberPattern(NUMBER).is_in(spelling)
     message_id = post(web, to="+41446681800", body=f"Call {swiss}", reference=swiss)
     with transaction():  # too short to be posted
         db.session.execute(update(Message).values(to=f"whatsapp:{swiss}"))
@@ -486,14 +486,14 @@ def test_channel_address_is_found_however_it_is_spelled(
 
 
 def test_what_is_replaced_stays_valid(app: Flask) -> None:
-    mention = Mention(NUMBER)
+    pattern = NumberPattern(NUMBER)
     given = {"phones": [int(NUMBER[1:]), NATIONAL], "ok": True, "none": None, "price": 1.5}
-    changed = json.loads(mention.replaced(json.dumps(given)))
-    assert changed == mention.replaced(given)
+    changed = json.loads(pattern.mask(json.dumps(given)))
+    assert changed == pattern.mask(given)
     assert changed == {
         "phones": [99999999999, "9999999999"], "ok": True, "none": None, "price": 1.5,
     }  # fmt: skip
-    assert mention.replaced(b"\xff To=%2B14155552671") == b"\xff To=%2B99999999999"
+    assert pattern.mask(b"\xff To=%2B14155552671") == b"\xff To=%2B99999999999"
 
 
 def test_no_row_is_left_in_the_places_of_callbacks(context: Flask) -> None:
