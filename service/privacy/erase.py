@@ -65,26 +65,17 @@ def erase_number(number: str) -> Erasure:
 
 
 def _erase_messages(recipients: Sequence[str], pseudonym: str) -> int:
-    return sum(
-        _erase_messages_of(client_id, address, pseudonym)
-        for address in recipients
-        for client_id in redaction.clients_writing_to(address)
-    )
-
-
-def _erase_messages_of(client_id: int, address: str, pseudonym: str) -> int:
-    """Mark a client's messages to an address and erase the ended ones; a sweep erases the rest."""
-    erased, after = 0, None
-    while True:
+    """Mark all messages to a number and erase the ended ones; a sweep erases the others later."""
+    erased, message_ids = 0, redaction.messages_to(recipients)
+    for start in range(0, len(message_ids), BATCH):
+        ids = message_ids[start : start + BATCH]
         with transaction():
-            page = redaction.messages_to(client_id, address, after, BATCH)
-            redaction.mark([row.id for row in page], pseudonym)
-            ended = [row.id for row in page if row.ended]
+            rows = redaction.lock(ids)
+            redaction.mark(ids, pseudonym)
+            ended = [row.id for row in rows if row.ended]
             redact.erase_messages(ended)
         erased += len(ended)
-        if len(page) < BATCH:
-            return erased
-        after = page[-1].id
+    return erased
 
 
 def _erase_inbox(pattern: NumberPattern) -> tuple[int, bool]:

@@ -86,31 +86,18 @@ def clear_idempotency_keys(ids: Sequence[UUID]) -> None:
         _update(any_of(Message.id, ids), idempotency_key=None)
 
 
-def clients_writing_to(address: str) -> Sequence[int]:
-    """Return the clients that have a message to this address."""
-    has_message = select(Message.id).where(Message.client_id == Client.id, Message.to == address)
-    return db.session.scalars(select(Client.id).where(has_message.exists())).all()
+def messages_to(addresses: Sequence[str]) -> Sequence[UUID]:
+    """Return all messages to these addresses, in the order of their ids.
 
-
-def messages_to(
-    client_id: int, address: str, after: UUID | None, limit: int
-) -> Sequence[Row[UUID, bool]]:
-    """Return a client's next messages to an address, locked: id, and whether they ended.
-
-    Walks the index of recipients backwards from `after`, so that no page reads the last one again.
+    One statement: pages would read again what the pages before them have read.
     """
-    query = (
-        select(Message.id, _ENDED.label("ended"))
-        # BETWEEN, not =: a column that equals a value does not count in ORDER BY, and PostgreSQL
-        # could choose another index.
-        .where(Message.client_id == client_id, Message.to.between(address, address))
-        .order_by(Message.to.desc(), Message.id.asc().nulls_first())
-        .limit(limit)
-        .with_for_update()
-    )
-    if after is not None:
-        query = query.where(Message.id > after)
-    return db.session.execute(query).all()
+    return db.session.scalars(_to(addresses, Message.id).order_by(Message.id)).all()
+
+
+def lock(ids: Sequence[UUID]) -> Sequence[Row[UUID, bool]]:
+    """Lock messages in the order of their ids; return their ids and whether they ended."""
+    query = select(Message.id, _ENDED.label("ended")).where(any_of(Message.id, ids))
+    return db.session.execute(query.order_by(Message.id).with_for_update()).all()
 
 
 def mark(ids: Sequence[UUID], pseudonym: str) -> None:
@@ -134,14 +121,15 @@ def erase_recipient(ids: Sequence[UUID]) -> None:
 
 def under_way(addresses: Sequence[str], limit: int) -> list[tuple[UUID, str]]:
     """Return marked messages to these addresses that have not ended, with their status."""
-    query = select(Message.id, Message.status).where(
-        # The index of recipients begins with the client.
-        Message.client_id.in_(select(Client.id)),
-        Message.forget_as.is_not(None),
-        any_of(Message.to, addresses),
-    )
+    query = _to(addresses, Message.id, Message.status).where(Message.forget_as.is_not(None))
     rows = db.session.execute(query.order_by(Message.id).limit(limit))
     return [(row.id, row.status) for row in rows]
+
+
+def _to(addresses: Sequence[str], *columns: Any) -> Select[Any]:
+    # The index of recipients begins with the client.
+    every_client = Message.client_id.in_(select(Client.id))
+    return select(*columns).where(every_client, any_of(Message.to, addresses))
 
 
 def _update(condition: ColumnElement[bool], **columns: Any) -> None:

@@ -5,6 +5,7 @@ The tests use the service and explain the statements that it sends.
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from typing import Final
 from urllib.parse import urlencode
 from uuid import UUID
@@ -288,12 +289,14 @@ def test_audit_reads_in_pieces(filled: Flask, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_erasure_reads_each_message_once(filled: Flask) -> None:
-    """One page of messages does not read the pages before it again."""
-    to_number = db.select(db.func.count()).where(Message.to == NUMBER)
-    count = db.session.scalar(to_number)
+    """A batch does not read again the messages of the batches before it."""
+    count = db.session.scalar(db.select(db.func.count()).where(Message.to == NUMBER))
     db.session.remove()
     with explained(db.engine, repeats=1_000) as plans:
         erase._erase_messages([NUMBER], "forgotten:0")
-    pages = [plan for plan in plans if plan.statement.endswith("FOR UPDATE")]
-    assert len(pages) > count // BATCH
-    assert sum(plan.read for plan in pages) == count
+    selects = [plan for plan in plans if plan.statement.startswith("SELECT message.id")]
+    batches = [plan for plan in selects if plan.statement.endswith("FOR UPDATE")]
+    assert len(batches) == ceil(count / BATCH)
+    assert sum(plan.read for plan in batches) == count
+    assert selects[0].read == count
+    assert not selects[0].whole_tables
