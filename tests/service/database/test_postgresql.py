@@ -206,7 +206,7 @@ def test_a_migration_has_no_limit(app: Flask) -> None:
     with (
         app.app_context(),
         db.engine.connect() as connection,
-        postgresql.without_limits(connection),
+        postgresql.without_timeouts(connection),
         connection.begin(),
     ):
         assert set(settings_of(connection).values()) == {"0"}

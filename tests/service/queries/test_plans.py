@@ -273,7 +273,7 @@ def test_pending_message_is_canceled_by_key(filled: Flask) -> None:
 def test_redaction_and_purge_read_changed_rows(
     filled: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.database.batches._LONGEST", 0.5)
+    monkeypatch.setattr("service.database.batches._MAX_DURATION", 0.5)
     assert_frugal(redact.redact)
     assert_frugal(purge.delete_old)
 
