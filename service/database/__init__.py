@@ -50,9 +50,9 @@ def single_write() -> AbstractContextManager[None]:
     This saves two of three round trips. An error after the statement does not roll it back. Through
     a pooler it runs in a transaction, because time limits are set for each transaction.
     """
-    return (
-        _unit_of_work({"isolation_level": "AUTOCOMMIT"}) if db.engine in unpooled else transaction()
-    )
+    if db.engine not in unpooled:
+        return transaction()
+    return _unit_of_work({"isolation_level": "AUTOCOMMIT"})
 
 
 def is_postgresql() -> bool:

@@ -34,7 +34,7 @@ _UNREDACTED_UNKNOWN: Final = "unknown_since IS NOT NULL AND redacted_at IS NULL"
 _ENDED: Final = "(final_at IS NOT NULL OR unknown_since IS NOT NULL)"
 _DOUBT: Final = "doubt_since IS NOT NULL"
 # The order of lists. The primary key has another order of nulls: otherwise PostgreSQL would walk it
-# where it expects matches everywhere, over hundreds of thousands of rows (queries/message_lists.py).
+# over hundreds of thousands of rows where it expects many matches (queries/message_lists.py).
 _NEWEST: Final = text("id DESC NULLS LAST")
 _CLIENT: Final = ("client_id", _NEWEST)
 _REFERENCE: Final = ("client_id", "reference", _NEWEST)
@@ -70,9 +70,7 @@ class Message(Model):
     # `body` has its replacements already; this asks the provider to replace characters, too.
     smart_encoding: Mapped[bool] = mapped_column(default=False, server_default=false())
     encoding: Mapped[str | None] = mapped_column(String(8))
-    estimated_segments: Mapped[
-        int | None
-    ]  # computed when accepted; `segments` is the provider's count
+    estimated_segments: Mapped[int | None]  # when accepted; `segments` is the provider's
     provider: Mapped[str] = mapped_column(String(32))
 
     status: Mapped[Status] = mapped_column(enum_column(Status, "status"))
@@ -102,12 +100,8 @@ class Message(Model):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     final_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    redacted_at: Mapped[datetime | None] = mapped_column(
-        UtcDateTime
-    )  # when text and media were cleared
-    forget_as: Mapped[str | None] = mapped_column(
-        String(64)
-    )  # pseudonym: replaces `to` when the message ends
+    redacted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # text and media cleared
+    forget_as: Mapped[str | None] = mapped_column(String(64))  # replaces `to` at the end
 
     # Computed by the database. They change seldom, and so can be in an index; `status` must not.
     doubt_since: Mapped[datetime | None] = mapped_column(

@@ -1,55 +1,49 @@
-"""Learn opt-outs from status reports: a failure can add one, a delivery can delete one."""
+"""Heed: remember who opted out of hearing from a sender, as the provider tells it."""
 
-from collections.abc import Collection, Iterable
-from datetime import datetime
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
 from service.components import components
 from service.domain.report import StatusReport
 from service.domain.status import FAILURES, SUCCESSES
-from service.providers.sandbox import NAME as SANDBOX
+from service.providers.sandbox import NAME as TEST
 from service.queries import opt_outs
 
 
-def learn(reports: Iterable[tuple[StatusReport, UUID | None]]) -> None:
-    """Store opt-outs that these reports about attempts state; delete contradicted ones.
+def learn(said: Iterable[tuple[StatusReport, UUID | None]]) -> None:
+    """Keep the opt-outs that these statements about attempts tell of, and drop those disproved.
 
-    Runs in the transaction that records the reports.
+    Part of the transaction in which the statements are written down.
     """
-    refused, delivered = list[tuple[StatusReport, UUID]](), set[UUID]()
-    for report, attempt_id in reports:
-        # Without an attempt it is our own decision; in the sandbox there are no recipients.
-        if attempt_id is None or report.provider == SANDBOX:
-            continue
+    refused, reached = list[tuple[StatusReport, UUID]](), set[UUID]()
+    for report, attempt_id in said:
+        if attempt_id is None or report.provider == TEST:
+            continue  # a verdict of our own is no news, and tests are about nobody
         if report.status in SUCCESSES:
-            delivered.add(attempt_id)
-        elif report.status in FAILURES and _is_opt_out(report):
+            reached.add(attempt_id)
+        elif report.status in FAILURES and _opted_out(report):
             refused.append((report, attempt_id))
     if refused:
         opt_outs.upsert(_rows(refused))
-    if delivered:
-        opt_outs.delete_contradicted(delivered)
+    if reached:
+        opt_outs.delete_contradicted(reached)
 
 
-def _is_opt_out(report: StatusReport) -> bool:
+def _opted_out(report: StatusReport) -> bool:
     if report.error_code is None:
         return False
     provider = components().providers.get(report.provider)
     return provider is not None and provider.explain(report.error_code).opted_out
 
 
-def _rows(refused: Collection[tuple[StatusReport, UUID]]) -> list[dict[str, Any]]:
-    """Return the rows to store: the latest report about each pair."""
-    pairs, latest = opt_outs.pairs({attempt_id for _, attempt_id in refused}), {}
-    for report, attempt_id in sorted(refused, key=_received_at):
-        if attempt_id in pairs:
-            latest[pairs[attempt_id]] = report
-    return [
-        {**pair._asdict(), "error_code": report.error_code, "since": report.received_at}
-        for pair, report in latest.items()
-    ]
-
-
-def _received_at(refusal: tuple[StatusReport, UUID]) -> datetime:
-    return refusal[0].received_at
+def _rows(refused: Iterable[tuple[StatusReport, UUID]]) -> list[dict[str, Any]]:
+    """Return the rows to keep, the latest statement about each pair."""
+    latest = {attempt: one for one, attempt in sorted(refused, key=lambda one: one[0].received_at)}
+    rows = dict[opt_outs.Pair, dict[str, Any]]()
+    for attempt, pair in opt_outs.pairs(latest).items():
+        report = latest[attempt]
+        row = {**pair._asdict(), "error_code": report.error_code, "since": report.received_at}
+        known = rows.get(pair)
+        rows[pair] = row if known is None else max(known, row, key=lambda one: one["since"])
+    return list(rows.values())

@@ -250,7 +250,7 @@ def test_look_ups_and_polls_are_claimed_by_index(filled: Flask) -> None:
     assert_frugal(poll.reconcile_due)
     doubts = db.session.scalars(db.select(Message.id).where(Message.doubt_since.is_not(None)))
     some = doubts.fetchmany(3)
-    assert_frugal(lambda: poll.reconcile(some, at_once=True))
+    assert_frugal(lambda: poll.reconcile(some, force=True))
 
 
 def test_unfinished_messages_are_read_in_pieces(filled: Flask) -> None:

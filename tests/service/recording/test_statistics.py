@@ -130,7 +130,7 @@ def test_a_status_that_we_had_to_ask_for_is_one_that_was_missed(
     provider.answer = lambda attempt, sid: said("delivered", attempt_id=attempt, sid=sid)
 
     with counting("waybill_callbacks_missed_total") as missed:
-        assert poll.reconcile([message_id], at_once=True) == []
+        assert poll.reconcile([message_id], force=True) == []
     assert missed == {("twilio",): 1}
 
 
@@ -143,7 +143,7 @@ def test_a_status_that_we_knew_was_not_missed(
     provider.answer = lambda attempt, sid: said("sent", attempt_id=attempt, sid=sid)
 
     with counting("waybill_callbacks_missed_total") as missed:
-        assert poll.reconcile([message_id], at_once=True) == []
+        assert poll.reconcile([message_id], force=True) == []
     assert missed == {}
 
 
