@@ -169,7 +169,7 @@ MUTATIONS: Final = (
     Mutation(
         "only the stronger statement is shown",
         "service/domain/outcome.py",
-        "shown, other = (a, b) if mine >= theirs else (b, a)",
+        "shown, other = (a, b) if rank_a >= rank_b else (b, a)",
         "shown, other = b, a",
         "tests/service/domain/test_outcome.py",
     ),

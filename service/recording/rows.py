@@ -6,7 +6,7 @@ from typing import Any
 
 from service.domain.outcome import Outcome
 from service.domain.report import Price, StatusReport
-from service.domain.status import OWN, is_final
+from service.domain.status import UNREPORTED, is_final
 from service.models import StatusEvent
 from service.queries.attempts import AttemptRef
 
@@ -80,7 +80,7 @@ def random_identity(identity: bytes) -> bytes:
 
 def outcome_in(row: Any) -> Outcome | None:
     """Return the outcome a message row holds; None while no report has come."""
-    if row.status in OWN:
+    if row.status in UNREPORTED:
         return None
     return Outcome(
         status=row.status,

@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from service.domain.outcome import strength
-from service.domain.status import FINAL, OWN
+from service.domain.outcome import rank
+from service.domain.status import FINAL, UNREPORTED
 from service.queries.attempts import AttemptRef
 
 
@@ -77,9 +77,9 @@ def _brought(
         return Brought.RECORDED
     if row.id in contradicted and status in FINAL:
         return Brought.CONFLICT
-    if row.status in OWN:
+    if row.status in UNREPORTED:
         return Brought.RECORDED
-    said = strength(status, numbers.get(event["attempt_id"], 0))
-    if row.status in FINAL or said <= strength(row.status, row.outcome_attempt):
+    said = rank(status, numbers.get(event["attempt_id"], 0))
+    if row.status in FINAL or said <= rank(row.status, row.outcome_attempt):
         return Brought.LATE
     return Brought.RECORDED

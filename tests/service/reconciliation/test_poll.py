@@ -259,7 +259,7 @@ def test_unavailable_provider_does_not_block_others(post: Post, provider: FakePr
     age(submitted_at=datetime.now(UTC) - LONG_AGO)
     with transaction():
         db.session.execute(update(Message).where(Message.id.in_(gone)).values(provider="gone"))
-    assert reconcile(several) == gone
+    assert reconcile(messages) == gone
     assert {message(message_id).status for message_id in messages[1::2]} == {Status.DELIVERED}
     assert {message(message_id).status for message_id in gone} == {Status.SENT}
 
