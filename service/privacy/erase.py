@@ -50,7 +50,7 @@ def erase_number(number: str) -> Erasure:
     pseudonym = redaction.PSEUDONYM + secrets.token_hex(8)
     pattern, recipients = NumberPattern(number), addresses.addresses_of(number)
     redacted = _erase_messages(recipients, pseudonym)
-    # The inbox before the tables: a callback that is recorded meanwhile is then found in a table.
+    # Erase the inbox first: a callback that is recorded meanwhile is then in a table.
     callbacks, searched = _erase_inbox(pattern)
     others = erase_tables.messages(pattern, pseudonym)
     redacted += redact.erase_marked()

@@ -146,8 +146,8 @@ def test_list_of_a_reference_in_a_day_reads_one_range(
     lists: dict[int, FlaskClient], client: int
 ) -> None:
     query = {"reference": CAMPAIGN, "created_after": day(29), "created_before": day(28)}
-    # Of 30,000 messages PostgreSQL prefers to read all 1,000 of the day by the primary key and to
-    # sort them: 57 blocks. Of 300,000 messages it walks the index of references.
+    # With 30,000 messages PostgreSQL prefers to read all 1,000 of the day by the primary key and to
+    # sort them (57 blocks). With 300,000 messages it walks the index of references.
     assert_frugal(lambda: page(lists[client], query), READ_PER_ROW * (PAGE + 1), blocks=60)
 
 
