@@ -1,4 +1,4 @@
-"""How Alembic meets the application: `flask --app wsgi db upgrade` runs this."""
+"""Alembic environment: `flask --app wsgi db upgrade` runs this."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,12 +9,12 @@ from alembic.ddl.sqlite import SQLiteImpl
 from flask import current_app
 from sqlalchemy import Connection, Table
 
-from service.database.schema import comparable
+from service.database.schema import include_name
 from service.models.types import UtcDateTime
 
 
 class _SQLite(SQLiteImpl):
-    """Makes a table anew without copying the columns that the database computes."""
+    """Recreates a table without copying its computed columns."""
 
     __dialect__ = "sqlite"
 
@@ -30,14 +30,14 @@ _db = _migrate.db
 
 
 def _render(kind: str, thing: Any, _autogen: Any) -> str | Literal[False]:
-    """Write our own column types as what they are in the database."""
+    """Render our column types as the types that the database has."""
     if kind == "type" and isinstance(thing, UtcDateTime):
         return "sa.DateTime(timezone=True)"
     return False
 
 
 def _drop_empty(_context: Any, _revision: Any, directives: list[Any]) -> None:
-    """Write no migration when the models did not change."""
+    """Write no migration if the models did not change."""
     if (
         getattr(context.config.cmd_opts, "autogenerate", False)
         and directives[0].upgrade_ops.is_empty()
@@ -47,17 +47,17 @@ def _drop_empty(_context: Any, _revision: Any, directives: list[Any]) -> None:
 
 def _run(**options: Any) -> None:
     context.configure(
-        target_metadata=_db.metadata, render_item=_render, include_name=comparable, **options
+        target_metadata=_db.metadata, render_item=_render, include_name=include_name, **options
     )
     with context.begin_transaction():
         context.run_migrations()
 
 
 @contextmanager
-def _tables_may_be_made_anew(connection: Connection) -> Iterator[None]:
-    """Let SQLite drop a table that others refer to, as altering one there does.
+def _without_foreign_keys(connection: Connection) -> Iterator[None]:
+    """Turn foreign keys off on SQLite, where ALTER TABLE drops and recreates the table.
 
-    Outside a transaction, where alone the pragma has an effect:
+    The pragma has an effect only outside a transaction:
     https://alembic.sqlalchemy.org/en/latest/batch.html#dealing-with-referencing-foreign-keys
     """
     driver: Any = connection.connection.dbapi_connection
@@ -66,8 +66,8 @@ def _tables_may_be_made_anew(connection: Connection) -> Iterator[None]:
         yield
     finally:
         driver.execute("PRAGMA foreign_keys=ON")
-    orphans = driver.execute("PRAGMA foreign_key_check").fetchall()
-    assert not orphans, f"rows that refer to nothing: {orphans[:5]}"
+    broken = driver.execute("PRAGMA foreign_key_check").fetchall()
+    assert not broken, f"rows with a broken foreign key: {broken[:5]}"
 
 
 if context.is_offline_mode():
@@ -75,10 +75,10 @@ if context.is_offline_mode():
 else:
     with _db.engine.connect() as connection:
         if connection.dialect.name == "postgresql":
-            from service.database.postgresql import without_limits as suited
+            from service.database.postgresql import without_timeouts as prepared
         else:
-            suited = _tables_may_be_made_anew
-        with suited(connection):
+            prepared = _without_foreign_keys
+        with prepared(connection):
             _run(
                 connection=connection,
                 process_revision_directives=_drop_empty,

@@ -1,7 +1,7 @@
-"""A PostgreSQL database with a month of traffic, of any size, made by SQL in seconds.
+"""Fill a PostgreSQL database with a month of traffic, of any size, within seconds.
 
 Client 1 sends most messages, client 2 has a long queue, client 3's messages were all refused and
-have no SID, client 4 sends hardly any. One number and one reference occur in a tenth each.
+have no SID, client 4 sends very few. One number is in every tenth message, and so is one reference.
 """
 
 from typing import Final
@@ -47,7 +47,7 @@ FROM (
             FROM generate_series(1, :many) AS number
         ) AS numbered
     ) AS stated
-) AS known
+) AS complete
 """
 _MESSAGES: Final = """
 INSERT INTO message (id, client_id, request_digest, "to", sender, body, reference, metadata,
@@ -89,7 +89,7 @@ SELECT sha256((number || word)::bytea), id, attempt_id, 'twilio', sid,
     CASE WHEN word = 'queued' THEN 'api' WHEN number % 100 = 0 THEN 'reconciliation'
     ELSE 'callback' END, word, word,
     CASE WHEN word IN ('failed', 'undelivered') THEN '30005' END, moment, moment, 0,
-    '{"MessageStatus": "as Twilio sent it"}'
+    '{"MessageStatus": "as sent by Twilio"}'
 FROM plan, unnest(CASE status WHEN 'queued' THEN ARRAY['queued']
     ELSE ARRAY['queued', status] END) AS word
 WHERE status NOT IN ('pending', 'submitting', 'in_doubt')
@@ -118,9 +118,9 @@ SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'
 
 
 def fill(connection: Connection, many: int) -> None:
-    """Make `many` messages, a multiple of 3,000, with their attempts and ledgers."""
+    """Insert `many` messages (a multiple of 3,000) with their attempts and ledgers."""
     connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
-    # No check of foreign keys row by row, and indexes built at the end: a third of the time.
+    # A third of the time: no checks of foreign keys, and indexes built at the end.
     connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
     indexes = connection.exec_driver_sql(_INDEXES).all()
     for name, _ in indexes:

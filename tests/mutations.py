@@ -25,8 +25,8 @@ MUTATIONS: Final = (
     Mutation(
         "only a pending message is claimed",
         "service/queries/messages.py",
-        ".where(among(Message.id, list(due)), Message.status == Status.PENDING)",
-        ".where(among(Message.id, list(due)))",
+        ".where(any_of(Message.id, list(due)), Message.status == Status.PENDING)",
+        ".where(any_of(Message.id, list(due)))",
         "tests/service/sending/test_deliver.py::test_an_unknown_outcome_is_in_doubt_and_never_sent_again",
     ),
     Mutation(
@@ -127,7 +127,7 @@ MUTATIONS: Final = (
     Mutation(
         "what passes makes no dead letter",
         "service/recording/isolation.py",
-        "if is_passing(error) or (",
+        "if is_transient(error) or (",
         "if (",
         "tests/service/recording/test_isolation.py::test_a_lost_connection_is_nobodys_fault",
     ),
@@ -169,7 +169,7 @@ MUTATIONS: Final = (
     Mutation(
         "only the stronger statement is shown",
         "service/domain/outcome.py",
-        "shown, other = (a, b) if mine >= theirs else (b, a)",
+        "shown, other = (a, b) if rank_a >= rank_b else (b, a)",
         "shown, other = b, a",
         "tests/service/domain/test_outcome.py",
     ),
@@ -407,7 +407,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "a longer number is not mistaken for the one to be forgotten",
-        "service/privacy/mentions.py",
+        "service/privacy/number_pattern.py",
         '_END: Final = r"(?!\\d)"',
         '_END: Final = ""',
         "tests/service/privacy/test_erase.py",

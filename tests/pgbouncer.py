@@ -1,4 +1,4 @@
-"""A PgBouncer of our own in transaction mode, in front of the PostgreSQL of the tests."""
+"""Runs PgBouncer in transaction mode in front of the test PostgreSQL."""
 
 import os
 import shutil
@@ -24,8 +24,8 @@ listen_port = {port}
 unix_socket_dir =
 auth_type = any
 pool_mode = transaction
-; Fewer than the connections of the clients, and taken in turn: a transaction meets another
-; connection to the server than the one before it.
+; Fewer connections than the clients have, used round-robin: successive transactions use different
+; server connections.
 default_pool_size = 2
 server_round_robin = 1
 logfile = {home}/log
@@ -33,11 +33,13 @@ logfile = {home}/log
 
 
 def binary() -> str:
-    """Return the path of PgBouncer, or skip the test and say how to get it."""
-    found = shutil.which("pgbouncer", path=os.environ["PATH"] + ":/usr/sbin:/sbin")
-    if found is None:
-        pytest.skip("no PgBouncer: run tests/install-tools, or apt-get install pgbouncer (as root)")
-    return found
+    """Return the path of PgBouncer, or skip the test."""
+    path = shutil.which("pgbouncer", path=os.environ["PATH"] + ":/usr/sbin:/sbin")
+    if path is None:
+        pytest.skip(
+            "PgBouncer is not installed: run tests/install-tools or apt-get install pgbouncer"
+        )
+    return path
 
 
 @contextmanager
@@ -47,7 +49,7 @@ def pgbouncer(postgres_url: str, database: str) -> Iterator[str]:
     directory = Path(parse_qs(urlsplit(postgres_url).query)["host"][0])
     home = Path(tempfile.mkdtemp(prefix="waybill-pgbouncer-"))
     (home / "pgbouncer.ini").write_text(_INI.format(directory=directory, port=port, home=home))
-    # It refuses to run as root. The socket of the server is for its owner only.
+    # PgBouncer does not run as root, and only the owner of the server's socket can use it.
     owner = directory.stat().st_uid
     if os.getuid() == 0:
         for path in (home, home / "pgbouncer.ini"):

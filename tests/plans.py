@@ -1,4 +1,4 @@
-"""How PostgreSQL runs the statements that the service issues: each is explained as it is sent."""
+"""Explain every statement that the service sends to PostgreSQL."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,8 +9,7 @@ from psycopg.pq import TransactionStatus
 from sqlalchemy import Engine, event
 
 LARGE: Final = {"message", "attempt", "status_event"}
-# Explain the same text at most three times: an audit sends hundreds of equal statements.
-_OFTEN: Final = 3
+_VERBS: Final = ("SELECT", "UPDATE", "DELETE", "INSERT", "WITH")
 
 
 class Plan(NamedTuple):
@@ -25,19 +24,22 @@ class Plan(NamedTuple):
 
     def __str__(self) -> str:
         counts = f"{self.read} rows and {self.blocks} blocks read for {self.returned}"
-        return f"{counts}, whole {self.whole_tables}: {self.statement}"
+        return f"{counts}, whole tables: {self.whole_tables}: {self.statement}"
 
 
 @contextmanager
-def explained(engine: Engine) -> Iterator[list[Plan]]:
-    """Collect the plans of everything that is sent meanwhile, from any thread."""
+def explained(engine: Engine, repeats: int = 3) -> Iterator[list[Plan]]:
+    """Collect the plans of the statements of all threads; of equal texts explain `repeats`.
+
+    An audit sends hundreds of equal statements.
+    """
     plans: list[Plan] = []
     seen: dict[str, int] = {}
 
     def explain(connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
         seen[statement] = seen.get(statement, 0) + 1
         verb = statement.lstrip("( \n").split(None, 1)[0].upper()
-        if verb in ("SELECT", "UPDATE", "DELETE", "INSERT", "WITH") and seen[statement] <= _OFTEN:
+        if verb in _VERBS and seen[statement] <= repeats:
             driver = connection.connection.dbapi_connection
             plans.append(_plan(statement, _run(driver, statement, parameters)))
 
@@ -49,14 +51,14 @@ def explained(engine: Engine) -> Iterator[list[Plan]]:
 
 
 def _run(driver: Connection[Any], statement: str, parameters: Any) -> dict[str, Any]:
-    """Run a statement and take it back, also where it runs without a transaction."""
+    """Explain a statement and roll it back, also where it runs without a transaction."""
     with driver.cursor() as cursor:
         alone = driver.autocommit and driver.info.transaction_status == TransactionStatus.IDLE
         cursor.execute("BEGIN" if alone else "SAVEPOINT plan")
         cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", parameters)
-        [[found]] = cursor.fetchall()
+        [[explanation]] = cursor.fetchall()
         cursor.execute("ROLLBACK" if alone else "ROLLBACK TO SAVEPOINT plan")
-    plan: dict[str, Any] = found[0]["Plan"]
+    plan: dict[str, Any] = explanation[0]["Plan"]
     return plan
 
 
@@ -65,7 +67,7 @@ def _plan(statement: str, top: dict[str, Any]) -> Plan:
     scans = [node for node in nodes if node.get("Relation Name") in LARGE or "Index Name" in node]
     scans = [node for node in scans if node["Node Type"].endswith("Scan")]
     whole = [node["Relation Name"] for node in scans if node["Node Type"] == "Seq Scan"]
-    # Of an aggregate, what is counted; of a change, what is changed.
+    # Of an aggregate, the rows that are counted; of a change, the rows that are changed.
     shown = top
     while shown["Node Type"] in ("Aggregate", "ModifyTable", "Result") and shown.get("Plans"):
         shown = max(shown["Plans"], key=lambda node: float(node["Actual Rows"]))
@@ -74,7 +76,7 @@ def _plan(statement: str, top: dict[str, Any]) -> Plan:
         whole,
         sum(_rows(node) for node in scans if node["Node Type"] != "Bitmap Index Scan"),
         int(shown["Actual Rows"] * shown["Actual Loops"]),
-        # A change also reads where to write, in every index.
+        # A change also reads the places in every index where it writes.
         0 if _changes(nodes) else top["Shared Hit Blocks"] + top["Shared Read Blocks"],
         top,
     )
@@ -91,5 +93,5 @@ def _rows(node: dict[str, Any]) -> int:
 
 def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield node
-    for one in node.get("Plans", ()):
-        yield from _nodes(one)
+    for child in node.get("Plans", ()):
+        yield from _nodes(child)

@@ -1,4 +1,4 @@
-"""Reports as hypothesis draws them: many statements about few messages, so that they collide."""
+"""Hypothesis strategies: many reports about few messages, so that they collide."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -15,9 +15,9 @@ from service.providers.sinch.reports import STATUSES as SINCH_STATUSES
 from service.providers.twilio.reports import STATUSES as TWILIO_STATUSES
 
 EPOCH = datetime(2026, 11, 21, tzinfo=UTC)
-# The words that either provider says, one they may invent, and none at all. A message has one
-# provider, but the join must not care: Sinch's words are told from Twilio's by their capital.
-STATUSES = {**TWILIO_STATUSES, **{word.title(): at for word, at in SINCH_STATUSES.items()}}
+# The statuses of both providers, an unknown one and an empty one. Sinch's begin with a capital
+# letter here, to distinguish them from Twilio's.
+STATUSES = {**TWILIO_STATUSES, **{word.title(): status for word, status in SINCH_STATUSES.items()}}
 WORDS = [*STATUSES, "partially_delivered", ""]
 
 _T = TypeVar("_T")

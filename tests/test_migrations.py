@@ -1,4 +1,4 @@
-"""The migrations make the tables that the models describe, on both databases, both ways."""
+"""The migrations create the tables of the models, on both databases, and can be reverted."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -43,7 +43,7 @@ NOW = datetime(2026, 11, 21, 12, 0, 0, 123456, tzinfo=UTC)
 def empty(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, redis_url: str
 ) -> Iterator[Flask]:
-    """An application over a database in which nothing was ever made."""
+    """An application over an empty database."""
     url = f"sqlite:///{tmp_path_factory.mktemp('migrations')}/empty.db"
     if request.param == "postgresql":
         url = make_database(request.getfixturevalue("postgres_url"), "migrations")
@@ -56,7 +56,7 @@ def empty(
 
 @pytest.fixture
 def migrated(empty: Flask) -> Iterator[Flask]:
-    """The application over a database as the migrations make it."""
+    """The application over a migrated database."""
     with empty.app_context():
         upgrade()
         yield empty
@@ -69,8 +69,8 @@ def tables() -> set[str]:
 
 
 def named(kind: str, inspector: Inspector, table: str) -> list[str | None]:
-    found: Any = getattr(inspector, f"get_{kind}")(table)
-    return [one["name"] for one in ([found] if isinstance(found, dict) else found)]
+    items: Any = getattr(inspector, f"get_{kind}")(table)
+    return [item["name"] for item in ([items] if isinstance(items, dict) else items)]
 
 
 def accept_a_message(app: Flask) -> None:
@@ -91,7 +91,7 @@ def event(identity: int, source: Source, status: Status | None) -> StatusEvent:
     )
 
 
-def test_the_way_up_down_and_up_again_is_free(migrated: Flask) -> None:
+def test_upgrade_downgrade_upgrade(migrated: Flask) -> None:
     assert tables() == set(db.metadata.tables)
 
     downgrade(revision="base")
@@ -101,24 +101,24 @@ def test_the_way_up_down_and_up_again_is_free(migrated: Flask) -> None:
     assert tables() == set(db.metadata.tables)
 
 
-def test_servers_wait_for_the_last_migration(migrated: Flask) -> None:
+def test_readyz_fails_until_last_migration(migrated: Flask) -> None:
     with db.engine.connect() as connection:
-        assert schema.found(connection) == schema.WANTED
+        assert schema.revision(connection) == schema.HEAD
 
     downgrade(revision="0001")
-    said = migrated.test_client().get("/readyz")
-    assert said.status_code == 503
-    assert said.json["parts"]["database"] == "not migrated (at 0001, wanted 0011)"
+    answer = migrated.test_client().get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json["parts"]["database"] == f"not migrated (at 0001, wanted {schema.HEAD})"
     upgrade()
 
 
-def test_an_upgrade_that_is_run_twice_does_nothing(migrated: Flask) -> None:
+def test_second_upgrade_does_nothing(migrated: Flask) -> None:
     upgrade()
 
     assert tables() == set(db.metadata.tables)
 
 
-# PostgreSQL keeps a computed column's expression in its own spelling, with casts.
+# PostgreSQL stores the expression of a computed column with casts.
 @pytest.mark.filterwarnings("ignore:Computed default on message:UserWarning")
 @pytest.mark.filterwarnings("ignore:autogenerate skipping metadata-specified expression-based")
 def test_models_and_migrations_agree(migrated: Flask) -> None:
@@ -128,7 +128,7 @@ def test_models_and_migrations_agree(migrated: Flask) -> None:
             opts={
                 "compare_type": True,
                 "compare_server_default": True,
-                "include_name": schema.comparable,
+                "include_name": schema.include_name,
             },
         )
         difference = compare_metadata(context, db.metadata)
@@ -144,31 +144,31 @@ def _is_sqlite() -> bool:
     "kind",
     ["indexes", "unique_constraints", "foreign_keys", "check_constraints", "pk_constraint"],
 )
-def test_everything_has_a_name_and_can_be_dropped_by_it(migrated: Flask, kind: str) -> None:
+def test_every_constraint_has_a_name(migrated: Flask, kind: str) -> None:
     inspector = inspect(db.engine)
-    # SQLite writes the key of a table that never reuses a number into the column, without a name.
+    # On SQLite the primary key of a table with AUTOINCREMENT has no name.
     unnamed = {"overflow", "dead_letter"} if kind == "pk_constraint" and _is_sqlite() else set()
-    kept = sorted(tables() - unnamed)
-    names = [name for table in kept for name in named(kind, inspector, table)]
+    with_names = sorted(tables() - unnamed)
+    names = [name for table in with_names for name in named(kind, inspector, table)]
 
     assert names
     assert all(names), names
 
 
-def test_the_database_names_what_the_models_name(migrated: Flask) -> None:
-    """PostgreSQL cuts names at 63 characters, and a name that was cut is found by nobody."""
+def test_names_in_database_are_those_of_models(migrated: Flask) -> None:
+    """PostgreSQL truncates names at 63 characters."""
     inspector = inspect(db.engine)
     for table in db.metadata.tables.values():
-        modelled = {str(one.name) for one in (*table.constraints, *table.indexes)}
+        modelled = {str(item.name) for item in (*table.constraints, *table.indexes)}
         kinds = ("indexes", "unique_constraints", "foreign_keys", "check_constraints")
-        made = {name for kind in kinds for name in named(kind, inspector, table.name)}
+        existing = {name for kind in kinds for name in named(kind, inspector, table.name)}
 
-        assert modelled - {f"pk_{table.name}"} <= made
+        assert modelled - {f"pk_{table.name}"} <= existing
         assert max(map(len, modelled)) <= 63
 
 
 @pytest.mark.parametrize("status", Status)
-def test_a_message_can_have_every_status(migrated: Flask, status: Status) -> None:
+def test_message_can_have_every_status(migrated: Flask, status: Status) -> None:
     accept_a_message(migrated)
     with transaction():
         db.session.execute(db.update(Message).values(status=status))
@@ -176,21 +176,21 @@ def test_a_message_can_have_every_status(migrated: Flask, status: Status) -> Non
     assert db.session.scalars(db.select(Message.status)).all() == [status]
 
 
-def test_every_status_from_every_source_can_be_written_down(migrated: Flask) -> None:
-    said = [(source, status) for source in Source for status in (*Status, None)]
+def test_event_can_have_every_status_and_source(migrated: Flask) -> None:
+    pairs = [(source, status) for source in Source for status in (*Status, None)]
     with transaction():
-        db.session.add_all(event(number, *words) for number, words in enumerate(said))
+        db.session.add_all(event(number, *pair) for number, pair in enumerate(pairs))
 
     events = db.session.scalars(db.select(StatusEvent).order_by(StatusEvent.identity)).all()
-    assert [(one.source, one.status) for one in events] == said
-    assert {one.received_at for one in events} == {NOW}
+    assert [(event.source, event.status) for event in events] == pairs
+    assert {event.received_at for event in events} == {NOW}
 
 
 @pytest.mark.parametrize(
     ("table", "column"),
     [("message", "status"), ("status_event", "status"), ("status_event", "source")],
 )
-def test_no_other_word_can_be_stored(migrated: Flask, table: str, column: str) -> None:
+def test_unknown_enum_value_is_refused(migrated: Flask, table: str, column: str) -> None:
     accept_a_message(migrated)
     with transaction():
         db.session.add(event(1, Source.API, Status.SENT))
@@ -199,8 +199,8 @@ def test_no_other_word_can_be_stored(migrated: Flask, table: str, column: str) -
         connection.exec_driver_sql(f"UPDATE {table} SET {column} = 'teleported'")
 
 
-def test_what_was_stored_before_a_migration_is_there_after_it(empty: Flask) -> None:
-    """SQLite makes a table anew to alter it, also one that others refer to."""
+def test_migrations_keep_clients_and_keys(empty: Flask) -> None:
+    """SQLite recreates a table to alter it, also if foreign keys refer to it."""
     with empty.app_context():
         upgrade(revision="0001")
         with db.engine.begin() as connection:
@@ -219,15 +219,15 @@ def test_what_was_stored_before_a_migration_is_there_after_it(empty: Flask) -> N
         downgrade(revision="base")
 
 
-def statuses_known_to_the_indexes() -> tuple[list[bool], list[str | None]]:
+def computed_columns() -> tuple[list[bool], list[str | None]]:
     query = db.select(Message.doubt_since, Message.listed_as).order_by(Message.status)
     rows = db.session.execute(query).all()
     db.session.remove()
     return [row[0] is not None for row in rows], [row[1] for row in rows]
 
 
-def test_doubts_and_statuses_are_known_after_a_migration(migrated: Flask) -> None:
-    """Of messages from before it, and of those that an old version writes during a rollout."""
+def test_migration_computes_doubts_and_statuses(migrated: Flask) -> None:
+    """For old messages, and for those that an old version writes during a rollout."""
     for _ in range(3):
         accept_a_message(migrated)
     ids = db.session.scalars(db.select(Message.id)).all()
@@ -246,18 +246,18 @@ def test_doubts_and_statuses_are_known_after_a_migration(migrated: Flask) -> Non
                 },
             )
     upgrade()
-    assert statuses_known_to_the_indexes() == (
+    assert computed_columns() == (
         [False, True, False],
         ["delivered", "in_doubt", "open"],
     )
     with db.engine.begin() as connection:
         sql = "UPDATE message SET status = 'failed', final_at = :now WHERE status = 'in_doubt'"
         connection.execute(text(sql), {"now": NOW})
-    assert statuses_known_to_the_indexes() == ([False] * 3, ["delivered", "failed", "open"])
+    assert computed_columns() == ([False] * 3, ["delivered", "failed", "open"])
 
 
-def test_a_later_migration_keeps_computed_columns(migrated: Flask) -> None:
-    """SQLite makes the table anew to alter it, from what it says of itself."""
+def test_later_migration_keeps_computed_columns(migrated: Flask) -> None:
+    """SQLite recreates the table to alter it, from its own definition."""
     accept_a_message(migrated)
     with db.engine.begin() as connection:
         operations = Operations(MigrationContext.configure(connection))
@@ -267,7 +267,7 @@ def test_a_later_migration_keeps_computed_columns(migrated: Flask) -> None:
             batch.alter_column("parts", new_column_name="segments")
     with transaction():
         db.session.execute(db.update(Message).values(status=Status.READ, final_at=NOW))
-    assert statuses_known_to_the_indexes() == ([False], ["read"])
+    assert computed_columns() == ([False], ["read"])
 
 
 def test_messages_survive_the_deadline_migration_both_ways(empty: Flask) -> None:
@@ -291,12 +291,13 @@ def test_messages_survive_the_deadline_migration_both_ways(empty: Flask) -> None
             )
             rows = [("pending", None), ("pending", now + hour), ("sent", None)]
             for number, (status, send_at) in enumerate(rows, start=1):
-                given = {"digest": b"d" * 32, "no": False, "now": now, "send_at": send_at}
-                connection.execute(statement, {**given, "id": UUID(int=number), "status": status})
+                values = {"digest": b"d" * 32, "no": False, "now": now, "send_at": send_at}
+                connection.execute(statement, {**values, "id": UUID(int=number), "status": status})
         upgrade()
-        found = db.session.scalars(db.select(Message).order_by(Message.id)).all()
-        assert [one.expires_at for one in found] == [now + minute, now + hour + minute, None]
-        assert {one.request_digest for one in found} == {None}
+        messages = db.session.scalars(db.select(Message).order_by(Message.id)).all()
+        deadlines = [message.expires_at for message in messages]
+        assert deadlines == [now + minute, now + hour + minute, None]
+        assert {message.request_digest for message in messages} == {None}
         with transaction():
             db.session.execute(db.update(Message).values(status=Status.EXPIRED))
         downgrade(revision="0006")
@@ -332,15 +333,15 @@ def test_request_may_be_repeated_across_an_upgrade(empty: Flask) -> None:
         downgrade(revision="base")
 
 
-def test_no_message_belongs_to_nobody(migrated: Flask) -> None:
+def test_message_without_client_is_refused(migrated: Flask) -> None:
     accept_a_message(migrated)
 
     with pytest.raises(IntegrityError), transaction():
         db.session.execute(db.update(Message).values(client_id=99))
 
 
-def test_addresses_that_were_stored_as_posted_get_one_spelling(empty: Flask) -> None:
-    """Also more of them than one statement reads, and opt-outs that become the same."""
+def test_migration_normalises_addresses(empty: Flask) -> None:
+    """Also for more rows than one statement reads, and for opt-outs that become equal."""
     old = {"to": "WhatsApp:+1 415 555 2671", "sender": "whatsapp:+1 (500) 555-0006"}
     rows = [
         *[old] * 1001,
@@ -359,8 +360,8 @@ def test_addresses_that_were_stored_as_posted_get_one_spelling(empty: Flask) -> 
                 _INSERT_MESSAGE, [{**_OLD, **row, "id": uuid7().hex} for row in rows]
             )
             for to in (old["to"], "whatsapp:+14155552671", "+14155552671"):
-                given = {"to": to, "sender": old["sender"]}
-                connection.execute(_INSERT_OPT_OUT, given)
+                values = {"to": to, "sender": old["sender"]}
+                connection.execute(_INSERT_OPT_OUT, values)
         upgrade()
         kept = db.session.execute(db.select(Message.to, Message.sender).order_by(Message.id)).all()
         opted_out = set(db.session.scalars(db.select(OptOut.to)))

@@ -203,7 +203,7 @@ def test_a_doubt_that_no_callback_ends_is_ended_by_a_look_up(
     carrier.wait_until_idle()
     with whole.app_context():
         poll.reconcile([UUID(message_id)])
-        poll.reconcile([UUID(message_id)], at_once=True)
+        poll.reconcile([UUID(message_id)], force=True)
     message = api.get(f"/v1/messages/{message_id}").json
     [entry] = carrier.books()["messages"]
     assert message is not None

@@ -4,8 +4,8 @@ Revision ID: 0002
 Revises: 0001
 Create Date: 2026-11-21 12:14:20.654849
 
-`due_at` takes the place of two columns that could not be empty. Columns are added and dropped, and
-never altered: SQLite would copy the table, which it cannot while others refer to it.
+`due_at` replaces two columns that were NOT NULL. Columns are added and dropped, never altered:
+SQLite would copy the table, which fails while foreign keys refer to it.
 """
 
 import sqlalchemy as sa
@@ -16,7 +16,7 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-# By the status, until now; without it what changes with every callback is in no index.
+# The old conditions had the status. Without it no index has a column that every callback changes.
 _OLD = {
     "ix_message_due": ("enqueue_at", "status = 'pending'"),
     "ix_message_claimed": ("claimed_until", "status = 'submitting'"),
@@ -61,11 +61,11 @@ def _drop(indexes):
 
 def _create(indexes):
     for name, (column, where) in indexes.items():
-        given = {"sqlite_where": sa.text(where), "postgresql_where": sa.text(where)}
-        op.create_index(name, "message", [column], **given)
+        options = {"sqlite_where": sa.text(where), "postgresql_where": sa.text(where)}
+        op.create_index(name, "message", [column], **options)
 
 
 def _fill(how):
-    """Leave room on PostgreSQL's pages for the next version of a row."""
+    """Set the fill factor: PostgreSQL needs room in a page for the next version of a row."""
     if op.get_bind().dialect.name == "postgresql":
         op.execute(f"ALTER TABLE message {how}")

@@ -24,7 +24,7 @@ def upgrade():
 
 
 def downgrade():
-    # What clients for tests did has no place in the older tables: their names would clash.
+    # Delete the data of test clients: in the older tables their names would not be unique.
     for statement in (
         "DELETE FROM status_event WHERE provider = 'test'",
         "DELETE FROM attempt WHERE provider = 'test'",

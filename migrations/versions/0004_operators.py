@@ -1,4 +1,4 @@
-"""operators, and what their pages ask
+"""operators, and indexes for their pages
 
 Revision ID: 0004
 Revises: 0003

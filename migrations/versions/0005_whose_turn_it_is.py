@@ -1,4 +1,4 @@
-"""whose turn it is
+"""priorities and an index for fair claims
 
 Revision ID: 0005
 Revises: 0004

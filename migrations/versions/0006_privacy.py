@@ -26,7 +26,7 @@ _SOURCES = ('api', 'callback', 'reconciliation', 'client')
 
 
 def _ledger():
-    # SQLite makes the table anew, and would forget which words it takes.
+    # SQLite recreates the table, and would lose the check constraints.
     checks = (
         sa.CheckConstraint(f'status IN {_STATUSES}', name=op.f('ck_status_event_status')),
         sa.CheckConstraint(f'source IN {_SOURCES}', name=op.f('ck_status_event_source')),

@@ -1,7 +1,7 @@
 """lists and look-ups on large tables
 
-Two columns that the database computes, and indexes on what changes once. On PostgreSQL the table
-is written anew, under a lock: about half a minute for a million messages.
+Two computed columns, and indexes on columns that change once. PostgreSQL rewrites the table under a
+lock: about half a minute for a million messages.
 
 Revision ID: 0007
 Revises: 0006
@@ -49,7 +49,7 @@ _NEW = (
 def _create(indexes):
     sqlite = op.get_context().dialect.name == 'sqlite'
     for name, columns, where in indexes:
-        # Nulls are the last of a descending order for SQLite anyway, and it takes no word on it.
+        # SQLite sorts nulls last in descending order, and refuses NULLS LAST in an index.
         newest = sa.text('id DESC' if sqlite else _NEWEST)
         columns = [newest if column == _NEWEST else column for column in columns]
         only = {f'{dialect}_where': sa.text(where) for dialect in ('sqlite', 'postgresql') if where}
@@ -64,11 +64,11 @@ def _drop(indexes):
 def upgrade():
     _drop(_OLD)
     dialect = op.get_context().dialect.name
-    kept = {'postgresql': 'STORED', 'sqlite': 'VIRTUAL'}[dialect]
-    # SQLAlchemy reads the expression back from the text that SQLite keeps, up to the end of a line.
-    added = [f'ADD COLUMN {name} {types[dialect]} GENERATED ALWAYS AS ({value})\n{kept}'
+    storage = {'postgresql': 'STORED', 'sqlite': 'VIRTUAL'}[dialect]
+    # SQLAlchemy reflects the expression from SQLite's text of the table, up to the end of a line.
+    added = [f'ADD COLUMN {name} {types[dialect]} GENERATED ALWAYS AS ({value})\n{storage}'
              for name, types, value in _COMPUTED]
-    # PostgreSQL writes the table anew for each statement, SQLite adds one column at a time.
+    # PostgreSQL rewrites the table for each statement; SQLite adds one column in a statement.
     for columns in ([', '.join(added)] if dialect == 'postgresql' else added):
         op.execute(f'ALTER TABLE message {columns}')
     _create(_NEW)

@@ -30,7 +30,7 @@ _MESSAGES = sa.table(
     sa.column('keyed_digest', sa.LargeBinary()),
 )
 _UNSENT = 'expires_at IS NOT NULL AND due_at IS NOT NULL'
-# Text, as SQLite keeps a time.
+# The text format of times in SQLite.
 _DEADLINE = {
     'postgresql': "coalesce(send_at, created_at) + validity_period * interval '1 second'",
     'sqlite': "strftime('%Y-%m-%d %H:%M:%f', coalesce(send_at, created_at), '+' || validity_period || ' seconds') || '000'",
@@ -56,15 +56,15 @@ def upgrade():
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
     sa.PrimaryKeyConstraint('name', name=op.f('pk_installation_key'))
     )
-    # Digests without a key can be found by guessing. Those of the last day get a key, so that a post
-    # may be repeated across the upgrade; the others go, which writes no row.
+    # Digests without a key can be reversed by guessing. Those of the last day get a key, so that a
+    # post can be repeated after the upgrade; the others are dropped with the column, which writes no row.
     op.add_column('message', sa.Column('keyed_digest', sa.LargeBinary(length=32), nullable=True))
     _key_recent_digests(op.get_bind())
     op.drop_column('message', 'request_digest')
     op.execute('ALTER TABLE message RENAME COLUMN keyed_digest TO request_digest')
     op.add_column('message', sa.Column('expires_at', sa.DateTime(timezone=True), nullable=True))
-    # SQLAlchemy reads computed columns back from SQLite only where the last column stands on a line
-    # of its own: the table is made anew after the last column was added.
+    # SQLAlchemy reflects computed columns of SQLite only if the last column is on a separate line:
+    # recreate the table after the last column was added.
     _take_words((*_WORDS, 'expired'))
     op.execute(
         f"UPDATE message SET expires_at = {_DEADLINE[op.get_bind().dialect.name]} "
@@ -76,12 +76,12 @@ def upgrade():
 def downgrade():
     op.drop_index('ix_message_expires', table_name='message', sqlite_where=sa.text(_UNSENT), postgresql_where=sa.text(_UNSENT))
     op.drop_column('message', 'expires_at')
-    # The older version knows no such word: what was never sent has failed.
+    # The older version does not know this status: a message that was never sent has failed.
     for table in ('message', 'status_event'):
         op.execute(f"UPDATE {table} SET status = 'failed' WHERE status = 'expired'")
     _take_words(_WORDS)
     op.drop_column('message', 'request_digest')
-    # Of 32 zeros, which no request has.
+    # 32 zeros: no request has this digest.
     zeros = {'postgresql': r"'\x" + '00' * 32 + "'", 'sqlite': "x'" + '00' * 32 + "'"}
     op.add_column('message', sa.Column('request_digest', sa.LargeBinary(length=32), nullable=False, server_default=sa.text(zeros[op.get_bind().dialect.name])))
     op.drop_table('installation_key')
@@ -116,7 +116,7 @@ def _take_words(words):
             op.drop_constraint(name, table, type_='check')
             op.create_check_constraint(name, table, f'status IN {words}')
             continue
-        # SQLite makes the table anew. A ledger that an older migration made anew has each check twice.
+        # SQLite recreates the table. A ledger that an older migration recreated has each check twice.
         copy = sa.Table(table, sa.MetaData(), autoload_with=bind)
         copy.constraints -= {check for check in copy.constraints if check.name == name}
         copy.append_constraint(sa.CheckConstraint(f'status IN {words}', name=name))

@@ -1,4 +1,4 @@
-"""addresses in one spelling, estimated segments
+"""normalised addresses, estimated segments
 
 Revision ID: 0009
 Revises: 0008
@@ -15,7 +15,7 @@ down_revision = "0008"
 branch_labels = None
 depends_on = None
 
-# Rows that are read by one statement, and written by another.
+# Rows in one batch.
 _BATCH = 1000
 _ADDRESS = re.compile(r"\s*(?:(whatsapp|rcs)\s*:)?\s*(\+[0-9()\-./\s]+)", re.IGNORECASE)
 _OLD_MEXICAN = re.compile(r"\+521([0-9]{10})")
@@ -28,7 +28,7 @@ _opt_out = sa.table(
 
 def upgrade():
     connection = op.get_bind()
-    # SQLite makes the table anew: computed columns are read back from a line of their own only.
+    # SQLite recreates the table: computed columns are reflected only from a separate line.
     recreate = "always" if connection.dialect.name == "sqlite" else "never"
     with op.batch_alter_table("message", recreate=recreate) as batch:
         batch.add_column(sa.Column("smart_encoding", sa.Boolean(), server_default=sa.false(), nullable=False))
@@ -39,7 +39,7 @@ def upgrade():
 
 
 def downgrade():
-    # The earlier version reads the new spelling as well as the old ones.
+    # The earlier version accepts the new spelling as well as the old ones.
     op.drop_column("message", "estimated_segments")
     op.drop_column("message", "encoding")
     op.drop_column("message", "smart_encoding")
@@ -61,7 +61,7 @@ def _respell_messages(connection):
 
 
 def _respell_opt_outs(connection):
-    """Two rows that become the same pair become one; there are few of them."""
+    """Merge rows that become the same pair; there are few of them."""
     for row in connection.execute(sa.select(_opt_out)).all():
         to, sender = _one_spelling(row.to), _one_spelling(row.sender)
         if (to, sender) == (row.to, row.sender):
@@ -78,9 +78,9 @@ def _pair(to, sender, provider):
 
 
 def _one_spelling(address):
-    """Return a number in E.164 form after its channel in lower case; anything else as it is."""
-    found = address and _ADDRESS.fullmatch(address)
-    if not found:
+    """Return the channel in lower case and the number in E.164 form; other values unchanged."""
+    match = address and _ADDRESS.fullmatch(address)
+    if not match:
         return address
-    number = _OLD_MEXICAN.sub(r"+52\1", "+" + re.sub("[^0-9]", "", found[2]))
-    return f"{found[1].lower()}:{number}" if found[1] else number
+    number = _OLD_MEXICAN.sub(r"+52\1", "+" + re.sub("[^0-9]", "", match[2]))
+    return f"{match[1].lower()}:{number}" if match[1] else number

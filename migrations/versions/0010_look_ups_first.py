@@ -1,4 +1,4 @@
-"""messages without a SID have an index of what is to be asked
+"""an index for look-ups of messages without a SID
 
 Revision ID: 0010
 Revises: 0009
@@ -25,7 +25,7 @@ def _create(name, columns, where):
 def upgrade():
     _create('ix_message_look_up', ['check_at'], _TO_LOOK_UP)
     op.drop_index('ix_message_without_sid', table_name='message')
-    # The newest messages to one number first: there may be very many.
+    # With the id, to read the newest messages to a recipient first: there can be very many.
     _create('ix_message_without_sid', ['to', 'id'], _WITHOUT_SID)
 
 

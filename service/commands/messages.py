@@ -34,7 +34,7 @@ def reconcile(since: datetime | None, message_id: UUID | None) -> None:
     if (since is None) == (message_id is None):
         raise click.UsageError("give either --since or --message")
     if message_id is not None:
-        done = 1 - len(poll.reconcile([message_id], at_once=True))
+        done = 1 - len(poll.reconcile([message_id], force=True))
     else:
         assert since is not None
         done = _since(since.replace(tzinfo=UTC))
@@ -55,7 +55,7 @@ def _since(since: datetime) -> int:
 def _ask(ids: Sequence[UUID]) -> None:
     """Ask about these, waiting a while whenever a provider wants fewer questions."""
     for _ in range(_MOST_PAUSES):
-        ids = poll.reconcile(ids, at_once=True)
+        ids = poll.reconcile(ids, force=True)
         if not ids:
             return
         time.sleep(_PAUSE)

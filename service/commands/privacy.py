@@ -23,7 +23,7 @@ def forget(number: str) -> None:
     May be ended and run again.
     """
     try:
-        done = erase.forget(number)
+        done = erase.erase_number(number)
     except Invalid as error:
         raise click.BadParameter(error.errors[0].message, param_hint="NUMBER") from None
     click.echo(f"redacted {done.redacted} messages, {done.orphans} orphans")

@@ -1,4 +1,4 @@
-"""The database: `db`, transactions and SQLite's pragmas. `app.create_app` binds them."""
+"""The database extension `db`, transactions, and the configuration of SQLite."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from sqlalchemy.orm import DeclarativeBase
 
 
 class Base(DeclarativeBase):
-    """Names every constraint, so that migrations can drop what they made."""
+    """Base of all models. Names every constraint, so that migrations can drop it."""
 
     metadata = MetaData(
         naming_convention={
@@ -25,12 +25,12 @@ class Base(DeclarativeBase):
     )
 
 
-# expire_on_commit off: a flow reads what it wrote without opening another transaction.
+# Without expire_on_commit, rows can be read after a commit without another transaction.
 db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
 
-# The name of the small engine that only the overflow and probes use (service/database/engines.py).
+# Name of the small engine for the overflow and probes (service/database/engines.py).
 OVERFLOW: Final = "overflow"
-# PostgreSQL's engines whose connections reach the server without a pooler.
+# PostgreSQL engines that connect to the server without a pooler.
 unpooled: Final = WeakSet[Engine]()
 
 if TYPE_CHECKING:
@@ -40,28 +40,30 @@ else:
 
 
 def transaction() -> AbstractContextManager[None]:
-    """Run one write transaction: commit at the end, roll back on any error, keep no connection."""
-    return _unit({"sqlite_begin": "IMMEDIATE"})
+    """Run one write transaction: commit, or roll back on any error; release the connection."""
+    return _unit_of_work({"sqlite_begin": "IMMEDIATE"})
 
 
 def single_write() -> AbstractContextManager[None]:
-    """Run what writes with one statement, which is a transaction by itself on PostgreSQL.
+    """Run a single write statement; on PostgreSQL without BEGIN and COMMIT.
 
-    Not to say BEGIN and COMMIT saves two round trips of three. An error after the statement takes
-    nothing back. Through a pooler it is a transaction: outside of one no time limit holds.
+    This saves two of three round trips. An error after the statement does not roll it back. Through
+    a pooler it runs in a transaction, because time limits are set for each transaction.
     """
-    return _unit({"isolation_level": "AUTOCOMMIT"}) if db.engine in unpooled else transaction()
+    if db.engine not in unpooled:
+        return transaction()
+    return _unit_of_work({"isolation_level": "AUTOCOMMIT"})
 
 
 def is_postgresql() -> bool:
-    """Tell which database this is."""
+    """Return whether the database is PostgreSQL; otherwise it is SQLite."""
     return db.engine.dialect.name == "postgresql"
 
 
 @contextmanager
-def _unit(options: dict[str, Any]) -> Iterator[None]:
+def _unit_of_work(options: dict[str, Any]) -> Iterator[None]:
     session = db.session
-    session.rollback()  # a read before it began a transaction that must not become this one
+    session.rollback()  # end the transaction that an earlier read began
     session.connection(execution_options=options)
     try:
         yield
@@ -70,11 +72,11 @@ def _unit(options: dict[str, Any]) -> Iterator[None]:
         session.close()
 
 
-def speak_sqlite_properly(engine: Engine, busy_timeout: int = 15) -> None:
-    """Make SQLite transactional, durable and patient: it waits so many seconds for a lock.
+def configure_sqlite(engine: Engine, busy_timeout: int = 15) -> None:
+    """Make SQLite transactional and durable, and wait `busy_timeout` seconds for a lock.
 
-    Python's driver opens transactions late and by guesswork; a write transaction that begins as
-    a read fails at once when another writer came between. See
+    By default Python's driver begins a transaction only at the first write. A transaction that
+    begins with a read fails immediately if another one wrote in between. See
     https://docs.sqlalchemy.org/en/21/dialects/sqlite.html#pysqlite-serializable
     """
 

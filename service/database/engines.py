@@ -1,7 +1,7 @@
-"""The two engines of the database: one for all work, and a small one for the overflow.
+"""The two database engines: one for all work, and a small one for the overflow and probes.
 
-A callback that Redis cannot take must not wait for connections that requests of the API hold, and
-is answered within seconds whatever the database does. Probes use the small one, too: it tells
+A callback that Redis cannot take must not wait for connections that API requests hold: it gets its
+answer within seconds, whatever the database does. Probes use the small engine because they report
 whether a callback could be stored.
 """
 
@@ -11,41 +11,40 @@ from flask import Flask
 from sqlalchemy import event
 
 from service.config.settings import Settings
-from service.database import OVERFLOW, db, speak_sqlite_properly
+from service.database import OVERFLOW, configure_sqlite, db
 
-# Seconds that a callback waits for one of the connections, and for the lock of SQLite.
-_WAIT: Final = 1
-_POOL: Final = {"pool_size": 2, "max_overflow": 0, "pool_timeout": _WAIT}
+# Seconds that a callback waits for a connection of the small engine, and for the lock of SQLite.
+_OVERFLOW_TIMEOUT: Final = 1
+_OVERFLOW_POOL: Final = {"pool_size": 2, "max_overflow": 0, "pool_timeout": _OVERFLOW_TIMEOUT}
 
 
 def configure(app: Flask, settings: Settings) -> None:
-    """Set what Flask-SQLAlchemy reads. Call this before `db.init_app`."""
+    """Configure Flask-SQLAlchemy. Call this before `db.init_app`."""
     url = settings.database_url.get_secret_value()
-    # Parameters hold phone numbers and texts; errors and logs must not.
-    hidden: dict[str, Any] = {"hide_parameters": True}
-    work: dict[str, Any] = dict(hidden)
+    # Parameters hold phone numbers and texts, which must not appear in errors and logs.
+    common: dict[str, Any] = {"hide_parameters": True}
+    options: dict[str, Any] = dict(common)
     if url.startswith("postgresql"):
-        work |= {"pool_size": settings.worker_concurrency, "max_overflow": 4, "pool_timeout": 5}
+        options |= {"pool_size": settings.worker_concurrency, "max_overflow": 4, "pool_timeout": 5}
     app.config["SQLALCHEMY_DATABASE_URI"] = url
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = work
-    app.config["SQLALCHEMY_BINDS"] = {OVERFLOW: {"url": url, **hidden, **_POOL}}
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
+    app.config["SQLALCHEMY_BINDS"] = {OVERFLOW: {"url": url, **common, **_OVERFLOW_POOL}}
 
 
 def prepare(app: Flask, settings: Settings) -> None:
-    """Give both engines their time limits. Call this after `db.init_app`."""
+    """Set the time limits of both engines. Call this after `db.init_app`."""
     with app.app_context():
-        work, overflow = db.engine, db.engines[OVERFLOW]
-    # Who closes the connections of one means both.
-    event.listen(work, "engine_disposed", lambda _: overflow.dispose())
-    if work.dialect.name == "sqlite":
-        speak_sqlite_properly(work)
-        speak_sqlite_properly(overflow, busy_timeout=_WAIT)
+        main, overflow = db.engine, db.engines[OVERFLOW]
+    event.listen(main, "engine_disposed", lambda _: overflow.dispose())
+    if main.dialect.name == "sqlite":
+        configure_sqlite(main)
+        configure_sqlite(overflow, busy_timeout=_OVERFLOW_TIMEOUT)
         return
     from service.database import postgresql
 
     prepare_statements = settings.database_prepared_statements
-    postgresql.limit_waits(work, prepare_statements)
-    postgresql.ping_what_rested(work)
-    short = postgresql.Limits(statement=2, lock=_WAIT, answer=3)
-    postgresql.limit_waits(overflow, prepare_statements, short)
-    postgresql.ping_what_rested(overflow)
+    postgresql.set_timeouts(main, prepare_statements)
+    postgresql.ping_idle_connections(main)
+    short = postgresql.Timeouts(statement=2, lock=_OVERFLOW_TIMEOUT, answer=3)
+    postgresql.set_timeouts(overflow, prepare_statements, short)
+    postgresql.ping_idle_connections(overflow)

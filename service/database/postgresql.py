@@ -1,8 +1,8 @@
-"""How Waybill connects to PostgreSQL: every wait has an end, with and without a pooler.
+"""Time limits for connections to PostgreSQL, with and without a pooler.
 
-Three ends, because none of them covers every fault. The server ends a statement or a lock that
-takes too long. TCP ends a connection whose host is gone. The client closes a connection that does
-not answer in time: nothing else helps when a proxy or a pooler in between hangs.
+There are three kinds, because none covers every fault. The server cancels a statement or a wait for
+a lock that takes too long. TCP closes a connection whose host is gone. The client closes a
+connection that does not answer in time: only this helps when a proxy or a pooler hangs.
 """
 
 import math
@@ -19,7 +19,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from service.database import unpooled
 
-# libpq's own names, so that DATABASE_URL can change them. Seconds; the user timeout milliseconds.
+# Parameters of libpq; DATABASE_URL can override them. In seconds, tcp_user_timeout in milliseconds.
 CONNECT_DEFAULTS: Final = {
     "connect_timeout": 3,
     "tcp_user_timeout": 5_000,
@@ -27,18 +27,17 @@ CONNECT_DEFAULTS: Final = {
     "keepalives_interval": 2,
     "keepalives_count": 3,
 }
-# Seconds until the server ends a session that is frozen within a transaction: others wait for its
-# locks.
-_IDLE: Final = 60
-# Seconds after which a connection may have died unseen, and to wait for an answer to a ping.
-_RESTED: Final = 1.0
-_PING: Final = 2.0
+# Seconds until the server ends a session that is idle in a transaction: it may hold locks.
+_IDLE_IN_TRANSACTION_TIMEOUT: Final = 60
+# Seconds of idleness after which a connection is pinged, and seconds to wait for the answer.
+_PING_AFTER: Final = 1.0
+_PING_TIMEOUT: Final = 2.0
 _POOLED: Final = "pooled"
-_UNLIMITED: Final = "waybill_unlimited"
+_NO_TIMEOUTS: Final = "waybill_no_timeouts"
 
 
-class Limits(NamedTuple):
-    """Seconds. The server comes before the client, so that it is the server that rolls back."""
+class Timeouts(NamedTuple):
+    """Seconds. Those of the server are shorter, so that the server rolls back."""
 
     statement: float = 10
     lock: float = 5
@@ -54,55 +53,58 @@ class _Connection(psycopg.Connection[Any]):
         try:
             return super().wait(gen, interval, timeout or self.answer_timeout)
         except _WaitTimeout:
-            self.pgconn.finish()  # else the late answer would be read as that of the next statement
+            self.pgconn.finish()  # or the next statement would read the late answer as its own
             raise psycopg.OperationalError("the server did not answer in time") from None
 
 
-def limit_waits(engine: Engine, prepare: bool | None, limits: Limits | None = None) -> None:
-    """Give every connection of an engine its time limits.
+def set_timeouts(engine: Engine, prepare: bool | None, timeouts: Timeouts | None = None) -> None:
+    """Set the time limits of every connection of an engine.
 
-    `prepare` says whether statements are prepared; None: unless there is a pooler.
+    `prepare`: whether to prepare statements; None means only without a pooler.
     """
-    limits = limits or Limits()
+    timeouts = timeouts or Timeouts()
 
     def connect(_dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
         connection = _Connection.connect(*arguments, **{**CONNECT_DEFAULTS, **options})
-        connection.answer_timeout = limits.answer
+        connection.answer_timeout = timeouts.answer
         return connection
 
-    def limit(connection: _Connection, record: ConnectionPoolEntry) -> None:
+    def set_up(connection: _Connection, record: ConnectionPoolEntry) -> None:
         connection.autocommit = True
         pooled = record.info[_POOLED] = _is_pooled(connection)
         if not pooled:
-            connection.execute(_set("SESSION", limits))
+            connection.execute(_set("SESSION", timeouts))
         connection.autocommit = False
-        if pooled if prepare is None else not prepare:
+        if not (not pooled if prepare is None else prepare):
             connection.prepare_threshold = None
-        (unpooled.discard if pooled else unpooled.add)(engine)
+        if pooled:
+            unpooled.discard(engine)
+        else:
+            unpooled.add(engine)
 
     def begin(connection: Connection) -> None:
         options = connection.get_execution_options()
         if connection.info[_POOLED] and options.get("isolation_level") != "AUTOCOMMIT":
-            chosen = None if options.get(_UNLIMITED) else limits
-            connection.exec_driver_sql(_set("LOCAL", chosen).decode())
+            current = None if options.get(_NO_TIMEOUTS) else timeouts
+            connection.exec_driver_sql(_set("LOCAL", current).decode())
 
     event.listen(engine, "do_connect", connect)
-    event.listen(engine, "connect", limit)
+    event.listen(engine, "connect", set_up)
     event.listen(engine, "begin", begin)
 
 
 @contextmanager
-def without_limits(connection: Connection) -> Iterator[None]:
-    """Run a migration without limits: an index on a large table takes minutes.
+def without_timeouts(connection: Connection) -> Iterator[None]:
+    """Run a migration without time limits: to build an index on a large table takes minutes.
 
     The connection does not return to its pool.
     """
     driver: Any = connection.connection.dbapi_connection
     driver.answer_timeout = None
     if connection.info[_POOLED]:
-        # What is set for a session through a pooler stays with the server's connection, and meets
-        # the next client. `begin` says it to each transaction.
-        connection.execution_options(**{_UNLIMITED: True})
+        # A session setting would stay on the pooler's connection and affect the next client.
+        # `begin` sets it for each transaction.
+        connection.execution_options(**{_NO_TIMEOUTS: True})
     else:
         connection.exec_driver_sql(_set("SESSION", None).decode())
         connection.commit()
@@ -111,42 +113,41 @@ def without_limits(connection: Connection) -> Iterator[None]:
 
 
 def _is_pooled(connection: _Connection) -> bool:
-    """Tell whether a pooler is in between: it makes up the process id that it gives to a client."""
+    """Return whether there is a pooler: it reports a made-up process id to its clients."""
     row = connection.execute("SELECT pg_backend_pid()").fetchone()
     return row is None or row[0] != connection.info.backend_pid
 
 
-def _set(scope: str, limits: Limits | None) -> bytes:
-    """Return the statement that sets the limits of a session or a transaction; None: none."""
-    statement, lock, idle = (limits.statement, limits.lock, _IDLE) if limits else (0, 0, 0)
+def _set(scope: str, timeouts: Timeouts | None) -> bytes:
+    """Return the SQL that sets the time limits of a session or a transaction; None: no limits."""
     settings = {
-        "statement_timeout": statement,
-        "lock_timeout": lock,
-        "idle_in_transaction_session_timeout": idle,
+        "statement_timeout": timeouts.statement if timeouts else 0,
+        "lock_timeout": timeouts.lock if timeouts else 0,
+        "idle_in_transaction_session_timeout": _IDLE_IN_TRANSACTION_TIMEOUT if timeouts else 0,
     }
     return "; ".join(
         f"SET {scope} {name} = {int(seconds * 1000)}" for name, seconds in settings.items()
     ).encode()
 
 
-def ping_what_rested(engine: Engine) -> None:
-    """Ask a connection that rested whether it still lives, and take a new one where it does not.
+def ping_idle_connections(engine: Engine) -> None:
+    """Ping a connection that was idle for a second, and replace it if it does not answer.
 
-    To ask at every use, as `pool_pre_ping` does, doubles the round trips of a short transaction.
+    A ping at every use, as `pool_pre_ping` does, doubles the round trips of a short transaction.
     """
 
-    def note(_connection: Any, record: ConnectionPoolEntry) -> None:
-        record.info["rests_since"] = time.monotonic()
+    def note_checkin(_connection: Any, record: ConnectionPoolEntry) -> None:
+        record.info["idle_since"] = time.monotonic()
 
     def ping(connection: _Connection, record: ConnectionPoolEntry, _proxy: Any) -> None:
-        if time.monotonic() - record.info.get("rests_since", math.inf) < _RESTED:
+        if time.monotonic() - record.info.get("idle_since", math.inf) < _PING_AFTER:
             return
-        limit, connection.answer_timeout = connection.answer_timeout, _PING
+        timeout, connection.answer_timeout = connection.answer_timeout, _PING_TIMEOUT
         try:
             engine.dialect.do_ping(connection)  # type: ignore[arg-type]
         except psycopg.Error as error:
             raise DisconnectionError from error
-        connection.answer_timeout = limit
+        connection.answer_timeout = timeout
 
-    event.listen(engine, "checkin", note)
+    event.listen(engine, "checkin", note_checkin)
     event.listen(engine, "checkout", ping)

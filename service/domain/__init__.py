@@ -1,1 +1,1 @@
-"""The rules of the business. Standard library only: no clock, no database, no network."""
+"""Pure rules: standard library only, no clock, no database, no network."""

@@ -5,7 +5,7 @@ from typing import Protocol
 
 
 class Expiring(Protocol):
-    """A message, or the answer to a call for one."""
+    """A message, or the answer to an attempt to send it."""
 
     @property
     def expires_at(self) -> datetime | None:
@@ -13,15 +13,15 @@ class Expiring(Protocol):
 
 
 def deadline(begin: datetime, validity_period: int | None) -> datetime | None:
-    """Return the time after which a message must not be sent; None where it has no validity."""
+    """Return the time after which a message must not be sent; None without a validity period."""
     return None if validity_period is None else begin + timedelta(seconds=validity_period)
 
 
 def is_past_deadline(message: Expiring, now: datetime) -> bool:
-    """Tell whether the deadline of a message is over."""
+    """Return whether the deadline of a message has passed."""
     return message.expires_at is not None and now >= message.expires_at
 
 
 def before_deadline(moment: datetime, message: Expiring) -> datetime:
-    """Return this time, or the deadline of the message where that comes first."""
+    """Return the earlier of this time and the deadline of the message."""
     return moment if message.expires_at is None else min(moment, message.expires_at)

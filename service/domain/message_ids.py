@@ -1,6 +1,6 @@
-"""The time inside a message id (UUIDv7, RFC 9562): milliseconds since 1970, in its first 48 bits.
+"""The creation time in a message id (UUIDv7, RFC 9562): the first 48 bits, in milliseconds.
 
-Ids are in the order of creation, so that a range of time is a range of the primary key.
+Ids sort by creation time, so that a time range is a range of the primary key.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -12,13 +12,10 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 def first_id(moment: datetime) -> UUID:
-    """Return the least id that a message created at this time or later can have.
-
-    A time between two milliseconds counts as the later millisecond: ids hold no fractions.
-    """
+    """Return the lowest id of a message created at or after this time, rounded up to 1 ms."""
     return UUID(int=max(0, -((_EPOCH - moment) // _MILLISECOND)) << 80)
 
 
 def creation_time(message_id: UUID) -> datetime:
-    """Return the time inside an id."""
+    """Return the creation time in an id."""
     return _EPOCH + (message_id.int >> 80) * _MILLISECOND

@@ -1,4 +1,4 @@
-"""What all reports about a message add up to: a join, so that no order of arrival matters."""
+"""Merge all reports about a message into its outcome, independent of their order."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -11,9 +11,9 @@ from service.domain.status import FAILURES, SUCCESSES, Status
 
 
 class Outcome(NamedTuple):
-    """The joined statements of all attempts.
+    """The merged reports of all attempts.
 
-    `failed_in` and `delivered_in` are bit sets: bit n stands for attempt n, 0 for none made.
+    `failed_in` and `delivered_in` are bit sets: bit n is for attempt n, bit 0 for no attempt.
     """
 
     status: Status
@@ -28,28 +28,28 @@ class Outcome(NamedTuple):
 
     @property
     def conflict(self) -> bool:
-        """Tell whether one attempt was reported both delivered and not delivered."""
+        """Return whether one attempt was reported both delivered and failed."""
         return bool(self.failed_in & self.delivered_in)
 
     @property
-    def strength(self) -> tuple[bool, int, int]:
-        """Return what decides which of two statements is shown."""
-        return strength(self.status, self.attempt)
+    def rank(self) -> tuple[bool, int, int]:
+        """Return the rank, which decides which of two outcomes is shown."""
+        return rank(self.status, self.attempt)
 
 
-def strength(status: Status, attempt: int) -> tuple[bool, int, int]:
-    """Return what decides which of two statements is shown.
+def rank(status: Status, attempt: int) -> tuple[bool, int, int]:
+    """Return the rank of a status of one attempt.
 
-    Proof of delivery by any attempt comes first; without it the latest attempt speaks,
-    so that a late failure of the first does not kill the second; then the status ranks.
+    A delivery by any attempt ranks highest. Otherwise the latest attempt does: a late failure of
+    the first attempt must not hide the second. Then the rank of the status decides.
     """
     return (status in SUCCESSES, attempt, status.rank)
 
 
 def outcome_of(report: StatusReport, attempt: int) -> Outcome | None:
-    """Return what one report alone says; None if its word is unknown and it brings no SID.
+    """Return the outcome that one report states; None for an unknown status without a SID.
 
-    A provider that gives a SID has accepted the message, whatever its word for the status.
+    A provider that returns a SID has accepted the message, also if its status is unknown.
     """
     if report.status is None:
         return _acceptance(report, attempt) if report.provider_sid else None
@@ -68,7 +68,7 @@ def outcome_of(report: StatusReport, attempt: int) -> Outcome | None:
 
 
 def _acceptance(report: StatusReport, attempt: int) -> Outcome:
-    # Without the error: it explains the word that is unknown, not the status that is shown.
+    # Without the error, which belongs to the unknown status and not to the one shown.
     return Outcome(
         status=Status.ACCEPTED,
         attempt=attempt,
@@ -78,11 +78,11 @@ def _acceptance(report: StatusReport, attempt: int) -> Outcome:
     )
 
 
-def join(a: Outcome, b: Outcome) -> Outcome:
-    """Join two outcomes: commutative, associative, idempotent and total."""
-    mine, theirs = a.strength, b.strength
-    shown, other = (a, b) if mine >= theirs else (b, a)
-    equal = mine == theirs
+def merge(a: Outcome, b: Outcome) -> Outcome:
+    """Merge two outcomes: commutative, associative, idempotent and total."""
+    rank_a, rank_b = a.rank, b.rank
+    shown, other = (a, b) if rank_a >= rank_b else (b, a)
+    equal = rank_a == rank_b
     code, message = max(_error(shown), _error(other)) if equal else _error(shown)
     return Outcome(
         status=shown.status,
@@ -97,10 +97,10 @@ def join(a: Outcome, b: Outcome) -> Outcome:
     )
 
 
-def join_all(outcomes: Iterable[Outcome | None]) -> Outcome | None:
-    """Join any number of outcomes; None where nothing was said."""
-    said = [outcome for outcome in outcomes if outcome is not None]
-    return reduce(join, said) if said else None
+def merge_all(outcomes: Iterable[Outcome | None]) -> Outcome | None:
+    """Merge any number of outcomes; None if there is none."""
+    stated = [outcome for outcome in outcomes if outcome is not None]
+    return reduce(merge, stated) if stated else None
 
 
 def _error(outcome: Outcome) -> tuple[str, str]:

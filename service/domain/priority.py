@@ -1,11 +1,11 @@
-"""How urgent a message is."""
+"""The priority of a message."""
 
 from enum import IntEnum
 from typing import Literal
 
 
 class Priority(IntEnum):
-    """The smaller number goes first."""
+    """The lower number is sent first."""
 
     HIGH = 0
     NORMAL = 1

@@ -1,4 +1,4 @@
-"""What a provider, or the client, states about one message."""
+"""Status reports: what a provider, or the client, states about one message."""
 
 import hashlib
 import json
@@ -13,48 +13,48 @@ from service.domain.status import Status
 
 
 class Source(StrEnum):
-    """How a report reached us."""
+    """The origin of a report."""
 
     API = "api"  # the provider's answer to a send or a cancellation
     CALLBACK = "callback"
-    RECONCILIATION = "reconciliation"  # we asked the provider later
-    CLIENT = "client"  # the internal service that owns the message
+    RECONCILIATION = "reconciliation"  # we asked the provider
+    CLIENT = "client"  # a cancellation by the client
 
 
 class Price(NamedTuple):
-    """What the provider charged; providers write a charge as a negative amount."""
+    """The price of a message; providers write a charge as a negative amount."""
 
     amount: Decimal
     currency: str
 
 
 class StatusReport(NamedTuple):
-    """One statement about one message, in our words, with its evidence."""
+    """One statement about one message, normalised, with the original payload."""
 
     provider: str
     source: Source
-    word: str  # the provider's own word for the status
-    status: Status | None  # ours; None when we do not know the word
+    word: str  # the provider's status
+    status: Status | None  # our status; None if `word` is unknown
     received_at: datetime
-    message_id: UUID | None = None  # only where no attempt was made
+    message_id: UUID | None = None  # only if there is no attempt
     attempt_id: UUID | None = None
     provider_sid: str | None = None
     error_code: str | None = None
     error_message: str | None = None
-    provider_time: str | None = None  # the provider's own text; has no zone, orders nothing
+    provider_time: str | None = None  # text without a zone; never used for ordering
     segments: int | None = None
     price: Price | None = None
-    raw: Mapping[str, Any] = {}  # a Mapping: nobody writes into it
+    raw: Mapping[str, Any] = {}  # a Mapping, so that it is never modified
 
     @property
     def identity(self) -> bytes:
-        """Return the key under which a repeat of this statement is recognised (32 bytes).
+        """Return the key that identifies repeats of this report (32 bytes).
 
-        When it arrived and what else came with it are not part of what was said. It begins
-        as the id of the attempt does, or else of the message, with the time at which that was
-        made: what is said about attempts of one hour lands on few pages of the ledger's index.
+        The time of arrival and `raw` are not part of it. The first 6 bytes are the creation time
+        in the id of the attempt or message: reports about attempts of one hour are on few pages
+        of the ledger's index.
         """
-        said = [
+        parts = [
             self.provider,
             self.source,
             self.word,
@@ -67,6 +67,6 @@ class StatusReport(NamedTuple):
             self.segments,
             [str(self.price.amount), self.price.currency] if self.price else None,
         ]
-        digest = hashlib.sha256(json.dumps(said).encode()).digest()
-        about = self.attempt_id or self.message_id
-        return about.bytes[:6] + digest[:26] if about else digest
+        digest = hashlib.sha256(json.dumps(parts).encode()).digest()
+        subject = self.attempt_id or self.message_id
+        return subject.bytes[:6] + digest[:26] if subject else digest

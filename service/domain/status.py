@@ -1,22 +1,22 @@
-"""The statuses of a message, in rank order. The order of definition *is* the rule."""
+"""The statuses of a message. The order of definition is their rank."""
 
 from enum import StrEnum
 
 
 class Status(StrEnum):
-    """Our word for where a message is; later members outrank earlier ones."""
+    """Our status of a message; later members outrank earlier ones."""
 
-    # Our own words, about a message of which no provider has yet said anything.
+    # No provider has reported anything yet.
     PENDING = "pending"  # stored, waiting for a worker
     SUBMITTING = "submitting"  # claimed by a worker
-    IN_DOUBT = "in_doubt"  # the request went out, no answer came
+    IN_DOUBT = "in_doubt"  # the request was sent, no answer came
 
-    # What providers report.
+    # Reported by providers, or decided by us.
     ACCEPTED = "accepted"
     SCHEDULED = "scheduled"
     QUEUED = "queued"
-    # Below every sign of transmission: a message seen on the air did not expire here, and was not
-    # canceled in time. A client's cancellation outranks our own clock.
+    # Below every evidence of transmission: a transmitted message did not expire and was not
+    # canceled in time. A cancellation by the client outranks an expiry.
     EXPIRED = "expired"
     CANCELED = "canceled"
     SENDING = "sending"
@@ -29,18 +29,18 @@ class Status(StrEnum):
 
     @property
     def rank(self) -> int:
-        """Return the place in the order; distinct for every status."""
+        """Return the rank, distinct for every status."""
         return _RANK[self]
 
 
 _RANK = {status: rank for rank, status in enumerate(Status)}
 
-OWN = frozenset({Status.PENDING, Status.SUBMITTING, Status.IN_DOUBT})
+UNREPORTED = frozenset({Status.PENDING, Status.SUBMITTING, Status.IN_DOUBT})
 FAILURES = frozenset({Status.EXPIRED, Status.CANCELED, Status.FAILED, Status.UNDELIVERED})
 SUCCESSES = frozenset({Status.DELIVERED, Status.READ})
 FINAL = FAILURES | SUCCESSES
 
 
 def is_final(status: Status) -> bool:
-    """Tell whether to stop asking the provider; recording never stops listening."""
+    """Return whether to stop polling; later reports are recorded all the same."""
     return status in FINAL

@@ -1,4 +1,4 @@
-"""The tables. A message is a fold of its ledger (`StatusEvent`) and can be rebuilt from it."""
+"""The tables. The outcome of a message can be rebuilt from its ledger (`StatusEvent`)."""
 
 from service.models.callbacks import DeadLetter, Overflow
 from service.models.clients import ApiKey, Client

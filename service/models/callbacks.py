@@ -1,4 +1,4 @@
-"""Callbacks outside the inbox: those it could not take, and those that could not be recorded."""
+"""Overflow and dead letters: callbacks that are not in the inbox."""
 
 from datetime import datetime
 
@@ -8,15 +8,15 @@ from sqlalchemy.orm import Mapped, mapped_column
 from service.database import Model
 from service.models.types import Serial, UtcDateTime
 
-# Else SQLite gives the number of a deleted row to the next one, and who deletes late deletes that.
-_NUMBERED_ONCE = {"sqlite_autoincrement": True}
+# Without it SQLite reuses the id of a deleted row, and a late DELETE would delete the new row.
+_NO_ID_REUSE = {"sqlite_autoincrement": True}
 
 
 class Overflow(Model):
     """A callback accepted while the inbox could not take it."""
 
     __tablename__ = "overflow"
-    __table_args__ = _NUMBERED_ONCE
+    __table_args__ = _NO_ID_REUSE
     id: Mapped[int] = mapped_column(Serial, primary_key=True)
     provider: Mapped[str] = mapped_column(String(32))
     attempt: Mapped[str] = mapped_column(String(64))
@@ -25,10 +25,10 @@ class Overflow(Model):
 
 
 class DeadLetter(Model):
-    """A callback that could not be recorded, kept with the reason."""
+    """A callback that could not be recorded, stored with the error."""
 
     __tablename__ = "dead_letter"
-    __table_args__ = _NUMBERED_ONCE
+    __table_args__ = _NO_ID_REUSE
     id: Mapped[int] = mapped_column(Serial, primary_key=True)
     provider: Mapped[str] = mapped_column(String(32))
     attempt: Mapped[str] = mapped_column(String(64))

@@ -1,4 +1,4 @@
-"""What belongs to the installation as a whole."""
+"""Keys of the installation."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""The ledger: every statement about a message, once."""
+"""The ledger: every distinct status report about a message."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -11,36 +11,36 @@ from sqlalchemy.orm import Mapped, mapped_column
 from service.database import Model
 from service.domain.report import Source
 from service.domain.status import Status
-from service.models.types import Serial, UtcDateTime, words
+from service.models.types import Serial, UtcDateTime, enum_column
 
 
 class StatusEvent(Model):
-    """A report written down, once. Without `message_id` it is an orphan: not ours, or not yet."""
+    """A status report, stored once. Without `message_id` it is an orphan: its SID is not known."""
 
     __tablename__ = "status_event"
     id: Mapped[int] = mapped_column(Serial, primary_key=True)
     identity: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
     message_id: Mapped[UUID | None] = mapped_column(ForeignKey("message.id"))
-    # No foreign key: an attempt belongs to the message of its events, and goes with it. To check
-    # that none of them is left, the database would need an index here or read the whole ledger.
+    # No foreign key: an attempt is deleted together with the events of its message. To check the
+    # key, the database would need an index here, or read the whole ledger.
     attempt_id: Mapped[UUID | None]
     provider: Mapped[str] = mapped_column(String(32))
     provider_sid: Mapped[str | None] = mapped_column(String(64))
-    source: Mapped[Source] = mapped_column(words(Source, "source"))
+    source: Mapped[Source] = mapped_column(enum_column(Source, "source"))
     word: Mapped[str] = mapped_column(String(64))
-    status: Mapped[Status | None] = mapped_column(words(Status, "status"))
+    status: Mapped[Status | None] = mapped_column(enum_column(Status, "status"))
     error_code: Mapped[str | None] = mapped_column(String(64))
     error_message: Mapped[str | None] = mapped_column(Text)
     provider_time: Mapped[str | None] = mapped_column(String(64))
     segments: Mapped[int | None]
     price: Mapped[Decimal | None] = mapped_column(Numeric(12, 6))
     price_currency: Mapped[str | None] = mapped_column(String(8))
-    received_at: Mapped[datetime] = mapped_column(UtcDateTime)  # of the first time it was said
-    # When it was written down; with `received_at` it tells how long callbacks wait for a worker.
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime)  # of the first report
+    # `recorded_at` minus `received_at` is the time that a callback waited for a worker.
     recorded_at: Mapped[datetime | None] = mapped_column(
         UtcDateTime, default=lambda: datetime.now(UTC)
     )
-    repeats: Mapped[int] = mapped_column(default=0)  # how often it was said again
+    repeats: Mapped[int] = mapped_column(default=0)  # number of repeated reports
     raw: Mapped[dict[str, Any]] = mapped_column(JSON)
 
     __table_args__ = (

@@ -26,32 +26,32 @@ from uuid_utils.compat import uuid7
 from service.database import Model
 from service.domain.priority import Priority
 from service.domain.status import Status
-from service.models.types import UtcDateTime, words
+from service.models.types import UtcDateTime, enum_column
 
-# The message has ended and still holds what was written.
+# Messages that have ended and still hold their content.
 _UNREDACTED: Final = "final_at IS NOT NULL AND redacted_at IS NULL"
-_UNHEARD: Final = "unknown_since IS NOT NULL AND redacted_at IS NULL"
+_UNREDACTED_UNKNOWN: Final = "unknown_since IS NOT NULL AND redacted_at IS NULL"
 _ENDED: Final = "(final_at IS NOT NULL OR unknown_since IS NOT NULL)"
 _DOUBT: Final = "doubt_since IS NOT NULL"
-# Lists are sorted like this. The primary key is not, or PostgreSQL would walk it wherever it takes
-# matches to be spread evenly, past hundreds of thousands of rows to none (store/message_pages.py).
+# The order of lists. The primary key has another order of nulls: otherwise PostgreSQL would walk it
+# over hundreds of thousands of rows where it expects many matches (queries/message_lists.py).
 _NEWEST: Final = text("id DESC NULLS LAST")
 _CLIENT: Final = ("client_id", _NEWEST)
 _REFERENCE: Final = ("client_id", "reference", _NEWEST)
-_TURN: Final = ("client_id", "priority", "due_at", "id")
+_BY_CLIENT: Final = ("client_id", "priority", "due_at", "id")
 
 _NO_SID: Final = "provider_sid IS NULL"
-_UNSENT: Final = "expires_at IS NOT NULL AND due_at IS NOT NULL"  # waits, and has a deadline
+_UNSENT: Final = "expires_at IS NOT NULL AND due_at IS NOT NULL"  # pending, with a deadline
 
 
 class Message(Model):
-    """What a client asked us to send, and what became of it."""
+    """A message that a client asked us to send, with its outcome."""
 
     __tablename__ = "message"
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)  # ordered by creation
     client_id: Mapped[int] = mapped_column(ForeignKey("client.id"))
     idempotency_key: Mapped[str | None] = mapped_column(String(300))
-    # Keyed (service/sending/idempotency.py); null without a key, and once the number is forgotten.
+    # HMAC (service/sending/idempotency.py); null without a key, and after the number was erased.
     request_digest: Mapped[bytes | None] = mapped_column(LargeBinary(32))
 
     to: Mapped[str] = mapped_column(String(255))
@@ -63,18 +63,18 @@ class Message(Model):
     content_variables: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
     send_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     validity_period: Mapped[int | None]
-    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # from then on never sent
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # after this never sent
     reference: Mapped[str | None] = mapped_column(String(255))
     details: Mapped[dict[str, Any]] = mapped_column("metadata", JSON)
     resend_if_unknown: Mapped[bool]
-    # What was replaced in the text is replaced; this asks the provider for the same.
+    # `body` has its replacements already; this asks the provider to replace characters, too.
     smart_encoding: Mapped[bool] = mapped_column(default=False, server_default=false())
     encoding: Mapped[str | None] = mapped_column(String(8))
-    estimated_segments: Mapped[int | None]  # when accepted; `segments` is the provider's count
+    estimated_segments: Mapped[int | None]  # when accepted; `segments` is the provider's
     provider: Mapped[str] = mapped_column(String(32))
 
-    status: Mapped[Status] = mapped_column(words(Status, "status"))
-    # The database's default, too: a version that knows no priority runs while this is migrated.
+    status: Mapped[Status] = mapped_column(enum_column(Status, "status"))
+    # With a server default, because an old version without priorities runs during the migration.
     priority: Mapped[int] = mapped_column(
         SmallInteger, default=int(Priority.NORMAL), server_default=text("1")
     )
@@ -82,11 +82,11 @@ class Message(Model):
     claimed_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     attempts: Mapped[int] = mapped_column(default=0)
     submitted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    check_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when to ask the provider
-    lookups: Mapped[int] = mapped_column(default=0)  # while in doubt
-    unknown_since: Mapped[datetime | None] = mapped_column(UtcDateTime)  # we stopped asking
+    check_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when to poll or look up
+    lookups: Mapped[int] = mapped_column(default=0)  # number of look-ups while in doubt
+    unknown_since: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when polling stopped
 
-    # The outcome: written by flows/recording only.
+    # The outcome: only service/recording writes it.
     outcome_attempt: Mapped[int | None]
     provider_sid: Mapped[str | None] = mapped_column(String(64))
     error_code: Mapped[str | None] = mapped_column(String(64))
@@ -100,16 +100,16 @@ class Message(Model):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     final_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    redacted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # text and media are gone
-    forget_as: Mapped[str | None] = mapped_column(String(64))  # what `to` becomes when it ends
+    redacted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # text and media cleared
+    forget_as: Mapped[str | None] = mapped_column(String(64))  # replaces `to` at the end
 
-    # Written by the database: copies of what changes once, because `status` may be in no index.
+    # Computed by the database. They change seldom, and so can be in an index; `status` must not.
     doubt_since: Mapped[datetime | None] = mapped_column(
         UtcDateTime,
         Computed("CASE WHEN status = 'in_doubt' THEN updated_at END"),
         deferred=True,
     )
-    # Its own status or its final one; all that a provider may still change are one.
+    # Statuses that a provider can still change are listed together, as 'open'.
     listed_as: Mapped[str | None] = mapped_column(
         String(16),
         Computed(
@@ -125,28 +125,30 @@ class Message(Model):
         Index("ix_message_client_id_to_id", "client_id", "to", _NEWEST),
         Index("ix_message_client_id_listed_as_id", "client_id", "listed_as", _NEWEST),
         Index("ix_message_provider_sid", "provider_sid"),
-        # None of them names the status: what changes with every callback is in no index, so that
-        # PostgreSQL can write the new row beside the old one and leave the indexes alone (HOT).
+        # No index has the status: it changes with every callback, and without an index on it
+        # PostgreSQL can update the row in the same page and no index (heap-only tuples).
         *(
             Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
             for name, columns, where in (
                 ("ix_message_client_id_reference_id", _REFERENCE, "reference IS NOT NULL"),
-                # Whose turn it is: a descent for each client that waits (service/queries/due.py).
-                ("ix_message_turn", _TURN, "due_at IS NOT NULL"),
+                # One descent for each client with due messages (service/queries/due.py).
+                ("ix_message_turn", _BY_CLIENT, "due_at IS NOT NULL"),
                 ("ix_message_due", ("due_at",), "due_at IS NOT NULL"),
                 ("ix_message_expires", ("expires_at",), _UNSENT),
                 ("ix_message_claimed", ("claimed_until",), "claimed_until IS NOT NULL"),
                 ("ix_message_check", ("check_at",), "check_at IS NOT NULL"),
+                # Look-ups that are due. A subset of ix_message_check: a look-up must not wait
+                # for a walk over a million overdue polls.
                 ("ix_message_look_up", ("check_at",), f"check_at IS NOT NULL AND {_NO_SID}"),
+                # Messages that a look-up could confuse, and texts of other messages, to one
+                # recipient. Without it, a look-up reads the whole table.
                 ("ix_message_without_sid", ("to", "id"), _NO_SID),
                 ("ix_message_unknown", ("unknown_since",), "unknown_since IS NOT NULL"),
                 ("ix_message_unredacted", ("final_at",), _UNREDACTED),
-                ("ix_message_unheard", ("unknown_since",), _UNHEARD),
+                ("ix_message_unheard", ("unknown_since",), _UNREDACTED_UNKNOWN),
                 ("ix_message_forget", ("id",), f"forget_as IS NOT NULL AND {_ENDED}"),
                 ("ix_message_doubt", ("doubt_since",), _DOUBT),
                 ("ix_message_doubt_person", ("doubt_since",), f"{_DOUBT} AND check_at IS NULL"),
-                # Messages to a recipient without an answer (service/queries/reconciliation.py).
-                ("ix_message_unanswered", ("to",), f"claimed_until IS NOT NULL OR {_DOUBT}"),
             )
         ),
         {"postgresql_with": {"fillfactor": 80}},

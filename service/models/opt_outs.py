@@ -1,4 +1,4 @@
-"""Who does not want to hear from which sender."""
+"""The suppression list."""
 
 from datetime import datetime
 
@@ -10,12 +10,12 @@ from service.models.types import UtcDateTime
 
 
 class OptOut(Model):
-    """A recipient whom the provider will not let this sender reach. `sender` may be a service."""
+    """A recipient who opted out of messages from a sender (a number or a Messaging Service)."""
 
     __tablename__ = "opt_out"
-    # The recipient first: the key is what a batch of claims is looked up by.
+    # The recipient comes first: a batch of claims is looked up by recipient.
     to: Mapped[str] = mapped_column(String(255), primary_key=True)
     sender: Mapped[str] = mapped_column(String(255), primary_key=True)
     provider: Mapped[str] = mapped_column(String(32), primary_key=True)
     error_code: Mapped[str] = mapped_column(String(64))
-    since: Mapped[datetime] = mapped_column(UtcDateTime)  # the provider last said so
+    since: Mapped[datetime] = mapped_column(UtcDateTime)  # the provider's latest report

@@ -1,4 +1,4 @@
-"""Column types that mean the same on both databases."""
+"""Column types for both databases."""
 
 from datetime import UTC, datetime
 from typing import Final
@@ -10,7 +10,7 @@ from service.domain.status import Status
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC time on both databases (SQLite would drop the zone)."""
+    """A UTC time with its zone, which SQLite would drop."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -22,17 +22,17 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
 
 
-def words(of: type[Status] | type[Source], name: str) -> Enum:
-    """Return a text column that takes these words only."""
+def enum_column(enum: type[Status] | type[Source], name: str) -> Enum:
+    """Return a text column type with a check constraint on the values of an enum."""
     return Enum(
-        of,
+        enum,
         name=name,
         native_enum=False,
         create_constraint=True,
         length=16,
-        values_callable=lambda words: [word.value for word in words],
+        values_callable=lambda members: [member.value for member in members],
     )
 
 
-# SQLite counts only INTEGER PRIMARY KEY columns up by itself.
+# SQLite generates ids only for INTEGER PRIMARY KEY columns.
 Serial: Final = BigInteger().with_variant(Integer, "sqlite")

@@ -31,7 +31,7 @@ def look_up(message_id: UUID, operator: str) -> None:
     if is_final(message.status) or message.status in (Status.PENDING, Status.SUBMITTING):
         raise Conflict(f"the message is {message.status}: there is nothing to ask about it")
     _write(message, attempt, "asked", operator)
-    if poll.reconcile([message_id], at_once=True):
+    if poll.reconcile([message_id], force=True):
         raise Unavailable("the provider does not answer; the message will be looked up again")
 
 
@@ -42,7 +42,7 @@ def send_again(message_id: UUID, operator: str) -> None:
         raise Conflict("its validity period is over: it is not sent any more")
     _write(message, attempt, "sent_again", operator)
     with transaction():
-        reconciliation.release(message.id, attempt.number, datetime.now(UTC))
+        reconciliation.make_pending(message.id, attempt.number, datetime.now(UTC))
     components().queue.request(DELIVER)
 
 

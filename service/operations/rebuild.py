@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from service.database import transaction
-from service.domain.outcome import Outcome, join_all, outcome_of
+from service.domain.outcome import Outcome, merge_all, outcome_of
 from service.queries import ledger
 from service.recording.rows import message_columns, outcome_in, report_of
 
@@ -58,7 +58,7 @@ def _differences(rows: dict[UUID, Any]) -> Iterator[tuple[Difference, dict[str, 
         if event.provider_sid:
             sids[event.message_id, number].add(event.provider_sid)
     for message_id, row in rows.items():
-        folded, shown = join_all(said[message_id]), outcome_in(row)
+        folded, shown = merge_all(said[message_id]), outcome_in(row)
         sid = min(sids[message_id, folded.attempt], default=None) if folded else None
         if folded == shown and sid == row.provider_sid:
             continue

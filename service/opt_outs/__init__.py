@@ -1,1 +1,1 @@
-"""Recipients who opted out of hearing from a sender."""
+"""The suppression list: recipients who opted out of messages from a sender."""

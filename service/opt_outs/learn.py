@@ -38,9 +38,9 @@ def learn_opt_outs(recorded: Iterable[OwnedReport]) -> None:
         elif report.status in FAILURES and _opted_out(report):
             refused[attempt_id] = max(report, refused.get(attempt_id, report), key=_received_at)
     if refused:
-        opt_outs.remember(_rows(refused))
+        opt_outs.upsert(_rows(refused))
     if reached:
-        opt_outs.disprove(reached)
+        opt_outs.delete_contradicted(reached)
 
 
 def _received_at(report: StatusReport) -> Any:

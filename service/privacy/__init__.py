@@ -1,1 +1,1 @@
-"""Redacts, erases and purges personal data."""
+"""Redact, erase and purge personal data."""

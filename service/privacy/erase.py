@@ -1,10 +1,11 @@
-"""Forget: take a number, and all that was written to it, out of the tables and the inbox.
+"""Erase a phone number from the tables and the inbox.
 
-The accounts stay: every message, attempt and event is still there, with its status and its times.
-`places` lists where else a number may stand.
+Every message, attempt and event stays, with its status and times. `erase_tables` has one function
+for each other place that can hold a number.
 """
 
 import secrets
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -15,20 +16,19 @@ from service.components import components
 from service.database import transaction
 from service.database.batches import BATCH
 from service.errors import FieldError, InboxUnavailable, Invalid
-from service.privacy import erase_tables as places
-from service.privacy import redact
-from service.privacy.mentions import Mention
+from service.privacy import erase_tables, redact
+from service.privacy.number_pattern import NumberPattern
 from service.queries import redaction
 
-_MOST_LISTED: Final = 100
-_OVERVIEW: Final = "overview"  # a page of /ops that Redis keeps for seconds; it shows numbers
+_MAX_LISTED: Final = 100
+_OVERVIEW: Final = "overview"  # a page of /ops that is cached for seconds and shows numbers
 
 
-class Forgotten(NamedTuple):
-    """What was done about a number."""
+class Erasure(NamedTuple):
+    """What was erased."""
 
     redacted: int
-    under_way: list[tuple[UUID, str]]  # up to `_MOST_LISTED`: redacted when they end
+    under_way: list[tuple[UUID, str]]  # up to `_MAX_LISTED` messages, erased when they end
     orphans: int
     dead_letters: int
     opt_outs: int
@@ -36,47 +36,50 @@ class Forgotten(NamedTuple):
     inbox_searched: bool = True  # False: Redis did not answer
 
 
-def forget(number: str) -> Forgotten:
-    """Redact what the tables hold about a number, and replace it by a name nobody can read back.
+def erase_number(number: str) -> Erasure:
+    """Erase a number, and replace it by a random pseudonym.
 
-    In short transactions, so that it may be ended and run again at any point. Raises Invalid.
+    Runs in short transactions: it can be stopped, and run again, at any point. Raises Invalid.
     """
     try:
         number = addresses.number(number, components().settings.default_region)
     except addresses.UnusableAddress as error:
         problem = [FieldError("number", str(error))]
         raise Invalid("the number cannot be forgotten", problem) from None
-    # Drawn by lot: what is computed from a number can be computed for every number there is.
-    name = redaction.FORGOTTEN + secrets.token_hex(8)
-    mention, everywhere = Mention(number), addresses.addresses_of(number)
-    redacted = _messages(everywhere, name)
-    # The inbox first: callbacks that are recorded meanwhile are then in the tables.
-    callbacks, searched = _inbox(mention)
-    others = places.messages(mention, name)
-    redacted += redact.forget_marked()
-    orphans, events = places.events(mention)
-    mentions = callbacks + others + events + places.attempts(mention) + places.overflow(mention)
-    letters, gone = places.dead_letters(mention), places.opted_out(mention)
+    # Random: a hash of a number could be computed for all numbers, and so be reversed.
+    pseudonym = redaction.PSEUDONYM + secrets.token_hex(8)
+    pattern, recipients = NumberPattern(number), addresses.addresses_of(number)
+    redacted = _erase_messages(recipients, pseudonym)
+    # Erase the inbox first: a callback that is recorded meanwhile is then in a table.
+    callbacks, searched = _erase_inbox(pattern)
+    others = erase_tables.messages(pattern, pseudonym)
+    redacted += redact.erase_marked()
+    orphans, events = erase_tables.events(pattern)
+    texts = erase_tables.attempts(pattern) + erase_tables.overflow(pattern)
+    dead_letters, opt_outs = erase_tables.dead_letters(pattern), erase_tables.opt_outs(pattern)
     components().cache.release(_OVERVIEW)
     with transaction():
-        under_way = redaction.still_to_forget(everywhere, _MOST_LISTED)
-    return Forgotten(redacted, under_way, orphans, letters, gone, mentions, searched)
+        under_way = redaction.under_way(recipients, _MAX_LISTED)
+    mentions = callbacks + others + events + texts
+    return Erasure(redacted, under_way, orphans, dead_letters, opt_outs, mentions, searched)
 
 
-def _messages(everywhere: list[str], name: str) -> int:
-    """Mark every message, and redact those that have ended; the sweep sees to the others."""
-    done = 0
-    while True:
+def _erase_messages(recipients: Sequence[str], pseudonym: str) -> int:
+    """Mark all messages to a number and erase the ended ones; a sweep erases the others later."""
+    erased, message_ids = 0, redaction.messages_to(recipients)
+    for start in range(0, len(message_ids), BATCH):
+        ids = message_ids[start : start + BATCH]
         with transaction():
-            ended, marked = redaction.mark(everywhere, name, BATCH)
-            redact.erase(ended)
-        done += len(ended)
-        if marked < BATCH:
-            return done
+            rows = redaction.lock(ids)
+            redaction.mark(ids, pseudonym)
+            ended = [row.id for row in rows if row.ended]
+            redact.erase_messages(ended)
+        erased += len(ended)
+    return erased
 
 
-def _inbox(mention: Mention) -> tuple[int, bool]:
+def _erase_inbox(pattern: NumberPattern) -> tuple[int, bool]:
     try:
-        return places.inbox(mention), True
+        return erase_tables.inbox(pattern), True
     except (RedisError, InboxUnavailable):
         return 0, False

@@ -1,97 +1,98 @@
-"""Every place, beside the messages to it, where a number that is forgotten may stand.
+"""Erase a number from the tables, beside the messages to it, and from the inbox.
 
-Each function reads one table, or the inbox, to its end, a page at a time, and returns in how many
-rows it found the number. Rows are locked only where it was found.
+Each function reads one table, or the inbox, page by page, and returns in how many rows it found the
+number. It locks only those rows.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from service.components import components
 from service.database import Model, transaction
 from service.database.batches import BATCH
 from service.models import Attempt, DeadLetter, Message, Overflow, StatusEvent
-from service.privacy.mentions import Mention
-from service.queries import callbacks, opt_outs, redaction, table_scan
+from service.privacy.number_pattern import NumberPattern
+from service.queries import callbacks, redaction, table_scan
+from service.queries import opt_outs as opt_out_queries
 from service.recording.redaction import redact_orphan
 from service.recording.rows import random_identity
 
-# What a client may have written beside the recipient, and what is sent, while it may still be sent.
-_NOTED: Final = ("reference", "details", "error_message")
-_SENT: Final = ("body", "media_urls", "content_variables")
+# What a client can write beside the recipient; and the content, which stays until it is sent.
+_NOTES: Final = ("reference", "details", "error_message")
+_CONTENT: Final = ("body", "media_urls", "content_variables")
 _EVENT: Final = ("word", "provider_time", "error_message", "raw")
 
 
-def messages(mention: Mention, name: str) -> int:
-    """Take the number out of messages to others; mark those to it that are spelled differently."""
-    own, count = list[Any](), 0
-    for ids in _pages(mention, Message, ("to", "idempotency_key", *_NOTED, *_SENT)):
+def messages(pattern: NumberPattern, pseudonym: str) -> int:
+    """Erase the number from messages to others; mark those to it in another spelling."""
+    count = 0
+    columns = ("to", "idempotency_key", *_NOTES, *_CONTENT)
+    for ids in _matching_pages(pattern, Message, columns):
         with transaction():
-            for row in table_scan.locked(Message, ids):
-                if mention.is_address(row.to):
-                    own.append(row.id)
-                else:
-                    _clear(row, mention)
-            redaction.mark_these(own, name)
-        count += len(ids) - len(own)
-        own.clear()
+            rows = table_scan.locked(Message, ids)
+            to_number = [row.id for row in rows if pattern.is_address(row.to)]
+            for row in rows:
+                if row.id not in to_number:
+                    _mask_message(row, pattern)
+            redaction.mark(to_number, pseudonym)
+        count += len(ids) - len(to_number)
     return count
 
 
-def events(mention: Mention) -> tuple[int, int]:
-    """Take the number out of the ledger; return how many orphans, and other events."""
+def events(pattern: NumberPattern) -> tuple[int, int]:
+    """Erase the number from the ledger; return the number of orphans and of other events."""
     orphans, others = 0, 0
-    for ids in _pages(mention, StatusEvent, _EVENT):
+    for ids in _matching_pages(pattern, StatusEvent, _EVENT):
         with transaction():
             for event in table_scan.locked(StatusEvent, ids):
                 orphans += event.message_id is None
                 others += event.message_id is not None
-                _hide(event, mention)
+                _mask_event(event, pattern)
     return orphans, others
 
 
-def attempts(mention: Mention) -> int:
-    """Take the number out of what providers answered."""
-    return _replace(mention, Attempt, ("answer_text",))
+def attempts(pattern: NumberPattern) -> int:
+    """Erase the number from the provider's answers."""
+    return _mask_table(pattern, Attempt, ("answer_text",))
 
 
-def overflow(mention: Mention) -> int:
-    """Take the number out of callbacks that wait in the database; they are recorded without it."""
-    return _replace(mention, Overflow, ("body",))
+def overflow(pattern: NumberPattern) -> int:
+    """Erase the number from callbacks in the overflow; they are then recorded without it."""
+    return _mask_table(pattern, Overflow, ("body",))
 
 
-def dead_letters(mention: Mention) -> int:
-    """Delete the dead letters that hold the number: they could not be parsed, to redact them."""
+def dead_letters(pattern: NumberPattern) -> int:
+    """Delete the dead letters that hold the number: they cannot be parsed and redacted."""
     count = 0
-    for ids in _pages(mention, DeadLetter, ("body", "error")):
+    for ids in _matching_pages(pattern, DeadLetter, ("body", "error")):
         with transaction():
-            callbacks.drop_dead_letters(ids)
+            callbacks.delete_dead_letters(ids)
         count += len(ids)
     return count
 
 
-def opted_out(mention: Mention) -> int:
-    """Delete the opt-outs of the number over every channel; return how many."""
+def opt_outs(pattern: NumberPattern) -> int:
+    """Delete the opt-outs of the number over every channel."""
     count, after = 0, ""
     while recipients := table_scan.opted_out(after, BATCH):
         with transaction():
-            count += opt_outs.remove([to for to in recipients if mention.is_address(to)])
+            count += opt_out_queries.remove([to for to in recipients if pattern.is_address(to)])
         after = recipients[-1]
     return count
 
 
-def inbox(mention: Mention) -> int:
-    """Put callbacks that are not recorded yet back into the inbox without the number.
+def inbox(pattern: NumberPattern) -> int:
+    """Replace callbacks in the inbox by copies without the number.
 
-    A process that dies between the two steps, or a worker that took the old entry, records some
-    twice: the ledger counts repeats. Callbacks that come meanwhile are not searched. Raises
-    RedisError and InboxUnavailable.
+    If the process dies between the two steps, or a worker has already taken the old entry, the
+    callback is recorded twice: the ledger counts it as a repeat. Callbacks that arrive meanwhile
+    are not searched. Raises RedisError and InboxUnavailable.
     """
     inbox, count, after = components().inbox, 0, "0"
     for _ in range(inbox.lag() // BATCH + 1):
         page = inbox.page(after, BATCH)
         for entry in page:
-            body = mention.replaced(entry.callback.body)
+            body = pattern.mask(entry.callback.body)
             if body != entry.callback.body:
                 inbox.put(entry.callback._replace(body=body))
                 inbox.ack([entry])
@@ -102,43 +103,44 @@ def inbox(mention: Mention) -> int:
     return count
 
 
-def _replace(mention: Mention, model: type[Model], columns: Sequence[str]) -> int:
-    count = 0
-    for ids in _pages(mention, model, columns):
-        with transaction():
-            for row in table_scan.locked(model, ids):
-                _each(row, columns, mention.replaced)
-        count += len(ids)
-    return count
-
-
-def _pages(mention: Mention, model: type[Model], columns: Sequence[str]) -> Iterator[list[Any]]:
+def _matching_pages(
+    pattern: NumberPattern, model: type[Model], columns: Sequence[str]
+) -> Iterator[list[Any]]:
     """Yield the ids of rows that hold the number, page by page."""
     after: Any = None
     while page := table_scan.page(model, columns, after, BATCH):
-        if ids := [row[0] for row in page if mention.is_in(*row[1:])]:
+        if ids := [row[0] for row in page if pattern.is_in(*row[1:])]:
             yield ids
         after = page[-1][0]
 
 
-def _clear(message: Message, mention: Mention) -> None:
-    """Take the number out of a message to another; its text stays until it cannot be sent."""
-    if mention.is_in(message.idempotency_key):
+def _mask_table(pattern: NumberPattern, model: type[Model], columns: Sequence[str]) -> int:
+    count = 0
+    for ids in _matching_pages(pattern, model, columns):
+        with transaction():
+            for row in table_scan.locked(model, ids):
+                _mask_row(row, columns, pattern)
+        count += len(ids)
+    return count
+
+
+def _mask_message(message: Message, pattern: NumberPattern) -> None:
+    if pattern.is_in(message.idempotency_key):
         message.idempotency_key = None
     ended = message.final_at is not None or message.unknown_since is not None
-    _each(message, (*_NOTED, *_SENT) if ended else _NOTED, mention.replaced)
+    _mask_row(message, (*_NOTES, *_CONTENT) if ended else _NOTES, pattern)
 
 
-def _hide(event: StatusEvent, mention: Mention) -> None:
+def _mask_event(event: StatusEvent, pattern: NumberPattern) -> None:
     if event.message_id is None:
         redact_orphan(event)
-    if mention.is_in(event.error_message):
+    if pattern.is_in(event.error_message):
         event.identity = random_identity(event.identity)
-    _each(event, _EVENT, mention.replaced)
+    _mask_row(event, _EVENT, pattern)
 
 
-def _each(row: Any, columns: Sequence[str], change: Callable[[Any], Any]) -> None:
+def _mask_row(row: Any, columns: Sequence[str], pattern: NumberPattern) -> None:
     for name in columns:
         value = getattr(row, name)
         if value is not None:
-            setattr(row, name, change(value))
+            setattr(row, name, pattern.mask(value))

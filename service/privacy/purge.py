@@ -1,4 +1,4 @@
-"""Retain: keep ended messages and what belongs to nobody for a set time, then delete them."""
+"""Delete old messages, orphans and dead letters when their retention time is over."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -9,35 +9,35 @@ from service.queries import retention
 
 
 def delete_old() -> int:
-    """Delete what is old enough, as much as fits into one sweep; return how many rows.
+    """Delete old rows within the time of one sweep for each table; return how many.
 
-    A message counts as one, whatever it has in attempts and ledger.
+    A message with its attempts and ledger counts as one row.
     """
-    settings, done = components().settings, 0
+    settings, count = components().settings, 0
     if settings.keep_messages is not None:
-        done += sweep(_some_messages)
+        count += sweep(_delete_messages)
     if settings.keep_orphans is not None:
-        done += sweep(_some_orphans) + sweep(_some_dead_letters)
-    return done
+        count += sweep(_delete_orphans) + sweep(_delete_dead_letters)
+    return count
 
 
-def _some_messages() -> int:
+def _delete_messages() -> int:
     with transaction():
-        ids = retention.old_messages(_before(components().settings.keep_messages), BATCH)
+        ids = retention.old_messages(_days_ago(components().settings.keep_messages), BATCH)
         retention.delete_messages(ids)
     return len(ids)
 
 
-def _some_orphans() -> int:
+def _delete_orphans() -> int:
     with transaction():
-        return retention.delete_orphans(_before(components().settings.keep_orphans), BATCH)
+        return retention.delete_orphans(_days_ago(components().settings.keep_orphans), BATCH)
 
 
-def _some_dead_letters() -> int:
+def _delete_dead_letters() -> int:
     with transaction():
-        return retention.delete_dead_letters(_before(components().settings.keep_orphans), BATCH)
+        return retention.delete_dead_letters(_days_ago(components().settings.keep_orphans), BATCH)
 
 
-def _before(days: float | None) -> datetime:
+def _days_ago(days: float | None) -> datetime:
     assert days is not None
     return datetime.now(UTC) - timedelta(days=days)

@@ -1,7 +1,7 @@
-"""Redact: take out of ended messages what was written, and leave what became of it.
+"""Redact ended messages: clear their content, keep their status and times.
 
-A message has ended when it is final, or when we stopped asking about it. What is said of it after
-its redaction is written down without what the redaction took out.
+A message has ended when it is final, or when polling stopped. Reports that arrive after the
+redaction are recorded without personal data.
 """
 
 from collections.abc import Sequence
@@ -13,49 +13,49 @@ from service.components import components
 from service.database import transaction
 from service.database.batches import BATCH, sweep
 from service.models import StatusEvent
-from service.privacy.mentions import Mention
+from service.privacy.number_pattern import NumberPattern
 from service.queries import redaction
 from service.recording.redaction import impersonal
 from service.recording.rows import random_identity, unquoted_identity
 
 
 def redact() -> int:
-    """Redact the messages whose time has come, as many as fit into one sweep; return how many."""
-    done = forget_marked()
-    return done if components().settings.redact_after is None else done + sweep(_redact_some)
+    """Redact the messages that are due, within the time of one sweep; return how many."""
+    erased = erase_marked()
+    return erased if components().settings.redact_after is None else erased + sweep(_redact_batch)
 
 
-def forget_marked() -> int:
-    """Forget the messages that are marked and have ended; return how many."""
-    return sweep(_forget_some)
+def erase_marked() -> int:
+    """Erase the number from marked messages that have ended; return how many."""
+    return sweep(_erase_batch)
 
 
-def strip(ids: Sequence[UUID], now: datetime) -> None:
+def redact_messages(ids: Sequence[UUID], now: datetime) -> None:
     """Redact messages that this transaction has locked, with their attempts and ledgers."""
     redaction.redact(ids, now)
-    rows, taken = [], set[bytes]()
+    rows, identities = [], set[bytes]()
     for event in redaction.events_of(ids):
-        row = _stripped(event)
-        if row["identity"] in taken:  # two that differed in the provider's words only
+        row = _redacted(event)
+        if row["identity"] in identities:  # the events differed only in the provider's text
             row["identity"] = random_identity(row["identity"])
-        taken.add(row["identity"])
+        identities.add(row["identity"])
         rows.append(row)
-    redaction.write_events(rows)
+    redaction.update_events(rows)
 
 
-def erase(ids: Sequence[UUID]) -> None:
-    """Redact messages and take out the number, also where it is part of an idempotency key."""
-    strip(ids, datetime.now(UTC))
-    keyed = [
+def erase_messages(ids: Sequence[UUID]) -> None:
+    """Redact marked messages and erase the number, also where the idempotency key holds it."""
+    redact_messages(ids, datetime.now(UTC))
+    with_number = [
         message.id
-        for message in redaction.with_keys(ids)
-        if Mention.of(message.to).is_in(message.idempotency_key)
+        for message in redaction.with_idempotency_key(ids)
+        if NumberPattern.of(message.to).is_in(message.idempotency_key)
     ]
-    redaction.drop_keys(keyed)
-    redaction.forget(ids)
+    redaction.clear_idempotency_keys(with_number)
+    redaction.erase_recipient(ids)
 
 
-def _stripped(event: StatusEvent) -> dict[str, Any]:
+def _redacted(event: StatusEvent) -> dict[str, Any]:
     return {
         "key": event.id,
         "raw": impersonal(event.provider, event.word, event.raw),
@@ -64,17 +64,17 @@ def _stripped(event: StatusEvent) -> dict[str, Any]:
     }
 
 
-def _redact_some() -> int:
+def _redact_batch() -> int:
     now = datetime.now(UTC)
     age = timedelta(days=components().settings.redact_after or 0)
     with transaction():
-        ids = redaction.ended(now - age, BATCH)
-        strip(ids, now)
+        ids = redaction.messages_to_redact(now - age, BATCH)
+        redact_messages(ids, now)
     return len(ids)
 
 
-def _forget_some() -> int:
+def _erase_batch() -> int:
     with transaction():
-        ids = redaction.to_forget(BATCH)
-        erase(ids)
+        ids = redaction.marked_messages(BATCH)
+        erase_messages(ids)
     return len(ids)

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Table, or_, select
 from service.database import db
 from service.domain.report import StatusReport
 from service.models import Attempt, StatusEvent
-from service.queries.dialect import among, insert_all, update_each
+from service.queries.dialect import any_of, insert_all, update_each
 
 
 class AttemptRef(NamedTuple):
@@ -48,7 +48,7 @@ def owners_of(reports: Sequence[StatusReport]) -> list[AttemptRef | None]:
 
 
 def _by_id(ids: Collection[UUID]) -> dict[UUID | None, AttemptRef]:
-    rows = db.session.execute(_REF.where(among(Attempt.id, ids))) if ids else ()
+    rows = db.session.execute(_REF.where(any_of(Attempt.id, ids))) if ids else ()
     return {row.id: AttemptRef(*row) for row in rows}
 
 
@@ -56,7 +56,7 @@ def by_sids(sids: Collection[tuple[str, str]]) -> dict[tuple[str, str], AttemptR
     """Return the attempts to which these (provider, SID) pairs are bound."""
     if not sids:
         return {}
-    named = among(Attempt.provider_sid, {sid for _, sid in sids})
+    named = any_of(Attempt.provider_sid, {sid for _, sid in sids})
     rows = db.session.execute(_REF.add_columns(Attempt.provider).where(named))
     return {(row.provider, row.provider_sid): AttemptRef(*row[:4]) for row in rows}
 
@@ -99,7 +99,7 @@ def without_outcome(message_ids: Collection[UUID]) -> set[UUID]:
     if not message_ids:
         return set()
     open_ended = or_(Attempt.answer.is_(None), Attempt.answer == "unknown")
-    query = select(Attempt.message_id).where(among(Attempt.message_id, message_ids), open_ended)
+    query = select(Attempt.message_id).where(any_of(Attempt.message_id, message_ids), open_ended)
     return set(db.session.scalars(query))
 
 

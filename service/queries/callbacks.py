@@ -1,4 +1,4 @@
-"""Queries on callbacks kept outside the inbox: overflow to be drained, dead letters to be read."""
+"""Queries on the overflow and on dead letters."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -15,27 +15,27 @@ from service.providers.base import Callback
 def add_overflow(
     callback: Callback, connection: Connection | scoped_session[Any] = db.session
 ) -> None:
-    """Keep a callback that the inbox could not take."""
+    """Store a callback that the inbox could not take."""
     connection.execute(insert(Overflow).values(**callback._asdict()))
 
 
 def oldest_overflow(limit: int) -> Sequence[Overflow]:
-    """Return the oldest of the overflow, locked, past those that another sweep has locked."""
+    """Return the oldest callbacks in the overflow; lock them, skip locked ones."""
     query = select(Overflow).order_by(Overflow.id).limit(limit).with_for_update(skip_locked=True)
     return db.session.scalars(query).all()
 
 
-def drop_overflow(ids: Sequence[int]) -> None:
-    """Forget overflow that is back in the inbox."""
+def delete_overflow(ids: Sequence[int]) -> None:
+    """Delete callbacks from the overflow."""
     db.session.execute(delete(Overflow).where(Overflow.id.in_(ids)))
 
 
 def dead_letters(
     limit: int, ids: Collection[int] | None = None, *, lock: bool = False
 ) -> Sequence[DeadLetter]:
-    """Return the oldest dead letters, or those with these numbers.
+    """Return the oldest dead letters, or the oldest of these ids.
 
-    With `lock` they are locked, and those that another has locked are passed over.
+    With `lock`, lock them and skip locked ones.
     """
     query = select(DeadLetter).order_by(DeadLetter.id).limit(limit)
     if ids is not None:
@@ -45,17 +45,17 @@ def dead_letters(
     return db.session.scalars(query).all()
 
 
-def dead_letters_past(number: int, limit: int) -> Sequence[DeadLetter]:
-    """Return the oldest dead letters past this number."""
-    query = select(DeadLetter).where(DeadLetter.id > number).order_by(DeadLetter.id).limit(limit)
+def dead_letters_after(after: int, limit: int) -> Sequence[DeadLetter]:
+    """Return the oldest dead letters whose id is greater than `after`."""
+    query = select(DeadLetter).where(DeadLetter.id > after).order_by(DeadLetter.id).limit(limit)
     return db.session.scalars(query).all()
 
 
-def drop_dead_letters(ids: Sequence[int]) -> None:
-    """Forget dead letters that are back in the inbox."""
+def delete_dead_letters(ids: Sequence[int]) -> None:
+    """Delete dead letters."""
     db.session.execute(delete(DeadLetter).where(DeadLetter.id.in_(ids)))
 
 
 def add_dead_letter(callback: Callback, error: str, now: datetime) -> None:
-    """Keep a callback that could not be recorded, with the reason."""
+    """Store a callback that could not be recorded, with the error."""
     db.session.add(DeadLetter(**callback._asdict(), error=error, set_aside_at=now))

@@ -1,8 +1,8 @@
-"""What is faster in one database's SQL than in the other's stays in this file.
+"""SQL that differs between PostgreSQL and SQLite.
 
-On PostgreSQL the rows of a batch travel as one JSON text: one statement for batches of every size,
-prepared once. Row by row, psycopg 3.3 parses thousands of placeholders anew for every batch, and an
-array for each column is escaped value by value in Python.
+On PostgreSQL the rows of a batch are sent as one JSON text: one statement, prepared once, serves
+batches of every size. With a placeholder for each value psycopg 3.3 parses thousands of
+placeholders for every batch; with an array for each column it escapes every value in Python.
 https://www.postgresql.org/docs/current/functions-json.html (json_populate_recordset)
 """
 
@@ -40,59 +40,60 @@ from sqlalchemy.types import UserDefinedType
 from service.database import db, is_postgresql
 
 
-def _as_it_is(statement: Any) -> Any:
+def _unchanged(statement: Any) -> Any:
     return statement
 
 
 class _Ids(UserDefinedType[Collection[UUID]]):
-    """An array of ids, written as one text: the driver's own way goes id by id."""
+    """An array of ids, sent as one text: psycopg would convert it id by id."""
 
     cache_ok = True
-    render_bind_cast = True  # so that PostgreSQL reads the text once, as what it is
+    render_bind_cast = True  # PostgreSQL converts the text once
 
     def get_col_spec(self, **_: Any) -> str:
         return "UUID[]"
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], str]:  # noqa: ARG002
-        return lambda ids: "{" + ",".join([one.hex for one in ids]) + "}"
+        return lambda ids: "{" + ",".join([id_.hex for id_ in ids]) + "}"
 
 
 def insert_into(table: Any) -> Any:
-    """Return the INSERT of the database in use; both spell ON CONFLICT alike."""
+    """Return an INSERT with ON CONFLICT, which both databases support."""
     return (postgresql if is_postgresql() else sqlite).insert(table)
 
 
-def among(column: InstrumentedAttribute[Any], values: Collection[Any]) -> ColumnElement[bool]:
+def any_of(column: InstrumentedAttribute[Any], values: Collection[Any]) -> ColumnElement[bool]:
     """Return the condition that a column has one of these values."""
     if not is_postgresql():
         return column.in_(values)
-    several: Any = _Ids() if isinstance(column.type, Uuid) else ARRAY(column.type)
-    return column == any_(bindparam(None, list(values), type_=several, unique=True))
+    array: Any = _Ids() if isinstance(column.type, Uuid) else ARRAY(column.type)
+    return column == any_(bindparam(None, list(values), type_=array, unique=True))
 
 
 def insert_all(
-    table: Table, rows: Sequence[Mapping[str, Any]], finish: Callable[[Any], Any] = _as_it_is
+    table: Table, rows: Sequence[Mapping[str, Any]], finish: Callable[[Any], Any] = _unchanged
 ) -> Any:
-    """Insert rows, all with the same columns; `finish` adds ON CONFLICT and what is returned.
+    """Insert rows that all have the same columns; `finish` adds ON CONFLICT and RETURNING.
 
-    `finish` is a function of a module, for the statement is made once and kept.
+    `finish` must be a module-level function: it is part of the key under which statements are
+    cached.
     """
     statement = _insert(table, tuple(rows[0]), finish, is_postgresql())
-    return db.session.connection().execute(statement, _given(rows))
+    return db.session.connection().execute(statement, _parameters(rows))
 
 
-def lock_name(name: str) -> None:
-    """Lock a name until the transaction ends; another that locks it waits.
+def advisory_lock(name: str) -> None:
+    """Lock a name until the transaction ends.
 
-    On SQLite one write transaction runs at a time anyway.
+    Does nothing on SQLite, which runs one write transaction at a time.
     """
     if is_postgresql():
         key = func.hashtextextended(name, 0)
         db.session.execute(select(func.pg_advisory_xact_lock(key)))
 
 
-def only_those(statement: Any, condition: Callable[[Any], ColumnElement[bool]]) -> Any:
-    """Return fewer of the rows that an INSERT returns. SQLite has no INSERT inside WITH: all."""
+def filter_returned(statement: Any, condition: Callable[[Any], ColumnElement[bool]]) -> Any:
+    """Filter the rows that an INSERT returns; on SQLite, which has no INSERT in WITH, do not."""
     if not is_postgresql():
         return statement
     written = statement.cte("written")
@@ -104,27 +105,27 @@ def update_each(
     rows: Sequence[Mapping[str, Any]],
     only: Callable[[Mapping[str, Any]], ColumnElement[bool]] | None = None,
 ) -> None:
-    """Write columns over rows of a table; `key` in each of `rows` is the `id` it is for.
+    """Update each row by its id, which is the `key` of each of `rows`.
 
-    `only` gets the new values and returns the condition under which they are written; it is a
-    function of a module, for the statement is made once and kept.
+    `only` gets the new values and returns the condition for the update. It must be a module-level
+    function: it is part of the key under which statements are cached.
     """
     names = tuple(name for name in rows[0] if name != "key")
     if is_postgresql():
         rows = [{**row, "id": row["key"]} for row in rows]
-    db.session.connection().execute(_update(table, names, only, is_postgresql()), _given(rows))
+    db.session.connection().execute(_update(table, names, only, is_postgresql()), _parameters(rows))
 
 
-def _given(rows: Sequence[Mapping[str, Any]]) -> Any:
+def _parameters(rows: Sequence[Mapping[str, Any]]) -> Any:
     return {"rows": _json(rows)} if is_postgresql() else list(rows)
 
 
-# To make a statement takes as long as to run it for one row.
+# Compiling a statement takes as long as running it for one row.
 @cache
-def _insert(table: Table, names: Sequence[str], finish: Callable[[Any], Any], whole: bool) -> Any:
+def _insert(table: Table, names: Sequence[str], finish: Callable[[Any], Any], as_json: bool) -> Any:
     statement = insert_into(table)
-    if whole:
-        sent = _sent(table)
+    if as_json:
+        sent = _sent_rows(table)
         statement = statement.from_select(names, select(*(sent.c[name] for name in names)))
     return finish(statement)
 
@@ -134,36 +135,36 @@ def _update(
     table: Table,
     names: Sequence[str],
     only: Callable[[Mapping[str, Any]], ColumnElement[bool]] | None,
-    whole: bool,
+    as_json: bool,
 ) -> Any:
     new: dict[str, Any] = {name: bindparam(name, type_=table.c[name].type) for name in names}
-    which: Any = bindparam("key", type_=table.c.id.type)
-    if whole:
-        sent = _sent(table)
-        new, which = {name: sent.c[name] for name in names}, sent.c.id
-    statement = update(table).where(table.c.id == which).values(new)
+    key: Any = bindparam("key", type_=table.c.id.type)
+    if as_json:
+        sent = _sent_rows(table)
+        new, key = {name: sent.c[name] for name in names}, sent.c.id
+    statement = update(table).where(table.c.id == key).values(new)
     return statement if only is None else statement.where(only(new))
 
 
-def _sent(table: Table) -> TableValuedAlias:
-    """Return what is sent as `rows` as a table of the types of `table` (PostgreSQL only)."""
-    columns = [column(one.name, one.type) for one in table.columns]
+def _sent_rows(table: Table) -> TableValuedAlias:
+    """Return the parameter `rows` as a table with the columns of `table` (PostgreSQL only)."""
+    columns = [column(source.name, source.type) for source in table.columns]
     shape: ColumnElement[Any] = literal_column(f"NULL::{table.name}")
-    given = cast(bindparam("rows", type_=Text), JSON)
-    return func.json_populate_recordset(shape, given).table_valued(*columns, name="new")
+    rows = cast(bindparam("rows", type_=Text), JSON)
+    return func.json_populate_recordset(shape, rows).table_valued(*columns, name="new")
 
 
 def _json(rows: Sequence[Mapping[str, Any]]) -> str:
     try:
         return orjson.dumps(rows, default=_text).decode()
-    except TypeError:  # a client's own data may hold a number beyond 64 bits
+    except TypeError:  # metadata of a client can hold an integer beyond 64 bits
         return json.dumps(rows, default=_text)
 
 
 def _text(value: object) -> str:
-    """Return a value that JSON does not know as PostgreSQL reads it. Raises TypeError."""
+    """Return a value without a JSON type as PostgreSQL reads it. Raises TypeError."""
     if isinstance(value, bytes):
         return "\\x" + value.hex()
     if isinstance(value, Decimal | UUID | datetime):
         return str(value)
-    raise TypeError(f"a {type(value).__name__} fits in no column")
+    raise TypeError(f"no column type for a {type(value).__name__}")

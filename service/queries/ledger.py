@@ -9,7 +9,7 @@ from sqlalchemy import Table, case, select
 from service.database import db
 from service.models import Attempt, Message, StatusEvent
 from service.queries.attempts import AttemptRef
-from service.queries.dialect import among, insert_all, only_those, update_each
+from service.queries.dialect import any_of, filter_returned, insert_all, update_each
 
 _OUTCOME: Final = select(
     Message.id,
@@ -40,7 +40,7 @@ def lock_outcomes(message_ids: Iterable[UUID]) -> dict[UUID, Any]:
     ids = sorted(set(message_ids), key=lambda message_id: message_id.int)
     if not ids:
         return {}
-    query = _OUTCOME.where(among(Message.id, ids)).order_by(Message.id).with_for_update()
+    query = _OUTCOME.where(any_of(Message.id, ids)).order_by(Message.id).with_for_update()
     return {row.id: row for row in db.session.execute(query)}
 
 
@@ -78,7 +78,7 @@ def _once(statement: Any) -> Any:
             "raw": case((earlier, new.raw), else_=StatusEvent.raw),
         },
     ).returning(StatusEvent.identity, StatusEvent.repeats)
-    return only_those(counted, _is_repeated)
+    return filter_returned(counted, _is_repeated)
 
 
 def _is_repeated(event: Any) -> Any:
@@ -97,7 +97,7 @@ def numbered_events(message_ids: Collection[UUID]) -> Iterator[tuple[StatusEvent
     """Yield the ledgers of these messages, with the attempt number of each event."""
     # A join may read the whole table of attempts.
     number_of = select(Attempt.number).where(Attempt.id == StatusEvent.attempt_id).scalar_subquery()
-    query = select(StatusEvent, number_of).where(among(StatusEvent.message_id, message_ids))
+    query = select(StatusEvent, number_of).where(any_of(StatusEvent.message_id, message_ids))
     for event, number in db.session.execute(query):
         yield event, number or 0
 
@@ -111,7 +111,7 @@ def take_orphans(
     query = (
         select(StatusEvent)
         .where(
-            among(StatusEvent.provider_sid, {sid for _, sid in owners}),
+            any_of(StatusEvent.provider_sid, {sid for _, sid in owners}),
             StatusEvent.message_id.is_(None),
         )
         .order_by(StatusEvent.identity)

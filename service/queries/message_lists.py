@@ -16,7 +16,7 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from service.database import db
 from service.domain.message_ids import first_id
-from service.domain.status import FINAL, OWN, Status
+from service.domain.status import FINAL, UNREPORTED, Status
 from service.models import Message
 
 # Rows that a page is searched in, for each message that it may hold.
@@ -103,7 +103,7 @@ def _walk(
     if wanted.status is None:
         return [], [], values
     group = _OPEN
-    if wanted.status in FINAL or wanted.status in OWN:
+    if wanted.status in FINAL or wanted.status in UNREPORTED:
         group = values.pop("status").value
     column, value = Message.listed_as, group
     return [column], [column.between(value, value)], values

@@ -11,7 +11,7 @@ from service.database import db
 from service.domain.status import Status
 from service.models import Message
 from service.queries import due as turns
-from service.queries.dialect import among, insert_all
+from service.queries.dialect import any_of, insert_all
 
 _COLUMNS: Final = {
     attribute.key: str(attribute.columns[0].name) for attribute in inspect(Message).column_attrs
@@ -50,7 +50,7 @@ def claim(
         return []
     statement = (
         update(Message)
-        .where(among(Message.id, list(due)), Message.status == Status.PENDING)
+        .where(any_of(Message.id, list(due)), Message.status == Status.PENDING)
         .values(
             status=Status.SUBMITTING,
             due_at=None,
@@ -113,6 +113,6 @@ def doubt(ids: Collection[UUID], now: datetime, check_at: datetime) -> None:
     """Put claimed messages in doubt."""
     db.session.execute(
         update(Message)
-        .where(among(Message.id, ids))
+        .where(any_of(Message.id, ids))
         .values(status=Status.IN_DOUBT, claimed_until=None, updated_at=now, check_at=check_at)
     )

@@ -1,4 +1,4 @@
-"""Queries of reconciliation: what is to be asked of the provider next, and when."""
+"""Queries of reconciliation: which messages to look up or poll, and when."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,26 +13,25 @@ from service.domain.status import FINAL, Status
 from service.models import Attempt, Message
 from service.providers.sandbox import SANDBOX
 
-# Messages to one recipient without a SID: more than this many are no person's.
-_MOST_TEXTS: Final = 1000
-
-# Rows that one statement passes over, of a table of any size.
+# Texts to compare; a recipient with more messages without a SID is not a person.
+_MAX_TEXTS: Final = 1000
+# Rows that one statement reads of a large table.
 _PIECE: Final = 5_000
 
 
-def take(now: datetime, again: datetime, limit: int, *, with_sid: bool) -> list[UUID]:
-    """Return the messages that have waited longest for a check, and put off the next.
+def claim_checks(now: datetime, until: datetime, limit: int, *, with_sid: bool) -> list[UUID]:
+    """Return the messages that have waited longest for a check, and postpone their next check.
 
-    Messages with a SID are fetched, messages without one are looked up. The second have a separate
-    index: a million messages of the first kind do not delay one of the second.
+    Messages with a SID are polled, messages without a SID are looked up. Each kind has its index: a
+    million overdue polls do not delay a look-up.
     """
     ids = list(db.session.scalars(due(now, limit, with_sid=with_sid)))
-    db.session.execute(update(Message).where(Message.id.in_(ids)).values(check_at=again))
+    db.session.execute(update(Message).where(Message.id.in_(ids)).values(check_at=until))
     return ids
 
 
 def due(now: datetime, limit: int, *, with_sid: bool) -> Select[Any]:
-    """Return the query for messages whose check is due, past those that another worker takes."""
+    """Return the query for messages whose check is due, without locked ones."""
     sid = Message.provider_sid
     return (
         select(Message.id)
@@ -44,9 +43,9 @@ def due(now: datetime, limit: int, *, with_sid: bool) -> Select[Any]:
 
 
 def unfinished(since: datetime, after: UUID | None, limit: int) -> Sequence[UUID]:
-    """Return messages accepted since then that a provider has and that have no final status.
+    """Return messages accepted since this time that a provider has and that are not final.
 
-    In pieces: of a large table most messages are final, and are passed over.
+    Reads the table in pieces, because most messages of a large table are final.
     """
     last = after or UUID(int=max(0, first_id(since).int - 1))
     while True:
@@ -63,9 +62,9 @@ def unfinished(since: datetime, after: UUID | None, limit: int) -> Sequence[UUID
 
 
 def with_attempt(message_id: UUID) -> tuple[Message | None, Attempt | None]:
-    """Return a message and the attempt it shows.
+    """Return a message and the attempt that its outcome shows.
 
-    While no report has come that is the latest with a SID, or the latest without.
+    Before the first report that is the latest attempt with a SID, or else the latest attempt.
     """
     with_sid = (
         select(func.max(Attempt.number))
@@ -83,30 +82,31 @@ def with_attempt(message_id: UUID) -> tuple[Message | None, Attempt | None]:
     return (row[0], row[1]) if row else (None, None)
 
 
-def rivals(message: Message, until: datetime) -> set[Status]:
-    """Return where other messages are that a look-up could take for this one.
+def confusable_statuses(message: Message, until: datetime) -> set[Status]:
+    """Return the statuses of other messages that a look-up could confuse with this one.
 
-    They go to the same recipient, have no SID, and were handed over before `until`. The provider of
-    test keys tells all messages apart.
+    They have the same recipient and no SID, and were submitted by `until`. The sandbox tells all
+    messages apart.
     """
     if message.provider == SANDBOX:
         return set()
     query = _without_sid(message, Message.status).where(
-        # In the words of the partial index.
+        # The status implies this. With it PostgreSQL can also use the indexes of claims and doubts
+        # where a recipient has very many messages without a SID.
         or_(Message.claimed_until.is_not(None), Message.doubt_since.is_not(None)),
         Message.status.in_([Status.IN_DOUBT, Status.SUBMITTING]),
         Message.submitted_at <= until,
-        _confusable(message),
+        _is_confusable(message),
     )
     return set(db.session.scalars(query))
 
 
 def texts_of_others(message: Message, until: datetime) -> set[str]:
-    """Return texts of messages to the same recipient that have no SID, made before `until`."""
+    """Return texts of messages to the same recipient without a SID, created before `until`."""
     query = _without_sid(message, Message.body).where(
         Message.body.is_not(None), Message.id < first_id(until)
     )
-    return set(db.session.scalars(query.order_by(Message.id.desc()).limit(_MOST_TEXTS)))
+    return set(db.session.scalars(query.order_by(Message.id.desc()).limit(_MAX_TEXTS)))
 
 
 def _without_sid(message: Message, column: Any) -> Select[Any]:
@@ -118,10 +118,11 @@ def _without_sid(message: Message, column: Any) -> Select[Any]:
     )
 
 
-def _confusable(message: Message) -> ColumnElement[bool]:
-    """Return the condition for messages that may look like this one.
+def _is_confusable(message: Message) -> ColumnElement[bool]:
+    """Return the condition for messages that may have the same text as this one.
 
-    The text of a template may be any. In doubt it is no rival of a text: no comparison decides it.
+    The text of a template is not known, so that it may equal any text while it is being sent. A
+    template in doubt does not prevent the look-up of a text: templates are not compared by text.
     """
     if message.content_sid is not None:
         return Message.status == Status.SUBMITTING
@@ -130,8 +131,8 @@ def _confusable(message: Message) -> ColumnElement[bool]:
     return or_(in_flight, and_(Message.content_sid.is_(None), same))
 
 
-def put_off(message_id: UUID, check_at: datetime | None, lookups: int) -> None:
-    """Set when to ask about a message next (None: not by ourselves), unless it became final."""
+def schedule_check(message_id: UUID, check_at: datetime | None, lookups: int) -> None:
+    """Set the time of the next check of a message (None: no more checks), unless it is final."""
     db.session.execute(
         update(Message)
         .where(Message.id == message_id, Message.status.not_in(FINAL))
@@ -139,8 +140,8 @@ def put_off(message_id: UUID, check_at: datetime | None, lookups: int) -> None:
     )
 
 
-def release(message_id: UUID, attempt: int, now: datetime) -> None:
-    """Make a message in doubt pending, unless it has a SID or was heard of meanwhile."""
+def make_pending(message_id: UUID, attempt: int, now: datetime) -> None:
+    """Make a message in doubt pending, unless it has a SID or a report arrived meanwhile."""
     db.session.execute(
         update(Message)
         .where(
@@ -160,8 +161,8 @@ def release(message_id: UUID, attempt: int, now: datetime) -> None:
     )
 
 
-def stop(message_id: UUID, now: datetime) -> None:
-    """Stop asking about a message: its outcome stays unknown, and it says so."""
+def stop_polling(message_id: UUID, now: datetime) -> None:
+    """Stop polling a message that is not final: its outcome stays unknown."""
     db.session.execute(
         update(Message)
         .where(Message.id == message_id, Message.status.not_in(FINAL))

@@ -1,4 +1,4 @@
-"""Queries of redaction: which messages have ended and still hold what was written, and its end."""
+"""Queries for redaction and erasure."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -10,36 +10,44 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from service.database import db
 from service.models import Attempt, Client, Message, StatusEvent
-from service.queries.dialect import among, update_each
+from service.queries.dialect import any_of, update_each
 
-# Before the name that stands in place of a number that was forgotten.
-FORGOTTEN: Final = "forgotten:"
+# Prefix of the pseudonym that replaces an erased number.
+PSEUDONYM: Final = "forgotten:"
 
 _ENDED: Final = or_(Message.final_at.is_not(None), Message.unknown_since.is_not(None))
 
 
-def ended(before: datetime, limit: int) -> list[UUID]:
-    """Return messages that ended before then and are not redacted, locked, past locked ones."""
+def messages_to_redact(before: datetime, limit: int) -> list[UUID]:
+    """Return unredacted messages that ended by this time; lock them, skip locked ones."""
     ids = list(db.session.scalars(_unredacted(Message.final_at, before).limit(limit)))
     if len(ids) < limit:
-        silent = _unredacted(Message.unknown_since, before).limit(limit - len(ids))
-        ids += db.session.scalars(silent)
+        unknown = _unredacted(Message.unknown_since, before).limit(limit - len(ids))
+        ids += db.session.scalars(unknown)
     return ids
 
 
-def to_forget(limit: int) -> list[UUID]:
-    """Return messages that are to be forgotten and have ended, locked, past locked ones."""
+def _unredacted(ended_at: InstrumentedAttribute[datetime | None], before: datetime) -> Select[UUID]:
+    # The conditions repeat those of the partial indexes.
+    unredacted = select(Message.id).where(
+        ended_at.is_not(None), Message.redacted_at.is_(None), ended_at <= before
+    )
+    return unredacted.order_by(ended_at).with_for_update(skip_locked=True)
+
+
+def marked_messages(limit: int) -> list[UUID]:
+    """Return ended messages that are marked for erasure; lock them, skip locked ones."""
     query = select(Message.id).where(Message.forget_as.is_not(None), _ENDED)
     query = query.order_by(Message.id).limit(limit).with_for_update(skip_locked=True)
     return list(db.session.scalars(query))
 
 
 def redact(ids: Sequence[UUID], now: datetime) -> None:
-    """Take text, media and the provider's words out of messages and their attempts."""
+    """Clear text, media and error texts of messages, and the provider's answers."""
     if not ids:
         return
-    _write(
-        among(Message.id, ids),
+    _update(
+        any_of(Message.id, ids),
         body=None,
         media_urls=null(),
         content_variables=null(),
@@ -47,7 +55,7 @@ def redact(ids: Sequence[UUID], now: datetime) -> None:
         redacted_at=func.coalesce(Message.redacted_at, now),
     )
     db.session.execute(
-        update(Attempt).where(among(Attempt.message_id, ids)).values(answer_text=None)
+        update(Attempt).where(any_of(Attempt.message_id, ids)).values(answer_text=None)
     )
 
 
@@ -55,57 +63,54 @@ def events_of(ids: Sequence[UUID]) -> Sequence[StatusEvent]:
     """Return the ledgers of these messages."""
     if not ids:
         return []
-    return db.session.scalars(select(StatusEvent).where(among(StatusEvent.message_id, ids))).all()
+    return db.session.scalars(select(StatusEvent).where(any_of(StatusEvent.message_id, ids))).all()
 
 
-def write_events(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write columns over events; `key` is the event's number."""
+def update_events(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Update columns of events; `key` is the id of the event."""
     if rows:
         update_each(cast(Table, StatusEvent.__table__), rows)
 
 
-def with_keys(ids: Sequence[UUID]) -> Sequence[Row[UUID, str, str | None]]:
+def with_idempotency_key(ids: Sequence[UUID]) -> Sequence[Row[UUID, str, str | None]]:
     """Return id, recipient and idempotency key of those of these messages that have a key."""
-    what = select(Message.id, Message.to, Message.idempotency_key)
+    columns = select(Message.id, Message.to, Message.idempotency_key)
     return db.session.execute(
-        what.where(among(Message.id, ids), Message.idempotency_key.is_not(None))
+        columns.where(any_of(Message.id, ids), Message.idempotency_key.is_not(None))
     ).all()
 
 
-def drop_keys(ids: Sequence[UUID]) -> None:
-    """Drop the idempotency keys of messages."""
+def clear_idempotency_keys(ids: Sequence[UUID]) -> None:
+    """Clear the idempotency keys of messages."""
     if ids:
-        _write(among(Message.id, ids), idempotency_key=None)
+        _update(any_of(Message.id, ids), idempotency_key=None)
 
 
-def mark(numbers: Sequence[str], name: str, limit: int) -> tuple[list[UUID], int]:
-    """Mark messages to these numbers to be forgotten under a name.
+def messages_to(addresses: Sequence[str]) -> Sequence[UUID]:
+    """Return all messages to these addresses, in the order of their ids.
 
-    Returns those that have ended, locked, and how many were marked.
+    One statement: pages would read again what the pages before them have read.
     """
-    query = (
-        select(Message.id, _ENDED)
-        .where(
-            # The index begins with the client.
-            Message.client_id.in_(select(Client.id)),
-            among(Message.to, numbers),
-            Message.forget_as.is_(None),
-        )
-        .order_by(Message.id)
-        .limit(limit)
-        .with_for_update(of=Message)
-    )
-    rows = db.session.execute(query).all()
-    if rows:
-        _write(among(Message.id, [row[0] for row in rows]), forget_as=name)
-    return [row[0] for row in rows if row[1]], len(rows)
+    return db.session.scalars(_to(addresses, Message.id).order_by(Message.id)).all()
 
 
-def forget(ids: Sequence[UUID]) -> None:
-    """Replace the number in marked messages, and drop what their clients noted beside it."""
+def lock(ids: Sequence[UUID]) -> Sequence[Row[UUID, bool]]:
+    """Lock messages in the order of their ids; return their ids and whether they ended."""
+    query = select(Message.id, _ENDED.label("ended")).where(any_of(Message.id, ids))
+    return db.session.execute(query.order_by(Message.id).with_for_update()).all()
+
+
+def mark(ids: Sequence[UUID], pseudonym: str) -> None:
+    """Mark messages for erasure, unless they are marked or erased already."""
+    unmarked = Message.forget_as.is_(None), Message.to.not_like(f"{PSEUDONYM}%")
+    _update(and_(any_of(Message.id, ids), *unmarked), forget_as=pseudonym)
+
+
+def erase_recipient(ids: Sequence[UUID]) -> None:
+    """Replace the number in marked messages, and clear reference, metadata and request digest."""
     if ids:
-        _write(
-            among(Message.id, ids),
+        _update(
+            any_of(Message.id, ids),
             to=Message.forget_as,
             forget_as=None,
             reference=None,
@@ -114,30 +119,19 @@ def forget(ids: Sequence[UUID]) -> None:
         )
 
 
-def still_to_forget(numbers: Sequence[str], limit: int) -> list[tuple[UUID, str]]:
-    """Return messages to these numbers that are under way, with their status."""
-    query = select(Message.id, Message.status).where(
-        Message.forget_as.is_not(None), among(Message.to, numbers)
-    )
+def under_way(addresses: Sequence[str], limit: int) -> list[tuple[UUID, str]]:
+    """Return marked messages to these addresses that have not ended, with their status."""
+    query = _to(addresses, Message.id, Message.status).where(Message.forget_as.is_not(None))
     rows = db.session.execute(query.order_by(Message.id).limit(limit))
-    return [(row[0], row[1]) for row in rows]
+    return [(row.id, row.status) for row in rows]
 
 
-def mark_these(ids: Sequence[UUID], name: str) -> None:
-    """Mark messages to be forgotten under a name, unless they are marked already."""
-    unmarked = Message.forget_as.is_(None), Message.to.not_like(f"{FORGOTTEN}%")
-    _write(and_(among(Message.id, ids), *unmarked), forget_as=name)
+def _to(addresses: Sequence[str], *columns: Any) -> Select[Any]:
+    # The index of recipients begins with the client.
+    every_client = Message.client_id.in_(select(Client.id))
+    return select(*columns).where(every_client, any_of(Message.to, addresses))
 
 
-def _unredacted(moment: InstrumentedAttribute[datetime | None], before: datetime) -> Select[UUID]:
-    # In the words of the partial indexes.
-    found = select(Message.id).where(
-        moment.is_not(None), Message.redacted_at.is_(None), moment <= before
-    )
-    return found.order_by(moment).with_for_update(skip_locked=True)
-
-
-def _write(which: ColumnElement[bool], **columns: Any) -> None:
-    db.session.execute(
-        update(Message).where(which).values(**columns).execution_options(synchronize_session=False)
-    )
+def _update(condition: ColumnElement[bool], **columns: Any) -> None:
+    statement = update(Message).where(condition).values(**columns)
+    db.session.execute(statement.execution_options(synchronize_session=False))

@@ -1,4 +1,4 @@
-"""Queries of retention: what is old enough to go, found by the order in which it came."""
+"""Queries that find and delete old rows, in the order in which they were created."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,14 +9,14 @@ from sqlalchemy import delete, or_, select
 from service.database import db
 from service.domain.message_ids import first_id
 from service.models import Attempt, DeadLetter, Message, StatusEvent
-from service.queries.dialect import among
+from service.queries.dialect import any_of
 
 
 def old_messages(before: datetime, limit: int) -> list[UUID]:
-    """Return the oldest messages that ended before then, locked, past locked ones.
+    """Return the oldest messages that ended before this time; lock them, skip locked ones.
 
-    In the order of their ids, which is that of their creation: what did not end is passed over,
-    and that is little among what is old.
+    Walks the ids in the order of creation. Messages that have not ended are passed over: among old
+    messages there are few.
     """
     query = (
         select(Message.id)
@@ -35,14 +35,14 @@ def delete_messages(ids: Sequence[UUID]) -> None:
     """Delete messages with their ledgers and attempts."""
     if not ids:
         return
-    db.session.execute(delete(StatusEvent).where(among(StatusEvent.message_id, ids)))
-    db.session.execute(delete(Attempt).where(among(Attempt.message_id, ids)))
-    gone = delete(Message).where(among(Message.id, ids))
-    db.session.execute(gone.execution_options(synchronize_session=False))
+    db.session.execute(delete(StatusEvent).where(any_of(StatusEvent.message_id, ids)))
+    db.session.execute(delete(Attempt).where(any_of(Attempt.message_id, ids)))
+    statement = delete(Message).where(any_of(Message.id, ids))
+    db.session.execute(statement.execution_options(synchronize_session=False))
 
 
 def delete_orphans(before: datetime, limit: int) -> int:
-    """Delete those of the oldest orphans that came before then; return how many."""
+    """Delete those of the oldest orphans that arrived before this time; return how many."""
     oldest = (
         select(StatusEvent.id, StatusEvent.received_at)
         .where(StatusEvent.message_id.is_(None))
@@ -50,17 +50,17 @@ def delete_orphans(before: datetime, limit: int) -> int:
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    ids = [row[0] for row in db.session.execute(oldest) if row[1] < before]
+    ids = [row.id for row in db.session.execute(oldest) if row.received_at < before]
     if ids:
         db.session.execute(delete(StatusEvent).where(StatusEvent.id.in_(ids)))
     return len(ids)
 
 
 def delete_dead_letters(before: datetime, limit: int) -> int:
-    """Delete those of the oldest dead letters that were set aside before then; return how many."""
+    """Delete those of the oldest dead letters that were stored before this time."""
     oldest = select(DeadLetter.id, DeadLetter.set_aside_at).order_by(DeadLetter.id).limit(limit)
     rows = db.session.execute(oldest.with_for_update(skip_locked=True))
-    ids = [row[0] for row in rows if row[1] < before]
+    ids = [row.id for row in rows if row.set_aside_at < before]
     if ids:
         db.session.execute(delete(DeadLetter).where(DeadLetter.id.in_(ids)))
     return len(ids)

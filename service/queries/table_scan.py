@@ -1,4 +1,4 @@
-"""Queries that read whole tables, a page at a time, by their keys."""
+"""Queries that read whole tables, page by page, in the order of the primary key."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -12,13 +12,13 @@ from service.models import OptOut
 def page(
     model: type[Model], columns: Sequence[str], after: Any, limit: int
 ) -> Sequence[tuple[Any, ...]]:
-    """Return the ids of the next rows past an id, each with these columns; locks nothing."""
+    """Return id and these columns of the next rows after an id; lock nothing."""
     table: Any = model
     query = select(table.id, *(getattr(table, name) for name in columns))
     if after is not None:
         query = query.where(table.id > after)
     rows = db.session.execute(query.order_by(table.id).limit(limit)).all()
-    db.session.rollback()  # nothing is held while the page is looked through
+    db.session.rollback()  # keep no transaction open while the page is searched
     return [tuple(row) for row in rows]
 
 
@@ -30,7 +30,7 @@ def locked(model: type[Model], ids: Collection[Any]) -> Sequence[Any]:
 
 
 def opted_out(after: str, limit: int) -> list[str]:
-    """Return the next recipients with an opt-out, past this one."""
+    """Return the next recipients with an opt-out after this one."""
     query = select(OptOut.to).where(OptOut.to > after).distinct().order_by(OptOut.to)
     recipients = list(db.session.scalars(query.limit(limit)))
     db.session.rollback()

@@ -1,1 +1,1 @@
-"""Asks providers about messages in doubt and about messages without callbacks."""
+"""Ask providers about messages in doubt (look-up) and messages without a final status (poll)."""

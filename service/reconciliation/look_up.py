@@ -1,6 +1,6 @@
-"""Look up a message in doubt: find out whether a send without an answer went out.
+"""Look up a message in doubt: find out whether a send without an answer reached the provider.
 
-Only for a message without a SID; one that has a SID is fetched by it (`reconciling`).
+Only for messages without a SID. A message that has a SID is polled (`poll.py`).
 """
 
 from dataclasses import replace
@@ -20,56 +20,42 @@ from service.recording import record
 from service.retry_policy import retry_policy
 from service.sending import expiry
 
-# Provider and we need not agree on the time to the second.
+# Tolerance between the provider's clock and ours.
 SKEW: Final = timedelta(seconds=60)
-# When to look again while a message that could be confused with this one is being sent.
-_SOON: Final = timedelta(seconds=5)
+# Time to wait while a message that could be confused with this one is being sent.
+_POSTPONE: Final = timedelta(seconds=5)
 
 
 def look_up(message: Message, attempt: Attempt) -> None:
-    """Find out whether the attempt went out, and decide when that stays unknown.
+    """Find out whether the attempt reached the provider, and decide if that stays unknown.
 
-    Raises NotAccepted or OutcomeUnknown when the provider does not answer.
+    Raises NotAccepted or OutcomeUnknown if the provider does not answer.
     """
     with transaction():
-        rivals = reconciliation.rivals(message, _until(attempt))
-    if Status.SUBMITTING in rivals:
-        # Its answer will tell whose a candidate is.
+        confusable = reconciliation.confusable_statuses(message, _latest_arrival(attempt))
+    if Status.SUBMITTING in confusable:
+        # The provider's answer to that message tells which candidate belongs to it.
         with transaction():
-            reconciliation.put_off(message.id, datetime.now(UTC) + _SOON, message.lookups)
+            next_check = datetime.now(UTC) + _POSTPONE
+            reconciliation.schedule_check(message.id, next_check, message.lookups)
         return
     candidates = _candidates(message, attempt)
     certain = [report for report in candidates if report.attempt_id is not None]
-    # The text of a template is the provider's: nothing tells ours from another system's.
-    comparable = len(candidates) == 1 and not rivals and message.content_sid is None
+    # The provider has the text of a template: it cannot be compared with other systems' messages.
+    comparable = len(candidates) == 1 and not confusable and message.content_sid is None
     if certain or comparable:
-        ours = certain or candidates
-        record.record([report._replace(attempt_id=attempt.id) for report in ours])
-        events.reconciled(message.id, attempt.id, message.provider, "found")
-        return
-    if candidates:
-        # A person has to say which message at the provider is this one.
-        _note(message, attempt, "ambiguous", message.lookups + 1, check_at=None)
-        return
-    _not_found(message, attempt, message.lookups + 1)
-
-
-def _not_found(message: Message, attempt: Attempt, lookups: int) -> None:
-    """Look again later, or decide as the client wishes."""
-    if lookups < components().settings.doubt_lookups:
-        pause = timedelta(seconds=retry_policy(message.provider).first_lookup * 2**lookups)
-        _note(message, attempt, "not_found", lookups, check_at=datetime.now(UTC) + pause)
-    elif expiry.may_resend(message, attempt.number):
-        _resend(message, attempt, lookups)
+        _found(message, attempt, certain or candidates)
+    elif candidates:
+        # A person has to decide which message at the provider is this one.
+        _record_look_up(message, attempt, "ambiguous", message.lookups + 1, check_at=None)
     else:
-        record.record([verdict(message)])
-        events.reconciled(message.id, attempt.id, message.provider, "gave_up")
+        _not_found(message, attempt, message.lookups + 1)
 
 
 def verdict(message: Message) -> StatusReport:
     """Return the report that fails a message of which the provider knows nothing.
 
-    Our own verdict names no attempt, so that anything the provider says later outranks it.
+    It names no attempt, so that any later report of the provider outranks it.
     """
     return StatusReport(
         provider=message.provider,
@@ -82,8 +68,8 @@ def verdict(message: Message) -> StatusReport:
     )
 
 
-def step(message: Message, attempt: Attempt, word: str, detail: str) -> StatusReport:
-    """Return an entry for the ledger that says nothing about the status."""
+def check_report(message: Message, attempt: Attempt, word: str, detail: str) -> StatusReport:
+    """Return a report about a check, which states no status."""
     return StatusReport(
         provider=message.provider,
         source=Source.RECONCILIATION,
@@ -98,7 +84,7 @@ def step(message: Message, attempt: Attempt, word: str, detail: str) -> StatusRe
 def description(
     message: Message, attempt: Attempt, since: datetime, until: datetime
 ) -> LookUpQuery:
-    """Return what is known of an attempt whose SID is not."""
+    """Return the properties by which the provider can find an attempt without a SID."""
     return LookUpQuery(
         attempt_id=attempt.id,
         to=message.to,
@@ -112,43 +98,65 @@ def description(
     )
 
 
-def _until(attempt: Attempt) -> datetime:
-    """Return the time by which the provider had the attempt, if it ever did."""
+def _latest_arrival(attempt: Attempt) -> datetime:
+    """Return the latest time at which the provider can have received the attempt."""
     return attempt.started_at + timedelta(seconds=components().settings.claim_lease) + SKEW
 
 
 def _candidates(message: Message, attempt: Attempt) -> list[StatusReport]:
-    """Return what may be this attempt and is bound to no other.
+    """Return messages at the provider that can be this attempt and belong to no other.
 
-    Raises OutcomeUnknown when nobody could look: that is no answer, and counts as none.
+    Raises OutcomeUnknown if the provider refuses to search.
     """
-    until = _until(attempt)
-    sought = description(message, attempt, attempt.started_at - SKEW, until)
+    until = _latest_arrival(attempt)
+    query = description(message, attempt, attempt.started_at - SKEW, until)
     if message.content_sid is not None:
         with transaction():
             texts = reconciliation.texts_of_others(message, until)
-        sought = replace(sought, texts_of_others=texts)
+        query = replace(query, texts_of_others=texts)
     try:
-        found = components().provider(message.provider).find(sought)
+        reports = components().provider(message.provider).find(query)
     except Refused as error:
-        raise OutcomeUnknown("refused to look", error.code) from error
+        raise OutcomeUnknown("the provider refused to search", error.code) from error
     with transaction():
-        taken = attempts.by_sids({(one.provider, one.provider_sid or "") for one in found})
-    return [one for one in found if (one.provider, one.provider_sid or "") not in taken]
+        bound = attempts.by_sids({_sid_of(report) for report in reports})
+    return [report for report in reports if _sid_of(report) not in bound]
 
 
-def _note(
+def _sid_of(report: StatusReport) -> tuple[str, str]:
+    return report.provider, report.provider_sid or ""
+
+
+def _found(message: Message, attempt: Attempt, reports: list[StatusReport]) -> None:
+    record.record([report._replace(attempt_id=attempt.id) for report in reports])
+    events.reconciled(message.id, attempt.id, message.provider, "found")
+
+
+def _not_found(message: Message, attempt: Attempt, lookups: int) -> None:
+    """Schedule another look-up; after the last one send the message again, or fail it."""
+    if lookups < components().settings.doubt_lookups:
+        pause = timedelta(seconds=retry_policy(message.provider).first_lookup * 2**lookups)
+        check_at = datetime.now(UTC) + pause
+        _record_look_up(message, attempt, "not_found", lookups, check_at=check_at)
+    elif expiry.may_resend(message, attempt.number):
+        _resend(message, attempt, lookups)
+    else:
+        record.record([verdict(message)])
+        events.reconciled(message.id, attempt.id, message.provider, "gave_up")
+
+
+def _record_look_up(
     message: Message, attempt: Attempt, word: str, lookups: int, *, check_at: datetime | None
 ) -> None:
     with transaction():
-        record.apply([step(message, attempt, word, f"look-up {lookups}")])
-        reconciliation.put_off(message.id, check_at, lookups)
+        record.apply([check_report(message, attempt, word, f"look-up {lookups}")])
+        reconciliation.schedule_check(message.id, check_at, lookups)
     events.reconciled(message.id, attempt.id, message.provider, word)
 
 
 def _resend(message: Message, attempt: Attempt, lookups: int) -> None:
-    """Let a message go out again whose client prefers two messages to none."""
+    """Send a message again whose client prefers a second copy to none."""
     with transaction():
-        record.apply([step(message, attempt, "resend", f"after {lookups} look-ups")])
-        reconciliation.release(message.id, attempt.number, datetime.now(UTC))
+        record.apply([check_report(message, attempt, "resend", f"after {lookups} look-ups")])
+        reconciliation.make_pending(message.id, attempt.number, datetime.now(UTC))
     events.reconciled(message.id, attempt.id, message.provider, "resend")

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from service.components import components
 from service.database import db
-from service.database.errors import is_slow
+from service.database.errors import is_statement_timeout
 from service.inbox.stream import Entry
 from service.recording.isolation import IDLE, Isolation, consumer, dead_letter, record_callbacks
 from service.task_queue.queue import CONSUME_INBOX
@@ -104,7 +104,7 @@ def _record_suspect(entry: Entry) -> None:
     try:
         record_callbacks([entry.callback])
     except DBAPIError as error:
-        if not is_slow(error):
+        if not is_statement_timeout(error):
             raise
         dead_letter(entry.callback, repr(error), type(error).__name__)
     finally:

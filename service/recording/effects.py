@@ -6,9 +6,9 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from service.domain.outcome import strength
+from service.domain.outcome import rank
 from service.domain.report import StatusReport
-from service.domain.status import FINAL, OWN
+from service.domain.status import FINAL, UNREPORTED
 from service.queries.attempts import AttemptRef
 
 
@@ -107,9 +107,9 @@ def _effect(
         return Effect.RECORDED
     if row.id in contradicted and report.status in FINAL:
         return Effect.CONFLICT
-    if row.status in OWN:
+    if row.status in UNREPORTED:
         return Effect.RECORDED
-    shown = strength(row.status, row.outcome_attempt)
-    if row.status in FINAL or strength(report.status, owner.number) <= shown:
+    shown = rank(row.status, row.outcome_attempt)
+    if row.status in FINAL or rank(report.status, owner.number) <= shown:
         return Effect.LATE
     return Effect.RECORDED

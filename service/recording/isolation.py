@@ -9,7 +9,7 @@ from typing import Final
 
 from service.components import components
 from service.database import transaction
-from service.database.errors import is_passing, is_slow
+from service.database.errors import is_statement_timeout, is_transient
 from service.domain.report import StatusReport
 from service.inbox.stream import Entry, Inbox
 from service.observability import events
@@ -61,7 +61,8 @@ class Isolation:
         return self._done
 
     def _failed(self, piece: Sequence[Entry], error: Exception) -> None:
-        if is_passing(error) or (len(piece) == 1 and is_slow(error) and self._is_stuck()):
+        timed_out = is_statement_timeout(error)
+        if is_transient(error) or (len(piece) == 1 and timed_out and self._is_stuck()):
             self._give_back(IDLE)  # the next consumer begins with these
             raise error
         self._pieces.pop()
@@ -69,7 +70,7 @@ class Isolation:
             middle = len(piece) // 2
             self._pieces += [piece[middle:], piece[:middle]]
             self._renew()
-        elif not is_slow(error):
+        elif not timed_out:
             dead_letter(piece[0].callback, repr(error), type(error).__name__)
             self._finish(piece)
 

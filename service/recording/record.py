@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from service.database import transaction
-from service.domain.outcome import Outcome, join_all, outcome_of
+from service.domain.outcome import Outcome, merge_all, outcome_of
 from service.domain.report import StatusReport
 from service.opt_outs.learn import learn_opt_outs
 from service.queries import attempts, ledger
@@ -110,7 +110,7 @@ def _fold(rows: Mapping[UUID, Any], owned: Iterable[OwnedReport]) -> set[UUID]:
     for message_id, row in rows.items():
         before = outcome_in(row)
         new = [outcome_of(report, owner.number) for report, owner in by_message[message_id]]
-        after = join_all([before, *new])
+        after = merge_all([before, *new])
         if after is None:
             continue
         sid = _shown_sid(row, after, by_message[message_id])

@@ -23,7 +23,7 @@ def drain_overflow() -> int:
     """Return callbacks that were stored while the inbox was unavailable; return how many."""
     until, done, more = time.monotonic() + _RUN_SECONDS, 0, True
     while more and time.monotonic() < until and components().inbox.has_room():
-        count = _return(callbacks.oldest_overflow, callbacks.drop_overflow, _OVERFLOW_BATCH)
+        count = _return(callbacks.oldest_overflow, callbacks.delete_overflow, _OVERFLOW_BATCH)
         done, more = done + count, count == _OVERFLOW_BATCH
     return done
 
@@ -32,7 +32,7 @@ def replay_dead_letters(ids: Collection[int] | None) -> int:
     """Return dead letters with these ids, or the oldest 500 for None; return how many."""
     return _return(
         lambda limit: callbacks.dead_letters(limit, ids, lock=True),
-        callbacks.drop_dead_letters,
+        callbacks.delete_dead_letters,
         _DEAD_LETTER_BATCH,
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from service.domain.outcome import Outcome
 from service.domain.report import Price, StatusReport
-from service.domain.status import OWN, is_final
+from service.domain.status import UNREPORTED, is_final
 from service.models import StatusEvent
 from service.recording.effects import LedgerEntry
 
@@ -93,7 +93,7 @@ def random_identity(identity: bytes) -> bytes:
 
 def outcome_in(row: Any) -> Outcome | None:
     """Return the outcome in a message row; None before the first report."""
-    if row.status in OWN:
+    if row.status in UNREPORTED:
         return None
     return Outcome(
         status=row.status,

@@ -20,7 +20,7 @@ Claimed = tuple[Message, datetime]  # and when it was due
 def without_opted_out(claimed: Sequence[Claimed], now: datetime) -> list[Claimed]:
     """Return the claimed messages that may be sent; fail the others, in this transaction."""
     numbers = {message.to for message, _ in claimed if message.provider != SANDBOX}
-    opted_out = opt_outs.among_those(numbers) if numbers else {}
+    opted_out = opt_outs.by_recipient(numbers) if numbers else {}
     if not opted_out:
         return list(claimed)
     by_message = {message.id: opted_out.get(opt_outs.pair_of(message)) for message, _ in claimed}

@@ -95,8 +95,8 @@ def ready() -> tuple[Response, int]:
 def _database(bound: Components) -> str:
     # Over the connections of the overflow: those of the API may all be waiting.
     with bound.context(), db.engines[OVERFLOW].connect() as connection:
-        found = schema.found(connection)
-    wanted = schema.WANTED
+        found = schema.revision(connection)
+    wanted = schema.HEAD
     return "ok" if found == wanted else f"{_NOT_MIGRATED} (at {found}, wanted {wanted})"
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, select
 
 from demo.stack import Stack
 from service.domain.report import Source
-from service.domain.status import OWN, SUCCESSES, Status
+from service.domain.status import SUCCESSES, UNREPORTED, Status
 from service.models import Message, StatusEvent
 from service.providers.twilio.reports import STATUSES
 from tests.chaos.traffic import body, may_repeat
@@ -51,7 +51,7 @@ def judge(books: Books, engine: Engine, messages: int, lost: set[tuple[str, str]
         if len(entries) > 1 and not may_repeat(number):
             verdict.twice.append(number)
         status, expected = shown.get(str(number)), _expected(entries)
-        if status in OWN or status is None:
+        if status in UNREPORTED or status is None:
             verdict.unsettled.append(f"{number} is {status}")
         elif status not in expected:
             verdict.different.append(f"{number} is {status}, the carrier says {expected}")

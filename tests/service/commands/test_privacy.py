@@ -27,7 +27,7 @@ def opted_out(context: Flask) -> Flask:
     since = datetime(2026, 11, 21, 12, tzinfo=UTC)
     with transaction():
         senders = (SENDER, "+15005550007")
-        opt_outs.remember([{**row, "sender": one, "since": since} for one in senders])
+        opt_outs.upsert([{**row, "sender": one, "since": since} for one in senders])
     return context
 
 

@@ -1,4 +1,4 @@
-"""Which errors pass, as the two databases really raise them."""
+"""Classification of errors, as the two databases raise them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from demo.servers import free_port
 from service.database import db, is_postgresql
-from service.database.errors import is_passing, is_retryable, is_slow
+from service.database.errors import is_retryable, is_statement_timeout, is_transient
 
 
 def raised(statement: str, values: Any = None) -> DBAPIError:
@@ -31,55 +31,55 @@ DETERMINISTIC = {
 
 @pytest.mark.usefixtures("context")
 @pytest.mark.parametrize("statement", DETERMINISTIC.values(), ids=DETERMINISTIC.keys())
-def test_a_bad_statement_does_not_pass(statement: str) -> None:
+def test_bad_statement_is_not_retryable(statement: str) -> None:
     error = raised(statement)
-    assert not is_passing(error)
+    assert not is_transient(error)
     assert not is_retryable(error)
 
 
 @pytest.mark.usefixtures("context")
-def test_too_many_variables_do_not_pass() -> None:
+def test_too_many_variables_are_not_transient() -> None:
     mark = "%s" if is_postgresql() else "?"
     values = (1,) * 70_000 if is_postgresql() else (1,) * 260_000
     error = raised(f"SELECT 1 WHERE 1 IN ({','.join([mark] * len(values))})", values)
     assert isinstance(error, OperationalError)
-    assert not is_passing(error)
+    assert not is_transient(error)
 
 
 @pytest.fixture
 def postgresql(context: Flask) -> None:
     if not is_postgresql():
-        pytest.skip("an error of PostgreSQL")
+        pytest.skip("only PostgreSQL raises this error")
 
 
 @pytest.mark.usefixtures("postgresql")
-def test_a_data_error_does_not_pass() -> None:
-    assert not is_passing(raised("SELECT 1/0"))
+def test_data_error_is_not_transient() -> None:
+    assert not is_transient(raised("SELECT 1/0"))
 
 
 @pytest.mark.usefixtures("postgresql")
-def test_a_statement_timeout_is_slow_and_does_not_pass() -> None:
+def test_statement_timeout_is_retryable_but_not_transient() -> None:
     error = raised("SET LOCAL statement_timeout = 50; SELECT pg_sleep(5)")
-    assert is_slow(error)
+    assert is_statement_timeout(error)
     assert is_retryable(error)
-    assert not is_passing(error)
+    assert not is_transient(error)
 
 
 @pytest.mark.usefixtures("postgresql")
-def test_a_lost_connection_passes() -> None:
+def test_lost_connection_is_transient() -> None:
     error = raised("SELECT pg_terminate_backend(pg_backend_pid())")
-    assert is_passing(error)
-    assert not is_slow(error)
+    assert is_transient(error)
+    assert not is_statement_timeout(error)
 
 
 @pytest.mark.usefixtures("postgresql")
-def test_a_database_that_only_reads_passes() -> None:
-    assert is_passing(raised("SET TRANSACTION READ ONLY; DELETE FROM overflow"))
+def test_read_only_database_is_transient() -> None:
+    assert is_transient(raised("SET TRANSACTION READ ONLY; DELETE FROM overflow"))
 
 
 @pytest.mark.usefixtures("postgresql")
 @pytest.mark.parametrize(
-    ("state", "passes"),
+    ("state", "transient"),
     [
         ("08006", True),
         ("0A000", True),
@@ -101,41 +101,41 @@ def test_a_database_that_only_reads_passes() -> None:
         ("XX000", False),
     ],
 )
-def test_the_state_decides_whether_an_error_passes(state: str, passes: bool) -> None:
+def test_sqlstate_decides_whether_error_is_transient(state: str, transient: bool) -> None:
     raising = f"DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{state}'; END $$"
-    assert is_passing(raised(raising)) is passes
+    assert is_transient(raised(raising)) is transient
 
 
-def test_a_server_that_is_away_passes() -> None:
+def test_unreachable_server_is_transient() -> None:
     engine = create_engine(f"postgresql+psycopg://nobody@127.0.0.1:{free_port()}/nothing")
     with pytest.raises(OperationalError) as caught:
         engine.connect()
-    assert is_passing(caught.value)
+    assert is_transient(caught.value)
 
 
 @pytest.fixture
 def locked_sqlite(tmp_path: Any) -> Iterator[Any]:
-    """A connection that does not wait, to a file that another has locked."""
+    """A connection without a busy timeout to a locked file."""
     holder = create_engine(f"sqlite:///{tmp_path}/locked.db")
     waiter = create_engine(f"sqlite:///{tmp_path}/locked.db", connect_args={"timeout": 0})
-    with holder.connect() as one, waiter.connect() as other:
-        one.exec_driver_sql("CREATE TABLE thing (id INTEGER)")
-        one.exec_driver_sql("BEGIN EXCLUSIVE")
-        yield other
+    with holder.connect() as locking, waiter.connect() as waiting:
+        locking.exec_driver_sql("CREATE TABLE thing (id INTEGER)")
+        locking.exec_driver_sql("BEGIN EXCLUSIVE")
+        yield waiting
     holder.dispose()
     waiter.dispose()
 
 
-def test_a_locked_file_passes(locked_sqlite: Any) -> None:
+def test_locked_file_is_transient(locked_sqlite: Any) -> None:
     with pytest.raises(OperationalError) as caught:
         locked_sqlite.execute(text("INSERT INTO thing VALUES (1)"))
-    assert is_passing(caught.value)
+    assert is_transient(caught.value)
 
 
-def test_an_exhausted_pool_passes() -> None:
-    assert is_passing(PoolTimeout("QueuePool limit"))
+def test_exhausted_pool_is_transient() -> None:
+    assert is_transient(PoolTimeout("QueuePool limit"))
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), SQLAlchemyError("no"), None])
-def test_any_other_error_does_not_pass(error: Any) -> None:
-    assert not is_passing(error)
+def test_other_error_is_not_transient(error: Any) -> None:
+    assert not is_transient(error)

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: every wait has an end, directly and through a pooler."""
+"""Time limits of connections to PostgreSQL, direct and through a pooler."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from service.app import create_app
 from service.database import OVERFLOW, db, postgresql, schema, single_write, transaction
-from service.database.errors import is_passing, is_slow
+from service.database.errors import is_statement_timeout, is_transient
 from service.domain.status import Status
 from service.models import Client, Message
 from service.recording import consume_inbox
@@ -49,17 +49,17 @@ def proxied(postgres_url: str, server_url: str) -> Iterator[tuple[Proxy, str]]:
 
 @pytest.fixture
 def make_app(redis_url: str) -> Iterator[MakeApp]:
-    made = list[Flask]()
+    apps = list[Flask]()
 
     def make(url: str, **settings: str) -> Flask:
         app = create_app(
             make_settings(url, redis_url, **settings), providers={"twilio": FakeProvider()}
         )
-        made.append(app)
+        apps.append(app)
         return app
 
     yield make
-    for app in made:
+    for app in apps:
         with app.app_context():
             db.engine.dispose()
 
@@ -83,25 +83,25 @@ def settings_of(connection: Connection) -> dict[str, str]:
     return {name: connection.scalar(text(f"SHOW {name}")) for name in names}
 
 
-LIMITS = {
+TIMEOUTS = {
     "statement_timeout": "10s",
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "1min",
 }
 
 
-def test_every_transaction_has_limits(app: Flask) -> None:
+def test_every_transaction_has_timeouts(app: Flask) -> None:
     with app.app_context():
-        for _ in range(6):  # through the pooler each may meet another connection to the server
+        for _ in range(6):  # the pooler can give each another connection
             with transaction():
-                assert settings_of(db.session.connection()) == LIMITS
+                assert settings_of(db.session.connection()) == TIMEOUTS
             with single_write():
-                assert settings_of(db.session.connection()) == LIMITS
+                assert settings_of(db.session.connection()) == TIMEOUTS
         with db.engines[OVERFLOW].begin() as connection:
             assert settings_of(connection)["statement_timeout"] == "2s"
 
 
-def test_limits_do_not_reach_other_clients_of_a_pooler(pooled_url: str, make_app: MakeApp) -> None:
+def test_timeouts_do_not_affect_other_pooler_clients(pooled_url: str, make_app: MakeApp) -> None:
     app = make_app(pooled_url)
     schema.prepare(app)
     with app.app_context():
@@ -109,21 +109,21 @@ def test_limits_do_not_reach_other_clients_of_a_pooler(pooled_url: str, make_app
         with transaction():
             db.session.execute(select(1))
     with psycopg.connect(pooled_url, autocommit=True, prepare_threshold=None) as other:
-        found = {other.execute("SHOW statement_timeout").fetchone() for _ in range(10)}
-    assert found == {("0",)}
+        timeouts = {other.execute("SHOW statement_timeout").fetchone() for _ in range(10)}
+    assert timeouts == {("0",)}
 
 
-def test_the_server_ends_a_statement_that_takes_too_long(app: Flask) -> None:
+def test_server_cancels_slow_statement(app: Flask) -> None:
     with app.app_context(), db.engines[OVERFLOW].connect() as connection:
         began = monotonic()
         with pytest.raises(OperationalError) as caught:
             connection.execute(text("SELECT pg_sleep(30)"))
         assert monotonic() - began < 10
-        assert is_slow(caught.value)
+        assert is_statement_timeout(caught.value)
 
 
 def test_messages_are_sent_and_recorded(app: Flask) -> None:
-    """More of everything than it takes for psycopg to prepare a statement."""
+    """More repetitions than psycopg needs to prepare a statement."""
     headers = {"Authorization": f"Bearer {make_key(app, 'billing')}"}
 
     def post(number: int) -> int:
@@ -140,7 +140,7 @@ def test_messages_are_sent_and_recorded(app: Flask) -> None:
 
 
 @pytest.mark.parametrize(("setting", "prepared"), [("", False), ("true", True), ("false", False)])
-def test_statements_through_a_pooler_are_prepared_by_choice(
+def test_pooled_statements_are_prepared_by_choice(
     make_app: MakeApp, pooled_url: str, setting: str, prepared: bool
 ) -> None:
     app = make_app(pooled_url, DATABASE_PREPARED_STATEMENTS=setting)
@@ -161,10 +161,10 @@ def _prepares(app: Flask) -> bool:
         return driver.prepare_threshold is not None
 
 
-def test_a_server_that_stops_answering_ends_the_statement(
+def test_statement_ends_when_server_stops_answering(
     proxied: tuple[Proxy, str], make_app: MakeApp
 ) -> None:
-    """TCP cannot tell: the proxy confirms every byte."""
+    """TCP does not notice, because the proxy confirms every byte."""
     proxy, url = proxied
     app = make_app(url)
     with app.app_context(), db.engines[OVERFLOW].connect() as connection:
@@ -174,13 +174,13 @@ def test_a_server_that_stops_answering_ends_the_statement(
         with pytest.raises(DBAPIError) as caught:
             connection.execute(select(2))
         assert 2 < monotonic() - began < 8
-        assert is_passing(caught.value)
+        assert is_transient(caught.value)
     proxy.resume()
     with app.app_context(), db.engines[OVERFLOW].connect() as connection:
-        assert connection.scalar(select(3)) == 3, "not the late answer of the other"
+        assert connection.scalar(select(3)) == 3, "the late answer was not read"
 
 
-def test_a_connection_that_is_not_answered_ends(
+def test_connecting_to_hanging_server_times_out(
     proxied: tuple[Proxy, str], make_app: MakeApp
 ) -> None:
     proxy, url = proxied
@@ -190,10 +190,10 @@ def test_a_connection_that_is_not_answered_ends(
     with app.app_context(), pytest.raises(OperationalError) as caught:
         db.engine.connect()
     assert monotonic() - began < 8
-    assert is_passing(caught.value)
+    assert is_transient(caught.value)
 
 
-def test_the_url_chooses_other_times(server_url: str, make_app: MakeApp) -> None:
+def test_database_url_overrides_timeouts(server_url: str, make_app: MakeApp) -> None:
     app = make_app(server_url + "&keepalives_idle=7")
     with app.app_context(), db.engine.connect() as connection:
         driver: Any = connection.connection.dbapi_connection
@@ -202,19 +202,19 @@ def test_the_url_chooses_other_times(server_url: str, make_app: MakeApp) -> None
     assert used["tcp_user_timeout"] == str(postgresql.CONNECT_DEFAULTS["tcp_user_timeout"])
 
 
-def test_a_migration_has_no_limit(app: Flask) -> None:
+def test_migration_has_no_timeouts(app: Flask) -> None:
     with (
         app.app_context(),
         db.engine.connect() as connection,
-        postgresql.without_limits(connection),
+        postgresql.without_timeouts(connection),
         connection.begin(),
     ):
         assert set(settings_of(connection).values()) == {"0"}
     with app.app_context(), db.engine.begin() as connection:
-        assert settings_of(connection) == LIMITS
+        assert settings_of(connection) == TIMEOUTS
 
 
-def test_a_locked_row_ends_the_wait(app: Flask) -> None:
+def test_lock_timeout_is_transient(app: Flask) -> None:
     with app.app_context():
         with transaction():
             db.session.add(Client(name="one", created_at=EPOCH))
@@ -222,4 +222,4 @@ def test_a_locked_row_ends_the_wait(app: Flask) -> None:
             holder.execute(select(Client).with_for_update())
             with db.engines[OVERFLOW].connect() as waiter, pytest.raises(DBAPIError) as caught:
                 waiter.execute(select(Client).with_for_update())
-    assert is_passing(caught.value)
+    assert is_transient(caught.value)

@@ -1,4 +1,4 @@
-"""Units of work: one write that stands by itself, and transactions that do not learn from it."""
+"""Transactions and single writes."""
 
 from datetime import UTC, datetime
 
@@ -18,40 +18,40 @@ def _add(*names: str) -> None:
     db.session.execute(db.insert(Client).values(rows))
 
 
-def _change_ones_mind() -> None:
+def _roll_back() -> None:
     with transaction():
         _add("two")
         raise ZeroDivisionError
 
 
-def _seen_elsewhere() -> int:
-    with db.engine.connect() as another:
-        return another.scalar(select(func.count()).select_from(Client)) or 0
+def _committed() -> int:
+    with db.engine.connect() as connection:
+        return connection.scalar(select(func.count()).select_from(Client)) or 0
 
 
-def test_a_single_write_is_there_for_everybody_when_it_is_over() -> None:
+def test_single_write_is_committed() -> None:
     with single_write():
         _add("one", "two")
-    assert _seen_elsewhere() == 2
+    assert _committed() == 2
 
 
-def test_a_single_write_is_written_whole_or_not_at_all() -> None:
+def test_failed_single_write_writes_nothing() -> None:
     with pytest.raises(IntegrityError), single_write():
         _add("same", "same")
-    assert _seen_elsewhere() == 0
+    assert _committed() == 0
 
 
-def test_postgresql_has_a_single_write_before_anybody_says_commit() -> None:
+def test_single_write_commits_itself_on_postgresql() -> None:
     if not is_postgresql():
-        pytest.skip("on SQLite it is an ordinary transaction")
+        pytest.skip("on SQLite a single write is a transaction")
     with single_write():
         _add("one")
-        assert _seen_elsewhere() == 1
+        assert _committed() == 1
 
 
-def test_a_transaction_after_a_single_write_can_still_be_rolled_back() -> None:
+def test_transaction_after_single_write_can_roll_back() -> None:
     with single_write():
         _add("one")
     with pytest.raises(ZeroDivisionError):
-        _change_ones_mind()
-    assert _seen_elsewhere() == 1
+        _roll_back()
+    assert _committed() == 1

@@ -1,4 +1,4 @@
-"""What makes two reports the same statement."""
+"""The identity of reports."""
 
 from datetime import timedelta
 from typing import Any
@@ -12,19 +12,19 @@ from tests.fakes import said
 REPORT = said("sent", attempt_id=UUID(int=1), sid="SM1")
 
 
-def test_when_a_report_arrived_is_not_part_of_what_it_says() -> None:
+def test_identity_ignores_arrival_time_and_payload() -> None:
     later = REPORT._replace(received_at=REPORT.received_at + timedelta(hours=1), raw={"new": 1})
     assert later.identity == REPORT.identity
 
 
-def test_statements_about_attempts_stand_in_the_order_in_which_those_were_made() -> None:
-    """Of one hour, they share a few pages of the ledger's index, however long it is."""
+def test_identities_sort_by_creation_of_attempts() -> None:
+    """Identities of one hour are on few pages of the ledger's index."""
     earlier = REPORT._replace(attempt_id=UUID("019ab0c0-0001-7fff-bfff-ffffffffffff"))
     later = REPORT._replace(attempt_id=UUID("019ab0c0-0002-7000-8000-000000000000"))
     assert earlier.identity < later.identity
 
 
-def test_a_statement_about_nothing_of_ours_has_an_identity_all_the_same() -> None:
+def test_report_without_attempt_has_identity() -> None:
     assert len(REPORT._replace(attempt_id=None).identity) == len(REPORT.identity) == 32
 
 
@@ -41,5 +41,5 @@ def test_a_statement_about_nothing_of_ours_has_an_identity_all_the_same() -> Non
         {"provider": "other"},
     ],
 )
-def test_anything_else_makes_it_another_statement(change: dict[str, Any]) -> None:
+def test_any_other_field_changes_the_identity(change: dict[str, Any]) -> None:
     assert REPORT._replace(**change).identity != REPORT.identity

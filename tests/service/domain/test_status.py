@@ -1,11 +1,11 @@
-"""The join of statuses: its algebra, and the judgements in its order."""
+"""Merging statuses: its algebra, and the reasons for the ranks."""
 
 from itertools import permutations
 
 import pytest
 from hypothesis import given
 
-from service.domain.status import FINAL, OWN, Status, is_final
+from service.domain.status import FINAL, UNREPORTED, Status, is_final
 from tests.strategies import statuses
 
 
@@ -14,21 +14,21 @@ def merge(a: Status, b: Status) -> Status:
 
 
 @given(statuses, statuses)
-def test_the_order_of_two_statuses_does_not_matter(a: Status, b: Status) -> None:
+def test_merging_statuses_is_commutative(a: Status, b: Status) -> None:
     assert merge(a, b) is merge(b, a)
 
 
 @given(statuses, statuses, statuses)
-def test_the_grouping_of_three_statuses_does_not_matter(a: Status, b: Status, c: Status) -> None:
+def test_merging_statuses_is_associative(a: Status, b: Status, c: Status) -> None:
     assert merge(merge(a, b), c) is merge(a, merge(b, c))
 
 
 @given(statuses)
-def test_a_repeated_status_changes_nothing(a: Status) -> None:
+def test_merging_statuses_is_idempotent(a: Status) -> None:
     assert merge(a, a) is a
 
 
-def test_every_pair_of_statuses_has_an_answer() -> None:
+def test_merging_statuses_is_total() -> None:
     assert {merge(a, b) for a in Status for b in Status} == set(Status)
 
 
@@ -41,23 +41,23 @@ def test_ranks_are_distinct() -> None:
     [
         (Status.DELIVERED, Status.UNDELIVERED, "proof of delivery outranks every failure"),
         (Status.DELIVERED, Status.FAILED, "proof of delivery outranks every failure"),
-        (Status.READ, Status.DELIVERED, "who read it, has it"),
+        (Status.READ, Status.DELIVERED, "a read message was delivered"),
         (Status.SENDING, Status.EXPIRED, "transmission outranks an expiry"),
-        (Status.CANCELED, Status.EXPIRED, "a client's cancellation outranks our clock"),
+        (Status.CANCELED, Status.EXPIRED, "a client's cancellation outranks an expiry"),
         (Status.SENDING, Status.CANCELED, "transmission outranks a cancellation"),
         (Status.SENT, Status.CANCELED, "transmission outranks a cancellation"),
-        (Status.CANCELED, Status.QUEUED, "a cancellation ends the wait"),
-        (Status.UNDELIVERED, Status.SENT, "a receipt says more than a handover"),
-        (Status.DELIVERED, Status.QUEUED, "a late queued takes nothing back"),
-        (Status.ACCEPTED, Status.IN_DOUBT, "any word of the provider ends our doubt"),
+        (Status.CANCELED, Status.QUEUED, "a canceled message no longer waits"),
+        (Status.UNDELIVERED, Status.SENT, "a delivery report outranks a handover"),
+        (Status.DELIVERED, Status.QUEUED, "a late report does not overwrite a delivery"),
+        (Status.ACCEPTED, Status.IN_DOUBT, "any report of the provider ends the doubt"),
     ],
 )
-def test_the_stronger_statement_wins(stronger: Status, weaker: Status, why: str) -> None:
+def test_higher_rank_wins(stronger: Status, weaker: Status, why: str) -> None:
     assert merge(weaker, stronger) is stronger, why
 
 
 @pytest.mark.parametrize(
-    "heard",
+    "reports",
     [
         (Status.QUEUED, Status.SENT, Status.DELIVERED),
         (Status.SENT, Status.DELIVERED, Status.UNDELIVERED),
@@ -65,10 +65,10 @@ def test_the_stronger_statement_wins(stronger: Status, weaker: Status, why: str)
         (Status.DELIVERED, Status.UNDELIVERED, Status.DELIVERED),
     ],
 )
-def test_a_message_ends_in_one_status_in_every_order_of_arrival(heard: tuple[Status, ...]) -> None:
-    """The event sets on which known systems depend on the order."""
+def test_final_status_does_not_depend_on_order(reports: tuple[Status, ...]) -> None:
+    """Sets of events whose outcome depends on the order in other systems."""
     ends = set()
-    for order in permutations(heard):
+    for order in permutations(reports):
         shown = Status.PENDING
         for status in order:
             shown = merge(shown, status)
@@ -76,11 +76,13 @@ def test_a_message_ends_in_one_status_in_every_order_of_arrival(heard: tuple[Sta
     assert len(ends) == 1
 
 
-def test_our_own_words_rank_below_every_word_of_a_provider() -> None:
-    assert max(status.rank for status in OWN) < min(s.rank for s in Status if s not in OWN)
+def test_unreported_statuses_rank_below_reported_ones() -> None:
+    assert max(status.rank for status in UNREPORTED) < min(
+        s.rank for s in Status if s not in UNREPORTED
+    )
 
 
-def test_the_reconciler_stops_at_final_statuses_only() -> None:
-    """`sent` is not final, however long a message stays there."""
+def test_only_final_statuses_end_polling() -> None:
+    """`sent` is not final."""
     assert {status for status in Status if is_final(status)} == FINAL
     assert not is_final(Status.SENT)

@@ -1,4 +1,4 @@
-"""A number that is forgotten is in no table any more, and the accounts are as they were."""
+"""Erasing a number removes it from all tables and keeps outcomes."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -35,7 +35,9 @@ def message(message_id: UUID) -> Message:
 def everything() -> str:
     db.session.rollback()
     tables = db.metadata.sorted_tables
-    return str([dict(row) for one in tables for row in db.session.execute(select(one)).mappings()])
+    return str(
+        [dict(row) for table in tables for row in db.session.execute(select(table)).mappings()]
+    )
 
 
 def attempt_of(message_id: UUID) -> UUID:
@@ -44,7 +46,7 @@ def attempt_of(message_id: UUID) -> UUID:
 
 
 def end(message_id: UUID, word: str = "undelivered") -> None:
-    """Let the provider end a message, with words of its own."""
+    """Record the last report about a message, with an error text that quotes the number."""
     report = said(
         word, attempt_id=attempt_of(message_id), source=Source.CALLBACK, error_code="30005"
     )
@@ -60,15 +62,13 @@ def ended(post: Post, provider: FakeProvider) -> UUID:
     return message_id
 
 
-def test_nothing_is_left_of_the_number_but_what_became_of_its_messages(
-    ended: UUID, post: Post
-) -> None:
+def test_erasure_removes_number_and_keeps_outcomes(ended: UUID, post: Post) -> None:
     whatsapp = post(to=f"whatsapp:{NUMBER}")
     deliver.deliver()
     end(whatsapp)
     before, _ = audit.messages(None, datetime.now(UTC))
 
-    assert erase.forget(NUMBER).redacted == 2
+    assert erase.erase_number(NUMBER).redacted == 2
     assert DIGITS not in everything()
     assert "Ada" not in everything()
     shown = message(ended)
@@ -79,95 +79,91 @@ def test_nothing_is_left_of_the_number_but_what_became_of_its_messages(
     assert [finding.claim for finding in auditing.audit() if not finding.holds] == []
 
 
-def test_messages_to_others_are_left_alone(ended: UUID, post: Post) -> None:
+def test_erasure_keeps_messages_to_others(ended: UUID, post: Post) -> None:
     others = [post(to=OTHER), post(to=NUMBER + "5", body="Hello")]
-    erase.forget(NUMBER)
-    assert [message(one).body for one in others] == ["Hello", "Hello"]
+    erase.erase_number(NUMBER)
+    assert [message(message_id).body for message_id in others] == ["Hello", "Hello"]
 
 
-def test_messages_to_one_number_can_still_be_seen_to_belong_together(
-    ended: UUID, post: Post
-) -> None:
+def test_messages_to_one_number_share_a_pseudonym(ended: UUID, post: Post) -> None:
     second = post()
     deliver.deliver()
     end(second)
-    erase.forget(NUMBER)
+    erase.erase_number(NUMBER)
     assert message(ended).to == message(second).to
 
 
-def test_a_second_time_does_nothing_and_harms_nothing(ended: UUID) -> None:
-    erase.forget(NUMBER)
+def test_second_erasure_does_nothing(ended: UUID) -> None:
+    erase.erase_number(NUMBER)
     name = message(ended).to
-    assert erase.forget(NUMBER) == (0, [], 0, 0, 0, 0, True)
+    assert erase.erase_number(NUMBER) == (0, [], 0, 0, 0, 0, True)
     assert message(ended).to == name
 
 
-def test_a_message_under_way_is_sent_and_forgotten_when_it_ends(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_message_under_way_is_erased_when_it_ends(post: Post, provider: FakeProvider) -> None:
     message_id = post()
-    assert erase.forget(NUMBER).under_way == [(message_id, Status.PENDING)]
-    assert erase.forget(NUMBER).under_way == [(message_id, Status.PENDING)]
+    assert erase.erase_number(NUMBER).under_way == [(message_id, Status.PENDING)]
+    assert erase.erase_number(NUMBER).under_way == [(message_id, Status.PENDING)]
     deliver.deliver()
-    assert [one.to for one in provider.on_air] == [NUMBER]
+    assert [outbound.to for outbound in provider.on_air] == [NUMBER]
     assert redact.redact() == 0
 
     end(message_id)
-    assert redact.redact() == 1, "also without REDACT_AFTER"
+    assert redact.redact() == 1, "even without REDACT_AFTER"
     assert DIGITS not in everything()
-    assert erase.forget(NUMBER).under_way == []
+    assert erase.erase_number(NUMBER).under_way == []
 
 
-def test_what_is_said_of_it_later_names_nobody(ended: UUID) -> None:
-    erase.forget(NUMBER)
+def test_later_report_is_recorded_without_number(ended: UUID) -> None:
+    erase.erase_number(NUMBER)
     end(ended, "delivered")
     assert message(ended).status is Status.DELIVERED
     assert DIGITS not in everything()
 
 
-def test_orphans_keep_their_statement_and_lose_the_number(context: Flask) -> None:
+def test_erasure_removes_number_from_orphans(context: Flask) -> None:
     for sid, number in (("SM1", NUMBER), ("SM2", NUMBER + "5")):
         record.record([said("sent", sid=sid)._replace(raw={"To": number, "SmsStatus": "sent"})])
-    assert erase.forget(NUMBER).orphans == 1
-    raw = {one.provider_sid: one.raw for one in db.session.scalars(select(StatusEvent))}
+    assert erase.erase_number(NUMBER).orphans == 1
+    raw = {event.provider_sid: event.raw for event in db.session.scalars(select(StatusEvent))}
     assert raw == {"SM1": {"SmsStatus": "sent"}, "SM2": {"To": NUMBER + "5", "SmsStatus": "sent"}}
 
 
-def test_dead_letters_that_hold_the_number_are_deleted(context: Flask) -> None:
+def test_erasure_deletes_dead_letters_with_number(context: Flask) -> None:
     for body in (f"To=%2B{DIGITS}&x=poison", f"To=%2B{DIGITS}5&x=poison"):
         with transaction():
             callbacks.add_dead_letter(
                 Callback("twilio", "", body.encode(), EPOCH), "ZeroDivisionError", EPOCH
             )
-    assert erase.forget(NUMBER).dead_letters == 1
+    assert erase.erase_number(NUMBER).dead_letters == 1
     [left] = db.session.scalars(select(DeadLetter))
     assert left.body.startswith(f"To=%2B{DIGITS}5".encode())
 
 
-def test_its_opt_outs_go_too(context: Flask) -> None:
+def test_erasure_deletes_opt_outs(context: Flask) -> None:
     row = {"sender": "+15005550006", "provider": "twilio", "error_code": "21610", "since": EPOCH}
     with transaction():
-        opt_outs.remember([{**row, "to": NUMBER}, {**row, "to": OTHER}])
-    assert erase.forget(NUMBER).opt_outs == 1
-    assert [one.to for one in opt_outs.page(10)] == [OTHER]
+        opt_outs.upsert([{**row, "to": NUMBER}, {**row, "to": OTHER}])
+    assert erase.erase_number(NUMBER).opt_outs == 1
+    assert [opt_out.to for opt_out in opt_outs.page(10)] == [OTHER]
 
 
-def test_a_crowd_is_forgotten_in_small_transactions(
+def test_erasure_runs_in_batches(
     post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(erase, "BATCH", 2)
     ids = [post() for _ in range(5)]
     deliver.deliver()
-    for one in ids[:3]:
-        end(one)
-    done = erase.forget(NUMBER)
+    for message_id in ids[:3]:
+        end(message_id)
+    done = erase.erase_number(NUMBER)
     assert (done.redacted, len(done.under_way)) == (3, 2)
 
 
 @pytest.mark.parametrize(
-    "nonsense", ["", "+", "%", "14155552671", "+1415", "forgotten:0123", "+1415555267a", "*"]
+    "number", ["", "+", "%", "14155552671", "+1415", "forgotten:0123", "+1415555267a", "*"]
 )
-def test_nonsense_is_refused(ended: UUID, nonsense: str) -> None:
+def test_invalid_number_is_refused(ended: UUID, number: str) -> None:
     with pytest.raises(Invalid):
-        erase.forget(nonsense)
+        erase.erase_number(number)
     assert message(ended).redacted_at is None

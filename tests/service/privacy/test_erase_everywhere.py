@@ -1,6 +1,6 @@
-"""`flask forget`: afterwards no table and no key of Redis holds the number, however spelled.
+"""`flask forget` removes a number in every spelling from all tables and keys of Redis.
 
-Nor can it be found by guessing numbers against what is left.
+The remaining digests do not reveal the number to an attacker who tries all numbers.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from service.errors import OutcomeUnknown, Refused
 from service.models import Attempt, DeadLetter, Message, Overflow, StatusEvent
 from service.operations import audit, operator_actions, rebuild
 from service.privacy import redact
-from service.privacy.mentions import Mention
+from service.privacy.number_pattern import NumberPattern
 from service.providers.base import Callback, Outbound
 from service.queries import callbacks, opt_outs
 from service.recording import consume_inbox, record, return_to_inbox
@@ -62,9 +62,9 @@ ALL = SPELLINGS + ENCODED
 
 
 def everything(redis_url: str) -> dict[str, str]:
-    """All that is stored, as text, by where it is."""
+    """All stored values as text, by place."""
     db.session.rollback()
-    found = {
+    values = {
         f"{table.name}.{name}[{place}]": value.decode(errors="replace")
         if isinstance(value, bytes)
         else str(value)
@@ -78,41 +78,41 @@ def everything(redis_url: str) -> dict[str, str]:
             kind = redis.type(key).decode()
             read: dict[str, Callable[[Any], Any]] = {
                 "string": redis.get,
-                "stream": lambda one: redis.xrange(one),
-                "list": lambda one: redis.lrange(one, 0, -1),
+                "stream": lambda name: redis.xrange(name),
+                "list": lambda name: redis.lrange(name, 0, -1),
                 "set": redis.smembers,
                 "hash": redis.hgetall,
-                "zset": lambda one: redis.zrange(one, 0, -1),
+                "zset": lambda name: redis.zrange(name, 0, -1),
             }
-            found[f"redis:{key!r}"] = f"{key!r} {read[kind](key)!r}"
-    return found
+            values[f"redis:{key!r}"] = f"{key!r} {read[kind](key)!r}"
+    return values
 
 
-def where_found(redis_url: str) -> list[str]:
-    """Where the number stands: as digits without what is between them, or as we look for it."""
-    mention = Mention(NUMBER)
+def places_of_number(redis_url: str) -> list[str]:
+    """Places that hold the number: its digits in a row, or a spelling that the pattern matches."""
+    pattern = NumberPattern(NUMBER)
     return [
         f"{place}: {text}"
         for place, text in everything(redis_url).items()
-        if NATIONAL in "".join(filter(str.isdecimal, text)) or mention.is_in(text)
+        if NATIONAL in "".join(filter(str.isdecimal, text)) or pattern.is_in(text)
     ]
 
 
 def forget(app: Flask) -> Any:
-    done = app.test_cli_runner().invoke(args=["forget", NUMBER])
-    assert done.exit_code == 0, done.output
-    return done
+    result = app.test_cli_runner().invoke(args=["forget", NUMBER])
+    assert result.exit_code == 0, result.output
+    return result
 
 
-def end(message_id: str, word: str = "undelivered", **more: Any) -> None:
+def end(message_id: str, word: str = "undelivered", **changes: Any) -> None:
     query = select(Attempt.id).where(Attempt.message_id == UUID(message_id))
     attempt = db.session.scalars(query.order_by(Attempt.number)).first()
     report = said(word, attempt_id=attempt, source=Source.CALLBACK, error_code="30005")
-    record.record([report._replace(**more)])
+    record.record([report._replace(**changes)])
 
 
-def post(web: FlaskClient, headers: dict[str, str] | None = None, **given: Any) -> str:
-    hello = {"to": NUMBER, "body": "Hello", **given}
+def post(web: FlaskClient, headers: dict[str, str] | None = None, **changes: Any) -> str:
+    hello = {"to": NUMBER, "body": "Hello", **changes}
     answer = web.post("/v1/messages", json=hello, headers=headers or {})
     assert answer.status_code == 202, answer.json
     return str(answer.json["id"])
@@ -131,11 +131,10 @@ def refusing(provider: FakeProvider) -> Iterator[None]:
     provider.script = None
 
 
-def test_number_is_in_no_column_and_no_key_of_redis(
+def test_erased_number_is_in_no_column_and_no_redis_key(
     web: FlaskClient, context: Flask, provider: FakeProvider, redis_url: str
 ) -> None:
-    noted = dict(enumerate(ALL))
-    for number, spelling in noted.items():
+    for number, spelling in enumerate(ALL):
         own = {"body": f"Call {spelling}.", "reference": spelling, "metadata": {spelling: spelling}}
         key = {"Idempotency-Key": f"job {number}: {spelling}"} if spelling.isascii() else {}
         post(web, key, **own)
@@ -153,7 +152,7 @@ def test_number_is_in_no_column_and_no_key_of_redis(
             "error_code": "21610",
             "since": EPOCH,
         }
-        opt_outs.remember([{**row, "to": one} for one in (NUMBER, f"whatsapp:{NUMBER}", OTHER)])
+        opt_outs.upsert([{**row, "to": to} for to in (NUMBER, f"whatsapp:{NUMBER}", OTHER)])
         for body in map(str.encode, ALL):
             callbacks.add_overflow(Callback("twilio", "", b"MessageSid=SM1&To=" + body, EPOCH))
             callbacks.add_dead_letter(Callback("twilio", "", b"x=" + body, EPOCH), "E", EPOCH)
@@ -168,30 +167,30 @@ def test_number_is_in_no_column_and_no_key_of_redis(
         components().inbox.put(Callback("twilio", "", body, EPOCH))
     for message_id in db.session.scalars(select(Message.id)).all():
         end(str(message_id), raw={"To": NUMBER, "word": "x"}, error_message=f"{ALL[6]} is unknown")
-    assert len(where_found(redis_url)) > 300
+    assert len(places_of_number(redis_url)) > 300
 
     forget(context)
 
-    assert where_found(redis_url) == []
+    assert places_of_number(redis_url) == []
     statuses = db.session.execute(select(Message.status).distinct()).scalars().all()
     assert statuses == [Status.UNDELIVERED]
     assert [finding.claim for finding in audit.audit() if not finding.holds] == []
     assert list(rebuild.rebuild()) == []
     others = db.session.scalars(select(Message).where(Message.to == OTHER)).all()
     assert len(others) == len(ALL)
-    assert all(str(one.body).startswith("Call ") for one in others)
-    [left] = opt_outs.page(10)
-    assert left.to == OTHER
+    assert all(str(message.body).startswith("Call ") for message in others)
+    [opt_out] = opt_outs.page(10)
+    assert opt_out.to == OTHER
 
 
-def test_callbacks_that_wait_are_recorded_without_the_number(
+def test_waiting_callbacks_are_recorded_without_number(
     web: FlaskClient, context: Flask, provider: FakeProvider, redis_url: str
 ) -> None:
-    """In the inbox and in the overflow; their statuses count all the same."""
+    """In the inbox and in the overflow; their statuses are recorded."""
     ids = [post(web), post(web, to=OTHER)]
     deliver.deliver()
     query = select(Attempt.id).order_by(Attempt.message_id)
-    first, second = (str(one) for one in db.session.scalars(query))
+    first, second = map(str, db.session.scalars(query))
     body = f"MessageStatus=delivered&To={quote(NUMBER)}&Body={NATIONAL}".encode()
     components().inbox.put(Callback("twilio", first, body + b"&MessageSid=SM1", EPOCH))
     with transaction():
@@ -202,11 +201,13 @@ def test_callbacks_that_wait_are_recorded_without_the_number(
     consume_inbox.consume_inbox()
     redact.redact()
 
-    assert [web.get(f"/v1/messages/{one}").json["status"] for one in ids] == ["delivered"] * 2
-    assert where_found(redis_url) == []
+    assert [web.get(f"/v1/messages/{message_id}").json["status"] for message_id in ids] == [
+        "delivered"
+    ] * 2
+    assert places_of_number(redis_url) == []
 
 
-def test_callback_that_comes_after_is_recorded_without_the_number(
+def test_later_callback_is_recorded_without_number(
     web: FlaskClient, context: Flask, provider: FakeProvider, redis_url: str
 ) -> None:
     message_id = post(web)
@@ -217,51 +218,51 @@ def test_callback_that_comes_after_is_recorded_without_the_number(
     end(message_id, **quoting)
     end(message_id, "delivered", raw={"To": NUMBER}, error_message=None)
 
-    assert where_found(redis_url) == []
+    assert places_of_number(redis_url) == []
     assert web.get(f"/v1/messages/{message_id}").json["status"] == "delivered"
     events = db.session.scalars(select(StatusEvent).order_by(StatusEvent.id)).all()
-    assert [(one.word, one.repeats) for one in events] == [
+    assert [(event.word, event.repeats) for event in events] == [
         ("queued", 0),
         ("undelivered", 1),
         ("delivered", 0),
     ]
 
 
-# Guessing: the attacker has the database and knows the code, and tries every number.
+# Guessing: the attacker has a copy of the database and the code, and tries every number.
 
 
-def canonical(number: str, **given: Any) -> bytes:
-    body = {"to": number, "body": "Hello", **given}
+def canonical(number: str) -> bytes:
+    body = {"to": number, "body": "Hello"}
     return json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
 
 
 def guesses() -> set[bytes]:
-    """What a digest of the number's request, its key or its statement could be, without a key."""
+    """Digests of the number and of its request: plain, or keyed with a value of the database."""
     texts = [NUMBER.encode(), NATIONAL.encode(), canonical(NUMBER)]
     return {
-        made
+        digest
         for text in texts
         for plain in (hashlib.sha256(text).digest(),)
-        for made in (plain, *(hmac.digest(key, plain, "sha256") for key in keys_of_the_database()))
+        for digest in (plain, *(hmac.digest(key, plain, "sha256") for key in possible_keys()))
     }
 
 
-def keys_of_the_database() -> list[bytes]:
-    """Every value of 16 to 64 bytes that a dump holds: one of them may be a key."""
+def possible_keys() -> list[bytes]:
+    """Every value of 16 to 64 bytes in the database: any can be a key."""
     tables = db.metadata.sorted_tables
-    rows = [row for one in tables for row in db.session.execute(select(one)).mappings()]
+    rows = [row for table in tables for row in db.session.execute(select(table)).mappings()]
     values = [value for row in rows for value in row.values()]
-    return [one for one in values if isinstance(one, bytes) and 16 <= len(one) <= 64]
+    return [value for value in values if isinstance(value, bytes) and 16 <= len(value) <= 64]
 
 
 def stored_digests() -> set[bytes]:
-    return set(keys_of_the_database())
+    return set(possible_keys())
 
 
 def test_number_cannot_be_found_by_guessing_requests(
     web: FlaskClient, context: Flask, provider: FakeProvider
 ) -> None:
-    """Before it is forgotten, too: the key is not in the database."""
+    """Also before it is erased: the key is not in the database."""
     message_id = post(web, {"Idempotency-Key": "job 1"})
     deliver.deliver()
     assert stored_digests() & guesses() == set()
@@ -272,10 +273,10 @@ def test_number_cannot_be_found_by_guessing_requests(
     assert db.session.scalars(select(Message.request_digest)).all() == [None]
 
 
-def test_without_a_secret_nothing_is_left_to_guess_against(
+def test_number_cannot_be_guessed_without_ops_secret(
     web: FlaskClient, context: Flask, provider: FakeProvider, configure: Callable[..., None]
 ) -> None:
-    """An installation without operators needs no setting; its key is in the database."""
+    """Without OPS_SECRET the key is in the database."""
     configure(ops_secret=None)
     message_id = post(web, {"Idempotency-Key": "job 1"})
     digest = db.session.scalars(select(Message.request_digest)).one()
@@ -289,8 +290,8 @@ def test_without_a_secret_nothing_is_left_to_guess_against(
 
 
 @pytest.mark.usefixtures("refusing")
-def test_number_cannot_be_found_by_guessing_statements(web: FlaskClient, context: Flask) -> None:
-    """The identity of an event is a digest of what was said, and the words quoted the number."""
+def test_number_cannot_be_found_by_guessing_events(web: FlaskClient, context: Flask) -> None:
+    """The identity of an event is a digest of its fields, one of which quoted the number."""
     post(web)
     deliver.deliver()
     [before] = db.session.scalars(select(StatusEvent)).all()
@@ -304,13 +305,13 @@ def test_number_cannot_be_found_by_guessing_statements(web: FlaskClient, context
 
     [after] = db.session.scalars(select(StatusEvent)).all()
     assert after.error_message is None
-    assert after.identity != guess, "who guesses the words and the number would be right"
+    assert after.identity != guess, "a guess of text and number would match"
 
 
 # What clients see
 
 
-def test_forgotten_key_is_answered_with_a_conflict_and_sends_nothing(
+def test_repeated_post_after_erasure_conflicts(
     web: FlaskClient, context: Flask, provider: FakeProvider
 ) -> None:
     key = {"Idempotency-Key": "job 1"}
@@ -352,11 +353,11 @@ def test_decision_keeps_its_author(
     forget(context)
 
     events = web.get(f"/v1/messages/{message_id}/events").json["events"]
-    raw = {one["provider_status"]: one["raw"] for one in events}
+    raw = {event["provider_status"]: event["raw"] for event in events}
     assert raw["operator_given_up"] == {"operator": "Ada Lovelace"}
 
 
-def test_word_of_a_provider_keeps_nothing_by_its_name(
+def test_provider_status_named_like_a_decision_is_redacted(
     web: FlaskClient, context: Flask, provider: FakeProvider, redis_url: str
 ) -> None:
     message_id = post(web)
@@ -364,21 +365,21 @@ def test_word_of_a_provider_keeps_nothing_by_its_name(
     end(message_id)
     end(message_id, "operator_given_up", raw={"To": NUMBER, "operator": f"for {NUMBER}"})
     forget(context)
-    assert where_found(redis_url) == []
+    assert places_of_number(redis_url) == []
 
 
-def test_text_that_is_still_to_be_sent_stays_as_written(
+def test_text_of_pending_message_is_kept(
     web: FlaskClient, context: Flask, provider: FakeProvider
 ) -> None:
     post(web, to=OTHER, body=f"Call {NUMBER}", reference=NUMBER)
     forget(context)
     deliver.deliver()
 
-    assert [one.body for one in provider.on_air] == [f"Call {NUMBER}"]
+    assert [outbound.body for outbound in provider.on_air] == [f"Call {NUMBER}"]
     assert db.session.scalars(select(Message.reference)).one() == "+99999999999"
 
 
-def test_without_redis_the_tables_are_searched_and_the_command_says_so(
+def test_forget_reports_that_redis_did_not_answer(
     web: FlaskClient, context: Flask, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     message_id = post(web)
@@ -386,20 +387,20 @@ def test_without_redis_the_tables_are_searched_and_the_command_says_so(
     end(message_id)
     away = Redis.from_url("redis://127.0.0.1:1")
     monkeypatch.setattr(components().inbox, "_redis", away)
-    done = context.test_cli_runner().invoke(args=["forget", NUMBER])
+    result = context.test_cli_runner().invoke(args=["forget", NUMBER])
     away.close()
 
-    assert done.exit_code == 1
-    assert "Redis did not answer" in done.output
-    assert "redacted 1 messages" in done.output
+    assert result.exit_code == 1
+    assert "Redis did not answer" in result.output
+    assert "redacted 1 messages" in result.output
     assert web.get(f"/v1/messages/{message_id}").json["to"].startswith("forgotten:")
 
 
-def test_message_of_a_test_key_has_no_number_in_its_id(
+def test_sandbox_message_id_does_not_hold_number(
     context: Flask, redis_url: str, provider: FakeProvider
 ) -> None:
-    made = context.test_cli_runner().invoke(args=["clients", "create", "shop", "--test"])
-    headers = {"Authorization": f"Bearer {made.output.strip()}"}
+    created = context.test_cli_runner().invoke(args=["clients", "create", "shop", "--test"])
+    headers = {"Authorization": f"Bearer {created.output.strip()}"}
     hello = {"to": NUMBER, "body": "Hello"}
     client = context.test_client()
     assert client.post("/v1/messages", json=hello, headers=headers).status_code == 202
@@ -407,15 +408,15 @@ def test_message_of_a_test_key_has_no_number_in_its_id(
     consume_inbox.consume_inbox()
     forget(context)
 
-    assert where_found(redis_url) == []
+    assert places_of_number(redis_url) == []
     assert db.session.scalars(select(Message.status)).one() is Status.DELIVERED
 
 
 @pytest.mark.parametrize("spelling", ALL)
-def test_number_is_found_however_it_is_spelled(spelling: str) -> None:
-    mention = Mention(NUMBER)
-    assert mention.is_in(f"a {spelling} b", None)
-    assert not mention.is_in(mention.replaced(f"a {spelling} b"))
+def test_pattern_finds_every_spelling(spelling: str) -> None:
+    pattern = NumberPattern(NUMBER)
+    assert pattern.is_in(f"a {spelling} b", None)
+    assert not pattern.is_in(pattern.mask(f"a {spelling} b"))
 
 
 @pytest.mark.parametrize(
@@ -430,8 +431,8 @@ def test_number_is_found_however_it_is_spelled(spelling: str) -> None:
         ("+9991234567", "+9991234567"),
     ],
 )
-def test_national_spellings_are_found(number: str, spelling: str) -> None:
-    assert Mention(number).is_in(f"To={spelling}&x=1")
+def test_pattern_finds_national_spellings(number: str, spelling: str) -> None:
+    assert NumberPattern(number).is_in(f"To={spelling}&x=1")
 
 
 @pytest.mark.parametrize(
@@ -445,20 +446,20 @@ def test_national_spellings_are_found(number: str, spelling: str) -> None:
         "2671",
     ],
 )
-def test_longer_and_shorter_numbers_are_left_alone(text: str) -> None:
-    mention = Mention(NUMBER)
-    assert mention.replaced(text) == text
+def test_pattern_ignores_longer_and_shorter_numbers(text: str) -> None:
+    pattern = NumberPattern(NUMBER)
+    assert pattern.mask(text) == text
 
 
-def test_number_of_another_country_is_left_alone(
+def test_number_of_another_country_is_kept(
     web: FlaskClient, context: Flask, provider: FakeProvider
 ) -> None:
-    """+41 55 552 67 1 is no spelling of +1 415 555 2671, though it ends with the same digits."""
+    """+41 55 552 67 1 ends with the same digits as +1 415 555 2671, and is another number."""
     swiss = f"+{NATIONAL}"
     for spelling in (swiss, f"whatsapp:{swiss}", f"whatsapp%3A%2B{NATIONAL}", f"tel:{swiss}"):
-        assert not Mention(NUMBER).is_in(spelling)
+        assert not NumberPattern(NUMBER).is_in(spelling)
     message_id = post(web, to="+41446681800", body=f"Call {swiss}", reference=swiss)
-    with transaction():  # too short to be posted
+    with transaction():  # too short for the API
         db.session.execute(update(Message).values(to=f"whatsapp:{swiss}"))
     deliver.deliver()
     end(message_id)
@@ -470,7 +471,7 @@ def test_number_of_another_country_is_left_alone(
 
 
 @pytest.mark.parametrize("to", ["whatsapp:+1 415 555 2671", "whatsapp: +1 (415) 555-2671"])
-def test_channel_address_is_found_however_it_is_spelled(
+def test_channel_address_is_erased_in_every_spelling(
     web: FlaskClient, context: Flask, provider: FakeProvider, redis_url: str, to: str
 ) -> None:
     """Earlier versions stored channel addresses as they were posted."""
@@ -481,22 +482,22 @@ def test_channel_address_is_found_however_it_is_spelled(
         db.session.execute(update(Message).values(to=to))
     forget(context)
 
-    assert where_found(redis_url) == []
+    assert places_of_number(redis_url) == []
     assert web.get(f"/v1/messages/{message_id}").json["to"].startswith("forgotten:")
 
 
-def test_what_is_replaced_stays_valid(app: Flask) -> None:
-    mention = Mention(NUMBER)
-    given = {"phones": [int(NUMBER[1:]), NATIONAL], "ok": True, "none": None, "price": 1.5}
-    changed = json.loads(mention.replaced(json.dumps(given)))
-    assert changed == mention.replaced(given)
+def test_masking_keeps_json_valid(app: Flask) -> None:
+    pattern = NumberPattern(NUMBER)
+    values = {"phones": [int(NUMBER[1:]), NATIONAL], "ok": True, "none": None, "price": 1.5}
+    changed = json.loads(pattern.mask(json.dumps(values)))
+    assert changed == pattern.mask(values)
     assert changed == {
         "phones": [99999999999, "9999999999"], "ok": True, "none": None, "price": 1.5,
     }  # fmt: skip
-    assert mention.replaced(b"\xff To=%2B14155552671") == b"\xff To=%2B99999999999"
+    assert pattern.mask(b"\xff To=%2B14155552671") == b"\xff To=%2B99999999999"
 
 
-def test_no_row_is_left_in_the_places_of_callbacks(context: Flask) -> None:
+def test_second_forget_finds_no_callbacks(context: Flask) -> None:
     """A second run finds nothing to do."""
     with transaction():
         callbacks.add_overflow(Callback("twilio", "", f"To={NUMBER}".encode(), EPOCH))

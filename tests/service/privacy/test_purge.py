@@ -1,4 +1,4 @@
-"""Retention deletes what is old, whole and in small pieces, and nothing that is under way."""
+"""Purging deletes old rows in short transactions, and nothing that is under way."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -20,8 +20,8 @@ from tests.fakes import FakeProvider, said
 from tests.messages import Post
 
 Configure = Callable[..., None]
-# Everything that a test has made is older than this many days.
-AT_ONCE = 1e-9
+# Days: every row of a test is older.
+MINIMUM_AGE = 1e-9
 
 
 def count(model: type[Any]) -> int:
@@ -38,39 +38,35 @@ def ended(post: Post, provider: FakeProvider) -> UUID:
     return message_id
 
 
-def test_an_ended_message_goes_with_its_attempts_and_its_ledger(
-    ended: UUID, configure: Configure
-) -> None:
-    configure(keep_messages=AT_ONCE)
+def test_purge_deletes_message_with_attempts_and_ledger(ended: UUID, configure: Configure) -> None:
+    configure(keep_messages=MINIMUM_AGE)
     assert purge.delete_old() == 1
-    assert [count(one) for one in (Message, Attempt, StatusEvent)] == [0, 0, 0]
+    assert [count(model) for model in (Message, Attempt, StatusEvent)] == [0, 0, 0]
     assert all(finding.holds for finding in audit.audit())
 
 
 @pytest.mark.parametrize("days", [None, 1.0])
-def test_what_is_young_stays_and_so_does_everything_without_the_setting(
-    ended: UUID, configure: Configure, days: float | None
-) -> None:
+def test_young_message_is_kept(ended: UUID, configure: Configure, days: float | None) -> None:
     configure(keep_messages=days)
     assert purge.delete_old() == 0
     assert count(Message) == 1
 
 
-def test_a_message_under_way_stays_however_old(
+def test_message_under_way_is_kept(
     post: Post, provider: FakeProvider, configure: Configure
 ) -> None:
-    configure(keep_messages=AT_ONCE)
+    configure(keep_messages=MINIMUM_AGE)
     post()
     deliver.deliver()
     post()
     assert purge.delete_old() == 0
 
 
-def test_a_message_that_we_stopped_asking_about_goes_too(
+def test_message_with_unknown_outcome_is_purged(
     post: Post, provider: FakeProvider, configure: Configure
 ) -> None:
-    """Some carriers never say more than `sent`."""
-    configure(keep_messages=AT_ONCE)
+    """Some carriers never report more than `sent`."""
+    configure(keep_messages=MINIMUM_AGE)
     post()
     deliver.deliver()
     with transaction():
@@ -78,10 +74,8 @@ def test_a_message_that_we_stopped_asking_about_goes_too(
     assert purge.delete_old() == 1
 
 
-def test_a_callback_that_comes_after_all_that_is_an_orphan(
-    ended: UUID, configure: Configure
-) -> None:
-    configure(keep_messages=AT_ONCE)
+def test_callback_after_purge_is_an_orphan(ended: UUID, configure: Configure) -> None:
+    configure(keep_messages=MINIMUM_AGE)
     [attempt] = db.session.scalars(select(Attempt.id))
     purge.delete_old()
     record.record([said("read", attempt_id=attempt, sid="SM1")])
@@ -94,7 +88,7 @@ def orphan(days: float) -> None:
     record.record([said("sent", sid=f"SM{days}", at=at)])
 
 
-def letter(days: float) -> None:
+def dead_letter(days: float) -> None:
     at = datetime.now(UTC) - timedelta(days=days)
     with transaction():
         db.session.add(
@@ -104,25 +98,25 @@ def letter(days: float) -> None:
         )
 
 
-def test_orphans_and_dead_letters_go_by_their_own_age(ended: UUID, configure: Configure) -> None:
+def test_orphans_and_dead_letters_are_purged_by_age(ended: UUID, configure: Configure) -> None:
     configure(keep_orphans=7.0)
     for days in (9, 8, 6):
         orphan(days)
-        letter(days)
+        dead_letter(days)
     before = count(StatusEvent)
     assert purge.delete_old() == 4
     assert (count(StatusEvent), count(DeadLetter)) == (before - 2, 1)
     assert count(Message) == 1
 
 
-def test_they_stay_for_good_without_the_setting(context: Flask, configure: Configure) -> None:
+def test_orphans_are_kept_without_the_setting(context: Flask, configure: Configure) -> None:
     configure(keep_orphans=None)
     orphan(4000)
-    letter(4000)
+    dead_letter(4000)
     assert purge.delete_old() == 0
 
 
-def test_a_crowd_goes_in_small_transactions_and_leaves_the_young(
+def test_purge_runs_in_batches(
     context: Flask, configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configure(keep_orphans=7.0)
@@ -134,20 +128,18 @@ def test_a_crowd_goes_in_small_transactions_and_leaves_the_young(
     assert count(StatusEvent) == 1
 
 
-def test_a_sweep_passes_over_what_somebody_else_has_locked(
-    ended: UUID, configure: Configure
-) -> None:
+def test_purge_skips_locked_messages(ended: UUID, configure: Configure) -> None:
     if db.engine.dialect.name != "postgresql":
         pytest.skip("SQLite locks the whole file")
-    configure(keep_messages=AT_ONCE)
+    configure(keep_messages=MINIMUM_AGE)
     with db.engine.begin() as other:
         other.execute(select(Message.id).with_for_update())
         assert purge.delete_old() == 0
     assert purge.delete_old() == 1
 
 
-def test_nothing_that_is_deleted_makes_the_database_read_a_whole_table(context: Flask) -> None:
-    """Each foreign key to what is deleted begins an index."""
+def test_foreign_keys_to_purged_tables_are_indexed(context: Flask) -> None:
+    """Each foreign key to a purged table is the first column of an index."""
     keys = [
         (table.name, key.parent.name)
         for table in db.metadata.sorted_tables
@@ -157,10 +149,10 @@ def test_nothing_that_is_deleted_makes_the_database_read_a_whole_table(context: 
     assert keys == [("attempt", "message_id"), ("status_event", "message_id")]
     for name, column in keys:
         table = db.metadata.tables[name]
-        indexed = [next(iter(one.columns)).name for one in table.indexes]
+        indexed = [next(iter(index.columns)).name for index in table.indexes]
         unique = [
-            next(iter(one.columns)).name
-            for one in table.constraints
-            if isinstance(one, UniqueConstraint)
+            next(iter(constraint.columns)).name
+            for constraint in table.constraints
+            if isinstance(constraint, UniqueConstraint)
         ]
         assert column in indexed + unique

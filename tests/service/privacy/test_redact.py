@@ -1,4 +1,4 @@
-"""Redaction takes out what was written and leaves what became of it, also for who comes late."""
+"""Redaction clears content and keeps outcomes, also for reports that arrive later."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -37,14 +37,16 @@ def ledger(message_id: UUID) -> list[StatusEvent]:
 
 
 def everything() -> str:
-    """All that the tables hold, as text."""
+    """The content of all tables, as text."""
     db.session.rollback()
     tables = Message.__table__, Attempt.__table__, StatusEvent.__table__
-    return str([dict(row) for one in tables for row in db.session.execute(select(one)).mappings()])
+    return str(
+        [dict(row) for table in tables for row in db.session.execute(select(table)).mappings()]
+    )
 
 
 def ending(message_id: UUID, word: str = "undelivered", days: float = 0) -> StatusReport:
-    """A callback as Twilio would send it at its most talkative."""
+    """A callback with all the fields that Twilio can send."""
     [attempt] = db.session.scalars(select(Attempt.id).where(Attempt.message_id == message_id))
     at = datetime.now(UTC) - timedelta(days=days)
     report = said(
@@ -67,9 +69,7 @@ def sent(post: Post, provider: FakeProvider) -> UUID:
     return message_id
 
 
-def test_an_ended_message_loses_its_text_and_keeps_its_story(
-    sent: UUID, configure: Configure
-) -> None:
+def test_redaction_clears_content_and_keeps_outcome(sent: UUID, configure: Configure) -> None:
     configure(redact_after=0.0)
     record.record([ending(sent)])
     assert redact.redact() == 1
@@ -81,12 +81,15 @@ def test_an_ended_message_loses_its_text_and_keeps_its_story(
         "+14155552671", "order-17", {"tenant": "acme"},
     )  # fmt: skip
     assert shown.redacted_at is not None
-    assert [one.raw for one in ledger(sent)] == [{"word": "queued"}, {"MessageStatus": "delivered"}]
+    assert [event.raw for event in ledger(sent)] == [
+        {"word": "queued"},
+        {"MessageStatus": "delivered"},
+    ]
     assert "swordfish" not in everything()
     assert QUOTE not in everything()
 
 
-def test_the_accounts_hold_afterwards(sent: UUID, configure: Configure) -> None:
+def test_audit_and_rebuild_hold_after_redaction(sent: UUID, configure: Configure) -> None:
     configure(redact_after=0.0)
     record.record([ending(sent)])
     redact.redact()
@@ -94,7 +97,7 @@ def test_the_accounts_hold_afterwards(sent: UUID, configure: Configure) -> None:
     assert [finding.claim for finding in audit.audit() if not finding.holds] == []
 
 
-def test_a_second_sweep_finds_nothing(sent: UUID, configure: Configure) -> None:
+def test_second_redaction_finds_nothing(sent: UUID, configure: Configure) -> None:
     configure(redact_after=0.0)
     record.record([ending(sent)])
     assert (redact.redact(), redact.redact()) == (1, 0)
@@ -103,9 +106,9 @@ def test_a_second_sweep_finds_nothing(sent: UUID, configure: Configure) -> None:
 @pytest.mark.parametrize(
     ("after", "days", "done"),
     [(None, 400, 0), (2.0, 1, 0), (2.0, 3, 1), (0.0, 0, 1)],
-    ids=["unset", "too young", "old enough", "at once"],
+    ids=["unset", "too young", "old enough", "immediately"],
 )
-def test_the_setting_says_when(
+def test_redact_after_sets_the_age(
     sent: UUID, configure: Configure, after: float | None, days: float, done: int
 ) -> None:
     configure(redact_after=after)
@@ -113,17 +116,15 @@ def test_the_setting_says_when(
     assert redact.redact() == done
 
 
-def test_a_message_under_way_keeps_its_text(sent: UUID, post: Post, configure: Configure) -> None:
-    """It may have to be sent again, or looked up by its text."""
+def test_message_under_way_is_not_redacted(sent: UUID, post: Post, configure: Configure) -> None:
+    """It may be sent again, or looked up by its text."""
     configure(redact_after=0.0)
     post()
     assert redact.redact() == 0
     assert message(sent).body == TEXT
 
 
-def test_a_message_that_we_stopped_asking_about_counts_as_ended(
-    sent: UUID, configure: Configure
-) -> None:
+def test_message_with_unknown_outcome_is_redacted(sent: UUID, configure: Configure) -> None:
     configure(redact_after=1.0)
     long_ago = datetime.now(UTC) - timedelta(days=2)
     with transaction():
@@ -131,32 +132,30 @@ def test_a_message_that_we_stopped_asking_about_counts_as_ended(
     assert redact.redact() == 1
 
 
-def test_what_comes_late_is_recorded_without_what_was_taken_out(
-    sent: UUID, configure: Configure
-) -> None:
+def test_late_report_is_recorded_redacted(sent: UUID, configure: Configure) -> None:
     configure(redact_after=0.0)
     record.record([ending(sent)])
     redact.redact()
     record.record([ending(sent), ending(sent, "delivered")])
 
     assert message(sent).status is Status.DELIVERED
-    assert [one.repeats for one in ledger(sent)] == [0, 1, 0]
+    assert [event.repeats for event in ledger(sent)] == [0, 1, 0]
     assert "swordfish" not in everything()
     assert QUOTE not in everything()
     assert list(rebuild.rebuild()) == []
 
 
-@pytest.mark.parametrize("by_a_sweep", [True, False], ids=["by a sweep", "by another report"])
-def test_an_orphan_that_is_adopted_late_loses_it_too(
-    sent: UUID, provider: FakeProvider, configure: Configure, by_a_sweep: bool
+@pytest.mark.parametrize("by_sweep", [True, False], ids=["sweep", "report"])
+def test_orphan_adopted_after_redaction_is_redacted(
+    sent: UUID, provider: FakeProvider, configure: Configure, by_sweep: bool
 ) -> None:
     configure(redact_after=0.0)
     record.record([ending(sent)])
     redact.redact()
     late = ending(sent, "delivered")._replace(provider_sid="SM2")
     record.record([late._replace(attempt_id=None)])
-    assert "swordfish" in everything(), "an orphan is nobody's"
-    if by_a_sweep:
+    assert "swordfish" in everything(), "an orphan has no message yet"
+    if by_sweep:
         with transaction():
             db.session.execute(update(Attempt).values(provider_sid="SM2"))
         assert record.adopt_orphans() == 1
@@ -167,10 +166,10 @@ def test_an_orphan_that_is_adopted_late_loses_it_too(
     assert QUOTE not in everything()
 
 
-def test_an_answer_that_comes_after_the_redaction_is_not_quoted(
+def test_answer_after_redaction_is_recorded_redacted(
     post: Post, provider: FakeProvider, configure: Configure
 ) -> None:
-    """The callback overtook the answer, and the sweep came between the two."""
+    """The callback arrives before the answer, and the sweep runs between the two."""
     configure(redact_after=0.0)
 
     def script(outbound: Outbound) -> StatusReport:
@@ -185,7 +184,7 @@ def test_an_answer_that_comes_after_the_redaction_is_not_quoted(
     assert QUOTE not in everything()
 
 
-def test_a_crowd_is_redacted_in_small_transactions(
+def test_redaction_runs_in_batches(
     post: Post, provider: FakeProvider, configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configure(redact_after=0.0)
@@ -195,7 +194,7 @@ def test_a_crowd_is_redacted_in_small_transactions(
         post()
     deliver.deliver()
     ids = list(db.session.scalars(select(Attempt.id)))
-    record.record([said("delivered", attempt_id=one) for one in ids])
+    record.record([said("delivered", attempt_id=attempt_id) for attempt_id in ids])
     commits = list[object]()
 
     def note(connection: object) -> None:
@@ -206,12 +205,10 @@ def test_a_crowd_is_redacted_in_small_transactions(
         assert redact.redact() == 5
     finally:
         event.remove(db.engine, "commit", note)
-    assert len(commits) == 1 + 3  # nothing to forget; two, two, one
+    assert len(commits) == 1 + 3  # no marked messages; two, two, one
 
 
-def test_a_sweep_passes_over_what_somebody_else_has_locked(
-    sent: UUID, configure: Configure
-) -> None:
+def test_redaction_skips_locked_messages(sent: UUID, configure: Configure) -> None:
     if db.engine.dialect.name != "postgresql":
         pytest.skip("SQLite locks the whole file")
     configure(redact_after=0.0)

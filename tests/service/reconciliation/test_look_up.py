@@ -1,4 +1,4 @@
-"""A look-up compares all that can be compared, and decides nothing that it cannot tell."""
+"""Look-ups compare every property and leave the message in doubt if they are not sure."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -43,7 +43,7 @@ def resource(sid: str = SID, **changes: Any) -> dict[str, Any]:
 
 
 class Carrier:
-    """Twilio's provider over a stand; it keeps what is listed and fetched."""
+    """The Twilio provider with an API whose answers a test sets."""
 
     def __init__(self, stand: Stand) -> None:
         self._stand = stand
@@ -75,7 +75,7 @@ def carrier(
 
 @pytest.fixture
 def doubtful(post: Post, carrier: Carrier) -> Post:
-    """Send a message whose answer is lost."""
+    """Send a message and lose the provider's answer."""
 
     def send(**changes: Any) -> UUID:
         carrier.lose_answers()
@@ -106,10 +106,10 @@ def change(message_id: UUID, **columns: Any) -> None:
         db.session.execute(update(Message).where(Message.id == message_id).values(columns))
 
 
-# What is compared
+# Compared properties
 
 
-def test_a_text_that_went_out_is_found(doubtful: Post, carrier: Carrier) -> None:
+def test_look_up_finds_sent_text(doubtful: Post, carrier: Carrier) -> None:
     message_id = doubtful()
     carrier.lists(resource(), resource(OTHER, body="Another"))
     reconcile([message_id])
@@ -134,7 +134,7 @@ def test_a_text_that_went_out_is_found(doubtful: Post, carrier: Carrier) -> None
     ],
     ids=str,
 )
-def test_a_message_that_differs_is_not_taken(
+def test_look_up_ignores_different_message(
     doubtful: Post, carrier: Carrier, other: dict[str, Any]
 ) -> None:
     message_id = doubtful()
@@ -169,7 +169,7 @@ def test_a_message_that_differs_is_not_taken(
     ],
     ids=str,
 )
-def test_what_a_provider_adds_is_no_difference(
+def test_look_up_allows_for_provider_additions(
     doubtful: Post, carrier: Carrier, sent: dict[str, Any], listed: dict[str, Any]
 ) -> None:
     message_id = doubtful(**sent)
@@ -178,10 +178,10 @@ def test_what_a_provider_adds_is_no_difference(
     assert shown(message_id) == (Status.DELIVERED, SID)
 
 
-# Templates, whose text we do not know
+# Templates: their text is not known
 
 
-def test_a_template_does_not_take_the_text_of_another_message(
+def test_template_does_not_match_text_of_another_message(
     doubtful: Post, post: Post, carrier: Carrier
 ) -> None:
     template = doubtful(**TEMPLATE)
@@ -189,11 +189,11 @@ def test_a_template_does_not_take_the_text_of_another_message(
     carrier.lists(resource())
     reconcile([template])
     assert shown(template) == (Status.IN_DOUBT, None)
-    assert words(template) == ["not_found"], "explained by the other message"
+    assert words(template) == ["not_found"], "the text belongs to the other message"
 
 
-def test_a_template_does_not_take_an_unexplained_message(doubtful: Post, carrier: Carrier) -> None:
-    """Another system may send to the same number with the same account."""
+def test_template_does_not_match_unknown_message(doubtful: Post, carrier: Carrier) -> None:
+    """Another system can send to the same number with the same account."""
     template = doubtful(**TEMPLATE)
     carrier.lists(resource(body="Hello, Ada"))
     reconcile([template])
@@ -202,7 +202,7 @@ def test_a_template_does_not_take_an_unexplained_message(doubtful: Post, carrier
 
 
 @pytest.mark.parametrize("other", [{}, TEMPLATE])
-def test_a_template_waits_for_a_message_in_flight(
+def test_template_look_up_waits_for_message_in_flight(
     doubtful: Post, carrier: Carrier, other: dict[str, Any]
 ) -> None:
     template, in_flight = doubtful(**TEMPLATE), doubtful(**other)
@@ -210,10 +210,10 @@ def test_a_template_waits_for_a_message_in_flight(
     carrier.lists(resource())
     reconcile([template])
     assert shown(template) == (Status.IN_DOUBT, None)
-    assert words(template) == [], "its answer will tell"
+    assert words(template) == [], "the other message has no answer yet"
 
 
-def test_a_text_waits_for_a_template_in_flight(doubtful: Post, carrier: Carrier) -> None:
+def test_text_look_up_waits_for_template_in_flight(doubtful: Post, carrier: Carrier) -> None:
     sent, in_flight = doubtful(), doubtful(**TEMPLATE)
     change(in_flight, status=Status.SUBMITTING, claimed_until=soon())
     carrier.lists(resource())
@@ -221,14 +221,14 @@ def test_a_text_waits_for_a_template_in_flight(doubtful: Post, carrier: Carrier)
     assert words(sent) == []
 
 
-def test_a_text_is_told_from_a_template_in_doubt(doubtful: Post, carrier: Carrier) -> None:
+def test_text_is_found_beside_template_in_doubt(doubtful: Post, carrier: Carrier) -> None:
     sent, _ = doubtful(), doubtful(**TEMPLATE)
     carrier.lists(resource())
     reconcile([sent])
     assert shown(sent) == (Status.DELIVERED, SID)
 
 
-def test_two_equal_media_in_doubt_are_for_a_person(doubtful: Post, carrier: Carrier) -> None:
+def test_two_equal_media_messages_are_ambiguous(doubtful: Post, carrier: Carrier) -> None:
     media = {"body": None, "media_urls": ["https://example.com/a.png"]}
     first, _ = doubtful(**media), doubtful(**media)
     carrier.lists(resource(body="", num_media="1"))
@@ -236,7 +236,7 @@ def test_two_equal_media_in_doubt_are_for_a_person(doubtful: Post, carrier: Carr
     assert words(first) == ["ambiguous"]
 
 
-def test_a_message_handed_over_later_is_no_rival(doubtful: Post, carrier: Carrier) -> None:
+def test_later_message_is_not_confusable(doubtful: Post, carrier: Carrier) -> None:
     message_id, later = doubtful(), doubtful()
     in_an_hour = datetime.now(UTC) + timedelta(hours=1)
     change(later, status=Status.SUBMITTING, submitted_at=in_an_hour, claimed_until=in_an_hour)
@@ -261,7 +261,7 @@ def test_a_message_handed_over_later_is_no_rival(doubtful: Post, carrier: Carrie
     ],
     ids=str,
 )
-def test_the_sid_of_another_message_is_refused(
+def test_resolve_refuses_sid_of_different_message(
     doubtful: Post, carrier: Carrier, other: dict[str, Any], why: str
 ) -> None:
     message_id = doubtful()
@@ -271,32 +271,30 @@ def test_the_sid_of_another_message_is_refused(
     assert shown(message_id) == (Status.IN_DOUBT, None)
 
 
-def test_the_right_sid_ends_the_doubt(doubtful: Post, carrier: Carrier) -> None:
+def test_resolve_with_sid_ends_doubt(doubtful: Post, carrier: Carrier) -> None:
     message_id = doubtful()
     carrier.fetches(resource())
     assert resolve(message_id, f" {SID} ") is Status.DELIVERED
     assert shown(message_id) == (Status.DELIVERED, SID)
 
 
-def test_a_resolved_message_with_an_unknown_word_is_accepted(
-    doubtful: Post, carrier: Carrier
-) -> None:
+def test_resolve_accepts_unknown_provider_status(doubtful: Post, carrier: Carrier) -> None:
     message_id = doubtful()
     carrier.fetches(resource(status="teleported"))
     assert resolve(message_id, SID) is Status.ACCEPTED
 
 
-def test_a_sid_that_belongs_to_another_message_is_refused(doubtful: Post, carrier: Carrier) -> None:
+def test_resolve_refuses_bound_sid(doubtful: Post, carrier: Carrier) -> None:
     first, second = doubtful(), doubtful()
     carrier.fetches(resource())
     resolve(first, SID)
-    with pytest.raises(Conflict, match=f"{SID} belongs to message {first}"):
+    with pytest.raises(Conflict, match=f"{SID} is the SID of message {first}"):
         resolve(second, SID)
     assert shown(second) == (Status.IN_DOUBT, None)
     assert all(finding.holds for finding in audit.audit())
 
 
-def test_a_sid_taken_while_the_provider_was_asked_is_refused(
+def test_resolve_refuses_sid_bound_meanwhile(
     doubtful: Post, carrier: Carrier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = doubtful(), doubtful()
@@ -310,12 +308,12 @@ def test_a_sid_taken_while_the_provider_was_asked_is_refused(
         return report
 
     monkeypatch.setattr(Twilio, "confirm", late)
-    with pytest.raises(Conflict, match="belongs to message"):
+    with pytest.raises(Conflict, match="is the SID of message"):
         resolve(second, SID)
     assert (shown(first)[1], shown(second)[1]) == (SID, None)
 
 
-def test_a_sid_that_nobody_knows_is_refused(doubtful: Post, carrier: Carrier) -> None:
+def test_resolve_refuses_unknown_sid(doubtful: Post, carrier: Carrier) -> None:
     message_id = doubtful()
     carrier.knows_nothing()
     with pytest.raises(Refused):
@@ -324,12 +322,12 @@ def test_a_sid_that_nobody_knows_is_refused(doubtful: Post, carrier: Carrier) ->
 
 
 @pytest.mark.parametrize("sid", ["", " ", "SM/../x", "x" * 65, "SM\u0661", "a b"])
-def test_what_can_be_no_sid_is_refused(doubtful: Post, sid: str) -> None:
-    with pytest.raises(Conflict, match="no SID"):
+def test_resolve_refuses_malformed_sid(doubtful: Post, sid: str) -> None:
+    with pytest.raises(Conflict, match="invalid SID"):
         resolve(doubtful(), sid)
 
 
-def test_an_answer_about_another_sid_decides_nothing(doubtful: Post, carrier: Carrier) -> None:
+def test_answer_about_another_sid_resolves_nothing(doubtful: Post, carrier: Carrier) -> None:
     message_id = doubtful()
     carrier.fetches(resource(OTHER))
     with pytest.raises(OutcomeUnknown):
@@ -337,9 +335,7 @@ def test_an_answer_about_another_sid_decides_nothing(doubtful: Post, carrier: Ca
     assert shown(message_id) == (Status.IN_DOUBT, None)
 
 
-def test_no_sid_is_taken_while_an_equal_message_is_in_flight(
-    doubtful: Post, carrier: Carrier
-) -> None:
+def test_resolve_waits_for_equal_message_in_flight(doubtful: Post, carrier: Carrier) -> None:
     message_id, in_flight = doubtful(), doubtful()
     change(in_flight, status=Status.SUBMITTING, claimed_until=soon())
     carrier.fetches(resource())
@@ -347,7 +343,7 @@ def test_no_sid_is_taken_while_an_equal_message_is_in_flight(
         resolve(message_id, SID)
 
 
-def test_a_refused_sid_is_no_decision_in_the_ledger(doubtful: Post, carrier: Carrier) -> None:
+def test_refused_sid_is_not_recorded_as_decision(doubtful: Post, carrier: Carrier) -> None:
     message_id = doubtful()
     carrier.fetches(resource(to="+14155552672"))
     with pytest.raises(Refused):
@@ -358,7 +354,7 @@ def test_a_refused_sid_is_no_decision_in_the_ledger(doubtful: Post, carrier: Car
     assert sorted(words(message_id)) == ["delivered", "operator_sid_given"]
 
 
-# Doubts first
+# Look-ups come before polls
 
 
 def polled(post: Post, provider: FakeProvider) -> UUID:
@@ -382,9 +378,7 @@ def lost(post: Post, provider: FakeProvider) -> UUID:
     return message_id
 
 
-def test_polls_that_are_due_for_longer_do_not_delay_a_look_up(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_overdue_polls_do_not_delay_look_up(post: Post, provider: FakeProvider) -> None:
     polls = [polled(post, provider) for _ in range(12)]
     message_id = lost(post, provider)
     fetched = list[str]()
@@ -400,9 +394,7 @@ def test_polls_that_are_due_for_longer_do_not_delay_a_look_up(
     assert len(fetched) == budget < len(polls)
 
 
-def test_a_poll_that_takes_long_does_not_delay_a_look_up(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_slow_poll_does_not_delay_look_up(post: Post, provider: FakeProvider) -> None:
     polled(post, provider)
 
     def answer(attempt: UUID, sid: str) -> Any:
@@ -438,11 +430,9 @@ def plan(query: Any) -> str:
         return "\n".join(row[0] for row in rows)
 
 
-def test_doubts_are_found_among_many_polls_by_their_own_index(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_look_ups_use_separate_index(post: Post, provider: FakeProvider) -> None:
     if not is_postgresql():
-        pytest.skip("SQLite plans without statistics")
+        pytest.skip("SQLite has no statistics")
     model, doubt = polled(post, provider), lost(post, provider)
     new = "gen_random_uuid()"
     fill(model, 100_000, id=new, provider_sid="'SM' || n")
@@ -457,4 +447,4 @@ def test_doubts_are_found_among_many_polls_by_their_own_index(
         assert "Seq Scan" not in used, used
         assert "Sort" not in used, used
     with transaction():
-        assert reconciliation.take(now, now, 5, with_sid=False) == [doubt]
+        assert reconciliation.claim_checks(now, now, 5, with_sid=False) == [doubt]

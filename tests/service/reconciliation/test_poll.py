@@ -1,4 +1,4 @@
-"""Reconcile: what nobody told us is asked for, what nobody can tell is said to be unknown."""
+"""Reconciliation looks up messages in doubt and polls messages without a final status."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -46,7 +46,7 @@ def make_checkable() -> None:
 
 @pytest.fixture
 def lost(post: Post, provider: FakeProvider) -> Callable[..., UUID]:
-    """Send a message whose answer is lost; `taken` says whether it went out."""
+    """Send a message whose answer is lost; `taken`: whether the provider accepted it."""
 
     def send(*, taken: bool, **changes: object) -> UUID:
         def script(outbound: Outbound) -> StatusReport:
@@ -69,11 +69,11 @@ def look_up_to_the_end(message_id: UUID) -> None:
         assert reconcile_due() == 1
 
 
-def test_a_look_up_that_finds_the_message_ends_the_doubt_and_brings_the_sid(
+def test_successful_look_up_ends_doubt_and_binds_sid(
     lost: Callable[..., UUID], provider: FakeProvider
 ) -> None:
     message_id = lost(taken=True)
-    assert reconcile_due() == 0, "a callback gets its chance first"
+    assert reconcile_due() == 0, "callbacks have some time first"
     make_checkable()
     assert reconcile_due() == 1
     shown = message(message_id)
@@ -82,7 +82,7 @@ def test_a_look_up_that_finds_the_message_ends_the_doubt_and_brings_the_sid(
     assert words(message_id) == ["sent"]
 
 
-def test_a_sid_that_is_bound_to_another_attempt_is_not_a_match(
+def test_sid_of_another_attempt_is_not_a_candidate(
     lost: Callable[..., UUID], post: Post, provider: FakeProvider
 ) -> None:
     other = post()
@@ -94,7 +94,7 @@ def test_a_sid_that_is_bound_to_another_attempt_is_not_a_match(
     assert message(other).status is Status.QUEUED
 
 
-def test_two_equal_candidates_are_a_case_for_a_person(lost: Callable[..., UUID]) -> None:
+def test_two_equal_candidates_are_ambiguous(lost: Callable[..., UUID]) -> None:
     first, second = lost(taken=True), lost(taken=True)
     make_checkable()
     reconcile([first])
@@ -104,10 +104,10 @@ def test_two_equal_candidates_are_a_case_for_a_person(lost: Callable[..., UUID])
     assert message(second).status is Status.IN_DOUBT
 
 
-def test_while_an_equal_message_is_with_its_worker_nobody_looks(
+def test_look_up_waits_while_equal_message_is_submitted(
     lost: Callable[..., UUID], post: Post, provider: FakeProvider
 ) -> None:
-    """What a look-up finds may be the other's, whose answer is on its way."""
+    """The candidate can belong to the other message, which has no answer yet."""
     message_id, other = lost(taken=False), post()
 
     def script(outbound: Outbound) -> StatusReport:
@@ -122,10 +122,8 @@ def test_while_an_equal_message_is_with_its_worker_nobody_looks(
     assert message(other).status is Status.QUEUED
 
 
-def test_a_fetch_asks_about_the_attempt_that_is_shown(
-    lost: Callable[..., UUID], provider: FakeProvider
-) -> None:
-    """Two attempts in doubt, and a callback for the first: its SID is not the second's."""
+def test_poll_fetches_shown_attempt(lost: Callable[..., UUID], provider: FakeProvider) -> None:
+    """Two attempts are in doubt and a callback for the first brings its SID."""
     message_id = lost(taken=False, resend_if_unknown=True)
     look_up_to_the_end(message_id)
     first = db.session.scalars(select(Attempt.id)).one()
@@ -133,12 +131,12 @@ def test_a_fetch_asks_about_the_attempt_that_is_shown(
     deliver.deliver()
     record.record([said("sent", attempt_id=first, sid="SM1")])
     provider.answer = lambda attempt, sid: said("undelivered", attempt_id=attempt, sid=sid)
-    reconcile([message_id], at_once=True)
+    reconcile([message_id], force=True)
     shown = message(message_id)
     assert (shown.status, shown.outcome_attempt) == (Status.UNDELIVERED, 1)
 
 
-def test_after_enough_look_ups_without_a_find_the_message_fails_and_says_why(
+def test_message_fails_after_last_look_up(
     lost: Callable[..., UUID], provider: FakeProvider
 ) -> None:
     message_id = lost(taken=False)
@@ -149,7 +147,7 @@ def test_after_enough_look_ups_without_a_find_the_message_fails_and_says_why(
     assert provider.on_air == []
 
 
-def test_the_pauses_between_look_ups_double(lost: Callable[..., UUID]) -> None:
+def test_pauses_between_look_ups_double(lost: Callable[..., UUID]) -> None:
     message_id = lost(taken=False)
     pauses = []
     for _ in range(3):
@@ -161,7 +159,7 @@ def test_the_pauses_between_look_ups_double(lost: Callable[..., UUID]) -> None:
     assert pauses == [20, 40, 80]
 
 
-def test_a_client_that_prefers_two_messages_to_none_gets_a_new_attempt(
+def test_resend_if_unknown_makes_new_attempt(
     lost: Callable[..., UUID], provider: FakeProvider
 ) -> None:
     message_id = lost(taken=False, resend_if_unknown=True)
@@ -174,9 +172,7 @@ def test_a_client_that_prefers_two_messages_to_none_gets_a_new_attempt(
 
 
 @pytest.mark.parametrize("word", ["sent", "delivered", "undelivered"])
-def test_a_late_word_of_the_provider_outranks_our_own_verdict(
-    lost: Callable[..., UUID], word: str
-) -> None:
+def test_late_report_outranks_outcome_unknown(lost: Callable[..., UUID], word: str) -> None:
     message_id = lost(taken=False)
     look_up_to_the_end(message_id)
     attempt = db.session.scalars(select(Attempt)).one()
@@ -184,17 +180,15 @@ def test_a_late_word_of_the_provider_outranks_our_own_verdict(
     assert message(message_id).status == word
 
 
-def test_a_message_without_a_final_status_is_fetched_after_the_set_time(
-    post: Post, provider: FakeProvider
-) -> None:
-    """`sent` too: it is where messages stay for ever when the last callback is lost."""
+def test_message_without_final_status_is_polled(post: Post, provider: FakeProvider) -> None:
+    """Also `sent`: the status stays if the last callback is lost."""
     message_id = sent(post, provider)
     provider.answer = lambda attempt, sid: said(
         "delivered", attempt_id=attempt, sid=sid, source=Source.RECONCILIATION
     )
     make_checkable()
     reconcile_due()
-    assert message(message_id).status is Status.SENT, "not before its time"
+    assert message(message_id).status is Status.SENT, "not due yet"
 
     make_checkable()
     age(submitted_at=datetime.now(UTC) - LONG_AGO)
@@ -205,14 +199,14 @@ def test_a_message_without_a_final_status_is_fetched_after_the_set_time(
     assert event.source is Source.RECONCILIATION
 
 
-def test_a_command_asks_at_once(post: Post, provider: FakeProvider) -> None:
+def test_forced_reconcile_polls_before_due(post: Post, provider: FakeProvider) -> None:
     message_id = sent(post, provider)
     provider.answer = lambda attempt, sid: said("delivered", attempt_id=attempt, sid=sid)
-    reconcile([message_id], at_once=True)
+    reconcile([message_id], force=True)
     assert message(message_id).status is Status.DELIVERED
 
 
-def test_after_the_last_horizon_the_outcome_is_called_unknown_and_not_guessed(
+def test_polling_stops_after_horizon_with_unknown_outcome(
     post: Post, provider: FakeProvider
 ) -> None:
     message_id = sent(post, provider)
@@ -231,9 +225,7 @@ def test_after_the_last_horizon_the_outcome_is_called_unknown_and_not_guessed(
     assert (shown.status, shown.unknown_since) == (Status.DELIVERED, None)
 
 
-def test_a_provider_that_forgot_the_message_changes_nothing(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_not_found_poll_does_not_change_status(post: Post, provider: FakeProvider) -> None:
     message_id = sent(post, provider)
     age(submitted_at=datetime.now(UTC) - LONG_AGO)
     make_checkable()
@@ -242,55 +234,53 @@ def test_a_provider_that_forgot_the_message_changes_nothing(
     assert words(message_id)[-1] == "not_known"
 
 
-def test_a_provider_that_is_asked_too_much_is_left_alone_and_nothing_is_forgotten(
+def test_rate_limited_provider_is_not_asked_again_in_a_run(
     post: Post, provider: FakeProvider
 ) -> None:
-    several = [sent(post, provider) for _ in range(3)]
+    messages = [sent(post, provider) for _ in range(3)]
     age(submitted_at=datetime.now(UTC) - LONG_AGO)
-    asked = []
+    sids = []
 
     def slow_down(attempt: UUID, sid: str) -> StatusReport:
-        asked.append(sid)
+        sids.append(sid)
         raise NotAccepted("too many requests", "20429")
 
     provider.answer = slow_down
-    assert reconcile(several) == several
-    assert len(asked) == 1
-    assert all(message(one).check_at is not None for one in several)
+    assert reconcile(messages) == messages
+    assert len(sids) == 1
+    assert all(message(message_id).check_at is not None for message_id in messages)
 
 
-def test_a_provider_that_is_silent_does_not_keep_the_others_from_being_asked(
-    post: Post, provider: FakeProvider
-) -> None:
-    """The other one is not configured any more, which is as silent as can be."""
-    several = [sent(post, provider) for _ in range(4)]
-    gone = several[0::2]
+def test_unavailable_provider_does_not_block_others(post: Post, provider: FakeProvider) -> None:
+    """The other provider is no longer configured."""
+    messages = [sent(post, provider) for _ in range(4)]
+    gone = messages[0::2]
     provider.answer = lambda attempt, sid: said("delivered", attempt_id=attempt, sid=sid)
     age(submitted_at=datetime.now(UTC) - LONG_AGO)
     with transaction():
         db.session.execute(update(Message).where(Message.id.in_(gone)).values(provider="gone"))
-    assert reconcile(several) == gone
-    assert {message(one).status for one in several[1::2]} == {Status.DELIVERED}
-    assert {message(one).status for one in gone} == {Status.SENT}
+    assert reconcile(messages) == gone
+    assert {message(message_id).status for message_id in messages[1::2]} == {Status.DELIVERED}
+    assert {message(message_id).status for message_id in gone} == {Status.SENT}
 
 
-def test_a_find_that_bears_our_id_needs_no_comparison(
+def test_look_up_by_attempt_id_needs_no_comparison(
     lost: Callable[..., UUID], provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two that look the same are told apart by a provider that keeps our id."""
+    """A provider that stores our id tells equal messages apart."""
     first, second = lost(taken=True), lost(taken=True)
 
-    def by_our_id(wanted: LookUpQuery) -> list[StatusReport]:
-        return [said("sent", attempt_id=wanted.attempt_id, sid=provider.sid(wanted.attempt_id))]
+    def by_our_id(query: LookUpQuery) -> list[StatusReport]:
+        return [said("sent", attempt_id=query.attempt_id, sid=provider.sid(query.attempt_id))]
 
     monkeypatch.setattr(provider, "find", by_our_id, raising=True)
-    for one in (first, second):
-        reconcile([one])
-        assert message(one).status is Status.SENT
+    for message_id in (first, second):
+        reconcile([message_id])
+        assert message(message_id).status is Status.SENT
     assert message(first).provider_sid != message(second).provider_sid
 
 
-def test_equal_messages_at_two_providers_are_no_rivals(
+def test_equal_messages_at_two_providers_are_not_confusable(
     lost: Callable[..., UUID], provider: FakeProvider
 ) -> None:
     message_id, elsewhere = lost(taken=True), lost(taken=False)
@@ -301,17 +291,15 @@ def test_equal_messages_at_two_providers_are_no_rivals(
     assert message(message_id).status is Status.SENT
 
 
-def test_the_budget_of_a_second_is_kept_and_those_who_wait_longest_come_first(
-    post: Post, provider: FakeProvider
-) -> None:
-    several = [sent(post, provider) for _ in range(8)]
+def test_reconcile_respects_budget(post: Post, provider: FakeProvider) -> None:
+    messages = [sent(post, provider) for _ in range(8)]
     provider.answer = lambda attempt, sid: said("delivered", attempt_id=attempt, sid=sid)
     make_checkable()
     age(submitted_at=datetime.now(UTC) - LONG_AGO)
     assert reconcile_due() == components().settings.reconcile_budget == 5
     assert reconcile_due() == 3
     assert reconcile_due() == 0
-    assert {message(one).status for one in several} == {Status.DELIVERED}
+    assert {message(message_id).status for message_id in messages} == {Status.DELIVERED}
 
 
 def sent(post: Post, provider: FakeProvider) -> UUID:

@@ -127,7 +127,7 @@ def test_status_found_by_a_poll_counts_as_missed(
     provider.answer = lambda attempt, sid: said("delivered", attempt_id=attempt, sid=sid)
 
     with counting("waybill_callbacks_missed_total") as missed:
-        assert poll.reconcile([message_id], at_once=True) == []
+        assert poll.reconcile([message_id], force=True) == []
     assert missed == {("twilio",): 1}
 
 
@@ -140,7 +140,7 @@ def test_known_status_does_not_count_as_missed(
     provider.answer = lambda attempt, sid: said("sent", attempt_id=attempt, sid=sid)
 
     with counting("waybill_callbacks_missed_total") as missed:
-        assert poll.reconcile([message_id], at_once=True) == []
+        assert poll.reconcile([message_id], force=True) == []
     assert missed == {}
 
 

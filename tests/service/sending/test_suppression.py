@@ -172,7 +172,7 @@ def test_a_delivery_of_what_was_sent_after_it_ends_it(
     [attempt_id] = [one.id for one in attempts(message_id)]
     rows = [{"to": RECIPIENT, "sender": SENDER, "provider": "twilio", "error_code": "21610"}]
     with transaction():
-        opt_outs.remember([{**row, "since": datetime.now(UTC)} for row in rows])
+        opt_outs.upsert([{**row, "since": datetime.now(UTC)} for row in rows])
     _age(age)
     record.record([said("delivered", attempt_id=attempt_id)])
     assert len(known()) == left
@@ -183,7 +183,7 @@ def test_an_opt_out_is_known_since_the_provider_last_said_so(context: Flask) -> 
     row = {"to": RECIPIENT, "sender": SENDER, "provider": "twilio", "error_code": "21610"}
     for since in (early, early + timedelta(days=1), early - timedelta(days=1)):
         with transaction():
-            opt_outs.remember([{**row, "since": since}])
+            opt_outs.upsert([{**row, "since": since}])
     [kept] = opt_outs.page(10)
     assert kept.since == early + timedelta(days=1)
 
@@ -195,7 +195,7 @@ def test_what_is_said_of_an_earlier_attempt_outranks_it(
     message_id = post()
     [claimed] = claiming.claim(1)
     with transaction():
-        opt_outs.remember(
+        opt_outs.upsert(
             [
                 {
                     "to": RECIPIENT,

@@ -300,6 +300,6 @@ def test_a_doubt_whose_attempt_has_a_sid_is_never_sent_again(
         with pytest.raises(Conflict, match=SID):
             decide(message_id, "ada")
     with transaction():
-        reconciliation.release(message_id, 1, datetime.now(UTC))
+        reconciliation.make_pending(message_id, 1, datetime.now(UTC))
     look_up_for_hours()
     assert (message(message_id).status, len(provider.on_air)) == (Status.IN_DOUBT, 1)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain.outcome import Outcome, join_all, outcome_of
+from service.domain.outcome import Outcome, merge_all, outcome_of
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
 from service.providers.base import Callback
@@ -82,11 +82,11 @@ def test_bodies_in_any_order_repeats_and_batches_add_up_to_one_outcome(
     data: st.DataObject, sent: list[bytes]
 ) -> None:
     def outcome(some: list[bytes]) -> Outcome | None:
-        return join_all(outcome_of(called(body), attempt=1) for body in some)
+        return merge_all(outcome_of(called(body), attempt=1) for body in some)
 
     batches = data.draw(splits(sent))
 
-    assert join_all(outcome(batch) for batch in batches) == outcome(sent)
+    assert merge_all(outcome(batch) for batch in batches) == outcome(sent)
 
 
 def test_a_report_about_a_recipient_is_read_whole() -> None:

@@ -111,7 +111,7 @@ def test_opt_outs_are_found_by_any_spelling(context: Flask) -> None:
     since = datetime(2026, 11, 21, 12, tzinfo=UTC)
     row = {"provider": "twilio", "error_code": "21610", "since": since, "sender": SENDER}
     with transaction():
-        opt_outs.remember([{**row, "to": NUMBER}, {**row, "to": f"whatsapp:{NUMBER}"}])
+        opt_outs.upsert([{**row, "to": NUMBER}, {**row, "to": f"whatsapp:{NUMBER}"}])
 
     def run(*arguments: str) -> str:
         db.session.rollback()
@@ -157,7 +157,7 @@ def test_opt_out_counts_for_every_spelling_of_the_sender(
 ) -> None:
     row = {"to": NUMBER, "sender": SENDER, "provider": "twilio", "error_code": "21610"}
     with transaction():
-        opt_outs.remember([{**row, "since": datetime.now(UTC)}])
+        opt_outs.upsert([{**row, "since": datetime.now(UTC)}])
     made = post(web, to="+1 415 555 2671", **{"from": "+1 (500) 555-0006"}).json["id"]
     deliver.deliver()
     assert provider.on_air == []

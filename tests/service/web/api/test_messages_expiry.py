@@ -191,7 +191,7 @@ def test_claimed_message_is_not_called_after_its_deadline(
 
 def look_up_to_the_end(message_id: str) -> None:
     for _ in range(10):
-        poll.reconcile([UUID(message_id)], at_once=True)
+        poll.reconcile([UUID(message_id)], force=True)
 
 
 def test_message_in_doubt_is_not_sent_again_after_its_deadline(

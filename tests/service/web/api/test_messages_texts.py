@@ -125,7 +125,7 @@ def test_estimate_outlives_the_text(web: FlaskClient, context: Flask) -> None:
     place = post(web, body="a" * 161).headers["Location"]
     message = db.session.scalars(select(Message)).one()
     with transaction():
-        redact.strip([message.id], message.created_at)
+        redact.redact_messages([message.id], message.created_at)
     shown = web.get(place).json
     assert (shown["body"], shown["segments"], shown["encoding"]) == (None, 2, "gsm-7")
 

@@ -197,7 +197,7 @@ def test_what_is_sent_again_goes_out_once_more_and_the_ledger_says_who(
     deliver.deliver()
     assert len(provider.on_air) == 1
     story = operator.get(f"/messages/{message_id}").text
-    assert "not in doubt any more" in story
+    assert "no longer in doubt" in story
     assert "<b>operator sent again</b>" in story
     assert "by ada" in story
 
