@@ -51,7 +51,7 @@ class Invalid(ClientError):
     title = "Invalid request"
 
 
-class TooMany(ClientError):
+class RateLimited(ClientError):
     """The caller posts more than it may; the same request may succeed shortly."""
 
     status = 429

@@ -10,7 +10,7 @@ from typing import Any, Final
 from flask import Flask
 from werkzeug.routing import Rule
 
-from service.web.api.drafts import carriers
+from service.web.api.drafts import real_providers
 from service.web.openapi import components, samples
 from service.web.openapi.operations import OPERATIONS, OUTSIDE, TAGS, Operation
 
@@ -36,7 +36,7 @@ def document(app: Flask) -> dict[str, Any]:
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": says} for name, says in TAGS.items()],
         "paths": {path: paths[path] for path in sorted(paths, key=_place)},
-        "components": components.components(sorted(carriers(app))),
+        "components": components.components(sorted(real_providers(app))),
     }
 
 

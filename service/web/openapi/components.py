@@ -12,7 +12,7 @@ from service.errors import (
     FieldError,
     Invalid,
     NotFound,
-    TooMany,
+    RateLimited,
     Unauthenticated,
     Unavailable,
 )
@@ -91,7 +91,7 @@ _REFUSALS: Final[dict[int, tuple[str, Problem]]] = {
     ),
     429: (
         "You post more than you may. Nothing of it was stored.",
-        problem(TooMany("you post more than you may; wait, then post it again")),
+        problem(RateLimited("rate limit exceeded; retry after 12 s")),
     ),
     503: (
         "The database, or the provider, does not answer. Send the same request again, with the "

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from service.database import db
 from service.models import ApiKey, Client
-from service.web.api.authentication import digest_of
+from service.queries.keys import digest_of
 from tests.conftest import make_key
 
 

@@ -12,7 +12,7 @@ from service.errors import Invalid
 from service.providers import configured
 from service.sending.accept import Draft
 from service.web.api import drafts
-from service.web.api.drafts import check_key
+from service.web.api.drafts import check_idempotency_key
 from service.web.api.routing import route
 from tests.conftest import SINCH, make_settings
 
@@ -182,11 +182,11 @@ def test_a_provider_that_cannot_carry_a_message_is_refused_it(
 
 @pytest.mark.parametrize("key", [None, "a", "x" * 255, "2026-11-21 order 7", "{}~!"])
 def test_a_printable_key_is_taken_as_it_is(key: str | None) -> None:
-    assert check_key(key) == key
+    assert check_idempotency_key(key) == key
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "é", "a\nb", "a\x00b", "a\tb", "\x7f"])
 def test_any_other_key_is_refused(key: str) -> None:
     with pytest.raises(Invalid) as caught:
-        check_key(key)
+        check_idempotency_key(key)
     assert [one.field for one in caught.value.errors] == ["Idempotency-Key"]

@@ -63,7 +63,9 @@ def test_beyond_its_limit_a_client_is_told_when_to_come_back(posting: FlaskClien
 def test_the_refusal_is_the_one_that_the_document_shows(posting: FlaskClient) -> None:
     told = posting.get("/openapi.json").json["components"]["responses"]["TooManyRequests"]
     refused = [posting.post("/v1/messages", json=HELLO) for _ in range(11)][-1]
-    assert refused.get_json() == told["content"]["application/problem+json"]["example"]
+    example = told["content"]["application/problem+json"]["example"]
+    wait = refused.headers["Retry-After"]
+    assert refused.json == {**example, "detail": f"rate limit exceeded; retry after {wait} s"}
     assert set(told["headers"]) <= set(refused.headers.keys())
 
 

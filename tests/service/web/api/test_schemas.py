@@ -88,7 +88,7 @@ def test_text_that_no_database_can_hold_is_refused_inside_lists_and_mappings(tex
 
 def test_an_unknown_field_is_named() -> None:
     found = wrong(NewMessage, {**HELLO, "bdoy": "Hello"})
-    assert found == {"bdoy": "there is no such field"}
+    assert found == {"bdoy": "is not a known field; correct its name or leave it out"}
 
 
 def test_an_unknown_field_with_an_unspeakable_name_is_an_error_like_any_other() -> None:
