@@ -252,7 +252,7 @@ def test_default_senders_are_spelled_as_messages_spell_theirs() -> None:
     ("name", "value", "reason"),
     [
         ("TWILIO_PHONE_NUMBER", "(500) 555-0006", "must begin with +"),
-        ("TWILIO_PHONE_NUMBER", SERVICE, "id of a messaging service"),
+        ("TWILIO_PHONE_NUMBER", SERVICE, "id of a Messaging Service"),
         ("TWILIO_PHONE_NUMBER", "TWELVELETTER", "12 characters"),
         ("TWILIO_PHONE_NUMBER", "messenger:123", "unknown channel"),
         ("SINCH_PHONE_NUMBER", "+1500555CALL", "12 characters"),

@@ -31,15 +31,15 @@ schemathesis.openapi.format(
     ),
 )
 BEYOND_SCHEMAS = (
-    "E.164 form",  # of a number that can exist: which, only a numbering plan knows
-    "are carried, or a plain number",
-    "give both on the same channel",
+    "E.164 form",  # only the numbering plan says which numbers exist
+    "has an unknown channel",
+    "must be on the channel of to",
     "the default sender of",
-    "can be seen",
-    "characters: at most 1600",
+    "at least one visible character",
+    "must have at most 1600 characters",
     "must be in the future",
-    "must be at most 35 days ahead",
-    "must be at most 4096 characters as JSON",
+    "must be at most 35 days in the future",
+    "must have at most 4096 characters as JSON",
 )
 CONFIG = SchemathesisConfig.from_dict(
     {

@@ -141,7 +141,7 @@ def test_sender_is_stored_in_one_spelling(
         (SERVICE, "messaging_service_sid"),
         ("TWELVELETTER", "12 characters"),
         ("(500) 555-0006", "must begin with +"),
-        ("Caf\u00e9", "no sender has"),
+        ("Caf\u00e9", "invalid characters"),
     ],
 )
 def test_unusable_sender_is_refused_with_a_reason(
