@@ -69,8 +69,8 @@ MUTATIONS: Final = (
     Mutation(
         "a test reaches no carrier",
         "service/web/api/messages.py",
-        "        return replace(new, provider=TEST) if client.test else new\n",
-        "        return new\n",
+        "        return replace(drafted, provider=TEST) if caller.test else drafted\n",
+        "        return drafted\n",
         "tests/service/web/api/test_messages_of_test_keys.py",
     ),
     Mutation(
@@ -331,8 +331,8 @@ MUTATIONS: Final = (
     Mutation(
         "a stranger does not choose what a request is called in the log",
         "service/web/request_id.py",
-        "request_id if _VALID.fullmatch(request_id) else uuid4().hex",
-        "request_id or uuid4().hex",
+        "given if _ACCEPTABLE.fullmatch(given) else uuid4().hex",
+        "given or uuid4().hex",
         "tests/service/web/test_request_id.py",
     ),
     Mutation(
