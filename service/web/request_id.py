@@ -9,7 +9,7 @@ from structlog.contextvars import bind_contextvars, clear_contextvars, get_conte
 
 HEADER: Final = "X-Request-ID"
 # Other ids could make log lines too long, or contain line breaks that forge a log line.
-_VALID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_ACCEPTABLE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def init_app(app: Flask) -> None:
@@ -21,7 +21,7 @@ def init_app(app: Flask) -> None:
 
 def _begin() -> None:
     request_id = request.headers.get(HEADER, "")
-    bind_contextvars(request_id=request_id if _VALID.fullmatch(request_id) else uuid4().hex)
+    bind_contextvars(request_id=request_id if _ACCEPTABLE.fullmatch(request_id) else uuid4().hex)
 
 
 def _answer(response: Response) -> Response:

@@ -1,7 +1,6 @@
 """Request models of the API, and the errors of an invalid request."""
 
 import json
-import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal, Self, TypeVar
 from uuid import UUID
@@ -18,7 +17,7 @@ from pydantic import (
 )
 
 from service.domain.status import Status
-from service.errors import FieldError, Invalid
+from service.errors import FieldError, Invalid, as_requirement
 from service.web.api.fields import (
     CONTENTS,
     BodyText,
@@ -42,8 +41,6 @@ _PATTERN_ERRORS: Final = {
     "content_sid": "must be HX and 32 hexadecimal digits",
     "messaging_service_sid": "must be MG and 32 hexadecimal digits",
 }
-# Errors of pydantic begin with a type: "Input should be ...", "List should have ...".
-_PYDANTIC_ERROR: Final = re.compile(r"^(Value error, |[A-Z]\w* should (?=[a-z]))")
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -200,12 +197,6 @@ def _field_error(location: tuple[int | str, ...], kind: str, message: str) -> Fi
     field = ".".join(str(step) for step in location[:2]) or "(request)"
     if kind == "extra_forbidden":
         return FieldError(field, "is not a known field; correct its name or leave it out")
-    if kind == "missing":
-        return FieldError(field, "is required")
     if kind == "string_pattern_mismatch":
         return FieldError(field, _PATTERN_ERRORS[str(location[0])])
-    return FieldError(field, _PYDANTIC_ERROR.sub(_must, message))
-
-
-def _must(prefix: re.Match[str]) -> str:
-    return "must " if prefix[0].endswith("should ") else ""
+    return FieldError(field, as_requirement(message))

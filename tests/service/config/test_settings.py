@@ -1,7 +1,7 @@
 """Settings: every problem at once, no secret anywhere, and an example file that tells the truth."""
 
-import re
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -256,10 +256,10 @@ def test_default_senders_are_spelled_as_messages_spell_theirs() -> None:
         ("TWILIO_PHONE_NUMBER", "TWELVELETTER", "12 characters"),
         ("TWILIO_PHONE_NUMBER", "messenger:123", "unknown channel"),
         ("SINCH_PHONE_NUMBER", "+1500555CALL", "12 characters"),
-        ("SINCH_PHONE_NUMBER", "whatsapp:+15005550006", "sender of SMS"),
+        ("SINCH_PHONE_NUMBER", "whatsapp:+15005550006", "sender for SMS"),
         ("SENDER_RATES", "TWELVELETTER:2", "12 characters"),
-        ("SENDER_RATES", "+15005550006:1,+1 500 555 0006:2", "names a sender twice"),
-        ("DEFAULT_REGION", "XX", "a country"),
+        ("SENDER_RATES", "+15005550006:1,+1 500 555 0006:2", "must not name a sender twice"),
+        ("DEFAULT_REGION", "XX", "a country code"),
     ],
 )
 def test_setting_that_cannot_be_a_sender_is_named(name: str, value: str, reason: str) -> None:
@@ -292,26 +292,26 @@ class Example(NamedTuple):
     name: str
     value: str
     commented: bool
-    sentence: str
+    description: str
 
 
-def examples() -> list[Example]:
-    form = re.compile(r"^# (?P<sentence>.+)\n(?P<mark># )?(?P<name>[A-Z_]+)=(?P<value>.*)$", re.M)
-    return [
-        Example(found["name"], found["value"], bool(found["mark"]), found["sentence"])
-        for found in form.finditer(EXAMPLE.read_text())
-    ]
+def examples() -> Iterator[Example]:
+    for block in EXAMPLE.read_text().strip().split("\n\n")[1:]:
+        *comment, assignment = block.splitlines()
+        name, _, value = assignment.removeprefix("# ").partition("=")
+        text = " ".join(line.removeprefix("# ") for line in comment)
+        yield Example(name, value, assignment.startswith("#"), text)
 
 
-def test_the_example_holds_exactly_the_settings() -> None:
-    assigned = re.findall(r"^(?:# ?)?([A-Z_]+)=", EXAMPLE.read_text(), re.M)
-    assert sorted(assigned) == sorted(name.upper() for name in Settings.model_fields)
+def test_example_file_has_every_setting() -> None:
+    names = sorted(example.name for example in examples())
+    assert names == sorted(name.upper() for name in Settings.model_fields)
 
 
-@pytest.mark.parametrize("example", examples(), ids=lambda example: example.name)
-def test_the_example_explains_each_setting_and_shows_its_default(example: Example) -> None:
+@pytest.mark.parametrize("example", list(examples()), ids=lambda example: example.name)
+def test_example_file_describes_setting_and_default(example: Example) -> None:
     field = Settings.model_fields[example.name.lower()]
-    assert example.sentence == field.description
+    assert example.description == field.description
     assert example.commented is not field.is_required()
     if example.commented:
         assert default_of(Settings.load({**GOOD, example.name: example.value}), example) == (
@@ -337,17 +337,17 @@ UNREACHABLE = [
 
 
 @pytest.mark.parametrize("address", UNREACHABLE)
-def test_an_address_that_no_provider_reaches_is_refused(address: str) -> None:
+def test_unreachable_public_url_is_refused(address: str) -> None:
     said = problems(PUBLIC_BASE_URL=address)
     assert "PUBLIC_BASE_URL: " in said
-    assert "no provider can reach it" in said or "host name" in said
+    assert "no provider can reach it" in said or "valid host name" in said
     elsewhere = {"TWILIO_API_BASE_URL": "http://127.0.0.1:4010"}
     assert Settings.load({**GOOD, "PUBLIC_BASE_URL": address, **elsewhere})
 
 
 def test_a_refused_address_says_to_use_a_tunnel() -> None:
     said = problems(PUBLIC_BASE_URL="http://localhost:8000")
-    assert "localhost is a name inside a network" in said
+    assert "localhost is an internal host name" in said
     assert "tunnel" in said
 
 
