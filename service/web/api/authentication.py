@@ -10,7 +10,7 @@ from service.queries import clients
 from service.queries.clients import KeyOwner
 
 _MISSING: Final = "send your API key in the header 'Authorization: Bearer <key>'"
-_UNKNOWN: Final = "the API key is unknown or revoked; ask an operator for a new key"
+UNKNOWN_KEY: Final = "the API key is unknown or revoked; ask an operator for a new key"
 
 
 def authenticate() -> None:
@@ -22,7 +22,7 @@ def authenticate() -> None:
         raise Unauthenticated(_MISSING)
     owner = clients.owner_of(key.strip())
     if owner is None:
-        raise Unauthenticated(_UNKNOWN)
+        raise Unauthenticated(UNKNOWN_KEY)
     g.client = owner
     bind_contextvars(client_id=owner.id)
 

@@ -12,7 +12,7 @@ from flask import Flask
 from werkzeug.serving import make_server
 
 from demo.servers import free_port
-from service.web.openapi.page import marked
+from service.web.openapi.page import with_code
 
 CHROMIUM = next(filter(shutil.which, ("chromium", "chromium-browser", "google-chrome")), None)
 
@@ -30,7 +30,7 @@ def test_it_shows_every_operation_with_samples_in_three_languages(app: Flask, pa
         for one in methods.values():
             assert f'id="{one["operationId"]}"' in page
     for name in api["components"]["schemas"]:
-        assert f'id="shape-{name}"' in page
+        assert f'id="schema-{name}"' in page
     assert page.count("<summary>curl</summary>") == page.count("<summary>Node</summary>") == 6
 
 
@@ -48,7 +48,7 @@ def test_every_link_on_it_leads_somewhere(page: str) -> None:
 
 
 def test_text_is_escaped_and_quoted_words_are_code() -> None:
-    assert marked("a `<b>` & c") == "a <code>&lt;b&gt;</code> &amp; c"
+    assert with_code("a `<b>` & c") == "a <code>&lt;b&gt;</code> &amp; c"
 
 
 @pytest.fixture
