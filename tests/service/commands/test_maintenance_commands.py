@@ -176,7 +176,7 @@ def test_rebuild_reports_differences_and_mends_them_when_asked(run: Run, sent: U
     spoil(status=Status.READ, error_code="1")
     assert "1 messages differ" in run("rebuild").output
     assert status(sent) is Status.READ, "it only looked"
-    assert "mended" in run("rebuild", "--write").output
+    assert "corrected" in run("rebuild", "--write").output
     assert status(sent) is Status.QUEUED
     assert "0 messages differ" in run("rebuild").output
 
