@@ -63,7 +63,7 @@ def spoil(**columns: object) -> None:
         db.session.execute(update(Message).values(columns))
 
 
-def test_explain_tells_attempts_events_and_what_comes_next(
+def test_explain_shows_attempts_events_and_next_step(
     run: Run, sent: UUID, provider: FakeProvider
 ) -> None:
     record.record([said("sent", attempt_id=provider.on_air[0].attempt_id)])
@@ -85,18 +85,18 @@ def test_explain_tells_attempts_events_and_what_comes_next(
         ({"status": Status.DELIVERED}, "It waits for nothing."),
     ],
 )
-def test_explain_says_what_a_message_waits_for(
+def test_explain_shows_what_a_message_waits_for(
     run: Run, sent: UUID, columns: dict[str, object], line: str
 ) -> None:
     spoil(**columns)
     assert line in run("explain", sent).output
 
 
-def test_explain_of_nothing_says_so(run: Run) -> None:
+def test_explain_reports_an_unknown_message(run: Run) -> None:
     assert "no such message" in run("explain", UUID(int=1)).output
 
 
-def test_an_audit_of_sound_accounts_exits_well(run: Run, sent: UUID, post: Post) -> None:
+def test_audit_without_findings_exits_with_0(run: Run, sent: UUID, post: Post) -> None:
     post()
     audited = run("audit")
     assert audited.exit_code == 0, audited.output
@@ -118,7 +118,7 @@ LONG_AGO = datetime.now(UTC) - timedelta(hours=1)
         ({"provider_sid": "SMother"}, "something else than their ledger: 1"),
     ],
 )
-def test_an_audit_finds_what_is_wrong_and_exits_badly(
+def test_audit_with_findings_exits_with_1(
     run: Run, sent: UUID, columns: dict[str, object], claim: str
 ) -> None:
     spoil(**columns)
@@ -127,7 +127,7 @@ def test_an_audit_finds_what_is_wrong_and_exits_badly(
     assert claim in audited.output
 
 
-def test_an_audit_in_pieces_finds_the_same(
+def test_audit_does_not_depend_on_the_batch_size(
     run: Run, post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The size of a piece changes no count."""
@@ -161,7 +161,7 @@ def test_an_audit_in_pieces_finds_the_same(
     assert found[1] == found[3] == found[10_000]
 
 
-def test_an_audit_counts_the_callbacks_that_never_came(
+def test_audit_counts_missed_callbacks(
     run: Run, sent: UUID, provider: FakeProvider
 ) -> None:
     attempt = provider.on_air[0].attempt_id
@@ -172,7 +172,7 @@ def test_an_audit_counts_the_callbacks_that_never_came(
     assert "callbacks missed, their statuses asked for: 0" in run("audit").output
 
 
-def test_rebuild_reports_differences_and_mends_them_when_asked(run: Run, sent: UUID) -> None:
+def test_rebuild_lists_differences_and_corrects_with_write(run: Run, sent: UUID) -> None:
     spoil(status=Status.READ, error_code="1")
     assert "1 messages differ" in run("rebuild").output
     assert status(sent) is Status.READ, "it only looked"
@@ -194,12 +194,12 @@ def test_dead_letters_are_listed_and_replayed(run: Run, sent: UUID) -> None:
     assert "0 dead letters" in run("dead-letters", "list").output
 
 
-def test_a_replay_names_its_letters_or_takes_them_all(run: Run) -> None:
+def test_replay_needs_either_numbers_or_all(run: Run) -> None:
     assert run("dead-letters", "replay").exit_code == 2
     assert run("dead-letters", "replay", "1", "--all").exit_code == 2
 
 
-def test_reconcile_asks_about_one_message_or_all_since(
+def test_reconcile_polls_one_message_or_all_since(
     run: Run, sent: UUID, provider: FakeProvider
 ) -> None:
     provider.answer = lambda attempt, sid: said("delivered", attempt_id=attempt, sid=sid)
@@ -210,7 +210,7 @@ def test_reconcile_asks_about_one_message_or_all_since(
     assert run("reconcile").exit_code == 2
 
 
-def test_a_person_resolves_what_look_ups_cannot(
+def test_resolve_sets_the_outcome_of_a_message_in_doubt(
     run: Run, post: Post, provider: FakeProvider
 ) -> None:
     first, second = doubtful(post, provider), doubtful(post, provider)

@@ -46,14 +46,14 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_required_settings_are_enough() -> None:
+def test_required_settings_suffice() -> None:
     settings = Settings.load(GOOD)
     assert settings.callback_base_url == "https://sms.example.com"
     assert settings.twilio_auth_token.get_secret_value() == "hunter2-primary"
     assert settings.twilio_phone_number is None
 
 
-def test_every_problem_is_in_one_message() -> None:
+def test_error_lists_every_invalid_setting() -> None:
     with pytest.raises(ConfigurationError) as caught:
         Settings.load({"DATABASE_URL": "mysql://db", "SEND_ATTEMPTS": "many", "LOG_LEVEL": "LOUD"})
     lines = str(caught.value).splitlines()
@@ -127,25 +127,25 @@ def test_every_problem_is_in_one_message() -> None:
         ("TWILIO_SHARED_KEYS", "key:HMAC_SHA256:secret,key"),
     ],
 )
-def test_a_bad_value_is_named(name: str, value: str) -> None:
+def test_error_names_the_invalid_setting(name: str, value: str) -> None:
     [problem] = problems(**{name: value}).splitlines()[1:]
     assert problem.strip().startswith(f"{name}: ")
 
 
 @pytest.mark.parametrize("blank", ["", "  "])
-def test_a_blank_value_counts_as_none(blank: str) -> None:
+def test_blank_value_counts_as_unset(blank: str) -> None:
     assert Settings.load({**GOOD, "LOG_LEVEL": blank}).log_level == "INFO"
     assert "TWILIO_AUTH_TOKEN" in problems(TWILIO_AUTH_TOKEN=blank)
 
 
-def test_no_secret_is_shown_by_the_settings() -> None:
+def test_settings_show_no_secret() -> None:
     unsigned = {"SINCH_CALLBACK_SECRETS": "", "SINCH_CALLBACK_PATH_SECRET": PATH_SECRET}
     for settings in (Settings.load(SECRETS), Settings.load({**SECRETS, **unsigned})):
         shown = f"{settings} {settings!r} {settings.model_dump()} {settings.model_dump_json()}"
         assert "hunter2" not in shown
 
 
-def test_no_secret_is_shown_by_an_error() -> None:
+def test_configuration_error_shows_no_secret() -> None:
     broken = {
         **SECRETS,
         "DATABASE_URL": "mysql://waybill:hunter2-database@db/waybill",
@@ -170,17 +170,17 @@ def test_no_secret_is_shown_by_an_error() -> None:
         ("sqlite:////var/lib/waybill.db", "sqlite:////var/lib/waybill.db"),
     ],
 )
-def test_a_database_is_written_in_any_of_the_usual_forms(given: str, expected: str) -> None:
+def test_database_url_accepts_the_usual_schemes(given: str, expected: str) -> None:
     settings = Settings.load({**GOOD, "DATABASE_URL": given})
     assert settings.database_url.get_secret_value() == expected
 
 
 @pytest.mark.parametrize("given", ["https://sms.example.com/", "https://sms.example.com//"])
-def test_the_public_address_loses_its_last_slash(given: str) -> None:
+def test_public_url_loses_trailing_slashes(given: str) -> None:
     assert Settings.load({**GOOD, "PUBLIC_BASE_URL": given}).callback_base_url == given.rstrip("/")
 
 
-def test_more_tokens_and_shared_keys_are_read_from_a_comma_list() -> None:
+def test_extra_tokens_and_shared_keys_are_parsed() -> None:
     settings = Settings.load(
         {
             **GOOD,
@@ -208,14 +208,14 @@ def test_more_tokens_and_shared_keys_are_read_from_a_comma_list() -> None:
         ({"SINCH_READ_TIMEOUT": "60"}, "CLAIM_LEASE"),
     ],
 )
-def test_half_a_sinch_is_none(changes: dict[str, str], name: str) -> None:
+def test_incomplete_sinch_settings_are_refused(changes: dict[str, str], name: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         Settings.load({**SECRETS, **changes})
     [problem] = str(caught.value).splitlines()[1:]
     assert problem.strip().startswith(name)
 
 
-def test_routes_are_read_from_a_comma_list() -> None:
+def test_routes_are_parsed() -> None:
     settings = Settings.load({**SECRETS, "SMS_ROUTES": "+46:sinch, *:twilio,"})
     assert [(one.prefix, one.provider) for one in settings.sms_routes] == [
         ("+46", "sinch"),
@@ -223,7 +223,7 @@ def test_routes_are_read_from_a_comma_list() -> None:
     ]
 
 
-def test_rates_of_senders_are_read_from_a_comma_list() -> None:
+def test_sender_rates_are_parsed() -> None:
     given = f"WhatsApp:+1 500 555 0006:80, {SERVICE.upper()}:2.5,ACME:3,(500) 555-0007:4,*:1,"
     settings = Settings.load({**GOOD, "DEFAULT_REGION": "US", "SENDER_RATES": given})
     assert [(one.sender, one.rate) for one in settings.sender_rates] == [
@@ -235,7 +235,7 @@ def test_rates_of_senders_are_read_from_a_comma_list() -> None:
     ]
 
 
-def test_default_senders_are_spelled_as_messages_spell_theirs() -> None:
+def test_default_senders_are_normalised() -> None:
     given = {
         "DEFAULT_REGION": "US",
         "TWILIO_PHONE_NUMBER": "(500) 555-0006",
@@ -262,17 +262,17 @@ def test_default_senders_are_spelled_as_messages_spell_theirs() -> None:
         ("DEFAULT_REGION", "XX", "a country code"),
     ],
 )
-def test_setting_that_cannot_be_a_sender_is_named(name: str, value: str, reason: str) -> None:
+def test_invalid_sender_in_a_setting_is_refused(name: str, value: str, reason: str) -> None:
     [_, problem] = problems(**{name: value}).splitlines()
     assert problem.strip().startswith(f"{name}: ")
     assert reason in problem
 
 
-def test_what_is_no_setting_is_left_alone() -> None:
+def test_other_variables_are_ignored() -> None:
     assert Settings.load({**GOOD, "PATH": "/usr/bin", "public_base_url": "x"}).log_level == "INFO"
 
 
-def test_the_environment_beats_the_file(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_overrides_env_file(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given = {**GOOD, "LOG_LEVEL": "ERROR", "SEND_ATTEMPTS": "5"}
     (elsewhere / ".env").write_text("".join(f"{name}={value}\n" for name, value in given.items()))
     monkeypatch.setenv("LOG_LEVEL", "DEBUG")
@@ -280,7 +280,7 @@ def test_the_environment_beats_the_file(elsewhere: Path, monkeypatch: pytest.Mon
     assert (settings.log_level, settings.send_attempts) == ("DEBUG", 5)
 
 
-def test_no_file_is_needed(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_env_file_is_optional(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in GOOD.items():
         monkeypatch.setenv(name, value)
     assert Settings.load() == Settings.load(GOOD)
@@ -345,7 +345,7 @@ def test_unreachable_public_url_is_refused(address: str) -> None:
     assert Settings.load({**GOOD, "PUBLIC_BASE_URL": address, **elsewhere})
 
 
-def test_a_refused_address_says_to_use_a_tunnel() -> None:
+def test_unreachable_url_error_suggests_a_tunnel() -> None:
     said = problems(PUBLIC_BASE_URL="http://localhost:8000")
     assert "localhost is an internal host name" in said
     assert "tunnel" in said
@@ -366,26 +366,26 @@ def test_a_refused_address_says_to_use_a_tunnel() -> None:
         ),
     ],
 )
-def test_an_address_that_providers_may_reach_is_taken(address: str) -> None:
+def test_reachable_public_url_is_accepted(address: str) -> None:
     assert Settings.load({**GOOD, "PUBLIC_BASE_URL": address}).callback_base_url == address
 
 
 @pytest.mark.parametrize("api", [None, "https://eu.sms.api.sinch.com"])
-def test_a_real_second_provider_has_to_reach_us_as_well(api: str | None) -> None:
+def test_second_real_provider_needs_a_public_url(api: str | None) -> None:
     inside = {"PUBLIC_BASE_URL": "http://localhost", "TWILIO_API_BASE_URL": "http://127.0.0.1:1"}
     assert "tunnel" in problems(**SINCH, **inside, **({"SINCH_API_BASE_URL": api} if api else {}))
     simulated = {**GOOD, **SINCH, **inside, "SINCH_API_BASE_URL": "http://127.0.0.1:1"}
     assert Settings.load(simulated)
 
 
-def test_callbacks_are_taken_at_several_addresses() -> None:
+def test_public_url_may_be_a_list() -> None:
     given = "https://new.example.com/ , https://old.example.com,https://new.example.com"
     settings = Settings.load({**GOOD, "PUBLIC_BASE_URL": given})
     assert settings.callback_base_url == "https://new.example.com"
     assert settings.accepted_base_urls == ("https://new.example.com", "https://old.example.com")
 
 
-def test_an_old_address_may_be_one_that_no_provider_reaches() -> None:
+def test_old_public_url_may_be_unreachable() -> None:
     assert Settings.load({**GOOD, "PUBLIC_BASE_URL": "https://sms.example.com,http://localhost"})
 
 
@@ -393,18 +393,18 @@ def test_an_old_address_may_be_one_that_no_provider_reaches() -> None:
     "given",
     [",", "https://a.example.com,ftp://b", ",".join(f"https://{n}.example.com" for n in range(6))],
 )
-def test_a_list_of_addresses_that_is_unusable_is_refused(given: str) -> None:
+def test_invalid_list_of_public_urls_is_refused(given: str) -> None:
     assert "PUBLIC_BASE_URL: must" in problems(PUBLIC_BASE_URL=given)
 
 
 @pytest.mark.parametrize(
     "given", ["rc=5", "#rc=5&rp=all", "ct=2000&rt=4000&rp=5xx,ct&sni=n&e=dublin"]
 )
-def test_callback_overrides_are_taken(given: str) -> None:
+def test_callback_overrides_are_accepted(given: str) -> None:
     settings = Settings.load({**GOOD, "TWILIO_CALLBACK_OVERRIDES": given})
     assert settings.twilio_callback_overrides == given.removeprefix("#")
 
 
 @pytest.mark.parametrize("given", ["off", "rc=9", "rp=sometimes", "rc=5;rp=all", "retries=5", "rc"])
-def test_callback_overrides_that_do_not_exist_are_refused(given: str) -> None:
+def test_unknown_callback_overrides_are_refused(given: str) -> None:
     assert "TWILIO_CALLBACK_OVERRIDES: must be none" in problems(TWILIO_CALLBACK_OVERRIDES=given)

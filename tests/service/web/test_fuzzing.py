@@ -105,7 +105,7 @@ def key_of_a_client(fuzzed: Flask) -> str:
 
 @API.parametrize()
 @settings(deadline=None, suppress_health_check=list(HealthCheck))
-def test_no_request_whatever_is_answered_otherwise_than_documented(
+def test_answers_match_the_openapi_document(
     case: Any, key_of_a_client: str
 ) -> None:
     headers = {"Authorization": f"Bearer {key_of_a_client}"}

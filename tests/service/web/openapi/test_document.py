@@ -35,7 +35,7 @@ def operations(api: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
     }
 
 
-def test_it_is_valid(api: dict[str, Any]) -> None:
+def test_document_is_valid_openapi(api: dict[str, Any]) -> None:
     assert api["openapi"] == "3.1.0"
     validate(api)
 
@@ -44,7 +44,7 @@ def is_outside(endpoint: str) -> bool:
     return bool({endpoint, endpoint.partition(".")[0]} & OUTSIDE)
 
 
-def test_it_has_every_route_and_no_other(app: Flask, api: dict[str, Any]) -> None:
+def test_document_has_exactly_the_routes(app: Flask, api: dict[str, Any]) -> None:
     routes = {
         (method.lower(), re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
         for rule in app.url_map.iter_rules()
@@ -54,17 +54,17 @@ def test_it_has_every_route_and_no_other(app: Flask, api: dict[str, Any]) -> Non
     assert set(operations(api)) == routes
 
 
-def test_nothing_is_described_that_is_not_there(app: Flask) -> None:
+def test_descriptions_have_exactly_the_endpoints(app: Flask) -> None:
     endpoints = {rule.endpoint for rule in app.url_map.iter_rules()}
     assert set(OPERATIONS) == {name for name in endpoints if not is_outside(name)}
 
 
-def test_every_operation_has_a_name_of_its_own(api: dict[str, Any]) -> None:
+def test_operation_ids_are_unique(api: dict[str, Any]) -> None:
     names = [one["operationId"] for one in operations(api).values()]
     assert len(names) == len(set(names))
 
 
-def test_every_example_has_the_shape_it_is_an_example_of(api: dict[str, Any]) -> None:
+def test_examples_match_their_schemas(api: dict[str, Any]) -> None:
     seen = 0
     for content in contents(api):
         shown = [one["value"] for one in content.get("examples", {}).values()]
@@ -86,18 +86,18 @@ def contents(node: Any) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("example", [examples.NEW_MESSAGE, examples.NEW_TEMPLATE])
-def test_every_message_it_shows_is_accepted(web: FlaskClient, example: dict[str, Any]) -> None:
+def test_example_messages_are_accepted(web: FlaskClient, example: dict[str, Any]) -> None:
     assert web.post("/v1/messages", json=example).status_code == 202
 
 
-def test_the_batch_it_shows_gets_the_answer_it_shows(web: FlaskClient) -> None:
+def test_example_batch_gets_the_example_answer(web: FlaskClient) -> None:
     answer = web.post("/v1/messages/batch", json=examples.NEW_BATCH).json
     assert answer is not None
     assert [one["status"] for one in answer["results"]] == [202, 422]
     assert answer["results"][1] == examples.BATCH_ANSWER["results"][1]
 
 
-def test_the_links_of_an_accepted_message_lead_where_they_say(
+def test_links_of_an_accepted_message_work(
     web: FlaskClient, api: dict[str, Any]
 ) -> None:
     posted = web.post("/v1/messages", json=examples.NEW_MESSAGE).json or {}
@@ -140,7 +140,7 @@ def refused(web: FlaskClient, status: int) -> Any:
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 409, 413, 422])
-def test_a_refusal_is_word_for_word_the_one_it_shows(
+def test_error_equals_its_example(
     web: FlaskClient, api: dict[str, Any], status: int
 ) -> None:
     answer = refused(web, status)
@@ -154,7 +154,7 @@ def test_a_refusal_is_word_for_word_the_one_it_shows(
     assert set(told["headers"]) <= set(answer.headers.keys())
 
 
-def test_every_kind_of_refusal_is_described(api: dict[str, Any]) -> None:
+def test_every_client_error_is_described(api: dict[str, Any]) -> None:
     told = {
         one["content"]["application/problem+json"]["example"]["status"]
         for one in api["components"]["responses"].values()
@@ -163,7 +163,7 @@ def test_every_kind_of_refusal_is_described(api: dict[str, Any]) -> None:
     assert kinds <= told
 
 
-def test_it_is_read_again_only_when_it_changed(app: Flask) -> None:
+def test_document_is_not_sent_again_with_its_etag(app: Flask) -> None:
     first = app.test_client().get("/openapi.json")
     etag = first.headers["ETag"]
     again = app.test_client().get("/openapi.json", headers={"If-None-Match": etag})
@@ -172,7 +172,7 @@ def test_it_is_read_again_only_when_it_changed(app: Flask) -> None:
     assert (other.status_code, other.data) == (200, first.data)
 
 
-def test_it_is_the_same_in_every_process(app: Flask) -> None:
+def test_document_is_equal_in_every_process(app: Flask) -> None:
     """Else a client behind several web servers would read it anew each time."""
     first = app.test_client().get("/openapi.json").data
     del app.extensions["waybill_docs"]

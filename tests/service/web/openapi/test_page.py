@@ -24,7 +24,7 @@ def page(app: Flask) -> str:
     return answer.get_data(as_text=True)
 
 
-def test_it_shows_every_operation_with_samples_in_three_languages(app: Flask, page: str) -> None:
+def test_page_shows_every_operation_and_sample(app: Flask, page: str) -> None:
     api = app.test_client().get("/openapi.json").json or {}
     for methods in api["paths"].values():
         for one in methods.values():
@@ -34,20 +34,20 @@ def test_it_shows_every_operation_with_samples_in_three_languages(app: Flask, pa
     assert page.count("<summary>curl</summary>") == page.count("<summary>Node</summary>") == 6
 
 
-def test_it_loads_nothing_and_runs_nothing(app: Flask, page: str) -> None:
+def test_page_loads_nothing_and_has_no_scripts(app: Flask, page: str) -> None:
     assert not re.search(r"<script|\son\w+=|<link|<img|src=|@import|url\(", page)
     policy = app.test_client().get("/docs").headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'; style-src 'sha256-")
     assert "unsafe" not in policy
 
 
-def test_every_link_on_it_leads_somewhere(page: str) -> None:
+def test_links_of_the_page_have_targets(page: str) -> None:
     targets = set(re.findall(r'href="#([\w-]+)"', page))
     assert targets
     assert targets <= set(re.findall(r'id="([\w-]+)"', page))
 
 
-def test_text_is_escaped_and_quoted_words_are_code() -> None:
+def test_text_is_escaped_and_quoted_words_become_code() -> None:
     assert with_code("a `<b>` & c") == "a <code>&lt;b&gt;</code> &amp; c"
 
 
@@ -63,7 +63,7 @@ def address(app: Flask) -> Iterator[str]:
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
-def test_a_browser_shows_it_with_its_style_under_its_own_policy(
+def test_browser_shows_the_page_under_its_policy(
     address: str, tmp_path: Path
 ) -> None:
     assert CHROMIUM is not None

@@ -163,7 +163,7 @@ def without_anything() -> Iterator[Flask]:
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-def test_both_doors_give_the_same_answer_and_store_the_same(real: Flask, case: Case) -> None:
+def test_fast_path_and_route_answer_and_store_equally(real: Flask, case: Case) -> None:
     door, route = both(real, case)
     assert door == route
     assert door.status == case.status
@@ -192,7 +192,7 @@ def unsigned(app: Flask, database_url: str, redis_url: str) -> Iterator[Flask]:
         (SINCH_PATH, 403),
     ],
 )
-def test_at_both_doors_a_secret_path_stands_for_a_signature_that_cannot_be(
+def test_secret_path_replaces_a_signature(
     unsigned: Flask, path: str, status: int
 ) -> None:
     door, route = both(unsigned, Case(status, path, body=REPORT))
@@ -204,13 +204,13 @@ def test_at_both_doors_a_secret_path_stands_for_a_signature_that_cannot_be(
     assert all(PATH_SECRET not in one.callback.attempt for one in bound.take("reader", 9, 0))
 
 
-def test_both_doors_keep_callbacks_while_redis_is_away(without_redis: Flask) -> None:
+def test_fast_path_and_route_store_without_redis(without_redis: Flask) -> None:
     door, route = both(without_redis, CASES["signed"])
     assert door == route
     assert door.status == 204
 
 
-def test_both_doors_ask_for_another_try_with_nowhere_to_store(without_anything: Flask) -> None:
+def test_fast_path_and_route_get_503_without_stores(without_anything: Flask) -> None:
     door, route = both(without_anything, CASES["signed"])
     assert door == route
     assert door.status == 503
