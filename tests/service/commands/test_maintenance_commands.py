@@ -1,4 +1,4 @@
-"""The commands for the one at the keyboard at night."""
+"""Commands that explain, audit, rebuild, replay, reconcile and resolve."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -29,7 +29,7 @@ Run = Callable[..., Result]
 def run(context: Flask) -> Run:
     def invoke(*arguments: object) -> Result:
         db.session.rollback()
-        return context.test_cli_runner().invoke(args=[str(one) for one in arguments])
+        return context.test_cli_runner().invoke(args=[str(argument) for argument in arguments])
 
     return invoke
 
@@ -67,11 +67,11 @@ def test_explain_shows_attempts_events_and_next_step(
     run: Run, sent: UUID, provider: FakeProvider
 ) -> None:
     record.record([said("sent", attempt_id=provider.on_air[0].attempt_id)])
-    told = run("explain", sent).output
-    assert f"Message {sent} is sent." in told
-    assert "attempt 1: accepted" in told
-    assert "callback" in told
-    assert "Next: the provider is asked at" in told
+    output = run("explain", sent).output
+    assert f"Message {sent} is sent." in output
+    assert "attempt 1: accepted" in output
+    assert "callback" in output
+    assert "Next: the provider is asked at" in output
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_audit_does_not_depend_on_the_batch_size(
     for _ in range(7):
         post()
     deliver.deliver()
-    attempts = [one.attempt_id for one in provider.on_air]
+    attempts = [outbound.attempt_id for outbound in provider.on_air]
     for attempt in attempts[:4]:
         record.record([said("sent", attempt_id=attempt, source=Source.CALLBACK)])
         for code in (None, "30008"):  # asked twice: missed once
@@ -145,28 +145,26 @@ def test_audit_does_not_depend_on_the_batch_size(
     consume_inbox.record_callbacks([Callback("twilio", "", b"poison", datetime.now(UTC))] * 3)
     record.record([said("sent", sid=f"SM{number}") for number in range(5)])
     with transaction():
-        shared = [db.session.get_one(Attempt, one) for one in attempts[4:6]]
-        for one in shared:
-            one.provider_sid = "SMshared"
+        shared = [db.session.get_one(Attempt, attempt) for attempt in attempts[4:6]]
+        for attempt in shared:
+            attempt.provider_sid = "SMshared"
         db.session.get_one(Message, shared[0].message_id).status = Status.IN_DOUBT
-    found = {}
+    outputs = {}
     for piece in (10_000, 3, 1):
         monkeypatch.setattr(audit, "PIECE", piece)
-        found[piece] = run("audit").output.splitlines()
+        outputs[piece] = run("audit").output.splitlines()
 
-    assert "ok   accepted 7 = final 4 + in flight 2 + in doubt 1" in found[1]
-    assert "NOT  SIDs that two attempts claim: 1" in found[1]
-    assert "ok   callbacks missed, their statuses asked for: 4" in found[1]
-    assert "ok   for a person: 0 in doubt, 3 dead letters" in found[1]
-    assert found[1] == found[3] == found[10_000]
+    assert "ok   accepted 7 = final 4 + in flight 2 + in doubt 1" in outputs[1]
+    assert "NOT  SIDs that two attempts claim: 1" in outputs[1]
+    assert "ok   callbacks missed, their statuses asked for: 4" in outputs[1]
+    assert "ok   for a person: 0 in doubt, 3 dead letters" in outputs[1]
+    assert outputs[1] == outputs[3] == outputs[10_000]
 
 
-def test_audit_counts_missed_callbacks(
-    run: Run, sent: UUID, provider: FakeProvider
-) -> None:
+def test_audit_counts_missed_callbacks(run: Run, sent: UUID, provider: FakeProvider) -> None:
     attempt = provider.on_air[0].attempt_id
-    asked = said("delivered", attempt_id=attempt, source=Source.RECONCILIATION)
-    record.record([asked])
+    report = said("delivered", attempt_id=attempt, source=Source.RECONCILIATION)
+    record.record([report])
     assert "callbacks missed, their statuses asked for: 1" in run("audit").output
     record.record([said("delivered", attempt_id=attempt, source=Source.CALLBACK)])
     assert "callbacks missed, their statuses asked for: 0" in run("audit").output
@@ -175,7 +173,7 @@ def test_audit_counts_missed_callbacks(
 def test_rebuild_lists_differences_and_corrects_with_write(run: Run, sent: UUID) -> None:
     spoil(status=Status.READ, error_code="1")
     assert "1 messages differ" in run("rebuild").output
-    assert status(sent) is Status.READ, "it only looked"
+    assert status(sent) is Status.READ, "without --write nothing changes"
     assert "corrected" in run("rebuild", "--write").output
     assert status(sent) is Status.QUEUED
     assert "0 messages differ" in run("rebuild").output

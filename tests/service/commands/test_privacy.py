@@ -1,4 +1,4 @@
-"""The commands about people: they say what they did, and refuse what they do not understand."""
+"""The commands `forget` and `opt-outs`."""
 
 from datetime import UTC, datetime
 
@@ -27,7 +27,7 @@ def opted_out(context: Flask) -> Flask:
     since = datetime(2026, 11, 21, 12, tzinfo=UTC)
     with transaction():
         senders = (SENDER, "+15005550007")
-        opt_outs.remember([{**row, "sender": one, "since": since} for one in senders])
+        opt_outs.remember([{**row, "sender": sender, "since": since} for sender in senders])
     return context
 
 

@@ -38,8 +38,8 @@ def problems(**changes: str) -> str:
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory of its own, and an environment without any setting."""
+def empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory, and an environment without settings."""
     monkeypatch.chdir(tmp_path)
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
@@ -161,7 +161,7 @@ def test_configuration_error_shows_no_secret() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("value", "expected"),
     [
         ("postgres://u:p@db/waybill", "postgresql+psycopg://u:p@db/waybill"),
         ("postgresql://u:p@db/waybill", "postgresql+psycopg://u:p@db/waybill"),
@@ -170,14 +170,14 @@ def test_configuration_error_shows_no_secret() -> None:
         ("sqlite:////var/lib/waybill.db", "sqlite:////var/lib/waybill.db"),
     ],
 )
-def test_database_url_accepts_the_usual_schemes(given: str, expected: str) -> None:
-    settings = Settings.load({**GOOD, "DATABASE_URL": given})
+def test_database_url_accepts_the_usual_schemes(value: str, expected: str) -> None:
+    settings = Settings.load({**GOOD, "DATABASE_URL": value})
     assert settings.database_url.get_secret_value() == expected
 
 
-@pytest.mark.parametrize("given", ["https://sms.example.com/", "https://sms.example.com//"])
-def test_public_url_loses_trailing_slashes(given: str) -> None:
-    assert Settings.load({**GOOD, "PUBLIC_BASE_URL": given}).callback_base_url == given.rstrip("/")
+@pytest.mark.parametrize("value", ["https://sms.example.com/", "https://sms.example.com//"])
+def test_public_url_loses_trailing_slashes(value: str) -> None:
+    assert Settings.load({**GOOD, "PUBLIC_BASE_URL": value}).callback_base_url == value.rstrip("/")
 
 
 def test_extra_tokens_and_shared_keys_are_parsed() -> None:
@@ -189,11 +189,13 @@ def test_extra_tokens_and_shared_keys_are_parsed() -> None:
         }
     )
     extra, shared = settings.twilio_extra_auth_tokens, settings.twilio_shared_keys
-    assert [(one.account_sid, one.label, one.token.get_secret_value()) for one in extra] == [
+    assert [
+        (token.account_sid, token.label, token.token.get_secret_value()) for token in extra
+    ] == [
         ("AC1", "old", "token"),
         ("AC2", "subaccount", "to:ken"),
     ]
-    assert [(one.key_id, one.algorithm, one.secret.get_secret_value()) for one in shared] == [
+    assert [(key.key_id, key.algorithm, key.secret.get_secret_value()) for key in shared] == [
         ("k1", "HMAC_SHA256", "secret"),
         ("k2", "HMAC_SHA1", "se:cret"),
     ]
@@ -217,16 +219,16 @@ def test_incomplete_sinch_settings_are_refused(changes: dict[str, str], name: st
 
 def test_routes_are_parsed() -> None:
     settings = Settings.load({**SECRETS, "SMS_ROUTES": "+46:sinch, *:twilio,"})
-    assert [(one.prefix, one.provider) for one in settings.sms_routes] == [
+    assert [(route.prefix, route.provider) for route in settings.sms_routes] == [
         ("+46", "sinch"),
         ("*", "twilio"),
     ]
 
 
 def test_sender_rates_are_parsed() -> None:
-    given = f"WhatsApp:+1 500 555 0006:80, {SERVICE.upper()}:2.5,ACME:3,(500) 555-0007:4,*:1,"
-    settings = Settings.load({**GOOD, "DEFAULT_REGION": "US", "SENDER_RATES": given})
-    assert [(one.sender, one.rate) for one in settings.sender_rates] == [
+    value = f"WhatsApp:+1 500 555 0006:80, {SERVICE.upper()}:2.5,ACME:3,(500) 555-0007:4,*:1,"
+    settings = Settings.load({**GOOD, "DEFAULT_REGION": "US", "SENDER_RATES": value})
+    assert [(rate.sender, rate.rate) for rate in settings.sender_rates] == [
         ("whatsapp:+15005550006", 80),
         (SERVICE, 2.5),
         ("ACME", 3),
@@ -236,13 +238,13 @@ def test_sender_rates_are_parsed() -> None:
 
 
 def test_default_senders_are_normalised() -> None:
-    given = {
+    values = {
         "DEFAULT_REGION": "US",
         "TWILIO_PHONE_NUMBER": "(500) 555-0006",
         "TWILIO_MESSAGING_SERVICE_SID": f"MG{'A' * 32}",
         "SINCH_PHONE_NUMBER": "+44 (0)7700 900001",
     }
-    settings = Settings.load({**SECRETS, **given})
+    settings = Settings.load({**SECRETS, **values})
     assert settings.twilio_phone_number == "+15005550006"
     assert settings.twilio_messaging_service_sid == f"MG{'a' * 32}"
     assert settings.sinch_phone_number == "+447700900001"
@@ -272,15 +274,19 @@ def test_other_variables_are_ignored() -> None:
     assert Settings.load({**GOOD, "PATH": "/usr/bin", "public_base_url": "x"}).log_level == "INFO"
 
 
-def test_environment_overrides_env_file(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = {**GOOD, "LOG_LEVEL": "ERROR", "SEND_ATTEMPTS": "5"}
-    (elsewhere / ".env").write_text("".join(f"{name}={value}\n" for name, value in given.items()))
+def test_environment_overrides_env_file(
+    empty_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = {**GOOD, "LOG_LEVEL": "ERROR", "SEND_ATTEMPTS": "5"}
+    (empty_directory / ".env").write_text(
+        "".join(f"{name}={value}\n" for name, value in values.items())
+    )
     monkeypatch.setenv("LOG_LEVEL", "DEBUG")
     settings = Settings.load()
     assert (settings.log_level, settings.send_attempts) == ("DEBUG", 5)
 
 
-def test_env_file_is_optional(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_env_file_is_optional(empty_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in GOOD.items():
         monkeypatch.setenv(name, value)
     assert Settings.load() == Settings.load(GOOD)
@@ -338,17 +344,17 @@ UNREACHABLE = [
 
 @pytest.mark.parametrize("address", UNREACHABLE)
 def test_unreachable_public_url_is_refused(address: str) -> None:
-    said = problems(PUBLIC_BASE_URL=address)
-    assert "PUBLIC_BASE_URL: " in said
-    assert "no provider can reach it" in said or "valid host name" in said
-    elsewhere = {"TWILIO_API_BASE_URL": "http://127.0.0.1:4010"}
-    assert Settings.load({**GOOD, "PUBLIC_BASE_URL": address, **elsewhere})
+    text = problems(PUBLIC_BASE_URL=address)
+    assert "PUBLIC_BASE_URL: " in text
+    assert "no provider can reach it" in text or "valid host name" in text
+    empty_directory = {"TWILIO_API_BASE_URL": "http://127.0.0.1:4010"}
+    assert Settings.load({**GOOD, "PUBLIC_BASE_URL": address, **empty_directory})
 
 
 def test_unreachable_url_error_suggests_a_tunnel() -> None:
-    said = problems(PUBLIC_BASE_URL="http://localhost:8000")
-    assert "localhost is an internal host name" in said
-    assert "tunnel" in said
+    text = problems(PUBLIC_BASE_URL="http://localhost:8000")
+    assert "localhost is an internal host name" in text
+    assert "tunnel" in text
 
 
 @pytest.mark.parametrize(
@@ -379,8 +385,8 @@ def test_second_real_provider_needs_a_public_url(api: str | None) -> None:
 
 
 def test_public_url_may_be_a_list() -> None:
-    given = "https://new.example.com/ , https://old.example.com,https://new.example.com"
-    settings = Settings.load({**GOOD, "PUBLIC_BASE_URL": given})
+    value = "https://new.example.com/ , https://old.example.com,https://new.example.com"
+    settings = Settings.load({**GOOD, "PUBLIC_BASE_URL": value})
     assert settings.callback_base_url == "https://new.example.com"
     assert settings.accepted_base_urls == ("https://new.example.com", "https://old.example.com")
 
@@ -390,21 +396,21 @@ def test_old_public_url_may_be_unreachable() -> None:
 
 
 @pytest.mark.parametrize(
-    "given",
+    "value",
     [",", "https://a.example.com,ftp://b", ",".join(f"https://{n}.example.com" for n in range(6))],
 )
-def test_invalid_list_of_public_urls_is_refused(given: str) -> None:
-    assert "PUBLIC_BASE_URL: must" in problems(PUBLIC_BASE_URL=given)
+def test_invalid_list_of_public_urls_is_refused(value: str) -> None:
+    assert "PUBLIC_BASE_URL: must" in problems(PUBLIC_BASE_URL=value)
 
 
 @pytest.mark.parametrize(
-    "given", ["rc=5", "#rc=5&rp=all", "ct=2000&rt=4000&rp=5xx,ct&sni=n&e=dublin"]
+    "value", ["rc=5", "#rc=5&rp=all", "ct=2000&rt=4000&rp=5xx,ct&sni=n&e=dublin"]
 )
-def test_callback_overrides_are_accepted(given: str) -> None:
-    settings = Settings.load({**GOOD, "TWILIO_CALLBACK_OVERRIDES": given})
-    assert settings.twilio_callback_overrides == given.removeprefix("#")
+def test_callback_overrides_are_accepted(value: str) -> None:
+    settings = Settings.load({**GOOD, "TWILIO_CALLBACK_OVERRIDES": value})
+    assert settings.twilio_callback_overrides == value.removeprefix("#")
 
 
-@pytest.mark.parametrize("given", ["off", "rc=9", "rp=sometimes", "rc=5;rp=all", "retries=5", "rc"])
-def test_unknown_callback_overrides_are_refused(given: str) -> None:
-    assert "TWILIO_CALLBACK_OVERRIDES: must be none" in problems(TWILIO_CALLBACK_OVERRIDES=given)
+@pytest.mark.parametrize("value", ["off", "rc=9", "rp=sometimes", "rc=5;rp=all", "retries=5", "rc"])
+def test_unknown_callback_overrides_are_refused(value: str) -> None:
+    assert "TWILIO_CALLBACK_OVERRIDES: must be none" in problems(TWILIO_CALLBACK_OVERRIDES=value)

@@ -79,7 +79,7 @@ PIECES = [*"a\u20ac\u0142\u0301\u200d\r\n", "\U0001f600", FAMILY]
 def test_estimate_has_room_for_all_code_units(text: str) -> None:
     """Whole graphemes may leave room at the end of a part, never more than their own length."""
     count, encoding = estimate(text)
-    extended = sum(text.count(one) for one in "^{}\\[~]|\u20ac\f")
+    extended = sum(text.count(character) for character in "^{}\\[~]|\u20ac\f")
     units, alone, joined = (
         (len(text) + extended, 160, 153) if encoding == GSM_7 else (length(text), 70, 67)
     )

@@ -1,4 +1,4 @@
-"""Callbacks that a wrong setting refuses: an operator is told within a minute, and only then."""
+"""Operators see within a minute that a wrong setting refuses callbacks."""
 
 import logging
 import threading
@@ -89,7 +89,9 @@ def test_refused_callbacks_are_shown_to_operators(replica: Flask) -> None:
     assert "the token does not match" in page
 
 
-def test_refused_callbacks_are_logged_once_a_minute(replica: Flask, caplog: pytest.LogCaptureFixture) -> None:
+def test_refused_callbacks_are_logged_once_a_minute(
+    replica: Flask, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.WARNING, "service.coordination.callback_checks")
     for _ in range(5):
         call_back(replica, token="the secondary token")

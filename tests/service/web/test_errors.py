@@ -1,4 +1,4 @@
-"""Whatever comes in, the answer is a problem document; it is our fault only when it is."""
+"""Every error is a problem document, and no request causes a server error."""
 
 import json
 from collections.abc import Iterator
@@ -78,9 +78,7 @@ def stored(app: Flask) -> int:
 
 @pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/batch"])
 @pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE.keys())
-def test_hostile_body_gets_4xx(
-    web: FlaskClient, app: Flask, path: str, body: bytes
-) -> None:
+def test_hostile_body_gets_4xx(web: FlaskClient, app: Flask, path: str, body: bytes) -> None:
     refused = web.post(path, data=body, content_type="application/json")
     assert 400 <= refused.status_code < 500, refused.data
     assert is_problem(refused)
@@ -147,8 +145,8 @@ def test_every_invalid_field_is_listed(web: FlaskClient) -> None:
     assert refused.status_code == 422
     assert is_problem(refused)
     document = json.loads(refused.data)
-    assert all(set(one) == {"field", "message"} for one in document["errors"])
-    assert {one["field"] for one in document["errors"]} == {"to", "body", "colour"}
+    assert all(set(error) == {"field", "message"} for error in document["errors"])
+    assert {error["field"] for error in document["errors"]} == {"to", "body", "colour"}
 
 
 def test_problem_without_fields_has_no_errors(web: FlaskClient) -> None:

@@ -1,4 +1,4 @@
-"""Requests that wait for the database hold some of the server's threads, never all."""
+"""Requests that wait for the database never hold all threads of the server."""
 
 import sys
 from collections.abc import Iterable
@@ -44,24 +44,24 @@ def ask(limited: Any, path: str = "/v1/messages") -> tuple[bytes, float]:
 
 
 def hang(pool: ThreadPoolExecutor, limited: Any, inner: Inner, count: int) -> list[Future[Any]]:
-    asked = [pool.submit(ask, limited) for _ in range(count)]
+    requests = [pool.submit(ask, limited) for _ in range(count)]
     while inner.inside < count:
         sleep(0.001)
-    return asked
+    return requests
 
 
 def test_request_over_the_limit_is_refused_when_stalled() -> None:
     inner = Inner()
     limited: Any = ThreadLimit(inner, 3)
     with ThreadPoolExecutor(3) as pool:
-        asked = hang(pool, limited, inner, 3)
+        requests = hang(pool, limited, inner, 3)
         first, waited = ask(limited)
         assert (first, waited < 1) == (b"refused", True)
         began = monotonic()
         assert {ask(limited)[0] for _ in range(50)} == {b"refused"}
-        assert monotonic() - began < 1, "one wait for all, not one for each"
+        assert monotonic() - began < 1, "all wait together, not one after the other"
         inner.go_on.set()
-        assert {one.result()[0] for one in asked} == {b"answered"}
+        assert {request.result()[0] for request in requests} == {b"answered"}
     assert ask(limited)[0] == b"answered", "as soon as one of them has ended"
 
 

@@ -79,9 +79,7 @@ def test_client_may_have_several_live_keys(app: Flask, key: str) -> None:
     assert read.json == posted.json
 
 
-def test_revoked_key_is_refused_and_other_keys_work(
-    app: Flask, web: FlaskClient, key: str
-) -> None:
+def test_revoked_key_is_refused_and_other_keys_work(app: Flask, web: FlaskClient, key: str) -> None:
     other = make_key(app, "billing")
     assert web.get("/v1/messages").status_code == 200
 

@@ -55,7 +55,7 @@ def test_delivered_message_shows_the_provider_report(
 
 
 def test_message_shows_every_field_of_the_request(web: FlaskClient) -> None:
-    asked = {
+    fields = {
         "to": "whatsapp:+14155552671",
         "from": "whatsapp:+15005550006",
         "messaging_service_sid": SERVICE,
@@ -67,9 +67,9 @@ def test_message_shows_every_field_of_the_request(web: FlaskClient) -> None:
         "priority": "high",
         "resend_if_unknown": True,
     }
-    posted = web.post("/v1/messages", json=asked)
+    posted = web.post("/v1/messages", json=fields)
     read = web.get(posted.headers["Location"]).json
-    assert {name: read[name] for name in asked} == asked
+    assert {name: read[name] for name in fields} == fields
     assert read == posted.json
 
 
@@ -125,7 +125,7 @@ def test_events_show_source_status_and_repeats(
             record.record([said("sent", attempt_id=attempt_id, sid="SM1")])
 
     events = web.get(f"/v1/messages/{posted['id']}/events").json["events"]
-    assert [(one["provider_status"], one["repeats"]) for one in events] == [
+    assert [(event["provider_status"], event["repeats"]) for event in events] == [
         ("queued", 0),
         ("sent", 2),
     ]
@@ -195,13 +195,13 @@ def test_message_of_another_client_is_not_found(
     posted = web.post("/v1/messages", json=HELLO).json
     stranger = {"Authorization": f"Bearer {make_key(app, 'stranger')}"}
 
-    theirs = app.test_client().open(
+    answer = app.test_client().open(
         f"/v1/messages/{posted['id']}{path}", method=method, headers=stranger
     )
     nobodys = web.open(f"/v1/messages/{uuid4()}{path}", method=method)
 
-    assert theirs.status_code == nobodys.status_code == 404
-    assert theirs.json == nobodys.json
+    assert answer.status_code == nobodys.status_code == 404
+    assert answer.json == nobodys.json
     assert web.get(f"/v1/messages/{posted['id']}").json == posted
 
 
@@ -217,9 +217,7 @@ def without_redis(database_url: str, key: str) -> Iterator[FlaskClient]:
         db.engine.dispose()
 
 
-def test_post_is_accepted_without_redis(
-    without_redis: FlaskClient, web: FlaskClient
-) -> None:
+def test_post_is_accepted_without_redis(without_redis: FlaskClient, web: FlaskClient) -> None:
     """What is stored needs no queue: a sweep finds it."""
     posted = without_redis.post("/v1/messages", json=HELLO)
     assert posted.status_code == 202

@@ -1,4 +1,4 @@
-"""Posted addresses are stored in one spelling, and found again by any spelling."""
+"""Posted addresses are stored in one spelling, and messages again by any spelling."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -58,7 +58,7 @@ def test_old_mexican_mobile_is_sent_to_its_current_number(
 ) -> None:
     assert post(web, to="+5215512345678").json["to"] == "+525512345678"
     deliver.deliver()
-    assert [one.to for one in provider.on_air] == ["+525512345678"]
+    assert [outbound.to for outbound in provider.on_air] == ["+525512345678"]
 
 
 def test_channel_address_is_stored_normalised(web: FlaskClient) -> None:
@@ -79,21 +79,23 @@ def test_batch_accepts_valid_and_explains_invalid_items(web: FlaskClient) -> Non
 
 
 @pytest.mark.parametrize(
-    "asked", [NUMBER, "+1 (415) 555-2671", f"whatsapp:{NUMBER}", "WHATSAPP:+1 415 555 2671"]
+    "spelling", [NUMBER, "+1 (415) 555-2671", f"whatsapp:{NUMBER}", "WHATSAPP:+1 415 555 2671"]
 )
-def test_message_is_listed_by_any_spelling_of_its_recipient(web: FlaskClient, asked: str) -> None:
+def test_message_is_listed_by_any_spelling_of_its_recipient(
+    web: FlaskClient, spelling: str
+) -> None:
     made = post(web, **WHATSAPP).json["id"]
     post(web, to="+14155552672")
-    listed = web.get("/v1/messages", query_string={"to": asked}).json["messages"]
-    assert [one["id"] for one in listed] == [made]
+    listed = web.get("/v1/messages", query_string={"to": spelling}).json["messages"]
+    assert [message["id"] for message in listed] == [made]
 
 
 def test_number_filter_matches_every_channel(web: FlaskClient) -> None:
     made = {post(web, **WHATSAPP).json["id"], post(web).json["id"]}
 
     def listed(to: str) -> set[str]:
-        found = web.get("/v1/messages", query_string={"to": to}).json["messages"]
-        return {one["id"] for one in found}
+        messages = web.get("/v1/messages", query_string={"to": to}).json["messages"]
+        return {message["id"] for message in messages}
 
     assert listed(NUMBER) == made
     assert len(listed(f"whatsapp:{NUMBER}")) == 1

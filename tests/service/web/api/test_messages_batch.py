@@ -37,9 +37,7 @@ def stored(app: Flask) -> int:
         return db.session.scalars(select(func.count()).select_from(Message)).one()
 
 
-def test_batch_of_1000_is_accepted_in_order(
-    web: FlaskClient, app: Flask, redis_url: str
-) -> None:
+def test_batch_of_1000_is_accepted_in_order(web: FlaskClient, app: Flask, redis_url: str) -> None:
     posted = post(web, numbered(1000))
     assert posted.status_code == 202
     assert {result["status"] for result in posted.json["results"]} == {202}
@@ -51,9 +49,7 @@ def test_batch_of_1000_is_accepted_in_order(
 
 
 @pytest.mark.parametrize("letter", ["x", "ж", "🎈"])
-def test_batch_of_1000_longest_texts_fits_the_body_limit(
-    web: FlaskClient, letter: str
-) -> None:
+def test_batch_of_1000_longest_texts_fits_the_body_limit(web: FlaskClient, letter: str) -> None:
     """Most JSON libraries escape what is not ASCII: six bytes for a letter, twelve for an emoji."""
     posted = post(web, [{"to": TO, "body": letter * 1600}] * 1000)
     assert posted.status_code == 202
@@ -65,12 +61,10 @@ def test_batch_result_equals_answer_to_single_post(web: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("items", [[], numbered(1001)], ids=["none", "1001"])
-def test_batch_of_0_or_1001_is_refused(
-    web: FlaskClient, app: Flask, items: list[Any]
-) -> None:
+def test_batch_of_0_or_1001_is_refused(web: FlaskClient, app: Flask, items: list[Any]) -> None:
     refused = post(web, items)
     assert refused.status_code == 422
-    assert [one["field"] for one in refused.json["errors"]] == ["messages"]
+    assert [error["field"] for error in refused.json["errors"]] == ["messages"]
     assert stored(app) == 0
 
 
@@ -84,9 +78,7 @@ def test_invalid_item_does_not_affect_others(web: FlaskClient, app: Flask) -> No
     assert stored(app) == 2
 
 
-def test_batch_of_invalid_items_gets_202(
-    web: FlaskClient, app: Flask
-) -> None:
+def test_batch_of_invalid_items_gets_202(web: FlaskClient, app: Flask) -> None:
     posted = post(web, [{"to": TO}, None], key="k")
     assert [result["status"] for result in posted.json["results"]] == [422, 422]
     assert "Idempotent-Replayed" not in posted.headers
@@ -94,9 +86,7 @@ def test_batch_of_invalid_items_gets_202(
 
 
 @pytest.mark.parametrize("items", [numbered(3), [HELLO, {"to": TO}, HELLO]])
-def test_repeated_batch_creates_nothing(
-    web: FlaskClient, app: Flask, items: list[Any]
-) -> None:
+def test_repeated_batch_creates_nothing(web: FlaskClient, app: Flask, items: list[Any]) -> None:
     first = post(web, items, key="k")
     before = stored(app)
     second = post(web, items, key="k")
@@ -140,9 +130,7 @@ def test_reused_batch_key_fails_only_for_changed_items(web: FlaskClient, app: Fl
     assert stored(app) == 3
 
 
-def test_corrected_batch_sends_only_the_corrected_item(
-    web: FlaskClient, app: Flask
-) -> None:
+def test_corrected_batch_sends_only_the_corrected_item(web: FlaskClient, app: Flask) -> None:
     post(web, [HELLO, {"to": TO}], key="k")
     mended = post(web, [HELLO, HELLO], key="k")
     assert [result["status"] for result in mended.json["results"]] == [202, 202]

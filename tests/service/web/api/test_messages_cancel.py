@@ -20,8 +20,8 @@ HELLO = {"to": "+14155552671", "body": "Hello"}
 SERVICE = "MG" + "0" * 32
 
 
-def post(web: FlaskClient, **given: Any) -> dict[str, Any]:
-    answer: dict[str, Any] = web.post("/v1/messages", json={**HELLO, **given}).json
+def post(web: FlaskClient, **fields: Any) -> dict[str, Any]:
+    answer: dict[str, Any] = web.post("/v1/messages", json={**HELLO, **fields}).json
     return answer
 
 
@@ -90,16 +90,16 @@ def test_cancel_uses_the_provider_sid(
     scheduled: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked: list[tuple[UUID, str]] = []
+    calls: list[tuple[UUID, str]] = []
 
     def note(attempt_id: UUID, provider_sid: str) -> StatusReport:
-        asked.append((attempt_id, provider_sid))
+        calls.append((attempt_id, provider_sid))
         return said("canceled", attempt_id=attempt_id, sid=provider_sid)
 
     monkeypatch.setattr(provider, "cancel", note)
     cancel(web, scheduled)
     attempt_id = provider.on_air[0].attempt_id
-    assert asked == [(attempt_id, provider.sid(attempt_id))]
+    assert calls == [(attempt_id, provider.sid(attempt_id))]
 
 
 @pytest.mark.parametrize(

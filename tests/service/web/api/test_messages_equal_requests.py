@@ -21,8 +21,8 @@ TEMPLATE = {"to": "+14155552671", "content_sid": "HX" + "a" * 32}
 SERVICE = "MG" + "0" * 31
 
 
-def post(web: FlaskClient, given: Any, key: str = "k") -> TestResponse:
-    return web.post("/v1/messages", json=given, headers={"Idempotency-Key": key})
+def post(web: FlaskClient, message: Any, key: str = "k") -> TestResponse:
+    return web.post("/v1/messages", json=message, headers={"Idempotency-Key": key})
 
 
 def at(offset_hours: int, moment: datetime) -> str:
@@ -55,13 +55,11 @@ LATER = {**HELLO, "send_at": at(0, TOMORROW)}
         ),
     ],
 )
-def test_request_with_other_spelling_is_a_repeat(
-    web: FlaskClient, first: Any, second: Any
-) -> None:
-    one, two = post(web, first), post(web, second)
-    assert (one.status_code, two.status_code) == (202, 202), two.json
-    assert two.data == one.data
-    assert two.headers["Idempotent-Replayed"] == "true"
+def test_request_with_other_spelling_is_a_repeat(web: FlaskClient, first: Any, second: Any) -> None:
+    answer, repeat = post(web, first), post(web, second)
+    assert (answer.status_code, repeat.status_code) == (202, 202), repeat.json
+    assert repeat.data == answer.data
+    assert repeat.headers["Idempotent-Replayed"] == "true"
 
 
 @pytest.mark.parametrize(
@@ -108,23 +106,21 @@ def test_repeat_survives_a_changed_default_sender(
 
 def test_repeat_of_a_request_of_the_previous_version(web: FlaskClient, context: Flask) -> None:
     """A deploy replaces the version between two posts: the stored digest is of the JSON."""
-    given = {**HELLO, "priority": "normal", "reference": None}
-    first = post(web, given)
+    message = {**HELLO, "priority": "normal", "reference": None}
+    first = post(web, message)
     with transaction():
-        db.session.execute(db.update(Message).values(request_digest=keyed(digest_of_json(given))))
-    assert post(web, given).data == first.data
-    assert post(web, {**given, "body": "Other"}).status_code == 409
+        db.session.execute(db.update(Message).values(request_digest=keyed(digest_of_json(message))))
+    assert post(web, message).data == first.data
+    assert post(web, {**message, "body": "Other"}).status_code == 409
 
 
-def test_repeat_of_a_request_that_is_invalid_by_now(
-    web: FlaskClient, context: Flask
-) -> None:
-    given = {**HELLO, "to": "+1415555CALL"}
+def test_repeat_of_a_request_that_is_invalid_by_now(web: FlaskClient, context: Flask) -> None:
+    message = {**HELLO, "to": "+1415555CALL"}
     first = post(web, HELLO)
     with transaction():
-        db.session.execute(db.update(Message).values(request_digest=keyed(digest_of_json(given))))
-    assert post(web, given).data == first.data
-    assert post(web, given, "another key").status_code == 422
+        db.session.execute(db.update(Message).values(request_digest=keyed(digest_of_json(message))))
+    assert post(web, message).data == first.data
+    assert post(web, message, "another key").status_code == 422
 
 
 def test_repeat_after_send_at_with_other_spelling(

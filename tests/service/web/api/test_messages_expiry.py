@@ -29,8 +29,8 @@ HELLO = {"to": "+14155552671", "body": "Your code is 123456", "validity_period":
 OVER = 1.05
 
 
-def post(web: FlaskClient, **given: Any) -> str:
-    answer = web.post("/v1/messages", json={**HELLO, **given})
+def post(web: FlaskClient, **fields: Any) -> str:
+    answer = web.post("/v1/messages", json={**HELLO, **fields})
     assert answer.status_code == 202, answer.json
     return str(answer.json["id"])
 
@@ -57,8 +57,8 @@ def give_time(message_id: str, seconds: float) -> None:
     """Move the deadline, where no wait could be long enough."""
     with transaction():
         expires_at = datetime.now(UTC) + timedelta(seconds=seconds)
-        mine = Message.id == UUID(message_id)
-        db.session.execute(update(Message).where(mine).values(expires_at=expires_at))
+        condition = Message.id == UUID(message_id)
+        db.session.execute(update(Message).where(condition).values(expires_at=expires_at))
 
 
 def test_late_message_is_expired_and_never_sent(
@@ -77,7 +77,7 @@ def test_late_message_is_expired_and_never_sent(
     assert message["final_at"] is not None
     assert provider.on_air == []
     listed = web.get("/v1/messages?status=expired").json["messages"]
-    assert [one["id"] for one in listed] == [message_id]
+    assert [message["id"] for message in listed] == [message_id]
     [event] = web.get(f"/v1/messages/{message_id}/events").json["events"]
     assert (event["status"], event["attempt_id"]) == ("expired", None)
 

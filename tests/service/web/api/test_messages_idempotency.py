@@ -22,8 +22,8 @@ HELLO = {"to": "+14155552671", "body": "Hello", "metadata": {"b": 1, "a": 0.1}}
 CROWD = 8
 
 
-def post(web: FlaskClient, given: Any, key: str = "k") -> TestResponse:
-    return web.post("/v1/messages", json=given, headers={"Idempotency-Key": key})
+def post(web: FlaskClient, message: Any, key: str = "k") -> TestResponse:
+    return web.post("/v1/messages", json=message, headers={"Idempotency-Key": key})
 
 
 def stored(app: Flask) -> int:
@@ -31,9 +31,7 @@ def stored(app: Flask) -> int:
         return db.session.scalars(select(func.count()).select_from(Message)).one()
 
 
-def test_repeated_post_creates_nothing(
-    web: FlaskClient, app: Flask
-) -> None:
+def test_repeated_post_creates_nothing(web: FlaskClient, app: Flask) -> None:
     first, second = post(web, HELLO), post(web, HELLO)
     assert second.status_code == first.status_code == 202
     assert second.data == first.data
@@ -43,9 +41,7 @@ def test_repeated_post_creates_nothing(
     assert stored(app) == 1
 
 
-def test_repeated_post_gets_first_answer_after_delivery(
-    web: FlaskClient, app: Flask
-) -> None:
+def test_repeated_post_gets_first_answer_after_delivery(web: FlaskClient, app: Flask) -> None:
     first = post(web, HELLO)
     with app.app_context():
         deliver.deliver()
@@ -66,8 +62,8 @@ def test_repeated_post_gets_first_answer_after_send_at(
     web: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A client that saw no answer repeats what it asked, and that does not age."""
-    given = {**HELLO, "send_at": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}
-    first = post(web, given)
+    message = {**HELLO, "send_at": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}
+    first = post(web, message)
     assert first.status_code == 202
 
     class Tomorrow(datetime):
@@ -76,7 +72,7 @@ def test_repeated_post_gets_first_answer_after_send_at(
             return datetime.now(tz) + timedelta(days=1)
 
     monkeypatch.setattr(schemas, "datetime", Tomorrow)
-    second = post(web, given)
+    second = post(web, message)
     assert (second.status_code, second.data) == (202, first.data)
 
 
@@ -156,9 +152,7 @@ def test_concurrent_equal_posts_create_one_message(app: Flask, key: str) -> None
     assert stored(app) == 1
 
 
-def test_concurrent_different_posts_create_one_message(
-    app: Flask, key: str
-) -> None:
+def test_concurrent_different_posts_create_one_message(app: Flask, key: str) -> None:
     barrier = Barrier(CROWD)
 
     def hurry(number: int) -> TestResponse:

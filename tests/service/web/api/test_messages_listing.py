@@ -24,8 +24,8 @@ from tests.fakes import FakeProvider
 TO, OTHER = "+14155552671", "+14155552672"
 
 
-def post(web: FlaskClient, **given: Any) -> dict[str, Any]:
-    posted = web.post("/v1/messages", json={"to": TO, "body": "Hello", **given})
+def post(web: FlaskClient, **fields: Any) -> dict[str, Any]:
+    posted = web.post("/v1/messages", json={"to": TO, "body": "Hello", **fields})
     assert posted.status_code == 202, posted.json
     answer: dict[str, Any] = posted.json
     return answer
@@ -88,11 +88,11 @@ def test_default_limit_is_50(web: FlaskClient) -> None:
 
 
 def test_cursor_works_with_a_filter(web: FlaskClient) -> None:
-    wanted = [post(web, reference="r")["id"] for _ in range(3)]
+    expected = [post(web, reference="r")["id"] for _ in range(3)]
     post(web)
     first = ask(web, reference="r", limit=2)
     second = ask(web, reference="r", limit=2, cursor=first.json["next_cursor"])
-    assert ids(first) + ids(second) == wanted[::-1]
+    assert ids(first) + ids(second) == expected[::-1]
 
 
 @pytest.mark.parametrize(
@@ -106,9 +106,9 @@ def test_cursor_works_with_a_filter(web: FlaskClient) -> None:
 )
 def test_filter_returns_matching_messages(web: FlaskClient, query: dict[str, str]) -> None:
     post(web, reference="r-1")
-    wanted = post(web, to=OTHER, reference="r-2")
+    expected = post(web, to=OTHER, reference="r-2")
     post(web)
-    assert ids(ask(web, **query)) == [wanted["id"]]
+    assert ids(ask(web, **query)) == [expected["id"]]
 
 
 @pytest.mark.parametrize(
@@ -130,9 +130,7 @@ def test_filter_without_match_returns_nothing(web: FlaskClient, query: dict[str,
     assert ids(ask(web, **query)) == []
 
 
-def test_filter_by_status_and_sid(
-    web: FlaskClient, app: Flask, provider: FakeProvider
-) -> None:
+def test_filter_by_status_and_sid(web: FlaskClient, app: Flask, provider: FakeProvider) -> None:
     sent = post(web)
     with app.app_context():
         deliver.deliver()
@@ -179,7 +177,7 @@ def listed(web: FlaskClient, **query: Any) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("name", "microseconds", "found"),
+    ("name", "microseconds", "count"),
     [
         ("created_after", 0, 1),
         ("created_after", 1, 0),
@@ -190,11 +188,11 @@ def listed(web: FlaskClient, **query: Any) -> list[dict[str, Any]]:
     ],
 )
 def test_time_filters_are_exact_to_the_millisecond(
-    web: FlaskClient, name: str, microseconds: int, found: int
+    web: FlaskClient, name: str, microseconds: int, count: int
 ) -> None:
     made = post(web)["created_at"]
     bound = shifted(made, microseconds=microseconds)
-    assert len(ids(ask(web, **{name: bound}))) == found
+    assert len(ids(ask(web, **{name: bound}))) == count
 
 
 def test_time_in_the_id_is_never_after_created_at(
@@ -225,8 +223,8 @@ def test_filter_finds_every_status(web: FlaskClient, app: Flask) -> None:
                 "claimed_until": now if status is Status.SUBMITTING else None,
                 "final_at": now if status in FINAL else None,
             }
-            one = Message.id == UUID(message_id)
-            db.session.execute(db.update(Message).where(one).values(columns))
+            condition = Message.id == UUID(message_id)
+            db.session.execute(db.update(Message).where(condition).values(columns))
 
     assert {status: ids(ask(web, status=status)) for status in Status} == {
         status: [message_id] for status, message_id in made.items()
@@ -240,13 +238,13 @@ def test_rare_match_is_found_after_several_pages(web: FlaskClient) -> None:
         post_many(web, 25)
     rare.append(post(web, reference="rare")["id"])
     query = {"to": TO, "reference": "rare", "limit": 1}
-    found, cursor, empty = list[str](), str(UUID(int=2**128 - 1)), 0
+    matches, cursor, empty = list[str](), str(UUID(int=2**128 - 1)), 0
     while cursor:
         page = ask(web, **query, cursor=cursor)
-        found += ids(page)
+        matches += ids(page)
         empty += not ids(page)
         cursor = page.json["next_cursor"]
-    assert found == rare[::-1]
+    assert matches == rare[::-1]
     assert 1 <= empty <= 3
 
 
@@ -281,7 +279,7 @@ def test_invalid_filter_is_named_in_the_error(web: FlaskClient, name: str, value
     refused = ask(web, **{name: value})
     assert refused.status_code == 422
     assert refused.content_type == "application/problem+json"
-    assert {one["field"] for one in refused.json["errors"]} == {name}
+    assert {error["field"] for error in refused.json["errors"]} == {name}
 
 
 @pytest.mark.parametrize("query", ["reference=%FF", "reference=%ED%A0%80", "%FF=1", "cursor=%00"])
@@ -290,13 +288,13 @@ def test_query_without_utf8_is_not_a_server_error(web: FlaskClient, query: str) 
 
 
 def test_messages_of_other_clients_are_not_listed(web: FlaskClient, app: Flask) -> None:
-    mine = post(web, reference="r")
+    own = post(web, reference="r")
     stranger = app.test_client()
     stranger.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {make_key(app, 'stranger')}"
-    theirs = post(stranger, reference="r")
-    assert ids(ask(web, reference="r")) == [mine["id"]]
-    assert ids(ask(stranger, reference="r")) == [theirs["id"]]
-    assert ids(ask(stranger, cursor=mine["id"])) == []
+    other = post(stranger, reference="r")
+    assert ids(ask(web, reference="r")) == [own["id"]]
+    assert ids(ask(stranger, reference="r")) == [other["id"]]
+    assert ids(ask(stranger, cursor=own["id"])) == []
 
 
 def test_unknown_cursor_is_a_position_in_the_list(web: FlaskClient) -> None:

@@ -1,4 +1,4 @@
-"""A test key reaches nobody, and sees nothing of the key that does."""
+"""Messages of a test key reach no provider; test and live keys share nothing."""
 
 import pytest
 from flask import Flask
@@ -32,7 +32,7 @@ def posted(client: FlaskClient, key: str | None = None) -> dict[str, object]:
 
 
 def listed(client: FlaskClient) -> list[str]:
-    return [one["id"] for one in (client.get("/v1/messages").json or {})["messages"]]
+    return [message["id"] for message in (client.get("/v1/messages").json or {})["messages"]]
 
 
 def test_message_of_a_test_key_reaches_no_provider(
@@ -48,9 +48,7 @@ def test_message_of_a_test_key_reaches_no_provider(
     assert provider.on_air == []
 
 
-def test_sandbox_callbacks_pass_inbox_and_ledger(
-    tests: FlaskClient, app: Flask
-) -> None:
+def test_sandbox_callbacks_pass_inbox_and_ledger(tests: FlaskClient, app: Flask) -> None:
     message = posted(tests)
     with app.app_context():
         deliver.deliver()
@@ -58,7 +56,7 @@ def test_sandbox_callbacks_pass_inbox_and_ledger(
         consume_inbox.drain()
     assert before["status"] == "queued"  # the answer; the callbacks wait
     events = (tests.get(f"/v1/messages/{message['id']}/events").json or {})["events"]
-    assert sorted((one["source"], one["status"]) for one in events) == [
+    assert sorted((event["source"], event["status"]) for event in events) == [
         ("api", "queued"),
         ("callback", "delivered"),
         ("callback", "sent"),
@@ -69,9 +67,7 @@ def test_message_of_a_live_key_is_not_a_test(web: FlaskClient) -> None:
     assert posted(web)["test"] is False
 
 
-def test_test_and_live_keys_share_no_messages(
-    web: FlaskClient, tests: FlaskClient
-) -> None:
+def test_test_and_live_keys_share_no_messages(web: FlaskClient, tests: FlaskClient) -> None:
     live, test = posted(web)["id"], posted(tests)["id"]
     assert (listed(web), listed(tests)) == ([live], [test])
     for client, other in ((web, test), (tests, live)):
@@ -80,9 +76,7 @@ def test_test_and_live_keys_share_no_messages(
         assert client.post(f"/v1/messages/{other}/cancel").status_code == 404
 
 
-def test_test_and_live_keys_share_no_idempotency_keys(
-    web: FlaskClient, tests: FlaskClient
-) -> None:
+def test_test_and_live_keys_share_no_idempotency_keys(web: FlaskClient, tests: FlaskClient) -> None:
     """Else what a test posted would keep the real message from going out."""
     test, live = posted(tests, key="order-1"), posted(web, key="order-1")
     assert test["id"] != live["id"]
@@ -91,7 +85,7 @@ def test_test_and_live_keys_share_no_idempotency_keys(
 
 def test_batch_of_a_test_key_has_only_tests(tests: FlaskClient) -> None:
     answer = tests.post("/v1/messages/batch", json={"messages": [HELLO, HELLO]})
-    assert [one["message"]["test"] for one in (answer.json or {})["results"]] == [True, True]
+    assert [result["message"]["test"] for result in (answer.json or {})["results"]] == [True, True]
 
 
 def test_callback_for_the_sandbox_is_refused(tests: FlaskClient) -> None:

@@ -32,9 +32,7 @@ def post(web: FlaskClient, **fields: Any) -> Any:
         ("x" * 2001, 2001),
     ],
 )
-def test_too_long_text_is_refused_with_its_length(
-    web: FlaskClient, body: str, count: int
-) -> None:
+def test_too_long_text_is_refused_with_its_length(web: FlaskClient, body: str, count: int) -> None:
     for content in ({"body": body}, {"body": body, "media_urls": PICTURE}):
         answer = post(web, **content)
         assert answer.status_code == 422
@@ -99,7 +97,9 @@ def test_answer_has_segments_and_encoding(
         {"to": f"whatsapp:{NUMBER}", "from": "whatsapp:+15005550006", "body": "Hello"},
     ],
 )
-def test_other_content_than_sms_text_has_no_estimate(web: FlaskClient, fields: dict[str, Any]) -> None:
+def test_other_content_than_sms_text_has_no_estimate(
+    web: FlaskClient, fields: dict[str, Any]
+) -> None:
     answer = post(web, **fields)
     assert (answer.json["segments"], answer.json["encoding"]) == (None, None)
 
@@ -141,7 +141,7 @@ def test_smart_encoded_text_is_stored_and_sent(
     assert (plain["body"], plain["smart_encoding"]) == (body, False)
     assert (plain["segments"], plain["encoding"]) == (3, "ucs-2")
     deliver.deliver()
-    sent = {one.body: one.smart_encoding for one in provider.on_air}
+    sent = {outbound.body: outbound.smart_encoding for outbound in provider.on_air}
     assert sent == {answer["body"]: True, body: False}
 
 

@@ -16,11 +16,11 @@ CONTENT = "HX" + "0" * 32
 SERVICE = "MG" + "0" * 32
 
 
-def wrong(model: type[BaseModel], given: Any) -> dict[str, str]:
-    """Return what is said to be wrong, by field."""
+def errors_of(model: type[BaseModel], request: Any) -> dict[str, str]:
+    """Return the errors of a request by field."""
     with pytest.raises(Invalid) as caught:
-        check(model, given)
-    return {one.field: one.message for one in caught.value.errors}
+        check(model, request)
+    return {error.field: error.message for error in caught.value.errors}
 
 
 def ahead(days: float) -> str:
@@ -65,7 +65,7 @@ def ahead(days: float) -> str:
     ],
 )
 def test_invalid_field_is_named(change: dict[str, Any], field: str) -> None:
-    assert set(wrong(NewMessage, {**HELLO, **change})) == {field}
+    assert set(errors_of(NewMessage, {**HELLO, **change})) == {field}
 
 
 @pytest.mark.parametrize("text", ["a\x00b", "\x00", "\ud800", "a\udfffb"])
@@ -73,36 +73,36 @@ def test_invalid_field_is_named(change: dict[str, Any], field: str) -> None:
     "field", ["to", "body", "from", "reference", "content_sid", "messaging_service_sid"]
 )
 def test_text_that_no_database_stores_is_refused(field: str, text: str) -> None:
-    assert field in wrong(NewMessage, {**HELLO, field: text})
+    assert field in errors_of(NewMessage, {**HELLO, field: text})
 
 
 @pytest.mark.parametrize("text", ["a\x00b", "\ud800"])
 def test_nested_text_that_no_database_stores_is_refused(text: str) -> None:
-    assert wrong(NewMessage, {**HELLO, "media_urls": [f"https://example.com/{text}"]})
-    assert wrong(NewMessage, {**HELLO, "metadata": {"a": text}})
-    assert wrong(NewMessage, {**HELLO, "metadata": {text: "a"}})
+    assert errors_of(NewMessage, {**HELLO, "media_urls": [f"https://example.com/{text}"]})
+    assert errors_of(NewMessage, {**HELLO, "metadata": {"a": text}})
+    assert errors_of(NewMessage, {**HELLO, "metadata": {text: "a"}})
     variables = {"to": HELLO["to"], "content_sid": CONTENT}
-    assert wrong(NewMessage, {**variables, "content_variables": {"1": text}})
-    assert wrong(NewMessage, {**variables, "content_variables": {text: "1"}})
+    assert errors_of(NewMessage, {**variables, "content_variables": {"1": text}})
+    assert errors_of(NewMessage, {**variables, "content_variables": {text: "1"}})
 
 
 def test_unknown_field_is_named() -> None:
-    found = wrong(NewMessage, {**HELLO, "bdoy": "Hello"})
-    assert found == {"bdoy": "is not a known field; correct its name or leave it out"}
+    errors = errors_of(NewMessage, {**HELLO, "bdoy": "Hello"})
+    assert errors == {"bdoy": "is not a known field; correct its name or leave it out"}
 
 
 def test_unknown_field_named_with_a_surrogate_is_refused() -> None:
-    assert wrong(NewMessage, {**HELLO, "\ud800": "Hello"})
+    assert errors_of(NewMessage, {**HELLO, "\ud800": "Hello"})
 
 
 def test_error_lists_every_invalid_field() -> None:
-    given = {"body": "x" * 1601, "validity_period": 0, "colour": "red"}
-    assert set(wrong(NewMessage, given)) == {"to", "body", "validity_period", "colour"}
+    request = {"body": "x" * 1601, "validity_period": 0, "colour": "red"}
+    assert set(errors_of(NewMessage, request)) == {"to", "body", "validity_period", "colour"}
 
 
-@pytest.mark.parametrize("given", [None, 1, "Hello", [], [HELLO], True, 1.5])
-def test_request_must_be_an_object(given: Any) -> None:
-    assert set(wrong(NewMessage, given)) == {"(request)"}
+@pytest.mark.parametrize("request", [None, 1, "Hello", [], [HELLO], True, 1.5])
+def test_request_must_be_an_object(request: Any) -> None:
+    assert set(errors_of(NewMessage, request)) == {"(request)"}
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_valid_contents_are_accepted(content: dict[str, Any]) -> None:
     ],
 )
 def test_conflicting_contents_are_refused(content: dict[str, Any]) -> None:
-    assert set(wrong(NewMessage, {"to": "+14155552671", **content})) == {"(request)"}
+    assert set(errors_of(NewMessage, {"to": "+14155552671", **content})) == {"(request)"}
 
 
 @pytest.mark.parametrize("days", [0.01, 34.99])
@@ -142,7 +142,7 @@ def test_send_at_within_35_days_is_accepted(days: float) -> None:
 
 @pytest.mark.parametrize("days", [-0.01, 35.01])
 def test_send_at_outside_35_days_is_refused(days: float) -> None:
-    assert set(wrong(NewMessage, {**HELLO, "send_at": ahead(days)})) == {"send_at"}
+    assert set(errors_of(NewMessage, {**HELLO, "send_at": ahead(days)})) == {"send_at"}
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_send_at_outside_35_days_is_refused(days: float) -> None:
     ],
 )
 def test_invalid_send_at_is_refused(moment: str | int) -> None:
-    assert set(wrong(NewMessage, {**HELLO, "send_at": moment})) == {"send_at"}
+    assert set(errors_of(NewMessage, {**HELLO, "send_at": moment})) == {"send_at"}
 
 
 def test_metadata_values_keep_their_types() -> None:
@@ -175,7 +175,7 @@ def test_batch_of_1_to_1000_is_valid(count: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "field"),
+    ("request", "field"),
     [
         ({"messages": []}, "messages"),
         ({"messages": [HELLO] * 1001}, "messages"),
@@ -185,8 +185,8 @@ def test_batch_of_1_to_1000_is_valid(count: int) -> None:
         ([HELLO], "(request)"),
     ],
 )
-def test_invalid_batch_is_refused(given: Any, field: str) -> None:
-    assert set(wrong(NewBatch, given)) == {field}
+def test_invalid_batch_is_refused(request: Any, field: str) -> None:
+    assert set(errors_of(NewBatch, request)) == {field}
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_invalid_batch_is_refused(given: Any, field: str) -> None:
     ],
 )
 def test_invalid_filter_is_named(name: str, value: str) -> None:
-    assert set(wrong(MessageQuery, {name: value})) == {name}
+    assert set(errors_of(MessageQuery, {name: value})) == {name}
 
 
 def test_query_values_are_parsed_from_text() -> None:
@@ -220,6 +220,8 @@ def test_query_values_are_parsed_from_text() -> None:
 
 def test_error_does_not_repeat_the_input() -> None:
     """The text of a message is private, also in the answer's and the log's account of it."""
-    found = wrong(NewMessage, {"to": 5550100, "body": ["secret"], "metadata": {"a": ["secret"]}})
-    assert "secret" not in str(found)
-    assert "5550100" not in str(found)
+    errors = errors_of(
+        NewMessage, {"to": 5550100, "body": ["secret"], "metadata": {"a": ["secret"]}}
+    )
+    assert "secret" not in str(errors)
+    assert "5550100" not in str(errors)

@@ -27,8 +27,8 @@ def page(app: Flask) -> str:
 def test_page_shows_every_operation_and_sample(app: Flask, page: str) -> None:
     api = app.test_client().get("/openapi.json").json or {}
     for methods in api["paths"].values():
-        for one in methods.values():
-            assert f'id="{one["operationId"]}"' in page
+        for operation in methods.values():
+            assert f'id="{operation["operationId"]}"' in page
     for name in api["components"]["schemas"]:
         assert f'id="schema-{name}"' in page
     assert page.count("<summary>curl</summary>") == page.count("<summary>Node</summary>") == 6
@@ -63,9 +63,7 @@ def address(app: Flask) -> Iterator[str]:
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
-def test_browser_shows_the_page_under_its_policy(
-    address: str, tmp_path: Path
-) -> None:
+def test_browser_shows_the_page_under_its_policy(address: str, tmp_path: Path) -> None:
     assert CHROMIUM is not None
     shown = subprocess.run(
         [
