@@ -16,10 +16,10 @@ CONTENT = "HX" + "0" * 32
 SERVICE = "MG" + "0" * 32
 
 
-def errors_of(model: type[BaseModel], request: Any) -> dict[str, str]:
+def errors_of(model: type[BaseModel], document: Any) -> dict[str, str]:
     """Return the errors of a request by field."""
     with pytest.raises(Invalid) as caught:
-        check(model, request)
+        check(model, document)
     return {error.field: error.message for error in caught.value.errors}
 
 
@@ -96,13 +96,13 @@ def test_unknown_field_named_with_a_surrogate_is_refused() -> None:
 
 
 def test_error_lists_every_invalid_field() -> None:
-    request = {"body": "x" * 1601, "validity_period": 0, "colour": "red"}
-    assert set(errors_of(NewMessage, request)) == {"to", "body", "validity_period", "colour"}
+    document = {"body": "x" * 1601, "validity_period": 0, "colour": "red"}
+    assert set(errors_of(NewMessage, document)) == {"to", "body", "validity_period", "colour"}
 
 
-@pytest.mark.parametrize("request", [None, 1, "Hello", [], [HELLO], True, 1.5])
-def test_request_must_be_an_object(request: Any) -> None:
-    assert set(errors_of(NewMessage, request)) == {"(request)"}
+@pytest.mark.parametrize("document", [None, 1, "Hello", [], [HELLO], True, 1.5])
+def test_request_must_be_an_object(document: Any) -> None:
+    assert set(errors_of(NewMessage, document)) == {"(request)"}
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_batch_of_1_to_1000_is_valid(count: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("request", "field"),
+    ("document", "field"),
     [
         ({"messages": []}, "messages"),
         ({"messages": [HELLO] * 1001}, "messages"),
@@ -185,8 +185,8 @@ def test_batch_of_1_to_1000_is_valid(count: int) -> None:
         ([HELLO], "(request)"),
     ],
 )
-def test_invalid_batch_is_refused(request: Any, field: str) -> None:
-    assert set(errors_of(NewBatch, request)) == {field}
+def test_invalid_batch_is_refused(document: Any, field: str) -> None:
+    assert set(errors_of(NewBatch, document)) == {field}
 
 
 @pytest.mark.parametrize(
