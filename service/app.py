@@ -72,7 +72,7 @@ def create_app(
         context=app.app_context,
     )
     web.init_app(app)
-    rate_limits.init_app(app, settings.rate_limit_posts, hurried, CircuitBreaker())
+    rate_limits.init_app(app, settings.rate_limit_posts, hurried)
     commands.init_app(app)
     return app
 

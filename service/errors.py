@@ -1,18 +1,19 @@
-"""Errors that encode the decision they cause: whose fault, worth another try, or unknown."""
+"""Errors of the service, each named for the decision that it causes."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 
 class FieldError(NamedTuple):
-    """One thing wrong with one field of a request."""
+    """An error in one field of a request. The message continues the name of the field."""
 
     field: str
     message: str
 
 
 class ClientError(Exception):
-    """The request cannot be honoured as it stands; the caller can mend it."""
+    """The request cannot be fulfilled; the client can correct it."""
 
     status = 400
     title = "Bad request"
@@ -24,49 +25,49 @@ class ClientError(Exception):
 
 
 class Unauthenticated(ClientError):
-    """The caller did not present a live API key."""
+    """The request has no valid API key."""
 
     status = 401
     title = "Unauthorized"
 
 
 class NotFound(ClientError):
-    """The caller has nothing by that name."""
+    """The client has no such object."""
 
     status = 404
     title = "Not found"
 
 
 class Conflict(ClientError):
-    """The request contradicts what already is."""
+    """The request contradicts the current state."""
 
     status = 409
     title = "Conflict"
 
 
 class Invalid(ClientError):
-    """A field holds something we cannot accept."""
+    """A field of the request is invalid."""
 
     status = 422
     title = "Invalid request"
 
 
-class TooMany(ClientError):
-    """The caller posts more than it may; the same request may succeed shortly."""
+class RateLimited(ClientError):
+    """The client exceeded a rate limit; the same request may succeed later."""
 
     status = 429
     title = "Too many requests"
 
 
 class Unavailable(ClientError):
-    """Somebody we depend on does not answer; the same request may succeed shortly."""
+    """A dependency is unavailable; the same request may succeed later."""
 
     status = 503
     title = "Service unavailable"
 
 
 class Forged(Exception):
-    """The callback is not proved to come from the provider; `reason` is a short label."""
+    """The callback is not proven to come from the provider; `reason` is a short label."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -74,7 +75,7 @@ class Forged(Exception):
 
 
 class ProviderError(Exception):
-    """A call to a provider did not end in an answer we wanted."""
+    """A call to a provider failed."""
 
     def __init__(
         self,
@@ -89,11 +90,11 @@ class ProviderError(Exception):
 
 
 class Refused(ProviderError):
-    """The provider said no, and would say no again. Final."""
+    """The provider refused the message and would refuse it again. Final."""
 
 
 class NotAccepted(ProviderError):
-    """The request certainly had no effect. Safe to try again, later."""
+    """The request had no effect. It is safe to retry later."""
 
     def __init__(
         self,
@@ -102,32 +103,32 @@ class NotAccepted(ProviderError):
         raw: Mapping[str, Any] | None = None,
         retry_after: float | None = None,
     ) -> None:
-        """Take also for how many seconds the provider wants no other request, if it says so."""
+        """Store also the seconds after which the provider accepts requests again, if known."""
         super().__init__(message, code, raw)
         self.retry_after = retry_after
 
 
 class OutcomeUnknown(ProviderError):
-    """The request may have had its effect. Never blindly repeat it."""
+    """The request may have had its effect. Do not repeat it blindly."""
 
 
 class InboxUnavailable(Exception):
-    """The inbox could not take the callback; it was not stored."""
+    """The callback could not be stored in the inbox."""
 
 
 class OverflowUnavailable(Exception):
-    """The database could not take the callback either; it was not stored."""
+    """The callback could not be stored in the overflow table."""
 
 
 class ErrorFact(NamedTuple):
-    """What one error code means to a person, and to the decision whether to send again."""
+    """The meaning of an error code, for people and for retries."""
 
     explanation: str
-    """What happened and what to do: a sentence or two, under 140 characters."""
+    """What happened and what to do: one or two sentences, under 140 characters."""
     retryable: bool
-    """Whether a new send of the same text to the same number could succeed, now or later."""
+    """Whether sending the same text to the same number again could succeed."""
     opted_out: bool = False
-    """Whether the recipient told this sender to stop: nobody is asked again until that ends."""
+    """Whether the recipient opted out of this sender: later messages are then not sent."""
 
 
 GAVE_UP: Final = "waybill_gave_up"
@@ -136,15 +137,24 @@ OUTCOME_UNKNOWN: Final = "waybill_outcome_unknown"
 
 OWN_CODES: Final[Mapping[str, ErrorFact]] = {
     GAVE_UP: ErrorFact(
-        "The provider would not take the message, however often we tried. Nothing was sent.", True
+        "The provider did not accept the message in any attempt. Nothing was sent.", True
     ),
     EXPIRED: ErrorFact(
-        "Its validity period ended before the provider took it. Nothing was sent. "
-        "Post it again if it still matters.",
+        "The validity period ended before the provider accepted it. Nothing was sent. "
+        "Post it again if it is still useful.",
         True,
     ),
     OUTCOME_UNKNOWN: ErrorFact(
-        "Nobody could tell us whether it went out. It may have arrived. Check before resending.",
+        "It is unknown whether the message was sent. It may have arrived: check before resending.",
         False,
     ),
 }
+
+_PYDANTIC_PREFIX: Final = re.compile(r"^(Value error, |\w+ should (?=be|have|match))")
+
+
+def as_requirement(message: str) -> str:
+    """Return a message of pydantic in the form "must be ...", to follow the name of a field."""
+    if message == "Field required":
+        return "is required"
+    return _PYDANTIC_PREFIX.sub(lambda prefix: "must " * ("should" in prefix[0]), message)

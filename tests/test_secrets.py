@@ -66,7 +66,7 @@ def post_all(web: FlaskClient) -> None:
     web.get(f"/{NUMBER}", headers={"X-Request-ID": NUMBER})
 
 
-def test_posts(web: FlaskClient, key: str, output: Output) -> None:
+def test_posts_log_no_secrets(web: FlaskClient, key: str, output: Output) -> None:
     post_all(web)
 
     written = output()
@@ -75,7 +75,7 @@ def test_posts(web: FlaskClient, key: str, output: Output) -> None:
 
 
 @pytest.mark.parametrize("error", [Refused, NotAccepted, OutcomeUnknown, RuntimeError])
-def test_a_send_that_fails(
+def test_failed_send_logs_no_secrets(
     post: Post, provider: FakeProvider, output: Output, error: type[Exception]
 ) -> None:
     def fail(_: object) -> Any:
@@ -92,7 +92,7 @@ def test_a_send_that_fails(
 
 
 @pytest.mark.parametrize("body", [f"MessageStatus=sent&To={NUMBER}&Body={BODY}", "poison"])
-def test_a_callback_and_one_that_cannot_be_recorded(
+def test_callback_and_dead_letter_log_no_secrets(
     context: Flask, output: Output, monkeypatch: pytest.MonkeyPatch, body: str
 ) -> None:
     def fail(_self: object, _callback: object) -> Any:
@@ -110,7 +110,7 @@ def test_a_callback_and_one_that_cannot_be_recorded(
     assert_silent(written)
 
 
-def test_a_forged_callback(app: Flask, output: Output) -> None:
+def test_forged_callback_logs_no_secrets(app: Flask, output: Output) -> None:
     for path in (PATH, f"/callbacks/twilio/{NUMBER}", f"/callbacks/twilio/{TOKEN}/{NUMBER}"):
         forged = {"X-Fake-Signature": TOKEN, "Authorization": f"Basic {TOKEN}"}
         assert app.test_client().post(path, data=LOUD, headers=forged).status_code == 403
@@ -120,7 +120,7 @@ def test_a_forged_callback(app: Flask, output: Output) -> None:
     assert_silent(written)
 
 
-def test_an_exception_that_nobody_expected(
+def test_unexpected_exception_logs_no_secrets(
     web: FlaskClient, key: str, output: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> Any:
@@ -135,7 +135,7 @@ def test_an_exception_that_nobody_expected(
     assert_silent(written, key)
 
 
-def test_a_task_that_fails(output: Output) -> None:
+def test_failed_task_logs_no_secrets(output: Output) -> None:
     celery = Celery("tests", set_as_current=False)
 
     @celery.task(name="tests.fail", shared=False)  # type: ignore[untyped-decorator]
@@ -150,14 +150,14 @@ def test_a_task_that_fails(output: Output) -> None:
     assert_silent(written)
 
 
-def test_a_library_that_logs_what_it_should_not(output: Output) -> None:
+def test_secrets_are_removed_from_library_logs(output: Output) -> None:
     for words in (f"GET /?To=%2B14155552671 {TOKEN}", f"AUTH {REDIS}", f"connect {DATABASE}"):
         logging.getLogger("library").warning(words)
 
     assert_silent(output())
 
 
-def test_settings_that_are_unusable() -> None:
+def test_invalid_settings_show_no_secrets() -> None:
     wrong = {
         "DATABASE_URL": f"mysql://waybill:{DATABASE}@db",
         "REDIS_URL": f"http://:{REDIS}@cache",

@@ -1,7 +1,7 @@
-"""Phone numbers, recipients and senders: every accepted spelling becomes one.
+"""Normalise phone numbers, recipients and senders.
 
-Everything that takes an address calls these functions: posts, filters, searches, commands and
-settings. What lies behind them compares plain text.
+Posts, filters, searches, commands and settings normalise addresses with these functions. All other
+code compares addresses as plain text.
 """
 
 import re
@@ -13,8 +13,7 @@ from service.addresses.numbers import e164, valid_in
 
 __all__ = ["UnusableAddress"]
 
-# Channels that the messages API of a provider knows beside SMS. Others are refused by name: a
-# message to a channel that nothing here carries must not go out as an SMS.
+# Channels beside SMS. Other prefixes are refused: such a message must not be sent as an SMS.
 CHANNELS: Final = ("whatsapp", "rcs")
 
 _SENDERS: Final = (
@@ -22,13 +21,13 @@ _SENDERS: Final = (
 )
 _SHORT_CODE: Final = re.compile(r"[0-9]{3,8}")
 _NAME: Final = re.compile(r"[A-Za-z0-9 &_+-]+")
-_LONGEST_NAME: Final = 11
+_MAX_NAME: Final = 11
 _AGENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _ID: Final = re.compile(r"([A-Z]{2})[0-9a-f]{32}", re.IGNORECASE)
 
 
 def recipient(text: str, region: str | None = None) -> str:
-    """Return a recipient: a number in E.164 form, after its channel if it names one.
+    """Return a recipient: a number in E.164 form, with its channel if it has one.
 
     `region` completes numbers in national form. Raises UnusableAddress.
     """
@@ -37,12 +36,12 @@ def recipient(text: str, region: str | None = None) -> str:
 
 
 def number(text: str, region: str | None = None) -> str:
-    """Return the number of a recipient, whatever its channel. Raises UnusableAddress."""
+    """Return the number of a recipient, without its channel. Raises UnusableAddress."""
     return number_of(recipient(text, region))
 
 
 def sender(text: str, region: str | None = None) -> str:
-    """Return a sender: a number, a short code, a name, or one of a channel.
+    """Return a sender: a number, a short code, a name, or a sender of a channel.
 
     Raises UnusableAddress.
     """
@@ -52,8 +51,8 @@ def sender(text: str, region: str | None = None) -> str:
         return _joined(channel, _agent(rest))
     if channel:
         return _joined(channel, e164(rest, region))
-    if found := _ID.fullmatch(plain):
-        raise UnusableAddress(_misplaced(found[1].upper()))
+    if sid := _ID.fullmatch(plain):
+        raise UnusableAddress(_not_a_sender(sid[1].upper()))
     if any(character.isalpha() for character in plain):
         return _name(plain)
     if _SHORT_CODE.fullmatch(plain):
@@ -62,15 +61,15 @@ def sender(text: str, region: str | None = None) -> str:
 
 
 def service_or_sender(text: str, region: str | None = None) -> str:
-    """Return the id of a messaging service as it is, and anything else as a sender."""
-    found = _ID.fullmatch(text.strip())
-    if found and found[1].upper() == "MG":
+    """Return a sender, or the id of a Messaging Service. Raises UnusableAddress."""
+    sid = _ID.fullmatch(text.strip())
+    if sid and sid[1].upper() == "MG":
         return lower_id(text.strip())
     return sender(text, region)
 
 
 def lower_id(text: str) -> str:
-    """Return an id such as `MG…` with its digits in lower case, as the provider writes it."""
+    """Return an id such as `MG…` with lower-case digits, as the provider writes it."""
     return text[:2].upper() + text[2:].lower()
 
 
@@ -80,12 +79,12 @@ def number_of(address: str) -> str:
 
 
 def channel_of(address: str) -> str:
-    """Return the channel of an address; `sms` where it names none."""
+    """Return the channel of an address: `sms` if it has no prefix."""
     return address.rpartition(":")[0] or "sms"
 
 
 def addresses_of(address: str) -> list[str]:
-    """Return every address that an address stands for: those of a plain number on all channels."""
+    """Return the addresses that an address matches: a plain number matches every channel."""
     if ":" in address:
         return [address]
     return [address, *(f"{channel}:{address}" for channel in CHANNELS)]
@@ -97,8 +96,8 @@ def _split(plain: str) -> tuple[str, str]:
         return "", plain
     channel = prefix.strip().lower()
     if channel not in CHANNELS:
-        known = " and ".join(f"{name}:" for name in CHANNELS)
-        raise UnusableAddress(f"has an unknown channel: {known} are carried, or a plain number")
+        supported = " or ".join(f"{name}:" for name in CHANNELS)
+        raise UnusableAddress(f"has an unknown channel: use {supported}, or a number for SMS")
     return channel, rest.strip()
 
 
@@ -107,30 +106,30 @@ def _joined(channel: str, rest: str) -> str:
 
 
 def _number_or_short_code(digits: str, region: str | None) -> str:
-    """Return a short code, unless the digits are a whole number of the region: some have seven."""
+    """Return a number of the region or a short code: numbers of some regions have 7 digits."""
     if region is not None and len(digits) > 6:
         return valid_in(region, digits) or digits
     return digits
 
 
 def _name(plain: str) -> str:
-    if len(plain) > _LONGEST_NAME:
+    if len(plain) > _MAX_NAME:
         raise UnusableAddress(f"has {len(plain)} characters: {_SENDERS}")
     if not _NAME.fullmatch(plain):
-        allowed = "letters A to Z, digits, spaces, and & _ + -"
         raise UnusableAddress(
-            f"has characters that no sender has; a name has {allowed}: {_SENDERS}"
+            f"has invalid characters: a name has letters A to Z, digits, spaces, and & _ + -; "
+            f"{_SENDERS}"
         )
     return plain
 
 
 def _agent(plain: str) -> str:
     if not _AGENT.fullmatch(plain):
-        raise UnusableAddress("rcs: needs the id of an agent: letters, digits, and . _ -")
+        raise UnusableAddress("must have the id of an agent after rcs: letters, digits, and . _ -")
     return plain
 
 
-def _misplaced(kind: str) -> str:
+def _not_a_sender(kind: str) -> str:
     if kind == "MG":
-        return "is the id of a messaging service: give it as messaging_service_sid"
+        return "is the id of a Messaging Service: use messaging_service_sid for it"
     return f"is an id, not a sender: {_SENDERS}"

@@ -1,8 +1,7 @@
-"""Commands for a terminal, most of them for the one who carries the pager: `flask --app wsgi …`.
+"""Commands for people who operate Waybill: `flask --app wsgi …`.
 
-``clients`` who may send; ``operators`` who may log in at /ops; ``messages`` explain, reconcile,
-resolve; ``ledger`` audit, rebuild; ``dead_letters`` what could not be recorded; ``privacy``
-forget, opt-outs.
+``clients`` and ``operators`` manage keys; ``messages`` has explain, reconcile and resolve;
+``ledger`` has audit and rebuild; ``privacy`` has forget and opt-outs.
 """
 
 from flask import Flask

@@ -1,4 +1,4 @@
-"""Callbacks that could not be recorded: read them, and give them another chance."""
+"""List and replay dead letters: callbacks that could not be recorded."""
 
 import click
 from flask.cli import AppGroup
@@ -6,14 +6,14 @@ from flask.cli import AppGroup
 from service.queries import callbacks
 from service.recording import return_to_inbox
 
-group = AppGroup("dead-letters", help="Callbacks that could not be recorded.")
+group = AppGroup("dead-letters", help="List and replay callbacks that could not be recorded.")
 
 _PAGE = 1000
 
 
 @group.command("list")
-def list_letters() -> None:
-    """List them, oldest first: number, when it came, from whom, what went wrong."""
+def list_dead_letters() -> None:
+    """List dead letters, oldest first: number, time, provider, error."""
     letters = callbacks.dead_letters(_PAGE)
     for letter in letters:
         click.echo(
@@ -24,14 +24,14 @@ def list_letters() -> None:
 
 
 @group.command("replay")
-@click.argument("numbers", nargs=-1, type=int)
-@click.option("--all", "everything", is_flag=True, help="Replay the oldest, up to 500.")
-def replay(numbers: tuple[int, ...], everything: bool) -> None:
-    """Put dead letters back into the inbox, by NUMBERS or the oldest.
+@click.argument("numbers", metavar="[NUMBERS]...", nargs=-1, type=int)
+@click.option("--all", "replay_all", is_flag=True, help="Replay the 500 oldest.")
+def replay(numbers: tuple[int, ...], replay_all: bool) -> None:
+    """Put the dead letters with these NUMBERS (see `list`) back into the inbox.
 
-    Those that still cannot be recorded become dead letters again.
+    Callbacks that still cannot be recorded become dead letters again.
     """
-    if bool(numbers) == everything:
-        raise click.UsageError("name the letters to replay, or give --all")
-    count = return_to_inbox.replay_dead_letters(None if everything else numbers)
+    if bool(numbers) == replay_all:
+        raise click.UsageError("give either dead letter numbers or --all")
+    count = return_to_inbox.replay_dead_letters(None if replay_all else numbers)
     click.echo(f"replayed {count}")

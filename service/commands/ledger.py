@@ -1,4 +1,4 @@
-"""The accounts of the whole database: whether they hold, and how to mend them."""
+"""Audit the whole database, and rebuild messages from their ledgers."""
 
 import sys
 from typing import Final
@@ -13,7 +13,7 @@ _WIDTH: Final = 40
 
 @click.command("audit")
 def audit() -> None:
-    """Check the accounting identity over the whole database; exit with 1 if it does not hold."""
+    """Check the accounting identity over the whole database; exit with 1 if a check fails."""
     findings = auditing.audit(_show)
     _clear()
     for finding in findings:
@@ -23,20 +23,20 @@ def audit() -> None:
 
 
 @click.command("rebuild")
-@click.option("--write", is_flag=True, help="Also write what the ledger says.")
+@click.option("--write", is_flag=True, help="Also correct the messages.")
 def rebuild(write: bool) -> None:
-    """Fold every ledger again and report the messages that show something else."""
+    """Compare every message with its ledger and list the differences."""
     count = 0
     for difference in rebuilding.rebuild(write=write, progress=lambda rows: _show("ledgers", rows)):
         count += 1
         _clear()
         click.echo(f"{difference.message_id}: shows {difference.shown}, ledger {difference.folded}")
     _clear()
-    click.echo(f"{count} messages differ" + (", and were mended" if write and count else ""))
+    click.echo(f"{count} messages differ" + (", and were corrected" if write and count else ""))
 
 
 def _show(what: str, rows: int) -> None:
-    """Show how far a command has come, where a person looks at a terminal."""
+    """Show progress on a terminal."""
     if sys.stderr.isatty():
         click.echo(f"\r{what}: {rows:,} read …".ljust(_WIDTH), nl=False, err=True)
 

@@ -1,75 +1,67 @@
-"""Operators: make, list and revoke their keys; list and end their sessions."""
+"""Create, list and revoke operators' keys; list and end their sessions."""
 
 from datetime import UTC, datetime
 
 import click
 from flask.cli import AppGroup
 
+from service.commands.keys import check_name, echo_key, echo_revoked
 from service.components import components
 from service.config.settings import SESSIONS_NEED_A_KEY
-from service.database import db, transaction
+from service.database import transaction
 from service.models import OperatorKey
 from service.operations import operator_sessions
-from service.queries import operators
-from service.web.api.authentication import digest_of, new_operator_key
+from service.queries import keys, operators
 
-group = AppGroup("operators", help="The people who may log in at /ops, and their keys.")
+group = AppGroup("operators", help="Manage the keys and sessions of people who log in at /ops.")
 
 
 @group.command("create")
 @click.argument("name")
 def create(name: str) -> None:
-    """Make a key for the operator NAME and print it, once."""
-    if not 0 < len(name) <= 100:
-        raise click.BadParameter("a name has 1 to 100 characters", param_hint="NAME")
+    """Create a key for the operator NAME and print it. It is not shown again."""
+    check_name(name)
     if components().settings.ops_secret is None:
         raise click.ClickException(f"OPS_SECRET {SESSIONS_NEED_A_KEY}")
-    key = new_operator_key()
     with transaction():
-        db.session.add(
-            OperatorKey(
-                name=name, hint=key[:9], digest=digest_of(key), created_at=datetime.now(UTC)
-            )
-        )
+        key = keys.create(OperatorKey, keys.OPERATOR, name=name)
     click.echo(key)
 
 
 @group.command("list")
 def list_keys() -> None:
-    """List every key: number, operator, first characters, state."""
-    for key in operators.every_key():
-        state = f"revoked {key.revoked_at:%Y-%m-%d}" if key.revoked_at else "live"
-        click.echo(f"{key.id:>4}  {key.name}  {key.hint}…  made {key.created_at:%Y-%m-%d}  {state}")
+    """List every key: number, operator, first characters, date, state."""
+    for key in operators.list_keys():
+        echo_key(key, key.name)
 
 
 @group.command("revoke")
-@click.argument("key_id", type=int)
+@click.argument("key_id", metavar="NUMBER", type=int)
 def revoke(key_id: int) -> None:
-    """Revoke the key with this number (see `list`). Whoever is logged in with it is out at once."""
+    """Revoke the key with this NUMBER (see `list`) and end its sessions immediately."""
     with transaction():
-        if not operators.revoke(key_id, datetime.now(UTC)):
-            raise click.ClickException(f"there is no live key number {key_id}")
-    click.echo(f"revoked key {key_id}")
+        revoked = operators.revoke(key_id, datetime.now(UTC))
+    echo_revoked(key_id, revoked=revoked)
 
 
 @group.command("sessions")
 def list_sessions() -> None:
-    """List the open sessions: number, operator, key, when it began and was last in use."""
+    """List the open sessions: number, operator, key, start, last use."""
     sessions = operator_sessions.every_open()
     for session in sessions:
         click.echo(
             f"{session.id:>4}  {session.operator}  key {session.key_id}  "
             f"since {session.created_at:%Y-%m-%d %H:%M:%S}Z  "
-            f"seen {session.seen_at:%Y-%m-%d %H:%M:%S}Z"
+            f"last used {session.seen_at:%Y-%m-%d %H:%M:%S}Z"
         )
     click.echo(f"{len(sessions)} open sessions")
 
 
 @group.command("log-out")
-@click.argument("session_ids", nargs=-1, type=int)
-@click.option("--all", "everybody", is_flag=True, help="End every session.")
-def log_out(session_ids: tuple[int, ...], everybody: bool) -> None:
-    """End the sessions with these numbers (see `sessions`), immediately, on every web server."""
-    if bool(session_ids) == everybody:
-        raise click.UsageError("name the sessions to end, or give --all")
-    click.echo(f"ended {operator_sessions.end(None if everybody else session_ids)} sessions")
+@click.argument("session_ids", metavar="[NUMBERS]...", nargs=-1, type=int)
+@click.option("--all", "all_sessions", is_flag=True, help="End every session.")
+def log_out(session_ids: tuple[int, ...], all_sessions: bool) -> None:
+    """End the sessions with these NUMBERS (see `sessions`) immediately, on every web server."""
+    if bool(session_ids) == all_sessions:
+        raise click.UsageError("give either session numbers or --all")
+    click.echo(f"ended {operator_sessions.end(None if all_sessions else session_ids)} sessions")

@@ -1,4 +1,4 @@
-"""People: forget a number, and read or end opt-outs."""
+"""Erase a number; list and remove opt-outs."""
 
 import click
 from flask.cli import AppGroup
@@ -10,7 +10,7 @@ from service.errors import Invalid
 from service.privacy import erase
 from service.queries import opt_outs
 
-group = AppGroup("opt-outs", help="Recipients who do not want to hear from a sender.")
+group = AppGroup("opt-outs", help="List and remove opt-outs of recipients.")
 
 _PAGE = 1000
 
@@ -18,52 +18,52 @@ _PAGE = 1000
 @click.command("forget")
 @click.argument("number")
 def forget(number: str) -> None:
-    """Take NUMBER, and all that was written to it, out of every table and the inbox.
+    """Erase NUMBER and the texts sent to it from every table and the inbox.
 
-    May be ended and run again.
+    The command can be interrupted and run again.
     """
     try:
-        done = erase.erase_number(number)
+        erased = erase.erase_number(number)
     except Invalid as error:
         raise click.BadParameter(error.errors[0].message, param_hint="NUMBER") from None
-    click.echo(f"redacted {done.redacted} messages, {done.orphans} orphans")
-    click.echo(f"deleted {done.dead_letters} dead letters, {done.opt_outs} opt-outs")
-    click.echo(f"taken out of {done.mentions} other messages, events and callbacks")
-    for message_id, status in done.under_way:
+    click.echo(f"redacted {erased.redacted} messages, {erased.orphans} orphans")
+    click.echo(f"deleted {erased.dead_letters} dead letters, {erased.opt_outs} opt-outs")
+    click.echo(f"taken out of {erased.mentions} other messages, events and callbacks")
+    for message_id, status in erased.under_way:
         click.echo(f"later, when it ends: {message_id} ({status})")
-    if not done.inbox_searched:
+    if not erased.inbox_searched:
         raise click.ClickException(
-            "Redis did not answer: callbacks that wait there were not searched; run it again"
+            "the inbox was not searched, because Redis is unavailable; run the command again"
         )
 
 
 @group.command("list")
 @click.argument("number", required=False)
 def list_opt_outs(number: str | None) -> None:
-    """List them, or those of NUMBER: recipient, sender, provider, code, since when."""
-    found = opt_outs.page(_PAGE, None if number is None else _recipients(number))
-    for one in found:
+    """List opt-outs, all or of NUMBER: recipient, sender, provider, code, time."""
+    rows = opt_outs.page(_PAGE, None if number is None else _recipients(number))
+    for row in rows:
         click.echo(
-            f"{one.to}  from {one.sender}  {one.provider}  {one.error_code}  "
-            f"{one.since:%Y-%m-%d %H:%M:%S}Z"
+            f"{row.to}  from {row.sender}  {row.provider}  {row.error_code}  "
+            f"{row.since:%Y-%m-%d %H:%M:%S}Z"
         )
-    click.echo(f"{len(found)} opt-outs" + (" or more" if len(found) == _PAGE else ""))
+    click.echo(f"{len(rows)} opt-outs" + (" or more" if len(rows) == _PAGE else ""))
 
 
 @group.command("remove")
 @click.argument("number")
-@click.option("--sender", help="Only that from this number or Messaging Service.")
+@click.option("--sender", help="Only the opt-out from this sender or Messaging Service.")
 def remove(number: str, sender: str | None) -> None:
-    """Let NUMBER be written to again: it opted in, and the provider knows."""
+    """Remove the opt-outs of NUMBER, after the recipient opted in again at the provider."""
     with transaction():
         count = opt_outs.remove(_recipients(number), None if sender is None else _sender(sender))
     if not count:
-        raise click.ClickException("there is no such opt-out")
+        raise click.ClickException("no such opt-out; `opt-outs list` shows all")
     click.echo(f"removed {count}")
 
 
 def _recipients(text: str) -> list[str]:
-    """Return the addresses under which opt-outs of a recipient are kept."""
+    """Return the addresses under which opt-outs of a recipient are stored."""
     try:
         return addresses.addresses_of(
             addresses.recipient(text, components().settings.default_region)

@@ -1,1 +1,1 @@
-"""Settings: read from the environment, validated, and documented by their own descriptions."""
+"""Settings: read from the environment, validated, and documented by their descriptions."""

@@ -1,4 +1,4 @@
-"""How long texts, messages and what belongs to nobody are kept. Unset: for good."""
+"""Settings for redaction and retention."""
 
 from typing import Annotated
 
@@ -8,19 +8,22 @@ _Days = Annotated[float, Field(gt=0, le=36_500)]
 
 
 class PrivacySettings(BaseModel):
-    """What is taken out and deleted by age; the description is the sentence in `.env.example`."""
+    """Settings of redaction and retention. The descriptions are also the text of `.env.example`."""
 
     redact_after: float | None = Field(
         default=None,
         ge=0,
         le=36_500,
-        description="Days after the end of a message at which text and media are taken out.",
+        description="Days after the end of a message until its text and media are redacted; 0: in "
+        "the next sweep. Unset: never.",
     )
     keep_messages: _Days | None = Field(
         default=None,
-        description="Days for which an ended message is kept, with attempts and ledger.",
+        description="Days until an ended message is deleted with its attempts and ledger. Unset: "
+        "never.",
     )
     keep_orphans: _Days | None = Field(
         default=None,
-        description="Days for which callbacks without a message and dead letters are kept.",
+        description="Days until dead letters, and callbacks without a message, are deleted. Unset: "
+        "never.",
     )

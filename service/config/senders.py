@@ -1,4 +1,4 @@
-"""Settings that hold a sender, in the one spelling that messages are compared by."""
+"""Settings with senders, normalised like the senders of messages."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ from service.config.types import SenderRate, SenderRates
 
 def _region(value: str) -> str:
     if value not in phonenumbers.SUPPORTED_REGIONS:
-        raise ValueError("must be a country of ISO 3166-1, such as GB")
+        raise ValueError("must be a country code of ISO 3166-1, such as GB")
     return value
 
 
@@ -21,35 +21,36 @@ def _sender(value: str, info: ValidationInfo) -> str:
 
 def _for_sms(value: str) -> str:
     if addresses.channel_of(value) != "sms":
-        raise ValueError("must be a sender of SMS: this provider has no other channels")
+        raise ValueError("must be a sender for SMS: this provider supports no other channel")
     return value
 
 
 def _rated(rates: tuple[SenderRate, ...], info: ValidationInfo) -> tuple[SenderRate, ...]:
-    """Return rates with senders in the spelling of messages, so that each finds its sender."""
+    """Return the rates with normalised senders."""
     region = info.data.get("default_region")
-    spelled = tuple(_respelled(rate, region) for rate in rates)
-    if len({rate.sender for rate in spelled}) < len(spelled):
-        raise ValueError("names a sender twice")
-    return spelled
+    normalised = tuple(_normalised(rate, region) for rate in rates)
+    if len({rate.sender for rate in normalised}) < len(normalised):
+        raise ValueError("must not name a sender twice")
+    return normalised
 
 
-def _respelled(rate: SenderRate, region: str | None) -> SenderRate:
+def _normalised(rate: SenderRate, region: str | None) -> SenderRate:
     if rate.sender == "*":
         return rate
     try:
         sender = addresses.service_or_sender(rate.sender, region)
     except addresses.UnusableAddress as error:
-        raise ValueError(f"has a key that is not a sender: it {error}") from None
+        raise ValueError(f"has an invalid sender, which {error}") from None
     return SenderRate(sender=sender, rate=rate.rate)
 
 
 class RegionSettings(BaseModel):
-    """The country of numbers in national form. Read first: others are completed by it."""
+    """The country of numbers without +. Validated first: other settings use it."""
 
     default_region: Annotated[str, AfterValidator(_region)] | None = Field(
         default=None,
-        description="Country for numbers written without +; unset: such numbers are refused.",
+        description="Country of numbers written without +, as two capital letters. Unset: such "
+        "numbers are refused.",
     )
 
 

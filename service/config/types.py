@@ -1,4 +1,4 @@
-"""The kinds of value that a setting may have, and what is wrong with one that has not."""
+"""Validated types for settings."""
 
 import re
 from typing import Annotated, Any, Final
@@ -16,7 +16,7 @@ _DIALECTS: Final = {
 
 
 class ExtraToken(BaseModel):
-    """One more auth token that may sign callbacks: of a subaccount, or during a rotation."""
+    """A further auth token that may sign callbacks: of a subaccount, or during a rotation."""
 
     model_config = ConfigDict(frozen=True)
     account_sid: str
@@ -25,7 +25,7 @@ class ExtraToken(BaseModel):
 
 
 class SharedKey(BaseModel):
-    """A webhook shared key and the one algorithm configured for it."""
+    """A webhook shared key and its algorithm."""
 
     model_config = ConfigDict(frozen=True)
     key_id: str
@@ -34,7 +34,7 @@ class SharedKey(BaseModel):
 
 
 class Route(BaseModel):
-    """Which provider carries what goes to numbers that begin like this; `*` is any."""
+    """The provider for numbers with a prefix; `*` matches every number."""
 
     model_config = ConfigDict(frozen=True)
     prefix: str
@@ -42,7 +42,7 @@ class Route(BaseModel):
 
 
 class SenderRate(BaseModel):
-    """How many segments a second one sender may send; `*` is any other, each by itself."""
+    """Segments per second of a sender; `*` is any other sender."""
 
     model_config = ConfigDict(frozen=True)
     sender: str
@@ -65,16 +65,16 @@ def _redis_url(value: SecretStr) -> SecretStr:
 
 
 def http_url(value: str) -> str:
-    """Return an address without a slash at its end. Raises ValueError."""
+    """Return a URL without trailing slashes. Raises ValueError."""
     if not value.startswith(("http://", "https://")):
         raise ValueError("must start with https:// (or http:// on a private network)")
     try:
         parts = urlsplit(value)
-        named = parts.hostname and parts.port != 0
+        has_host = bool(parts.hostname) and parts.port != 0
     except ValueError:
-        named = None
-    if not named:
-        raise ValueError("must name a host, and a port only as a number")
+        has_host = False
+    if not has_host:
+        raise ValueError("must have a host, and a number as its port if it has one")
     if "#" in value or "?" in value or "@" in value:
         raise ValueError("must have no user name, no query and no fragment")
     return value.rstrip("/")
@@ -90,7 +90,7 @@ _OVERRIDES: Final[dict[str, str]] = {
 
 
 def _callback_overrides(value: str) -> str:
-    """Return what follows the # of a callback address; nothing for `none`.
+    """Return connection overrides for the fragment of a callback URL; nothing for `none`.
 
     https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides
     """
@@ -100,18 +100,18 @@ def _callback_overrides(value: str) -> str:
         name, _, setting = pair.partition("=")
         if name not in _OVERRIDES or not re.fullmatch(_OVERRIDES[name], setting):
             raise ValueError(
-                f"must be none, or connection overrides such as rc=5&rp=all: not {pair[:40]!r}"
+                f"must be none, or connection overrides such as rc=5&rp=all, not {pair[:40]!r}"
             )
     return value.removeprefix("#")
 
 
 def _triples(value: Any) -> Any:
-    """Split `a:b:c, d:e:f` into lists of three; the last part may itself hold colons."""
+    """Split `a:b:c, d:e:f` into lists of three. The last part may contain colons."""
     if not isinstance(value, str):
         return value
     entries = [entry.strip().split(":", 2) for entry in value.split(",") if entry.strip()]
     if any(len(entry) != 3 or not all(entry) for entry in entries):
-        raise ValueError("must be a comma list of entries of three parts, as in a:b:c")
+        raise ValueError("must be a comma-separated list of entries such as a:b:c")
     return entries
 
 
@@ -128,7 +128,7 @@ def _shared_keys(value: Any) -> Any:
         for key_id, algorithm, secret in _triples(value)
     )
     if any(key.algorithm not in ("HMAC_SHA1", "HMAC_SHA256") for key in keys):
-        raise ValueError("the algorithm must be HMAC_SHA1 or HMAC_SHA256")
+        raise ValueError("must have the algorithm HMAC_SHA1 or HMAC_SHA256 in each entry")
     return keys
 
 
@@ -140,19 +140,19 @@ def _secrets(value: Any) -> Any:
 
 def _path_secret(value: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[A-Za-z0-9_-]{16,64}", value.get_secret_value()):
-        raise ValueError("must be 16 to 64 letters, digits, - or _: it stands in an address")
+        raise ValueError("must be 16 to 64 letters, digits, - or _, because it is part of a URL")
     return value
 
 
 def _routes(value: Any) -> Any:
-    """Split `+46:name,*:name` into routes."""
+    """Split `+46:sinch,*:twilio` into routes."""
     if not isinstance(value, str):
         return value
     pairs = [entry.strip().rpartition(":")[::2] for entry in value.split(",") if entry.strip()]
     if any(not re.fullmatch(r"\*|\+[1-9]\d{0,14}", prefix) or not name for prefix, name in pairs):
-        raise ValueError("must be a comma list of prefix:provider, as in +46:name,*:name")
+        raise ValueError("must be a comma-separated list such as +46:sinch,*:twilio")
     if len({prefix for prefix, _ in pairs}) < len(pairs):
-        raise ValueError("names a prefix twice")
+        raise ValueError("must not name a prefix twice")
     return tuple(Route(prefix=prefix, provider=name) for prefix, name in pairs)
 
 
@@ -162,21 +162,21 @@ def _sender_rates(value: Any) -> Any:
         return value
     pairs = [entry.strip().rpartition(":")[::2] for entry in value.split(",") if entry.strip()]
     if any(not sender or not re.fullmatch(r"\d{1,6}(\.\d+)?", rate) for sender, rate in pairs):
-        raise ValueError("must be a comma list of sender:rate, as in +15005550006:10,*:1")
+        raise ValueError("must be a comma-separated list such as +15005550006:10,*:1")
     if len({sender for sender, _ in pairs}) < len(pairs):
-        raise ValueError("names a sender twice")
+        raise ValueError("must not name a sender twice")
     rates = tuple(SenderRate(sender=sender, rate=float(rate)) for sender, rate in pairs)
-    if any(one.rate == 0 for one in rates):
-        raise ValueError("a rate must be above 0: a sender that may not send needs no rate")
+    if any(rate.rate == 0 for rate in rates):
+        raise ValueError("must have rates above 0")
     return rates
 
 
 def _post_limits(value: str) -> str:
     try:
-        given = parse_many(value)
+        limits = parse_many(value)
     except ValueError:
-        given = []
-    if not given or any(one.amount < 1 for one in given):
+        limits = []
+    if not limits or any(limit.amount < 1 for limit in limits):
         raise ValueError("must be limits such as 100/second;5000/minute")
     return value
 

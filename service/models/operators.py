@@ -1,4 +1,4 @@
-"""Operators: their keys, and the sessions that the keys opened."""
+"""Operators' keys, and the sessions that they log in to."""
 
 from datetime import datetime
 
@@ -6,23 +6,19 @@ from sqlalchemy import ForeignKey, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.database import Model
+from service.models.keys import Key
 from service.models.types import UtcDateTime
 
 
-class OperatorKey(Model):
-    """One key of an operator. `digest` is SHA-256 of the key, which itself is stored nowhere."""
+class OperatorKey(Key, Model):
+    """A key with which an operator logs in at /ops."""
 
     __tablename__ = "operator_key"
-    id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(100))
-    hint: Mapped[str] = mapped_column(String(16))  # the first characters, to tell keys apart
-    digest: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class OperatorSession(Model):
-    """One log-in. `digest` is SHA-256 of the session's id, which only the cookie holds."""
+    """A login. `digest` is SHA-256 of the session id, which only the cookie holds."""
 
     __tablename__ = "operator_session"
     id: Mapped[int] = mapped_column(primary_key=True)

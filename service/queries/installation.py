@@ -1,4 +1,4 @@
-"""Queries on what belongs to the installation as a whole."""
+"""Queries on keys that all processes of an installation share."""
 
 from datetime import datetime
 
@@ -10,11 +10,11 @@ from service.queries.dialect import insert_into
 
 
 def find_key(name: str) -> bytes | None:
-    """Return the key of this name."""
+    """Return the key of this name, if it exists."""
     return db.session.scalar(select(InstallationKey.value).where(InstallationKey.name == name))
 
 
 def add_key(name: str, value: bytes, now: datetime) -> None:
-    """Keep a key under a name, unless there is one."""
+    """Store a key, unless one of this name exists."""
     row = {"name": name, "value": value, "created_at": now}
     db.session.execute(insert_into(InstallationKey).values(row).on_conflict_do_nothing())

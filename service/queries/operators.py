@@ -1,4 +1,4 @@
-"""Queries on operators: their keys and their sessions."""
+"""Queries on operators' keys and sessions."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -8,10 +8,11 @@ from sqlalchemy import ColumnElement, Row, delete, select, update
 
 from service.database import db
 from service.models import OperatorKey, OperatorSession
+from service.queries import keys
 
 
 class OpenSession(NamedTuple):
-    """A session as it is listed."""
+    """An open session, as the command `operators sessions` lists it."""
 
     id: int
     operator: str
@@ -20,40 +21,32 @@ class OpenSession(NamedTuple):
     seen_at: datetime
 
 
-def by_digest(digest: bytes) -> OperatorKey | None:
-    """Return the live key with this digest."""
-    query = select(OperatorKey).where(OperatorKey.digest == digest)
-    return db.session.scalars(query.where(OperatorKey.revoked_at.is_(None))).one_or_none()
-
-
 def any_live() -> bool:
-    """Tell whether there is a key that is not revoked."""
+    """Return whether an operator key exists that is not revoked."""
     query = select(OperatorKey.id).where(OperatorKey.revoked_at.is_(None)).limit(1)
     return db.session.scalar(query) is not None
 
 
-def every_key() -> Sequence[OperatorKey]:
+def list_keys() -> Sequence[OperatorKey]:
     """Return every key, by name and age."""
     return db.session.scalars(select(OperatorKey).order_by(OperatorKey.name, OperatorKey.id)).all()
 
 
 def revoke(key_id: int, now: datetime) -> bool:
-    """Revoke a live key and end its sessions; tell whether there was one."""
-    mine = OperatorKey.id == key_id, OperatorKey.revoked_at.is_(None)
-    statement = update(OperatorKey).where(*mine).values(revoked_at=now).returning(OperatorKey.id)
+    """Revoke a key and end its sessions; return whether it was valid until now."""
     end_sessions(now, key_id=key_id)
-    return db.session.scalars(statement).one_or_none() is not None
+    return keys.revoke(OperatorKey, key_id)
 
 
 def add_session(digest: bytes, key_id: int, now: datetime) -> None:
-    """Write down a session that begins."""
+    """Add a new session."""
     db.session.add(OperatorSession(digest=digest, key_id=key_id, created_at=now, seen_at=now))
 
 
 def session_by_digest(
     digest: bytes, created_after: datetime, seen_after: datetime
 ) -> Row[int, str, datetime] | None:
-    """Return number, operator and last use of an open session."""
+    """Return id, operator and last use of an open session."""
     query = select(OperatorSession.id, OperatorKey.name, OperatorSession.seen_at)
     conditions = OperatorSession.digest == digest, *_open(created_after, seen_after)
     query = query.join_from(OperatorSession, OperatorKey).where(*conditions)
@@ -61,10 +54,10 @@ def session_by_digest(
 
 
 def open_sessions(created_after: datetime, seen_after: datetime) -> list[OpenSession]:
-    """Return the open sessions, the oldest first."""
-    what = OperatorSession.id, OperatorKey.name, OperatorSession.key_id
+    """Return the open sessions, oldest first."""
+    columns = OperatorSession.id, OperatorKey.name, OperatorSession.key_id
     query = (
-        select(*what, OperatorSession.created_at, OperatorSession.seen_at)
+        select(*columns, OperatorSession.created_at, OperatorSession.seen_at)
         .join_from(OperatorSession, OperatorKey)
         .where(*_open(created_after, seen_after))
         .order_by(OperatorSession.id)
@@ -73,7 +66,7 @@ def open_sessions(created_after: datetime, seen_after: datetime) -> list[OpenSes
 
 
 def note_seen(session_id: int, now: datetime) -> None:
-    """Note that a session is in use."""
+    """Record the last use of a session."""
     statement = update(OperatorSession).where(OperatorSession.id == session_id)
     db.session.execute(statement.values(seen_at=now))
 
@@ -81,7 +74,7 @@ def note_seen(session_id: int, now: datetime) -> None:
 def end_sessions(
     now: datetime, *, ids: Collection[int] | None = None, key_id: int | None = None
 ) -> int:
-    """End sessions: those with these numbers, those of a key, or all; return how many."""
+    """End the sessions with these ids, those of a key, or all; return how many ended."""
     statement = update(OperatorSession).where(OperatorSession.ended_at.is_(None))
     if ids is not None:
         statement = statement.where(OperatorSession.id.in_(ids))
@@ -92,7 +85,7 @@ def end_sessions(
 
 
 def drop_sessions(created_before: datetime) -> None:
-    """Delete sessions that began before then."""
+    """Delete sessions that began before this time."""
     db.session.execute(delete(OperatorSession).where(OperatorSession.created_at < created_before))
 
 

@@ -1,1 +1,1 @@
-"""What a text costs, how long it is, and how it is made cheaper."""
+"""Length, segments and smart encoding of texts."""

@@ -1,7 +1,7 @@
-"""How many SMS a text takes, as providers count and mobile networks limit them.
+"""Estimate the segments and the encoding of a text as an SMS.
 
-GSM-7 where its alphabet suffices, else UCS-2 (3GPP TS 23.038). It is an estimate: a provider may
-replace characters or use national tables. What the provider reports is in `message.segments`.
+The encoding is GSM-7 if its alphabet has all characters, else UCS-2 (3GPP TS 23.038). A provider
+may replace characters or use national tables; `message.segments` is the count that it reports.
 """
 
 from collections.abc import Sequence
@@ -23,49 +23,49 @@ _GRAPHEME: Final = regex.compile(r"\X")
 
 
 class Estimate(NamedTuple):
-    """How many segments a text takes, and in which encoding."""
+    """Number of segments, and encoding."""
 
     segments: int
     encoding: str
 
 
 def estimate(text: str) -> Estimate:
-    """Return how many segments a text takes as an SMS: at least one."""
+    """Return segments and encoding of a text as an SMS: at least one segment."""
     if _ALPHABET.issuperset(text):
         septets = [2 if character in _EXTENDED else 1 for character in text]
-        return Estimate(_parts(septets, 160, 153), GSM_7)
-    return Estimate(_parts(_graphemes(text, 67), 70, 67), UCS_2)
+        return Estimate(_segments(septets, 160, 153), GSM_7)
+    return Estimate(_segments(_graphemes(text, 67), 70, 67), UCS_2)
 
 
 def segments(text: str | None) -> int:
-    """Return how many segments a text takes: at least one, also without a text."""
+    """Return the number of segments of a text: at least one, also without a text."""
     return estimate(text or "").segments
 
 
 def length(text: str) -> int:
-    """Return how many characters a text has as providers count them: units of UTF-16."""
+    """Return the length of a text in UTF-16 code units, as providers count it."""
     return len(text) + sum(character > "\uffff" for character in text)
 
 
-def _graphemes(text: str, longest: int) -> list[int]:
-    """Return the length of each grapheme: what a reader sees as one character is not cut.
+def _graphemes(text: str, max_length: int) -> list[int]:
+    """Return the length of each grapheme: a segment does not end inside a grapheme.
 
-    A grapheme that is longer than a whole part has to be cut; CR LF counts as two characters.
+    A grapheme that is longer than a segment is split; CR LF counts as two characters.
     """
     pieces = (
-        [piece] if length(piece) <= longest and piece != "\r\n" else piece
+        [piece] if length(piece) <= max_length and piece != "\r\n" else piece
         for piece in _GRAPHEME.findall(text)
     )
     return [length(piece) for piece in chain.from_iterable(pieces)]
 
 
-def _parts(widths: Sequence[int], alone: int, joined: int) -> int:
-    """Count parts; no width is split between two of them."""
-    if sum(widths) <= alone:
+def _segments(widths: Sequence[int], single: int, joined: int) -> int:
+    """Return the number of segments; no width is split between two segments."""
+    if sum(widths) <= single:
         return 1
-    parts, used = 1, 0
+    segments, used = 1, 0
     for width in widths:
         if used + width > joined:
-            parts, used = parts + 1, 0
+            segments, used = segments + 1, 0
         used += width
-    return parts
+    return segments

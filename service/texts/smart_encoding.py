@@ -1,7 +1,7 @@
-"""Replace characters outside GSM-7 by look-alikes in it, so that a text takes fewer segments.
+"""Replace characters outside GSM-7 with similar GSM-7 characters, to save segments.
 
-The table is that of the provider that has this as an option, with the exceptions that
-docs/adr/0029 gives. Emoji, accents and other scripts stay as they are.
+The table is Twilio's, with the exceptions that docs/adr/0029 lists. Emoji, accents and other
+scripts are not replaced.
 """
 
 import re
@@ -9,8 +9,8 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Final
 
-# In hexadecimal: single code points, and first-last for a range of them.
-_LOOK_ALIKES: Final = (
+# Code points in hexadecimal; first-last is a range.
+_REPLACEMENTS: Final = (
     ('"', "AB BB 2BA 2EE 201C 201D 201E 201F 275D 275E 301D 301E"),
     ("'", "60 B4 2B9 2BB 2BC 2BD 2C8 2CA 2CB 313 314 2018 2019 201B 275B 275C FE10 FE11"),
     ("/", "F7 337 338 2044 2215 29F8"),
@@ -43,7 +43,6 @@ _LOOK_ALIKES: Final = (
     ("=", "347 A78A FE66"),
     ("^", "2C6 302 1DCD"),
     ("~", "2DC 2F7 303 330 334 223C"),
-    # Angle quotation marks: each becomes the bracket that it looks like.
     ("<", "2039 FE64"),
     (">", "203A FE65"),
     (" ", "9 80 8D 90 9B 9F A0 2000-200A 2028 2029 202F 205F 3000"),
@@ -56,22 +55,22 @@ _SMALL_CAPITALS: Final = dict(
         strict=True,
     )
 )
-# Full-width signs, digits and capitals; not the grave accent and the small letters after it.
+# Full-width signs, digits and capitals, without the grave accent and small letters.
 _FULL_WIDTH: Final = {
     chr(code + 0xFEE0): chr(code) for code in (*range(0x21, 0x60), *range(0x7B, 0x7F))
 }
-# 1½ is one and a half; 11/2 would be five and a half.
+# 1½ becomes 1 1/2: 11/2 would be another number.
 _MIXED_FRACTION: Final = re.compile("(?<=[0-9])(?=[¼½¾])")
 
 
 def smart_encoded(text: str) -> str:
-    """Return the text with look-alikes from GSM-7 in place of characters outside it."""
-    whole = _MIXED_FRACTION.sub(" ", unicodedata.normalize("NFC", text))
-    return unicodedata.normalize("NFC", whole.translate(_TABLE))
+    """Return the text with GSM-7 characters in place of similar characters outside GSM-7."""
+    spaced = _MIXED_FRACTION.sub(" ", unicodedata.normalize("NFC", text))
+    return unicodedata.normalize("NFC", spaced.translate(_TABLE))
 
 
 def _table() -> Iterator[tuple[int, str]]:
-    for replacement, codes in _LOOK_ALIKES:
+    for replacement, codes in _REPLACEMENTS:
         for span in codes.split():
             first, _, last = span.partition("-")
             for code in range(int(first, 16), int(last or first, 16) + 1):

@@ -1,4 +1,4 @@
-"""The only room that knows HTTP requests: one module per resource, one handler for errors."""
+"""HTTP: one module for each resource, and one handler for errors."""
 
 from flask import Flask
 
@@ -15,12 +15,12 @@ from service.web import (
 from service.web.api import messages
 from service.web.openapi import page
 
-# A batch of a thousand of the longest messages, every character of them escaped.
+# Bytes of a batch of 1000 messages of maximum length, with every character escaped.
 _MAX_BODY = 48 * 1024 * 1024
 
 
 def init_app(app: Flask) -> None:
-    """Register every route and the error handler, and hang the callbacks' own door."""
+    """Register the routes, the error handler and the fast path of callbacks."""
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY
     app.json.sort_keys = False  # type: ignore[attr-defined]
     request_id.init_app(app)
@@ -32,4 +32,4 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(page.blueprint)
     ops.init_app(app)
     errors.init_app(app)
-    app.wsgi_app = callback_fast_path.CallbackDoor(app)  # type: ignore[assignment]
+    app.wsgi_app = callback_fast_path.CallbackFastPath(app)  # type: ignore[assignment]

@@ -1,4 +1,4 @@
-"""Receive a callback: prove that the provider sent it, store it, and only then say so."""
+"""Receive callbacks: verify the signature, store the callback, then answer 204."""
 
 import logging
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ blueprint = Blueprint("callbacks", __name__)
 
 
 class Answer(NamedTuple):
-    """The whole answer to a callback: nobody reads a body."""
+    """The answer to a callback, without a body: providers do not read it."""
 
     status: int
     headers: Mapping[str, str] = {}
@@ -33,49 +33,48 @@ STORED: Final = Answer(204)
 FORBIDDEN: Final = Answer(403, _EMPTY)
 UNKNOWN: Final = Answer(404, _EMPTY)
 TOO_LARGE: Final = Answer(413, _EMPTY)
-# Stored nowhere: the provider must try again.
+# The callback is not stored: the provider retries.
 UNAVAILABLE: Final = Answer(503, {"Retry-After": "5", **_EMPTY})
 
 
 def receive(bound: Components, provider: str, attempt: str, callback: CallbackRequest) -> Answer:
-    """Verify and store one callback. Both doors call this, and it decides everything."""
-    known = bound.providers.get(provider)
-    if known is None:
+    """Verify and store a callback. The Flask route and the fast path both call this."""
+    verifier = bound.providers.get(provider)
+    if verifier is None:
         return UNKNOWN
     if len(callback.body) > MAX_BODY:
         return TOO_LARGE
     try:
-        known.verify(callback)
+        verifier.verify(callback)
     except Forged as forged:
         events.forged(provider, attempt, forged.reason)
         counting.forged(provider, forged.reason)
-        bound.callback_checks.refused(
-            provider, forged.reason, known.refusal_advice().get(forged.reason)
-        )
+        explanation = verifier.refusal_advice().get(forged.reason)
+        bound.callback_checks.refused(provider, forged.reason, explanation)
         return FORBIDDEN
     bound.callback_checks.accepted(provider)
-    # An attempt's id is plain text; anything else is nobody's, and need not be kept.
-    named = attempt[:64] if attempt.isascii() and attempt.isprintable() else ""
-    return store(bound, Callback(provider, named, callback.body, datetime.now(UTC)))
+    # Attempt ids are printable ASCII; other texts belong to no attempt.
+    attempt_id = attempt[:64] if attempt.isascii() and attempt.isprintable() else ""
+    return store(bound, Callback(provider, attempt_id, callback.body, datetime.now(UTC)))
 
 
 def store(bound: Components, callback: Callback) -> Answer:
-    """Store one accepted callback where it survives this process, and wake a worker."""
+    """Store a verified callback in the inbox, or else in the overflow table, and wake a worker."""
     try:
         bound.inbox.put(callback)
     except InboxUnavailable as error:
-        _log.error("the inbox is away (%s): a callback goes to the overflow", error)
-        return _store_aside(bound, callback)
+        _log.error("inbox unavailable (%s); callback goes to the overflow table", error)
+        return _store_in_overflow(bound, callback)
     bound.queue.request(CONSUME_INBOX)
     counting.received(callback.provider, "stored")
     return STORED
 
 
-def _store_aside(bound: Components, callback: Callback) -> Answer:
+def _store_in_overflow(bound: Components, callback: Callback) -> Answer:
     try:
         bound.overflow.put(callback)
     except OverflowUnavailable as error:
-        _log.error("the overflow is unavailable, too (%s): a callback is refused", error)
+        _log.error("overflow table unavailable too (%s); callback refused with 503", error)
         counting.received(callback.provider, "refused")
         return UNAVAILABLE
     counting.received(callback.provider, "overflow")
@@ -86,23 +85,23 @@ def _store_aside(bound: Components, callback: Callback) -> Answer:
 @blueprint.post("/callbacks/<provider>/<attempt>")
 @blueprint.post("/callbacks/<provider>/<secret>/<attempt>")
 def callback(provider: str, attempt: str, secret: str = "") -> Response:  # noqa: ARG001
-    """Answer 204 once the report is durable, 403 to whatever the provider did not sign.
+    """Answer 204 once the callback is stored, 403 if the signature is wrong.
 
-    A secret in the path is the provider's to judge: it reads the path itself.
+    The provider's `verify` reads the secret from the path.
     """
-    request.max_content_length = MAX_BODY + 1  # a longer one is cut there, and seen to be longer
-    received = CallbackRequest(
+    request.max_content_length = MAX_BODY + 1  # one byte more, so that `receive` sees the excess
+    callback = CallbackRequest(
         path=raw_path(request.path),
         query=request.query_string.decode("latin-1"),
         headers={name.lower(): value for name, value in request.headers},
         body=request.get_data(cache=False),
     )
-    status, headers = receive(components(), provider, attempt, received)
+    status, headers = receive(components(), provider, attempt, callback)
     response = Response(status=status, headers=dict(headers))
-    del response.headers["Content-Type"]  # Flask gives one even to no content
+    del response.headers["Content-Type"]  # Flask adds one even to an empty body
     return response
 
 
 def raw_path(path: str) -> str:
-    """Return a decoded path as it was on the wire; our callback paths hold nothing to escape."""
+    """Return a decoded path as it was sent. Our callback URLs contain nothing to escape."""
     return quote(path, safe="/-._~!$&'()*+,;=:@")

@@ -1,7 +1,7 @@
-"""Every error as a problem document (RFC 9457), in one place."""
+"""Answer errors with problem documents (RFC 9457)."""
 
 import logging
-from typing import Annotated
+from typing import Annotated, Final
 
 from flask import Flask, Response, json
 from pydantic import Field
@@ -12,11 +12,15 @@ from werkzeug.exceptions import HTTPException
 from service.database.errors import is_retryable
 from service.errors import ClientError, Unauthenticated, Unavailable
 
+DATABASE_UNAVAILABLE: Final = (
+    "the database is unavailable; retry after 5 s with the same Idempotency-Key"
+)
+
 _log = logging.getLogger(__name__)
 
 
 class FieldProblem(TypedDict):
-    """One thing wrong with one field."""
+    """An error in one field."""
 
     field: str
     message: str
@@ -30,20 +34,20 @@ class _Problem(TypedDict):
 
 
 class Problem(_Problem, total=False):
-    """An error, as RFC 9457 words it."""
+    """An error in the format of RFC 9457."""
 
-    errors: Annotated[list[FieldProblem], Field(description="Every field that is wrong.")]
+    errors: Annotated[list[FieldProblem], Field(description="Every invalid field.")]
 
 
 def init_app(app: Flask) -> None:
-    """Answer every error of every route with a problem document."""
+    """Register the handlers that answer every error with a problem document."""
     app.register_error_handler(ClientError, _client_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(SQLAlchemyError, _database_error)
 
 
 def problem(error: ClientError) -> Problem:
-    """Return the problem document of a client's error."""
+    """Return the problem document of an error."""
     document: Problem = {
         "type": "about:blank",
         "title": error.title,
@@ -51,12 +55,14 @@ def problem(error: ClientError) -> Problem:
         "detail": error.detail,
     }
     if error.errors:
-        document["errors"] = [{"field": one.field, "message": one.message} for one in error.errors]
+        document["errors"] = [
+            {"field": field, "message": message} for field, message in error.errors
+        ]
     return document
 
 
 def answer(document: Problem) -> Response:
-    """Return the response that carries a problem document."""
+    """Return a response with a problem document."""
     return Response(
         json.dumps(document), document["status"], content_type="application/problem+json"
     )
@@ -89,14 +95,5 @@ def _http_error(error: HTTPException) -> Response:
 def _database_error(error: SQLAlchemyError) -> Response:
     if not is_retryable(error):
         raise error
-    _log.error("the database does not answer: %s", type(error).__name__)
-    response = answer(
-        {
-            "type": "about:blank",
-            "title": "Service unavailable",
-            "status": 503,
-            "detail": "the database does not answer; try again with the same Idempotency-Key",
-        }
-    )
-    response.headers["Retry-After"] = "5"
-    return response
+    _log.error("database unavailable (%s); answered 503", type(error).__name__)
+    return _client_error(Unavailable(DATABASE_UNAVAILABLE))

@@ -1,4 +1,4 @@
-"""Alive and ready: the process answers; its database and its Redis do too."""
+"""Liveness (`/healthz`) and readiness (`/readyz`) of a web process."""
 
 import threading
 import time
@@ -12,54 +12,54 @@ from service.database import OVERFLOW, db, schema
 
 _NOT_MIGRATED: Final = "not migrated"
 _EXTENSION: Final = "waybill-health"
-# Seconds that a probe waits for all parts together, and for which the last outcome of a part
-# stands while a slow machine looks again.
-_PATIENCE: Final = 0.7
-_FRESH: Final = 3.0
+# Seconds that a probe waits for all checks together.
+_TIMEOUT: Final = 0.7
+# Seconds for which the last result of a check is reported while the next check is slow.
+_MAX_AGE: Final = 3.0
 
 blueprint = Blueprint("health", __name__)
 
 
 class _Check:
-    """One part, looked at by one thread at a time: a part that hangs holds no probe."""
+    """A check that runs in one thread at a time, so that a hanging part does not block probes."""
 
-    def __init__(self, look: Callable[[], str]) -> None:
-        self._look = look
+    def __init__(self, check: Callable[[], str]) -> None:
+        self._check = check
         self._lock = threading.Lock()
         self._done = threading.Event()
         self._done.set()
-        self._begun = self._ended = float("-inf")
-        self._outcome = ""
+        self._started = self._ended = float("-inf")
+        self._result = ""
 
-    def begin(self) -> None:
-        """Look again, unless a thread still does."""
+    def start(self) -> None:
+        """Start the check in a thread, unless it is still running."""
         with self._lock:
             if not self._done.is_set():
                 return
-            self._begun = time.monotonic()
+            self._started = time.monotonic()
             self._done.clear()
         threading.Thread(target=self._run, name="probe", daemon=True).start()
 
-    def outcome(self, until: float) -> str:
-        """Return what was seen, after a wait until then."""
+    def result(self, deadline: float) -> str:
+        """Return the result of the check, waiting for it until the deadline."""
         now = time.monotonic()
-        if self._done.wait(max(0.0, until - now)) or now - self._ended < _FRESH:
-            return self._outcome
-        return f"unreachable (no answer for {time.monotonic() - self._begun:.1f} s)"
+        if self._done.wait(max(0.0, deadline - now)) or now - self._ended < _MAX_AGE:
+            return self._result
+        return f"unreachable (no answer for {time.monotonic() - self._started:.1f} s)"
 
     def _run(self) -> None:
         try:
-            self._outcome = self._look()
+            self._result = self._check()
         except Exception as error:
-            # The type only: the text of a driver's error holds addresses and user names.
-            self._outcome = f"unreachable ({type(error).__name__})"
+            # Only the type: the text of a driver's error contains addresses and user names.
+            self._result = f"unreachable ({type(error).__name__})"
         finally:
             self._ended = time.monotonic()
             self._done.set()
 
 
 def init_app(app: Flask) -> None:
-    """Register the routes."""
+    """Register the checks and routes."""
     bound: Components = app.extensions["waybill"]
     app.extensions[_EXTENSION] = {
         "database": _Check(lambda: _database(bound)),
@@ -70,34 +70,34 @@ def init_app(app: Flask) -> None:
 
 @blueprint.get("/healthz")
 def alive() -> Response:
-    """Answer as long as the process can."""
+    """Answer 200 while the process can serve requests."""
     return jsonify(status="alive")
 
 
 @blueprint.get("/readyz")
 def ready() -> tuple[Response, int]:
-    """Say how each part is, within a second: 200 as long as callbacks can be stored, else 503.
+    """Return the state of each part within a second: 200 if callbacks can be stored, else 503.
 
-    Either store is enough for that. To take a server out because Redis or the database is away
-    would turn a degraded service into lost callbacks; one that is not migrated must not start.
+    Redis or the database is enough to store callbacks. With 503 for either of them, a load balancer
+    would remove servers that still accept callbacks. A database that is not migrated gives 503.
     """
     checks: dict[str, _Check] = current_app.extensions[_EXTENSION]
     for check in checks.values():
-        check.begin()
-    until = time.monotonic() + _PATIENCE
-    outcomes = {name: check.outcome(until) for name, check in checks.items()}
-    away = [outcome for outcome in outcomes.values() if outcome != "ok"]
-    if len(away) == len(outcomes) or outcomes["database"].startswith(_NOT_MIGRATED):
-        return jsonify(status="not ready", parts=outcomes), 503
-    return jsonify(status="degraded" if away else "ready", parts=outcomes), 200
+        check.start()
+    deadline = time.monotonic() + _TIMEOUT
+    parts = {name: check.result(deadline) for name, check in checks.items()}
+    failed = [result for result in parts.values() if result != "ok"]
+    if len(failed) == len(parts) or parts["database"].startswith(_NOT_MIGRATED):
+        return jsonify(status="not ready", parts=parts), 503
+    return jsonify(status="degraded" if failed else "ready", parts=parts), 200
 
 
 def _database(bound: Components) -> str:
-    # Over the connections of the overflow: those of the API may all be waiting.
+    # Uses the connection pool of the overflow table: that of the API may be exhausted.
     with bound.context(), db.engines[OVERFLOW].connect() as connection:
-        found = schema.revision(connection)
-    wanted = schema.HEAD
-    return "ok" if found == wanted else f"{_NOT_MIGRATED} (at {found}, wanted {wanted})"
+        version = schema.revision(connection)
+    expected = schema.HEAD
+    return "ok" if version == expected else f"{_NOT_MIGRATED} (at {version}, wanted {expected})"
 
 
 def _redis(bound: Components) -> str:

@@ -1,4 +1,4 @@
-"""A name for each request: the caller's `X-Request-ID` or one of ours, in every line and answer."""
+"""Give each request an id, the caller's `X-Request-ID` or a new one, for its logs and answer."""
 
 import re
 from typing import Final
@@ -8,20 +8,20 @@ from flask import Flask, Response, request
 from structlog.contextvars import bind_contextvars, clear_contextvars, get_contextvars
 
 HEADER: Final = "X-Request-ID"
-# Anything else could be longer than a line should be, or look like another line.
+# Other ids could make log lines too long, or contain line breaks that forge a log line.
 _ACCEPTABLE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def init_app(app: Flask) -> None:
-    """Name every request that Flask dispatches. A callback has a name already, its attempt's."""
+    """Give an id to every request that Flask dispatches. Callbacks are logged by attempt id."""
     app.before_request(_begin)
     app.after_request(_answer)
     app.teardown_request(_end)
 
 
 def _begin() -> None:
-    given = request.headers.get(HEADER, "")
-    bind_contextvars(request_id=given if _ACCEPTABLE.fullmatch(given) else uuid4().hex)
+    request_id = request.headers.get(HEADER, "")
+    bind_contextvars(request_id=request_id if _ACCEPTABLE.fullmatch(request_id) else uuid4().hex)
 
 
 def _answer(response: Response) -> Response:
@@ -32,4 +32,4 @@ def _answer(response: Response) -> Response:
 
 
 def _end(_error: BaseException | None) -> None:
-    clear_contextvars()  # the thread goes on to other requests, and to callbacks without a name
+    clear_contextvars()  # the thread then serves other requests, and callbacks without an id

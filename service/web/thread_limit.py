@@ -1,7 +1,7 @@
-"""Bounds how many of the server's threads requests may hold that wait for the database.
+"""Limit the number of server threads for requests that need the database.
 
-Callbacks do not: they need a thread, and no database. Wrapped round Flask behind the callbacks' own
-door, so that it costs a callback nothing.
+When the database hangs, such requests hold their threads; callbacks still need a free thread. The
+limit wraps Flask inside the fast path of callbacks, so it costs callbacks nothing.
 """
 
 import multiprocessing
@@ -19,27 +19,26 @@ from service.errors import Unavailable
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-# These wait for no store: callbacks in an odd form, probes, and scrapes.
+# These do not wait for the database: callbacks in an unusual form, probes and scrapes.
 _EXEMPT: Final = ("/callbacks/", "/healthz", "/readyz", "/metrics")
-# More threads than these would only wait for each other at the pool of the database.
-_MOST: Final = 64
-# Seconds without one request that ended, after which the requests inside are taken to hang. A
-# commit on a slow disk takes less, and so does a batch of a worker that holds the lock of SQLite; a
-# callback may have to wait so long, once.
-_STALL: Final = 0.25
-# Seconds that a request waits while others end, as for a connection to the database.
-_PATIENCE: Final = 5.0
-_FEW: Final = 4
+# More requests than this would only wait for connections of the database pool.
+_MAX_REQUESTS: Final = 64
+# Seconds in which no request ends before the running requests count as stalled. A commit on a slow
+# disk is faster, and so is a worker's batch that locks SQLite. A callback may wait this long once.
+_STALL_TIMEOUT: Final = 0.25
+# Seconds that a request waits for its turn: as long as for a connection to the database.
+_WAIT_TIMEOUT: Final = 5.0
+_UNKNOWN_THREADS: Final = 4
 _REFUSED: Final = "waybill.refused"
 
 
 class ThreadLimit:
-    """A WSGI callable that lets so many requests in at a time.
+    """A WSGI callable that limits the number of concurrent requests.
 
-    With four threads and many connections that post, the fourth carries a post most of the time. So
-    a request over the limit waits for its turn, as long as requests end. When none does, it is
-    refused, and so are all that follow until one ends: a callback behind them waits once, not once
-    for each.
+    A request above the limit waits while other requests end: with four threads and many clients,
+    most posts arrive while three others run. If no request ends in time, the waiting request is
+    refused, and so is every later one until a request ends. Then a callback that is queued behind
+    refused requests waits once, not once for each of them.
     """
 
     def __init__(self, inner: "WSGIApplication", limit: int) -> None:
@@ -50,7 +49,7 @@ class ThreadLimit:
         self._stalled = False
 
     def __call__(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
-        """Pass a request on; mark one that is to be refused (`refuse`)."""
+        """Run a request within the limit, or mark it as refused for `_refuse`."""
         if environ["PATH_INFO"].startswith(_EXEMPT):
             return self._inner(environ, start)
         if not self._enter():
@@ -62,17 +61,17 @@ class ThreadLimit:
             self._leave()
 
     def _enter(self) -> bool:
-        came = monotonic()
+        arrived = monotonic()
         with self._changed:
             while not self._free:
                 now = monotonic()
-                left = max(came, self._ended_at) + _STALL - now
-                if left <= 0 and not self._stalled:
+                remaining = max(arrived, self._ended_at) + _STALL_TIMEOUT - now
+                if remaining <= 0 and not self._stalled:
                     self._stalled = True
                     self._changed.notify_all()
-                if self._stalled or now - came >= _PATIENCE:
+                if self._stalled or now - arrived >= _WAIT_TIMEOUT:
                     return False
-                self._changed.wait(left)
+                self._changed.wait(remaining)
             self._free -= 1
             return True
 
@@ -85,32 +84,32 @@ class ThreadLimit:
 
 
 def init_app(app: Flask, limit: int | None) -> None:
-    """Bound the requests of an application. Call this before any other hook waits for a store."""
+    """Limit the requests of an application. Register this before hooks that use the database."""
     inner: Any = app.wsgi_app
     app.wsgi_app = ThreadLimit(inner, limit or _all_but_one())  # type: ignore[assignment, method-assign]
     app.before_request(_refuse)
 
 
 def _refuse() -> None:
-    # Within Flask, so that the answer is counted and looks as every other.
+    # Inside Flask, so that the refusal is counted and answered like other errors.
     if _REFUSED in request.environ:
-        raise Unavailable("all threads wait for the database; try again")
+        raise Unavailable("the server is overloaded: the database is slow; retry after 5 s")
 
 
 def _all_but_one() -> int:
     threads = _server_threads()
-    return min(_MOST, max(1, threads - 1)) if threads else _MOST
+    return min(_MAX_REQUESTS, max(1, threads - 1)) if threads else _MAX_REQUESTS
 
 
 def _server_threads() -> int | None:
-    """Return how many threads granian gives this process; None for another server."""
+    """Return the number of threads of this granian worker; None under another server."""
     if multiprocessing.current_process().name != "granian-worker":
         return None
-    from granian.cli import cli  # read as granian itself reads its options and the environment
+    from granian.cli import cli  # to read options and environment as granian does
 
     try:
         options = cli.make_context("granian", sys.argv[1:], auto_envvar_prefix="GRANIAN").params
     except (ClickException, Exit):
-        return _FEW  # another program started granian: API_THREADS has to be set
+        return _UNKNOWN_THREADS  # granian was embedded in another program: set API_THREADS
     queue = options["backpressure"] or options["backlog"] // options["workers"]
     return int(options["blocking_threads"] or max(1, queue // 2))

@@ -1,4 +1,4 @@
-"""From a request to a draft: normalised, checked, its provider and its sender chosen."""
+"""Turn a request into a draft: normalised, validated, with provider and sender."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -18,25 +18,25 @@ from service.texts.segments import Estimate, estimate
 from service.web.api.routing import choose
 from service.web.api.schemas import NewMessage, check
 
-_MAX_KEY: Final = 255
+_MAX_KEY_LENGTH: Final = 255
 
 
-def carriers(app: Flask | None = None) -> dict[str, Provider]:
-    """Return who may carry a message: not the provider of test keys."""
+def real_providers(app: Flask | None = None) -> dict[str, Provider]:
+    """Return the configured providers, without the sandbox that test keys use."""
     bound: Components = app.extensions["waybill"] if app else components()
-    return {name: one for name, one in bound.providers.items() if name != SANDBOX}
+    return {name: provider for name, provider in bound.providers.items() if name != SANDBOX}
 
 
 def draft(
-    given: Any,
+    item: Any,
     settings: Settings,
     providers: Mapping[str, Provider],
     idempotency_key: str | None,
 ) -> Draft:
-    """Return the draft of one message. Raises Invalid, naming every field that is wrong."""
-    message = check(NewMessage, given, settings.default_region)
+    """Return the draft of a message. Raises Invalid with every wrong field."""
+    message = check(NewMessage, item, settings.default_region)
     provider, sender = choose(message, settings, providers)
-    estimated = _estimate(message)
+    segments = _estimate(message)
     return Draft(
         provider=provider.name,
         to=message.to,
@@ -53,44 +53,42 @@ def draft(
         resend_if_unknown=message.resend_if_unknown,
         priority=Priority[message.priority.upper()],
         smart_encoding=message.smart_encoding,
-        encoding=estimated and estimated.encoding,
-        estimated_segments=estimated and estimated.segments,
-        request_digest=request_digest(message.as_asked()),
-        earlier_digest=digest_of_json(given) if idempotency_key else None,
+        encoding=segments and segments.encoding,
+        estimated_segments=segments and segments.segments,
+        request_digest=request_digest(message.as_json()),
+        earlier_digest=digest_of_json(item) if idempotency_key else None,
         idempotency_key=idempotency_key,
     )
 
 
-def digests(given: Any, region: str | None) -> list[bytes]:
-    """Return the digests under which an earlier, equal request may be stored.
+def digests(item: Any, region: str | None) -> list[bytes]:
+    """Return the digests under which an equal request may have been stored earlier.
 
-    Also of a request that is refused today: its time has passed, or the rules have changed.
+    A request that was valid then may be invalid today: `send_at` has passed, a setting changed.
     """
     try:
-        earlier = [digest_of_json(given)]
+        digests = [digest_of_json(item)]
     except RecursionError:  # nested deeper than any request that was accepted
-        earlier = []
+        digests = []
     try:
-        message = check(NewMessage, given, region, at_any_time=True)
+        message = check(NewMessage, item, region, allow_past=True)
     except Invalid:
-        return earlier
-    return [request_digest(message.as_asked()), *earlier]
+        return digests
+    return [request_digest(message.as_json()), *digests]
 
 
-def check_key(key: str | None) -> str | None:
-    """Return the idempotency key of a request, if it has one. Raises Invalid."""
-    if key is None:
-        return None
-    if not 0 < len(key) <= _MAX_KEY or not key.isascii() or not key.isprintable():
-        raise Invalid(
-            "the idempotency key cannot be used",
-            [FieldError("Idempotency-Key", "must be 1 to 255 printable ASCII characters")],
-        )
-    return key
+def check_idempotency_key(key: str | None) -> str | None:
+    """Return the idempotency key. Raises Invalid if it is too long or not printable ASCII."""
+    if key is None or (0 < len(key) <= _MAX_KEY_LENGTH and key.isascii() and key.isprintable()):
+        return key
+    raise Invalid(
+        "the idempotency key is invalid",
+        [FieldError("Idempotency-Key", "must be 1 to 255 printable ASCII characters")],
+    )
 
 
 def _estimate(message: NewMessage) -> Estimate | None:
-    """Return what the text takes as an SMS; None for media, templates and other channels."""
+    """Return segments and encoding of the text as an SMS; None for other kinds of message."""
     if message.body is None or message.media_urls or channel_of(message.to) != "sms":
         return None
     return estimate(message.body)

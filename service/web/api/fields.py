@@ -1,4 +1,4 @@
-"""The kinds of value that a field of a request may hold, and what is wrong with others."""
+"""Validated types for the fields of a request."""
 
 import re
 from datetime import UTC, datetime
@@ -13,28 +13,29 @@ from service.texts.blanks import is_blank
 from service.texts.segments import length
 from service.texts.smart_encoding import smart_encoded
 
-# Of a text, or of a variable of a template, as providers count (docs/adr/0029).
-_LONGEST_TEXT: Final = 1600
-_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]")
+# Characters of a text, or of a variable of a template, as providers count (docs/adr/0029).
+_MAX_TEXT: Final = 1600
+_DATE_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]")
 
 
 def _storable(value: str) -> str:
-    """Refuse what is legal in JSON and cannot be stored as text."""
+    """Refuse text that is valid in JSON, but that no database can store."""
     if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
-        raise ValueError("must not hold NUL or half of a surrogate pair")
+        raise ValueError("must not contain NUL or an unpaired surrogate")
     return value
 
 
-def _readable(value: str) -> str:
+def _not_blank(value: str) -> str:
     if is_blank(value):
-        raise ValueError("must have a character that can be seen: leave it out, or write a text")
+        raise ValueError("must have at least one visible character; or leave out the field")
     return value
 
 
 def _not_too_long(value: str) -> str:
-    if (count := length(value)) > _LONGEST_TEXT:
+    if (count := length(value)) > _MAX_TEXT:
         raise ValueError(
-            f"has {count} characters: at most {_LONGEST_TEXT}, where an emoji counts as two or more"
+            f"must have at most {_MAX_TEXT} characters, but has {count} "
+            "(an emoji counts as two or more)"
         )
     return value
 
@@ -52,19 +53,19 @@ def _sender(value: str, info: ValidationInfo) -> str:
 
 
 def region_of(info: ValidationInfo) -> str | None:
-    """Return the region that completes numbers in national form, if the settings name one."""
+    """Return the region for numbers in national form, if one is configured."""
     return (info.context or {}).get("region")
 
 
-def _as_text(value: Any) -> Any:
-    """Refuse seconds since 1970, which pydantic takes for a time and a client writes by mistake."""
-    if isinstance(value, str) and _MOMENT.match(value):
+def _date_time_text(value: Any) -> Any:
+    """Refuse seconds since 1970: pydantic accepts them as a time."""
+    if isinstance(value, str) and _DATE_TIME.match(value):
         return value
     raise ValueError("must be a date and time with an offset, such as 2026-12-24T09:00:00Z")
 
 
-def _whole(value: Any) -> Any:
-    """Refuse what pydantic would take for a number; 5.0 is one, to JSON the same as 5."""
+def _whole_number(value: Any) -> Any:
+    """Refuse texts and booleans, which pydantic accepts as integers. 5.0 is 5 in JSON."""
     if isinstance(value, bool | str):
         raise ValueError("must be a whole number")
     return value
@@ -74,12 +75,12 @@ def _in_utc(value: datetime) -> datetime:
     try:
         return value.astimezone(UTC)
     except OverflowError:
-        raise ValueError("is beyond the calendar in UTC") from None
+        raise ValueError("must be a date between the years 1 and 9999 in UTC") from None
 
 
-# Says to readers of the document what `_storable` refuses; a surrogate is not text to begin with.
+# The part of `_storable` that JSON Schema can express.
 _NO_NUL: Final[JsonDict] = {"pattern": r"^[^\x00]*$"}
-_OF_TEXT: Final[JsonDict] = {"additionalProperties": False}
+_TEXT_KEYS: Final[JsonDict] = {"additionalProperties": False}
 Text = Annotated[str, Field(json_schema_extra=_NO_NUL), AfterValidator(_storable)]
 ShortText = Annotated[
     str,
@@ -88,13 +89,13 @@ ShortText = Annotated[
 ]
 BodyText = Annotated[
     str,
-    Field(min_length=1, json_schema_extra={**_NO_NUL, "maxLength": _LONGEST_TEXT}),
+    Field(min_length=1, json_schema_extra={**_NO_NUL, "maxLength": _MAX_TEXT}),
     AfterValidator(_storable),
     AfterValidator(_smart_encoded),
-    AfterValidator(_readable),
+    AfterValidator(_not_blank),
     AfterValidator(_not_too_long),
 ]
-# The formats are our own; tools that generate requests from the document can use them.
+# These formats are not standard; tools that generate requests from the document can use them.
 Recipient = Annotated[
     str,
     Field(min_length=1, max_length=255, json_schema_extra={**_NO_NUL, "format": "address"}),
@@ -109,7 +110,7 @@ SenderText = Annotated[
 ]
 Url = Annotated[
     str,
-    # No blanks and no controls, spelt out: what `\s` is differs from one language to the next.
+    # No spaces and no control characters. `\s` means different characters in each language.
     Field(max_length=2000, pattern=r"^https?://[^\x00-\x20\x7f-\xa0]+$"),
     AfterValidator(_storable),
 ]
@@ -119,15 +120,17 @@ ContentSid = Annotated[
 ServiceSid = Annotated[
     str, Field(pattern=r"^MG[0-9a-fA-F]{32}$"), AfterValidator(addresses.lower_id)
 ]
-QueueSeconds = Annotated[int, Field(ge=1, le=36_000), BeforeValidator(_whole)]
-Moment = Annotated[AwareDatetime, AfterValidator(_in_utc), BeforeValidator(_as_text)]
+ValiditySeconds = Annotated[int, Field(ge=1, le=36_000), BeforeValidator(_whole_number)]
+Timestamp = Annotated[AwareDatetime, AfterValidator(_in_utc), BeforeValidator(_date_time_text)]
 Variables = Annotated[
-    dict[Text, Annotated[Text, AfterValidator(_not_too_long)]], Field(json_schema_extra=_OF_TEXT)
+    dict[Text, Annotated[Text, AfterValidator(_not_too_long)]], Field(json_schema_extra=_TEXT_KEYS)
 ]
-Scalars = Annotated[dict[Text, Text | int | float | bool | None], Field(json_schema_extra=_OF_TEXT)]
+Scalars = Annotated[
+    dict[Text, Text | int | float | bool | None], Field(json_schema_extra=_TEXT_KEYS)
+]
 
 _NULL: Final[JsonDict] = {"type": "null"}
-# Which contents go together, as JSON Schema says it; `NewMessage` checks the same.
+# The JSON Schema of the rule that `NewMessage` validates.
 CONTENTS: Final[JsonValue] = [
     {
         "title": "a text",

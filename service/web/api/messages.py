@@ -1,4 +1,4 @@
-"""The messages of a client: post, read, list, cancel."""
+"""Routes of `/v1/messages`: post, read, list and cancel messages."""
 
 from dataclasses import replace
 from typing import Any
@@ -13,128 +13,129 @@ from service.errors import ClientError, Conflict, Invalid
 from service.models import Message
 from service.providers.sandbox import SANDBOX
 from service.queries import message_details, message_lists
-from service.queries.clients import Owner
+from service.queries.clients import KeyOwner
 from service.sending.accept import Accepted, Draft, accept, answered_before
 from service.sending.cancel import cancel
 from service.web.api import authentication, representations
-from service.web.api.drafts import carriers, check_key, digests, draft
+from service.web.api.drafts import check_idempotency_key, digests, draft, real_providers
 from service.web.api.responses import AcceptedItem, RefusedItem
 from service.web.api.schemas import MessageQuery, NewBatch, check
 from service.web.errors import problem
 
-# The ledger of a message has a handful of events; a provider that says more is cut off here.
-_MOST_EVENTS = 1000
+# The ledger of a message has about five events. This bounds the answer if a provider sends more.
+_MAX_EVENTS = 1000
 
 blueprint = Blueprint("messages", __name__, url_prefix="/v1/messages")
+blueprint.before_request(authentication.authenticate)
 
 
 @blueprint.post("")
 def post() -> tuple[Response, int, dict[str, str]]:
     """Accept one message."""
-    caller, key = authentication.caller(), check_key(request.headers.get("Idempotency-Key"))
-    [accepted] = _accept_all(caller, [(_json(), key)])
+    key = check_idempotency_key(request.headers.get("Idempotency-Key"))
+    [accepted] = _accept_all([(_json(), key)])
     if isinstance(accepted, Invalid):
         raise accepted
     if accepted.conflict:
         raise _key_reused(accepted.message)
-    headers = {"Location": url_for("messages.get", message_id=accepted.message.id)}
-    return (
-        jsonify(representations.accepted(accepted.message)),
-        202,
-        {**headers, **_replay([accepted])},
-    )
+    location = {"Location": url_for("messages.get", message_id=accepted.message.id)}
+    document = representations.accepted(accepted.message)
+    return jsonify(document), 202, {**location, **_replayed([accepted])}
 
 
 @blueprint.post("/batch")
 def post_batch() -> tuple[Response, int, dict[str, str]]:
-    """Accept up to a thousand messages; a bad one fails alone. Results come in order."""
-    caller, key = authentication.caller(), check_key(request.headers.get("Idempotency-Key"))
+    """Accept up to 1000 messages. An invalid message does not affect the others."""
+    key = check_idempotency_key(request.headers.get("Idempotency-Key"))
     items = check(NewBatch, _json()).messages
-    keyed = [(item, key and f"{key}\n{place}") for place, item in enumerate(items)]
-    answers = _accept_all(caller, keyed)
-    accepted = [one for one in answers if isinstance(one, Accepted)]
-    return jsonify(results=[_result(one) for one in answers]), 202, _replay(accepted)
+    results = _accept_all([(item, key and f"{key}\n{i}") for i, item in enumerate(items)])
+    accepted = [result for result in results if isinstance(result, Accepted)]
+    return jsonify(results=[_result(result) for result in results]), 202, _replayed(accepted)
 
 
 @blueprint.get("")
 def list_messages() -> Response:
-    """List messages, newest first, a page at a time."""
-    client_id = authentication.client_id()
+    """List messages, newest first, in pages."""
     query = check(MessageQuery, request.args.to_dict(), components().settings.default_region)
     filters = query.model_dump(exclude={"cursor", "limit"})
     if filters["to"] is not None:
         filters["to"] = addresses_of(filters["to"])
-    page = message_lists.page(client_id, message_lists.Filter(**filters), query.cursor, query.limit)
-    return jsonify(
-        messages=[representations.message(one) for one in page.messages], next_cursor=page.next
+    page = message_lists.page(
+        authentication.client_id(), message_lists.Filter(**filters), query.cursor, query.limit
     )
+    messages = [representations.message(message) for message in page.messages]
+    return jsonify(messages=messages, next_cursor=page.next)
 
 
 @blueprint.get("/<uuid:message_id>")
 def get(message_id: UUID) -> Response:
     """Show one message."""
-    return jsonify(
-        representations.message(message_details.message(authentication.client_id(), message_id))
-    )
+    message = message_details.message(authentication.client_id(), message_id)
+    return jsonify(representations.message(message))
 
 
 @blueprint.get("/<uuid:message_id>/events")
 def events(message_id: UUID) -> Response:
     """Show the ledger of one message."""
-    found = message_details.message(authentication.client_id(), message_id)
-    ledger = message_details.events(found.id, _MOST_EVENTS)
-    return jsonify(events=[representations.event(one) for one in ledger])
+    message = message_details.message(authentication.client_id(), message_id)
+    ledger = message_details.events(message.id, _MAX_EVENTS)
+    return jsonify(events=[representations.event(event) for event in ledger])
 
 
 @blueprint.post("/<uuid:message_id>/cancel")
 def post_cancel(message_id: UUID) -> Response:
-    """Cancel a message that is not yet sent."""
+    """Cancel a message that is not sent yet."""
     return jsonify(representations.message(cancel(authentication.client_id(), message_id)))
 
 
 def _json() -> Any:
     if not request.is_json:
-        raise ClientError("send JSON, with Content-Type: application/json")
+        raise ClientError("the request must have Content-Type: application/json")
     try:
         return request.get_json()
     except (BadRequest, RecursionError):
-        raise ClientError("the body is not JSON") from None
+        raise ClientError("the body must be valid JSON") from None
 
 
-def _accept_all(caller: Owner, items: list[tuple[Any, str | None]]) -> list[Accepted | Invalid]:
-    """Accept what is good of these; return an answer for each, in order."""
-    checked = [_checked(caller, item, key) for item, key in items]
-    drafts = [one for one in checked if isinstance(one, Draft)]
-    stored = iter(accept(caller.id, drafts) if drafts else [])
-    return [next(stored) if isinstance(one, Draft) else one for one in checked]
+def _accept_all(items: list[tuple[Any, str | None]]) -> list[Accepted | Invalid]:
+    """Accept the valid messages; return a result for each message, in order."""
+    client = authentication.client()
+    checked = [_checked(client, item, key) for item, key in items]
+    drafts = [result for result in checked if isinstance(result, Draft)]
+    stored = iter(accept(client.id, drafts) if drafts else [])
+    return [next(stored) if isinstance(result, Draft) else result for result in checked]
 
 
-def _checked(caller: Owner, item: Any, key: str | None) -> Draft | Accepted | Invalid:
+def _checked(client: KeyOwner, item: Any, key: str | None) -> Draft | Accepted | Invalid:
+    """Return a draft, the earlier answer to an equal request that is invalid by now, or why."""
+    settings = components().settings
     try:
-        drafted = draft(item, components().settings, carriers(), key)
-        return replace(drafted, provider=SANDBOX) if caller.test else drafted
+        new = draft(item, settings, real_providers(), key)
+        return replace(new, provider=SANDBOX) if client.test else new
     except Invalid as invalid:
-        region = components().settings.default_region
-        before = key and answered_before(caller.id, key, digests(item, region))
-        return before or invalid
+        if key is None:
+            return invalid
+        return answered_before(client.id, key, digests(item, settings.default_region)) or invalid
 
 
-def _result(one: Accepted | Invalid) -> AcceptedItem | RefusedItem:
-    if isinstance(one, Accepted) and not one.conflict:
-        return {"status": 202, "message": representations.accepted(one.message)}
-    failure = one if isinstance(one, Invalid) else _key_reused(one.message)
-    return {"status": failure.status, "problem": problem(failure)}
+def _result(result: Accepted | Invalid) -> AcceptedItem | RefusedItem:
+    if isinstance(result, Accepted) and not result.conflict:
+        return {"status": 202, "message": representations.accepted(result.message)}
+    error = result if isinstance(result, Invalid) else _key_reused(result.message)
+    return {"status": error.status, "problem": problem(error)}
 
 
-def _replay(stored: list[Accepted]) -> dict[str, str]:
-    replayed = bool(stored) and all(one.replayed for one in stored)
+def _replayed(accepted: list[Accepted]) -> dict[str, str]:
+    replayed = bool(accepted) and all(result.replayed for result in accepted)
     return {"Idempotent-Replayed": "true"} if replayed else {}
 
 
 def _key_reused(earlier: Message) -> Conflict:
     if earlier.request_digest is None:
         return Conflict(
-            "this Idempotency-Key was used before, for a message whose details are gone; "
-            "nothing was sent now, use a new key for a new message"
+            "this Idempotency-Key was used for an earlier message, whose details are deleted; "
+            "nothing was sent now; use a new key to send a new message"
         )
-    return Conflict("this Idempotency-Key was used before, for a different request")
+    return Conflict(
+        "this Idempotency-Key was used for a different request; use a new key for a new message"
+    )

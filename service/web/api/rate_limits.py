@@ -1,112 +1,76 @@
-"""How much a client may post: counted in Redis, for all replicas. Without Redis nobody is refused.
+"""Limit how many messages a client may post, counted by flask-limiter in Redis for all replicas.
 
-One round trip for each limit and post. Callbacks, health and reading are never counted.
+One round trip for each limit and post. Callbacks, health checks and reads are not counted.
 """
 
-import logging
 from functools import partial
 from math import ceil
 from time import time
 from typing import Any, Final
 
 from flask import Flask, Response, request
-from flask_limiter import Limiter, RateLimitExceeded
-from limits import parse_many
-from limits.storage import RedisStorage
+from flask_limiter import Limiter, RateLimitExceeded, RequestLimit
+from limits import RateLimitItem, parse_many
 from redis import Redis
-from redis.exceptions import RedisError
 
-from service.coordination.circuit_breaker import CircuitBreaker, CircuitOpen
-from service.errors import TooMany, Unauthenticated
+from service.errors import RateLimited
 from service.web.api import authentication
 from service.web.errors import answer, problem
 
-_POST: Final = "messages.post"
 _BATCH: Final = "messages.post_batch"
-_AWAY: Final = (RedisError, CircuitOpen)
-
-_log = logging.getLogger(__name__)
-
-
-class _Counts(RedisStorage):
-    """The counts in our own Redis, behind our own breaker: no post waits for one that is away."""
-
-    STORAGE_SCHEME = ["waybill"]  # noqa: RUF012 - as the library declares it
-
-    def __init__(self, uri: str, *, redis: Redis, breaker: CircuitBreaker) -> None:
-        self._breaker = breaker
-        super().__init__(uri, redis.connection_pool, key_prefix="waybill:posts")
-
-    def acquire_sliding_window_entry(
-        self, key: str, limit: int, expiry: int, amount: int = 1
-    ) -> bool:
-        try:
-            with self._breaker:
-                return super().acquire_sliding_window_entry(key, limit, expiry, amount)
-        except _AWAY as error:
-            _log.warning("posts are not counted (%s)", type(error).__name__)
-            return True
-
-    def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
-        try:
-            with self._breaker:
-                return super().get_sliding_window(key, expiry)
-        except _AWAY:
-            return 0, 0.0, 0, 0.0
+_LIMITED: Final = ("messages.post", _BATCH)
+# While Redis is unavailable posts are counted in memory, against a limit that none can reach.
+# flask-limiter then asks Redis with one post after 1, 2, 4, ... 32 s, and no other post waits.
+_WITHOUT_REDIS: Final = "1000000/second"
 
 
-def init_app(app: Flask, limits: str | None, redis: Redis, breaker: CircuitBreaker) -> None:
-    """Count posts against limits such as `100/second;5000/minute`; None: there are none."""
+def init_app(app: Flask, limits: str | None, redis: Redis) -> None:
+    """Apply limits such as `100/second;5000/minute` to the posts of each client."""
     if limits is None:
         return
-    options: Any = {"redis": redis, "breaker": breaker}
+    storage: Any = {"connection_pool": redis.connection_pool, "key_prefix": "waybill:posts"}
     limiter = Limiter(
         _client,
         strategy="sliding-window-counter",
-        storage_uri="waybill://",
-        storage_options=options,
+        storage_uri="redis://",
+        storage_options=storage,
+        in_memory_fallback=[_WITHOUT_REDIS],
+        on_breach=_refuse,
         headers_enabled=False,  # on every answer they would cost another round trip
     )
     limiter.init_app(app)
+    # The fallback limits apply to every route that is not exempt.
+    limiter.request_filter(lambda: request.endpoint not in _LIMITED)
     for limit in parse_many(limits):
-        counted: Any = limiter.shared_limit(
-            str(limit), "posts", exempt_when=_is_nobody, cost=partial(_cost, limit.amount)
-        )
-        for name in (_POST, _BATCH):
-            app.view_functions[name] = counted(app.view_functions[name])
-    app.register_error_handler(RateLimitExceeded, partial(_refused, limiter))
+        _apply(limiter, limit, app)
+    app.register_error_handler(RateLimitExceeded, lambda error: error.get_response())
+
+
+def _apply(limiter: Limiter, limit: RateLimitItem, app: Flask) -> None:
+    limited: Any = limiter.shared_limit(str(limit), "posts", cost=partial(_cost, limit.amount))
+    for endpoint in _LIMITED:
+        app.view_functions[endpoint] = limited(app.view_functions[endpoint])
 
 
 def _client() -> str:
     return str(authentication.client_id())
 
 
-def _is_nobody() -> bool:
-    """Tell whether the view will refuse the caller anyway."""
-    try:
-        authentication.caller()
-    except Unauthenticated:
-        return True
-    return False
-
-
-def _cost(most: int) -> int:
-    """Return how many messages are posted; never more than a whole limit, else none would do."""
+def _cost(limit: int) -> int:
+    """Return the number of messages, at most the whole limit: a larger batch could never pass."""
     if request.endpoint != _BATCH:
         return 1
     try:
-        given = request.get_json(silent=True)
+        batch = request.get_json(silent=True)
     except RecursionError:
         return 1
-    messages = given.get("messages") if isinstance(given, dict) else None
-    return min(most, max(1, len(messages))) if isinstance(messages, list) else 1
+    messages = batch.get("messages") if isinstance(batch, dict) else None
+    return min(limit, max(1, len(messages))) if isinstance(messages, list) else 1
 
 
-def _refused(limiter: Limiter, _error: RateLimitExceeded) -> Response:
-    breached = limiter.current_limit
-    response = answer(problem(TooMany("you post more than you may; wait, then post it again")))
-    assert breached is not None  # set before the error was raised
+def _refuse(breached: RequestLimit) -> Response:
     wait = max(1, ceil(breached.window.reset_time - time()))
+    response = answer(problem(RateLimited(f"rate limit exceeded; retry after {wait} s")))
     response.headers["Retry-After"] = str(wait)
     response.headers["RateLimit-Limit"] = str(breached.limit.amount)
     response.headers["RateLimit-Remaining"] = str(breached.remaining)

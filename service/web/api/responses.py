@@ -1,6 +1,6 @@
-"""What a client is told: the shape of every answer.
+"""Types of every answer of the API.
 
-`present` fills them, and the type checker holds it to that; the OpenAPI document is made of them.
+The type checker compares `representations` with them; the OpenAPI document is made from them.
 """
 
 from typing import Annotated, Any, Final, Literal
@@ -17,19 +17,19 @@ Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
 class Error(TypedDict):
-    """Why a message failed, or why more is not known of it."""
+    """Why a message failed, or why its outcome is unknown."""
 
-    code: Annotated[str, Field(description="The provider's code, or one of Waybill's own.")]
-    message: Annotated[str | None, Field(description="The provider's own words.")]
-    explanation: Annotated[str, Field(description="What happened, and what to do.")]
+    code: Annotated[str, Field(description="The code of the provider or of Waybill.")]
+    message: Annotated[str | None, Field(description="The provider's text.")]
+    explanation: Annotated[str, Field(description="What happened and what to do.")]
     retryable: Annotated[
         bool,
-        Field(description="Whether a new send of the same text to the same number could succeed."),
+        Field(description="True if sending the same text to the same number again could succeed."),
     ]
 
 
 class Price(TypedDict):
-    """What the provider charged; a charge is a negative amount."""
+    """The provider's charge, as a negative amount."""
 
     amount: Annotated[str, Field(examples=["-0.0079"])]
     currency: Annotated[str | None, Field(examples=["USD"])]
@@ -37,16 +37,16 @@ class Price(TypedDict):
 
 _Sender = TypedDict(
     "_Sender",
-    {"from": Annotated[str | None, Field(description="The sender, where one was named.")]},
+    {"from": Annotated[str | None, Field(description="Null if a Messaging Service picks it.")]},
 )
 
 
-class Asked(_Sender):
-    """What the client asked for, and under which id."""
+class Request(_Sender):
+    """The request of the client, and the id of the message."""
 
     id: UUID
-    test: Annotated[bool, Field(description="Posted with a test key: it reaches nobody.")]
-    redacted: Annotated[bool, Field(description="Text and media were taken out, by age.")]
+    test: Annotated[bool, Field(description="True for a test key: nothing is sent.")]
+    redacted: Annotated[bool, Field(description="True if text and media are deleted.")]
     provider: Annotated[str, Field(examples=["twilio"])]
     to: str
     messaging_service_sid: str | None
@@ -64,24 +64,24 @@ class Asked(_Sender):
     encoding: Annotated[
         str | None,
         Field(
-            description="Of the text as an SMS; null for media, templates and other channels.",
+            description="Encoding of the SMS; null for media, templates and other channels.",
             json_schema_extra={"enum": ["gsm-7", "ucs-2", None]},
         ),
     ]
     created_at: Time
 
 
-class Message(Asked):
-    """A message as it stands."""
+class Message(Request):
+    """A message with its current status."""
 
     status: Status
-    final: Annotated[bool, Field(description="Nothing more is expected; it may still come.")]
-    provider_sid: Annotated[str | None, Field(description="The provider's id of it.")]
+    final: Annotated[bool, Field(description="True if no further status is expected.")]
+    provider_sid: Annotated[str | None, Field(description="The provider's id of the message.")]
     error: Error | None
-    conflict: Annotated[bool, Field(description="Reported both delivered and not delivered.")]
+    conflict: Annotated[bool, Field(description="True if reported delivered and not delivered.")]
     segments: Annotated[
         int | None,
-        Field(description="As estimated when it was accepted; later the provider's own count."),
+        Field(description="Estimated when accepted; later the count of the provider."),
     ]
     price: Price | None
     submitted_at: Time | None
@@ -90,10 +90,10 @@ class Message(Asked):
 
 
 class Event(TypedDict):
-    """One statement about a message, written down once."""
+    """A report about a message. Equal reports are one event."""
 
-    status: Annotated[Status | None, Field(description="Null where the word is not known to us.")]
-    provider_status: Annotated[str, Field(description="The provider's own word.")]
+    status: Annotated[Status | None, Field(description="Null if the report implies no status.")]
+    provider_status: Annotated[str, Field(description="The provider's word for the status.")]
     source: Source
     provider: str
     provider_sid: str | None
@@ -101,9 +101,9 @@ class Event(TypedDict):
     error_code: str | None
     error_message: str | None
     received_at: Time
-    provider_time: Annotated[str | None, Field(description="The provider's text; has no zone.")]
-    repeats: Annotated[int, Field(ge=0, description="How often it was said again.")]
-    raw: Annotated[dict[str, Any], Field(description="All that the provider said with it.")]
+    provider_time: Annotated[str | None, Field(description="The provider's text; no time zone.")]
+    repeats: Annotated[int, Field(ge=0, description="How often the report was repeated.")]
+    raw: Annotated[dict[str, Any], Field(description="The report as received.")]
 
 
 class Page(TypedDict):
@@ -111,44 +111,45 @@ class Page(TypedDict):
 
     messages: list[Message]
     next_cursor: Annotated[
-        UUID | None, Field(description="Give it as `cursor` for the next page; null on the last.")
+        UUID | None,
+        Field(description="The `cursor` of the next page; null on the last page."),
     ]
 
 
 class Ledger(TypedDict):
-    """Who said what about a message, in the order in which it came."""
+    """The reports about a message, in the order in which they were recorded."""
 
     events: list[Event]
 
 
 class AcceptedItem(TypedDict):
-    """A message of a batch that was accepted."""
+    """An accepted message of a batch."""
 
     status: Annotated[int, Field(json_schema_extra={"const": 202})]
     message: Message
 
 
 class RefusedItem(TypedDict):
-    """A message of a batch that was not."""
+    """A refused message of a batch."""
 
     status: Annotated[int, Field(examples=[422])]
     problem: Problem
 
 
 class BatchAnswer(TypedDict):
-    """An answer for each message, in the order in which they were given."""
+    """A result for each message, in the order of the request."""
 
     results: list[AcceptedItem | RefusedItem]
 
 
 class Alive(TypedDict):
-    """The process answers."""
+    """The process is alive."""
 
     status: Annotated[str, Field(json_schema_extra={"const": "alive"})]
 
 
 class Ready(TypedDict):
-    """How each part is."""
+    """The state of the service and of its parts."""
 
     status: Annotated[str, Field(json_schema_extra={"enum": ["ready", "degraded", "not ready"]})]
     parts: Annotated[dict[str, str], Field(examples=[{"database": "ok", "redis": "ok"}])]

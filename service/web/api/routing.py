@@ -1,4 +1,4 @@
-"""Which provider carries a message, and from which sender."""
+"""Choose the provider and the sender of a message."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -21,39 +21,39 @@ _RENAMED: Final = (
 def choose(
     message: NewMessage, settings: Settings, providers: Providers
 ) -> tuple[Provider, Sender]:
-    """Return who carries a message, and its sender. Raises Invalid where that cannot be."""
+    """Return provider and sender of a message. Raises Invalid if they do not fit the message."""
     owners = _owners(message, providers)
     name = message.provider or _preferred(message.to, settings, providers, owners)
     if name == "test":
         raise Invalid("no such provider", [FieldError("provider", _RENAMED)])
     if name not in providers:
         names = ", ".join(sorted(providers))
-        raise Invalid("no such provider", [FieldError("provider", f"must be one of: {names}")])
+        raise Invalid("unknown provider", [FieldError("provider", f"must be one of: {names}")])
     _check_owners(name, owners)
     _check_fields(name, message, providers)
     sender = _sender(message, providers[name])
     if sender.address == message.to:
-        raise Invalid("nothing can be sent", [FieldError("from", "must not be the number of to")])
+        raise Invalid("sender and recipient are equal", [FieldError("from", "must differ from to")])
     return providers[name], sender
 
 
 def route(to: str, routes: Sequence[Route], default: str) -> str:
-    """Return the provider of the longest prefix that fits the number, on any channel."""
+    """Return the provider of the longest prefix that matches the number, on any channel."""
     number = number_of(to)
-    fitting = [rule for rule in routes if rule.prefix == "*" or number.startswith(rule.prefix)]
-    longest = max(fitting, key=lambda rule: len(rule.prefix.strip("*")), default=None)
+    matching = [rule for rule in routes if rule.prefix == "*" or number.startswith(rule.prefix)]
+    longest = max(matching, key=lambda rule: len(rule.prefix.strip("*")), default=None)
     return longest.provider if longest else default
 
 
 def _owners(message: NewMessage, providers: Providers) -> dict[str, list[str]]:
-    """Return which providers have the sender, for each field that names a sender."""
-    named = {
+    """Return the providers that have the sender, for each field that names a sender."""
+    senders = {
         "from": Sender(message.sender),
         "messaging_service_sid": Sender(None, message.messaging_service_sid),
     }
     owners = {
         field: [name for name, provider in providers.items() if provider.owns(sender)]
-        for field, sender in named.items()
+        for field, sender in senders.items()
     }
     return {field: names for field, names in owners.items() if names}
 
@@ -61,7 +61,7 @@ def _owners(message: NewMessage, providers: Providers) -> dict[str, list[str]]:
 def _preferred(
     to: str, settings: Settings, providers: Providers, owners: Mapping[str, Sequence[str]]
 ) -> str:
-    """Return the provider that has the sender, else the provider that the routes name."""
+    """Return the provider that has the sender, else the provider of the routes."""
     routed = route(to, _usable(to, settings.sms_routes, providers), settings.default_provider)
     if not owners:
         return routed
@@ -72,18 +72,20 @@ def _preferred(
 
 
 def _usable(to: str, routes: Sequence[Route], providers: Providers) -> list[Route]:
-    """Return the routes whose provider carries the channel of this address."""
-    unable = {name for name, provider in providers.items() if provider.unsupported_fields(to, ())}
-    return [rule for rule in routes if rule.provider not in unable]
+    """Return the routes whose provider supports the channel of this address."""
+    unsupported = {
+        name for name, provider in providers.items() if provider.unsupported_fields(to, ())
+    }
+    return [rule for rule in routes if rule.provider not in unsupported]
 
 
 def _check_owners(name: str, owners: Mapping[str, Sequence[str]]) -> None:
-    """Refuse a sender that another provider has."""
+    """Raise Invalid for a sender that only another provider has."""
     errors = [
         FieldError(
             field,
-            f"is a sender of {' and '.join(names)}, and the message goes out over {name}: "
-            f"give a sender of {name}, or leave out provider",
+            f"must be a sender of {name}, but belongs to {' and '.join(names)}; "
+            "use another sender, or leave out provider",
         )
         for field, names in owners.items()
         if name not in names
@@ -94,18 +96,20 @@ def _check_owners(name: str, owners: Mapping[str, Sequence[str]]) -> None:
 
 def _check_fields(name: str, message: NewMessage, providers: Providers) -> None:
     fields = [field for field in message.model_fields_set if getattr(message, field) is not None]
-    misfits = providers[name].unsupported_fields(message.to, fields)
-    if not misfits:
+    unsupported = providers[name].unsupported_fields(message.to, fields)
+    if not unsupported:
         return
-    able = [
+    others = [
         other
         for other, provider in providers.items()
         if not provider.unsupported_fields(message.to, fields)
     ]
-    instead = f"name a provider that can: {', '.join(able)}" if able else "send it another way"
-    problem = f"{name} cannot carry this: leave it out, or {instead}"
+    problem = f"is not supported by {name}; leave it out"
+    if others:
+        problem += f", or set provider to {' or '.join(others)}"
     raise Invalid(
-        "the message does not fit its provider", [FieldError(field, problem) for field in misfits]
+        f"{name} does not support this message",
+        [FieldError(field, problem) for field in unsupported],
     )
 
 
@@ -114,8 +118,8 @@ def _sender(message: NewMessage, provider: Provider) -> Sender:
         return _default_sender(message.to, provider)
     if message.sender is not None and channel_of(message.sender) != channel_of(message.to):
         problem = (
-            f"is a sender for {channel_of(message.sender)}, and to is an address of "
-            f"{channel_of(message.to)}: give both on the same channel"
+            f"must be on the channel of to, which is {channel_of(message.to)}, "
+            f"but is on {channel_of(message.sender)}"
         )
         raise Invalid(
             "sender and recipient are on different channels", [FieldError("from", problem)]
@@ -126,13 +130,13 @@ def _sender(message: NewMessage, provider: Provider) -> Sender:
 def _default_sender(to: str, provider: Provider) -> Sender:
     default, channel = provider.default_sender(), channel_of(to)
     if default is None:
-        problem = f"give from: the settings have no default for {provider.name}"
+        problem = f"is required: no default sender is configured for {provider.name}"
     elif default.address is None or channel_of(default.address) == channel:
         return default
     else:
-        example = "" if channel == "sms" else f", such as {channel}:…"
+        example = "" if channel == "sms" else f" (such as {channel}:…)"
         problem = (
-            f"give from{example}, or messaging_service_sid: the default sender of "
-            f"{provider.name} is for {channel_of(default.address)}, and to is for {channel}"
+            f"is required{example}, or messaging_service_sid: to is on {channel}, but the default "
+            f"sender of {provider.name} is on {channel_of(default.address)}"
         )
     raise Invalid("the message has no sender", [FieldError("from", problem)])

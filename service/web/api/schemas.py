@@ -1,4 +1,4 @@
-"""What a client may ask: the request models, and how a bad request is explained."""
+"""Request models of the API, and the errors of an invalid request."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -17,26 +17,30 @@ from pydantic import (
 )
 
 from service.domain.status import Status
-from service.errors import FieldError, Invalid
+from service.errors import FieldError, Invalid, as_requirement
 from service.web.api.fields import (
     CONTENTS,
     BodyText,
     ContentSid,
-    Moment,
-    QueueSeconds,
     Recipient,
     Scalars,
     SenderText,
     ServiceSid,
     ShortText,
     Text,
+    Timestamp,
     Url,
+    ValiditySeconds,
     Variables,
 )
 
-_LATEST: Final = timedelta(days=35)
-# A request with more errors than this has one: it is not meant for us.
-_MOST: Final = 100
+_MAX_DELAY: Final = timedelta(days=35)
+_MAX_ERRORS: Final = 100
+_PATTERN_ERRORS: Final = {
+    "media_urls": "must start with https:// or http://, and have no spaces",
+    "content_sid": "must be HX and 32 hexadecimal digits",
+    "messaging_service_sid": "must be MG and 32 hexadecimal digits",
+}
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -45,26 +49,26 @@ class _Strict(BaseModel):
 
 
 class NewMessage(_Strict):
-    """One message to send."""
+    """A message to send."""
 
     model_config = ConfigDict(json_schema_extra={"anyOf": CONTENTS})
 
     to: Recipient = Field(
-        description="A phone number in E.164 form, or one after `whatsapp:` or `rcs:`."
+        description="A phone number in E.164 form, also with the prefix `whatsapp:` or `rcs:`."
     )
-    # Before `body`, which is read by it.
+    # Declared before `body`: the validation of `body` reads it.
     smart_encoding: StrictBool = Field(
         default=False,
-        description="Replace typographic characters of `body`, such as curly quotes, by plain "
+        description="Replace typographic characters in `body`, such as curly quotes, with plain "
         "ones, so that the text takes fewer segments.",
     )
     body: BodyText | None = Field(
         default=None,
-        description="The text, up to 1600 characters, where one beyond the Basic Multilingual "
+        description="The text, up to 1600 characters. A character outside the Basic Multilingual "
         "Plane, such as an emoji, counts as two.",
     )
     media_urls: Annotated[list[Url], Field(min_length=1, max_length=10)] | None = Field(
-        default=None, description="1 to 10 addresses of media."
+        default=None, description="1 to 10 URLs of media."
     )
     content_sid: ContentSid | None = Field(
         default=None, description="A content template, instead of `body` and `media_urls`."
@@ -74,116 +78,125 @@ class NewMessage(_Strict):
         description="Texts for the template, up to 1600 characters each; 4096 as JSON.",
     )
     provider: ShortText | None = Field(
-        default=None, description="Who is to carry it. Default: as the settings say."
+        default=None, description="The provider to use. Default: as configured on the server."
     )
     sender: SenderText | None = Field(
         default=None,
         alias="from",
         description="The sender, on the channel of `to`: a phone number in E.164 form, a short "
-        "code, or a name of up to 11 characters. Default: that of the settings.",
+        "code, or a name of up to 11 characters. Default: as configured on the server.",
     )
     messaging_service_sid: ServiceSid | None = Field(
         default=None, description="The Messaging Service that picks the sender."
     )
-    send_at: Moment | None = Field(
+    send_at: Timestamp | None = Field(
         default=None, description="When to send, up to 35 days ahead. Default: now."
     )
-    validity_period: QueueSeconds | None = Field(
+    validity_period: ValiditySeconds | None = Field(
         default=None,
-        description="Seconds from acceptance (or `send_at`) after which it is not sent any more.",
+        description="Seconds after acceptance (or `send_at`) in which the message may be sent. "
+        "After that it is `expired` and never sent.",
     )
     reference: ShortText | None = Field(
-        default=None, description="Your own name for it. Can be listed by; need not be unique."
+        default=None,
+        description="Your reference. You can list messages by it; it need not be unique.",
     )
     metadata: Scalars = Field(
         default_factory=dict,
         max_length=50,
-        description="Your own data, 4096 characters as JSON. Kept and shown, never sent.",
+        description="Your data, up to 4096 characters as JSON. Stored and returned, never sent.",
     )
     priority: Literal["high", "normal"] = Field(
-        default="normal", description="`high` goes out before everything that is not."
+        default="normal", description="Messages with `high` are sent before all others."
     )
     resend_if_unknown: StrictBool = Field(
         default=False,
-        description="Rather two messages than none, where nobody can tell whether it went out.",
+        description="Send again if it stays unknown whether the message was sent. The recipient "
+        "may then get it twice.",
     )
 
     @field_validator("send_at")
     @classmethod
-    def _within_the_window(cls, value: datetime | None, info: ValidationInfo) -> datetime | None:
-        if (info.context or {}).get("at_any_time"):
+    def _within_35_days(cls, value: datetime | None, info: ValidationInfo) -> datetime | None:
+        if (info.context or {}).get("allow_past"):
             return value
-        ahead = value - datetime.now(UTC) if value else _LATEST
-        if ahead <= timedelta(0):
-            raise ValueError("must be in the future")
-        if ahead > _LATEST:
-            raise ValueError("must be at most 35 days ahead")
+        delay = value - datetime.now(UTC) if value else _MAX_DELAY
+        if delay <= timedelta(0):
+            raise ValueError("must be in the future; leave it out to send now")
+        if delay > _MAX_DELAY:
+            raise ValueError("must be at most 35 days in the future")
         return value
 
     @field_validator("metadata", "content_variables")
     @classmethod
-    def _small(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+    def _at_most_4096(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
         if len(json.dumps(value)) > 4096:
-            raise ValueError("must be at most 4096 characters as JSON")
+            raise ValueError("must have at most 4096 characters as JSON")
         return value
 
     @model_validator(mode="after")
     def _one_content(self) -> Self:
         if self.content_variables is not None and self.content_sid is None:
-            raise ValueError("content_variables needs content_sid")
+            raise ValueError("content_variables must be given together with content_sid")
         if self.content_sid is not None and (self.body or self.media_urls):
-            raise ValueError("give either content_sid, or body and media_urls")
+            raise ValueError("must have either content_sid, or body and media_urls")
         if not (self.body or self.media_urls or self.content_sid):
-            raise ValueError("give one of body, media_urls or content_sid")
+            raise ValueError("must have body, media_urls or content_sid")
         return self
 
-    def as_asked(self) -> dict[str, Any]:
-        """Return what was asked for as JSON has it, without the fields at their default."""
+    def as_json(self) -> dict[str, Any]:
+        """Return the request as JSON, without fields that have their default."""
         fields = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
         return {name: value for name, value in fields.items() if value not in (None, {})}
 
 
 class NewBatch(_Strict):
-    """Up to a thousand messages; each is checked by itself later."""
+    """Up to 1000 messages; each is validated on its own later."""
 
     messages: list[Any] = Field(min_length=1, max_length=1000)
 
 
 class MessageQuery(_Strict):
-    """Which messages to list."""
+    """Filters and page of a list of messages."""
 
-    status: Status | None = Field(default=None, description="Those that stand there now.")
-    provider: Text | None = Field(default=None, description="Those that it carries.")
+    status: Status | None = Field(default=None, description="Messages with this status.")
+    provider: Text | None = Field(default=None, description="Messages of this provider.")
     to: Recipient | None = Field(
         default=None,
-        description="Those to this recipient. A plain number: on every channel.",
+        description="Messages to this recipient. A number without a channel matches every channel.",
     )
-    reference: Text | None = Field(default=None, description="Those with this name of yours.")
-    provider_sid: Text | None = Field(default=None, description="That with this provider's id.")
-    created_after: Moment | None = Field(default=None, description="Those accepted then or later.")
-    created_before: Moment | None = Field(default=None, description="Those accepted before.")
-    cursor: UUID | None = Field(default=None, description="`next_cursor` of the page before.")
-    limit: int = Field(default=50, ge=1, le=200, description="The most messages on a page.")
+    reference: Text | None = Field(default=None, description="Messages with this reference.")
+    provider_sid: Text | None = Field(default=None, description="The message with this SID.")
+    created_after: Timestamp | None = Field(
+        default=None, description="Messages accepted at this time or later."
+    )
+    created_before: Timestamp | None = Field(
+        default=None, description="Messages accepted before this time."
+    )
+    cursor: UUID | None = Field(default=None, description="`next_cursor` of the previous page.")
+    limit: int = Field(default=50, ge=1, le=200, description="Maximum number of messages.")
 
 
 def check(
-    model: type[_Model], given: Any, region: str | None = None, *, at_any_time: bool = False
+    model: type[_Model], request: Any, region: str | None = None, *, allow_past: bool = False
 ) -> _Model:
-    """Return `given` as a model. Raises Invalid, naming every field that is wrong, and why.
+    """Validate a request. Raises Invalid with every wrong field.
 
-    `region` completes numbers in national form; `at_any_time` takes a `send_at` that has passed.
+    `region` completes numbers in national form; `allow_past` accepts a `send_at` in the past.
     """
     try:
-        return model.model_validate(given, context={"region": region, "at_any_time": at_any_time})
-    except ValidationError as error:
-        found = error.errors(include_input=False, include_context=False, include_url=False)
-        problems = [_field_error(one["loc"], one["type"], one["msg"]) for one in found[:_MOST]]
-        raise Invalid("the request has fields we cannot accept", problems) from None
+        return model.model_validate(request, context={"region": region, "allow_past": allow_past})
+    except ValidationError as invalid:
+        details = invalid.errors(include_input=False, include_context=False, include_url=False)
+        errors = [_field_error(d["loc"], d["type"], d["msg"]) for d in details[:_MAX_ERRORS]]
+        raise Invalid("the request has invalid fields; see errors", errors) from None
 
 
 def _field_error(location: tuple[int | str, ...], kind: str, message: str) -> FieldError:
-    # Two steps: deeper ones are the branches of a union, which are no business of the client's.
+    # Two steps: deeper steps are branches of a union in the model, not of the request.
     field = ".".join(str(step) for step in location[:2]) or "(request)"
     if kind == "extra_forbidden":
-        return FieldError(field, "there is no such field")
-    return FieldError(field, message.removeprefix("Value error, "))
+        return FieldError(field, "is not a known field; correct its name or leave it out")
+    if kind == "string_pattern_mismatch":
+        return FieldError(field, _PATTERN_ERRORS[str(location[0])])
+    return FieldError(field, as_requirement(message))

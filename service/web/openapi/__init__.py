@@ -1,7 +1,7 @@
-"""The OpenAPI document: the routes of the application, in the shapes that validate and answer.
+"""Make the OpenAPI document from the routes, models and errors of the application.
 
-``operations`` says of each route what no code could; ``components`` makes the shapes from the
-models and the errors from their classes; ``examples`` and ``samples`` show them in use.
+``operations`` describes each route; ``components`` makes schemas from the models and ``errors`` the
+error responses; ``examples`` and ``samples`` show requests and answers.
 """
 
 import re
@@ -10,20 +10,20 @@ from typing import Any, Final
 from flask import Flask
 from werkzeug.routing import Rule
 
-from service.web.api.drafts import carriers
-from service.web.openapi import components, samples
+from service.web.api.drafts import real_providers
+from service.web.openapi import components, errors, samples
 from service.web.openapi.operations import OPERATIONS, OUTSIDE, TAGS, Operation
 
 _ABOUT: Final = (
-    "Waybill sends SMS for internal services and knows what became of each message. "
-    "Post a message once, under an `Idempotency-Key`; read its status until it is `final`. "
+    "Waybill sends SMS for internal services and records the outcome of each message. "
+    "Post a message with an `Idempotency-Key`, then read its status until it is `final`. "
     "Every error is a problem document (RFC 9457)."
 )
 _VARIABLE: Final = re.compile(r"<(?:\w+:)?(\w+)>")
 
 
 def document(app: Flask) -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document of this application. Raises KeyError for a route it lacks."""
+    """Return the OpenAPI 3.1 document. Raises KeyError for a route without a description."""
     paths: dict[str, dict[str, Any]] = {}
     for rule in app.url_map.iter_rules():
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
@@ -34,34 +34,34 @@ def document(app: Flask) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": "Waybill", "version": "1", "description": _ABOUT},
         "servers": [{"url": "/"}],
-        "tags": [{"name": name, "description": says} for name, says in TAGS.items()],
-        "paths": {path: paths[path] for path in sorted(paths, key=_place)},
-        "components": components.components(sorted(carriers(app))),
+        "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
+        "paths": {path: paths[path] for path in sorted(paths, key=_position)},
+        "components": components.components(sorted(real_providers(app))),
     }
 
 
 def _operation(path: str, method: str, rule: Rule) -> dict[str, Any]:
-    known = OPERATIONS[rule.endpoint]
-    variables = [components.variable(name) for name in _VARIABLE.findall(rule.rule)]
-    suffix, qualification = _variant(rule)
-    found: dict[str, Any] = {
+    operation = OPERATIONS[rule.endpoint]
+    variables = [components.path_parameter(name) for name in _VARIABLE.findall(rule.rule)]
+    suffix, variant = _variant(rule)
+    described: dict[str, Any] = {
         "operationId": rule.endpoint.rpartition(".")[2] + suffix,
-        "tags": [known.tag],
-        "summary": known.summary + qualification,
-        "description": known.description,
-        "parameters": [*variables, *known.parameters],
-        "responses": {**_answers(known), **components.refusals(known.refusals)},
-        "security": [{"key": []}] if known.needs_key else [],
+        "tags": [operation.tag],
+        "summary": operation.summary + variant,
+        "description": operation.description,
+        "parameters": [*variables, *operation.parameters],
+        "responses": {**_answers(operation), **errors.references(operation.errors)},
+        "security": [{"key": []}] if operation.needs_key else [],
     }
-    if known.body is not None:
-        found["requestBody"] = {"required": True, "content": known.body}
-    if known.needs_key:
-        found["x-codeSamples"] = samples.of(method, path, known)
-    return found
+    if operation.body is not None:
+        described["requestBody"] = {"required": True, "content": operation.body}
+    if operation.needs_key:
+        described["x-codeSamples"] = samples.code_samples(method, path, operation)
+    return described
 
 
 def _variant(rule: Rule) -> tuple[str, str]:
-    """Return what tells the routes of one view apart: in the id, and in words."""
+    """Return suffixes of operationId and summary that distinguish the routes of one view."""
     if rule.defaults:
         return "_sid", ", without an attempt"
     if "secret" in rule.arguments:
@@ -69,10 +69,10 @@ def _variant(rule: Rule) -> tuple[str, str]:
     return "", ""
 
 
-def _answers(known: Operation) -> dict[str, Any]:
-    return {str(status): answer for status, answer in known.answers.items()}
+def _answers(operation: Operation) -> dict[str, Any]:
+    return {str(status): answer for status, answer in operation.answers.items()}
 
 
-def _place(path: str) -> tuple[int, str]:
-    """Order paths as they are read: what clients use first, the rest after."""
+def _position(path: str) -> tuple[int, str]:
+    """Return a sort key that puts the paths for clients first."""
     return (0 if path.startswith("/v1") else 1, path)

@@ -1,58 +1,26 @@
-"""The shapes of requests, answers and errors, made from what produces them."""
+"""Schemas and parameters of the OpenAPI document, made from the models of the API."""
 
 from collections.abc import Sequence
 from typing import Any, Final
 
 from pydantic import TypeAdapter
-from werkzeug.exceptions import InternalServerError, RequestEntityTooLarge
 
-from service.errors import (
-    ClientError,
-    Conflict,
-    FieldError,
-    Invalid,
-    NotFound,
-    TooMany,
-    Unauthenticated,
-    Unavailable,
-)
 from service.web.api.responses import SHAPES
 from service.web.api.schemas import MessageQuery, NewBatch, NewMessage
-from service.web.errors import Problem, problem
+from service.web.openapi.errors import error_responses
 
-_PLACE: Final = "#/components/schemas/{model}"
-_RETRY_AFTER: Final = {
-    "Retry-After": {
-        "description": "Seconds to wait before the same request may succeed.",
-        "required": True,
-        "schema": {"type": "integer", "minimum": 1},
-    }
-}
-_RATE: Final = {
-    f"RateLimit-{name}": {"description": says, "schema": {"type": "integer", "minimum": 0}}
-    for name, says in (
-        ("Limit", "How many messages the limit that was met allows."),
-        ("Remaining", "How many of them are left."),
-        ("Reset", "Seconds until there is room again."),
-    )
-}
-_CHALLENGE: Final = {
-    "WWW-Authenticate": {
-        "required": True,
-        "schema": {"type": "string", "const": 'Bearer realm="waybill"'},
-    }
-}
+_REFERENCE: Final = "#/components/schemas/{model}"
 REPLAYED: Final = {
     "Idempotent-Replayed": {
-        "description": "There when the request was answered before, under this key.",
+        "description": "Present if an equal request with this key was answered before.",
         "schema": {"type": "string", "const": "true"},
     }
 }
 IDEMPOTENCY_KEY: Final = {
     "name": "Idempotency-Key",
     "in": "header",
-    "description": "Your name for this request: with it a message is stored once, however often "
-    "it is posted. Without it every post is another message.",
+    "description": "Your key for this request. With a key, a message is stored once, however often "
+    "you post it. Without a key, every post creates a message.",
     "schema": {
         "type": "string",
         "minLength": 1,
@@ -61,170 +29,77 @@ IDEMPOTENCY_KEY: Final = {
     },
     "example": "order-1842-shipped",
 }
-
-# What is refused, as it is refused: `service.web.errors` makes the document from the same classes.
-_REFUSALS: Final[dict[int, tuple[str, Problem]]] = {
-    400: (
-        "The body is not JSON, or not called so.",
-        problem(ClientError("the body is not JSON")),
-    ),
-    401: (
-        "No key, an unknown key, or a revoked one.",
-        problem(Unauthenticated("this API key is not known, or was revoked")),
-    ),
-    404: (
-        "There is no such message, or it is another client's.",
-        problem(NotFound("there is no such message")),
-    ),
-    409: (
-        "The key was used before for a different request; or it is too late to cancel.",
-        problem(Conflict("this Idempotency-Key was used before, for a different request")),
-    ),
-    422: (
-        "A field cannot be accepted; `errors` says which, and why.",
-        problem(
-            Invalid(
-                "the request has fields we cannot accept",
-                [FieldError("sendat", "there is no such field")],
-            )
-        ),
-    ),
-    429: (
-        "You post more than you may. Nothing of it was stored.",
-        problem(TooMany("you post more than you may; wait, then post it again")),
-    ),
-    503: (
-        "The database, or the provider, does not answer. Send the same request again, with the "
-        "same `Idempotency-Key`.",
-        problem(
-            Unavailable("the database does not answer; try again with the same Idempotency-Key")
-        ),
-    ),
-    **{
-        error.code: (
-            says,
-            {
-                "type": "about:blank",
-                "title": error().name,
-                "status": error.code,
-                "detail": error.description,
-            },
-        )
-        for error, says in (
-            (RequestEntityTooLarge, "The body is too large."),
-            (InternalServerError, "A fault of ours. Whether it had an effect is not known."),
-        )
-    },
-}
-_HEADERS: Final[dict[int, dict[str, Any]]] = {
-    401: _CHALLENGE,
-    429: {**_RETRY_AFTER, **_RATE},
-    503: _RETRY_AFTER,
+_API_KEY: Final = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "An API key: `wb_…`, or `wb_test_…` for tests, whose messages are not sent.",
 }
 
 
-def components(carriers: Sequence[str]) -> dict[str, Any]:
-    """Return the shapes, the refusals and the way to present a key."""
-    shapes = _schemas()
-    # Which names there are, the settings know and the model does not.
-    named, _nothing = shapes["NewMessage"]["properties"]["provider"]["anyOf"]
-    named["enum"] = list(carriers)
+def components(providers: Sequence[str]) -> dict[str, Any]:
+    """Return schemas, error responses and the security scheme."""
+    schemas = _schemas()
+    # The model accepts any name: the providers depend on the settings.
+    provider, _null = schemas["NewMessage"]["properties"]["provider"]["anyOf"]
+    provider["enum"] = list(providers)
     return {
-        "schemas": dict(sorted(shapes.items())),
-        "responses": {_name(status): _refusal(status) for status in sorted(_REFUSALS)},
-        "securitySchemes": {
-            "key": {
-                "type": "http",
-                "scheme": "bearer",
-                "description": "An API key: `wb_…`, or `wb_test_…` for tests, whose messages "
-                "reach nobody.",
-            }
-        },
+        "schemas": dict(sorted(schemas.items())),
+        "responses": error_responses(),
+        "securitySchemes": {"key": _API_KEY},
     }
 
 
-def refusals(statuses: Sequence[int]) -> dict[str, Any]:
-    """Return references to the refusals of an operation."""
-    return {
-        str(status): {"$ref": f"#/components/responses/{_name(status)}"}
-        for status in sorted(statuses)
-    }
-
-
-def variable(name: str) -> dict[str, Any]:
-    """Return the parameter for a part of a path."""
+def path_parameter(name: str) -> dict[str, Any]:
+    """Return the parameter for a variable of a path."""
     schema = {"type": "string", "format": "uuid"} if name == "message_id" else {"type": "string"}
     return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
-def query_of_a_list() -> list[dict[str, Any]]:
-    """Return the parameters of a list: none may be null, each may be left out."""
-    parameters = []
-    for name, field in _plain(MessageQuery.model_json_schema(ref_template=_PLACE))[
-        "properties"
-    ].items():
-        said = field.pop("description")
-        default = {"default": field["default"]} if field.get("default") is not None else {}
-        # Nullable in the model, where it means "not given".
-        schema = next(iter(field.get("anyOf", [field])))
-        kept = {key: field[key] for key in ("format",) if key in field}
-        parameters.append(
-            {
-                "name": name,
-                "in": "query",
-                "description": said,
-                "schema": {**schema, **kept, **default},
-            }
-        )
-    return parameters
+def query_parameters() -> list[dict[str, Any]]:
+    """Return the query parameters of a list of messages."""
+    schema = _without_titles(MessageQuery.model_json_schema(ref_template=_REFERENCE))
+    return [_query_parameter(name, field) for name, field in schema["properties"].items()]
+
+
+def _query_parameter(name: str, field: dict[str, Any]) -> dict[str, Any]:
+    # A field is nullable in the model, where null means "not given".
+    schema = dict(next(iter(field.get("anyOf", [field]))))
+    schema.pop("description", None)
+    schema |= {key: field[key] for key in ("format", "default") if field.get(key) is not None}
+    return {"name": name, "in": "query", "description": field["description"], "schema": schema}
 
 
 def json_body(name: str, **examples: Any) -> dict[str, Any]:
-    """Return the content of a JSON body of this shape, with examples by name."""
-    shown = {key: {"value": value} for key, value in examples.items()}
-    schema = {"$ref": _PLACE.format(model=name)}
-    return {"application/json": {"schema": schema, "examples": shown}}
+    """Return the content of a JSON body with this schema and these examples."""
+    content = {
+        "schema": {"$ref": _REFERENCE.format(model=name)},
+        "examples": {key: {"value": value} for key, value in examples.items()},
+    }
+    return {"application/json": content}
 
 
 def _schemas() -> dict[str, Any]:
-    given = [(shape.__name__, "serialization", TypeAdapter(shape)) for shape in SHAPES]
-    asked = [(model.__name__, "validation", TypeAdapter(model)) for model in (NewMessage, NewBatch)]
-    _, made = TypeAdapter.json_schemas([*given, *asked], ref_template=_PLACE)  # type: ignore[list-item]
-    schemas: dict[str, Any] = _plain(made["$defs"])
-    # Anything is taken, and answered by itself: one bad message refuses no other.
+    answers = [(shape.__name__, "serialization", TypeAdapter(shape)) for shape in SHAPES]
+    requests = [
+        (model.__name__, "validation", TypeAdapter(model)) for model in (NewMessage, NewBatch)
+    ]
+    _, document = TypeAdapter.json_schemas([*answers, *requests], ref_template=_REFERENCE)  # type: ignore[list-item]
+    schemas: dict[str, Any] = _without_titles(document["$defs"])
+    # An invalid message does not make the batch invalid: it gets its own result.
     schemas["NewBatch"]["properties"]["messages"]["items"] = {
-        "anyOf": [{"$ref": _PLACE.format(model="NewMessage")}, {}]
+        "anyOf": [{"$ref": _REFERENCE.format(model="NewMessage")}, {}]
     }
     return schemas
 
 
-def _plain(schema: Any) -> Any:
-    """Return a schema without the titles that pydantic makes of names."""
+def _without_titles(schema: Any) -> Any:
+    """Return a schema without the titles that pydantic makes from names."""
     if isinstance(schema, list):
-        return [_plain(one) for one in schema]
+        return [_without_titles(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     return {
-        key: _plain(value)
+        key: _without_titles(value)
         for key, value in schema.items()
         if not (key == "title" and isinstance(value, str) and value[:1].isupper())
     }
-
-
-def _refusal(status: int) -> dict[str, Any]:
-    says, example = _REFUSALS[status]
-    return {
-        "description": says,
-        "headers": _HEADERS.get(status, {}),
-        "content": {
-            "application/problem+json": {
-                "schema": {"$ref": _PLACE.format(model="Problem")},
-                "example": example,
-            }
-        },
-    }
-
-
-def _name(status: int) -> str:
-    """Return the name of a refusal: its title in one word."""
-    return "".join(word.capitalize() for word in _REFUSALS[status][1]["title"].split())

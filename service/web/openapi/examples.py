@@ -1,4 +1,4 @@
-"""What requests and answers look like. Tests post the requests and hold the answers to them."""
+"""Examples of requests and answers. Tests post the requests and compare the answers."""
 
 from typing import Any, Final
 
@@ -92,8 +92,8 @@ EXPIRED: Final[dict[str, Any]] = {
     "error": {
         "code": "waybill_expired",
         "message": "Not sent after its deadline, 2026-11-21 07:50:06Z.",
-        "explanation": "Its validity period ended before the provider took it. Nothing was sent. "
-        "Post it again if it still matters.",
+        "explanation": "The validity period ended before the provider accepted it. Nothing was "
+        "sent. Post it again if it is still useful.",
         "retryable": True,
     },
 }
@@ -120,7 +120,7 @@ _BAD_ADDRESS: Final[dict[str, Any]] = {
     "type": "about:blank",
     "title": "Invalid request",
     "status": 422,
-    "detail": "the request has fields we cannot accept",
+    "detail": "the request has invalid fields; see errors",
     "errors": [
         {
             "field": "to",

@@ -1,44 +1,47 @@
-"""What each route does, takes and answers, in words that its code does not have."""
+"""Description of each operation: what the code of a route does not say."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from service.web.openapi import examples
-from service.web.openapi.components import IDEMPOTENCY_KEY, REPLAYED, json_body, query_of_a_list
+from service.web.openapi.components import IDEMPOTENCY_KEY, REPLAYED, json_body, query_parameters
 
 TAGS: Final = {
-    "messages": "Post, read, list and cancel. A client sees its own messages only.",
-    "callbacks": "For the provider, which signs each.",
-    "health": "For whatever runs the processes.",
+    "messages": "Post, read, list and cancel messages. A client sees its own messages only.",
+    "callbacks": "For providers, which sign every callback.",
+    "health": "For load balancers and process managers.",
     "document": "This document.",
 }
-# Blueprints that are no API: pages for operators, numbers for Prometheus; and a page for people.
+# Blueprints and endpoints that are not part of the API.
 OUTSIDE: Final = frozenset({"ops", "metrics", "docs.page"})
 
-_ALWAYS: Final = (401, 500, 503)
-_POSTED: Final = (400, 413, 422)
+_COMMON_ERRORS: Final = (401, 500, 503)
+_BODY_ERRORS: Final = (400, 413, 422)
 
 
 class Operation(NamedTuple):
-    """One route, as a client sees it."""
+    """An operation of the API."""
 
     tag: str
     summary: str
     description: str
     answers: Mapping[int, Mapping[str, Any]]
-    refusals: Sequence[int] = ()
+    errors: Sequence[int] = ()
     body: Mapping[str, Any] | None = None
     parameters: Sequence[Mapping[str, Any]] = ()
     needs_key: bool = True
 
 
-def _answer(says: str, shape: str, *, headers: Any = None, **shown: Any) -> dict[str, Any]:
-    return {"description": says, "headers": headers or {}, "content": json_body(shape, **shown)}
+def _answer(
+    description: str, schema: str, *, headers: Any = None, **examples: Any
+) -> dict[str, Any]:
+    content = json_body(schema, **examples)
+    return {"description": description, "headers": headers or {}, "content": content}
 
 
 _LOCATION: Final = {
     "Location": {
-        "description": "Where to read the message.",
+        "description": "URL of the message.",
         "required": True,
         "schema": {"type": "string"},
     }
@@ -61,16 +64,16 @@ _FORM: Final = {
 }
 _CALLBACK: Final = Operation(
     tag="callbacks",
-    summary="Take a status callback",
-    description="Answered as soon as it is stored; a worker records it. What the provider did not "
-    "sign is refused with 403 and changes nothing. Anything may be in the body.",
+    summary="Receive a status callback",
+    description="Answered when the callback is stored; a worker records it later. A callback "
+    "without a valid signature gets 403 and changes nothing. The body may have any fields.",
     answers={
-        204: {"description": "It is stored where it survives this process."},
-        403: {"description": "The signature does not hold."},
-        404: {"description": "There is no such provider."},
+        204: {"description": "The callback is stored."},
+        403: {"description": "The signature is invalid."},
+        404: {"description": "The provider is not configured."},
         413: {"description": "The body is over 64 KB."},
         503: {
-            "description": "It could be stored nowhere: the provider has to try again.",
+            "description": "The callback could not be stored: the provider must retry.",
             "headers": {"Retry-After": {"required": True, "schema": {"type": "integer"}}},
         },
     },
@@ -82,9 +85,9 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "messages.post": Operation(
         tag="messages",
         summary="Post a message",
-        description="202 means: it is in the database and will be sent. It does not mean that the "
-        "provider has it. The same key with the same request, in any spelling, gets the same "
-        "answer again; with another request it gets 409.",
+        description="202 means that the message is stored and will be sent; the provider does not "
+        "have it yet. An equal request with the same key gets the same answer again; a different "
+        "request with the same key gets 409.",
         answers={
             202: {
                 **_answer(
@@ -96,102 +99,103 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 "links": _LINKS,
             }
         },
-        refusals=(*_ALWAYS, *_POSTED, 409, 429),
+        errors=(*_COMMON_ERRORS, *_BODY_ERRORS, 409, 429),
         body=json_body("NewMessage", text=examples.NEW_MESSAGE, template=examples.NEW_TEMPLATE),
         parameters=[IDEMPOTENCY_KEY],
     ),
     "messages.post_batch": Operation(
         tag="messages",
-        summary="Post up to a thousand messages",
-        description="A bad message fails alone; the results come in the order of the messages. "
-        "The key counts for each place: the same batch with one message mended sends that one.",
+        summary="Post up to 1000 messages",
+        description="An invalid message does not affect the others. The results have the order of "
+        "the messages. The key applies to each position: post the batch again with one message "
+        "corrected, and only that message is sent.",
         answers={
             202: _answer(
-                "Each message is accepted or refused by itself.",
+                "A result for each message.",
                 "BatchAnswer",
                 headers=REPLAYED,
                 mixed=examples.BATCH_ANSWER,
             )
         },
-        refusals=(*_ALWAYS, *_POSTED, 429),
+        errors=(*_COMMON_ERRORS, *_BODY_ERRORS, 429),
         body=json_body("NewBatch", mixed=examples.NEW_BATCH),
         parameters=[IDEMPOTENCY_KEY],
     ),
     "messages.list_messages": Operation(
         tag="messages",
         summary="List messages",
-        description="Newest first, a page at a time. Give `next_cursor` as `cursor` for the next "
-        "page, until it is null: a page may be short, or empty, and not be the last. Messages that "
-        "are posted meanwhile move no page.",
-        answers={200: _answer("A page.", "Page", page=examples.PAGE)},
-        refusals=(*_ALWAYS, 422),
-        parameters=query_of_a_list(),
+        description="Newest first, in pages. Pass `next_cursor` as `cursor` to get the next page, "
+        "until it is null. A page can be short or empty without being the last. New messages do "
+        "not move the pages.",
+        answers={200: _answer("A page of messages.", "Page", page=examples.PAGE)},
+        errors=(*_COMMON_ERRORS, 422),
+        parameters=query_parameters(),
     ),
     "messages.get": Operation(
         tag="messages",
         summary="Read a message",
-        description="Read it until `final` is true. Every few seconds is enough.",
+        description="Poll until `final` is true, every few seconds.",
         answers={
             200: _answer(
-                "The message as it stands.",
+                "The message with its current status.",
                 "Message",
                 delivered=examples.DELIVERED,
                 failed=examples.FAILED,
                 expired=examples.EXPIRED,
             )
         },
-        refusals=(*_ALWAYS, 404),
+        errors=(*_COMMON_ERRORS, 404),
     ),
     "messages.events": Operation(
         tag="messages",
         summary="Read the ledger of a message",
-        description="Who said what. Callbacks may come in any order; the message shows what they "
-        "add up to.",
-        answers={200: _answer("Every statement, once.", "Ledger", ledger=examples.LEDGER)},
-        refusals=(*_ALWAYS, 404),
+        description="The reports about a message. Callbacks can arrive in any order; the status of "
+        "the message does not depend on it.",
+        answers={200: _answer("The events of the ledger.", "Ledger", ledger=examples.LEDGER)},
+        errors=(*_COMMON_ERRORS, 404),
     ),
     "messages.post_cancel": Operation(
         tag="messages",
         summary="Cancel a message",
-        description="As long as it is `pending`, or `scheduled` at the provider. Canceling twice "
-        "is no error.",
-        answers={200: _answer("It is canceled.", "Message", canceled=examples.CANCELED)},
-        refusals=(*_ALWAYS, 404, 409),
+        description="Possible while the message is `pending`, or `scheduled` at the provider. To "
+        "cancel twice is not an error.",
+        answers={200: _answer("The message is canceled.", "Message", canceled=examples.CANCELED)},
+        errors=(*_COMMON_ERRORS, 404, 409),
     ),
     "callbacks.callback": _CALLBACK,
     "health.alive": Operation(
         tag="health",
         summary="Is the process alive?",
-        description="As long as it can answer.",
-        answers={200: _answer("It is.", "Alive", alive={"status": "alive"})},
+        description="Answers 200 while the process can serve requests.",
+        answers={200: _answer("The process is alive.", "Alive", alive={"status": "alive"})},
         needs_key=False,
     ),
     "health.ready": Operation(
         tag="health",
         summary="Can callbacks be stored?",
-        description="`degraded` when either the database or Redis is away: callbacks are stored in "
-        "the other.",
+        description="`degraded` if either the database or Redis is unavailable: callbacks are then "
+        "stored in the other.",
         answers={
             200: _answer(
-                "They can.",
+                "Callbacks can be stored.",
                 "Ready",
                 ready={"status": "ready", "parts": {"database": "ok", "redis": "ok"}},
             ),
-            503: _answer("They cannot, or the tables are not those of this version.", "Ready"),
+            503: _answer("Callbacks cannot be stored, or the database is not migrated.", "Ready"),
         },
         needs_key=False,
     ),
     "docs.document": Operation(
         tag="document",
         summary="Read this document",
-        description="It changes with a release only: ask again with `If-None-Match`.",
+        description="It changes only with a release: use `If-None-Match` to read it again.",
         answers={
             200: {
                 "description": "OpenAPI 3.1.",
                 "headers": {"ETag": {"required": True, "schema": {"type": "string"}}},
                 "content": {"application/json": {"schema": {"type": "object"}}},
             },
-            304: {"description": "It is the one you have."},
+            304: {"description": "The document has not changed."},
         },
         parameters=[{"name": "If-None-Match", "in": "header", "schema": {"type": "string"}}],
         needs_key=False,

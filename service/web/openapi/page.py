@@ -1,6 +1,6 @@
-"""The API for people and for tools: `/openapi.json`, and `/docs`, a page made from it.
+"""Routes of the API documentation: `/openapi.json`, and the page `/docs` made from it.
 
-The page has no script and loads nothing: it works offline, and under the strictest policy.
+The page has no scripts and loads nothing: it works offline and with a strict security policy.
 """
 
 import hashlib
@@ -26,67 +26,67 @@ _POLICY: Final = (
 
 @blueprint.get("/openapi.json")
 def document() -> Response:
-    """Answer with the OpenAPI document of this version."""
-    return _conditional(_made()[0], "application/json")
+    """Return the OpenAPI document of this version."""
+    return _conditional(_documents()[0], "application/json")
 
 
 @blueprint.get("/docs")
 def page() -> Response:
-    """Answer with the same document as a page."""
-    response = _conditional(_made()[1], "text/html; charset=utf-8")
+    """Return the same document as a page."""
+    response = _conditional(_documents()[1], "text/html; charset=utf-8")
     response.headers["Content-Security-Policy"] = _POLICY
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
 
 
-def _made() -> tuple[bytes, bytes]:
-    """Return document and page, made once: routes do not change while a process runs."""
-    kept = current_app.extensions
-    if "waybill_docs" not in kept:
-        kept["waybill_docs"] = _make()
-    made: tuple[bytes, bytes] = kept["waybill_docs"]
-    return made
+def _documents() -> tuple[bytes, bytes]:
+    """Return document and page. They are made once for each process."""
+    extensions = current_app.extensions
+    if "waybill_docs" not in extensions:
+        extensions["waybill_docs"] = _make()
+    documents: tuple[bytes, bytes] = extensions["waybill_docs"]
+    return documents
 
 
 def _make() -> tuple[bytes, bytes]:
-    made = document_of(current_app)
-    shown = render_template("docs.html", api=made, style=Markup(_STYLE), resolve=_resolver(made))  # noqa: S704
-    return json.dumps(made, ensure_ascii=False).encode(), shown.encode()
+    api = document_of(current_app)
+    page = render_template("docs.html", api=api, style=Markup(_STYLE), resolve=_resolver(api))  # noqa: S704
+    return json.dumps(api, ensure_ascii=False).encode(), page.encode()
 
 
 def _conditional(body: bytes, content_type: str) -> Response:
     response = Response(body, content_type=content_type)
     response.set_etag(hashlib.sha256(body).hexdigest()[:32])
-    response.headers["Cache-Control"] = "no-cache"  # keep it, and ask whether it is still so
+    response.headers["Cache-Control"] = "no-cache"  # caches must revalidate it
     response.make_conditional(request)
     return response
 
 
-def _resolver(made: dict[str, Any]) -> Any:
-    """Return what follows a `$ref` inside the document."""
+def _resolver(api: dict[str, Any]) -> Any:
+    """Return a function that resolves the `$ref` of a schema."""
 
     def resolve(schema: dict[str, Any]) -> dict[str, Any]:
         while "$ref" in schema:
-            found: Any = made
+            target: Any = api
             for step in schema["$ref"].removeprefix("#/").split("/"):
-                found = found[step]
-            schema = found
+                target = target[step]
+            schema = target
         return schema
 
     return resolve
 
 
-@blueprint.app_template_filter("shown")
-def shown(value: Any) -> str:
-    """Return an example as JSON to read; the template escapes it."""
+@blueprint.app_template_filter("as_json")
+def as_json(value: Any) -> str:
+    """Return an example as indented JSON. The template escapes it."""
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
-@blueprint.app_template_filter("marked")
-def marked(text: str) -> Markup:
-    """Return text with its `quoted` words as code; all of it escaped."""
+@blueprint.app_template_filter("with_code")
+def with_code(text: str) -> Markup:
+    """Return escaped text with its `quoted` words as code."""
     parts = str(escape(text)).split("`")
     return Markup(  # noqa: S704 - escaped above
-        "".join(f"<code>{one}</code>" if at % 2 else one for at, one in enumerate(parts))
+        "".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts))
     )

@@ -1,4 +1,4 @@
-"""The same request in three languages. They read `WAYBILL_URL` and `WAYBILL_KEY`."""
+"""Sample requests in three languages, which read `WAYBILL_URL` and `WAYBILL_KEY`."""
 
 import json
 from typing import Any, Final
@@ -6,14 +6,14 @@ from typing import Any, Final
 from service.web.openapi.examples import MESSAGE_ID
 from service.web.openapi.operations import Operation
 
-_KEYED: Final = "Idempotency-Key"
+_KEY_HEADER: Final = "Idempotency-Key"
 
 
-def of(method: str, path: str, operation: Operation) -> list[dict[str, str]]:
-    """Return samples of an operation, as `x-codeSamples` shows them."""
+def code_samples(method: str, path: str, operation: Operation) -> list[dict[str, str]]:
+    """Return the `x-codeSamples` of an operation."""
     path = path.replace("{message_id}", MESSAGE_ID)
     body = _first_example(operation)
-    key = next((one["example"] for one in operation.parameters if one["name"] == _KEYED), None)
+    key = next((p["example"] for p in operation.parameters if p["name"] == _KEY_HEADER), None)
     return [
         {"lang": "Shell", "label": "curl", "source": _curl(method, path, body, key)},
         {"lang": "Python", "label": "Python", "source": _python(method, path, body, key)},
@@ -24,8 +24,8 @@ def of(method: str, path: str, operation: Operation) -> list[dict[str, str]]:
 def _first_example(operation: Operation) -> Any:
     if operation.body is None:
         return None
-    shown = operation.body["application/json"]["examples"]
-    return next(iter(shown.values()))["value"]
+    examples = operation.body["application/json"]["examples"]
+    return next(iter(examples.values()))["value"]
 
 
 def _curl(method: str, path: str, body: Any, key: str | None) -> str:
@@ -34,7 +34,7 @@ def _curl(method: str, path: str, body: Any, key: str | None) -> str:
         '-H "Authorization: Bearer $WAYBILL_KEY"',
     ]
     if key is not None:
-        lines.append(f'-H "{_KEYED}: {key}"')
+        lines.append(f'-H "{_KEY_HEADER}: {key}"')
     if body is not None:
         lines += ['-H "Content-Type: application/json"', f"-d '{_indented(body)}'"]
     return " \\\n  ".join(lines)
@@ -43,7 +43,7 @@ def _curl(method: str, path: str, body: Any, key: str | None) -> str:
 def _python(method: str, path: str, body: Any, key: str | None) -> str:
     headers = ['"Authorization": "Bearer " + os.environ["WAYBILL_KEY"]']
     if key is not None:
-        headers.append(f'"{_KEYED}": "{key}"')
+        headers.append(f'"{_KEY_HEADER}": "{key}"')
     arguments = [
         f'"{method}"',
         f'os.environ["WAYBILL_URL"] + "{path}"',
@@ -58,7 +58,7 @@ def _python(method: str, path: str, body: Any, key: str | None) -> str:
 def _node(method: str, path: str, body: Any, key: str | None) -> str:
     headers = ["Authorization: `Bearer ${process.env.WAYBILL_KEY}`"]
     if key is not None:
-        headers.append(f'"{_KEYED}": "{key}"')
+        headers.append(f'"{_KEY_HEADER}": "{key}"')
     if body is not None:
         headers.append('"Content-Type": "application/json"')
     options = [f'method: "{method}"', f"headers: {{ {', '.join(headers)} }}"]

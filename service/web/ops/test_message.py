@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 from service.components import components
 from service.errors import ClientError, Invalid
 from service.operations import operator_actions
-from service.web.api.drafts import carriers, check_key, draft
+from service.web.api.drafts import check_idempotency_key, draft, real_providers
 from service.web.ops.blueprint import blueprint
 
 _FIELDS = ("to", "body", "from", "reference")
@@ -29,8 +29,8 @@ def post_test() -> Response | tuple[str, int]:
     """
     given = {name: text for name in _FIELDS if (text := request.form.get(name, "").strip())}
     try:
-        key = check_key(request.form.get("key", ""))
-        wanted = draft(given, components().settings, carriers(), key)
+        key = check_idempotency_key(request.form.get("key", ""))
+        wanted = draft(given, components().settings, real_providers(), key)
         message_id = operator_actions.send_test(wanted, g.operator)
     except ClientError as error:
         return _form(given, error), error.status

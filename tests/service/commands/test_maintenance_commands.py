@@ -1,4 +1,4 @@
-"""The commands for the one at the keyboard at night."""
+"""Commands that explain, audit, rebuild, replay, reconcile and resolve."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -29,7 +29,7 @@ Run = Callable[..., Result]
 def run(context: Flask) -> Run:
     def invoke(*arguments: object) -> Result:
         db.session.rollback()
-        return context.test_cli_runner().invoke(args=[str(one) for one in arguments])
+        return context.test_cli_runner().invoke(args=[str(argument) for argument in arguments])
 
     return invoke
 
@@ -63,15 +63,15 @@ def spoil(**columns: object) -> None:
         db.session.execute(update(Message).values(columns))
 
 
-def test_explain_tells_attempts_events_and_what_comes_next(
+def test_explain_shows_attempts_events_and_next_step(
     run: Run, sent: UUID, provider: FakeProvider
 ) -> None:
     record.record([said("sent", attempt_id=provider.on_air[0].attempt_id)])
-    told = run("explain", sent).output
-    assert f"Message {sent} is sent." in told
-    assert "attempt 1: accepted" in told
-    assert "callback" in told
-    assert "Next: the provider is asked at" in told
+    output = run("explain", sent).output
+    assert f"Message {sent} is sent." in output
+    assert "attempt 1: accepted" in output
+    assert "callback" in output
+    assert "Next: the provider is asked at" in output
 
 
 @pytest.mark.parametrize(
@@ -85,18 +85,18 @@ def test_explain_tells_attempts_events_and_what_comes_next(
         ({"status": Status.DELIVERED}, "It waits for nothing."),
     ],
 )
-def test_explain_says_what_a_message_waits_for(
+def test_explain_shows_what_a_message_waits_for(
     run: Run, sent: UUID, columns: dict[str, object], line: str
 ) -> None:
     spoil(**columns)
     assert line in run("explain", sent).output
 
 
-def test_explain_of_nothing_says_so(run: Run) -> None:
+def test_explain_reports_an_unknown_message(run: Run) -> None:
     assert "no such message" in run("explain", UUID(int=1)).output
 
 
-def test_an_audit_of_sound_accounts_exits_well(run: Run, sent: UUID, post: Post) -> None:
+def test_audit_without_findings_exits_with_0(run: Run, sent: UUID, post: Post) -> None:
     post()
     audited = run("audit")
     assert audited.exit_code == 0, audited.output
@@ -118,7 +118,7 @@ LONG_AGO = datetime.now(UTC) - timedelta(hours=1)
         ({"provider_sid": "SMother"}, "something else than their ledger: 1"),
     ],
 )
-def test_an_audit_finds_what_is_wrong_and_exits_badly(
+def test_audit_with_findings_exits_with_1(
     run: Run, sent: UUID, columns: dict[str, object], claim: str
 ) -> None:
     spoil(**columns)
@@ -127,14 +127,14 @@ def test_an_audit_finds_what_is_wrong_and_exits_badly(
     assert claim in audited.output
 
 
-def test_an_audit_in_pieces_finds_the_same(
+def test_audit_does_not_depend_on_the_batch_size(
     run: Run, post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The size of a piece changes no count."""
     for _ in range(7):
         post()
     deliver.deliver()
-    attempts = [one.attempt_id for one in provider.on_air]
+    attempts = [outbound.attempt_id for outbound in provider.on_air]
     for attempt in attempts[:4]:
         record.record([said("sent", attempt_id=attempt, source=Source.CALLBACK)])
         for code in (None, "30008"):  # asked twice: missed once
@@ -145,38 +145,36 @@ def test_an_audit_in_pieces_finds_the_same(
     consume_inbox.record_callbacks([Callback("twilio", "", b"poison", datetime.now(UTC))] * 3)
     record.record([said("sent", sid=f"SM{number}") for number in range(5)])
     with transaction():
-        shared = [db.session.get_one(Attempt, one) for one in attempts[4:6]]
-        for one in shared:
-            one.provider_sid = "SMshared"
+        shared = [db.session.get_one(Attempt, attempt) for attempt in attempts[4:6]]
+        for attempt in shared:
+            attempt.provider_sid = "SMshared"
         db.session.get_one(Message, shared[0].message_id).status = Status.IN_DOUBT
-    found = {}
+    outputs = {}
     for piece in (10_000, 3, 1):
         monkeypatch.setattr(audit, "PIECE", piece)
-        found[piece] = run("audit").output.splitlines()
+        outputs[piece] = run("audit").output.splitlines()
 
-    assert "ok   accepted 7 = final 4 + in flight 2 + in doubt 1" in found[1]
-    assert "NOT  SIDs that two attempts claim: 1" in found[1]
-    assert "ok   callbacks missed, their statuses asked for: 4" in found[1]
-    assert "ok   for a person: 0 in doubt, 3 dead letters" in found[1]
-    assert found[1] == found[3] == found[10_000]
+    assert "ok   accepted 7 = final 4 + in flight 2 + in doubt 1" in outputs[1]
+    assert "NOT  SIDs that two attempts claim: 1" in outputs[1]
+    assert "ok   callbacks missed, their statuses asked for: 4" in outputs[1]
+    assert "ok   for a person: 0 in doubt, 3 dead letters" in outputs[1]
+    assert outputs[1] == outputs[3] == outputs[10_000]
 
 
-def test_an_audit_counts_the_callbacks_that_never_came(
-    run: Run, sent: UUID, provider: FakeProvider
-) -> None:
+def test_audit_counts_missed_callbacks(run: Run, sent: UUID, provider: FakeProvider) -> None:
     attempt = provider.on_air[0].attempt_id
-    asked = said("delivered", attempt_id=attempt, source=Source.RECONCILIATION)
-    record.record([asked])
+    report = said("delivered", attempt_id=attempt, source=Source.RECONCILIATION)
+    record.record([report])
     assert "callbacks missed, their statuses asked for: 1" in run("audit").output
     record.record([said("delivered", attempt_id=attempt, source=Source.CALLBACK)])
     assert "callbacks missed, their statuses asked for: 0" in run("audit").output
 
 
-def test_rebuild_reports_differences_and_mends_them_when_asked(run: Run, sent: UUID) -> None:
+def test_rebuild_lists_differences_and_corrects_with_write(run: Run, sent: UUID) -> None:
     spoil(status=Status.READ, error_code="1")
     assert "1 messages differ" in run("rebuild").output
-    assert status(sent) is Status.READ, "it only looked"
-    assert "mended" in run("rebuild", "--write").output
+    assert status(sent) is Status.READ, "without --write nothing changes"
+    assert "corrected" in run("rebuild", "--write").output
     assert status(sent) is Status.QUEUED
     assert "0 messages differ" in run("rebuild").output
 
@@ -194,12 +192,12 @@ def test_dead_letters_are_listed_and_replayed(run: Run, sent: UUID) -> None:
     assert "0 dead letters" in run("dead-letters", "list").output
 
 
-def test_a_replay_names_its_letters_or_takes_them_all(run: Run) -> None:
+def test_replay_needs_either_numbers_or_all(run: Run) -> None:
     assert run("dead-letters", "replay").exit_code == 2
     assert run("dead-letters", "replay", "1", "--all").exit_code == 2
 
 
-def test_reconcile_asks_about_one_message_or_all_since(
+def test_reconcile_polls_one_message_or_all_since(
     run: Run, sent: UUID, provider: FakeProvider
 ) -> None:
     provider.answer = lambda attempt, sid: said("delivered", attempt_id=attempt, sid=sid)
@@ -210,7 +208,7 @@ def test_reconcile_asks_about_one_message_or_all_since(
     assert run("reconcile").exit_code == 2
 
 
-def test_a_person_resolves_what_look_ups_cannot(
+def test_resolve_sets_the_outcome_of_a_message_in_doubt(
     run: Run, post: Post, provider: FakeProvider
 ) -> None:
     first, second = doubtful(post, provider), doubtful(post, provider)

@@ -1,4 +1,4 @@
-"""The commands about people: they say what they did, and refuse what they do not understand."""
+"""The commands `forget` and `opt-outs`."""
 
 from datetime import UTC, datetime
 
@@ -27,11 +27,11 @@ def opted_out(context: Flask) -> Flask:
     since = datetime(2026, 11, 21, 12, tzinfo=UTC)
     with transaction():
         senders = (SENDER, "+15005550007")
-        opt_outs.upsert([{**row, "sender": one, "since": since} for one in senders])
+        opt_outs.upsert([{**row, "sender": sender, "since": since} for sender in senders])
     return context
 
 
-def test_forget_says_what_it_did_and_what_it_will(post: Post, context: Flask) -> None:
+def test_forget_prints_done_and_postponed_erasures(post: Post, context: Flask) -> None:
     first = post()
     [claimed] = claim.claim(1)
     record.record([said("delivered", attempt_id=claimed.outbound.attempt_id)])
@@ -44,7 +44,7 @@ def test_forget_says_what_it_did_and_what_it_will(post: Post, context: Flask) ->
 
 
 @pytest.mark.parametrize("nonsense", ["4155552671", "everybody", "+1"])
-def test_forget_refuses_nonsense(context: Flask, nonsense: str) -> None:
+def test_forget_refuses_an_invalid_number(context: Flask, nonsense: str) -> None:
     refused = run(context, "forget", nonsense)
     assert refused.exit_code == 2
     assert "E.164" in refused.output
@@ -60,7 +60,7 @@ def test_opt_outs_are_listed_by_recipient(opted_out: Flask) -> None:
     assert run(opted_out, "opt-outs", "list", "+14155550000").output == "0 opt-outs\n"
 
 
-def test_an_opt_out_is_removed_from_one_sender_or_from_all(opted_out: Flask) -> None:
+def test_opt_out_is_removed_for_one_or_all_senders(opted_out: Flask) -> None:
     assert run(opted_out, "opt-outs", "remove", NUMBER, "--sender", SENDER).output == "removed 1\n"
     assert run(opted_out, "opt-outs", "remove", NUMBER).output == "removed 1\n"
     again = run(opted_out, "opt-outs", "remove", NUMBER)
@@ -68,7 +68,7 @@ def test_an_opt_out_is_removed_from_one_sender_or_from_all(opted_out: Flask) -> 
     assert "no such opt-out" in again.output
 
 
-def test_after_that_the_provider_is_asked_again(
+def test_message_is_sent_after_its_opt_out_is_removed(
     opted_out: Flask, post: Post, provider: FakeProvider
 ) -> None:
     run(opted_out, "opt-outs", "remove", NUMBER)

@@ -18,10 +18,10 @@ from service.texts.blanks import is_blank
         "\x01\x7f",
     ],
 )
-def test_text_that_shows_nothing_is_blank(text: str) -> None:
+def test_invisible_text_is_blank(text: str) -> None:
     assert is_blank(text)
 
 
 @pytest.mark.parametrize("text", [" . ", "\u200b0", "\U0001f600", "\u0301", "\ue000", "\U0003fffd"])
-def test_text_that_shows_something_is_not(text: str) -> None:
+def test_visible_text_is_not_blank(text: str) -> None:
     assert not is_blank(text)

@@ -26,7 +26,7 @@ from service.texts.segments import GSM_7, UCS_2, estimate, length, segments
         ("\N{GRINNING FACE}" * 36, 2),
     ],
 )
-def test_a_text_takes_as_many_segments_as_its_alphabet_needs(text: str | None, count: int) -> None:
+def test_segments_depend_on_the_alphabet_of_the_text(text: str | None, count: int) -> None:
     assert segments(text) == count
 
 
@@ -68,7 +68,7 @@ FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466"  # 11 unit
         ("\u0142\r\n" * 45, (3, UCS_2)),
     ],
 )
-def test_grapheme_is_not_cut_between_parts(text: str, expected: tuple[int, str]) -> None:
+def test_grapheme_is_not_split_between_segments(text: str, expected: tuple[int, str]) -> None:
     assert estimate(text) == expected
 
 
@@ -76,10 +76,10 @@ PIECES = [*"a\u20ac\u0142\u0301\u200d\r\n", "\U0001f600", FAMILY]
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=300).map("".join))
-def test_estimate_is_at_least_what_the_units_need(text: str) -> None:
+def test_estimate_has_room_for_all_code_units(text: str) -> None:
     """Whole graphemes may leave room at the end of a part, never more than their own length."""
     count, encoding = estimate(text)
-    extended = sum(text.count(one) for one in "^{}\\[~]|\u20ac\f")
+    extended = sum(text.count(character) for character in "^{}\\[~]|\u20ac\f")
     units, alone, joined = (
         (len(text) + extended, 160, 153) if encoding == GSM_7 else (length(text), 70, 67)
     )
@@ -91,5 +91,5 @@ def test_estimate_is_at_least_what_the_units_need(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "units"), [("", 0), ("abc", 3), ("\u0142", 1), ("\U0001f600", 2), (FAMILY, 11)]
 )
-def test_length_is_in_units_of_utf_16(text: str, units: int) -> None:
+def test_length_counts_utf_16_code_units(text: str, units: int) -> None:
     assert length(text) == units == len(text.encode("utf-16-le")) // 2

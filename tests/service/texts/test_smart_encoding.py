@@ -33,22 +33,22 @@ from service.texts.smart_encoding import smart_encoded
         ("\uff41\uff42\uff40", None),
     ],
 )
-def test_text_gets_its_look_alikes(text: str, expected: str | None) -> None:
+def test_characters_are_replaced_with_gsm_7(text: str, expected: str | None) -> None:
     assert smart_encoded(text) == (text if expected is None else expected)
 
 
-def test_one_apostrophe_costs_no_segments_any_more() -> None:
+def test_curly_apostrophe_costs_no_extra_segments() -> None:
     text = "a" * 159 + "\u2019"
     assert estimate(text) == (3, "ucs-2")
     assert estimate(smart_encoded(text)) == (1, "gsm-7")
 
 
 @given(st.text())
-def test_text_that_was_encoded_stays_as_it_is(text: str) -> None:
+def test_encoding_twice_changes_nothing(text: str) -> None:
     once = smart_encoded(text)
     assert smart_encoded(once) == once
 
 
 @given(st.text(st.characters(codec="ascii", exclude_characters="`", exclude_categories=["Cc"])))
-def test_plain_text_stays_as_it_is(text: str) -> None:
+def test_plain_text_is_not_changed(text: str) -> None:
     assert smart_encoded(text) == text

@@ -1,4 +1,4 @@
-"""Callbacks that a wrong setting refuses: an operator is told within a minute, and only then."""
+"""Operators see within a minute that a wrong setting refuses callbacks."""
 
 import logging
 import threading
@@ -67,7 +67,7 @@ def told(app: Flask) -> list[str]:
     return [concern.sentence for concern in concerns(seen) if "refused" in concern.sentence]
 
 
-def test_a_token_that_does_not_match_is_told_on_the_page(replica: Flask, other: Flask) -> None:
+def test_mismatched_token_is_shown_on_the_page(replica: Flask, other: Flask) -> None:
     for _ in range(3):
         assert call_back(replica, token="the secondary token") == 403
     [sentence] = told(other)  # another process shows the page
@@ -78,7 +78,7 @@ def test_a_token_that_does_not_match_is_told_on_the_page(replica: Flask, other: 
     assert "(3 refused in the last minute" in told(replica)[0]
 
 
-def test_an_operator_sees_it(replica: Flask) -> None:
+def test_refused_callbacks_are_shown_to_operators(replica: Flask) -> None:
     call_back(replica, token="the secondary token")
     operator = Operator(replica)
     operator.log_in(make_operator_key(replica, "ada"))
@@ -89,7 +89,9 @@ def test_an_operator_sees_it(replica: Flask) -> None:
     assert "the token does not match" in page
 
 
-def test_the_log_says_it_once_a_minute(replica: Flask, caplog: pytest.LogCaptureFixture) -> None:
+def test_refused_callbacks_are_logged_once_a_minute(
+    replica: Flask, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.WARNING, "service.coordination.callback_checks")
     for _ in range(5):
         call_back(replica, token="the secondary token")
@@ -100,7 +102,7 @@ def test_the_log_says_it_once_a_minute(replica: Flask, caplog: pytest.LogCapture
     assert "TWILIO_AUTH_TOKEN" in lines[0]
 
 
-def test_a_stranger_is_not_told_of_while_genuine_callbacks_come(
+def test_forged_callbacks_are_hidden_while_valid_ones_arrive(
     replica: Flask, other: Flask, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert call_back(replica) == 204
@@ -110,13 +112,13 @@ def test_a_stranger_is_not_told_of_while_genuine_callbacks_come(
 
 
 @pytest.mark.parametrize("form", [{"AccountSid": "AC" + "9" * 32}, {"AccountSid": ""}])
-def test_what_any_stranger_can_send_is_not_told_of(replica: Flask, form: dict[str, str]) -> None:
+def test_unsigned_callbacks_are_not_shown(replica: Flask, form: dict[str, str]) -> None:
     assert call_back(replica, token="guessed", **form) == 403
     assert replica.test_client().post(PATH, data="garbage").status_code == 403
     assert told(replica) == []
 
 
-def test_redis_is_written_once_in_some_seconds(redis_url: str, app: Flask) -> None:
+def test_callback_checks_limit_writes_to_redis(redis_url: str, app: Flask) -> None:
     redis = Redis.from_url(redis_url)
     breaker = app.extensions["waybill"].cache._breaker
     counts = CallbackChecks(redis, breaker)
@@ -129,7 +131,7 @@ def test_redis_is_written_once_in_some_seconds(redis_url: str, app: Flask) -> No
     redis.close()
 
 
-def test_without_redis_callbacks_are_still_checked(
+def test_callbacks_are_verified_without_redis(
     app: Flask, database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with running(database_url, f"redis://127.0.0.1:{free_port()}/0") as replica:
@@ -163,10 +165,10 @@ def moved(app: Flask, database_url: str, redis_url: str) -> Iterator[Flask]:
 
 
 @pytest.mark.parametrize("base", [BASE_URL, OLD, f"{OLD}:443"])
-def test_callbacks_of_every_accepted_address_are_taken(moved: Flask, base: str) -> None:
+def test_callbacks_to_accepted_urls_are_stored(moved: Flask, base: str) -> None:
     assert call_back(moved, base=base) == 204
 
 
 @pytest.mark.parametrize("base", ["https://older.example.com", "http://old.example.com"])
-def test_callbacks_of_any_other_address_are_refused(moved: Flask, base: str) -> None:
+def test_callbacks_to_other_urls_are_refused(moved: Flask, base: str) -> None:
     assert call_back(moved, base=base) == 403

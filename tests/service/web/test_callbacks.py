@@ -1,4 +1,4 @@
-"""Callbacks: what the provider signed is stored before we say so; nothing else leaves a trace."""
+"""Signed callbacks are stored before 204; other callbacks change nothing."""
 
 import hashlib
 from collections.abc import Iterator
@@ -40,8 +40,8 @@ def signature(path: str, form: Any, token: str = TOKEN) -> dict[str, str]:
 
 def call_back(phone: FlaskClient, path: str = PATH, form: Any = None) -> TestResponse:
     """Call back as the provider does."""
-    said = SENT if form is None else form
-    return phone.post(path, data=urlencode(said), headers=signature(path, said))
+    fields = SENT if form is None else form
+    return phone.post(path, data=urlencode(fields), headers=signature(path, fields))
 
 
 def inbox(app: Flask) -> Inbox:
@@ -85,13 +85,13 @@ def without_anything() -> Iterator[FlaskClient]:
 
 
 @pytest.mark.parametrize("path", [PATH, "/callbacks/twilio", "/callbacks/twilio/not-an-id"])
-def test_a_signed_callback_is_stored_before_it_is_answered(phone: FlaskClient, path: str) -> None:
+def test_signed_callback_is_stored_before_204(phone: FlaskClient, path: str) -> None:
     answer = call_back(phone, path)
     assert (answer.status_code, answer.data) == (204, b"")
     assert inbox(phone.application).lag() == 1
 
 
-def test_a_callback_is_stored_as_it_came(phone: FlaskClient) -> None:
+def test_callback_is_stored_unchanged(phone: FlaskClient) -> None:
     call_back(phone)
     bound = inbox(phone.application)
     bound.take("reader", 1, linger=0)  # makes the group
@@ -136,7 +136,7 @@ BODIES = {
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
 @pytest.mark.parametrize("headers", FORGERIES.values(), ids=FORGERIES.keys())
-def test_what_the_provider_did_not_sign_changes_nothing(
+def test_callback_with_invalid_signature_changes_nothing(
     phone: FlaskClient, headers: dict[str, str], body: bytes
 ) -> None:
     answer = phone.post(PATH, data=body, headers=headers)
@@ -146,27 +146,25 @@ def test_what_the_provider_did_not_sign_changes_nothing(
 
 
 @pytest.mark.parametrize("digest", ["", "0" * 64, "%C3%A9", "%FF", "%00", "x" * 5000])
-def test_a_body_that_does_not_have_the_signed_hash_changes_nothing(
-    phone: FlaskClient, digest: str
-) -> None:
+def test_body_with_other_hash_than_signed_changes_nothing(phone: FlaskClient, digest: str) -> None:
     path = f"{PATH}?bodySHA256={digest}&AccountSid={ACCOUNT}"
     answer = phone.post(path, data=b"{}", headers={"X-Twilio-Signature": "forged"})
     assert answer.status_code == 403
     assert inbox(phone.application).lag() == 0
 
 
-def test_nothing_unsigned_is_kept_while_redis_is_away(without_redis: FlaskClient) -> None:
+def test_unsigned_callback_is_not_stored_without_redis(without_redis: FlaskClient) -> None:
     assert without_redis.post(PATH, data=urlencode(SENT), headers=FORM).status_code == 403
     assert overflow(without_redis.application) == []
 
 
-def test_a_callback_over_64_kb_is_refused(phone: FlaskClient) -> None:
+def test_callback_over_64_kb_is_refused(phone: FlaskClient) -> None:
     form = {**SENT, "Padding": "x" * 64 * 1024}
     assert call_back(phone, form=form).status_code == 413
     assert inbox(phone.application).lag() == 0
 
 
-def test_a_callback_of_just_64_kb_is_stored(phone: FlaskClient) -> None:
+def test_callback_of_64_kb_is_stored(phone: FlaskClient) -> None:
     form = {**SENT, "Padding": ""}
     form["Padding"] = "x" * (64 * 1024 - len(urlencode(form)))
     assert call_back(phone, form=form).status_code == 204
@@ -185,7 +183,7 @@ def test_a_callback_of_just_64_kb_is_stored(phone: FlaskClient) -> None:
         ("PUT", PATH, 405),
     ],
 )
-def test_a_callback_to_the_wrong_place_is_stored_nowhere(
+def test_callback_to_an_unknown_url_is_not_stored(
     phone: FlaskClient, method: str, path: str, status: int
 ) -> None:
     answer = phone.open(path, method=method, data=urlencode(SENT), headers=signature(path, SENT))
@@ -193,7 +191,7 @@ def test_a_callback_to_the_wrong_place_is_stored_nowhere(
     assert inbox(phone.application).lag() == 0
 
 
-def test_without_redis_a_callback_is_kept_in_the_database(without_redis: FlaskClient) -> None:
+def test_callback_goes_to_the_database_without_redis(without_redis: FlaskClient) -> None:
     assert call_back(without_redis).status_code == 204
     [kept] = overflow(without_redis.application)
     assert kept.provider == "twilio"
@@ -201,7 +199,7 @@ def test_without_redis_a_callback_is_kept_in_the_database(without_redis: FlaskCl
     assert kept.body == urlencode(SENT).encode()
 
 
-def test_with_nowhere_to_store_it_the_provider_is_asked_to_try_again(
+def test_callback_gets_503_without_redis_and_database(
     without_anything: FlaskClient,
 ) -> None:
     answer = call_back(without_anything)
@@ -211,7 +209,7 @@ def test_with_nowhere_to_store_it_the_provider_is_asked_to_try_again(
 
 @RARELY
 @given(junk=st.binary(max_size=190))  # of any bytes: fewer than the 200 fields that are read
-def test_any_signed_form_is_stored_if_it_can_be_read(phone: FlaskClient, junk: bytes) -> None:
+def test_any_signed_form_is_stored(phone: FlaskClient, junk: bytes) -> None:
     body = b"AccountSid=" + ACCOUNT.encode() + b"&" + junk
     fields = MultiDict(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))
     readable = body == body.decode(errors="replace").encode()
@@ -221,7 +219,7 @@ def test_any_signed_form_is_stored_if_it_can_be_read(phone: FlaskClient, junk: b
 
 @RARELY
 @given(body=st.binary(max_size=300), attempt=st.text(min_size=1, max_size=80))
-def test_any_bytes_are_stored_if_their_hash_is_signed(
+def test_any_bytes_with_a_signed_hash_are_stored(
     phone: FlaskClient, body: bytes, attempt: str
 ) -> None:
     digest = hashlib.sha256(body).hexdigest()
@@ -232,7 +230,7 @@ def test_any_bytes_are_stored_if_their_hash_is_signed(
 
 @RARELY
 @given(body=st.binary(max_size=300), query=st.text(max_size=50), signed=st.text(max_size=50))
-def test_no_bytes_whatever_are_stored_unsigned(
+def test_no_unsigned_bytes_are_stored(
     phone: FlaskClient, body: bytes, query: str, signed: str
 ) -> None:
     headers = {"X-Twilio-Signature": quote(signed)}

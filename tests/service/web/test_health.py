@@ -43,18 +43,18 @@ def made(database_url: str, redis_url: str) -> Iterator[Flask]:
         db.engine.dispose()
 
 
-def test_a_process_that_answers_is_alive(cut_off: Flask) -> None:
+def test_healthz_is_alive(cut_off: Flask) -> None:
     answer = cut_off.test_client().get("/healthz")
     assert (answer.status_code, answer.json) == (200, {"status": "alive"})
 
 
-def test_it_is_ready_when_every_part_answers(app: Flask) -> None:
+def test_readyz_is_ready_when_every_part_answers(app: Flask) -> None:
     answer = app.test_client().get("/readyz")
     assert answer.status_code == 200
     assert answer.json == {"status": "ready", "parts": {"database": "ok", "redis": "ok"}}
 
 
-def test_it_is_not_ready_before_the_database_is_migrated(unmigrated: Flask) -> None:
+def test_readyz_is_503_before_the_migration(unmigrated: Flask) -> None:
     answer = unmigrated.test_client().get("/readyz")
     assert answer.status_code == 503
     assert answer.json["status"] == "not ready"
@@ -62,7 +62,7 @@ def test_it_is_not_ready_before_the_database_is_migrated(unmigrated: Flask) -> N
     assert answer.json["parts"]["redis"] == "ok"
 
 
-def test_without_redis_it_still_takes_requests_and_says_what_is_missing(
+def test_readyz_is_degraded_without_redis(
     without_redis: Flask,
 ) -> None:
     """Callbacks go to the overflow: to take every server out would lose them."""
@@ -72,7 +72,7 @@ def test_without_redis_it_still_takes_requests_and_says_what_is_missing(
     assert answer.json["parts"]["database"] == "ok"
 
 
-def test_redis_that_only_reads_is_not_ok(app: Flask, database_url: str, tmp_path: Path) -> None:
+def test_read_only_redis_is_not_ok(app: Flask, database_url: str, tmp_path: Path) -> None:
     """An old master that became a replica answers PING, and stores no callback."""
     with redis_server(tmp_path) as server, Redis.from_url(server.url) as redis:
         for degraded in made(database_url, server.url):
@@ -87,7 +87,7 @@ def test_redis_that_only_reads_is_not_ok(app: Flask, database_url: str, tmp_path
             assert client.get("/readyz").json["parts"]["redis"] == "ok"
 
 
-def test_every_missing_part_is_named_at_once(cut_off: Flask) -> None:
+def test_readyz_lists_every_unavailable_part(cut_off: Flask) -> None:
     answer = cut_off.test_client().get("/readyz")
     assert answer.status_code == 503
     assert answer.json["parts"]["database"].startswith("unreachable")
@@ -95,5 +95,5 @@ def test_every_missing_part_is_named_at_once(cut_off: Flask) -> None:
 
 
 @pytest.mark.parametrize("secret", [PASSWORD, "somebody", "127.0.0.1", "redis://", "postgresql"])
-def test_no_secret_and_no_address_is_shown(cut_off: Flask, secret: str) -> None:
+def test_readyz_shows_no_secrets_or_addresses(cut_off: Flask, secret: str) -> None:
     assert secret not in cut_off.test_client().get("/readyz").get_data(as_text=True)

@@ -12,23 +12,25 @@ from structlog.contextvars import get_contextvars
 from tests.fakes import fake_signature
 
 
-def named(client: FlaskClient, given: str | None = None) -> str:
-    headers = {} if given is None else {"X-Request-ID": given}
+def id_of(client: FlaskClient, request_id: str | None = None) -> str:
+    headers = {} if request_id is None else {"X-Request-ID": request_id}
     return client.get("/healthz", headers=headers).headers["X-Request-ID"]
 
 
-def test_a_caller_s_name_for_a_request_is_returned(app: Flask) -> None:
-    assert named(app.test_client(), "order-1851.a_b") == "order-1851.a_b"
+def test_request_id_of_the_caller_is_returned(app: Flask) -> None:
+    assert id_of(app.test_client(), "order-1851.a_b") == "order-1851.a_b"
 
 
-@pytest.mark.parametrize("given", [None, "", "x" * 65, "a b", "+14155552671", "é", 'a"b', "a/b"])
-def test_a_request_without_a_fit_name_is_given_one(app: Flask, given: str | None) -> None:
-    first, second = (named(app.test_client(), given) for _ in range(2))
+@pytest.mark.parametrize(
+    "request_id", [None, "", "x" * 65, "a b", "+14155552671", "é", 'a"b', "a/b"]
+)
+def test_request_without_a_valid_id_gets_a_new_one(app: Flask, request_id: str | None) -> None:
+    first, second = (id_of(app.test_client(), request_id) for _ in range(2))
     assert re.fullmatch("[0-9a-f]{32}", first)
     assert first != second
 
 
-def test_an_answer_that_is_an_error_is_named_too(app: Flask) -> None:
+def test_error_has_the_request_id(app: Flask) -> None:
     client = app.test_client()
     for path in ("/nowhere", "/v1/messages"):
         answer = client.get(path, headers={"X-Request-ID": "r1"})
@@ -36,7 +38,7 @@ def test_an_answer_that_is_an_error_is_named_too(app: Flask) -> None:
         assert answer.headers["X-Request-ID"] == "r1"
 
 
-def test_name_and_client_are_bound_during_a_request_and_not_after_it(
+def test_log_context_ends_with_the_request(
     web: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[dict[str, object]] = []
@@ -55,7 +57,7 @@ def test_name_and_client_are_bound_during_a_request_and_not_after_it(
     assert get_contextvars() == {}
 
 
-def test_a_callback_that_is_well_writes_no_line_and_carries_no_name(
+def test_valid_callback_logs_nothing_and_has_no_id(
     app: Flask, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -66,5 +68,5 @@ def test_a_callback_that_is_well_writes_no_line_and_carries_no_name(
         answer = app.test_client().post(place, data=body, headers=signed)
         assert answer.status_code == status
         assert "X-Request-ID" not in answer.headers
-    ours = [one for one in caplog.records if one.name.startswith(("waybill", "service"))]
+    ours = [record for record in caplog.records if record.name.startswith(("waybill", "service"))]
     assert ours == []

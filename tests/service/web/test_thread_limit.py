@@ -1,4 +1,4 @@
-"""Requests that wait for the database hold some of the server's threads, never all."""
+"""Requests that wait for the database never hold all threads of the server."""
 
 import sys
 from collections.abc import Iterable
@@ -44,29 +44,29 @@ def ask(limited: Any, path: str = "/v1/messages") -> tuple[bytes, float]:
 
 
 def hang(pool: ThreadPoolExecutor, limited: Any, inner: Inner, count: int) -> list[Future[Any]]:
-    asked = [pool.submit(ask, limited) for _ in range(count)]
+    requests = [pool.submit(ask, limited) for _ in range(count)]
     while inner.inside < count:
         sleep(0.001)
-    return asked
+    return requests
 
 
-def test_request_over_the_limit_is_refused_while_others_hang() -> None:
+def test_request_over_the_limit_is_refused_when_stalled() -> None:
     inner = Inner()
     limited: Any = ThreadLimit(inner, 3)
     with ThreadPoolExecutor(3) as pool:
-        asked = hang(pool, limited, inner, 3)
+        requests = hang(pool, limited, inner, 3)
         first, waited = ask(limited)
         assert (first, waited < 1) == (b"refused", True)
         began = monotonic()
         assert {ask(limited)[0] for _ in range(50)} == {b"refused"}
-        assert monotonic() - began < 1, "one wait for all, not one for each"
+        assert monotonic() - began < 1, "all wait together, not one after the other"
         inner.go_on.set()
-        assert {one.result()[0] for one in asked} == {b"answered"}
+        assert {request.result()[0] for request in requests} == {b"answered"}
     assert ask(limited)[0] == b"answered", "as soon as one of them has ended"
 
 
 @pytest.mark.parametrize("path", ["/callbacks/twilio/1", "/healthz", "/readyz", "/metrics"])
-def test_what_waits_for_no_database_passes(path: str) -> None:
+def test_exempt_paths_pass_the_limit(path: str) -> None:
     inner = Inner()
     limited: Any = ThreadLimit(inner, 1)
     with ThreadPoolExecutor(1) as pool:
@@ -75,7 +75,7 @@ def test_what_waits_for_no_database_passes(path: str) -> None:
         inner.go_on.set()
 
 
-def test_a_burst_waits_for_its_turn() -> None:
+def test_burst_waits_for_free_threads() -> None:
     """Sixty-four that come at once, each of which takes as long as a post does."""
     inner = Inner()
     inner.seconds = 0.005
@@ -92,7 +92,7 @@ def test_a_burst_waits_for_its_turn() -> None:
     assert inner.most == 3
 
 
-def test_a_refusal_is_a_problem_document(app: Flask, key: str) -> None:
+def test_refused_request_gets_a_problem_document(app: Flask, key: str) -> None:
     refused = app.test_client().get(
         "/v1/messages",
         headers={"Authorization": f"Bearer {key}"},
@@ -104,7 +104,7 @@ def test_a_refusal_is_a_problem_document(app: Flask, key: str) -> None:
     assert refused.headers["X-Request-ID"]
 
 
-def test_a_page_is_refused_as_a_page(app: Flask) -> None:
+def test_refused_page_gets_a_page(app: Flask) -> None:
     refused = app.test_client().get("/ops/", environ_overrides={"waybill.refused": True})
     assert refused.status_code == 503
     assert int(refused.headers["Retry-After"]) > 0
@@ -121,7 +121,7 @@ def test_a_page_is_refused_as_a_page(app: Flask) -> None:
         ("--nothing-of-granian", {}, 3),
     ],
 )
-def test_the_limit_follows_the_threads_of_the_server(
+def test_limit_is_one_less_than_the_server_threads(
     monkeypatch: pytest.MonkeyPatch, command: str, environment: dict[str, str], limit: int
 ) -> None:
     monkeypatch.setattr("multiprocessing.current_process", lambda: type("P", (), NAMED))

@@ -12,7 +12,7 @@ from service.errors import Invalid
 from service.providers import configured
 from service.sending.accept import Draft
 from service.web.api import drafts
-from service.web.api.drafts import check_key
+from service.web.api.drafts import check_idempotency_key
 from service.web.api.routing import route
 from tests.conftest import SINCH, make_settings
 
@@ -26,16 +26,16 @@ def settings(**changes: str) -> Settings:
     return make_settings("sqlite:///unused.db", "redis://unused", **changes)
 
 
-def draft(given: Any, said: Settings, key: str | None) -> Draft:
-    return drafts.draft(given, said, configured(said), key)
+def draft(fields: Any, options: Settings, key: str | None) -> Draft:
+    return drafts.draft(fields, options, configured(options), key)
 
 
-def digest(given: Any) -> bytes:
-    return draft(given, settings(), None).request_digest
+def digest(fields: Any) -> bytes:
+    return draft(fields, settings(), None).request_digest
 
 
 @pytest.mark.parametrize(
-    ("given", "defaults", "sender", "service"),
+    ("fields", "defaults", "sender", "service"),
     [
         ({}, {}, NUMBER, None),
         ({}, {"TWILIO_MESSAGING_SERVICE_SID": SERVICE}, None, SERVICE),
@@ -49,21 +49,21 @@ def digest(given: Any) -> bytes:
         ),
     ],
 )
-def test_the_settings_say_who_sends_unless_the_message_does(
-    given: dict[str, str], defaults: dict[str, str], sender: str | None, service: str | None
+def test_default_sender_is_used_unless_message_names_one(
+    fields: dict[str, str], defaults: dict[str, str], sender: str | None, service: str | None
 ) -> None:
-    made = draft({**HELLO, **given}, settings(**defaults), None)
-    assert (made.sender, made.messaging_service_sid) == (sender, service)
+    new = draft({**HELLO, **fields}, settings(**defaults), None)
+    assert (new.sender, new.messaging_service_sid) == (sender, service)
 
 
-def test_a_message_without_any_sender_is_refused() -> None:
+def test_message_without_any_sender_is_refused() -> None:
     with pytest.raises(Invalid) as caught:
         draft(HELLO, settings(TWILIO_PHONE_NUMBER=""), None)
-    assert [one.field for one in caught.value.errors] == ["from"]
+    assert [error.field for error in caught.value.errors] == ["from"]
 
 
-def test_a_draft_holds_everything_that_was_asked_for() -> None:
-    given = {
+def test_draft_has_every_field_of_the_request() -> None:
+    fields = {
         "to": "+1 415 555 2671",
         "content_sid": "HX" + "0" * 32,
         "content_variables": {"1": "Ada"},
@@ -73,25 +73,25 @@ def test_a_draft_holds_everything_that_was_asked_for() -> None:
         "priority": "high",
         "resend_if_unknown": True,
     }
-    made = draft(given, settings(), "key")
-    assert made.provider == "twilio"
-    assert made.to == "+14155552671"
-    assert made.content_sid == given["content_sid"]
-    assert made.content_variables == {"1": "Ada"}
-    assert made.validity_period == 600
-    assert made.reference == "order-7"
-    assert made.details == {"a": 1}
-    assert made.priority is Priority.HIGH
-    assert made.resend_if_unknown is True
-    assert made.idempotency_key == "key"
+    new = draft(fields, settings(), "key")
+    assert new.provider == "twilio"
+    assert new.to == "+14155552671"
+    assert new.content_sid == fields["content_sid"]
+    assert new.content_variables == {"1": "Ada"}
+    assert new.validity_period == 600
+    assert new.reference == "order-7"
+    assert new.details == {"a": 1}
+    assert new.priority is Priority.HIGH
+    assert new.resend_if_unknown is True
+    assert new.idempotency_key == "key"
 
 
-def test_a_region_in_the_settings_completes_national_numbers() -> None:
-    made = draft({**HELLO, "to": "020 7946 0018"}, settings(DEFAULT_REGION="GB"), None)
-    assert made.to == "+442079460018"
+def test_default_region_completes_national_numbers() -> None:
+    new = draft({**HELLO, "to": "020 7946 0018"}, settings(DEFAULT_REGION="GB"), None)
+    assert new.to == "+442079460018"
 
 
-def test_the_order_of_fields_does_not_make_another_request() -> None:
+def test_field_order_does_not_change_the_digest() -> None:
     assert digest({"to": "+14155552671", "body": "Hello"}) == digest(
         {"body": "Hello", "to": "+14155552671"}
     )
@@ -101,7 +101,7 @@ def test_the_order_of_fields_does_not_make_another_request() -> None:
     "change",
     [{"body": "hello"}, {"reference": "r"}, {"to": "+14155552672"}, {"metadata": {"a": 1}}],
 )
-def test_another_value_makes_another_request(change: dict[str, Any]) -> None:
+def test_different_value_changes_the_digest(change: dict[str, Any]) -> None:
     assert digest({**HELLO, **change}) != digest(HELLO)
 
 
@@ -124,19 +124,19 @@ ANY = Route(prefix="*", provider="any")
         ("", "default"),
     ],
 )
-def test_the_longest_prefix_chooses_who_carries_a_message(to: str, expected: str) -> None:
+def test_longest_matching_prefix_chooses_the_provider(to: str, expected: str) -> None:
     for routes in permutations(ROUTES):
         assert route(to, routes, "default") == expected
     for routes in permutations([*ROUTES, ANY]):
         assert route(to, routes, "default") == expected.replace("default", "any")
 
 
-def test_without_routes_the_default_carries_everything() -> None:
+def test_default_provider_is_used_without_routes() -> None:
     assert route("+46701740605", (), "default") == "default"
 
 
 @pytest.mark.parametrize(
-    ("given", "said", "provider", "sender"),
+    ("fields", "options", "provider", "sender"),
     [
         ({}, {}, "twilio", NUMBER),
         ({}, {"DEFAULT_PROVIDER": "sinch"}, "sinch", SINCH["SINCH_PHONE_NUMBER"]),
@@ -153,15 +153,15 @@ def test_without_routes_the_default_carries_everything() -> None:
         ),
     ],
 )
-def test_the_message_then_a_route_then_the_settings_choose_who_carries_it(
-    given: dict[str, str], said: dict[str, str], provider: str, sender: str
+def test_provider_is_chosen_by_message_route_or_default(
+    fields: dict[str, str], options: dict[str, str], provider: str, sender: str
 ) -> None:
-    made = draft({**HELLO, **given}, settings(**SINCH, **said), None)
-    assert (made.provider, made.sender) == (provider, sender)
+    new = draft({**HELLO, **fields}, settings(**SINCH, **options), None)
+    assert (new.provider, new.sender) == (provider, sender)
 
 
 @pytest.mark.parametrize(
-    ("given", "said", "field"),
+    ("fields", "options", "field"),
     [
         ({"provider": "nobody"}, SINCH, "provider"),
         ({"provider": "sinch"}, {}, "provider"),
@@ -172,21 +172,21 @@ def test_the_message_then_a_route_then_the_settings_choose_who_carries_it(
         ({"provider": "sinch"}, {**SINCH, "SINCH_PHONE_NUMBER": ""}, "from"),
     ],
 )
-def test_a_provider_that_cannot_carry_a_message_is_refused_it(
-    given: dict[str, Any], said: dict[str, str], field: str
+def test_field_that_the_provider_lacks_is_refused(
+    fields: dict[str, Any], options: dict[str, str], field: str
 ) -> None:
     with pytest.raises(Invalid) as caught:
-        draft({**HELLO, **given}, settings(**said), None)
-    assert [one.field for one in caught.value.errors] == [field]
+        draft({**HELLO, **fields}, settings(**options), None)
+    assert [error.field for error in caught.value.errors] == [field]
 
 
 @pytest.mark.parametrize("key", [None, "a", "x" * 255, "2026-11-21 order 7", "{}~!"])
-def test_a_printable_key_is_taken_as_it_is(key: str | None) -> None:
-    assert check_key(key) == key
+def test_printable_idempotency_key_is_accepted(key: str | None) -> None:
+    assert check_idempotency_key(key) == key
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "é", "a\nb", "a\x00b", "a\tb", "\x7f"])
-def test_any_other_key_is_refused(key: str) -> None:
+def test_other_idempotency_key_is_refused(key: str) -> None:
     with pytest.raises(Invalid) as caught:
-        check_key(key)
-    assert [one.field for one in caught.value.errors] == ["Idempotency-Key"]
+        check_idempotency_key(key)
+    assert [error.field for error in caught.value.errors] == ["Idempotency-Key"]

@@ -30,7 +30,7 @@ HELLO = {"to": "+14155552671", "body": "Hello"}
 SERVICE = "MG" + "0" * 32
 
 
-def test_a_posted_message_is_accepted_and_can_be_read_at_its_location(web: FlaskClient) -> None:
+def test_posted_message_is_readable_at_its_location(web: FlaskClient) -> None:
     posted = web.post("/v1/messages", json={**HELLO, "reference": "r-1", "metadata": {"a": 1}})
 
     assert posted.status_code == 202, posted.json
@@ -43,7 +43,7 @@ def test_a_posted_message_is_accepted_and_can_be_read_at_its_location(web: Flask
     assert posted.json["from"] == "+15005550006"
 
 
-def test_a_delivered_message_shows_what_the_provider_said(
+def test_delivered_message_shows_the_provider_report(
     web: FlaskClient, app: Flask, provider: FakeProvider
 ) -> None:
     posted = web.post("/v1/messages", json=HELLO).json
@@ -54,8 +54,8 @@ def test_a_delivered_message_shows_what_the_provider_said(
     assert read["provider_sid"] == provider.sid(provider.on_air[0].attempt_id)
 
 
-def test_a_message_shows_everything_that_was_asked_for(web: FlaskClient) -> None:
-    asked = {
+def test_message_shows_every_field_of_the_request(web: FlaskClient) -> None:
+    fields = {
         "to": "whatsapp:+14155552671",
         "from": "whatsapp:+15005550006",
         "messaging_service_sid": SERVICE,
@@ -67,13 +67,13 @@ def test_a_message_shows_everything_that_was_asked_for(web: FlaskClient) -> None
         "priority": "high",
         "resend_if_unknown": True,
     }
-    posted = web.post("/v1/messages", json=asked)
+    posted = web.post("/v1/messages", json=fields)
     read = web.get(posted.headers["Location"]).json
-    assert {name: read[name] for name in asked} == asked
+    assert {name: read[name] for name in fields} == fields
     assert read == posted.json
 
 
-def test_media_may_come_without_a_text(web: FlaskClient) -> None:
+def test_media_need_no_text(web: FlaskClient) -> None:
     media = [f"https://example.com/{number}.png" for number in range(10)]
     posted = web.post("/v1/messages", json={"to": HELLO["to"], "media_urls": media})
     assert posted.status_code == 202
@@ -83,12 +83,12 @@ def test_media_may_come_without_a_text(web: FlaskClient) -> None:
 @pytest.mark.parametrize(
     "body", ["x" * 1600, "🎈" * 800, "a\r\nb\t\u2028c", "' OR 1=1 --", "a\x01"]
 )
-def test_a_text_is_kept_as_it_came(web: FlaskClient, body: str) -> None:
+def test_text_is_stored_unchanged(web: FlaskClient, body: str) -> None:
     posted = web.post("/v1/messages", json={**HELLO, "body": body})
     assert web.get(posted.headers["Location"]).json["body"] == body
 
 
-def test_times_are_shown_in_utc(web: FlaskClient) -> None:
+def test_times_are_in_utc(web: FlaskClient) -> None:
     moment = datetime.now(UTC).replace(microsecond=250_000) + timedelta(hours=3)
     zoned = moment.astimezone(timezone(timedelta(hours=5, minutes=30))).isoformat()
     posted = web.post("/v1/messages", json={**HELLO, "send_at": zoned}).json
@@ -97,13 +97,13 @@ def test_times_are_shown_in_utc(web: FlaskClient) -> None:
     assert web.get(f"/v1/messages/{posted['id']}").json == posted
 
 
-def test_a_message_wakes_a_send_worker(web: FlaskClient, redis_url: str) -> None:
+def test_post_wakes_a_send_worker(web: FlaskClient, redis_url: str) -> None:
     web.post("/v1/messages", json=HELLO)
     with Redis.from_url(redis_url) as redis:
         assert_soon(lambda: redis.llen(SEND) == 1)
 
 
-def test_a_message_for_later_wakes_nobody_yet(
+def test_scheduled_post_wakes_no_worker(
     web: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with app.app_context():
@@ -114,7 +114,7 @@ def test_a_message_for_later_wakes_nobody_yet(
     assert rung == []
 
 
-def test_the_events_tell_who_said_what_and_how_often(
+def test_events_show_source_status_and_repeats(
     web: FlaskClient, app: Flask, provider: FakeProvider
 ) -> None:
     posted = web.post("/v1/messages", json=HELLO).json
@@ -125,7 +125,7 @@ def test_the_events_tell_who_said_what_and_how_often(
             record.record([said("sent", attempt_id=attempt_id, sid="SM1")])
 
     events = web.get(f"/v1/messages/{posted['id']}/events").json["events"]
-    assert [(one["provider_status"], one["repeats"]) for one in events] == [
+    assert [(event["provider_status"], event["repeats"]) for event in events] == [
         ("queued", 0),
         ("sent", 2),
     ]
@@ -136,12 +136,12 @@ def test_the_events_tell_who_said_what_and_how_often(
     assert events[1]["received_at"].endswith("Z")
 
 
-def test_a_new_message_has_no_events(web: FlaskClient) -> None:
+def test_new_message_has_no_events(web: FlaskClient) -> None:
     posted = web.post("/v1/messages", json=HELLO).json
     assert web.get(f"/v1/messages/{posted['id']}/events").json == {"events": []}
 
 
-def test_a_failed_message_explains_itself(
+def test_failed_message_has_an_explanation(
     web: FlaskClient, app: Flask, provider: FakeProvider
 ) -> None:
     def refuse(outbound: Outbound) -> StatusReport:
@@ -162,7 +162,7 @@ def test_a_failed_message_explains_itself(
     assert read["final_at"] is not None
 
 
-def test_a_message_outlives_the_settings_of_its_provider(web: FlaskClient, app: Flask) -> None:
+def test_message_of_an_unconfigured_provider_is_readable(web: FlaskClient, app: Flask) -> None:
     posted = web.post("/v1/messages", json=HELLO).json
     with app.app_context(), transaction():
         gone = {"provider": "gone", "error_code": "402", "status": Status.FAILED}
@@ -172,7 +172,7 @@ def test_a_message_outlives_the_settings_of_its_provider(web: FlaskClient, app: 
     assert "no longer configured" in read["error"]["explanation"]
 
 
-def test_contradicting_reports_are_shown_as_a_conflict(
+def test_contradicting_reports_are_a_conflict(
     web: FlaskClient, app: Flask, provider: FakeProvider
 ) -> None:
     posted = web.post("/v1/messages", json=HELLO).json
@@ -189,19 +189,19 @@ def test_contradicting_reports_are_shown_as_a_conflict(
     ("method", "path"),
     [("GET", ""), ("GET", "/events"), ("POST", "/cancel")],
 )
-def test_another_clients_message_does_not_exist(
+def test_message_of_another_client_is_not_found(
     web: FlaskClient, app: Flask, method: str, path: str
 ) -> None:
     posted = web.post("/v1/messages", json=HELLO).json
     stranger = {"Authorization": f"Bearer {make_key(app, 'stranger')}"}
 
-    theirs = app.test_client().open(
+    answer = app.test_client().open(
         f"/v1/messages/{posted['id']}{path}", method=method, headers=stranger
     )
     nobodys = web.open(f"/v1/messages/{uuid4()}{path}", method=method)
 
-    assert theirs.status_code == nobodys.status_code == 404
-    assert theirs.json == nobodys.json
+    assert answer.status_code == nobodys.status_code == 404
+    assert answer.json == nobodys.json
     assert web.get(f"/v1/messages/{posted['id']}").json == posted
 
 
@@ -217,9 +217,7 @@ def without_redis(database_url: str, key: str) -> Iterator[FlaskClient]:
         db.engine.dispose()
 
 
-def test_messages_are_accepted_while_redis_is_away(
-    without_redis: FlaskClient, web: FlaskClient
-) -> None:
+def test_post_is_accepted_without_redis(without_redis: FlaskClient, web: FlaskClient) -> None:
     """What is stored needs no queue: a sweep finds it."""
     posted = without_redis.post("/v1/messages", json=HELLO)
     assert posted.status_code == 202

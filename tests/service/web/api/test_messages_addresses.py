@@ -1,4 +1,4 @@
-"""Posted addresses are stored in one spelling, and found again by any spelling."""
+"""Posted addresses are stored in one spelling, and messages again by any spelling."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -58,15 +58,15 @@ def test_old_mexican_mobile_is_sent_to_its_current_number(
 ) -> None:
     assert post(web, to="+5215512345678").json["to"] == "+525512345678"
     deliver.deliver()
-    assert [one.to for one in provider.on_air] == ["+525512345678"]
+    assert [outbound.to for outbound in provider.on_air] == ["+525512345678"]
 
 
-def test_channel_address_is_stored_in_one_spelling(web: FlaskClient) -> None:
+def test_channel_address_is_stored_normalised(web: FlaskClient) -> None:
     answer = post(web, **WHATSAPP)
     assert (answer.json["to"], answer.json["from"]) == (f"whatsapp:{NUMBER}", f"whatsapp:{SENDER}")
 
 
-def test_batch_keeps_the_good_and_explains_the_bad(web: FlaskClient) -> None:
+def test_batch_accepts_valid_and_explains_invalid_items(web: FlaskClient) -> None:
     items = [
         WHATSAPP,
         {"to": "+1415555CALL", "body": "Hi"},
@@ -79,27 +79,29 @@ def test_batch_keeps_the_good_and_explains_the_bad(web: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "asked", [NUMBER, "+1 (415) 555-2671", f"whatsapp:{NUMBER}", "WHATSAPP:+1 415 555 2671"]
+    "spelling", [NUMBER, "+1 (415) 555-2671", f"whatsapp:{NUMBER}", "WHATSAPP:+1 415 555 2671"]
 )
-def test_message_is_listed_by_any_spelling_of_its_recipient(web: FlaskClient, asked: str) -> None:
+def test_message_is_listed_by_any_spelling_of_its_recipient(
+    web: FlaskClient, spelling: str
+) -> None:
     made = post(web, **WHATSAPP).json["id"]
     post(web, to="+14155552672")
-    listed = web.get("/v1/messages", query_string={"to": asked}).json["messages"]
-    assert [one["id"] for one in listed] == [made]
+    listed = web.get("/v1/messages", query_string={"to": spelling}).json["messages"]
+    assert [message["id"] for message in listed] == [made]
 
 
-def test_number_lists_messages_on_every_channel(web: FlaskClient) -> None:
+def test_number_filter_matches_every_channel(web: FlaskClient) -> None:
     made = {post(web, **WHATSAPP).json["id"], post(web).json["id"]}
 
     def listed(to: str) -> set[str]:
-        found = web.get("/v1/messages", query_string={"to": to}).json["messages"]
-        return {one["id"] for one in found}
+        messages = web.get("/v1/messages", query_string={"to": to}).json["messages"]
+        return {message["id"] for message in messages}
 
     assert listed(NUMBER) == made
     assert len(listed(f"whatsapp:{NUMBER}")) == 1
 
 
-def test_forget_finds_a_number_on_every_channel(web: FlaskClient, context: Flask) -> None:
+def test_forget_erases_a_number_on_every_channel(web: FlaskClient, context: Flask) -> None:
     post(web, **WHATSAPP)
     done = context.test_cli_runner().invoke(args=["forget", "+1 (415) 555-2671"])
     assert "later, when it ends" in done.output
@@ -128,7 +130,7 @@ def test_opt_outs_are_found_by_any_spelling(context: Flask) -> None:
     ("sender", "stored"),
     [("(500) 555-0006", SENDER), ("72345", "72345"), ("ACME", "ACME"), (" Acme ", "Acme")],
 )
-def test_sender_is_stored_in_one_spelling(
+def test_sender_is_stored_normalised(
     web: FlaskClient, configure: Callable[..., None], sender: str, stored: str
 ) -> None:
     configure(default_region="US")
@@ -141,7 +143,7 @@ def test_sender_is_stored_in_one_spelling(
         (SERVICE, "messaging_service_sid"),
         ("TWELVELETTER", "12 characters"),
         ("(500) 555-0006", "must begin with +"),
-        ("Caf\u00e9", "no sender has"),
+        ("Caf\u00e9", "invalid characters"),
     ],
 )
 def test_unusable_sender_is_refused_with_a_reason(
@@ -152,7 +154,7 @@ def test_unusable_sender_is_refused_with_a_reason(
     assert reason in message
 
 
-def test_opt_out_counts_for_every_spelling_of_the_sender(
+def test_opt_out_applies_to_every_spelling_of_the_sender(
     web: FlaskClient, context: Flask, provider: FakeProvider
 ) -> None:
     row = {"to": NUMBER, "sender": SENDER, "provider": "twilio", "error_code": "21610"}

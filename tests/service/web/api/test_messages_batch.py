@@ -37,9 +37,7 @@ def stored(app: Flask) -> int:
         return db.session.scalars(select(func.count()).select_from(Message)).one()
 
 
-def test_a_thousand_messages_are_accepted_in_order(
-    web: FlaskClient, app: Flask, redis_url: str
-) -> None:
+def test_batch_of_1000_is_accepted_in_order(web: FlaskClient, app: Flask, redis_url: str) -> None:
     posted = post(web, numbered(1000))
     assert posted.status_code == 202
     assert {result["status"] for result in posted.json["results"]} == {202}
@@ -51,30 +49,26 @@ def test_a_thousand_messages_are_accepted_in_order(
 
 
 @pytest.mark.parametrize("letter", ["x", "ж", "🎈"])
-def test_a_thousand_of_the_longest_texts_fit_whatever_their_script(
-    web: FlaskClient, letter: str
-) -> None:
+def test_batch_of_1000_longest_texts_fits_the_body_limit(web: FlaskClient, letter: str) -> None:
     """Most JSON libraries escape what is not ASCII: six bytes for a letter, twelve for an emoji."""
     posted = post(web, [{"to": TO, "body": letter * 1600}] * 1000)
     assert posted.status_code == 202
 
 
-def test_each_result_is_the_answer_a_single_post_would_get(web: FlaskClient) -> None:
+def test_batch_result_equals_answer_to_single_post(web: FlaskClient) -> None:
     [result] = post(web, [HELLO]).json["results"]
     assert web.get(f"/v1/messages/{result['message']['id']}").json == result["message"]
 
 
 @pytest.mark.parametrize("items", [[], numbered(1001)], ids=["none", "1001"])
-def test_a_batch_of_none_or_too_many_is_refused_as_a_whole(
-    web: FlaskClient, app: Flask, items: list[Any]
-) -> None:
+def test_batch_of_0_or_1001_is_refused(web: FlaskClient, app: Flask, items: list[Any]) -> None:
     refused = post(web, items)
     assert refused.status_code == 422
-    assert [one["field"] for one in refused.json["errors"]] == ["messages"]
+    assert [error["field"] for error in refused.json["errors"]] == ["messages"]
     assert stored(app) == 0
 
 
-def test_a_bad_item_fails_alone(web: FlaskClient, app: Flask) -> None:
+def test_invalid_item_does_not_affect_others(web: FlaskClient, app: Flask) -> None:
     posted = post(web, [HELLO, {"to": TO}, 7, {**HELLO, "to": "nobody"}, HELLO])
     results = posted.json["results"]
     assert posted.status_code == 202
@@ -84,9 +78,7 @@ def test_a_bad_item_fails_alone(web: FlaskClient, app: Flask) -> None:
     assert stored(app) == 2
 
 
-def test_a_batch_of_nothing_but_bad_items_is_answered_all_the_same(
-    web: FlaskClient, app: Flask
-) -> None:
+def test_batch_of_invalid_items_gets_202(web: FlaskClient, app: Flask) -> None:
     posted = post(web, [{"to": TO}, None], key="k")
     assert [result["status"] for result in posted.json["results"]] == [422, 422]
     assert "Idempotent-Replayed" not in posted.headers
@@ -94,9 +86,7 @@ def test_a_batch_of_nothing_but_bad_items_is_answered_all_the_same(
 
 
 @pytest.mark.parametrize("items", [numbered(3), [HELLO, {"to": TO}, HELLO]])
-def test_a_repeated_batch_gets_the_same_answer_and_makes_nothing(
-    web: FlaskClient, app: Flask, items: list[Any]
-) -> None:
+def test_repeated_batch_creates_nothing(web: FlaskClient, app: Flask, items: list[Any]) -> None:
     first = post(web, items, key="k")
     before = stored(app)
     second = post(web, items, key="k")
@@ -106,7 +96,7 @@ def test_a_repeated_batch_gets_the_same_answer_and_makes_nothing(
     assert stored(app) == before
 
 
-def test_equal_batches_at_the_same_moment_make_one(app: Flask, key: str) -> None:
+def test_concurrent_equal_batches_create_one(app: Flask, key: str) -> None:
     barrier = Barrier(CROWD)
 
     def hurry(_: int) -> bytes:
@@ -122,14 +112,14 @@ def test_equal_batches_at_the_same_moment_make_one(app: Flask, key: str) -> None
     assert stored(app) == 20
 
 
-def test_equal_items_of_one_batch_are_messages_of_their_own(web: FlaskClient, app: Flask) -> None:
+def test_equal_items_of_a_batch_are_separate_messages(web: FlaskClient, app: Flask) -> None:
     """The key is the batch's, not the item's."""
     results = post(web, [HELLO, HELLO], key="k").json["results"]
     assert results[0]["message"]["id"] != results[1]["message"]["id"]
     assert stored(app) == 2
 
 
-def test_a_key_reused_for_another_item_fails_there_alone(web: FlaskClient, app: Flask) -> None:
+def test_reused_batch_key_fails_only_for_changed_items(web: FlaskClient, app: Flask) -> None:
     first = post(web, numbered(3), key="k").json["results"]
     changed = numbered(3)
     changed[1]["body"] = "Goodbye"
@@ -140,9 +130,7 @@ def test_a_key_reused_for_another_item_fails_there_alone(web: FlaskClient, app: 
     assert stored(app) == 3
 
 
-def test_a_batch_mended_after_a_bad_item_sends_only_what_was_missing(
-    web: FlaskClient, app: Flask
-) -> None:
+def test_corrected_batch_sends_only_the_corrected_item(web: FlaskClient, app: Flask) -> None:
     post(web, [HELLO, {"to": TO}], key="k")
     mended = post(web, [HELLO, HELLO], key="k")
     assert [result["status"] for result in mended.json["results"]] == [202, 202]
@@ -150,7 +138,7 @@ def test_a_batch_mended_after_a_bad_item_sends_only_what_was_missing(
     assert stored(app) == 2
 
 
-def test_a_batch_that_cannot_be_answered_is_not_stored_by_half(
+def test_batch_is_stored_in_one_transaction(
     web: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     post(web, [HELLO], key="k")
@@ -166,13 +154,13 @@ def test_a_batch_that_cannot_be_answered_is_not_stored_by_half(
     assert stored(app) == 2
 
 
-def test_a_batch_and_a_single_post_do_not_share_a_key(web: FlaskClient, app: Flask) -> None:
+def test_batch_and_single_post_do_not_share_a_key(web: FlaskClient, app: Flask) -> None:
     single = web.post("/v1/messages", json=HELLO, headers={"Idempotency-Key": "k"})
     [result] = post(web, [HELLO], key="k").json["results"]
     assert result["message"]["id"] != single.json["id"]
 
 
-def test_the_longest_key_is_good_for_the_longest_batch(web: FlaskClient, app: Flask) -> None:
+def test_longest_key_works_for_the_largest_batch(web: FlaskClient, app: Flask) -> None:
     posted = post(web, numbered(1000), key="x" * 255)
     assert {result["status"] for result in posted.json["results"]} == {202}
     assert stored(app) == 1000

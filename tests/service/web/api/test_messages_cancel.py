@@ -20,8 +20,8 @@ HELLO = {"to": "+14155552671", "body": "Hello"}
 SERVICE = "MG" + "0" * 32
 
 
-def post(web: FlaskClient, **given: Any) -> dict[str, Any]:
-    answer: dict[str, Any] = web.post("/v1/messages", json={**HELLO, **given}).json
+def post(web: FlaskClient, **fields: Any) -> dict[str, Any]:
+    answer: dict[str, Any] = web.post("/v1/messages", json={**HELLO, **fields}).json
     return answer
 
 
@@ -44,7 +44,7 @@ def scheduled(web: FlaskClient, app: Flask, provider: FakeProvider) -> dict[str,
     return message
 
 
-def test_a_pending_message_is_canceled_and_never_sent(
+def test_canceled_pending_message_is_never_sent(
     web: FlaskClient, app: Flask, provider: FakeProvider
 ) -> None:
     message = post(web)
@@ -57,25 +57,25 @@ def test_a_pending_message_is_canceled_and_never_sent(
     assert web.get(f"/v1/messages/{message['id']}").json == canceled.json
 
 
-def test_a_message_waiting_for_its_time_is_canceled(web: FlaskClient) -> None:
+def test_scheduled_message_is_canceled(web: FlaskClient) -> None:
     message = post(web, send_at=(datetime.now(UTC) + timedelta(hours=1)).isoformat())
     assert cancel(web, message).json["status"] == "canceled"
 
 
-def test_the_ledger_tells_that_the_client_canceled(web: FlaskClient) -> None:
+def test_cancellation_is_in_the_ledger(web: FlaskClient) -> None:
     message = post(web)
     cancel(web, message)
     [event] = web.get(f"/v1/messages/{message['id']}/events").json["events"]
     assert (event["source"], event["status"], event["attempt_id"]) == ("client", "canceled", None)
 
 
-def test_a_canceled_message_stays_canceled_however_often_one_asks(web: FlaskClient) -> None:
+def test_cancel_is_idempotent(web: FlaskClient) -> None:
     message = post(web)
     first, second = cancel(web, message), cancel(web, message)
     assert (second.status_code, second.json) == (200, first.json)
 
 
-def test_a_message_the_provider_holds_is_canceled_there(
+def test_message_held_by_provider_is_canceled_there(
     web: FlaskClient, provider: FakeProvider, scheduled: dict[str, Any]
 ) -> None:
     canceled = cancel(web, scheduled)
@@ -84,22 +84,22 @@ def test_a_message_the_provider_holds_is_canceled_there(
     assert cancel(web, scheduled).json == canceled.json
 
 
-def test_the_provider_is_asked_for_the_message_by_its_own_id(
+def test_cancel_uses_the_provider_sid(
     web: FlaskClient,
     provider: FakeProvider,
     scheduled: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked: list[tuple[UUID, str]] = []
+    calls: list[tuple[UUID, str]] = []
 
     def note(attempt_id: UUID, provider_sid: str) -> StatusReport:
-        asked.append((attempt_id, provider_sid))
+        calls.append((attempt_id, provider_sid))
         return said("canceled", attempt_id=attempt_id, sid=provider_sid)
 
     monkeypatch.setattr(provider, "cancel", note)
     cancel(web, scheduled)
     attempt_id = provider.on_air[0].attempt_id
-    assert asked == [(attempt_id, provider.sid(attempt_id))]
+    assert calls == [(attempt_id, provider.sid(attempt_id))]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_the_provider_is_asked_for_the_message_by_its_own_id(
     ],
     ids=["refused", "not accepted", "unknown"],
 )
-def test_what_the_provider_did_not_cancel_is_not_canceled(
+def test_refused_cancellation_leaves_the_status(
     web: FlaskClient,
     provider: FakeProvider,
     scheduled: dict[str, Any],
@@ -130,7 +130,7 @@ def test_what_the_provider_did_not_cancel_is_not_canceled(
 
 
 @pytest.mark.parametrize("word", ["queued", "sent", "delivered", "undelivered", "failed", "read"])
-def test_a_message_on_its_way_cannot_be_canceled(
+def test_sent_message_cannot_be_canceled(
     web: FlaskClient, app: Flask, provider: FakeProvider, word: str
 ) -> None:
     message = post(web)
@@ -143,7 +143,7 @@ def test_a_message_on_its_way_cannot_be_canceled(
     assert web.get(f"/v1/messages/{message['id']}").json["status"] == word
 
 
-def test_a_message_being_handed_over_cannot_be_canceled(
+def test_submitting_message_cannot_be_canceled(
     web: FlaskClient, app: Flask, provider: FakeProvider
 ) -> None:
     message = post(web)
@@ -159,7 +159,7 @@ def test_a_message_being_handed_over_cannot_be_canceled(
     assert web.get(f"/v1/messages/{message['id']}").json["status"] == "queued"
 
 
-def test_a_message_in_doubt_cannot_be_canceled(
+def test_message_in_doubt_cannot_be_canceled(
     web: FlaskClient, app: Flask, provider: FakeProvider
 ) -> None:
     def fall_silent(outbound: Outbound) -> StatusReport:

@@ -20,8 +20,8 @@ TEMPLATE = {"to": "+14155552671", "content_sid": "HX" + "a" * 32}
 SERVICE = "MG" + "0" * 31
 
 
-def post(web: FlaskClient, given: Any, key: str = "k") -> TestResponse:
-    return web.post("/v1/messages", json=given, headers={"Idempotency-Key": key})
+def post(web: FlaskClient, message: Any, key: str = "k") -> TestResponse:
+    return web.post("/v1/messages", json=message, headers={"Idempotency-Key": key})
 
 
 def at(offset_hours: int, moment: datetime) -> str:
@@ -54,13 +54,11 @@ LATER = {**HELLO, "send_at": at(0, TOMORROW)}
         ),
     ],
 )
-def test_equal_request_in_another_spelling_is_a_repeat(
-    web: FlaskClient, first: Any, second: Any
-) -> None:
-    one, two = post(web, first), post(web, second)
-    assert (one.status_code, two.status_code) == (202, 202), two.json
-    assert two.data == one.data
-    assert two.headers["Idempotent-Replayed"] == "true"
+def test_request_with_other_spelling_is_a_repeat(web: FlaskClient, first: Any, second: Any) -> None:
+    answer, repeat = post(web, first), post(web, second)
+    assert (answer.status_code, repeat.status_code) == (202, 202), repeat.json
+    assert repeat.data == answer.data
+    assert repeat.headers["Idempotent-Replayed"] == "true"
 
 
 @pytest.mark.parametrize(
@@ -77,7 +75,7 @@ def test_equal_request_in_another_spelling_is_a_repeat(
         {"body": "Hello "},
     ],
 )
-def test_request_for_something_else_is_a_conflict(web: FlaskClient, change: Any) -> None:
+def test_different_request_is_a_conflict(web: FlaskClient, change: Any) -> None:
     assert post(web, HELLO).status_code == 202
     assert post(web, {**HELLO, **change}).status_code == (422 if "reference" in change else 409)
 
@@ -96,7 +94,7 @@ def test_equal_items_of_a_batch_are_repeats(web: FlaskClient, context: Flask) ->
     assert db.session.scalars(select(func.count()).select_from(Message)).one() == 2
 
 
-def test_changed_default_sender_leaves_a_repeat_a_repeat(
+def test_repeat_survives_a_changed_default_sender(
     web: FlaskClient, monkeypatch: pytest.MonkeyPatch, app: Flask
 ) -> None:
     first = post(web, HELLO)
@@ -105,28 +103,26 @@ def test_changed_default_sender_leaves_a_repeat_a_repeat(
     assert post(web, HELLO).data == first.data
 
 
-def test_repeat_of_a_request_of_the_version_before_is_one(web: FlaskClient, context: Flask) -> None:
+def test_repeat_of_a_request_of_the_previous_version(web: FlaskClient, context: Flask) -> None:
     """A deploy replaces the version between two posts: the stored digest is of the JSON."""
-    given = {**HELLO, "priority": "normal", "reference": None}
-    first = post(web, given)
+    message = {**HELLO, "priority": "normal", "reference": None}
+    first = post(web, message)
     with transaction():
-        db.session.execute(db.update(Message).values(request_digest=keyed(digest_of_json(given))))
-    assert post(web, given).data == first.data
-    assert post(web, {**given, "body": "Other"}).status_code == 409
+        db.session.execute(db.update(Message).values(request_digest=keyed(digest_of_json(message))))
+    assert post(web, message).data == first.data
+    assert post(web, {**message, "body": "Other"}).status_code == 409
 
 
-def test_repeat_of_what_only_the_version_before_took_is_one(
-    web: FlaskClient, context: Flask
-) -> None:
-    given = {**HELLO, "to": "+1415555CALL"}
+def test_repeat_of_a_request_that_is_invalid_by_now(web: FlaskClient, context: Flask) -> None:
+    message = {**HELLO, "to": "+1415555CALL"}
     first = post(web, HELLO)
     with transaction():
-        db.session.execute(db.update(Message).values(request_digest=keyed(digest_of_json(given))))
-    assert post(web, given).data == first.data
-    assert post(web, given, "another key").status_code == 422
+        db.session.execute(db.update(Message).values(request_digest=keyed(digest_of_json(message))))
+    assert post(web, message).data == first.data
+    assert post(web, message, "another key").status_code == 422
 
 
-def test_repeat_after_its_time_is_one_in_any_spelling(
+def test_repeat_after_send_at_with_other_spelling(
     web: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = post(web, LATER)
@@ -142,14 +138,14 @@ def test_repeat_after_its_time_is_one_in_any_spelling(
     assert post(web, LATER, "another key").status_code == 422
 
 
-def test_region_of_the_settings_makes_spellings_equal(
+def test_default_region_makes_spellings_equal(
     web: FlaskClient, configure: Callable[..., None]
 ) -> None:
     configure(default_region="US")
     assert post(web, HELLO).data == post(web, {**HELLO, "to": "(415) 555-2671"}).data
 
 
-def test_deeply_nested_request_with_a_key_is_an_error_of_the_client(web: FlaskClient) -> None:
+def test_deeply_nested_request_with_a_key_gets_4xx(web: FlaskClient) -> None:
     """Some depths can be read and not be written again: where they begin depends on the stack."""
     for depth in range(880, 995):
         nested = "[" * depth + "]" * depth

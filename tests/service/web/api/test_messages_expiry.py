@@ -29,8 +29,8 @@ HELLO = {"to": "+14155552671", "body": "Your code is 123456", "validity_period":
 OVER = 1.05
 
 
-def post(web: FlaskClient, **given: Any) -> str:
-    answer = web.post("/v1/messages", json={**HELLO, **given})
+def post(web: FlaskClient, **fields: Any) -> str:
+    answer = web.post("/v1/messages", json={**HELLO, **fields})
     assert answer.status_code == 202, answer.json
     return str(answer.json["id"])
 
@@ -57,8 +57,8 @@ def give_time(message_id: str, seconds: float) -> None:
     """Move the deadline, where no wait could be long enough."""
     with transaction():
         expires_at = datetime.now(UTC) + timedelta(seconds=seconds)
-        mine = Message.id == UUID(message_id)
-        db.session.execute(update(Message).where(mine).values(expires_at=expires_at))
+        condition = Message.id == UUID(message_id)
+        db.session.execute(update(Message).where(condition).values(expires_at=expires_at))
 
 
 def test_late_message_is_expired_and_never_sent(
@@ -77,12 +77,12 @@ def test_late_message_is_expired_and_never_sent(
     assert message["final_at"] is not None
     assert provider.on_air == []
     listed = web.get("/v1/messages?status=expired").json["messages"]
-    assert [one["id"] for one in listed] == [message_id]
+    assert [message["id"] for message in listed] == [message_id]
     [event] = web.get(f"/v1/messages/{message_id}/events").json["events"]
     assert (event["status"], event["attempt_id"]) == ("expired", None)
 
 
-def test_message_in_time_is_sent_with_the_time_left(
+def test_provider_gets_the_remaining_validity(
     web: FlaskClient, context: Flask, provider: FakeProvider
 ) -> None:
     post(web, validity_period=600)
@@ -94,7 +94,7 @@ def test_message_in_time_is_sent_with_the_time_left(
     assert 60 < sent.validity_period <= 598
 
 
-def test_shortest_validity_is_sent_at_once(
+def test_validity_of_1_second_is_sent_immediately(
     web: FlaskClient, context: Flask, provider: FakeProvider
 ) -> None:
     """The provider takes whole seconds, and refuses none."""
@@ -114,7 +114,7 @@ def test_message_without_a_validity_period_never_expires(
     assert [sent.validity_period for sent in provider.on_air] == [None]
 
 
-def test_sweep_expires_without_a_send_worker(
+def test_sweep_expires_messages_without_a_send_worker(
     web: FlaskClient, context: Flask, provider: FakeProvider
 ) -> None:
     expired, waiting = post(web), post(web, validity_period=600)
@@ -126,7 +126,7 @@ def test_sweep_expires_without_a_send_worker(
     assert shown(web, waiting) == ("pending", None)
 
 
-def test_crowd_of_late_messages_holds_up_no_other(
+def test_many_late_messages_do_not_delay_others(
     web: FlaskClient, context: Flask, provider: FakeProvider
 ) -> None:
     batch = [HELLO] * 30 + [{**HELLO, "body": "in time", "validity_period": 600}]
@@ -137,7 +137,7 @@ def test_crowd_of_late_messages_holds_up_no_other(
     assert [sent.body for sent in provider.on_air] == ["in time"]
 
 
-def test_scheduled_message_expires_after_its_own_time(
+def test_scheduled_message_expires_after_send_at(
     web: FlaskClient, context: Flask, provider: FakeProvider
 ) -> None:
     waiting = post(web, send_at=(datetime.now(UTC) + timedelta(seconds=600)).isoformat())
@@ -209,7 +209,7 @@ def test_message_in_doubt_is_not_sent_again_after_its_deadline(
     assert provider.on_air == []
 
 
-def test_second_attempt_that_expires_is_an_unknown_outcome(
+def test_expired_second_attempt_has_unknown_outcome(
     web: FlaskClient, context: Flask, provider: FakeProvider
 ) -> None:
     """The first may have arrived: `expired` would say that nothing was sent."""
@@ -239,7 +239,7 @@ def test_operator_cannot_send_again_after_the_deadline(
 
 
 @pytest.mark.parametrize("word", ["sent", "delivered"])
-def test_proof_of_sending_outranks_an_expiry(
+def test_sent_report_outranks_expiry(
     web: FlaskClient, context: Flask, provider: FakeProvider, word: str
 ) -> None:
     provider.script = not_taken

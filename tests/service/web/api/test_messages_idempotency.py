@@ -22,8 +22,8 @@ HELLO = {"to": "+14155552671", "body": "Hello", "metadata": {"b": 1, "a": 0.1}}
 CROWD = 8
 
 
-def post(web: FlaskClient, given: Any, key: str = "k") -> TestResponse:
-    return web.post("/v1/messages", json=given, headers={"Idempotency-Key": key})
+def post(web: FlaskClient, message: Any, key: str = "k") -> TestResponse:
+    return web.post("/v1/messages", json=message, headers={"Idempotency-Key": key})
 
 
 def stored(app: Flask) -> int:
@@ -31,9 +31,7 @@ def stored(app: Flask) -> int:
         return db.session.scalars(select(func.count()).select_from(Message)).one()
 
 
-def test_a_repeated_post_gets_the_same_answer_and_makes_nothing(
-    web: FlaskClient, app: Flask
-) -> None:
+def test_repeated_post_creates_nothing(web: FlaskClient, app: Flask) -> None:
     first, second = post(web, HELLO), post(web, HELLO)
     assert second.status_code == first.status_code == 202
     assert second.data == first.data
@@ -43,9 +41,7 @@ def test_a_repeated_post_gets_the_same_answer_and_makes_nothing(
     assert stored(app) == 1
 
 
-def test_a_repeated_post_gets_the_same_answer_after_the_message_moved_on(
-    web: FlaskClient, app: Flask
-) -> None:
+def test_repeated_post_gets_first_answer_after_delivery(web: FlaskClient, app: Flask) -> None:
     first = post(web, HELLO)
     with app.app_context():
         deliver.deliver()
@@ -53,7 +49,7 @@ def test_a_repeated_post_gets_the_same_answer_after_the_message_moved_on(
     assert post(web, HELLO).data == first.data
 
 
-def test_repeated_post_requests_one_delivery(
+def test_repeated_post_wakes_no_worker(
     web: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     requested: list[str] = []
@@ -62,12 +58,12 @@ def test_repeated_post_requests_one_delivery(
     assert requested == [DELIVER]
 
 
-def test_a_repeated_post_gets_the_same_answer_once_its_time_has_come(
+def test_repeated_post_gets_first_answer_after_send_at(
     web: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A client that saw no answer repeats what it asked, and that does not age."""
-    given = {**HELLO, "send_at": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}
-    first = post(web, given)
+    message = {**HELLO, "send_at": (datetime.now(UTC) + timedelta(hours=1)).isoformat()}
+    first = post(web, message)
     assert first.status_code == 202
 
     class Tomorrow(datetime):
@@ -76,11 +72,11 @@ def test_a_repeated_post_gets_the_same_answer_once_its_time_has_come(
             return datetime.now(tz) + timedelta(days=1)
 
     monkeypatch.setattr(schemas, "datetime", Tomorrow)
-    second = post(web, given)
+    second = post(web, message)
     assert (second.status_code, second.data) == (202, first.data)
 
 
-def test_the_order_and_the_spacing_of_fields_make_no_difference(web: FlaskClient) -> None:
+def test_field_order_and_whitespace_make_no_difference(web: FlaskClient) -> None:
     first = post(web, HELLO)
     text = '{ "metadata": {"a":0.1,  "b":1}, "body":"Hello", "to":"+14155552671" }'
     second = web.post(
@@ -93,7 +89,7 @@ def test_the_order_and_the_spacing_of_fields_make_no_difference(web: FlaskClient
 
 
 @pytest.mark.parametrize("change", [{"body": "Goodbye"}, {"reference": "r"}, {"metadata": {}}])
-def test_a_key_reused_for_another_body_is_refused(
+def test_reused_key_with_other_body_gets_409(
     web: FlaskClient, app: Flask, change: dict[str, Any]
 ) -> None:
     first = post(web, HELLO)
@@ -105,12 +101,12 @@ def test_a_key_reused_for_another_body_is_refused(
     assert stored(app) == 1
 
 
-def test_a_key_whose_post_was_refused_is_still_free(web: FlaskClient) -> None:
+def test_refused_post_does_not_use_up_its_key(web: FlaskClient) -> None:
     assert post(web, {**HELLO, "body": ""}).status_code == 422
     assert post(web, HELLO).status_code == 202
 
 
-def test_another_clients_key_is_another_key(web: FlaskClient, app: Flask) -> None:
+def test_clients_do_not_share_idempotency_keys(web: FlaskClient, app: Flask) -> None:
     stranger = app.test_client()
     stranger.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {make_key(app, 'stranger')}"
     first, second = post(web, HELLO), post(stranger, {**HELLO, "body": "Goodbye"})
@@ -118,27 +114,27 @@ def test_another_clients_key_is_another_key(web: FlaskClient, app: Flask) -> Non
     assert second.json["id"] != first.json["id"]
 
 
-def test_a_clients_keys_share_its_idempotency_keys(web: FlaskClient, app: Flask) -> None:
+def test_api_keys_of_a_client_share_idempotency_keys(web: FlaskClient, app: Flask) -> None:
     other = app.test_client()
     other.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {make_key(app, 'billing')}"
     assert post(other, HELLO).data == post(web, HELLO).data
 
 
-def test_without_a_key_every_post_is_a_message(web: FlaskClient, app: Flask) -> None:
+def test_every_post_without_a_key_creates_a_message(web: FlaskClient, app: Flask) -> None:
     first, second = (web.post("/v1/messages", json=HELLO).json["id"] for _ in range(2))
     assert first != second
     assert stored(app) == 2
 
 
 @pytest.mark.parametrize("unusable", ["", "x" * 256, "caf\xe9", "a\tb"])
-def test_a_key_that_cannot_be_used_is_refused(web: FlaskClient, app: Flask, unusable: str) -> None:
+def test_invalid_idempotency_key_is_refused(web: FlaskClient, app: Flask, unusable: str) -> None:
     refused = post(web, HELLO, unusable)
     assert refused.status_code == 422
     assert refused.json["errors"][0]["field"] == "Idempotency-Key"
     assert stored(app) == 0
 
 
-def test_many_posts_at_the_same_moment_make_one_message(app: Flask, key: str) -> None:
+def test_concurrent_equal_posts_create_one_message(app: Flask, key: str) -> None:
     barrier = Barrier(CROWD)
 
     def hurry(_: int) -> TestResponse:
@@ -156,9 +152,7 @@ def test_many_posts_at_the_same_moment_make_one_message(app: Flask, key: str) ->
     assert stored(app) == 1
 
 
-def test_different_posts_with_one_key_at_the_same_moment_make_one_message(
-    app: Flask, key: str
-) -> None:
+def test_concurrent_different_posts_create_one_message(app: Flask, key: str) -> None:
     barrier = Barrier(CROWD)
 
     def hurry(number: int) -> TestResponse:

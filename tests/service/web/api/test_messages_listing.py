@@ -24,8 +24,8 @@ from tests.fakes import FakeProvider
 TO, OTHER = "+14155552671", "+14155552672"
 
 
-def post(web: FlaskClient, **given: Any) -> dict[str, Any]:
-    posted = web.post("/v1/messages", json={"to": TO, "body": "Hello", **given})
+def post(web: FlaskClient, **fields: Any) -> dict[str, Any]:
+    posted = web.post("/v1/messages", json={"to": TO, "body": "Hello", **fields})
     assert posted.status_code == 202, posted.json
     answer: dict[str, Any] = posted.json
     return answer
@@ -46,16 +46,16 @@ def ids(listed: TestResponse) -> list[str]:
     return [message["id"] for message in listed.json["messages"]]
 
 
-def test_an_empty_list_is_a_list(web: FlaskClient) -> None:
+def test_list_without_messages_is_empty(web: FlaskClient) -> None:
     assert ask(web).json == {"messages": [], "next_cursor": None}
 
 
-def test_messages_are_listed_newest_first_as_they_are_shown_alone(web: FlaskClient) -> None:
+def test_list_shows_messages_newest_first(web: FlaskClient) -> None:
     posted = [post(web) for _ in range(3)]
     assert ask(web).json == {"messages": posted[::-1], "next_cursor": None}
 
 
-def test_pages_together_are_the_whole_list(web: FlaskClient) -> None:
+def test_pages_together_have_every_message(web: FlaskClient) -> None:
     made = post_many(web, 25)
     seen: list[str] = []
     cursor: dict[str, str] = {}
@@ -68,7 +68,7 @@ def test_pages_together_are_the_whole_list(web: FlaskClient) -> None:
     assert page.json["next_cursor"] is None
 
 
-def test_pages_stay_where_they_are_while_messages_come_in(web: FlaskClient) -> None:
+def test_new_messages_do_not_move_pages(web: FlaskClient) -> None:
     made = post_many(web, 6)
     first = ask(web, limit=3)
     post_many(web, 5)
@@ -76,23 +76,23 @@ def test_pages_stay_where_they_are_while_messages_come_in(web: FlaskClient) -> N
     assert ids(first) + ids(second) == made[::-1]
 
 
-def test_a_last_page_that_is_just_full_has_no_next(web: FlaskClient) -> None:
+def test_full_last_page_has_no_next_cursor(web: FlaskClient) -> None:
     post_many(web, 3)
     assert ask(web, limit=3).json["next_cursor"] is None
 
 
-def test_a_page_has_50_messages_unless_the_client_says_otherwise(web: FlaskClient) -> None:
+def test_default_limit_is_50(web: FlaskClient) -> None:
     post_many(web, 201)
     assert len(ids(ask(web))) == 50
     assert len(ids(ask(web, limit=200))) == 200
 
 
-def test_a_cursor_holds_under_a_filter(web: FlaskClient) -> None:
-    wanted = [post(web, reference="r")["id"] for _ in range(3)]
+def test_cursor_works_with_a_filter(web: FlaskClient) -> None:
+    expected = [post(web, reference="r")["id"] for _ in range(3)]
     post(web)
     first = ask(web, reference="r", limit=2)
     second = ask(web, reference="r", limit=2, cursor=first.json["next_cursor"])
-    assert ids(first) + ids(second) == wanted[::-1]
+    assert ids(first) + ids(second) == expected[::-1]
 
 
 @pytest.mark.parametrize(
@@ -104,11 +104,11 @@ def test_a_cursor_holds_under_a_filter(web: FlaskClient) -> None:
         {"to": OTHER, "reference": "r-2", "status": "pending"},
     ],
 )
-def test_a_filter_finds_what_was_asked_for(web: FlaskClient, query: dict[str, str]) -> None:
+def test_filter_returns_matching_messages(web: FlaskClient, query: dict[str, str]) -> None:
     post(web, reference="r-1")
-    wanted = post(web, to=OTHER, reference="r-2")
+    expected = post(web, to=OTHER, reference="r-2")
     post(web)
-    assert ids(ask(web, **query)) == [wanted["id"]]
+    assert ids(ask(web, **query)) == [expected["id"]]
 
 
 @pytest.mark.parametrize(
@@ -125,14 +125,12 @@ def test_a_filter_finds_what_was_asked_for(web: FlaskClient, query: dict[str, st
         {"created_before": "2001-01-01T00:00:00Z"},
     ],
 )
-def test_a_filter_that_nothing_meets_finds_nothing(web: FlaskClient, query: dict[str, Any]) -> None:
+def test_filter_without_match_returns_nothing(web: FlaskClient, query: dict[str, Any]) -> None:
     post(web)
     assert ids(ask(web, **query)) == []
 
 
-def test_messages_are_found_by_what_the_provider_said(
-    web: FlaskClient, app: Flask, provider: FakeProvider
-) -> None:
+def test_filter_by_status_and_sid(web: FlaskClient, app: Flask, provider: FakeProvider) -> None:
     sent = post(web)
     with app.app_context():
         deliver.deliver()
@@ -143,7 +141,7 @@ def test_messages_are_found_by_what_the_provider_said(
     assert ids(ask(web, status="pending")) == [waiting["id"]]
 
 
-def test_messages_are_found_by_when_they_were_made(web: FlaskClient) -> None:
+def test_filter_by_time_of_acceptance(web: FlaskClient) -> None:
     made = post(web)["created_at"]
     minute = made[:16]
     assert len(ids(ask(web, created_after=f"{minute}:00-00:01", created_before=made))) == 0
@@ -154,7 +152,7 @@ def shifted(moment: str, **by: int) -> str:
     return (datetime.fromisoformat(moment) + timedelta(**by)).isoformat()
 
 
-def test_time_windows_hold_each_message_once(web: FlaskClient) -> None:
+def test_adjacent_time_windows_do_not_overlap(web: FlaskClient) -> None:
     """A batch has one time in, and ids a moment later: what is shown is what is compared."""
     made = [*post_many(web, 300), post(web)["id"]]
     shown = {message["id"]: message["created_at"] for message in listed(web)}
@@ -179,7 +177,7 @@ def listed(web: FlaskClient, **query: Any) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("name", "microseconds", "found"),
+    ("name", "microseconds", "count"),
     [
         ("created_after", 0, 1),
         ("created_after", 1, 0),
@@ -189,12 +187,12 @@ def listed(web: FlaskClient, **query: Any) -> list[dict[str, Any]]:
         ("created_before", -1, 0),
     ],
 )
-def test_time_bounds_are_exact_to_the_shown_time(
-    web: FlaskClient, name: str, microseconds: int, found: int
+def test_time_filters_are_exact_to_the_millisecond(
+    web: FlaskClient, name: str, microseconds: int, count: int
 ) -> None:
     made = post(web)["created_at"]
     bound = shifted(made, microseconds=microseconds)
-    assert len(ids(ask(web, **{name: bound}))) == found
+    assert len(ids(ask(web, **{name: bound}))) == count
 
 
 def test_time_in_the_id_is_never_after_created_at(
@@ -213,7 +211,7 @@ def test_time_in_the_id_is_never_after_created_at(
     assert ids(ask(web, created_before=shifted(made["created_at"], milliseconds=1))) == [made["id"]]
 
 
-def test_every_status_is_found_by_its_filter(web: FlaskClient, app: Flask) -> None:
+def test_filter_finds_every_status(web: FlaskClient, app: Flask) -> None:
     """Each goes another way: own statuses, final ones, and those that the provider may change."""
     made = dict(zip(Status, post_many(web, len(Status)), strict=True))
     now = datetime.now(UTC)
@@ -225,34 +223,34 @@ def test_every_status_is_found_by_its_filter(web: FlaskClient, app: Flask) -> No
                 "claimed_until": now if status is Status.SUBMITTING else None,
                 "final_at": now if status in FINAL else None,
             }
-            one = Message.id == UUID(message_id)
-            db.session.execute(db.update(Message).where(one).values(columns))
+            condition = Message.id == UUID(message_id)
+            db.session.execute(db.update(Message).where(condition).values(columns))
 
     assert {status: ids(ask(web, status=status)) for status in Status} == {
         status: [message_id] for status, message_id in made.items()
     }
 
 
-def test_a_rare_match_is_reached_by_pages(web: FlaskClient) -> None:
+def test_rare_match_is_found_after_several_pages(web: FlaskClient) -> None:
     """A page is searched in 20 rows for each message it may hold, then says where to go on."""
     rare = [post(web, reference="rare")["id"] for _ in range(2)]
     for _ in range(2):
         post_many(web, 25)
     rare.append(post(web, reference="rare")["id"])
     query = {"to": TO, "reference": "rare", "limit": 1}
-    found, cursor, empty = list[str](), str(UUID(int=2**128 - 1)), 0
+    matches, cursor, empty = list[str](), str(UUID(int=2**128 - 1)), 0
     while cursor:
         page = ask(web, **query, cursor=cursor)
-        found += ids(page)
+        matches += ids(page)
         empty += not ids(page)
         cursor = page.json["next_cursor"]
-    assert found == rare[::-1]
+    assert matches == rare[::-1]
     assert 1 <= empty <= 3
 
 
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
 @pytest.mark.parametrize("name", ["created_after", "created_before"])
-def test_the_ends_of_time_are_no_error_of_ours(web: FlaskClient, name: str, moment: str) -> None:
+def test_extreme_times_are_not_a_server_error(web: FlaskClient, name: str, moment: str) -> None:
     assert ask(web, **{name: moment}).status_code in (200, 422)
 
 
@@ -277,29 +275,29 @@ def test_the_ends_of_time_are_no_error_of_ours(web: FlaskClient, name: str, mome
         ("colour", "red"),
     ],
 )
-def test_a_bad_filter_is_refused_by_name(web: FlaskClient, name: str, value: str) -> None:
+def test_invalid_filter_is_named_in_the_error(web: FlaskClient, name: str, value: str) -> None:
     refused = ask(web, **{name: value})
     assert refused.status_code == 422
     assert refused.content_type == "application/problem+json"
-    assert {one["field"] for one in refused.json["errors"]} == {name}
+    assert {error["field"] for error in refused.json["errors"]} == {name}
 
 
 @pytest.mark.parametrize("query", ["reference=%FF", "reference=%ED%A0%80", "%FF=1", "cursor=%00"])
-def test_a_query_that_is_no_utf8_is_no_error_of_ours(web: FlaskClient, query: str) -> None:
+def test_query_without_utf8_is_not_a_server_error(web: FlaskClient, query: str) -> None:
     assert web.get(f"/v1/messages?{query}").status_code in (200, 422)
 
 
-def test_another_clients_messages_are_not_listed(web: FlaskClient, app: Flask) -> None:
-    mine = post(web, reference="r")
+def test_messages_of_other_clients_are_not_listed(web: FlaskClient, app: Flask) -> None:
+    own = post(web, reference="r")
     stranger = app.test_client()
     stranger.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {make_key(app, 'stranger')}"
-    theirs = post(stranger, reference="r")
-    assert ids(ask(web, reference="r")) == [mine["id"]]
-    assert ids(ask(stranger, reference="r")) == [theirs["id"]]
-    assert ids(ask(stranger, cursor=mine["id"])) == []
+    other = post(stranger, reference="r")
+    assert ids(ask(web, reference="r")) == [own["id"]]
+    assert ids(ask(stranger, reference="r")) == [other["id"]]
+    assert ids(ask(stranger, cursor=own["id"])) == []
 
 
-def test_a_cursor_of_nobodys_is_only_a_place_in_the_order(web: FlaskClient) -> None:
+def test_unknown_cursor_is_a_position_in_the_list(web: FlaskClient) -> None:
     posted = post(web)
     assert ids(ask(web, cursor=UUID(int=2**128 - 1))) == [posted["id"]]
     assert ask(web, cursor=uuid4()).status_code == 200

@@ -1,4 +1,4 @@
-"""A test key reaches nobody, and sees nothing of the key that does."""
+"""Messages of a test key reach no provider; test and live keys share nothing."""
 
 import pytest
 from flask import Flask
@@ -32,10 +32,10 @@ def posted(client: FlaskClient, key: str | None = None) -> dict[str, object]:
 
 
 def listed(client: FlaskClient) -> list[str]:
-    return [one["id"] for one in (client.get("/v1/messages").json or {})["messages"]]
+    return [message["id"] for message in (client.get("/v1/messages").json or {})["messages"]]
 
 
-def test_a_message_of_a_test_key_is_marked_and_reaches_no_carrier(
+def test_message_of_a_test_key_reaches_no_provider(
     tests: FlaskClient, app: Flask, provider: FakeProvider
 ) -> None:
     message = posted(tests)
@@ -48,9 +48,7 @@ def test_a_message_of_a_test_key_is_marked_and_reaches_no_carrier(
     assert provider.on_air == []
 
 
-def test_its_callbacks_pass_through_the_inbox_and_the_ledger(
-    tests: FlaskClient, app: Flask
-) -> None:
+def test_sandbox_callbacks_pass_inbox_and_ledger(tests: FlaskClient, app: Flask) -> None:
     message = posted(tests)
     with app.app_context():
         deliver.deliver()
@@ -58,20 +56,18 @@ def test_its_callbacks_pass_through_the_inbox_and_the_ledger(
         consume_inbox.consume_inbox()
     assert before["status"] == "queued"  # the answer; the callbacks wait
     events = (tests.get(f"/v1/messages/{message['id']}/events").json or {})["events"]
-    assert sorted((one["source"], one["status"]) for one in events) == [
+    assert sorted((event["source"], event["status"]) for event in events) == [
         ("api", "queued"),
         ("callback", "delivered"),
         ("callback", "sent"),
     ]
 
 
-def test_a_message_of_a_live_key_is_marked_as_live(web: FlaskClient) -> None:
+def test_message_of_a_live_key_is_not_a_test(web: FlaskClient) -> None:
     assert posted(web)["test"] is False
 
 
-def test_neither_kind_of_key_sees_the_messages_of_the_other(
-    web: FlaskClient, tests: FlaskClient
-) -> None:
+def test_test_and_live_keys_share_no_messages(web: FlaskClient, tests: FlaskClient) -> None:
     live, test = posted(web)["id"], posted(tests)["id"]
     assert (listed(web), listed(tests)) == ([live], [test])
     for client, other in ((web, test), (tests, live)):
@@ -80,26 +76,24 @@ def test_neither_kind_of_key_sees_the_messages_of_the_other(
         assert client.post(f"/v1/messages/{other}/cancel").status_code == 404
 
 
-def test_an_idempotency_key_that_a_test_used_is_still_free(
-    web: FlaskClient, tests: FlaskClient
-) -> None:
+def test_test_and_live_keys_share_no_idempotency_keys(web: FlaskClient, tests: FlaskClient) -> None:
     """Else what a test posted would keep the real message from going out."""
     test, live = posted(tests, key="order-1"), posted(web, key="order-1")
     assert test["id"] != live["id"]
     assert live["test"] is False
 
 
-def test_a_batch_of_a_test_key_is_a_batch_of_tests(tests: FlaskClient) -> None:
+def test_batch_of_a_test_key_has_only_tests(tests: FlaskClient) -> None:
     answer = tests.post("/v1/messages/batch", json={"messages": [HELLO, HELLO]})
-    assert [one["message"]["test"] for one in (answer.json or {})["results"]] == [True, True]
+    assert [result["message"]["test"] for result in (answer.json or {})["results"]] == [True, True]
 
 
-def test_nobody_can_post_a_callback_about_a_test(tests: FlaskClient) -> None:
-    refused = tests.post("/callbacks/sandbox/x", data={"MessageStatus": "delivered"})
+def test_callback_for_the_sandbox_is_refused(tests: FlaskClient) -> None:
+    refused = tests.post("/callbacks/test/x", data={"MessageStatus": "delivered"})
     assert refused.status_code == 403
 
 
-def test_a_name_may_have_both_kinds_of_keys_and_lists_tell_them_apart(context: Flask) -> None:
+def test_list_marks_test_keys_of_a_client(context: Flask) -> None:
     live = make_key(context, "billing")
     made = context.test_cli_runner().invoke(args=["clients", "create", "billing", "--test"])
     assert made.output.startswith("wb_test_")

@@ -67,7 +67,7 @@ def post(web: FlaskClient, **fields: Any) -> Any:
         ({"to": f"whatsapp:{SWEDEN}", "messaging_service_sid": SERVICE}, "twilio", None),
     ],
 )
-def test_sender_of_one_provider_decides_over_routes(
+def test_sender_of_one_provider_overrides_routes(
     clients: FlaskClient, fields: dict[str, Any], provider: str, sender: str | None
 ) -> None:
     answer = post(clients, **fields)

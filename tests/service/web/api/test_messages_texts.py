@@ -32,9 +32,7 @@ def post(web: FlaskClient, **fields: Any) -> Any:
         ("x" * 2001, 2001),
     ],
 )
-def test_text_that_is_too_long_is_refused_with_its_length(
-    web: FlaskClient, body: str, count: int
-) -> None:
+def test_too_long_text_is_refused_with_its_length(web: FlaskClient, body: str, count: int) -> None:
     for content in ({"body": body}, {"body": body, "media_urls": PICTURE}):
         answer = post(web, **content)
         assert answer.status_code == 422
@@ -45,11 +43,11 @@ def test_text_that_is_too_long_is_refused_with_its_length(
 
 
 @pytest.mark.parametrize("body", ["x" * 1600, "\U0001f600" * 800, "\u0142" * 1600])
-def test_text_of_the_longest_length_is_taken(web: FlaskClient, body: str) -> None:
+def test_text_of_maximum_length_is_accepted(web: FlaskClient, body: str) -> None:
     assert post(web, body=body).status_code == 202
 
 
-def test_variable_of_a_template_that_is_too_long_is_refused(web: FlaskClient) -> None:
+def test_too_long_template_variable_is_refused(web: FlaskClient) -> None:
     answer = post(web, content_sid=CONTENT, content_variables={"1": "x" * 1601})
     [error] = answer.json["errors"]
     assert error["field"] == "content_variables.1"
@@ -99,12 +97,14 @@ def test_answer_has_segments_and_encoding(
         {"to": f"whatsapp:{NUMBER}", "from": "whatsapp:+15005550006", "body": "Hello"},
     ],
 )
-def test_what_is_no_sms_text_has_no_estimate(web: FlaskClient, fields: dict[str, Any]) -> None:
+def test_other_content_than_sms_text_has_no_estimate(
+    web: FlaskClient, fields: dict[str, Any]
+) -> None:
     answer = post(web, **fields)
     assert (answer.json["segments"], answer.json["encoding"]) == (None, None)
 
 
-def test_estimate_gives_way_to_the_count_of_the_provider(
+def test_segments_of_the_provider_replace_the_estimate(
     web: FlaskClient, context: Flask, provider: FakeProvider
 ) -> None:
     key = {"Idempotency-Key": "k"}
@@ -121,7 +121,7 @@ def test_estimate_gives_way_to_the_count_of_the_provider(
     assert web.post("/v1/messages", json=hello, headers=key).data == first.data
 
 
-def test_estimate_outlives_the_text(web: FlaskClient, context: Flask) -> None:
+def test_estimate_remains_after_redaction(web: FlaskClient, context: Flask) -> None:
     place = post(web, body="a" * 161).headers["Location"]
     message = db.session.scalars(select(Message)).one()
     with transaction():
@@ -130,7 +130,7 @@ def test_estimate_outlives_the_text(web: FlaskClient, context: Flask) -> None:
     assert (shown["body"], shown["segments"], shown["encoding"]) == (None, 2, "gsm-7")
 
 
-def test_smart_encoding_stores_and_sends_the_cheaper_text(
+def test_smart_encoded_text_is_stored_and_sent(
     web: FlaskClient, context: Flask, provider: FakeProvider
 ) -> None:
     body = "It\u2019s \u201cdone\u201d \u2013 \u2039see\u203a\u2026" + "a" * 130
@@ -141,7 +141,7 @@ def test_smart_encoding_stores_and_sends_the_cheaper_text(
     assert (plain["body"], plain["smart_encoding"]) == (body, False)
     assert (plain["segments"], plain["encoding"]) == (3, "ucs-2")
     deliver.deliver()
-    sent = {one.body: one.smart_encoding for one in provider.on_air}
+    sent = {outbound.body: outbound.smart_encoding for outbound in provider.on_air}
     assert sent == {answer["body"]: True, body: False}
 
 
@@ -151,5 +151,5 @@ def test_length_is_counted_after_smart_encoding(web: FlaskClient) -> None:
     assert "has 1602 characters" in error["message"]
 
 
-def test_text_that_smart_encoding_empties_is_refused(web: FlaskClient) -> None:
+def test_text_that_becomes_empty_by_encoding_is_refused(web: FlaskClient) -> None:
     assert post(web, body="\u2060\u200b", smart_encoding=True).status_code == 422

@@ -16,11 +16,11 @@ CONTENT = "HX" + "0" * 32
 SERVICE = "MG" + "0" * 32
 
 
-def wrong(model: type[BaseModel], given: Any) -> dict[str, str]:
-    """Return what is said to be wrong, by field."""
+def errors_of(model: type[BaseModel], document: Any) -> dict[str, str]:
+    """Return the errors of a request by field."""
     with pytest.raises(Invalid) as caught:
-        check(model, given)
-    return {one.field: one.message for one in caught.value.errors}
+        check(model, document)
+    return {error.field: error.message for error in caught.value.errors}
 
 
 def ahead(days: float) -> str:
@@ -64,45 +64,45 @@ def ahead(days: float) -> str:
         ({"resend_if_unknown": "perhaps"}, "resend_if_unknown"),
     ],
 )
-def test_a_bad_field_is_named(change: dict[str, Any], field: str) -> None:
-    assert set(wrong(NewMessage, {**HELLO, **change})) == {field}
+def test_invalid_field_is_named(change: dict[str, Any], field: str) -> None:
+    assert set(errors_of(NewMessage, {**HELLO, **change})) == {field}
 
 
 @pytest.mark.parametrize("text", ["a\x00b", "\x00", "\ud800", "a\udfffb"])
 @pytest.mark.parametrize(
     "field", ["to", "body", "from", "reference", "content_sid", "messaging_service_sid"]
 )
-def test_text_that_no_database_can_hold_is_refused(field: str, text: str) -> None:
-    assert field in wrong(NewMessage, {**HELLO, field: text})
+def test_text_that_no_database_stores_is_refused(field: str, text: str) -> None:
+    assert field in errors_of(NewMessage, {**HELLO, field: text})
 
 
 @pytest.mark.parametrize("text", ["a\x00b", "\ud800"])
-def test_text_that_no_database_can_hold_is_refused_inside_lists_and_mappings(text: str) -> None:
-    assert wrong(NewMessage, {**HELLO, "media_urls": [f"https://example.com/{text}"]})
-    assert wrong(NewMessage, {**HELLO, "metadata": {"a": text}})
-    assert wrong(NewMessage, {**HELLO, "metadata": {text: "a"}})
+def test_nested_text_that_no_database_stores_is_refused(text: str) -> None:
+    assert errors_of(NewMessage, {**HELLO, "media_urls": [f"https://example.com/{text}"]})
+    assert errors_of(NewMessage, {**HELLO, "metadata": {"a": text}})
+    assert errors_of(NewMessage, {**HELLO, "metadata": {text: "a"}})
     variables = {"to": HELLO["to"], "content_sid": CONTENT}
-    assert wrong(NewMessage, {**variables, "content_variables": {"1": text}})
-    assert wrong(NewMessage, {**variables, "content_variables": {text: "1"}})
+    assert errors_of(NewMessage, {**variables, "content_variables": {"1": text}})
+    assert errors_of(NewMessage, {**variables, "content_variables": {text: "1"}})
 
 
-def test_an_unknown_field_is_named() -> None:
-    found = wrong(NewMessage, {**HELLO, "bdoy": "Hello"})
-    assert found == {"bdoy": "there is no such field"}
+def test_unknown_field_is_named() -> None:
+    errors = errors_of(NewMessage, {**HELLO, "bdoy": "Hello"})
+    assert errors == {"bdoy": "is not a known field; correct its name or leave it out"}
 
 
-def test_an_unknown_field_with_an_unspeakable_name_is_an_error_like_any_other() -> None:
-    assert wrong(NewMessage, {**HELLO, "\ud800": "Hello"})
+def test_unknown_field_named_with_a_surrogate_is_refused() -> None:
+    assert errors_of(NewMessage, {**HELLO, "\ud800": "Hello"})
 
 
-def test_every_wrong_field_is_named_at_once() -> None:
-    given = {"body": "x" * 1601, "validity_period": 0, "colour": "red"}
-    assert set(wrong(NewMessage, given)) == {"to", "body", "validity_period", "colour"}
+def test_error_lists_every_invalid_field() -> None:
+    document = {"body": "x" * 1601, "validity_period": 0, "colour": "red"}
+    assert set(errors_of(NewMessage, document)) == {"to", "body", "validity_period", "colour"}
 
 
-@pytest.mark.parametrize("given", [None, 1, "Hello", [], [HELLO], True, 1.5])
-def test_a_request_that_is_no_object_is_refused(given: Any) -> None:
-    assert set(wrong(NewMessage, given)) == {"(request)"}
+@pytest.mark.parametrize("document", [None, 1, "Hello", [], [HELLO], True, 1.5])
+def test_request_must_be_an_object(document: Any) -> None:
+    assert set(errors_of(NewMessage, document)) == {"(request)"}
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_request_that_is_no_object_is_refused(given: Any) -> None:
         {"content_sid": CONTENT, "content_variables": {"1": "Ada"}},
     ],
 )
-def test_a_message_has_a_text_or_media_or_a_template(content: dict[str, Any]) -> None:
+def test_valid_contents_are_accepted(content: dict[str, Any]) -> None:
     assert check(NewMessage, {"to": "+14155552671", **content}).to == "+14155552671"
 
 
@@ -131,18 +131,18 @@ def test_a_message_has_a_text_or_media_or_a_template(content: dict[str, Any]) ->
         {"content_variables": {"1": "Ada"}},
     ],
 )
-def test_contents_that_do_not_go_together_are_refused(content: dict[str, Any]) -> None:
-    assert set(wrong(NewMessage, {"to": "+14155552671", **content})) == {"(request)"}
+def test_conflicting_contents_are_refused(content: dict[str, Any]) -> None:
+    assert set(errors_of(NewMessage, {"to": "+14155552671", **content})) == {"(request)"}
 
 
 @pytest.mark.parametrize("days", [0.01, 34.99])
-def test_a_message_may_be_sent_within_the_next_35_days(days: float) -> None:
+def test_send_at_within_35_days_is_accepted(days: float) -> None:
     assert check(NewMessage, {**HELLO, "send_at": ahead(days)}).send_at is not None
 
 
 @pytest.mark.parametrize("days", [-0.01, 35.01])
-def test_a_message_may_not_be_sent_before_or_after_them(days: float) -> None:
-    assert set(wrong(NewMessage, {**HELLO, "send_at": ahead(days)})) == {"send_at"}
+def test_send_at_outside_35_days_is_refused(days: float) -> None:
+    assert set(errors_of(NewMessage, {**HELLO, "send_at": ahead(days)})) == {"send_at"}
 
 
 @pytest.mark.parametrize(
@@ -157,11 +157,11 @@ def test_a_message_may_not_be_sent_before_or_after_them(days: float) -> None:
         10**30,
     ],
 )
-def test_a_time_that_is_past_far_or_without_a_zone_is_refused(moment: str | int) -> None:
-    assert set(wrong(NewMessage, {**HELLO, "send_at": moment})) == {"send_at"}
+def test_invalid_send_at_is_refused(moment: str | int) -> None:
+    assert set(errors_of(NewMessage, {**HELLO, "send_at": moment})) == {"send_at"}
 
 
-def test_metadata_keeps_the_types_it_came_with() -> None:
+def test_metadata_values_keep_their_types() -> None:
     metadata = {"text": "1", "whole": 1, "part": 1.5, "flag": True, "nothing": None}
     kept = check(NewMessage, {**HELLO, "metadata": metadata}).metadata
     assert [(name, type(value)) for name, value in kept.items()] == [
@@ -170,12 +170,12 @@ def test_metadata_keeps_the_types_it_came_with() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 1000])
-def test_a_batch_holds_up_to_a_thousand_messages(count: int) -> None:
+def test_batch_of_1_to_1000_is_valid(count: int) -> None:
     assert len(check(NewBatch, {"messages": [HELLO] * count}).messages) == count
 
 
 @pytest.mark.parametrize(
-    ("given", "field"),
+    ("document", "field"),
     [
         ({"messages": []}, "messages"),
         ({"messages": [HELLO] * 1001}, "messages"),
@@ -185,8 +185,8 @@ def test_a_batch_holds_up_to_a_thousand_messages(count: int) -> None:
         ([HELLO], "(request)"),
     ],
 )
-def test_a_batch_of_another_shape_is_refused(given: Any, field: str) -> None:
-    assert set(wrong(NewBatch, given)) == {field}
+def test_invalid_batch_is_refused(document: Any, field: str) -> None:
+    assert set(errors_of(NewBatch, document)) == {field}
 
 
 @pytest.mark.parametrize(
@@ -208,18 +208,20 @@ def test_a_batch_of_another_shape_is_refused(given: Any, field: str) -> None:
         ("colour", "red"),
     ],
 )
-def test_a_bad_filter_is_named(name: str, value: str) -> None:
-    assert set(wrong(MessageQuery, {name: value})) == {name}
+def test_invalid_filter_is_named(name: str, value: str) -> None:
+    assert set(errors_of(MessageQuery, {name: value})) == {name}
 
 
-def test_a_query_is_read_from_text() -> None:
+def test_query_values_are_parsed_from_text() -> None:
     cursor = uuid4()
     query = check(MessageQuery, {"status": "sent", "limit": "10", "cursor": str(cursor)})
     assert (query.status, query.limit, query.cursor) == (Status.SENT, 10, cursor)
 
 
-def test_an_error_never_repeats_what_was_given() -> None:
+def test_error_does_not_repeat_the_input() -> None:
     """The text of a message is private, also in the answer's and the log's account of it."""
-    found = wrong(NewMessage, {"to": 5550100, "body": ["secret"], "metadata": {"a": ["secret"]}})
-    assert "secret" not in str(found)
-    assert "5550100" not in str(found)
+    errors = errors_of(
+        NewMessage, {"to": 5550100, "body": ["secret"], "metadata": {"a": ["secret"]}}
+    )
+    assert "secret" not in str(errors)
+    assert "5550100" not in str(errors)

@@ -28,14 +28,14 @@ def api(app: Flask) -> dict[str, Any]:
 
 def operations(api: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
     return {
-        (method, path): one
+        (method, path): operation
         for path, methods in api["paths"].items()
-        for method, one in methods.items()
+        for method, operation in methods.items()
         if method in METHODS
     }
 
 
-def test_it_is_valid(api: dict[str, Any]) -> None:
+def test_document_is_valid_openapi(api: dict[str, Any]) -> None:
     assert api["openapi"] == "3.1.0"
     validate(api)
 
@@ -44,7 +44,7 @@ def is_outside(endpoint: str) -> bool:
     return bool({endpoint, endpoint.partition(".")[0]} & OUTSIDE)
 
 
-def test_it_has_every_route_and_no_other(app: Flask, api: dict[str, Any]) -> None:
+def test_document_has_exactly_the_routes(app: Flask, api: dict[str, Any]) -> None:
     routes = {
         (method.lower(), re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
         for rule in app.url_map.iter_rules()
@@ -54,20 +54,20 @@ def test_it_has_every_route_and_no_other(app: Flask, api: dict[str, Any]) -> Non
     assert set(operations(api)) == routes
 
 
-def test_nothing_is_described_that_is_not_there(app: Flask) -> None:
+def test_descriptions_have_exactly_the_endpoints(app: Flask) -> None:
     endpoints = {rule.endpoint for rule in app.url_map.iter_rules()}
     assert set(OPERATIONS) == {name for name in endpoints if not is_outside(name)}
 
 
-def test_every_operation_has_a_name_of_its_own(api: dict[str, Any]) -> None:
-    names = [one["operationId"] for one in operations(api).values()]
+def test_operation_ids_are_unique(api: dict[str, Any]) -> None:
+    names = [operation["operationId"] for operation in operations(api).values()]
     assert len(names) == len(set(names))
 
 
-def test_every_example_has_the_shape_it_is_an_example_of(api: dict[str, Any]) -> None:
+def test_examples_match_their_schemas(api: dict[str, Any]) -> None:
     seen = 0
     for content in contents(api):
-        shown = [one["value"] for one in content.get("examples", {}).values()]
+        shown = [example["value"] for example in content.get("examples", {}).values()]
         for example in [*shown, *([content["example"]] if "example" in content else [])]:
             schema = {**content["schema"], "components": api["components"]}
             Draft202012Validator(schema).validate(example)
@@ -78,33 +78,31 @@ def test_every_example_has_the_shape_it_is_an_example_of(api: dict[str, Any]) ->
 def contents(node: Any) -> list[dict[str, Any]]:
     """Return every media type of the document."""
     if isinstance(node, list):
-        return [found for one in node for found in contents(one)]
+        return [content for item in node for content in contents(item)]
     if not isinstance(node, dict):
         return []
-    below = [found for one in node.values() for found in contents(one)]
+    below = [content for value in node.values() for content in contents(value)]
     return [*(node["content"].values() if "content" in node else []), *below]
 
 
 @pytest.mark.parametrize("example", [examples.NEW_MESSAGE, examples.NEW_TEMPLATE])
-def test_every_message_it_shows_is_accepted(web: FlaskClient, example: dict[str, Any]) -> None:
+def test_example_messages_are_accepted(web: FlaskClient, example: dict[str, Any]) -> None:
     assert web.post("/v1/messages", json=example).status_code == 202
 
 
-def test_the_batch_it_shows_gets_the_answer_it_shows(web: FlaskClient) -> None:
+def test_example_batch_gets_the_example_answer(web: FlaskClient) -> None:
     answer = web.post("/v1/messages/batch", json=examples.NEW_BATCH).json
     assert answer is not None
-    assert [one["status"] for one in answer["results"]] == [202, 422]
+    assert [result["status"] for result in answer["results"]] == [202, 422]
     assert answer["results"][1] == examples.BATCH_ANSWER["results"][1]
 
 
-def test_the_links_of_an_accepted_message_lead_where_they_say(
-    web: FlaskClient, api: dict[str, Any]
-) -> None:
+def test_links_of_an_accepted_message_work(web: FlaskClient, api: dict[str, Any]) -> None:
     posted = web.post("/v1/messages", json=examples.NEW_MESSAGE).json or {}
-    told = api["paths"]["/v1/messages"]["post"]["responses"]["202"]["links"]
-    by_name = {one["operationId"]: key for key, one in operations(api).items()}
-    assert set(told) == {"get", "events", "post_cancel"}
-    for link in told.values():
+    documented = api["paths"]["/v1/messages"]["post"]["responses"]["202"]["links"]
+    by_name = {operation["operationId"]: key for key, operation in operations(api).items()}
+    assert set(documented) == {"get", "events", "post_cancel"}
+    for link in documented.values():
         assert link["parameters"] == {"message_id": "$response.body#/id"}
         method, path = by_name[link["operationId"]]
         answer = web.open(path.replace("{message_id}", posted["id"]), method=method.upper())
@@ -140,30 +138,28 @@ def refused(web: FlaskClient, status: int) -> Any:
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 409, 413, 422])
-def test_a_refusal_is_word_for_word_the_one_it_shows(
-    web: FlaskClient, api: dict[str, Any], status: int
-) -> None:
+def test_error_equals_its_example(web: FlaskClient, api: dict[str, Any], status: int) -> None:
     answer = refused(web, status)
     assert answer.status_code == status
-    [told] = [
-        one
-        for one in api["components"]["responses"].values()
-        if one["content"]["application/problem+json"]["example"]["status"] == status
+    [documented] = [
+        response
+        for response in api["components"]["responses"].values()
+        if response["content"]["application/problem+json"]["example"]["status"] == status
     ]
-    assert json.loads(answer.data) == told["content"]["application/problem+json"]["example"]
-    assert set(told["headers"]) <= set(answer.headers.keys())
+    assert json.loads(answer.data) == documented["content"]["application/problem+json"]["example"]
+    assert set(documented["headers"]) <= set(answer.headers.keys())
 
 
-def test_every_kind_of_refusal_is_described(api: dict[str, Any]) -> None:
-    told = {
-        one["content"]["application/problem+json"]["example"]["status"]
-        for one in api["components"]["responses"].values()
+def test_every_client_error_is_described(api: dict[str, Any]) -> None:
+    documented = {
+        response["content"]["application/problem+json"]["example"]["status"]
+        for response in api["components"]["responses"].values()
     }
     kinds = {kind.status for kind in (ClientError, *ClientError.__subclasses__())}
-    assert kinds <= told
+    assert kinds <= documented
 
 
-def test_it_is_read_again_only_when_it_changed(app: Flask) -> None:
+def test_document_is_not_sent_again_with_its_etag(app: Flask) -> None:
     first = app.test_client().get("/openapi.json")
     etag = first.headers["ETag"]
     again = app.test_client().get("/openapi.json", headers={"If-None-Match": etag})
@@ -172,7 +168,7 @@ def test_it_is_read_again_only_when_it_changed(app: Flask) -> None:
     assert (other.status_code, other.data) == (200, first.data)
 
 
-def test_it_is_the_same_in_every_process(app: Flask) -> None:
+def test_document_is_equal_in_every_process(app: Flask) -> None:
     """Else a client behind several web servers would read it anew each time."""
     first = app.test_client().get("/openapi.json").data
     del app.extensions["waybill_docs"]

@@ -12,7 +12,7 @@ from flask import Flask
 from werkzeug.serving import make_server
 
 from demo.servers import free_port
-from service.web.openapi.page import marked
+from service.web.openapi.page import with_code
 
 CHROMIUM = next(filter(shutil.which, ("chromium", "chromium-browser", "google-chrome")), None)
 
@@ -24,31 +24,31 @@ def page(app: Flask) -> str:
     return answer.get_data(as_text=True)
 
 
-def test_it_shows_every_operation_with_samples_in_three_languages(app: Flask, page: str) -> None:
+def test_page_shows_every_operation_and_sample(app: Flask, page: str) -> None:
     api = app.test_client().get("/openapi.json").json or {}
     for methods in api["paths"].values():
-        for one in methods.values():
-            assert f'id="{one["operationId"]}"' in page
+        for operation in methods.values():
+            assert f'id="{operation["operationId"]}"' in page
     for name in api["components"]["schemas"]:
-        assert f'id="shape-{name}"' in page
+        assert f'id="schema-{name}"' in page
     assert page.count("<summary>curl</summary>") == page.count("<summary>Node</summary>") == 6
 
 
-def test_it_loads_nothing_and_runs_nothing(app: Flask, page: str) -> None:
+def test_page_loads_nothing_and_has_no_scripts(app: Flask, page: str) -> None:
     assert not re.search(r"<script|\son\w+=|<link|<img|src=|@import|url\(", page)
     policy = app.test_client().get("/docs").headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'; style-src 'sha256-")
     assert "unsafe" not in policy
 
 
-def test_every_link_on_it_leads_somewhere(page: str) -> None:
+def test_links_of_the_page_have_targets(page: str) -> None:
     targets = set(re.findall(r'href="#([\w-]+)"', page))
     assert targets
     assert targets <= set(re.findall(r'id="([\w-]+)"', page))
 
 
-def test_text_is_escaped_and_quoted_words_are_code() -> None:
-    assert marked("a `<b>` & c") == "a <code>&lt;b&gt;</code> &amp; c"
+def test_text_is_escaped_and_quoted_words_become_code() -> None:
+    assert with_code("a `<b>` & c") == "a <code>&lt;b&gt;</code> &amp; c"
 
 
 @pytest.fixture
@@ -63,9 +63,7 @@ def address(app: Flask) -> Iterator[str]:
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
-def test_a_browser_shows_it_with_its_style_under_its_own_policy(
-    address: str, tmp_path: Path
-) -> None:
+def test_browser_shows_the_page_under_its_policy(address: str, tmp_path: Path) -> None:
     assert CHROMIUM is not None
     shown = subprocess.run(
         [

@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 from service.app import create_app
 from service.database import db
 from service.models import OperatorKey
-from service.web.api.authentication import digest_of
+from service.queries.keys import digest_of
 from tests.conftest import make_key, make_settings
 from tests.fakes import FakeProvider, fake_signature
 from tests.service.web.ops.conftest import BASE, Operator, make_operator_key

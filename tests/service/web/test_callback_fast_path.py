@@ -1,4 +1,4 @@
-"""The callbacks' own door and the Flask route behind it answer alike, to the last header."""
+"""The fast path of callbacks and the Flask route give equal answers, with equal headers."""
 
 import base64
 import hashlib
@@ -28,7 +28,7 @@ PATH_SECRET = "a-secret-in-the-path"
 
 
 class Case(NamedTuple):
-    """A request, and what both doors must say to it."""
+    """A request, and the expected status."""
 
     status: int
     path: str = PATH
@@ -87,7 +87,7 @@ CASES = {
     ),
     "too long": Case(413, body=b"x" * (LIMIT + 1), headers=signed()),
     "a length beyond all bounds": Case(403, environ={"CONTENT_LENGTH": "9" * 5000}),
-    "no such provider": Case(404, "/callbacks/nobody", headers=signed()),
+    "no such provider": Case(404, "/callbacks/unknown", headers=signed()),
     "no such path": Case(404, f"{PATH}/more/still", headers=signed()),
     "no attempt behind the slash": Case(404, "/callbacks/twilio/", headers=signed()),
     "by Sinch": Case(204, SINCH_PATH, body=REPORT, headers=signed_by_sinch()),
@@ -110,15 +110,15 @@ CASES = {
 
 
 class Answer(NamedTuple):
-    """All that a caller can see."""
+    """Everything that a caller sees."""
 
     status: int
     headers: list[tuple[str, str]]
     body: bytes
 
 
-def ask(door: Any, case: Case) -> Answer:
-    response = Client(door).open(
+def ask(wsgi: Any, case: Case) -> Answer:
+    response = Client(wsgi).open(
         case.path,
         method=case.method,
         data=case.body,
@@ -129,8 +129,8 @@ def ask(door: Any, case: Case) -> Answer:
 
 
 def both(app: Flask, case: Case) -> tuple[Answer, Answer]:
-    door: Any = app.wsgi_app
-    return ask(door, case), ask(door._inner, case)
+    fast_path: Any = app.wsgi_app
+    return ask(fast_path, case), ask(fast_path._inner, case)
 
 
 def made(database_url: str, redis_url: str, **changes: str) -> Iterator[Flask]:
@@ -163,10 +163,10 @@ def without_anything() -> Iterator[Flask]:
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-def test_both_doors_give_the_same_answer_and_store_the_same(real: Flask, case: Case) -> None:
-    door, route = both(real, case)
-    assert door == route
-    assert door.status == case.status
+def test_fast_path_and_route_answer_and_store_equally(real: Flask, case: Case) -> None:
+    fast, route = both(real, case)
+    assert fast == route
+    assert fast.status == case.status
     bound = real.extensions["waybill"].inbox
     bound.take("reader", 1, linger=0)  # makes the group
     kept = [entry.callback._replace(received_at=None) for entry in bound.take("reader", 9, 0)]
@@ -192,25 +192,23 @@ def unsigned(app: Flask, database_url: str, redis_url: str) -> Iterator[Flask]:
         (SINCH_PATH, 403),
     ],
 )
-def test_at_both_doors_a_secret_path_stands_for_a_signature_that_cannot_be(
-    unsigned: Flask, path: str, status: int
-) -> None:
-    door, route = both(unsigned, Case(status, path, body=REPORT))
-    assert door == route
-    assert door.status == status
+def test_secret_path_replaces_a_signature(unsigned: Flask, path: str, status: int) -> None:
+    fast, route = both(unsigned, Case(status, path, body=REPORT))
+    assert fast == route
+    assert fast.status == status
     bound = unsigned.extensions["waybill"].inbox
     assert bound.lag() == (2 if status == 204 else 0)
     bound.take("reader", 1, linger=0)  # makes the group
-    assert all(PATH_SECRET not in one.callback.attempt for one in bound.take("reader", 9, 0))
+    assert all(PATH_SECRET not in entry.callback.attempt for entry in bound.take("reader", 9, 0))
 
 
-def test_both_doors_keep_callbacks_while_redis_is_away(without_redis: Flask) -> None:
-    door, route = both(without_redis, CASES["signed"])
-    assert door == route
-    assert door.status == 204
+def test_fast_path_and_route_store_without_redis(without_redis: Flask) -> None:
+    fast, route = both(without_redis, CASES["signed"])
+    assert fast == route
+    assert fast.status == 204
 
 
-def test_both_doors_ask_for_another_try_with_nowhere_to_store(without_anything: Flask) -> None:
-    door, route = both(without_anything, CASES["signed"])
-    assert door == route
-    assert door.status == 503
+def test_fast_path_and_route_get_503_without_stores(without_anything: Flask) -> None:
+    fast, route = both(without_anything, CASES["signed"])
+    assert fast == route
+    assert fast.status == 503

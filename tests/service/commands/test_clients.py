@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from service.database import db
 from service.models import ApiKey, Client
-from service.web.api.authentication import digest_of
+from service.queries.keys import digest_of
 from tests.conftest import make_key
 
 
@@ -21,14 +21,14 @@ def number_of(app: Flask, key: str) -> str:
         return str(db.session.scalars(query).one())
 
 
-def test_a_new_key_is_the_only_thing_printed(app: Flask) -> None:
+def test_create_prints_only_the_key(app: Flask) -> None:
     made = run(app, "create", "billing")
     assert made.exit_code == 0
     assert made.output.startswith("wb_")
     assert made.output.split() == [made.output.strip()]
 
 
-def test_nothing_but_a_digest_and_a_hint_is_stored_of_a_key(context: Flask) -> None:
+def test_only_digest_and_hint_of_a_key_are_stored(context: Flask) -> None:
     key = make_key(context, "billing")
     [stored] = db.session.execute(select(ApiKey.__table__)).mappings()
     assert stored["digest"] == digest_of(key)
@@ -36,7 +36,7 @@ def test_nothing_but_a_digest_and_a_hint_is_stored_of_a_key(context: Flask) -> N
     assert key not in str(dict(stored))
 
 
-def test_a_second_key_joins_the_first_under_one_client(context: Flask) -> None:
+def test_second_key_belongs_to_the_same_client(context: Flask) -> None:
     make_key(context, "billing"), make_key(context, "billing"), make_key(context, "alerts")
     names = list(db.session.scalars(select(Client.name).order_by(Client.name)))
     assert names == ["alerts", "billing"]
@@ -44,14 +44,14 @@ def test_a_second_key_joins_the_first_under_one_client(context: Flask) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "x" * 101])
-def test_a_name_has_1_to_100_characters(context: Flask, name: str) -> None:
+def test_name_has_1_to_100_characters(context: Flask, name: str) -> None:
     refused = run(context, "create", name)
     assert refused.exit_code == 2
     assert "1 to 100 characters" in refused.output
     assert list(db.session.scalars(select(Client))) == []
 
 
-def test_the_list_shows_hints_and_never_keys(app: Flask) -> None:
+def test_list_shows_hints_and_no_keys(app: Flask) -> None:
     keys = [make_key(app, name) for name in ("billing", "billing", "alerts")]
     listed = run(app, "list").output
     assert len(listed.splitlines()) == 3
@@ -60,12 +60,12 @@ def test_the_list_shows_hints_and_never_keys(app: Flask) -> None:
         assert key[:12] not in listed
 
 
-def test_an_empty_list_is_empty(app: Flask) -> None:
+def test_list_without_keys_is_empty(app: Flask) -> None:
     listed = run(app, "list")
     assert (listed.exit_code, listed.output) == (0, "")
 
 
-def test_the_list_tells_live_keys_from_revoked_ones(app: Flask) -> None:
+def test_list_shows_whether_a_key_is_revoked(app: Flask) -> None:
     first, second = make_key(app, "billing"), make_key(app, "billing")
     assert run(app, "revoke", number_of(app, first)).exit_code == 0
     by_hint = {
@@ -79,18 +79,18 @@ def test_the_list_tells_live_keys_from_revoked_ones(app: Flask) -> None:
 
 
 @pytest.mark.parametrize("number", ["999", "0"])
-def test_a_key_that_does_not_exist_cannot_be_revoked(app: Flask, number: str) -> None:
+def test_unknown_key_cannot_be_revoked(app: Flask, number: str) -> None:
     refused = run(app, "revoke", number)
     assert refused.exit_code == 1
     assert "no live key" in refused.output
 
 
-def test_a_key_is_revoked_once(app: Flask) -> None:
+def test_revoked_key_cannot_be_revoked_again(app: Flask) -> None:
     number = number_of(app, make_key(app, "billing"))
     assert run(app, "revoke", number).exit_code == 0
     assert run(app, "revoke", number).exit_code == 1
 
 
-def test_a_key_is_revoked_by_its_number_not_by_itself(app: Flask) -> None:
+def test_revoke_takes_a_number_and_no_key(app: Flask) -> None:
     """A key typed on a command line stays in the shell's history."""
     assert run(app, "revoke", make_key(app, "billing")).exit_code == 2

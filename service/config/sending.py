@@ -1,0 +1,76 @@
+"""Settings of sending, limits and reconciliation."""
+
+from pydantic import BaseModel, Field
+
+from service.config.senders import RatedSenders
+from service.config.types import PostLimits, Routes, Seconds
+
+
+class SendingSettings(BaseModel):
+    """Settings of sending. The descriptions are also the text of `.env.example`."""
+
+    default_provider: str = Field(
+        default="twilio",
+        description="Provider used when the message names none and no route matches.",
+    )
+    sms_routes: Routes = Field(
+        default=(),
+        description="Provider by the longest matching prefix of the recipient: +46:sinch,*:twilio. "
+        "* matches every number.",
+    )
+    sender_rates: RatedSenders = Field(
+        default=(),
+        description="Segments per second of each sender, over all replicas: +15005550006:10,*:1. * "
+        "is any other sender. Set what the provider grants. Unset: no limit.",
+    )
+    rate_limit_posts: PostLimits | None = Field(
+        default=None,
+        description="Number of messages that each client may post: 100/second;5000/minute. Unset: "
+        "no limit.",
+    )
+    claim_lease: Seconds = Field(
+        default=60.0,
+        description="Seconds after which the worker that claimed a message counts as dead. Calls "
+        "start in the first half only, so half of it must exceed connect and read timeout "
+        "together.",
+    )
+    send_attempts: int = Field(
+        default=20,
+        ge=1,
+        le=60,
+        description="Number of attempts for a send that the provider does not accept. Pauses "
+        "double from 1 s to 60 s: 20 attempts take 7 to 14 minutes.",
+    )
+    doubt_first_lookup: Seconds = Field(
+        default=10.0,
+        description="Seconds until a send without an answer is looked up. The pause doubles after "
+        "each look-up.",
+    )
+    doubt_lookups: int = Field(
+        default=5,
+        ge=1,
+        le=10,
+        description="Number of look-ups without a result after which resend_if_unknown decides. "
+        "With the defaults this takes about 5 minutes.",
+    )
+    reconcile_after: float = Field(
+        default=43_200,
+        gt=0,
+        le=31_536_000,
+        description="Seconds without a final status until the provider is polled. The default is "
+        "12 hours.",
+    )
+    reconcile_horizon: float = Field(
+        default=345_600,
+        gt=0,
+        le=31_536_000,
+        description="Seconds after which polling ends and the outcome is reported as unknown. The "
+        "default is 4 days.",
+    )
+    reconcile_budget: int = Field(
+        default=5,
+        ge=1,
+        le=500,
+        description="Maximum number of look-ups per second, and of polls per second. Lower it if "
+        "the provider limits requests.",
+    )
