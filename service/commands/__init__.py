@@ -1,4 +1,4 @@
-"""Commands for a terminal, most of them for the one who carries the pager: `flask --app wsgi …`.
+"""Commands for operators: `flask --app service.app …`.
 
 ``clients`` who may send; ``operators`` who may log in at /ops; ``messages`` explain, reconcile,
 resolve; ``ledger`` audit, rebuild; ``dead_letters`` what could not be recorded; ``privacy``

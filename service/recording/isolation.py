@@ -116,8 +116,8 @@ def set_aside(callback: Callback, error: str, reason: str) -> None:
     """Keep a callback among the dead letters; `reason` quotes nothing and may be logged."""
     with transaction():
         aside.add_dead_letter(callback, error[:2000], datetime.now(UTC))
-    counting.set_aside(callback.provider)
-    events.set_aside(callback.provider, callback.attempt, reason)
+    counting.dead_lettered(callback.provider)
+    events.dead_lettered(callback.provider, callback.attempt, reason)
 
 
 def consumer() -> str:

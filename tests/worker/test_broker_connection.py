@@ -93,7 +93,13 @@ class Bench:
         }
 
     def migrate(self) -> None:
-        command = [str(Path(sys.executable).parent / "flask"), "--app", "wsgi", "db", "upgrade"]
+        command = [
+            str(Path(sys.executable).parent / "flask"),
+            "--app",
+            "service.app",
+            "db",
+            "upgrade",
+        ]
         subprocess.run(command, cwd=ROOT, env=self._environment(), check=True, capture_output=True)
 
     def send(self, task: str, *arguments: object, to: str = "send") -> None:
@@ -285,7 +291,7 @@ def test_user_with_the_documented_rights_is_enough(bench: Bench) -> None:
         parts.inbox.ping()
         parts.cache.put({"page": 1}, seconds=60)
         parts.sender_rates.waits([SendRequest("twilio:+1", "line", 1, False)])
-        parts.heartbeats.announce("web", "web@a", [])
+        parts.heartbeats.send("web", "web@a", [])
         bench.start("worker", "-B", "-Q", "send,status,maintenance", "-n", "all@%h")
         await_(lambda: redis.xlen("waybill:inbox") == 0, 60)
         bench.probe(30)
