@@ -1,10 +1,10 @@
-"""The clock, written out again: a slip in the schedule must meet a second opinion."""
+"""The schedule of beat: every task at its interval, and tasks that expire."""
 
 from service.task_queue import queue
 from worker.schedule import SCHEDULE
 
 
-def test_every_sweep_runs_as_often_as_it_must() -> None:
+def test_schedule_runs_each_task_at_its_interval() -> None:
     assert SCHEDULE == {
         "waybill.drain": {
             "task": "waybill.drain",
@@ -63,11 +63,11 @@ def test_every_sweep_runs_as_often_as_it_must() -> None:
     }
 
 
-def test_the_clock_runs_everything() -> None:
-    """A wake may be lost with its process or its broker: nothing depends on one."""
+def test_schedule_has_every_task() -> None:
+    """Wake-ups can be lost with a process or the broker; the schedule replaces them."""
     assert set(SCHEDULE) == set(queue.ROUTES)
 
 
-def test_a_tick_that_nobody_took_is_gone_before_a_worker_drowns_in_them() -> None:
-    for tick in SCHEDULE.values():
-        assert tick["schedule"] <= tick["options"]["expires"] <= queue.VISIBILITY_TIMEOUT
+def test_scheduled_tasks_expire() -> None:
+    for entry in SCHEDULE.values():
+        assert entry["schedule"] <= entry["options"]["expires"] <= queue.VISIBILITY_TIMEOUT
