@@ -287,10 +287,10 @@ def test_documented_redis_rights_are_sufficient(bench: Bench) -> None:
         parts.inbox.ping()
         parts.cache.put({"page": 1}, seconds=60)
         parts.sender_rates.waits([SendRequest("twilio:+1", "line", 1, False)])
-        parts.heartbeats.send("web", "web@a", [])
         bench.start("worker", "-B", "-Q", "send,status,maintenance", "-n", "all@%h")
         wait_for(lambda: redis.xlen("waybill:inbox") == 0, 60)
         bench.probe(30)
+        parts.heartbeats.send("web", "web@a", [])
         assert parts.cache.read(["page"]) == [1]
         assert {"web", "worker"} <= {replica.kind for replica in parts.heartbeats.alive()}
         bench.stop()
