@@ -50,32 +50,9 @@ def create_app(
     engines.prepare(app, settings)
     schema.prepare_for_commands(app)
     redis = _connect(settings, _REQUEST_TIMEOUT)
-
-    def handle_callback(callback: Callback) -> None:
-        store(app.extensions["waybill"], callback)
-
-    providers = {
-        **(configured(settings) if providers is None else providers),
-        MagicNumbers.name: MagicNumbers(handle_callback),
-    }
-    counting.prepare(providers)
-    app.extensions["waybill"] = Components(
-        settings=settings,
-        providers=providers,
-        inbox=Inbox(
-            _connect(settings, _TASK_TIMEOUT), redis, CircuitBreaker(), settings.inbox_limit
-        ),
-        overflow=OverflowTable(app.app_context, callbacks.add_overflow),
-        queue=Queue(settings, redis, CircuitBreaker()),
-        call_slots=CallSlots(settings.worker_concurrency),
-        sender_rates=SenderRateLimit(
-            redis, CircuitBreaker(), {rule.sender: rule.rate for rule in settings.sender_rates}
-        ),
-        heartbeats=Heartbeats(redis),
-        cache=Cache(redis, CircuitBreaker()),
-        callback_checks=CallbackChecks(redis, CircuitBreaker()),
-        context=app.app_context,
-    )
+    bound = _components(app, settings, redis, providers)
+    app.extensions["waybill"] = bound
+    counting.prepare(bound.providers)
     web.init_app(app)
     rate_limits.init_app(app, settings.rate_limit_posts, redis, CircuitBreaker())
     commands.init_app(app)
@@ -91,6 +68,30 @@ def tune_garbage_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+
+
+def _components(
+    app: Flask, settings: Settings, redis: Redis, providers: Mapping[str, Provider] | None
+) -> Components:
+    def handle_callback(callback: Callback) -> None:
+        store(app.extensions["waybill"], callback)
+
+    providers = configured(settings) if providers is None else providers
+    rates = {rule.sender: rule.rate for rule in settings.sender_rates}
+    task_redis = _connect(settings, _TASK_TIMEOUT)
+    return Components(
+        settings=settings,
+        providers={**providers, MagicNumbers.name: MagicNumbers(handle_callback)},
+        inbox=Inbox(task_redis, redis, CircuitBreaker(), settings.inbox_limit),
+        overflow=OverflowTable(app.app_context, callbacks.add_overflow),
+        queue=Queue(settings, redis, CircuitBreaker()),
+        call_slots=CallSlots(settings.worker_concurrency),
+        sender_rates=SenderRateLimit(redis, CircuitBreaker(), rates),
+        heartbeats=Heartbeats(redis),
+        cache=Cache(redis, CircuitBreaker()),
+        callback_checks=CallbackChecks(redis, CircuitBreaker()),
+        context=app.app_context,
+    )
 
 
 def _connect(settings: Settings, timeout: float) -> Redis:
