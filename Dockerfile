@@ -19,7 +19,7 @@ RUN useradd --system --no-create-home --uid 10001 waybill
 WORKDIR /app
 
 COPY --from=packages /venv /venv
-COPY wsgi.py ./
+COPY .flaskenv wsgi.py ./
 COPY migrations migrations
 COPY service service
 COPY worker worker

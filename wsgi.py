@@ -1,12 +1,14 @@
-"""The application for any WSGI server: `granian --interface wsgi wsgi:app`."""
+"""The WSGI application of the web server: `granian --interface wsgi wsgi:app`.
 
-from service.app import create_app, settle_memory
-from service.coordination.heartbeat_thread import when_serving
-from service.warming import warm_up
+Only web servers import this module: it starts the heartbeats of a web process. Commands use
+`flask --app service.app`.
+"""
+
+from service.app import create_app, tune_garbage_collector
+from service.coordination.heartbeat_thread import start_in_web_process
 from service.web.ops import require_secret
 
 app = create_app()
 require_secret(app)
-warm_up(app)
-when_serving(app, app.extensions["waybill"].heartbeats)
-settle_memory()
+start_in_web_process(app.extensions["waybill"].heartbeats)
+tune_garbage_collector()

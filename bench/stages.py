@@ -11,7 +11,7 @@ from bench import callbacks
 from bench.callbacks import Signed
 from bench.report import Row
 from bench.waybill import ServingWaybill, fill
-from service.app import create_app, settle_memory
+from service.app import create_app, tune_garbage_collector
 from service.components import components
 from service.config.settings import Settings
 from service.inbox.stream import Entry
@@ -28,7 +28,7 @@ def stages(serving: ServingWaybill, count: int) -> Iterator[Row]:
     fill(serving.stack, messages)
     signed = list(callbacks.callbacks(messages))
     app = create_app(Settings.load(serving.stack.environment))
-    settle_memory()
+    tune_garbage_collector()
     with app.app_context():
         twilio = components().providers["twilio"]
         requests = [_request(one) for one in signed]

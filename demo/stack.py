@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -54,7 +55,10 @@ class Stack:
         """Start one of `commands`."""
         place = ("--port", str(self._port)) if name == "web" else ()
         command = (*self.commands[name], *place)
-        self._processes[name] = _start(name, command, self.environment, self.directory)
+        environment = dict(self.environment)
+        if name == "web":
+            environment["PROMETHEUS_MULTIPROC_DIR"] = str(_empty(self.directory / "metrics"))
+        self._processes[name] = _start(name, command, environment, self.directory)
         if name == "web":
             _give_way(self.pid(name))
 
@@ -89,8 +93,8 @@ class Stack:
             _stop(process)
 
     def flask(self, *arguments: str) -> str:
-        """Run `flask --app wsgi …` against this stack; return what it printed."""
-        return _run(("flask", "--app", "wsgi", *arguments), self.environment)
+        """Run `flask --app service.app …` against this stack; return what it printed."""
+        return _run(("flask", "--app", "service.app", *arguments), self.environment)
 
     def revive(self) -> list[str]:
         """Start again what ended by itself, as a service manager would; return the names."""
@@ -177,6 +181,12 @@ def _start(
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is ours to pass on, in order
         )
+
+
+def _empty(directory: Path) -> Path:
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir()
+    return directory
 
 
 def _give_way(pid: int) -> None:

@@ -1,4 +1,4 @@
-"""Alembic environment: `flask --app wsgi db upgrade` runs this."""
+"""How Alembic meets the application: `flask --app service.app db upgrade` runs this."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""The composition root: settings in, a bound application out."""
+"""Build the application and its components from the settings."""
 
 import gc
 from collections.abc import Mapping
@@ -30,10 +30,10 @@ from service.task_queue.queue import TaskQueue
 from service.web.api import rate_limits
 from service.web.callbacks import store
 
-# Seconds to wait for Redis: an answer to a provider must not wait on one that is gone, a drain
-# may wait on one that is busy writing its file.
-_HURRY = 0.2
-_PATIENCE = 5.0
+# Seconds to wait for Redis. Requests must not wait for a Redis that is down; a task that reads the
+# inbox may wait while Redis writes its file.
+_REQUEST_TIMEOUT = 0.2
+_TASK_TIMEOUT = 5.0
 
 
 def create_app(
@@ -49,44 +49,50 @@ def create_app(
     db.init_app(app)
     engines.prepare(app, settings)
     schema.prepare_for_commands(app)
-    hurried = _redis(settings, _HURRY)
-    carriers = configured(settings) if providers is None else providers
-
-    def call_back(callback: Callback) -> None:
-        store(app.extensions["waybill"], callback)
-
-    rates = {rule.sender: rule.rate for rule in settings.sender_rates}
-    known = {**carriers, Sandbox.name: Sandbox(call_back)}
-    counting.prepare(known)
-    app.extensions["waybill"] = Components(
-        settings=settings,
-        providers=known,
-        inbox=Inbox(_redis(settings, _PATIENCE), hurried, CircuitBreaker(), settings.inbox_limit),
-        overflow=OverflowTable(app.app_context, callbacks.add_overflow),
-        queue=TaskQueue(settings, hurried, CircuitBreaker()),
-        call_slots=CallSlots(settings.worker_concurrency),
-        sender_rates=SenderRateLimit(hurried, CircuitBreaker(), rates),
-        heartbeats=Heartbeats(hurried),
-        cache=Cache(hurried, CircuitBreaker()),
-        callback_checks=CallbackChecks(hurried, CircuitBreaker()),
-        context=app.app_context,
-    )
+    redis = _connect(settings, _REQUEST_TIMEOUT)
+    bound = _components(app, settings, redis, providers)
+    app.extensions["waybill"] = bound
+    counting.prepare(bound.providers)
     web.init_app(app)
-    rate_limits.init_app(app, settings.rate_limit_posts, hurried)
+    rate_limits.init_app(app, settings.rate_limit_posts, redis)
     commands.init_app(app)
     return app
 
 
-def settle_memory() -> None:
-    """Call this once a process is ready to serve: what was imported is not looked at again.
+def tune_garbage_collector() -> None:
+    """Exclude what is loaded now from garbage collection, and collect less often.
 
-    A batch makes thousands of objects and keeps none; with the default threshold the collector
-    walks them dozens of times.
+    Call it when the process is ready to serve. A batch makes thousands of objects and keeps none;
+    the default threshold walks them dozens of times.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
 
 
-def _redis(settings: Settings, patience: float) -> Redis:
-    return connect(parse_redis_url(settings.redis_url.get_secret_value()), patience)
+def _components(
+    app: Flask, settings: Settings, redis: Redis, providers: Mapping[str, Provider] | None
+) -> Components:
+    def handle_callback(callback: Callback) -> None:
+        store(app.extensions["waybill"], callback)
+
+    providers = configured(settings) if providers is None else providers
+    rates = {rule.sender: rule.rate for rule in settings.sender_rates}
+    task_redis = _connect(settings, _TASK_TIMEOUT)
+    return Components(
+        settings=settings,
+        providers={**providers, Sandbox.name: Sandbox(handle_callback)},
+        inbox=Inbox(task_redis, redis, CircuitBreaker(), settings.inbox_limit),
+        overflow=OverflowTable(app.app_context, callbacks.add_overflow),
+        queue=TaskQueue(settings, redis, CircuitBreaker()),
+        call_slots=CallSlots(settings.worker_concurrency),
+        sender_rates=SenderRateLimit(redis, CircuitBreaker(), rates),
+        heartbeats=Heartbeats(redis),
+        cache=Cache(redis, CircuitBreaker()),
+        callback_checks=CallbackChecks(redis, CircuitBreaker()),
+        context=app.app_context,
+    )
+
+
+def _connect(settings: Settings, timeout: float) -> Redis:
+    return connect(parse_redis_url(settings.redis_url.get_secret_value()), timeout)

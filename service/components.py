@@ -1,4 +1,4 @@
-"""The components that create_app() made, and how the rest finds them."""
+"""The components that create_app() builds, and access to those of the current application."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from service.task_queue.queue import TaskQueue
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """What the application is made of."""
+    """The components of an application."""
 
     settings: Settings
     providers: Mapping[str, Provider]
@@ -33,17 +33,17 @@ class Components:
     heartbeats: Heartbeats
     cache: Cache
     callback_checks: CallbackChecks
-    context: Callable[[], AppContext]  # for the door that has no request's context
+    context: Callable[[], AppContext]  # for code outside a request, such as the fast path
 
     def provider(self, name: str) -> Provider:
-        """Return a provider. Raises NotAccepted while the settings do not describe it."""
-        found = self.providers.get(name)
-        if found is None:
+        """Return a provider. Raises NotAccepted while it is not configured."""
+        provider = self.providers.get(name)
+        if provider is None:
             raise NotAccepted(f"{name} is not configured")
-        return found
+        return provider
 
 
 def components() -> Components:
-    """Return the parts of the current application."""
+    """Return the components of the current application."""
     bound: Components = current_app.extensions["waybill"]
     return bound

@@ -1,4 +1,4 @@
-"""What was counted meanwhile: counters are of the process, and other tests count, too."""
+"""Changes of counters during a test; counters belong to the process, which runs other tests."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,27 +11,27 @@ Sample = tuple[str, tuple[tuple[str, str], ...]]
 
 
 def samples() -> dict[Sample, float]:
-    """Every sample of this process by name and labels."""
+    """Return every sample of this process by name and labels."""
     return {
-        (one.name, tuple(sorted(one.labels.items()))): one.value
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for metric in REGISTRY.collect()
-        for one in metric.samples
+        for sample in metric.samples
     }
 
 
 @contextmanager
 def counting(name: str) -> Iterator[dict[tuple[str, ...], float]]:
-    """Yield what a counter grew by, by the values of its labels (in the order of their names)."""
-    before, grown = samples(), dict[tuple[str, ...], float]()
-    yield grown
+    """Yield the increases of a counter by label values, in the order of the label names."""
+    before, increases = samples(), dict[tuple[str, ...], float]()
+    yield increases
     for (sample, labels), value in samples().items():
-        more = value - before.get((sample, labels), 0.0)
-        if sample == name and more:
-            grown[tuple(value for _, value in labels)] = more
+        increase = value - before.get((sample, labels), 0.0)
+        if sample == name and increase:
+            increases[tuple(value for _, value in labels)] = increase
 
 
 def settled(readings: Readings) -> Readings:
-    """Wait for what is being read: it holds a connection, which outlives an engine's disposal."""
+    """Wait for the threads that read; each holds a connection, which outlives its engine."""
     for store in readings._stores:
         assert store._done.wait(20)
     return readings

@@ -317,7 +317,7 @@ MUTATIONS: Final = (
     Mutation(
         "an exception's words are not in the line of a failed task",
         "service/observability/logging.py",
-        "            _quote_no_exception(record)\n",
+        "            _drop_exception_text(record)\n",
         "",
         "tests/test_secrets.py",
     ),
@@ -345,16 +345,16 @@ MUTATIONS: Final = (
     Mutation(
         "a forged callback chooses no words of the log",
         "service/observability/events.py",
-        "attempt_id=_as_id(attempt), reason=reason",
-        "attempt_id=attempt, reason=reason",
+        "    attempt_id = _parse_uuid(attempt)\n",
+        "    attempt_id = attempt\n",
         "tests/service/observability/test_events.py",
     ),
     Mutation(
         "a share of the messages is traced, and each of them whole",
         "service/observability/tracing/spans.py",
-        "trace_id & _RANDOM < self._bound",
-        "random.random() < 0.5",
-        "tests/service/tracing/test_traces.py",
+        "should_sample(None, message_id.int << 2,",
+        "should_sample(None, message_id.int,",
+        "tests/service/observability/tracing/test_traces.py",
     ),
     Mutation(
         "the provider is not asked about who opted out",

@@ -100,7 +100,7 @@ def test_a_service_runs_the_command_that_the_demo_runs(process: str) -> None:
 
 
 def test_the_migration_is_the_one_that_the_readme_names() -> None:
-    assert command("migrate") == ["flask", "--app", "wsgi", "db", "upgrade"]
+    assert command("migrate") == ["flask", "--app", "service.app", "db", "upgrade"]
 
 
 def test_every_queue_is_read_by_a_worker() -> None:
@@ -164,12 +164,20 @@ def test_every_process_waits_for_the_migration_and_healthy_stores() -> None:
 
 def test_every_process_runs_the_same_image_with_the_same_settings() -> None:
     assert set(APP) == {*COMMANDS, *ONE_SHOTS}
-    for shared in ("build", "env_file", "environment", "init"):
+    for shared in ("build", "env_file", "init"):
         assert len({json.dumps(service[shared]) for service in APP.values()}) == 1, shared
+    for name, service in APP.items():
+        metrics = {"PROMETHEUS_MULTIPROC_DIR": "/run/metrics"} if name == "web" else {}
+        assert service["environment"] == {**APP["migrate"]["environment"], **metrics}
+
+
+def test_web_processes_count_into_a_directory_that_each_start_empties() -> None:
+    web = SERVICES["web"]
+    assert web["tmpfs"] == web["environment"]["PROMETHEUS_MULTIPROC_DIR"]
 
 
 def test_compose_sets_where_the_stores_are_and_leaves_the_rest_to_the_env_file() -> None:
-    given = SERVICES["web"]["environment"]
+    given = SERVICES["worker-send"]["environment"]
     assert set(given) == {"DATABASE_URL", "REDIS_URL", "METRICS_HOST", "METRICS_PORT"}
     assert {name.lower() for name in given} <= set(Settings.model_fields)
     assert "@postgres:5432/" in given["DATABASE_URL"]
@@ -220,7 +228,9 @@ def test_the_image_runs_as_a_user_without_rights() -> None:
 
 
 def test_the_image_holds_the_service_and_nothing_for_developers() -> None:
-    assert copied() == {"requirements.txt", "wsgi.py", "migrations", "service", "worker"}
+    assert copied() == {
+        *("requirements.txt", ".flaskenv", "wsgi.py", "migrations", "service", "worker")
+    }
 
 
 def test_the_builder_is_sent_what_the_dockerfile_copies_and_no_more() -> None:
@@ -281,7 +291,6 @@ from worker.app import app
 
 app.connection().transport
 assert len(app.tasks) > 1
-assert len(wsgi.app.jinja_env.cache) == len(wsgi.app.jinja_env.list_templates()), "made at start"
 """
 
 

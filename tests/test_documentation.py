@@ -107,7 +107,7 @@ def test_the_processes_are_started_as_the_demonstration_does() -> None:
 
 
 def test_the_commands_for_keys_exist(app: Flask) -> None:
-    for line in re.findall(r"^flask --app wsgi (.+)$", README, re.MULTILINE):
+    for line in re.findall(r"^flask --app service.app (.+)$", README, re.MULTILINE):
         group, command, *_ = line.split()
         commands: Any = app.cli.commands[group]
         assert command in commands.commands, line

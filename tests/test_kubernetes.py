@@ -136,7 +136,7 @@ def test_a_pod_runs_the_command_that_the_demo_runs(process: str) -> None:
 def test_the_migration_runs_once_and_is_the_one_of_the_readme() -> None:
     [job] = of("Job").values()
     [migrate] = job["spec"]["template"]["spec"]["containers"]
-    assert migrate["command"] == ["flask", "--app", "wsgi", "db", "upgrade"]
+    assert migrate["command"] == ["flask", "--app", "service.app", "db", "upgrade"]
     assert job["spec"]["template"]["spec"]["restartPolicy"] == "Never"
 
 
@@ -202,15 +202,23 @@ def test_a_container_can_change_nothing_and_become_nobody_else(one: Manifest) ->
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
-    assert one["volumeMounts"] == [{"name": "tmp", "mountPath": "/tmp"}]
+    mounts = {mount["name"]: mount["mountPath"] for mount in one["volumeMounts"]}
+    metrics = {"metrics": "/run/metrics"} if one["name"] == "web" else {}
+    assert mounts == {"tmp": "/tmp", **metrics}
     assert set(one["resources"]["requests"]) == set(one["resources"]["limits"]) == {"cpu", "memory"}
 
 
 def test_the_place_that_can_be_written_to_is_in_memory_and_small() -> None:
     for name, pod in pods().items():
-        [volume] = pod["spec"]["volumes"]
-        assert volume["emptyDir"]["medium"] == "Memory", name
-        assert volume["emptyDir"]["sizeLimit"] == "64Mi", name
+        for volume in pod["spec"]["volumes"]:
+            assert volume["emptyDir"]["medium"] == "Memory", name
+            assert volume["emptyDir"]["sizeLimit"] == "64Mi", name
+
+
+def test_web_processes_count_into_a_directory_that_exists() -> None:
+    web = container("web")
+    [variable] = [one for one in web["env"] if one["name"] == "PROMETHEUS_MULTIPROC_DIR"]
+    assert variable["value"] in [mount["mountPath"] for mount in web["volumeMounts"]]
 
 
 def test_nobody_may_talk_unless_a_policy_says_so() -> None:
@@ -379,7 +387,7 @@ def test_what_workers_wait_for_is_what_the_migration_brings(tmp_path: Path) -> N
     try:
         with pytest.raises(subprocess.TimeoutExpired):
             waits.wait(4)
-        upgrade = ["flask", "--app", "wsgi", "db", "upgrade"]
+        upgrade = ["flask", "--app", "service.app", "db", "upgrade"]
         subprocess.run(upgrade, env=environment, cwd=ROOT, check=True, capture_output=True)
 
         assert waits.wait(30) == 0

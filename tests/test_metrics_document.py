@@ -1,4 +1,4 @@
-"""docs/metrics.md lists what the code counts: every metric, its labels, its kind, no other."""
+"""docs/metrics.md lists every metric of the code with its labels and type."""
 
 import re
 from pathlib import Path
@@ -14,12 +14,14 @@ from tests.test_documentation import table
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = (ROOT / "docs" / "metrics.md").read_text()
-# What Prometheus recommends: a base unit last, `total` for what only grows.
+# Prometheus recommends a base unit as the suffix, and `_total` for counters.
 # https://prometheus.io/docs/practices/naming/
 UNITS = ("_seconds", "_total")
 COUNTS = ("_up", "_alive", "_entries", "_tasks", "_in_doubt", "_overdue", "_waiting", "_due")
 
-INSTRUMENTS = [one for one in vars(instruments).values() if isinstance(one, MetricWrapperBase)]
+INSTRUMENTS = [
+    value for value in vars(instruments).values() if isinstance(value, MetricWrapperBase)
+]
 
 
 def name(instrument: MetricWrapperBase) -> str:
@@ -28,63 +30,71 @@ def name(instrument: MetricWrapperBase) -> str:
 
 
 def listed(heading: str) -> dict[str, tuple[tuple[str, ...], str]]:
-    """Labels and meaning by name, as the document lists them."""
+    """Return the documented labels and meaning of each metric."""
     return {
         metric.strip("`"): (tuple(re.findall(r"`(\w+)`", labels)), meaning)
         for metric, labels, _, meaning in table(DOCUMENT, heading)
     }
 
 
-def test_every_counter_and_histogram_is_listed_and_no_other() -> None:
-    made = {name(one): tuple(one._labelnames) for one in INSTRUMENTS}
-    assert {metric: labels for metric, (labels, _) in listed("What is counted").items()} == made
+def test_every_counter_and_histogram_is_documented() -> None:
+    labelnames = {name(metric): tuple(metric._labelnames) for metric in INSTRUMENTS}
+    assert {
+        metric: labels for metric, (labels, _) in listed("Counters and histograms").items()
+    } == labelnames
 
 
-def test_a_histogram_is_called_one() -> None:
-    rows = listed("What is counted").items()
-    said = {metric for metric, (_, says) in rows if "Histogram" in says}
-    assert said == {name(one) for one in INSTRUMENTS if isinstance(one, Histogram)}
+def test_histograms_are_documented_as_histograms() -> None:
+    rows = listed("Counters and histograms").items()
+    histograms = {metric for metric, (_, meaning) in rows if "Histogram" in meaning}
+    assert histograms == {name(metric) for metric in INSTRUMENTS if isinstance(metric, Histogram)}
 
 
-def test_every_gauge_is_listed_and_no_other() -> None:
-    made = {gauge.name: ((gauge.label,) if gauge.label else ()) for gauge in GAUGES}
-    assert {metric: labels for metric, (labels, _) in listed("What waits").items()} == made
+def test_every_gauge_is_documented() -> None:
+    labels_of = {gauge.name: ((gauge.label,) if gauge.label else ()) for gauge in GAUGES}
+    assert {
+        metric: labels for metric, (labels, _) in listed("Gauges of the stores").items()
+    } == labels_of
 
 
-def test_what_is_said_of_a_metric_is_what_it_says_itself() -> None:
-    told = {name(one): one._documentation for one in INSTRUMENTS}
-    told |= {gauge.name: gauge.says for gauge in GAUGES}
-    for metric, (_, meaning) in {**listed("What is counted"), **listed("What waits")}.items():
-        said = re.sub(r"[`:(,].*", "", told[metric].rstrip("."))
-        assert said[:25] in meaning, metric
+def test_documented_meaning_is_the_help_text() -> None:
+    help_texts = {name(metric): metric._documentation for metric in INSTRUMENTS}
+    help_texts |= {gauge.name: gauge.help for gauge in GAUGES}
+    for metric, (_, meaning) in {
+        **listed("Counters and histograms"),
+        **listed("Gauges of the stores"),
+    }.items():
+        assert help_texts[metric].rstrip(".") in re.sub(r"\[(\w+)\]\([^)]*\)", r"\1", meaning), (
+            metric
+        )
 
 
-def test_names_follow_the_conventions() -> None:
+def test_metric_names_follow_the_conventions() -> None:
     for metric in [*map(name, INSTRUMENTS), *(gauge.name for gauge in GAUGES)]:
         assert metric.startswith("waybill_")
         assert metric.endswith(UNITS + COUNTS), metric
 
 
-def test_no_label_can_hold_what_a_stranger_chooses() -> None:
-    labels = {label for one in INSTRUMENTS for label in one._labelnames}
+def test_labels_have_few_values() -> None:
+    labels = {label for metric in INSTRUMENTS for label in metric._labelnames}
     labels |= {gauge.label for gauge in GAUGES if gauge.label}
     assert labels == {
         *("code", "kind", "method", "outcome", "provider", "queue", "reason", "route"),
         *("status", "store", "task", "waits_for"),
-    }, "say in docs/metrics.md which few values a new label has, and add it here"
+    }, "document the values of the new label in docs/metrics.md, and add it here"
 
 
-def test_the_reasons_for_a_forgery_are_those_of_the_code() -> None:
+def test_reasons_of_invalid_signatures_are_documented() -> None:
     source = "".join(path.read_text() for path in (ROOT / "service/providers").rglob("*.py"))
     raised = set(re.findall(r'Forged\("(\w+)"\)', source))
     row = next(line for line in DOCUMENT.splitlines() if "waybill_callbacks_forged_total" in line)
     assert raised == set(re.findall(r"`(\w+)`", row.rpartition(" | ")[2]))
 
 
-def test_the_outcomes_of_a_callback_are_those_of_the_code() -> None:
-    rows = table(DOCUMENT, "What a callback brought")
+def test_effects_of_a_callback_are_documented() -> None:
+    rows = table(DOCUMENT, "Effects of a callback")
     assert [outcome.strip("`") for outcome, _ in rows] == list(Brought)
 
 
-def test_the_limit_of_a_count_is_the_one_of_the_code() -> None:
+def test_limit_of_counts_is_documented() -> None:
     assert f"end at {MOST:,}" in DOCUMENT

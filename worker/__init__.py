@@ -1,1 +1,1 @@
-"""The Celery worker and its clock. `app` starts it, `tasks` is a table of contents."""
+"""The Celery worker and beat; `app` is the Celery application."""

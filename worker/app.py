@@ -5,17 +5,17 @@ from typing import Any, Final
 from celery import Celery, Task, signals
 from flask import Flask
 
-from service.app import create_app, settle_memory
+from service.app import create_app, tune_garbage_collector
 from service.task_queue.queue import celery_settings
-from worker.monitoring import watch
+from worker.monitoring import monitor
 from worker.schedule import SCHEDULE
 
-# A worker has nothing better to do than to wait for a broker that is busy writing its file.
-_PATIENCE: Final = 10.0
+# Seconds. A worker may wait for a broker that is writing its file to disk.
+_BROKER_TIMEOUT: Final = 10.0
 
 
 def make_celery(flask_app: Flask) -> Celery:
-    """Return a Celery application whose tasks run inside the Flask application's context."""
+    """Return a Celery application whose tasks run in the Flask application's context."""
 
     class ContextTask(Task):
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -29,35 +29,35 @@ def make_celery(flask_app: Flask) -> Celery:
         amqp="worker.broker_connection:AMQP",
         include=["worker.tasks"],
     )
-    celery.conf.update(celery_settings(settings, timeout=_PATIENCE))
+    celery.conf.update(celery_settings(settings, timeout=_BROKER_TIMEOUT))
     celery.conf.update(
-        # Waiting is all a send does: threads share one process's memory and connections.
+        # Sends wait for the provider: threads share the memory and connections of one process.
         worker_pool="threads",
         worker_concurrency=settings.worker_concurrency,
-        # A task that a dying worker held goes to another; every task is safe to repeat.
+        # Another worker runs the tasks of one that died; every task is safe to repeat.
         task_acks_late=True,
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
-        # Workers reconnect to a broker that was away, without a limit (docs/adr/0024).
+        # Retry without a limit while the broker is down (docs/adr/0024).
         broker_connection_retry_on_startup=True,
         broker_connection_retry=True,
-        # What a server answers that has become a replica.
+        # Also after the error of a server that has become a replica.
         broker_channel_error_retry=True,
         broker_connection_max_retries=None,
         beat_schedule=SCHEDULE,
-        # Every entry is an interval of seconds: nothing is worth remembering over a restart.
-        beat_scheduler="worker.beat_scheduler:Clock",
+        # Keeps no state: every entry of the schedule is an interval of seconds.
+        beat_scheduler="worker.beat_scheduler:BeatScheduler",
     )
     return celery
 
 
-def _keep_the_log(**_: Any) -> None:
-    """Say that the log is set up: the library asks here, and then leaves it alone."""
+def _keep_logging(**_: Any) -> None:
+    """Keep Celery from configuring logging: it does not when this signal has a receiver."""
 
 
-signals.setup_logging.connect(_keep_the_log)
+signals.setup_logging.connect(_keep_logging)
 _flask_app = create_app()
 app = make_celery(_flask_app)
-watch(_flask_app)
-settle_memory()
+monitor(_flask_app)
+tune_garbage_collector()

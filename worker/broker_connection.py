@@ -1,4 +1,4 @@
-"""How worker and beat reach their broker: again every few seconds, for as long as it takes."""
+"""The connection of worker and beat to the broker, which retries every 4 s without a limit."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -6,14 +6,15 @@ from typing import Any, Final
 from celery.app import amqp
 from kombu import connection
 
-from worker.beat_scheduler import PULSE
+from worker.liveness import LIVENESS
 
-# Seconds that the library adds at most to its first pause of 2 s; its default is 30.
-_LONGEST_PAUSE: Final = 2.0
+# Seconds added at most to the first pause of 2 s. Kombu's default of 30 s delays a worker by half a
+# minute after Redis is back.
+_MAX_EXTRA_PAUSE: Final = 2.0
 
 
 class Connection(connection.Connection):
-    """Tries every 4 s at least; the library's own would take half a minute to see Redis again."""
+    """Kombu's connection with a shorter pause between attempts to reconnect."""
 
     def _ensure_connection(
         self,
@@ -25,16 +26,16 @@ class Connection(connection.Connection):
         *args: Any,
         **options: Any,
     ) -> Any:
-        def failed(error: Exception, interval: float) -> None:
-            PULSE.beat()  # a loop that waits for its broker does not hang
+        def on_error(error: Exception, interval: float) -> None:
+            LIVENESS.tick()  # the main loop runs: it waits for the broker
             if errback:
                 errback(error, interval)
 
-        pauses = (interval_start, interval_step, min(interval_max, _LONGEST_PAUSE))
-        return super()._ensure_connection(failed, max_retries, *pauses, *args, **options)  # type: ignore[no-untyped-call]
+        pauses = (interval_start, interval_step, min(interval_max, _MAX_EXTRA_PAUSE))
+        return super()._ensure_connection(on_error, max_retries, *pauses, *args, **options)  # type: ignore[no-untyped-call]
 
 
 class AMQP(amqp.AMQP):
-    """Celery's own, with our connections."""
+    """Celery's AMQP with this module's connection."""
 
     Connection = BrokerConnection = Connection

@@ -1,8 +1,8 @@
-"""Lets a worker and beat be watched: counts tasks, announces the process, answers /metrics."""
+"""Monitoring of a worker or of beat: task metrics, heartbeats, and /metrics and /healthz."""
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -18,107 +18,91 @@ from service.inbox.stream import Inbox
 from service.observability.metrics import counting
 from service.observability.metrics.exposition import CONTENT_TYPE, exposed, may_read
 from service.recording.isolation import consumer
-from worker.beat_scheduler import PULSE
-from worker.task_intake import INTAKE
+from worker.liveness import LIVENESS
 
-# A scrape or a probe that takes longer than this has gone away.
-_TIMEOUT: Final = 5.0
+_REQUEST_TIMEOUT: Final = 5.0  # seconds
 
 _log = logging.getLogger(__name__)
 
 
-def watch(app: Flask) -> None:
-    """Watch this process from when Celery says that it is ready. Call it once in a process."""
+def monitor(app: Flask) -> None:
+    """Monitor this process from when Celery is ready. Call it once in a process."""
     bound: Components = app.extensions["waybill"]
 
-    def worker_is_ready(sender: Any, **_: Any) -> None:
-        sender.timer.call_repeatedly(1.0, PULSE.beat)
+    def worker_ready(sender: Any, **_: Any) -> None:
         queues = sorted(queue.name for queue in sender.task_consumer.queues)
-        INTAKE.watch(lambda queue: bound.queue.waiting(queue)[0], queues)
-        begin(HeartbeatThread(bound.heartbeats, WORKER, sender.hostname, queues, _is_well))
-        signals.worker_shutdown.connect(_removing_consumer(bound.inbox), weak=False)
+        sender.timer.call_repeatedly(1.0, LIVENESS.tick)
+        LIVENESS.watch_queues(lambda queue: bound.queue.waiting(queue)[0], queues)
+        _begin(bound, WORKER, sender.hostname, queues)
 
-    def beat_is_ready(**_: Any) -> None:
-        begin(HeartbeatThread(bound.heartbeats, BEAT, process_name(BEAT), well=PULSE.is_fresh))
+    def worker_shutdown(**_: Any) -> None:
+        _remove_consumer(bound.inbox)
 
-    def begin(announcer: HeartbeatThread) -> None:
-        announcer.start()
-        signals.worker_shutdown.connect(_leaving(announcer), weak=False)
-        if bound.settings.metrics_port:
-            _serve_if_possible(bound)
+    def beat_init(**_: Any) -> None:
+        _begin(bound, BEAT, process_name(BEAT))
 
-    signals.worker_ready.connect(worker_is_ready, weak=False)
-    signals.beat_init.connect(beat_is_ready, weak=False)
-    signals.task_prerun.connect(_begin)
-    signals.task_postrun.connect(_end)
+    signals.worker_ready.connect(worker_ready, weak=False)
+    signals.worker_shutdown.connect(worker_shutdown, weak=False)
+    signals.beat_init.connect(beat_init, weak=False)
+    signals.task_prerun.connect(_task_started)
+    signals.task_postrun.connect(_task_ended)
 
 
 def serve(bound: Components) -> ThreadingHTTPServer:
-    """Answer /metrics and /healthz in a thread. Raises OSError when the port is taken."""
-    settings = bound.settings
-    place = (settings.metrics_host, settings.metrics_port)
-    server = ThreadingHTTPServer(place, _handler(bound))
+    """Serve /metrics and /healthz in a thread. Raises OSError when the port is taken."""
+    address = (bound.settings.metrics_host, bound.settings.metrics_port)
+    server = ThreadingHTTPServer(address, _handler(bound))
     server.daemon_threads = True
     Thread(target=server.serve_forever, name="metrics", daemon=True).start()
     return server
 
 
-def _serve_if_possible(bound: Components) -> None:
+def _begin(bound: Components, kind: str, name: str, queues: Sequence[str] = ()) -> None:
+    thread = HeartbeatThread(bound.heartbeats, kind, name, queues, LIVENESS.check)
+    thread.start()
+
+    def stop(**_: Any) -> None:
+        thread.stop()
+
+    signals.worker_shutdown.connect(stop, weak=False)
+    if bound.settings.metrics_port:
+        _serve_or_log(bound)
+
+
+def _serve_or_log(bound: Components) -> None:
     try:
         serve(bound)
     except OSError as error:
-        # To be watched is not worth the work: a probe will tell, and the log says why.
+        # A worker works without monitoring, too.
         port = bound.settings.metrics_port
-        _log.error("nothing answers at METRICS_PORT %d (%s)", port, error.strerror)
+        _log.error("cannot serve /metrics and /healthz on port %d: %s", port, error.strerror)
 
 
-def _is_well() -> bool:
-    """Tell whether a worker does its work. Its announcer asks every few seconds."""
-    INTAKE.look()
-    return _ailment() is None
+def _remove_consumer(inbox: Inbox) -> None:
+    try:
+        inbox.remove_consumers(consumer())
+    except RedisError as error:
+        _log.debug("inbox consumer not removed (%s); it is in a day", type(error).__name__)
 
 
-def _ailment() -> str | None:
-    if not PULSE.is_fresh():
-        return "the main loop hangs"
-    return None if INTAKE.is_working() else "tasks wait, and this worker takes none"
-
-
-def _removing_consumer(inbox: Inbox) -> Callable[..., None]:
-    def remove(**_: Any) -> None:
-        try:
-            inbox.remove_consumers(consumer())
-        except RedisError as error:
-            _log.debug("the consumer's name stays for a day (%s)", type(error).__name__)
-
-    return remove
-
-
-def _leaving(announcer: HeartbeatThread) -> Callable[..., None]:
-    def leave(**_: Any) -> None:
-        announcer.leave()
-
-    return leave
-
-
-def _begin(task: Task, **_: Any) -> None:
-    INTAKE.took()
+def _task_started(task: Task, **_: Any) -> None:
+    LIVENESS.task_started()
     task.request.began = time.perf_counter()
 
 
-def _end(task: Task, state: str | None = None, **_: Any) -> None:
+def _task_ended(task: Task, state: str | None = None, **_: Any) -> None:
     seconds = time.perf_counter() - task.request.began
     counting.task(task.name, "succeeded" if state == "SUCCESS" else "failed", seconds)
 
 
 def _handler(bound: Components) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
-        timeout = _TIMEOUT
+        timeout = _REQUEST_TIMEOUT
 
         def do_GET(self) -> None:
             """Answer a scrape or a probe."""
-            answer = _ANSWERS.get(self.path.partition("?")[0], _nothing)
-            status, body = answer(bound, self.headers.get("Authorization", ""))
+            path = self.path.partition("?")[0]
+            status, body = _answer(bound, path, self.headers.get("Authorization", ""))
             self.send_response(status)
             self.send_header("Content-Type", CONTENT_TYPE)
             self.send_header("Content-Length", str(len(body)))
@@ -126,29 +110,18 @@ def _handler(bound: Components) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
 
         def log_message(self, *_: Any) -> None:
-            """Write nothing: a probe every few seconds is no event."""
+            """Do not log requests: probes come every few seconds."""
 
     return Handler
 
 
-_Answer = tuple[HTTPStatus, bytes]
-
-
-def _metrics(bound: Components, authorization: str) -> _Answer:
+def _answer(bound: Components, path: str, authorization: str) -> tuple[HTTPStatus, bytes]:
+    if path == "/healthz":
+        problem = LIVENESS.problem()
+        status = HTTPStatus.SERVICE_UNAVAILABLE if problem else HTTPStatus.OK
+        return status, f"{problem or 'alive'}\n".encode()
+    if path != "/metrics":
+        return HTTPStatus.NOT_FOUND, b"not found; use /metrics or /healthz\n"
     if not may_read(bound.settings.metrics_token, authorization):
-        return HTTPStatus.UNAUTHORIZED, b"send the token\n"
+        return HTTPStatus.UNAUTHORIZED, b"send 'Authorization: Bearer <METRICS_TOKEN>'\n"
     return HTTPStatus.OK, exposed()
-
-
-def _health(_bound: Components, _authorization: str) -> _Answer:
-    ailment = _ailment()
-    if ailment is None:
-        return HTTPStatus.OK, b"alive\n"
-    return HTTPStatus.SERVICE_UNAVAILABLE, f"{ailment}\n".encode()
-
-
-def _nothing(_bound: Components, _authorization: str) -> _Answer:
-    return HTTPStatus.NOT_FOUND, b"there are /metrics and /healthz\n"
-
-
-_ANSWERS: Final = {"/metrics": _metrics, "/healthz": _health}

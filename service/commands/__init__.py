@@ -1,4 +1,4 @@
-"""Commands for people who operate Waybill: `flask --app wsgi …`.
+"""Commands for operators: `flask --app service.app …`.
 
 ``clients`` and ``operators`` manage keys; ``messages`` has explain, reconcile and resolve;
 ``ledger`` has audit and rebuild; ``privacy`` has forget and opt-outs.

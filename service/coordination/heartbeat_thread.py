@@ -1,76 +1,67 @@
-"""Lets a process say every few seconds that it is alive, in a thread that ends with it."""
+"""A thread that sends this process's heartbeat every few seconds."""
 
-import multiprocessing
 import os
 import socket
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
-from flask import Flask
-
-from service.coordination.heartbeats import EVERY, Heartbeats
+from service.coordination.heartbeats import INTERVAL, Heartbeats
 
 WEB: Final = "web"
 WORKER: Final = "worker"
 BEAT: Final = "beat"
-# When to look again at a process that is not well, or not yet.
-_SOON: Final = 1.0
+# Seconds until the next check of a process that is not healthy, or not yet.
+_RECHECK_INTERVAL: Final = 1.0
 
 
 class HeartbeatThread(threading.Thread):
-    """Announces one process as long as `well` says so, which must not take long."""
+    """Sends heartbeats while `is_healthy()`, which must be quick, returns true."""
 
     def __init__(
         self,
-        presence: Heartbeats,
+        heartbeats: Heartbeats,
         kind: str,
         name: str,
         queues: Sequence[str] = (),
-        well: Callable[[], bool] = lambda: True,
+        is_healthy: Callable[[], bool] = lambda: True,
     ) -> None:
-        super().__init__(name="announcer", daemon=True)
-        self._presence = presence
-        self._who = (kind, name)
+        super().__init__(name="heartbeat", daemon=True)
+        self._heartbeats = heartbeats
+        self._process = (kind, name)
         self._queues = queues
-        self._well = well
-        self._ending = threading.Event()
+        self._is_healthy = is_healthy
+        self._stopping = threading.Event()
 
     def run(self) -> None:
-        """Announce, again and again."""
-        while not self._ending.is_set():
-            well = self._well()
-            if well:
-                self._presence.announce(*self._who, self._queues)
-            self._ending.wait(EVERY if well else _SOON)
+        """Send heartbeats until stop() is called."""
+        while not self._stopping.is_set():
+            healthy = self._is_healthy()
+            if healthy:
+                self._heartbeats.send(*self._process, self._queues)
+            self._stopping.wait(INTERVAL if healthy else _RECHECK_INTERVAL)
 
-    def leave(self) -> None:
-        """End, and take the announcement back: who stops in good order is gone at once."""
-        self._ending.set()
-        self.join(EVERY)
-        self._presence.leave(*self._who)
+    def stop(self) -> None:
+        """End the thread and remove the heartbeat, so that the process is gone immediately."""
+        self._stopping.set()
+        self.join(INTERVAL)
+        self._heartbeats.remove(*self._process)
 
 
 def process_name(kind: str) -> str:
-    """Return a name that no other process has."""
+    """Return a name that is unique among running processes."""
     return f"{kind}@{socket.gethostname()}-{os.getpid()}"
 
 
-def when_serving(app: Flask, heartbeats: Heartbeats) -> None:
-    """Announce this process as a web server: now if a server started it, else at its first request.
+def start_in_web_process(heartbeats: Heartbeats) -> None:
+    """Send heartbeats of this web process, and of each process that a server forks from it.
 
-    What merely imports the application, such as a command, serves nobody.
+    The parent of a server that loads the application before it forks (gunicorn --preload) is shown
+    as one more web process.
     """
-    announcer = HeartbeatThread(heartbeats, WEB, process_name(WEB))
-    if multiprocessing.parent_process() is not None:
-        announcer.start()
-        return
-    inner, once = app.wsgi_app, threading.Lock()
 
-    def start_at_first(environ: Any, start: Any) -> Any:
-        if once.acquire(blocking=False):  # nobody releases it
-            announcer.start()
-        return inner(environ, start)
+    def start() -> None:
+        HeartbeatThread(heartbeats, WEB, process_name(WEB)).start()
 
-    # It stays: what was wrapped round it meanwhile must not be taken away.
-    app.wsgi_app = start_at_first  # type: ignore[assignment, method-assign]
+    os.register_at_fork(after_in_child=start)
+    start()

@@ -1,7 +1,7 @@
-"""Which processes are alive: each says so in Redis every few seconds, and is forgotten soon after.
+"""Heartbeats: every process writes one to Redis every 5 s and counts as alive for 20 s.
 
-One key per replica, which expires by itself, and one sorted set that names them: to look is two
-round trips, however many other keys there are.
+One key per process, which expires, and one sorted set of the names: reading all heartbeats takes
+two round trips, however many other keys Redis holds.
 """
 
 import json
@@ -13,68 +13,68 @@ from typing import Any, Final, NamedTuple
 from redis import Redis
 from redis.exceptions import RedisError
 
-# How often to announce, and after how long without an announcement a replica is gone, in seconds.
-EVERY: Final = 5.0
-GONE_AFTER: Final = 20.0
+INTERVAL: Final = 5.0  # seconds
+TTL: Final = 20.0  # seconds
 
 _NAMES: Final = "waybill:presence"
 _KEY: Final = "waybill:presence:"
-# More replicas than anybody runs; a page and a scrape read them all.
-_MOST: Final = 1000
+# Bounds what a page or a scrape reads.
+_MAX_PROCESSES: Final = 1000
+# Names are kept for an hour: the clocks of hosts may differ, and the key decides who is alive.
+_KEEP_NAMES: Final = 3600
 
 _log = logging.getLogger(__name__)
 
 
 class Replica(NamedTuple):
-    """One process of one kind: `web`, `worker` or `beat`."""
+    """A live process of the kind `web`, `worker` or `beat`."""
 
     kind: str
     name: str
     queues: tuple[str, ...]
-    since: datetime  # when it began to announce itself, by its own clock
-    seen: datetime  # its last announcement, by the clock of the reader
+    since: datetime  # its start, by its own clock
+    seen: datetime  # its last heartbeat, by the reader's clock
 
 
 class Heartbeats:
-    """Says that this process is alive, and tells which others are."""
+    """Sends the heartbeats of this process and reads those of all processes."""
 
     def __init__(self, redis: Redis) -> None:
-        """Use a Redis of short timeouts: nobody may wait on an announcement."""
+        """Use a Redis connection with short timeouts."""
         self._redis = redis
         self._since = datetime.now(UTC)
 
-    def announce(self, kind: str, name: str, queues: Sequence[str]) -> None:
-        """Say that this process is alive. Does nothing while Redis is away."""
+    def send(self, kind: str, name: str, queues: Sequence[str]) -> None:
+        """Send a heartbeat. Does nothing while Redis is unavailable."""
         member = f"{kind}:{name}"
-        said = json.dumps([kind, name, list(queues), self._since.timestamp()])
+        value = json.dumps([kind, name, list(queues), self._since.timestamp()])
         now = datetime.now(UTC).timestamp()
         pipe = self._redis.pipeline(transaction=False)
-        pipe.set(_KEY + member, said, px=int(GONE_AFTER * 1000))
+        pipe.set(_KEY + member, value, px=int(TTL * 1000))
         pipe.zadd(_NAMES, {member: now})
-        # An hour: the clocks of hosts may differ, and the key decides who is alive.
-        pipe.zremrangebyscore(_NAMES, "-inf", now - 3600)
+        pipe.zremrangebyscore(_NAMES, "-inf", now - _KEEP_NAMES)
         try:
             pipe.execute()
         except RedisError as error:
-            _log.debug("nobody hears that we are alive (%s)", type(error).__name__)
+            _log.debug("heartbeat not sent: Redis unavailable (%s)", type(error).__name__)
 
-    def leave(self, kind: str, name: str) -> None:
-        """Say that this process ends in good order: it is gone at once."""
+    def remove(self, kind: str, name: str) -> None:
+        """Remove the heartbeat of a process that stops. Does nothing while Redis is unavailable."""
         try:
             self._redis.delete(f"{_KEY}{kind}:{name}")
         except RedisError as error:
-            _log.debug("nobody hears that we leave (%s)", type(error).__name__)
+            _log.debug("heartbeat not removed: Redis unavailable (%s)", type(error).__name__)
 
     def alive(self) -> list[Replica]:
-        """Return who announced itself within 20 s, by kind and name; nobody while Redis is away."""
+        """Return the live processes by kind and name; none while Redis is unavailable."""
         try:
             return sorted(self._alive())
         except RedisError as error:
-            _log.warning("Redis does not say who is alive (%s)", type(error).__name__)
+            _log.warning("cannot read heartbeats: Redis unavailable (%s)", type(error).__name__)
             return []
 
     def _alive(self) -> list[Replica]:
-        members: Any = self._redis.zrevrange(_NAMES, 0, _MOST - 1)
+        members: Any = self._redis.zrevrange(_NAMES, 0, _MAX_PROCESSES - 1)
         if not members:
             return []
         pipe = self._redis.pipeline(transaction=False)
@@ -85,10 +85,10 @@ class Heartbeats:
         answers = pipe.execute()
         now = datetime.now(UTC)
         pairs = zip(answers[::2], answers[1::2], strict=True)
-        return [_replica(said, left / 1000, now) for said, left in pairs if said and left > 0]
+        return [_replica(value, ttl / 1000, now) for value, ttl in pairs if value and ttl > 0]
 
 
-def _replica(said: bytes, left: float, now: datetime) -> Replica:
-    kind, name, queues, since = json.loads(said)
-    seen = now - timedelta(seconds=GONE_AFTER - left)
+def _replica(value: bytes, ttl: float, now: datetime) -> Replica:
+    kind, name, queues, since = json.loads(value)
+    seen = now - timedelta(seconds=TTL - ttl)
     return Replica(kind, name, tuple(queues), datetime.fromtimestamp(since, UTC), seen)

@@ -1,1 +1,1 @@
-"""Logs, events, error reports, traces and metrics. Nothing here decides anything."""
+"""Logs, events, error reports, traces and metrics."""

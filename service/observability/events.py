@@ -1,7 +1,7 @@
-"""The journal: the events that matter, a line each. docs/logging.md lists them; a test holds it.
+"""Log the events of a message's life and write them to its trace.
 
-Every line names the message and the attempt it is about, and so does the trace (`tracing`): what
-happened in another process is found by them. No line holds a number, a text or a token.
+docs/logging.md lists the events. Each names its message and attempt, so that the events of one
+message can be found across processes. No event holds a phone number, a text or a token.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,8 @@ import structlog
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
 from service.observability import tracing
 
-# A batch of callbacks names its messages up to this many; the ledger has them all.
-_NAMED: Final = 20
+# Messages named in the event of a batch; the ledger has all of them.
+_MAX_MESSAGE_IDS: Final = 20
 
 
 class _Owner(Protocol):
@@ -28,7 +28,7 @@ class _Owner(Protocol):
 
 
 class _Batch(Protocol):
-    """What became of a batch of reports."""
+    """The result of recording a batch of reports."""
 
     @property
     def heard(self) -> int: ...
@@ -46,7 +46,7 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger("waybill")
 
 
 def accepted(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Tell of messages that were stored just now."""
+    """Log messages that were committed."""
     for row in rows:
         ids = {"message_id": row["id"], "client_id": row["client_id"]}
         _log.info("accepted", **ids, provider=row["provider"])
@@ -56,14 +56,14 @@ def accepted(rows: Sequence[Mapping[str, Any]]) -> None:
 def answered(
     error: ProviderError | None, provider_sid: str | None, **ids: UUID | int | str
 ) -> None:
-    """Log how a call to a provider ended."""
+    """Log the result of a call that sends a message."""
     log = _log.bind(**ids)
-    # Never the provider's words: they may hold a phone number.
+    # Only the provider's code: its message may hold a phone number.
     code = error.code if error else None
     if isinstance(error, Refused):
         log.warning("refused", code=code)
     elif isinstance(error, NotAccepted):
-        log.warning("not taken", code=code)
+        log.warning("not accepted", code=code)
     elif isinstance(error, OutcomeUnknown):
         log.warning("in doubt", code=code)
     else:
@@ -71,7 +71,7 @@ def answered(
 
 
 def expired(messages: Sequence[UUID]) -> None:
-    """Tell of messages whose worker died, and which are in doubt now."""
+    """Log messages that are in doubt because their worker died."""
     for message_id in messages:
         _log.warning("in doubt", message_id=message_id, code="claim_expired")
 
@@ -82,15 +82,15 @@ def message_expired(message_id: UUID, client_id: int, provider: str) -> None:
 
 
 def recorded(batch: _Batch, arrivals: Sequence[datetime]) -> None:
-    """Log a batch of callbacks that was committed just now; `arrivals` says when each came."""
+    """Log a committed batch of callbacks; `arrivals` has the time of arrival of each."""
     messages = dict.fromkeys(owner.message_id for owner in batch.owners if owner)
     _log.info(
         "recorded",
-        heard=batch.heard,
+        callbacks=batch.heard,
         repeats=batch.repeats,
         orphans=batch.orphans,
         conflicts=batch.conflicts,
-        message_ids=list(messages)[:_NAMED],
+        message_ids=list(messages)[:_MAX_MESSAGE_IDS],
     )
     if tracing.is_on():
         for arrived_at, owner in zip(arrivals, batch.owners, strict=True):
@@ -99,13 +99,14 @@ def recorded(batch: _Batch, arrivals: Sequence[datetime]) -> None:
 
 
 def forged(provider: str, attempt: str, reason: str) -> None:
-    """Tell of a callback that the provider did not sign."""
-    _log.warning("forged", provider=provider, attempt_id=_as_id(attempt), reason=reason)
+    """Log a callback with a missing or invalid signature."""
+    attempt_id = _parse_uuid(attempt)
+    _log.warning("invalid signature", provider=provider, attempt_id=attempt_id, reason=reason)
 
 
-def set_aside(provider: str, attempt: str, error: str) -> None:
-    """Log a callback that could not be recorded; `error` is a type or a reason of ours."""
-    _log.error("set aside", provider=provider, attempt_id=_as_id(attempt), reason=error)
+def dead_lettered(provider: str, attempt: str, reason: str) -> None:
+    """Log a callback that could not be recorded; `reason` is an error's type or our own word."""
+    _log.error("dead letter", provider=provider, attempt_id=_parse_uuid(attempt), reason=reason)
 
 
 def reconciled(message_id: UUID, attempt_id: UUID, provider: str, result: str) -> None:
@@ -114,14 +115,14 @@ def reconciled(message_id: UUID, attempt_id: UUID, provider: str, result: str) -
     _log.info("reconciled", **ids, provider=provider, result=result)
 
 
-def operated(operator: str, deed: str, **about: UUID | int) -> None:
-    """Tell what a person did."""
-    _log.warning("operated", operator=operator, deed=deed, **about)
+def operator_action(operator: str, action: str, **ids: UUID | int) -> None:
+    """Log an action of an operator."""
+    _log.warning("operator action", operator=operator, action=action, **ids)
 
 
-def _as_id(attempt: str) -> UUID | None:
-    """Return an id that came over the wire; None for whatever else a stranger wrote there."""
+def _parse_uuid(text: str) -> UUID | None:
+    """Return the id; None for any other text, which the sender of the request chose."""
     try:
-        return UUID(attempt)
+        return UUID(text)
     except ValueError:
         return None

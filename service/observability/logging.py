@@ -1,7 +1,7 @@
-"""The log: a line of JSON per event for machines, or of text for a terminal; nothing personal.
+"""Configure the log: JSON, or text on a terminal, without personal data.
 
-Lines of the standard library's loggers pass through the same chain. An exception is told by its
-type and its frames: its own words often quote what it tripped over (docs/adr/0019).
+Records of all loggers pass through the same processors. An exception is logged with its type and
+frames, without its message, which often quotes data (docs/adr/0019).
 """
 
 import json
@@ -24,79 +24,81 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from service.config.settings import Settings
 from service.observability.scrubbing import keep_secret, mask
 
-# What they say of every task, every request and every look at the tables is no event.
-_TALKATIVE: Final = (
+# Loggers that log every task, request or migration check at INFO.
+_VERBOSE_LOGGERS: Final = (
     *("celery.app.trace", "celery.worker.strategy", "celery.beat"),
     *("werkzeug", "alembic.runtime.migration"),
 )
-# They come with handlers of their own, and tell their parents nothing.
-_SECRETIVE: Final = ("_granian", "granian.access")
-_LONGEST_CHAIN: Final = 10
+# Loggers with their own handlers, which do not propagate.
+_ISOLATED_LOGGERS: Final = ("_granian", "granian.access")
+_MAX_CHAIN: Final = 10  # exceptions
 
 _ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
 def configure(settings: Settings) -> None:
-    """Write this process's log to stderr, as the settings say. Safe to call again."""
+    """Log to stderr with the level and format of the settings. Safe to call again."""
     keep_secret(settings)
     structlog.configure(
-        processors=[filter_by_level, merge_contextvars, _hand_over],
+        processors=[filter_by_level, merge_contextvars, _to_record],
         wrapper_class=BoundLogger,
         logger_factory=LoggerFactory(),
     )
-    root, ours = logging.getLogger(), _Stderr()
-    ours.setFormatter(_formatter(settings.log_format))
-    for handler in [one for one in root.handlers if isinstance(one, _Stderr)]:
-        root.removeHandler(handler)
-    root.addHandler(ours)
+    root, stderr = logging.getLogger(), _Stderr()
+    stderr.setFormatter(_formatter(settings.log_format))
+    for handler in list(root.handlers):
+        if isinstance(handler, _Stderr):
+            root.removeHandler(handler)
+    root.addHandler(stderr)
     root.setLevel(settings.log_level)
-    for name in _TALKATIVE:
-        quiet = logging.NOTSET if settings.log_level == "DEBUG" else logging.WARNING
-        logging.getLogger(name).setLevel(quiet)
-    for name in _SECRETIVE:
+    for name in _VERBOSE_LOGGERS:
+        level = logging.NOTSET if settings.log_level == "DEBUG" else logging.WARNING
+        logging.getLogger(name).setLevel(level)
+    for name in _ISOLATED_LOGGERS:
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
 
 
-def story(error: BaseException) -> str:
-    """Return the frames and types of an exception and of what led to it, without their words."""
-    told: list[str] = []
-    now: BaseException | None = error
-    while now is not None and len(told) < _LONGEST_CHAIN:
-        where = "".join(traceback.format_tb(now.__traceback__))
-        told.append(f"{where}{type(now).__module__}.{type(now).__qualname__}")
-        now = now.__cause__ or (None if now.__suppress_context__ else now.__context__)
-    return "\n".join(reversed(told))
+def format_exception(error: BaseException) -> str:
+    """Return the frames and types of an exception and its causes, without their messages."""
+    parts: list[str] = []
+    current: BaseException | None = error
+    while current is not None and len(parts) < _MAX_CHAIN:
+        frames = "".join(traceback.format_tb(current.__traceback__))
+        parts.append(f"{frames}{type(current).__module__}.{type(current).__qualname__}")
+        context = None if current.__suppress_context__ else current.__context__
+        current = current.__cause__ or context
+    return "\n".join(reversed(parts))
 
 
 class _Stderr(logging.Handler):
-    """Writes to whatever `sys.stderr` is at the time; says nothing of a line it cannot write."""
+    """Writes to the current `sys.stderr`."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one line. Never raises, and never shows what it could not write."""
+        """Write a record. Never raises, and never shows a record that it cannot format."""
         try:
-            _quote_no_exception(record)
+            _drop_exception_text(record)
             sys.stderr.write(self.format(record) + "\n")
         except Exception:
-            with suppress(Exception):  # nobody reads: no reason to stop working
-                sys.stderr.write(f"a line of {record.name} could not be written\n")
+            with suppress(Exception):  # a closed stderr must not stop the process
+                sys.stderr.write(f"could not write a log record of {record.name}\n")
 
 
-def _formatter(form: str) -> logging.Formatter:
+def _formatter(log_format: str) -> logging.Formatter:
     colors = sys.stderr.isatty()
-    as_text = form == "text" or (form == "auto" and colors)
+    as_text = log_format == "text" or (log_format == "auto" and colors)
     text = ConsoleRenderer(colors=colors, exception_formatter=plain_traceback)
-    last: Processor = text if as_text else _as_json
+    renderer: Processor = text if as_text else _as_json
     return ProcessorFormatter(
         foreign_pre_chain=[merge_contextvars],
-        processors=[_describe, ProcessorFormatter.remove_processors_meta, _masked, last],
+        processors=[_describe, ProcessorFormatter.remove_processors_meta, _mask, renderer],
     )
 
 
-def _hand_over(
+def _to_record(
     logger: WrappedLogger, name: str, event: EventDict
 ) -> tuple[tuple[EventDict], dict[str, Any]]:
-    """Make a record of the standard library's, with the exception where others look for it."""
+    """Return the arguments for a stdlib logger, with `exc_info` where Sentry reads it."""
     exc_info = event.pop("exc_info", None)
     if exc_info and not isinstance(exc_info, tuple):
         exc_info = sys.exc_info()
@@ -106,8 +108,8 @@ def _hand_over(
     return (event,), {"exc_info": exc_info, "extra": extra}
 
 
-def _quote_no_exception(record: logging.LogRecord) -> None:
-    """Keep an exception's words out of the line in which Celery tells of a failed task."""
+def _drop_exception_text(record: logging.LogRecord) -> None:
+    """Remove the exception's message from Celery's record about a failed task."""
     if isinstance(record.args, Mapping) and "exc" in record.args:
         record.args = {**record.args, "exc": "see the exception", "traceback": ""}
 
@@ -122,16 +124,16 @@ def _describe(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict
         **event,
     }
     if exc_info and exc_info[1] is not None:
-        described["exception"] = story(exc_info[1])
+        described["exception"] = format_exception(exc_info[1])
     return described
 
 
-def _masked(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+def _mask(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
     return {name: _plain(value) for name, value in event.items()}
 
 
 def _plain(value: object) -> object:
-    """Return a value as it may be written: what is no plain value is named by its type."""
+    """Return a value that may be logged; the name of its type for other objects."""
     if isinstance(value, str):
         return mask(value)
     if value is None or isinstance(value, int | float):
@@ -139,7 +141,7 @@ def _plain(value: object) -> object:
     if isinstance(value, UUID):
         return str(value)
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     return type(value).__name__
 
 

@@ -1,7 +1,7 @@
-"""Reports of errors to Sentry, if the settings name one; the library is not imported otherwise.
+"""Report logged errors to Sentry, if SENTRY_DSN is set; the library is not imported otherwise.
 
-Whatever is logged as an error goes there, made anew from what is known to be harmless: the event's
-name, ids, and the types and frames of the exception. Nothing else that the library gathered does.
+A report is built from an allow-list: the event's name, ids, and the types and frames of the
+exception. Everything else that the library collects is dropped.
 """
 
 import logging
@@ -15,21 +15,21 @@ from service.observability.scrubbing import mask
 if TYPE_CHECKING:
     from service.config.settings import Settings
 
-_KEPT: Final = (
+_FIELDS: Final = (
     *("event_id", "timestamp", "level", "platform", "logger", "server_name"),
     *("release", "environment", "sdk"),
 )
-_IDS: Final = (
+_TAGS: Final = (
     *("request_id", "message_id", "attempt_id", "client_id", "provider"),
     *("code", "reason"),
 )
-_FRAME: Final = ("filename", "module", "function", "lineno", "in_app")
-# Seconds that a process which ends may take to send what it has not yet.
-_LAST_WORDS: Final = 2
+_FRAME_FIELDS: Final = ("filename", "module", "function", "lineno", "in_app")
+# Seconds that a process may take at its end to send the remaining reports.
+_SHUTDOWN_TIMEOUT: Final = 2
 
 
 def start(settings: "Settings") -> None:
-    """Report errors to where the settings say, if they do."""
+    """Report errors to the DSN in the settings, if there is one."""
     if settings.sentry_dsn is None:
         return
     import sentry_sdk
@@ -48,8 +48,8 @@ def start(settings: "Settings") -> None:
         max_breadcrumbs=0,
         auto_session_tracking=False,
         send_client_reports=False,
-        shutdown_timeout=_LAST_WORDS,
-        # Those it would choose by itself read requests, queries and commands to Redis.
+        shutdown_timeout=_SHUTDOWN_TIMEOUT,
+        # The default integrations read requests, queries and Redis commands.
         default_integrations=False,
         auto_enabling_integrations=False,
         integrations=[
@@ -62,28 +62,31 @@ def start(settings: "Settings") -> None:
 
 
 def scrubbed(event: Mapping[str, Any], hint: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a new event with only what is known to hold nothing personal."""
-    clean = {name: event[name] for name in _KEPT if name in event}
+    """Return a new event with the fields, tags and frames that hold nothing personal."""
+    clean = {name: event[name] for name in _FIELDS if name in event}
     record: logging.LogRecord | None = hint.get("log_record")
-    said = record.msg if record is not None else ""
-    known: dict[str, Any] = dict(get_contextvars())
-    if isinstance(said, dict):
-        known |= said
-        said = said.get("event", "")
-    # The template of a line, never what was filled in.
-    clean["logentry"] = {"message": mask(str(said))}
-    clean["tags"] = {name: mask(str(known[name])) for name in _IDS if known.get(name) is not None}
-    raised = (event.get("exception") or {}).get("values") or ()
-    if raised:
-        clean["exception"] = {"values": [_exception(one) for one in raised]}
+    message = record.msg if record is not None else ""
+    context: dict[str, Any] = dict(get_contextvars())
+    if isinstance(message, dict):
+        context |= message
+        message = message.get("event", "")
+    # The message without its arguments.
+    clean["logentry"] = {"message": mask(str(message))}
+    clean["tags"] = {
+        name: mask(str(context[name])) for name in _TAGS if context.get(name) is not None
+    }
+    exceptions = (event.get("exception") or {}).get("values") or ()
+    if exceptions:
+        clean["exception"] = {"values": [_exception(exception) for exception in exceptions]}
     return clean
 
 
-def _exception(raised: Mapping[str, Any]) -> dict[str, Any]:
-    frames: Iterable[Mapping[str, Any]] = (raised.get("stacktrace") or {}).get("frames") or ()
-    kept = [{name: frame.get(name) for name in _FRAME} for frame in frames]
+def _exception(exception: Mapping[str, Any]) -> dict[str, Any]:
+    frames: Iterable[Mapping[str, Any]] = (exception.get("stacktrace") or {}).get("frames") or ()
     return {
-        "type": raised.get("type"),
-        "module": raised.get("module"),
-        "stacktrace": {"frames": kept},
+        "type": exception.get("type"),
+        "module": exception.get("module"),
+        "stacktrace": {
+            "frames": [{name: frame.get(name) for name in _FRAME_FIELDS} for frame in frames]
+        },
     }

@@ -1,14 +1,14 @@
-"""What is read when somebody looks: what waits in the database and in Redis, and who is alive.
+"""Gauges read from the database and Redis: backlog, ages and live processes.
 
-A scrape never waits for a store and never fails with one. Whoever looks first after `FRESH`
-seconds has it read anew, in a thread; a store that takes longer than a scrape may wait is shown
-as it was, and after `STALE` seconds not at all.
+A scrape never waits long for a store and never fails with one. The first scrape after
+`READ_INTERVAL` starts a thread that reads the store again. Meanwhile scrapes show the last
+readings, up to the age of `MAX_AGE`.
 """
 
 import logging
 import threading
 import time
-from collections import Counter as Tally
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
@@ -21,172 +21,174 @@ from service.components import Components
 from service.queries.backlog import waiting
 from service.task_queue.queue import ROUTES
 
-FRESH: Final = 5.0
-STALE: Final = 30.0
-# A scrape is to be answered within 300 ms, on a busy machine, too.
-_PATIENCE: Final = 0.1
+READ_INTERVAL: Final = 5.0  # seconds
+MAX_AGE: Final = 30.0  # seconds
+# Seconds that a scrape waits for readings; it should take at most 300 ms on a busy machine.
+_READ_TIMEOUT: Final = 0.1
 KINDS: Final = ("web", "worker", "beat")
 
 
 class Gauge(NamedTuple):
-    """A gauge by name, what it says, and the name of its label, if it has one."""
+    """A gauge: its name, its help text, and the name of its label, if it has one."""
 
     name: str
-    says: str
+    help: str
     label: str | None = None
 
 
-UP: Final = Gauge("waybill_store_up", "Whether a store answered when it was last asked.", "store")
-AGE: Final = Gauge(
-    "waybill_store_reading_age_seconds", "How old the readings of a store are.", "store"
-)
-DUE: Final = Gauge(
-    "waybill_messages_due", "Messages whose time has come and that no worker has taken."
-)
+UP: Final = Gauge("waybill_store_up", "Whether a store answered the last read.", "store")
+AGE: Final = Gauge("waybill_store_reading_age_seconds", "Age of the readings of a store.", "store")
+DUE: Final = Gauge("waybill_messages_due", "Messages that are due and not claimed by a worker.")
 DUE_AGE: Final = Gauge(
-    "waybill_messages_due_oldest_age_seconds", "How long the oldest message that is due has waited."
+    "waybill_messages_due_oldest_age_seconds", "How long the oldest due message has waited."
 )
-DOUBTS: Final = Gauge(
+IN_DOUBT: Final = Gauge(
     "waybill_messages_in_doubt",
-    "Messages of which nobody knows whether they went out, by what they wait for.",
+    "Messages whose outcome is unknown, by what they wait for.",
     "waits_for",
 )
-OVERDUE: Final = Gauge(
-    "waybill_claims_overdue", "Sends whose claim ended and that no sweep has taken back."
-)
-OVERFLOW: Final = Gauge("waybill_overflow_entries", "Callbacks that wait in the database.")
+OVERDUE: Final = Gauge("waybill_claims_overdue", "Expired claims that no worker has released yet.")
+OVERFLOW: Final = Gauge("waybill_overflow_entries", "Callbacks in the overflow table.")
 OVERFLOW_AGE: Final = Gauge(
-    "waybill_overflow_oldest_age_seconds", "Age of the oldest callback in the overflow."
+    "waybill_overflow_oldest_age_seconds", "Age of the oldest callback in the overflow table."
 )
 DEAD_LETTERS: Final = Gauge(
-    "waybill_dead_letters_waiting", "Callbacks that could not be recorded and wait for a person."
+    "waybill_dead_letters_waiting", "Dead letters: callbacks that could not be recorded."
 )
 INBOX: Final = Gauge("waybill_inbox_entries", "Accepted callbacks that are not yet recorded.")
 INBOX_AGE: Final = Gauge(
     "waybill_inbox_oldest_age_seconds", "Age of the oldest callback that is not yet recorded."
 )
-QUEUE: Final = Gauge("waybill_queue_tasks", "Tasks that wait on a Celery queue.", "queue")
+QUEUE: Final = Gauge("waybill_queue_tasks", "Tasks waiting on a Celery queue.", "queue")
 QUEUE_AGE: Final = Gauge(
     "waybill_queue_oldest_age_seconds", "Age of the oldest task on a Celery queue.", "queue"
 )
 ALIVE: Final = Gauge(
-    "waybill_replicas_alive", "Processes that announced themselves within 20 s, by kind.", "kind"
+    "waybill_replicas_alive", "Processes with a heartbeat in the last 20 s, by kind.", "kind"
 )
 QUEUE_READERS: Final = Gauge(
-    "waybill_queue_workers_alive", "Workers alive that read a Celery queue.", "queue"
+    "waybill_queue_workers_alive", "Live workers that read a Celery queue.", "queue"
 )
 GAUGES: Final = (
-    *(UP, AGE, DUE, DUE_AGE, DOUBTS, OVERDUE, OVERFLOW, OVERFLOW_AGE, DEAD_LETTERS),
+    *(UP, AGE, DUE, DUE_AGE, IN_DOUBT, OVERDUE, OVERFLOW, OVERFLOW_AGE, DEAD_LETTERS),
     *(INBOX, INBOX_AGE, QUEUE, QUEUE_AGE, ALIVE, QUEUE_READERS),
 )
 
-# A gauge, the value of its label ("" where it has none), and its value.
-Reading = tuple[Gauge, str, float]
+
+class Reading(NamedTuple):
+    """A value of a gauge; `label` is empty for a gauge without a label."""
+
+    gauge: Gauge
+    label: str
+    value: float
+
 
 _log = logging.getLogger(__name__)
 
 
 class Readings(Collector):
-    """The gauges of both stores. One for each application."""
+    """Collects the gauges of both stores; one for each application."""
 
     def __init__(self, parts: Components) -> None:
         self._stores = (
-            _Store("database", lambda: _of_the_database(parts)),
-            _Store("redis", lambda: _of_redis(parts)),
+            _Store("database", lambda: _read_database(parts)),
+            _Store("redis", lambda: _read_redis(parts)),
         )
 
     def describe(self) -> list[Metric]:
-        """Return nothing: to register is not to look."""
+        """Return nothing, so that registering this collector reads nothing."""
         return []
 
     def collect(self) -> Iterator[Metric]:
         """Yield every gauge that has a value."""
-        until = time.monotonic() + _PATIENCE
+        until = time.monotonic() + _READ_TIMEOUT
         for store in self._stores:
-            store.refresh()
-        readings = [one for store in self._stores for one in store.readings(until)]
+            store.start_reading()
+        readings = [reading for store in self._stores for reading in store.readings(until)]
         for gauge in GAUGES:
-            family = GaugeMetricFamily(
-                gauge.name, gauge.says, labels=[gauge.label] if gauge.label else []
-            )
-            for _, label, value in (one for one in readings if one[0] is gauge):
-                family.add_metric([label] if gauge.label else [], value)
+            labels = [gauge.label] if gauge.label else []
+            family = GaugeMetricFamily(gauge.name, gauge.help, labels=labels)
+            for reading in readings:
+                if reading.gauge is gauge:
+                    family.add_metric([reading.label] if gauge.label else [], reading.value)
             if family.samples:
                 yield family
 
 
 class _Store:
-    """One store: what was last read of it, and when."""
+    """The last readings of one store."""
 
     def __init__(self, name: str, read: Callable[[], Iterator[Reading]]) -> None:
         self._name = name
         self._read = read
         self._lock = threading.Lock()
-        self._begun = float("-inf")
+        self._started_at = float("-inf")
         self._done = threading.Event()
         self._done.set()
         self._up = False
-        self._last: tuple[float, Sequence[Reading]] = (float("-inf"), ())
+        self._read_at = float("-inf")
+        self._readings: Sequence[Reading] = ()
 
-    def refresh(self) -> None:
-        """Have it read anew where that is due; at most one thread does so."""
+    def start_reading(self) -> None:
+        """Read the store in a thread, unless it was read lately or is being read."""
         with self._lock:
-            if time.monotonic() - self._begun < FRESH or not self._done.is_set():
+            now = time.monotonic()
+            if now - self._started_at < READ_INTERVAL or not self._done.is_set():
                 return
-            self._begun = time.monotonic()
+            self._started_at = now
             self._done.clear()
         threading.Thread(target=self._run, name=f"read-{self._name}", daemon=True).start()
 
     def readings(self, until: float) -> Iterator[Reading]:
-        """Yield what is known, after a wait until then for what is being read."""
+        """Yield the last readings; wait for new ones until `until`."""
         self._done.wait(max(0.0, until - time.monotonic()))
-        at, last = self._last
-        age = time.monotonic() - at
-        yield UP, self._name, float(self._up)
-        if age < STALE:
-            yield AGE, self._name, age
-            yield from last
+        age = time.monotonic() - self._read_at
+        yield Reading(UP, self._name, float(self._up))
+        if age < MAX_AGE:
+            yield Reading(AGE, self._name, age)
+            yield from self._readings
 
     def _run(self) -> None:
         try:
-            readings = list(self._read())
-            self._up, self._last = True, (time.monotonic(), readings)
+            self._readings = list(self._read())
+            self._read_at = time.monotonic()
+            self._up = True
         except Exception as error:
-            # Whatever it was, it is told by waybill_store_up, and the next scrape tries again.
-            _log.warning("cannot read what waits in %s: %s", self._name, type(error).__name__)
+            # waybill_store_up reports it, and a later scrape reads again.
+            _log.warning("cannot read gauges from %s (%s)", self._name, type(error).__name__)
             self._up = False
         finally:
             self._done.set()
 
 
-def _of_the_database(parts: Components) -> Iterator[Reading]:
+def _read_database(parts: Components) -> Iterator[Reading]:
     now = datetime.now(UTC)
     with parts.context():
-        found = waiting(now)
-    yield DUE, "", found.due
-    yield DUE_AGE, "", _age(found.due_since, now)
-    yield DOUBTS, "answer", found.in_doubt
-    yield DOUBTS, "person", found.for_a_person
-    yield OVERDUE, "", found.claims_overdue
-    yield OVERFLOW, "", found.overflow
-    yield OVERFLOW_AGE, "", _age(found.overflow_since, now)
-    yield DEAD_LETTERS, "", found.dead_letters
+        backlog = waiting(now)
+    yield Reading(DUE, "", backlog.due)
+    yield Reading(DUE_AGE, "", _age(backlog.due_since, now))
+    yield Reading(IN_DOUBT, "answer", backlog.in_doubt)
+    yield Reading(IN_DOUBT, "person", backlog.for_a_person)
+    yield Reading(OVERDUE, "", backlog.claims_overdue)
+    yield Reading(OVERFLOW, "", backlog.overflow)
+    yield Reading(OVERFLOW_AGE, "", _age(backlog.overflow_since, now))
+    yield Reading(DEAD_LETTERS, "", backlog.dead_letters)
 
 
 def _age(since: datetime | None, now: datetime) -> float:
     return max(0.0, (now - (since or now)).total_seconds())
 
 
-def _of_redis(parts: Components) -> Iterator[Reading]:
-    yield INBOX, "", parts.inbox.lag()
-    yield INBOX_AGE, "", parts.inbox.oldest_age()
-    alive = parts.heartbeats.alive()
-    kinds = Tally(replica.kind for replica in alive)
-    readers = Tally(queue for replica in alive for queue in replica.queues)
+def _read_redis(parts: Components) -> Iterator[Reading]:
+    yield Reading(INBOX, "", parts.inbox.lag())
+    yield Reading(INBOX_AGE, "", parts.inbox.oldest_age())
+    replicas = parts.heartbeats.alive()
+    kinds = Counter(replica.kind for replica in replicas)
+    readers = Counter(queue for replica in replicas for queue in replica.queues)
     for kind in KINDS:
-        yield ALIVE, kind, kinds[kind]
+        yield Reading(ALIVE, kind, kinds[kind])
     for queue in sorted(set(ROUTES.values())):
         depth, age = parts.queue.waiting(queue)
-        yield QUEUE, queue, depth
-        yield QUEUE_AGE, queue, age
-        yield QUEUE_READERS, queue, readers[queue]
+        yield Reading(QUEUE, queue, depth)
+        yield Reading(QUEUE_AGE, queue, age)
+        yield Reading(QUEUE_READERS, queue, readers[queue])

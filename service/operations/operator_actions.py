@@ -63,7 +63,7 @@ def take_sid(message_id: UUID, provider_sid: str, operator: str) -> None:
 def replay(numbers: Sequence[int] | None, operator: str) -> int:
     """Give dead letters another chance, the oldest for None; return how many."""
     count = return_to_inbox.replay_dead_letters(numbers)
-    events.operated(operator, "replayed", dead_letters=count)
+    events.operator_action(operator, "replayed", dead_letters=count)
     return count
 
 
@@ -74,7 +74,7 @@ def send_test(draft: Draft, operator: str) -> UUID:
     [accepted] = accept(client_id, [draft])
     if accepted.conflict:
         raise Conflict("this form was sent before, with something else in it")
-    events.operated(operator, "sent_test", message_id=accepted.message.id)
+    events.operator_action(operator, "sent_test", message_id=accepted.message.id)
     return accepted.message.id
 
 
@@ -93,7 +93,7 @@ def _write(message: Message, attempt: Attempt, deed: str, operator: str) -> None
 
 
 def _tell(message: Message, attempt: Attempt, deed: str, operator: str) -> None:
-    events.operated(operator, deed, message_id=message.id, attempt_id=attempt.id)
+    events.operator_action(operator, deed, message_id=message.id, attempt_id=attempt.id)
 
 
 def _decision(message: Message, attempt: Attempt, deed: str, operator: str) -> StatusReport:

@@ -39,7 +39,7 @@ def begin(key: OperatorKey) -> str:
     with transaction():
         operators.drop_sessions(created_before=now - _KEPT)
         operators.add_session(_digest(session_id), key.id, now)
-    events.operated(key.name, "logged_in")
+    events.operator_action(key.name, "logged_in")
     return session_id
 
 

@@ -55,7 +55,7 @@ def waits_for(message: Message) -> str:
     if message.status is Status.SUBMITTING:
         return "the answer to its call"
     if message.status is Status.IN_DOUBT and message.check_at is None:
-        return "a person: two look like it (flask --app wsgi resolve), or for a callback"
+        return "a person: two look like it (flask --app service.app resolve), or for a callback"
     if message.status is Status.IN_DOUBT:
         return "a callback, or a look-up that finds it"
     return "a callback of the provider"

@@ -117,8 +117,8 @@ def dead_letter(callback: Callback, error: str, reason: str) -> None:
     """Store a dead letter; `reason` quotes nothing of the callback and is logged."""
     with transaction():
         add_dead_letter(callback, error[:2000], datetime.now(UTC))
-    counting.set_aside(callback.provider)
-    events.set_aside(callback.provider, callback.attempt, reason)
+    counting.dead_lettered(callback.provider)
+    events.dead_lettered(callback.provider, callback.attempt, reason)
 
 
 def consumer() -> str:

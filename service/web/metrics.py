@@ -1,4 +1,4 @@
-"""What Prometheus reads, and the count of every request."""
+"""GET /metrics for Prometheus, and the metrics of every request."""
 
 import re
 import time
@@ -19,7 +19,7 @@ blueprint = Blueprint("metrics", __name__)
 
 
 def init_app(app: Flask) -> None:
-    """Count every request that Flask dispatches, and register the route."""
+    """Register the route, and count every request that Flask dispatches."""
     app.extensions[_EXTENSION] = Readings(app.extensions["waybill"])
     app.before_request(_begin)
     app.after_request(_end)
@@ -28,7 +28,7 @@ def init_app(app: Flask) -> None:
 
 @blueprint.get("/metrics")
 def metrics() -> Response:
-    """Show all metrics to whoever has the token, or to everybody where none is set."""
+    """Return all metrics; if METRICS_TOKEN is set, only to requests that carry it."""
     if not may_read(components().settings.metrics_token, request.headers.get("Authorization", "")):
         raise Unauthenticated("send the token as 'Authorization: Bearer <METRICS_TOKEN>'")
     return Response(exposed(current_app.extensions[_EXTENSION]), content_type=CONTENT_TYPE)

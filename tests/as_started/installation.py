@@ -112,7 +112,7 @@ class Client:
     """An internal service that posts to the installation."""
 
     def __init__(self, installation: Installation, name: str = "shop") -> None:
-        key = installation.run("flask", "--app", "wsgi", "clients", "create", name)
+        key = installation.run("flask", "--app", "service.app", "clients", "create", name)
         self.headers = {"Authorization": f"Bearer {key}"}
         self._url = f"{installation.url}/v1/messages"
 

@@ -14,7 +14,7 @@ def test_message_waits_until_the_proxy_is_back(install: Install) -> None:
     client = Client(waybill)
     message_id = client.post()
 
-    explain = ("flask", "--app", "wsgi", "explain", message_id)
+    explain = ("flask", "--app", "service.app", "explain", message_id)
     until(lambda: "attempt 1: not_accepted" in waybill.run(*explain), 20)
     assert client.status(message_id) in ("pending", "submitting")
     with standing(port) as proxy:

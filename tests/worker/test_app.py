@@ -1,4 +1,4 @@
-"""The worker's own settings: late acknowledgement, JSON only, one Flask context per task."""
+"""The Celery application: late acknowledgement, JSON only, one Flask context per task."""
 
 import json
 import os
@@ -33,8 +33,8 @@ ENVIRONMENT = {
 }
 
 
-def import_it(**environment: str) -> "subprocess.CompletedProcess[str]":
-    """Import the worker as Celery's command does, in a process of its own."""
+def import_worker(**environment: str) -> "subprocess.CompletedProcess[str]":
+    """Import the worker in a new process, as Celery's command does."""
     inherited = {name: value for name, value in os.environ.items() if name not in ENVIRONMENT}
     return subprocess.run(
         [sys.executable, "-c", "from worker.app import app; print(app.conf.worker_concurrency)"],
@@ -49,59 +49,57 @@ def import_it(**environment: str) -> "subprocess.CompletedProcess[str]":
 
 @pytest.fixture
 def celery(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Celery:
-    """The worker of the application under test; importing it makes one of the environment, too."""
+    """The Celery application of `app`; importing `worker.app` builds another one."""
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     from worker.app import make_celery
 
-    made = make_celery(app)
-    made.loader.import_default_modules()
-    return made
+    celery = make_celery(app)
+    celery.loader.import_default_modules()
+    return celery
 
 
-def test_the_worker_is_made_of_the_environment_and_connects_to_nothing_yet() -> None:
-    ran = import_it(**ENVIRONMENT)
+def test_worker_import_connects_to_nothing() -> None:
+    ran = import_worker(**ENVIRONMENT)
 
     assert (ran.returncode, ran.stdout) == (0, "3\n"), ran.stderr
 
 
-def test_a_worker_without_settings_does_not_start_and_names_what_is_missing() -> None:
-    ran = import_it(TWILIO_AUTH_TOKEN="", TWILIO_ACCOUNT_SID="AC1", PUBLIC_BASE_URL=BASE_URL)
+def test_worker_without_settings_names_the_missing_ones() -> None:
+    ran = import_worker(TWILIO_AUTH_TOKEN="", TWILIO_ACCOUNT_SID="AC1", PUBLIC_BASE_URL=BASE_URL)
 
     assert ran.returncode != 0
     assert "TWILIO_ACCOUNT_SID" in ran.stderr
     assert "TWILIO_AUTH_TOKEN" in ran.stderr
 
 
-def test_a_task_that_a_dying_worker_held_goes_to_another(celery: Celery) -> None:
+def test_task_of_a_dead_worker_goes_to_another(celery: Celery) -> None:
     assert celery.conf.task_acks_late is True
     assert celery.conf.worker_prefetch_multiplier == 1
     for name in queue.ROUTES:
         assert celery.tasks[name].acks_late is True
 
 
-def test_nothing_but_json_is_read(celery: Celery) -> None:
+def test_worker_accepts_json_only(celery: Celery) -> None:
     assert celery.conf.accept_content == ["json"]
     assert celery.conf.task_serializer == "json"
 
 
-def test_no_result_is_kept_anywhere(celery: Celery) -> None:
+def test_task_results_are_not_stored(celery: Celery) -> None:
     assert celery.conf.result_backend is None
     assert celery.conf.task_ignore_result is True
     for name in queue.ROUTES:
         assert celery.tasks[name].ignore_result is True
 
 
-def test_the_worker_reads_what_the_service_writes(celery: Celery, redis_url: str) -> None:
+def test_worker_and_service_share_broker_and_routes(celery: Celery, redis_url: str) -> None:
     assert celery.conf.broker_url == redis_url
     assert celery.conf.task_routes == {name: {"queue": to} for name, to in queue.ROUTES.items()}
     assert celery.conf.broker_transport_options["visibility_timeout"] == queue.VISIBILITY_TIMEOUT
 
 
-def test_a_task_says_when_it_was_enqueued_also_one_of_the_clock(
-    celery: Celery, redis_url: str
-) -> None:
-    """The clock enqueues through Celery, and not through our `Queue`."""
+def test_task_from_beat_has_its_time_of_enqueuing(celery: Celery, redis_url: str) -> None:
+    """Beat enqueues through Celery, not through our `Queue`."""
     celery.tasks[queue.DELIVER].apply_async(args=["x"], expires=60)
     with Redis.from_url(redis_url) as redis:
         [task] = redis.lrange(queue.SEND, 0, -1)
@@ -109,43 +107,43 @@ def test_a_task_says_when_it_was_enqueued_also_one_of_the_clock(
     assert 0 <= time.time() - json.loads(task)["headers"]["enqueued_at"] < 10
 
 
-def test_the_worker_has_a_clock_and_threads(celery: Celery, app: Flask) -> None:
+def test_worker_has_a_schedule_and_threads(celery: Celery, app: Flask) -> None:
     assert celery.conf.beat_schedule == SCHEDULE
     assert celery.conf.worker_pool == "threads"
     assert celery.conf.worker_concurrency == app.extensions["waybill"].settings.worker_concurrency
 
 
-def test_the_clock_leaves_nothing_on_disk(
+def test_beat_writes_nothing_to_disk(
     celery: Celery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its directory may be read-only, and a file there is one more thing to look after."""
+    """The working directory may be read-only."""
     monkeypatch.chdir(tmp_path)
-    clock = Service(celery, scheduler_cls=celery.conf.beat_scheduler).scheduler
+    scheduler = Service(celery, scheduler_cls=celery.conf.beat_scheduler).scheduler
 
-    assert set(clock.schedule) >= set(SCHEDULE)
-    clock.close()
+    assert set(scheduler.schedule) >= set(SCHEDULE)
+    scheduler.close()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_task_runs_inside_the_application(celery: Celery, app: Flask) -> None:
+def test_task_runs_in_the_application_context(celery: Celery, app: Flask) -> None:
     @celery.task(name="probe", shared=False)
     def probe() -> Flask:
-        found: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-        return found
+        current: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+        return current
 
     assert probe() is app
 
 
 @pytest.mark.parametrize("name", sorted(set(queue.ROUTES) - {queue.DELIVER}))
-def test_every_sweep_finds_nothing_to_do_in_an_empty_service(celery: Celery, name: str) -> None:
+def test_every_task_runs_on_an_empty_database(celery: Celery, name: str) -> None:
     celery.tasks[name]()
 
 
-def test_a_message_that_is_unknown_is_no_error(celery: Celery) -> None:
+def test_deliver_ignores_an_unknown_message_id(celery: Celery) -> None:
     celery.tasks[queue.DELIVER](str(uuid4()))
 
 
-def test_an_accepted_message_is_delivered_by_its_task(
+def test_deliver_task_sends_an_accepted_message(
     celery: Celery, app: Flask, provider: FakeProvider
 ) -> None:
     web = app.test_client()

@@ -1,4 +1,4 @@
-"""Workers and beat, started by hand, go on after Redis was restarted, frozen or demoted."""
+"""Workers and beat continue after Redis is restarted, frozen or demoted."""
 
 import os
 import re
@@ -25,17 +25,13 @@ from tests.conftest import make_settings
 from tests.service.coordination.test_circuit_breaker import CALLBACK
 from tests.worker.test_app import ENVIRONMENT, ROOT
 
-# The worker with two tasks of the test's, and with less patience for a Redis that does not answer:
-# a freeze needs to be longer than that.
+# The worker with two more tasks and shorter timeouts: a freeze must last longer than those.
 MODULE = """
 import os, time
 from worker.app import app
-try:
-    from service import broker
-    from worker import clock, intake
-    broker.MAX_QUEUE_LENGTH, intake._LONGEST, clock._LONGEST = 5, 3.0, 10.0
-except ImportError:
-    pass
+from service.task_queue import transport
+from worker import liveness
+transport.MAX_QUEUE_LENGTH, liveness._TASK_START_TIMEOUT, liveness._MAIN_LOOP_TIMEOUT = 5, 3.0, 10.0
 app.conf.broker_transport_options["socket_timeout"] = 1.0
 app.conf.task_routes = {**app.conf.task_routes, "probe.*": {"queue": "send"}}
 
@@ -57,7 +53,7 @@ OPERATIONS = ROOT / "docs" / "operations.md"
 
 
 class Bench:
-    """A Redis, a worker or beat, and what the worker noted."""
+    """A Redis, a worker or beat, and the notes that its tasks write."""
 
     def __init__(self, redis: RedisServer, directory: Path) -> None:
         self.redis = redis
@@ -93,25 +89,31 @@ class Bench:
         }
 
     def migrate(self) -> None:
-        command = [str(Path(sys.executable).parent / "flask"), "--app", "wsgi", "db", "upgrade"]
+        command = [
+            str(Path(sys.executable).parent / "flask"),
+            "--app",
+            "service.app",
+            "db",
+            "upgrade",
+        ]
         subprocess.run(command, cwd=ROOT, env=self._environment(), check=True, capture_output=True)
 
     def send(self, task: str, *arguments: object, to: str = "send") -> None:
-        """Enqueue a task over a connection that knows nothing of ours."""
+        """Enqueue a task over a plain connection of Celery."""
         with Celery("sender", broker=self.redis.url, set_as_current=False) as celery:
             celery.send_task(task, arguments, queue=to)
 
     def probe(self, seconds: float = 15) -> float:
-        """Enqueue tasks until one is done; return how long that took."""
-        begun = time.monotonic()
-        while time.monotonic() - begun < seconds:
+        """Enqueue tasks until one ends; return the seconds that it took."""
+        began = time.monotonic()
+        while time.monotonic() - began < seconds:
             name = f"probe {next(self._numbers)}"
             self.send("probe.quick", name)
-            if await_(partial(self.has_noted, name), 2, fails=False):
-                return time.monotonic() - begun
+            if wait_for(partial(self.has_noted, name), 2, fails=False):
+                return time.monotonic() - began
         assert self._process is not None
         state = f"status {self._process.poll()}"
-        raise AssertionError(f"no task was done in {seconds} s ({state}):\n{self.log()}")
+        raise AssertionError(f"no task ended in {seconds} s ({state}):\n{self.log()}")
 
     def has_noted(self, beginning: str) -> bool:
         return any(line.startswith(beginning) for line in self.noted())
@@ -140,23 +142,23 @@ class Bench:
                 self._process.wait()
 
 
-def await_(condition: Callable[[], bool], seconds: float, *, fails: bool = True) -> bool:
+def wait_for(condition: Callable[[], bool], seconds: float, *, fails: bool = True) -> bool:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if condition():
             return True
         time.sleep(0.02)
-    assert not fails, f"it did not come true in {seconds} s"
+    assert not fails, f"not true after {seconds} s"
     return False
 
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     with redis_server(tmp_path / "redis") as redis:
-        made = Bench(redis, tmp_path)
-        yield made
+        bench = Bench(redis, tmp_path)
+        yield bench
         redis.thaw()
-        made.stop()
+        bench.stop()
 
 
 @pytest.fixture
@@ -167,34 +169,34 @@ def worker(bench: Bench) -> Bench:
 
 
 @pytest.mark.slow
-def test_worker_goes_on_after_redis_restarts(worker: Bench) -> None:
-    """Tasks are in hand at each kill, which is what ended four of five workers before."""
-    for away in (0.1, 1.0, 6.0, 0.1, 2.0):
+def test_worker_continues_after_redis_restarts(worker: Bench) -> None:
+    """Tasks run at each kill; without our connection that ended four of five workers."""
+    for pause in (0.1, 1.0, 6.0, 0.1, 2.0):
         for number in range(2):
-            worker.send("probe.slow", f"slow {away} {number}", 0.5 + number)
-        await_(lambda: worker.noted()[-1].startswith("began"), 15)
+            worker.send("probe.slow", f"slow {pause} {number}", 0.5 + number)
+        wait_for(lambda: worker.noted()[-1].startswith("began"), 15)
         worker.redis.kill()
-        time.sleep(away)
+        time.sleep(pause)
         worker.redis.start()
         assert worker.probe() < 15
-    time.sleep(12)  # longer than the main loop may take to come round
+    time.sleep(12)  # longer than the timeout of the main loop
     assert worker.health() == (200, "alive\n")
 
 
 @pytest.mark.slow
-def test_worker_keeps_its_slots_after_redis_froze(worker: Bench) -> None:
-    """Tasks end while Redis is frozen, so that acknowledging them fails; more often than slots."""
+def test_worker_keeps_its_slots_after_redis_freezes(worker: Bench) -> None:
+    """More tasks than slots end while Redis is frozen, and their acknowledgements fail."""
     for freeze in range(3):
         for number in range(2):
             worker.send("probe.slow", f"slow {freeze} {number}", 0.5)
-        await_(partial(worker.has_noted, f"began slow {freeze}"), 15)
+        wait_for(partial(worker.has_noted, f"began slow {freeze}"), 15)
         worker.redis.freeze()
         time.sleep(4.0)
         worker.redis.thaw()
         worker.probe(30)
 
 
-def test_worker_goes_on_after_its_redis_was_demoted(worker: Bench) -> None:
+def test_worker_continues_after_redis_is_demoted(worker: Bench) -> None:
     with Redis.from_url(worker.redis.url) as redis:
         redis.replicaof("127.0.0.1", "1")
         time.sleep(3)
@@ -204,19 +206,19 @@ def test_worker_goes_on_after_its_redis_was_demoted(worker: Bench) -> None:
 
 
 @pytest.mark.slow
-def test_beat_goes_on_after_redis_restarts(bench: Bench) -> None:
+def test_beat_continues_after_redis_restarts(bench: Bench) -> None:
     bench.start("beat")
-    await_(bench.ticks_wait, 60)
-    for away in (0.1, 6.0):
+    wait_for(bench.ticks_wait, 60)
+    for pause in (0.1, 6.0):
         bench.redis.kill()
-        bench.redis.delete_data()
-        time.sleep(away)
+        bench.redis.forget()
+        time.sleep(pause)
         bench.redis.start()
-        await_(bench.ticks_wait, 15)
+        wait_for(bench.ticks_wait, 15)
 
 
 @pytest.mark.slow
-def test_worker_and_beat_wait_for_a_redis_that_comes_late(bench: Bench) -> None:
+def test_worker_and_beat_wait_for_redis_to_start(bench: Bench) -> None:
     bench.redis.kill()
     bench.start("worker", "-B", "-Q", "send", "-n", "send@%h")
     time.sleep(20)
@@ -225,21 +227,21 @@ def test_worker_and_beat_wait_for_a_redis_that_comes_late(bench: Bench) -> None:
     assert bench.probe() < 15
 
 
-def test_worker_that_takes_no_task_is_unhealthy(worker: Bench) -> None:
-    await_(lambda: worker.health() == (200, "alive\n"), 30)
+def test_worker_that_starts_no_task_is_unhealthy(worker: Bench) -> None:
+    wait_for(lambda: worker.health() == (200, "alive\n"), 30)
     with Celery("control", broker=worker.redis.url, set_as_current=False) as celery:
         celery.control.cancel_consumer("send", reply=True)
         worker.send("probe.quick", "waits")
-        await_(lambda: worker.health()[0] == 503, 30)
-        assert worker.health()[1] == "tasks wait, and this worker takes none\n"
+        wait_for(lambda: worker.health()[0] == 503, 30)
+        assert worker.health()[1] == "tasks wait, but no task has started for 3 s\n"
         celery.control.add_consumer("send", reply=True)
 
-    await_(lambda: worker.health()[0] == 200, 30)
+    wait_for(lambda: worker.health()[0] == 200, 30)
     assert worker.has_noted("waits")
 
 
 @pytest.mark.slow
-def test_ticks_that_no_worker_takes_do_not_pile_up(bench: Bench) -> None:
+def test_scheduled_tasks_without_a_worker_do_not_pile_up(bench: Bench) -> None:
     bench.start("beat")
     with Redis.from_url(bench.redis.url) as redis:
         seen = set[bytes]()
@@ -249,16 +251,16 @@ def test_ticks_that_no_worker_takes_do_not_pile_up(bench: Bench) -> None:
             assert redis.llen("send") <= 5
             return len(seen) > 10
 
-        await_(ten_ticks_came, 60)
+        wait_for(ten_ticks_came, 60)
 
 
-def test_worker_takes_its_consumer_name_with_it(bench: Bench) -> None:
+def test_stopped_worker_removes_its_inbox_consumer(bench: Bench) -> None:
     bench.migrate()
     with Redis.from_url(bench.redis.url, protocol=2) as redis:
         Inbox(redis, redis, CircuitBreaker(), 10).put(CALLBACK)
         bench.start("worker", "-Q", "status", "-n", "status@%h")
         bench.send(queue.CONSUME_INBOX, to="status")
-        await_(lambda: redis.xlen("waybill:inbox") == 0, 60)
+        wait_for(lambda: redis.xlen("waybill:inbox") == 0, 60)
         assert len(redis.xinfo_consumers("waybill:inbox", "recorders")) == 1
         bench.stop()
 
@@ -266,13 +268,13 @@ def test_worker_takes_its_consumer_name_with_it(bench: Bench) -> None:
 
 
 def documented_rights() -> list[str]:
-    """Return the rules of the user that docs/operations.md calls the least."""
+    """Return the ACL rules in docs/operations.md."""
     [line] = re.findall(r"^ACL SETUSER waybill (.*)$", OPERATIONS.read_text(), re.MULTILINE)
     return [str(rule) for rule in line.replace(">PASSWORD", ">secret").split()]
 
 
 @pytest.mark.slow
-def test_user_with_the_documented_rights_is_enough(bench: Bench) -> None:
+def test_documented_redis_rights_are_sufficient(bench: Bench) -> None:
     bench.migrate()
     bench.url = bench.redis.url.replace("redis://", "redis://waybill:secret@")
     with Redis.from_url(bench.redis.url, protocol=2) as redis:
@@ -284,14 +286,14 @@ def test_user_with_the_documented_rights_is_enough(bench: Bench) -> None:
         parts.inbox.put(CALLBACK)
         parts.inbox.ping()
         parts.cache.put({"page": 1}, seconds=60)
-        parts.sender_rates.delays([SendRequest("twilio:+1", "line", 1, False)])
-        parts.heartbeats.announce("web", "web@a", [])
+        parts.sender_rates.waits([SendRequest("twilio:+1", "line", 1, False)])
         bench.start("worker", "-B", "-Q", "send,status,maintenance", "-n", "all@%h")
-        await_(lambda: redis.xlen("waybill:inbox") == 0, 60)
+        wait_for(lambda: redis.xlen("waybill:inbox") == 0, 60)
         bench.probe(30)
+        parts.heartbeats.send("web", "web@a", [])
         assert parts.cache.read(["page"]) == [1]
         assert {"web", "worker"} <= {replica.kind for replica in parts.heartbeats.alive()}
         bench.stop()
 
         denied = {entry["object"] for entry in redis.execute_command("ACL LOG")}
-        assert denied <= {"client"}, "to name a connection is not needed"
+        assert denied <= {"client"}, "naming a connection is optional"

@@ -1,4 +1,4 @@
-"""A worker and beat can be watched: they answer at their port, and tell when they hang."""
+"""Monitoring of workers and beat: /metrics, /healthz and the metrics of tasks."""
 
 import re
 import time
@@ -23,45 +23,45 @@ TASKS = "waybill_task_duration_seconds_count"
 
 
 @pytest.fixture
-def watched(
+def monitored(
     app: Flask, database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[Any, str]]:
-    """The module, and the address at which it answers."""
+    """The module `worker.monitoring` and the URL of its server."""
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    from worker import monitoring as watching
+    from worker import monitoring
 
     port = free_port()
     settings = make_settings(
         database_url, redis_url, METRICS_PORT=str(port), METRICS_TOKEN="t" * 16
     )
-    made = create_app(settings)
-    server = watching.serve(made.extensions["waybill"])
-    yield watching, f"http://127.0.0.1:{port}"
+    monitored_app = create_app(settings)
+    server = monitoring.serve(monitored_app.extensions["waybill"])
+    yield monitoring, f"http://127.0.0.1:{port}"
     server.shutdown()
     server.server_close()
-    with made.app_context():
+    with monitored_app.app_context():
         db.engine.dispose()
 
 
-def test_a_probe_is_told_that_the_main_loop_comes_round(watched: tuple[Any, str]) -> None:
-    watching, url = watched
-    watching.PULSE.beat()
+def test_healthz_answers_200_while_the_main_loop_runs(monitored: tuple[Any, str]) -> None:
+    monitoring, url = monitored
+    monitoring.LIVENESS.tick()
 
     assert requests.get(f"{url}/healthz", timeout=5).status_code == 200
 
 
-def test_a_probe_is_told_that_the_main_loop_hangs(watched: tuple[Any, str]) -> None:
-    watching, url = watched
-    watching.PULSE._last = time.monotonic() - 91
+def test_healthz_answers_503_when_the_main_loop_hangs(monitored: tuple[Any, str]) -> None:
+    monitoring, url = monitored
+    monitoring.LIVENESS._ticked_at = time.monotonic() - 91
     answer = requests.get(f"{url}/healthz", timeout=5)
-    watching.PULSE.beat()
+    monitoring.LIVENESS.tick()
 
-    assert (answer.status_code, answer.text) == (503, "the main loop hangs\n")
+    assert (answer.status_code, answer.text) == (503, "the main loop has not run for 90 s\n")
 
 
-def test_the_token_is_asked_for_here_too(watched: tuple[Any, str]) -> None:
-    _, url = watched
+def test_worker_metrics_need_the_token(monitored: tuple[Any, str]) -> None:
+    _, url = monitored
     assert requests.get(f"{url}/metrics", timeout=5).status_code == 401
 
     answer = requests.get(
@@ -69,42 +69,42 @@ def test_the_token_is_asked_for_here_too(watched: tuple[Any, str]) -> None:
     )
     assert answer.status_code == 200
     assert "waybill_sends_total" in answer.text
-    assert "waybill_inbox_entries" not in answer.text, "asked of the web, once"
+    assert "waybill_inbox_entries" not in answer.text, "only web servers read the stores"
 
 
-def test_there_is_nothing_else_to_see(watched: tuple[Any, str]) -> None:
-    assert requests.get(f"{watched[1]}/v1/messages", timeout=5).status_code == 404
+def test_other_paths_are_not_found(monitored: tuple[Any, str]) -> None:
+    assert requests.get(f"{monitored[1]}/v1/messages", timeout=5).status_code == 404
 
 
-def test_a_port_that_is_taken_is_said_and_ends_no_worker(
-    watched: tuple[Any, str], caplog: pytest.LogCaptureFixture, redis_url: str
+def test_taken_port_is_logged_and_ends_no_worker(
+    monitored: tuple[Any, str], caplog: pytest.LogCaptureFixture, redis_url: str
 ) -> None:
-    watching, url = watched
+    monitoring, url = monitored
     settings = make_settings("sqlite:///x.db", redis_url, METRICS_PORT=url.rpartition(":")[2])
-    watching._serve_if_possible(create_app(settings).extensions["waybill"])
+    monitoring._serve_or_log(create_app(settings).extensions["waybill"])
 
     assert "Address already in use" in caplog.text
 
 
-def test_without_a_port_nothing_listens() -> None:
+def test_metrics_port_is_off_by_default() -> None:
     assert make_settings("sqlite:///x.db", "redis://x").metrics_port == 0
 
 
-# The real processes
+# Started processes
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The whole stack; each worker and beat answers at a port of its own."""
-    directory = tmp_path_factory.mktemp("watched")
+    """The whole stack; each worker and beat has a METRICS_PORT."""
+    directory = tmp_path_factory.mktemp("monitored")
     ports = {name: str(free_port()) for name in ("worker-send", "worker-status", "beat")}
-    with running(directory, simulator=("--pace", "0.1")) as found:
+    with running(directory, simulator=("--pace", "0.1")) as stack:
         for name, port in ports.items():
-            found.stop(name)
-            found.environment = {**found.environment, "METRICS_PORT": port}
-            found.start(name)
-        found.environment = {**found.environment, **ports}
-        yield found
+            stack.stop(name)
+            stack.environment = {**stack.environment, "METRICS_PORT": port}
+            stack.start(name)
+        stack.environment = {**stack.environment, **ports}
+        yield stack
 
 
 def scraped(stack: Stack, name: str) -> str:
@@ -119,11 +119,11 @@ def scraped(stack: Stack, name: str) -> str:
 
 
 def total(text: str, name: str) -> float:
-    found = re.findall(rf"^{re.escape(name)}(?:{{[^}}]*}})? (\S+)$", text, re.MULTILINE)
-    return sum(map(float, found))
+    values = re.findall(rf"^{re.escape(name)}(?:{{[^}}]*}})? (\S+)$", text, re.MULTILINE)
+    return sum(map(float, values))
 
 
-def test_a_message_is_counted_by_every_process_that_it_passes(stack: Stack) -> None:
+def test_message_is_counted_by_every_process(stack: Stack) -> None:
     key = stack.flask("clients", "create", "counted")
     for name in ("worker-send", "worker-status", "beat"):
         scraped(stack, name)
@@ -134,14 +134,16 @@ def test_a_message_is_counted_by_every_process_that_it_passes(stack: Stack) -> N
         headers={"Authorization": f"Bearer {key}"},
         timeout=5,
     ).json()
-    delivered = {
+    expected = {
         "web": ("waybill_callbacks_received_total", 2),
         "worker-send": ("waybill_sends_total", 1),
         "worker-status": ("waybill_callbacks_recorded_total", 2),
     }
     until = time.monotonic() + 30
-    while any(total(scraped(stack, name), what) < many for name, (what, many) in delivered.items()):
-        assert time.monotonic() < until, "it was not counted"
+    while any(
+        total(scraped(stack, name), metric) < count for name, (metric, count) in expected.items()
+    ):
+        assert time.monotonic() < until, "the message was not counted"
         time.sleep(0.2)
 
     for name in ("web", "worker-send", "worker-status", "beat"):
@@ -152,25 +154,24 @@ def test_a_message_is_counted_by_every_process_that_it_passes(stack: Stack) -> N
 
 
 @pytest.mark.parametrize("name", ["worker-send", "worker-status", "beat"])
-def test_the_main_loop_of_every_process_is_felt(stack: Stack, name: str) -> None:
-    """Until it has come round once, a process is not alive: the probe of a start waits for that."""
+def test_every_process_becomes_healthy_after_its_start(stack: Stack, name: str) -> None:
     scraped(stack, name)
     url = f"http://127.0.0.1:{stack.environment[name]}/healthz"
     until = time.monotonic() + 10
     while requests.get(url, timeout=5).text != "alive\n":
-        assert time.monotonic() < until, "its main loop does not come round"
+        assert time.monotonic() < until, "the process does not become healthy"
         time.sleep(0.2)
 
 
-def test_a_task_is_counted_by_how_it_ended(celery: Celery) -> None:
-    from worker import monitoring as watching
+def test_task_is_counted_by_its_result(celery: Celery) -> None:
+    from worker import monitoring
 
-    @celery.task(name="probe.well", shared=False)
-    def well() -> None: ...
+    @celery.task(name="probe.task", shared=False)
+    def task() -> None: ...
 
     with counting(TASKS) as counted:
-        watching._begin(well)
-        watching._end(well, "SUCCESS")
-        watching._begin(well)
-        watching._end(well, "FAILURE")
-    assert counted == {("succeeded", "probe.well"): 1, ("failed", "probe.well"): 1}
+        monitoring._task_started(task)
+        monitoring._task_ended(task, "SUCCESS")
+        monitoring._task_started(task)
+        monitoring._task_ended(task, "FAILURE")
+    assert counted == {("succeeded", "probe.task"): 1, ("failed", "probe.task"): 1}

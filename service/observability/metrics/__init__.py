@@ -1,14 +1,9 @@
-"""What is counted, for Prometheus: docs/metrics.md lists it, a test holds the list to the code.
+"""Metrics for Prometheus, listed in docs/metrics.md.
 
-* ``instruments`` every counter and histogram; ``counting`` the calls that the other rooms make.
-* ``readings``    what is asked of the database and Redis when somebody looks; never often.
-* ``processes``   several processes of one web server answer as one.
-* ``exposition``  all of it as text.
+* ``instruments``: every counter and histogram
+* ``counting``: the functions that the service calls to count something
+* ``exposition``: all metrics as text
 
-No label holds a phone number, an id, or anything else that a stranger may choose.
+The gauges read from the database and Redis are in ``service.operations.metric_readings``.
+No label holds a phone number, an id or any other value that a client can choose.
 """
-
-from service.observability.metrics import processes
-
-# The client library looks once, when it is imported, for where to keep its numbers.
-processes.share()

@@ -1,9 +1,8 @@
-"""Traces: one for each message, from the post over the call to the provider to its callbacks.
+"""Traces: one for each message, from its post over the call to the provider to its callbacks.
 
-Sends and callbacks go through the database, Redis and the provider, none of which carries a trace's
-context. None need: the message's id is the trace's, the attempt's id makes the span of its call,
-and every process knows both (docs/adr/0019). Without an endpoint nothing here does anything, and
-the library is not imported.
+The database, Redis and the provider carry no trace context between these steps. The ids of messages
+and attempts serve as trace and span ids instead (docs/adr/0019). Without an endpoint these
+functions do nothing.
 """
 
 import logging
@@ -22,7 +21,7 @@ _spans: "Spans | None" = None
 
 
 def start(settings: "Settings") -> None:
-    """Send traces to where the settings say, if they do."""
+    """Export traces to the endpoint in the settings, if there is one."""
     global _spans
     endpoint = settings.otel_exporter_otlp_endpoint
     if endpoint is None:
@@ -34,18 +33,18 @@ def start(settings: "Settings") -> None:
 
 
 def is_on() -> bool:
-    """Tell whether traces are sent anywhere."""
+    """Return whether traces are exported."""
     return _spans is not None
 
 
 def posted(message_id: UUID, began: datetime) -> None:
-    """Write the span of a post that began then and ends now: the root of a message's trace."""
+    """Write the root span of a message's trace: its post, which ends now."""
     _write("post", message_id, None, message_id, began)
 
 
 @contextmanager
 def sending(message_id: UUID, attempt_id: UUID, provider: str) -> Iterator[None]:
-    """Write the span of a call to a provider, with the type of what it raises."""
+    """Write the span of a call to a provider, with the type of the exception that it raises."""
     if _spans is None:
         yield
         return
@@ -56,12 +55,12 @@ def sending(message_id: UUID, attempt_id: UUID, provider: str) -> Iterator[None]
         error = type(raised).__name__
         raise
     finally:
-        about = {"waybill.provider": provider, "waybill.attempt_id": str(attempt_id)}
-        _write("send", message_id, message_id, attempt_id, began, about, error)
+        attributes = {"waybill.provider": provider, "waybill.attempt_id": str(attempt_id)}
+        _write("send", message_id, message_id, attempt_id, began, attributes, error)
 
 
 def recorded(message_id: UUID, attempt_id: UUID | None, received_at: datetime) -> None:
-    """Write the span of a callback, from when it was received until now, when it is committed."""
+    """Write the span of a callback, from its arrival until its commit, which is now."""
     _write("record", message_id, attempt_id or message_id, None, received_at)
 
 
@@ -71,5 +70,5 @@ def _write(*span: Any) -> None:
     try:
         _spans.write(*span)
     except Exception:
-        # A message that went out must not count as in doubt for the sake of a span.
-        _log.exception("a span could not be written")
+        # A failure to trace must not put a message in doubt that was sent.
+        _log.exception("could not write a span")

@@ -1,11 +1,15 @@
-"""Presence: who announced itself is alive, who stopped is gone, and Redis may be away."""
+"""Heartbeats: which processes are alive, which are gone, and what happens without Redis."""
 
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from flask import Flask
@@ -14,14 +18,16 @@ from redis import Redis
 from demo.servers import free_port, redis_server
 from demo.stack import Stack, running
 from service.app import create_app
-from service.components import components
 from service.coordination import heartbeats as module
-from service.coordination.heartbeat_thread import HeartbeatThread, when_serving
+from service.coordination.heartbeat_thread import HeartbeatThread
 from service.coordination.heartbeats import Heartbeats, Replica
-from service.database import db
-from tests.conftest import make_settings
+from tests.conftest import ACCOUNT, BASE_URL, TOKEN, make_settings
 
-PATIENCE = 30.0
+ROOT = Path(__file__).parents[3]
+TIMEOUT = 30.0
+GRANIAN = ("granian", "--interface", "wsgi", "wsgi:app", "--workers", "2", "--host", "127.0.0.1")
+# As gunicorn --preload does: load the application, then fork the workers.
+PRELOAD = "import os, time, wsgi; os.fork(); time.sleep(60)"
 
 
 @pytest.fixture
@@ -30,193 +36,209 @@ def redis(app: Flask, redis_url: str) -> Redis:
 
 
 @pytest.fixture
-def presence(redis: Redis) -> Heartbeats:
+def heartbeats(redis: Redis) -> Heartbeats:
     return Heartbeats(redis)
 
 
-def who(presence: Heartbeats) -> list[tuple[str, str]]:
-    return [(one.kind, one.name) for one in presence.alive()]
+def names(heartbeats: Heartbeats) -> list[tuple[str, str]]:
+    return [(replica.kind, replica.name) for replica in heartbeats.alive()]
 
 
-def test_nobody_is_alive_who_never_said_so(presence: Heartbeats) -> None:
-    assert presence.alive() == []
+def test_without_heartbeats_no_process_is_alive(heartbeats: Heartbeats) -> None:
+    assert heartbeats.alive() == []
 
 
-def test_who_announced_itself_is_alive_with_all_it_said(presence: Heartbeats) -> None:
+def test_process_with_a_heartbeat_is_alive(heartbeats: Heartbeats) -> None:
     began = datetime.now(UTC)
-    presence.announce("worker", "send@a", ["send", "urgent"])
+    heartbeats.send("worker", "send@a", ["send", "urgent"])
 
-    [found] = presence.alive()
-    assert found == Replica("worker", "send@a", ("send", "urgent"), found.since, found.seen)
-    assert abs(found.since - began) < timedelta(seconds=1)
-    assert abs(found.seen - began) < timedelta(seconds=1)
+    [replica] = heartbeats.alive()
+    assert replica == Replica("worker", "send@a", ("send", "urgent"), replica.since, replica.seen)
+    assert abs(replica.since - began) < timedelta(seconds=1)
+    assert abs(replica.seen - began) < timedelta(seconds=1)
 
 
-def test_since_stays_and_seen_moves(presence: Heartbeats) -> None:
-    presence.announce("beat", "beat@a", [])
-    [first] = presence.alive()
+def test_second_heartbeat_changes_seen_but_not_since(heartbeats: Heartbeats) -> None:
+    heartbeats.send("beat", "beat@a", [])
+    [first] = heartbeats.alive()
     time.sleep(0.1)
-    presence.announce("beat", "beat@a", [])
+    heartbeats.send("beat", "beat@a", [])
 
-    [second] = presence.alive()
+    [second] = heartbeats.alive()
     assert second.since == first.since
     assert second.seen - first.seen >= timedelta(seconds=0.09)
 
 
-def test_replicas_come_in_order_by_kind_and_name(presence: Heartbeats) -> None:
+def test_replicas_are_sorted_by_kind_and_name(heartbeats: Heartbeats) -> None:
     for kind, name in (("worker", "b"), ("web", "c"), ("worker", "a")):
-        presence.announce(kind, name, [])
+        heartbeats.send(kind, name, [])
 
-    assert who(presence) == [("web", "c"), ("worker", "a"), ("worker", "b")]
+    assert names(heartbeats) == [("web", "c"), ("worker", "a"), ("worker", "b")]
 
 
 def test_process_without_heartbeats_is_gone(
-    presence: Heartbeats, monkeypatch: pytest.MonkeyPatch
+    heartbeats: Heartbeats, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "GONE_AFTER", 0.2)
-    presence.announce("worker", "send@a", [])
-    assert who(presence)
+    monkeypatch.setattr(module, "TTL", 0.2)
+    heartbeats.send("worker", "send@a", [])
+    assert names(heartbeats)
     time.sleep(0.3)
 
-    assert who(presence) == []
+    assert names(heartbeats) == []
 
 
-def test_who_leaves_is_gone_at_once(presence: Heartbeats) -> None:
-    presence.announce("worker", "send@a", [])
-    presence.leave("worker", "send@a")
+def test_removed_heartbeat_is_gone_immediately(heartbeats: Heartbeats) -> None:
+    heartbeats.send("worker", "send@a", [])
+    heartbeats.remove("worker", "send@a")
 
-    assert who(presence) == []
+    assert names(heartbeats) == []
 
 
-def test_the_names_of_the_gone_are_not_kept_for_good(presence: Heartbeats, redis: Redis) -> None:
+def test_old_names_are_removed(heartbeats: Heartbeats, redis: Redis) -> None:
     redis.zadd("waybill:presence", {"worker:of last year": 1.0})
-    presence.announce("worker", "send@a", [])
+    heartbeats.send("worker", "send@a", [])
 
     assert redis.zrange("waybill:presence", 0, -1) == [b"worker:send@a"]
 
 
-def test_without_redis_nobody_is_hurt(database_url: str) -> None:
+def test_heartbeats_without_redis_raise_nothing(database_url: str) -> None:
     settings = make_settings(database_url, f"redis://127.0.0.1:{free_port()}/0")
-    away = create_app(settings).extensions["waybill"].heartbeats
+    heartbeats = create_app(settings).extensions["waybill"].heartbeats
 
-    away.announce("worker", "send@a", [])
-    away.leave("worker", "send@a")
-    assert away.alive() == []
+    heartbeats.send("worker", "send@a", [])
+    heartbeats.remove("worker", "send@a")
+    assert heartbeats.alive() == []
 
 
-def test_a_redis_that_hangs_costs_an_announcement_a_moment(
-    tmp_path: Path, database_url: str
-) -> None:
+def test_heartbeat_to_a_frozen_redis_times_out(tmp_path: Path, database_url: str) -> None:
     with redis_server(tmp_path) as server:
         bound = create_app(make_settings(database_url, server.url)).extensions["waybill"]
-        bound.heartbeats.announce("web", "a", [])
+        bound.heartbeats.send("web", "a", [])
         server.freeze()
         began = time.monotonic()
-        bound.heartbeats.announce("web", "a", [])
+        bound.heartbeats.send("web", "a", [])
         assert time.monotonic() - began < 1
 
 
-# Who announces
+# The thread
 
 
-def test_an_announcer_goes_on_until_it_leaves(presence: Heartbeats) -> None:
-    announcer = HeartbeatThread(presence, "worker", "send@a", ["send"])
-    announcer.start()
-    eventually(lambda: who(presence) == [("worker", "send@a")])
+def test_thread_sends_heartbeats_until_it_stops(heartbeats: Heartbeats) -> None:
+    thread = HeartbeatThread(heartbeats, "worker", "send@a", ["send"])
+    thread.start()
+    eventually(lambda: names(heartbeats) == [("worker", "send@a")])
 
-    announcer.leave()
-    assert not announcer.is_alive()
-    assert who(presence) == []
-
-
-def test_a_process_whose_main_loop_hangs_is_not_announced(presence: Heartbeats) -> None:
-    asked, well = threading.Event(), [False]
-
-    def is_well() -> bool:
-        asked.set()
-        return well[0]
-
-    announcer = HeartbeatThread(presence, "worker", "send@a", well=is_well)
-    announcer.start()
-    assert asked.wait(PATIENCE)
-    time.sleep(0.2)  # for the announcement that must not come
-    assert who(presence) == []
-
-    well[0] = True
-    eventually(lambda: who(presence) == [("worker", "send@a")])
-    announcer.leave()
+    thread.stop()
+    assert not thread.is_alive()
+    assert names(heartbeats) == []
 
 
-def test_a_web_process_is_announced_when_it_serves_and_not_before(
-    app: Flask, database_url: str, redis_url: str
+def test_unhealthy_process_sends_no_heartbeat(heartbeats: Heartbeats) -> None:
+    checked, healthy = threading.Event(), threading.Event()
+
+    def is_healthy() -> bool:
+        checked.set()
+        return healthy.is_set()
+
+    thread = HeartbeatThread(heartbeats, "worker", "send@a", is_healthy=is_healthy)
+    thread.start()
+    assert checked.wait(TIMEOUT)
+    time.sleep(0.2)  # for the heartbeat that must not come
+    assert names(heartbeats) == []
+
+    healthy.set()
+    eventually(lambda: names(heartbeats) == [("worker", "send@a")])
+    thread.stop()
+
+
+# Started processes
+
+
+def environment(database_url: str, redis_url: str) -> dict[str, str]:
+    return {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "PUBLIC_BASE_URL": BASE_URL,
+        "TWILIO_ACCOUNT_SID": ACCOUNT,
+        "TWILIO_AUTH_TOKEN": TOKEN,
+    }
+
+
+@contextmanager
+def started(*command: str, **variables: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a command in the repository; kill it and its children at the end."""
+    process = subprocess.Popen(command, cwd=ROOT, env=variables, start_new_session=True)
+    try:
+        yield process
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def test_every_process_of_a_web_server_sends_heartbeats(
+    heartbeats: Heartbeats, database_url: str, redis_url: str
 ) -> None:
-    serving = create_app(make_settings(database_url, redis_url))
-    when_serving(serving, serving.extensions["waybill"].heartbeats)
-    with app.app_context():
-        assert components().heartbeats.alive() == []
-
-        serving.test_client().get("/healthz")
-        eventually(lambda: [one.kind for one in components().heartbeats.alive()] == ["web"])
-    with serving.app_context():
-        db.engine.dispose()
+    variables = environment(database_url, redis_url)
+    with started(*GRANIAN, "--port", str(free_port()), **variables) as granian:
+        eventually(lambda: kinds(heartbeats) == {"web": 2})
+        assert str(granian.pid) not in str(names(heartbeats)), "the parent serves nothing"
 
 
-def test_what_wraps_the_application_stays(app: Flask, database_url: str, redis_url: str) -> None:
-    """As ProxyFix does; documented by Flask, and done after create_app()."""
-    serving = create_app(make_settings(database_url, redis_url))
-    when_serving(serving, serving.extensions["waybill"].heartbeats)
-    passed = list[str]()
-    inner: Any = serving.wsgi_app
-
-    def wrapper(environ: Any, start: Any) -> Any:
-        passed.append(environ["PATH_INFO"])
-        return inner(environ, start)
-
-    serving.wsgi_app = wrapper  # type: ignore[method-assign]
-    for path in ("/healthz", "/callbacks/twilio/1", "/v1/messages"):
-        serving.test_client().get(path)
-    assert passed == ["/healthz", "/callbacks/twilio/1", "/v1/messages"]
-    with app.app_context():
-        eventually(lambda: [one.kind for one in components().heartbeats.alive()] == ["web"])
-    with serving.app_context():
-        db.engine.dispose()
+def test_process_forked_from_a_web_process_sends_heartbeats(
+    heartbeats: Heartbeats, database_url: str, redis_url: str
+) -> None:
+    variables = environment(database_url, redis_url)
+    with started(sys.executable, "-c", PRELOAD, **variables) as parent:
+        eventually(lambda: kinds(heartbeats) == {"web": 2})
+        assert any(name.endswith(f"-{parent.pid}") for _, name in names(heartbeats))
 
 
-# The real processes
+@pytest.mark.parametrize("options", [(), ("--app", "service.app")], ids=["found", "named"])
+def test_command_sends_no_heartbeat(
+    redis: Redis, database_url: str, redis_url: str, options: tuple[str, ...]
+) -> None:
+    subprocess.run(
+        ["flask", *options, "clients", "list"],
+        cwd=ROOT,
+        env=environment(database_url, redis_url),
+        capture_output=True,
+        check=True,
+    )
+    assert redis.zcard("waybill:presence") == 0
 
 
 @pytest.mark.slow
-def test_a_worker_that_is_killed_is_gone_within_30_seconds(tmp_path: Path) -> None:
+def test_killed_worker_is_gone_within_30_seconds(tmp_path: Path) -> None:
     with running(tmp_path) as stack, Redis.from_url(stack.environment["REDIS_URL"]) as redis:
-        presence = Heartbeats(redis)
-        everybody = {"web": 2, "worker": 2, "beat": 1}
-        eventually(lambda: kinds(presence) == everybody)
-        assert queues(presence) == {"send", "status", "maintenance"}
+        heartbeats = Heartbeats(redis)
+        eventually(lambda: kinds(heartbeats) == {"web": 2, "worker": 2, "beat": 1})
+        assert queues(heartbeats) == {"send", "status", "maintenance"}
 
         stack.kill("worker-send")
         killed = time.monotonic()
-        eventually(lambda: queues(presence) == {"status", "maintenance"})
+        eventually(lambda: queues(heartbeats) == {"status", "maintenance"})
         assert time.monotonic() - killed < 30
 
-        stopped_is_gone_at_once(stack, presence)
+        stopped_worker_is_gone_immediately(stack, heartbeats)
 
 
-def stopped_is_gone_at_once(stack: Stack, presence: Heartbeats) -> None:
+def stopped_worker_is_gone_immediately(stack: Stack, heartbeats: Heartbeats) -> None:
     stack.stop("worker-status")
-    assert queues(presence) == set()
+    assert queues(heartbeats) == set()
 
 
-def kinds(presence: Heartbeats) -> dict[str, int]:
-    alive = [one.kind for one in presence.alive()]
+def kinds(heartbeats: Heartbeats) -> dict[str, int]:
+    alive = [replica.kind for replica in heartbeats.alive()]
     return {kind: alive.count(kind) for kind in alive}
 
 
-def queues(presence: Heartbeats) -> set[str]:
-    return {queue for one in presence.alive() for queue in one.queues}
+def queues(heartbeats: Heartbeats) -> set[str]:
+    return {queue for replica in heartbeats.alive() for queue in replica.queues}
 
 
-def eventually(holds: Callable[[], bool]) -> None:
-    until = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < until, "it did not come about"
+def eventually(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < until, f"not true after {TIMEOUT:.0f} s"
         time.sleep(0.05)

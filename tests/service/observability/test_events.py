@@ -1,4 +1,4 @@
-"""The journal: every event is told once, with its ids, and is listed in docs/logging.md."""
+"""Events: each is logged once, with its ids, and is listed in docs/logging.md."""
 
 import json
 import re
@@ -27,17 +27,17 @@ from tests.strategies import EPOCH
 from tests.test_documentation import table
 
 ROOT = Path(__file__).parents[3]
-CallSlots = Callable[[], list[dict[str, Any]]]
+Lines = Callable[[], list[dict[str, Any]]]
 
 
 @pytest.fixture
-def lines(app: Flask, capsys: pytest.CaptureFixture[str]) -> Iterator[CallSlots]:
+def lines(app: Flask, capsys: pytest.CaptureFixture[str]) -> Iterator[Lines]:
     settings = make_settings("sqlite:///unused.db", "redis://127.0.0.1:1", LOG_FORMAT="json")
     logging.configure(settings)
 
     def read() -> list[dict[str, Any]]:
-        told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-        return [line for line in told if line["logger"] == "waybill"]
+        lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+        return [line for line in lines if line["logger"] == "waybill"]
 
     yield read
     logging.configure(make_settings("sqlite:///unused.db", "redis://127.0.0.1:1"))
@@ -49,15 +49,15 @@ def call_back(app: Flask, attempt_id: object, body: bytes) -> None:
     assert app.test_client().post(path, data=body, headers=signed).status_code == 204
 
 
-def test_the_events_are_those_of_the_document() -> None:
+def test_documented_events_match_the_code() -> None:
     code = (ROOT / "service/observability/events.py").read_text()
-    written = set(re.findall(r'log\.(info|warning|error)\(\s*"([\w ]+)"', code))
+    events = set(re.findall(r'log\.(info|warning|error)\(\s*"([\w ]+)"', code))
     rows = table((ROOT / "docs/logging.md").read_text(), "Events")
-    assert {(level, event.strip("`")) for event, level, *_ in rows} == written
+    assert {(level, event.strip("`")) for event, level, *_ in rows} == events
 
 
-def test_a_message_is_followed_from_the_post_to_the_callback(
-    web: FlaskClient, context: Flask, provider: FakeProvider, lines: CallSlots
+def test_message_is_logged_from_post_to_callback(
+    web: FlaskClient, context: Flask, provider: FakeProvider, lines: Lines
 ) -> None:
     posted = web.post(
         "/v1/messages",
@@ -80,28 +80,26 @@ def test_a_message_is_followed_from_the_post_to_the_callback(
     assert (recorded["event"], recorded["message_ids"]) == ("recorded", [message_id])
 
 
-def test_each_message_of_a_batch_is_told_and_a_repeat_is_not(
-    web: FlaskClient, lines: CallSlots
-) -> None:
+def test_messages_of_a_batch_are_logged_once_each(web: FlaskClient, lines: Lines) -> None:
     batch = {"messages": [{"to": f"+1415555267{n}", "body": "Hello"} for n in range(3)]}
     for _ in range(2):
         web.post("/v1/messages/batch", json=batch, headers={"Idempotency-Key": "k"})
 
-    told = lines()
-    assert [line["event"] for line in told] == ["accepted"] * 3
-    assert len({line["message_id"] for line in told}) == 3
+    logged = lines()
+    assert [line["event"] for line in logged] == ["accepted"] * 3
+    assert len({line["message_id"] for line in logged}) == 3
 
 
 @pytest.mark.parametrize(
     ("error", "event"),
     [
         (Refused("no", "21211"), "refused"),
-        (NotAccepted("later", "20429"), "not taken"),
+        (NotAccepted("later", "20429"), "not accepted"),
         (OutcomeUnknown("no answer", "20500"), "in doubt"),
     ],
 )
-def test_what_a_provider_answers_is_told_by_its_code(
-    post: Post, provider: FakeProvider, lines: CallSlots, error: ProviderError, event: str
+def test_provider_error_is_logged_with_its_code(
+    post: Post, provider: FakeProvider, lines: Lines, error: ProviderError, event: str
 ) -> None:
     def answer(_: object) -> Any:
         raise error
@@ -116,7 +114,7 @@ def test_what_a_provider_answers_is_told_by_its_code(
     assert (line["message_id"], line["level"]) == (str(message_id), "warning")
 
 
-def test_a_dead_worker_s_message_is_told_to_be_in_doubt(post: Post, lines: CallSlots) -> None:
+def test_message_of_a_dead_worker_is_logged_in_doubt(post: Post, lines: Lines) -> None:
     message_id = post()
     claim.claim(1)
     db.session.execute(update(Message).values(claimed_until=EPOCH))
@@ -128,30 +126,26 @@ def test_a_dead_worker_s_message_is_told_to_be_in_doubt(post: Post, lines: CallS
     assert (line["event"], line["message_id"]) == ("in doubt", str(message_id))
 
 
-def test_a_forged_callback_is_told_with_its_reason_and_never_a_stranger_s_words(
-    app: Flask, lines: CallSlots
-) -> None:
+def test_invalid_signature_is_logged_without_foreign_text(app: Flask, lines: Lines) -> None:
     for attempt in (str(UUID(int=7)), "Hello-14155552671"):
         app.test_client().post(f"/callbacks/twilio/{attempt}", data=b"MessageStatus=sent")
 
-    known, unknown = lines()
-    assert (known["event"], known["reason"]) == ("forged", "mismatch")
-    assert (known["attempt_id"], unknown["attempt_id"]) == (str(UUID(int=7)), None)
+    with_id, without_id = lines()
+    assert (with_id["event"], with_id["reason"]) == ("invalid signature", "mismatch")
+    assert (with_id["attempt_id"], without_id["attempt_id"]) == (str(UUID(int=7)), None)
 
 
-def test_a_callback_set_aside_is_told_by_the_type_of_the_error(
-    context: Flask, lines: CallSlots
-) -> None:
+def test_dead_letter_is_logged_with_the_error_type(context: Flask, lines: Lines) -> None:
     call_back(context, UUID(int=7), b"poison")
     consume_inbox.consume_inbox()
 
-    [line] = [line for line in lines() if line["event"] == "set aside"]
+    [line] = [line for line in lines() if line["event"] == "dead letter"]
     assert (line["reason"], line["attempt_id"]) == ("ZeroDivisionError", str(UUID(int=7)))
     assert line["level"] == "error"
 
 
-def test_what_reconciling_and_a_person_did_is_told(
-    post: Post, provider: FakeProvider, lines: CallSlots
+def test_reconciliation_and_operator_action_are_logged(
+    post: Post, provider: FakeProvider, lines: Lines
 ) -> None:
     def lose(_: object) -> Any:
         raise OutcomeUnknown("no answer")
@@ -163,8 +157,8 @@ def test_what_reconciling_and_a_person_did_is_told(
     poll.reconcile([message_id])
     operator_actions.give_up(message_id, "maria")
 
-    looked_up, operated = (line for line in lines() if line["event"] != "recorded")
+    looked_up, action = (line for line in lines() if line["event"] != "recorded")
     assert (looked_up["event"], looked_up["result"]) == ("reconciled", "not_found")
-    assert (operated["event"], operated["deed"]) == ("operated", "given_up")
-    assert operated["operator"] == "maria"
-    assert operated["message_id"] == looked_up["message_id"] == str(message_id)
+    assert (action["event"], action["action"]) == ("operator action", "given_up")
+    assert action["operator"] == "maria"
+    assert action["message_id"] == looked_up["message_id"] == str(message_id)

@@ -1,4 +1,4 @@
-"""How a line looks: JSON or text, one chain for every logger, an exception without its words."""
+"""Log format: JSON or text, the same for every logger, exceptions without their messages."""
 
 import json
 import logging
@@ -12,7 +12,7 @@ import structlog
 from service.observability import logging as logs
 from tests.conftest import make_settings
 
-CallSlots = Callable[[], list[dict[str, Any]]]
+Lines = Callable[[], list[dict[str, Any]]]
 
 
 def configure(**changes: str) -> None:
@@ -26,12 +26,12 @@ def restored() -> Iterator[None]:
 
 
 @pytest.fixture
-def lines(capsys: pytest.CaptureFixture[str]) -> CallSlots:
+def lines(capsys: pytest.CaptureFixture[str]) -> Lines:
     configure()
     return lambda: [json.loads(line) for line in capsys.readouterr().err.splitlines()]
 
 
-def test_an_event_is_one_line_of_json_with_its_ids(lines: CallSlots) -> None:
+def test_event_is_one_line_of_json_with_its_ids(lines: Lines) -> None:
     structlog.get_logger("waybill").info("sent", message_id=UUID(int=7), seconds=0.5)
 
     [line] = lines()
@@ -45,7 +45,7 @@ def test_an_event_is_one_line_of_json_with_its_ids(lines: CallSlots) -> None:
     }
 
 
-def test_a_library_s_line_passes_through_the_same_chain(lines: CallSlots) -> None:
+def test_library_record_is_masked_and_has_the_context(lines: Lines) -> None:
     with structlog.contextvars.bound_contextvars(request_id="r1"):
         logging.getLogger("some.library").warning("called %s", "+14155552671")
 
@@ -54,9 +54,9 @@ def test_a_library_s_line_passes_through_the_same_chain(lines: CallSlots) -> Non
     assert (line["event"], line["request_id"]) == ("called ***71", "r1")
 
 
-@pytest.mark.parametrize("own", [True, False])
-def test_an_exception_is_told_without_its_words(lines: CallSlots, own: bool) -> None:
-    log: Any = structlog.get_logger("own") if own else logging.getLogger("foreign")
+@pytest.mark.parametrize("structured", [True, False])
+def test_exception_is_logged_without_its_message(lines: Lines, structured: bool) -> None:
+    log: Any = structlog.get_logger("own") if structured else logging.getLogger("foreign")
     body = "Your code is 123"
     try:
         try:
@@ -64,17 +64,17 @@ def test_an_exception_is_told_without_its_words(lines: CallSlots, own: bool) -> 
         except ValueError as cause:
             raise KeyError(body) from cause
     except KeyError:
-        log.exception("it failed")
+        log.exception("failed")
 
     [line] = lines()
-    assert line["event"] == "it failed"
+    assert line["event"] == "failed"
     assert line["level"] == "error"
     assert body not in json.dumps(line)
     assert line["exception"].index("builtins.ValueError") < line["exception"].index("KeyError")
-    assert "test_logs.py" in line["exception"]
+    assert "test_logging.py" in line["exception"]
 
 
-def test_what_is_less_severe_than_wanted_is_not_written(
+def test_records_below_the_level_are_not_written(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     configure(LOG_LEVEL="WARNING")
@@ -84,14 +84,14 @@ def test_what_is_less_severe_than_wanted_is_not_written(
     assert capsys.readouterr().err == ""
 
 
-def test_configured_twice_a_line_is_written_once(lines: CallSlots) -> None:
+def test_second_configuration_writes_no_record_twice(lines: Lines) -> None:
     configure()
     logging.getLogger("library").error("once")
 
     assert len(lines()) == 1
 
 
-def test_on_request_a_line_is_text(capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_format_writes_text(capsys: pytest.CaptureFixture[str]) -> None:
     configure(LOG_FORMAT="text")
     structlog.get_logger("waybill").info("sent", to="+14155552671")
 
@@ -101,7 +101,7 @@ def test_on_request_a_line_is_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert not line.startswith("{")
 
 
-def test_on_a_terminal_a_line_is_text_by_itself(
+def test_terminal_gets_text_by_default(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
@@ -113,25 +113,24 @@ def test_on_a_terminal_a_line_is_text_by_itself(
     assert not line.startswith("{")
 
 
-def test_a_line_that_failed_names_its_logger_only(capsys: pytest.CaptureFixture[str]) -> None:
+def test_record_that_fails_names_its_logger_only(capsys: pytest.CaptureFixture[str]) -> None:
     configure()
-    [ours] = [one for one in logging.getLogger().handlers if isinstance(one, logs._Stderr)]
-    ours.emit(logging.makeLogRecord({"name": "library", "msg": "%d", "args": ("Your code",)}))
+    root = logging.getLogger()
+    [handler] = [handler for handler in root.handlers if isinstance(handler, logs._Stderr)]
+    handler.emit(logging.makeLogRecord({"name": "library", "msg": "%d", "args": ("Your code",)}))
 
-    assert capsys.readouterr().err == "a line of library could not be written\n"
+    assert capsys.readouterr().err == "could not write a log record of library\n"
 
 
-def test_what_is_no_plain_value_is_named_by_its_type(lines: CallSlots) -> None:
+def test_other_objects_are_logged_by_type(lines: Lines) -> None:
     structlog.get_logger("waybill").info("sent", thing={"body": "Your code is 123"})
 
     assert lines()[0]["thing"] == "dict"
 
 
-def test_a_log_that_nobody_takes_stops_nothing(
-    lines: CallSlots, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_closed_stderr_raises_nothing(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(_: str) -> None:
         raise BrokenPipeError
 
     monkeypatch.setattr("sys.stderr.write", gone)
-    structlog.get_logger("waybill").error("set aside")
+    structlog.get_logger("waybill").error("dead letter")

@@ -1,4 +1,4 @@
-"""What waits: true figures while the stores answer, and an answer in time when they do not."""
+"""Gauges of the stores: their values, and scrapes in time while a store is unavailable."""
 
 import json
 import time
@@ -21,8 +21,7 @@ from service.models import Message
 from service.operations import metric_readings as module
 from service.operations.metric_readings import Readings
 from service.providers.base import Callback
-from service.queries import backlog as store
-from service.queries import callbacks
+from service.queries import backlog, callbacks
 from service.task_queue.queue import DELIVER, MAINTENANCE, SEND, STATUS
 from tests.conftest import make_settings
 from tests.counted import settled
@@ -33,15 +32,15 @@ MINUTE = timedelta(minutes=1)
 
 
 def read(app: Flask) -> dict[tuple[str, str], float]:
-    """Read the stores of an application anew; every gauge by name and label."""
+    """Read the stores of an application; return every gauge by name and label."""
     readings = Readings(app.extensions["waybill"])
-    return shown(waited_for(readings))
+    return shown(refreshed(readings))
 
 
-def waited_for(readings: Readings) -> Readings:
-    """Wait for what a scrape would not wait for on a busy machine."""
-    for one in readings._stores:
-        one.refresh()
+def refreshed(readings: Readings) -> Readings:
+    """Read the stores and wait longer than a scrape does."""
+    for store in readings._stores:
+        store.start_reading()
     return settled(readings)
 
 
@@ -62,36 +61,36 @@ def moved(message_id: UUID, **columns: Any) -> None:
         db.session.execute(db.update(Message).where(Message.id == message_id).values(columns))
 
 
-def test_an_empty_service_waits_for_nothing(app: Flask) -> None:
-    found = read(app)
-    ages = {key for key in found if key[0] == "waybill_store_reading_age_seconds"}
+def test_gauges_of_an_empty_service_are_zero(app: Flask) -> None:
+    gauges = read(app)
+    ages = {key for key in gauges if key[0] == "waybill_store_reading_age_seconds"}
 
-    assert found["waybill_store_up", "database"] == found["waybill_store_up", "redis"] == 1
-    assert {name for name, _ in found} == {gauge.name for gauge in module.GAUGES}
-    ups = {key for key in found if key[0] == "waybill_store_up"}
-    assert {found[key] for key in set(found) - ages - ups} == {0}
+    assert gauges["waybill_store_up", "database"] == gauges["waybill_store_up", "redis"] == 1
+    assert {name for name, _ in gauges} == {gauge.name for gauge in module.GAUGES}
+    ups = {key for key in gauges if key[0] == "waybill_store_up"}
+    assert {gauges[key] for key in set(gauges) - ages - ups} == {0}
 
 
 def test_due_messages_are_counted_with_the_oldest_age(app: Flask, post: Post) -> None:
     now = datetime.now(UTC)
-    for due_at in (now - 2 * MINUTE, now - MINUTE, now + MINUTE):  # the last was put back
+    for due_at in (now - 2 * MINUTE, now - MINUTE, now + MINUTE):
         moved(post(), due_at=due_at)
-    found = read(app)
+    gauges = read(app)
 
-    assert found["waybill_messages_due", ""] == 2
-    assert 119 < found["waybill_messages_due_oldest_age_seconds", ""] < 180
+    assert gauges["waybill_messages_due", ""] == 2
+    assert 119 < gauges["waybill_messages_due_oldest_age_seconds", ""] < 180
 
 
-def test_messages_in_doubt_are_told_apart_by_what_they_wait_for(app: Flask, post: Post) -> None:
+def test_messages_in_doubt_are_counted_by_what_they_need(app: Flask, post: Post) -> None:
     for check_at in (datetime.now(UTC), datetime.now(UTC), None):
         moved(post(), status=Status.IN_DOUBT, check_at=check_at)
-    found = read(app)
+    gauges = read(app)
 
-    assert found["waybill_messages_in_doubt", "answer"] == 2
-    assert found["waybill_messages_in_doubt", "person"] == 1
+    assert gauges["waybill_messages_in_doubt", "answer"] == 2
+    assert gauges["waybill_messages_in_doubt", "person"] == 1
 
 
-def test_a_claim_is_overdue_when_its_worker_died_and_no_sweep_came(app: Flask, post: Post) -> None:
+def test_expired_claims_are_counted_as_overdue(app: Flask, post: Post) -> None:
     now = datetime.now(UTC)
     moved(post(), status=Status.SUBMITTING, claimed_until=now - MINUTE)
     moved(post(), status=Status.SUBMITTING, claimed_until=now + MINUTE)
@@ -99,20 +98,20 @@ def test_a_claim_is_overdue_when_its_worker_died_and_no_sweep_came(app: Flask, p
     assert read(app)["waybill_claims_overdue", ""] == 1
 
 
-def test_callbacks_outside_the_inbox_are_counted_and_their_age_told(context: Flask) -> None:
+def test_overflow_and_dead_letters_are_counted(context: Flask) -> None:
     with transaction():
         for age in (MINUTE, MINUTE / 2):
             callbacks.add_overflow(callback(age))
         callbacks.add_dead_letter(callback(), "poison", datetime.now(UTC))
-    found = read(context)
+    gauges = read(context)
 
-    assert found["waybill_overflow_entries", ""] == 2
-    assert 59 < found["waybill_overflow_oldest_age_seconds", ""] < 70
-    assert found["waybill_dead_letters_waiting", ""] == 1
+    assert gauges["waybill_overflow_entries", ""] == 2
+    assert 59 < gauges["waybill_overflow_oldest_age_seconds", ""] < 70
+    assert gauges["waybill_dead_letters_waiting", ""] == 1
 
 
-def test_nobody_counts_further_than_needed(context: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "MOST", 2)
+def test_counts_of_rows_are_limited(context: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backlog, "MOST", 2)
     with transaction():
         for _ in range(3):
             callbacks.add_overflow(callback())
@@ -120,61 +119,59 @@ def test_nobody_counts_further_than_needed(context: Flask, monkeypatch: pytest.M
     assert read(context)["waybill_overflow_entries", ""] == 2
 
 
-def test_the_inbox_tells_how_much_waits_and_for_how_long(context: Flask) -> None:
+def test_inbox_has_its_size_and_oldest_age(context: Flask) -> None:
     inbox = components().inbox
     inbox.put(callback())
     time.sleep(0.2)
     inbox.put(callback())
-    found = read(context)
+    gauges = read(context)
 
-    assert found["waybill_inbox_entries", ""] == 2
-    assert 0.2 <= found["waybill_inbox_oldest_age_seconds", ""] < 5
+    assert gauges["waybill_inbox_entries", ""] == 2
+    assert 0.2 <= gauges["waybill_inbox_oldest_age_seconds", ""] < 5
 
 
-def test_a_queue_tells_how_much_waits_and_for_how_long(context: Flask) -> None:
+def test_queue_has_its_size_and_oldest_age(context: Flask) -> None:
     queue = components().queue
     queue.enqueue(DELIVER), queue.enqueue(DELIVER)
     time.sleep(0.2)
     queue.enqueue(DELIVER)
-    found = read(context)
+    gauges = read(context)
 
-    assert found["waybill_queue_tasks", SEND] == 3
-    assert 0.2 <= found["waybill_queue_oldest_age_seconds", SEND] < 5
-    assert found["waybill_queue_tasks", STATUS] == 0
-    assert found["waybill_queue_oldest_age_seconds", STATUS] == 0
+    assert gauges["waybill_queue_tasks", SEND] == 3
+    assert 0.2 <= gauges["waybill_queue_oldest_age_seconds", SEND] < 5
+    assert gauges["waybill_queue_tasks", STATUS] == 0
+    assert gauges["waybill_queue_oldest_age_seconds", STATUS] == 0
 
 
 @pytest.mark.parametrize("task", [b"no task", b"[]", json.dumps({"headers": {}}).encode()])
-def test_a_task_that_does_not_tell_when_it_came_is_of_no_age(
-    context: Flask, redis_url: str, task: bytes
-) -> None:
+def test_task_without_a_time_has_age_zero(context: Flask, redis_url: str, task: bytes) -> None:
     with Redis.from_url(redis_url) as redis:
         redis.lpush(MAINTENANCE, task)
 
     assert components().queue.waiting(MAINTENANCE) == (1, 0.0)
 
 
-def test_replicas_and_the_queues_they_read_are_counted(context: Flask) -> None:
-    presence = components().heartbeats
-    presence.announce("worker", "a", [STATUS, MAINTENANCE])
-    presence.announce("worker", "b", [STATUS])
-    presence.announce("beat", "c", [])
-    found = read(context)
+def test_replicas_and_readers_of_queues_are_counted(context: Flask) -> None:
+    heartbeats = components().heartbeats
+    heartbeats.send("worker", "a", [STATUS, MAINTENANCE])
+    heartbeats.send("worker", "b", [STATUS])
+    heartbeats.send("beat", "c", [])
+    gauges = read(context)
 
-    assert found["waybill_replicas_alive", "worker"] == 2
-    assert found["waybill_replicas_alive", "beat"] == 1
-    assert found["waybill_replicas_alive", "web"] == 0
-    assert found["waybill_queue_workers_alive", STATUS] == 2
-    assert found["waybill_queue_workers_alive", MAINTENANCE] == 1
-    assert found["waybill_queue_workers_alive", SEND] == 0
+    assert gauges["waybill_replicas_alive", "worker"] == 2
+    assert gauges["waybill_replicas_alive", "beat"] == 1
+    assert gauges["waybill_replicas_alive", "web"] == 0
+    assert gauges["waybill_queue_workers_alive", STATUS] == 2
+    assert gauges["waybill_queue_workers_alive", MAINTENANCE] == 1
+    assert gauges["waybill_queue_workers_alive", SEND] == 0
 
 
-# When a store is away
+# Unavailable stores
 
 
 @pytest.fixture
-def cut_off() -> Iterator[Flask]:
-    """An application with neither database nor Redis."""
+def without_stores() -> Iterator[Flask]:
+    """An application without a database and Redis."""
     app = create_app(
         make_settings(
             f"postgresql://somebody@127.0.0.1:{free_port()}/waybill",
@@ -186,50 +183,50 @@ def cut_off() -> Iterator[Flask]:
         db.engine.dispose()
 
 
-def test_without_its_stores_it_says_so_and_nothing_else(cut_off: Flask) -> None:
-    assert read(cut_off) == {
+def test_without_stores_only_waybill_store_up_is_shown(without_stores: Flask) -> None:
+    assert read(without_stores) == {
         ("waybill_store_up", "database"): 0,
         ("waybill_store_up", "redis"): 0,
     }
 
 
-def test_a_store_that_hangs_holds_no_scrape(app: Flask, tmp_path: Path, database_url: str) -> None:
+def test_scrape_does_not_wait_for_a_frozen_store(
+    app: Flask, tmp_path: Path, database_url: str
+) -> None:
     with redis_server(tmp_path) as server:
         hanging = create_app(make_settings(database_url, server.url))
         readings = Readings(hanging.extensions["waybill"])
-        assert shown(waited_for(readings))["waybill_inbox_entries", ""] == 0
+        assert shown(refreshed(readings))["waybill_inbox_entries", ""] == 0
         server.freeze()
-        for one in readings._stores:
-            one._begun -= module.FRESH
+        for store in readings._stores:
+            store._started_at -= module.READ_INTERVAL
 
         began = time.monotonic()
-        found = shown(readings)
+        gauges = shown(readings)
         assert time.monotonic() - began < 0.3
-        assert found["waybill_inbox_entries", ""] == 0, "as it was"
-        assert found["waybill_store_reading_age_seconds", "redis"] > 0.1
+        assert gauges["waybill_inbox_entries", ""] == 0, "the last reading"
+        assert gauges["waybill_store_reading_age_seconds", "redis"] > 0.1
         server.thaw()
         settled(readings)
     with hanging.app_context():
         db.engine.dispose()
 
 
-def test_readings_that_are_old_are_not_shown(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_readings_are_not_shown(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     readings = Readings(app.extensions["waybill"])
-    assert ("waybill_inbox_entries", "") in shown(waited_for(readings))
-    monkeypatch.setattr(module, "STALE", 0.0)
+    assert ("waybill_inbox_entries", "") in shown(refreshed(readings))
+    monkeypatch.setattr(module, "MAX_AGE", 0.0)
 
     assert {name for name, _ in shown(readings)} == {"waybill_store_up"}
 
 
-def test_many_scrapes_cost_the_stores_one_reading(
-    app: Flask, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = []
+def test_many_scrapes_read_the_stores_once(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = []
     readings = Readings(app.extensions["waybill"])
     monkeypatch.setattr(
-        readings._stores[0], "_read", lambda: asked.append(1) or iter([]), raising=True
+        readings._stores[0], "_read", lambda: reads.append(1) or iter([]), raising=True
     )
     for _ in range(20):
         shown(readings)
 
-    assert asked == [1]
+    assert reads == [1]

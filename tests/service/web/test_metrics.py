@@ -1,4 +1,4 @@
-"""/metrics: who may read it, what a request adds to it, and that nobody's number is ever in it."""
+"""GET /metrics: access, metrics of requests and callbacks, and labels without personal data."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,11 +34,11 @@ def families(app: Flask) -> set[str]:
     return {family.name for family in parse(answer.text)}
 
 
-def test_what_is_shown_is_what_prometheus_reads(app: Flask) -> None:
+def test_metrics_are_in_the_text_format(app: Flask) -> None:
     assert {"waybill_callbacks_received", "waybill_store_up"} <= families(app)
 
 
-def test_a_request_is_counted_by_its_route_and_never_by_its_path(web: FlaskClient) -> None:
+def test_request_is_counted_by_route_not_by_path(web: FlaskClient) -> None:
     with counting(REQUESTS) as counted:
         web.get(f"/v1/messages/{UUID(int=1)}")
         web.get(f"/v1/messages/{UUID(int=2)}")
@@ -50,7 +50,7 @@ def test_a_request_is_counted_by_its_route_and_never_by_its_path(web: FlaskClien
     }
 
 
-def test_what_a_stranger_makes_up_is_no_label(app: Flask) -> None:
+def test_unknown_paths_and_methods_are_counted_as_other(app: Flask) -> None:
     with counting(REQUESTS) as counted:
         app.test_client().get("/+14155552671")
         app.test_client().open("/healthz", method="+14155552671")
@@ -58,7 +58,7 @@ def test_what_a_stranger_makes_up_is_no_label(app: Flask) -> None:
     assert counted == {("404", "GET", "other"): 1, ("405", "other", "other"): 1}
 
 
-def test_a_request_that_broke_is_counted_as_it_was_answered(
+def test_failed_request_is_counted_with_status_500(
     app: Flask, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.web.api.messages.check", lambda *_: 1 / 0)
@@ -69,11 +69,13 @@ def test_a_request_that_broke_is_counted_as_it_was_answered(
     assert counted == {("500", "GET", "/v1/messages"): 1}
 
 
-# Callbacks, through their own door and through Flask
+# Callbacks, by the fast path and by Flask
 
 
 @pytest.mark.parametrize("environ", [{}, {"CONTENT_LENGTH": "", "wsgi.input_terminated": True}])
-def test_a_callback_is_counted_alike_by_both_doors(app: Flask, environ: dict[str, object]) -> None:
+def test_fast_path_and_flask_count_callbacks_the_same(
+    app: Flask, environ: dict[str, object]
+) -> None:
     web = app.test_client()
     with counting(REQUESTS) as requests, counting(RECEIVED) as received:
         for path in (PATH, "/callbacks/twilio", "/callbacks/twilio/a-secret/plan"):
@@ -88,7 +90,7 @@ def test_a_callback_is_counted_alike_by_both_doors(app: Flask, environ: dict[str
     }
 
 
-def test_a_forged_callback_is_counted_by_what_was_wrong(app: Flask) -> None:
+def test_invalid_signature_is_counted_by_reason(app: Flask) -> None:
     with counting(FORGED) as forged, counting(RECEIVED) as received:
         app.test_client().post(PATH, data=b"MessageStatus=sent")
 
@@ -96,7 +98,7 @@ def test_a_forged_callback_is_counted_by_what_was_wrong(app: Flask) -> None:
     assert received == {("forged", "twilio"): 1}
 
 
-def test_a_callback_to_nobody_is_a_request_and_no_callback(app: Flask) -> None:
+def test_callback_of_unknown_provider_is_only_a_request(app: Flask) -> None:
     with counting(REQUESTS) as requests, counting(RECEIVED) as received:
         app.test_client().post("/callbacks/+14155552671", data=b"a=b")
 
@@ -106,17 +108,19 @@ def test_a_callback_to_nobody_is_a_request_and_no_callback(app: Flask) -> None:
 
 @pytest.fixture
 def without_redis(app: Flask, database_url: str) -> Iterator[Flask]:
-    yield from made(database_url, f"redis://127.0.0.1:{free_port()}/0", app)
+    yield from application(database_url, f"redis://127.0.0.1:{free_port()}/0", app)
 
 
 @pytest.fixture
 def without_stores(app: Flask) -> Iterator[Flask]:
-    nowhere = f"postgresql://somebody@127.0.0.1:{free_port()}/waybill"
-    yield from made(nowhere, f"redis://127.0.0.1:{free_port()}/0", app)
+    nowhere = f"postgresql://waybill@127.0.0.1:{free_port()}/waybill"
+    yield from application(nowhere, f"redis://127.0.0.1:{free_port()}/0", app)
 
 
-def made(database_url: str, redis_url: str, like: Flask, **settings: str) -> Iterator[Flask]:
-    providers = like.extensions["waybill"].providers
+def application(
+    database_url: str, redis_url: str, template: Flask, **settings: str
+) -> Iterator[Flask]:
+    providers = template.extensions["waybill"].providers
     app = create_app(make_settings(database_url, redis_url, **settings), providers=providers)
     yield app
     settled(app.extensions["waybill-readings"])
@@ -124,30 +128,30 @@ def made(database_url: str, redis_url: str, like: Flask, **settings: str) -> Ite
         db.engine.dispose()
 
 
-def test_a_callback_without_redis_is_overflow(without_redis: Flask) -> None:
+def test_callback_without_redis_is_counted_as_overflow(without_redis: Flask) -> None:
     with counting(RECEIVED) as received:
         without_redis.test_client().post(PATH, data=b"a=b", headers=genuine(PATH, b"a=b"))
 
     assert received == {("overflow", "twilio"): 1}
 
 
-def test_a_callback_that_could_not_be_stored_is_refused(without_stores: Flask) -> None:
+def test_callback_without_stores_is_counted_as_refused(without_stores: Flask) -> None:
     with counting(RECEIVED) as received:
         without_stores.test_client().post(PATH, data=b"a=b", headers=genuine(PATH, b"a=b"))
 
     assert received == {("refused", "twilio"): 1}
 
 
-def test_without_its_stores_it_still_answers(without_stores: Flask) -> None:
+def test_metrics_answer_without_stores(without_stores: Flask) -> None:
     assert "waybill_store_up" in families(without_stores)
 
 
-# Who may read
+# Access
 
 
 @pytest.fixture
 def guarded(app: Flask, database_url: str, redis_url: str, tmp_path: Path) -> Iterator[Flask]:
-    yield from made(database_url, redis_url, app, METRICS_TOKEN=TOKEN)
+    yield from application(database_url, redis_url, app, METRICS_TOKEN=TOKEN)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +166,7 @@ def guarded(app: Flask, database_url: str, redis_url: str, tmp_path: Path) -> It
         (f"Bearer {TOKEN}", 200),
     ],
 )
-def test_with_a_token_set_only_who_has_it_reads(
+def test_metrics_need_the_token_if_it_is_set(
     guarded: Flask, header: str | None, status: int
 ) -> None:
     headers = {} if header is None else {"Authorization": header}

@@ -1,4 +1,4 @@
-"""One trace for each message, whichever process writes the span; nothing where no endpoint is."""
+"""One trace for each message, across processes; no traces without an endpoint."""
 
 from typing import Any
 from uuid import UUID, uuid4
@@ -29,22 +29,22 @@ HALF = (1 << 64) - 1
 
 
 @pytest.fixture
-def kept(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
+def exporter(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
     exporter = InMemorySpanExporter()
     monkeypatch.setattr(tracing, "_spans", Spans(SimpleSpanProcessor(exporter)))
     return exporter
 
 
-def by_name(kept: InMemorySpanExporter) -> dict[str, ReadableSpan]:
-    return {span.name: span for span in kept.get_finished_spans()}
+def by_name(exporter: InMemorySpanExporter) -> dict[str, ReadableSpan]:
+    return {span.name: span for span in exporter.get_finished_spans()}
 
 
-def above(span: ReadableSpan) -> int | None:
+def parent_id(span: ReadableSpan) -> int | None:
     return span.parent.span_id if span.parent else None
 
 
-def test_a_message_is_one_trace_from_the_post_to_the_callback(
-    web: FlaskClient, context: Flask, provider: FakeProvider, kept: InMemorySpanExporter
+def test_message_is_one_trace_from_post_to_callback(
+    web: FlaskClient, context: Flask, provider: FakeProvider, exporter: InMemorySpanExporter
 ) -> None:
     posted = web.post("/v1/messages", json={"to": "+14155552671", "body": "Hello"}).json
     assert posted is not None
@@ -53,33 +53,37 @@ def test_a_message_is_one_trace_from_the_post_to_the_callback(
     call_back(context, outbound.attempt_id, b"MessageStatus=delivered")
     consume_inbox.consume_inbox()
 
-    spans = by_name(kept)
+    spans = by_name(exporter)
     assert set(spans) == {"post", "send", "record"}
-    assert {one.context.trace_id for one in spans.values()} == {UUID(posted["id"]).int}
-    assert above(spans["post"]) is None
-    assert above(spans["send"]) == spans["post"].context.span_id
-    assert above(spans["record"]) == spans["send"].context.span_id == outbound.attempt_id.int & HALF
-    for one in spans.values():
-        assert one.start_time is not None
-        assert one.end_time is not None
-        assert one.start_time <= one.end_time
-        assert "4155552671" not in one.to_json()
-        assert "Hello" not in one.to_json()
+    assert {span.context.trace_id for span in spans.values()} == {UUID(posted["id"]).int}
+    assert parent_id(spans["post"]) is None
+    assert parent_id(spans["send"]) == spans["post"].context.span_id
+    assert (
+        parent_id(spans["record"])
+        == spans["send"].context.span_id
+        == outbound.attempt_id.int & HALF
+    )
+    for span in spans.values():
+        assert span.start_time is not None
+        assert span.end_time is not None
+        assert span.start_time <= span.end_time
+        assert "4155552671" not in span.to_json()
+        assert "Hello" not in span.to_json()
 
 
-def test_each_message_of_a_batch_has_a_trace_of_its_own(
-    web: FlaskClient, kept: InMemorySpanExporter
+def test_each_message_of_a_batch_has_its_own_trace(
+    web: FlaskClient, exporter: InMemorySpanExporter
 ) -> None:
     batch = {"messages": [{"to": f"+1415555267{n}", "body": "Hello"} for n in range(3)]}
     answer = web.post("/v1/messages/batch", json=batch).json
     assert answer is not None
 
-    ids = {UUID(one["message"]["id"]).int for one in answer["results"]}
-    assert {span.context.trace_id for span in kept.get_finished_spans()} == ids
+    ids = {UUID(result["message"]["id"]).int for result in answer["results"]}
+    assert {span.context.trace_id for span in exporter.get_finished_spans()} == ids
 
 
-def test_a_call_that_fails_is_shown_by_the_type_of_its_error_alone(
-    post: Post, provider: FakeProvider, kept: InMemorySpanExporter
+def test_failed_call_has_the_error_type_only(
+    post: Post, provider: FakeProvider, exporter: InMemorySpanExporter
 ) -> None:
     def lose(_: object) -> Any:
         raise OutcomeUnknown("no answer about +14155552671")
@@ -88,12 +92,12 @@ def test_a_call_that_fails_is_shown_by_the_type_of_its_error_alone(
     post()
     deliver.deliver()
 
-    sent = by_name(kept)["send"]
+    sent = by_name(exporter)["send"]
     assert sent.status.description == "OutcomeUnknown"
     assert "4155552671" not in sent.to_json()
 
 
-def test_a_collector_receives_them_over_http() -> None:
+def test_collector_receives_spans_over_http() -> None:
     trace, attempt = uuid7(), uuid7()
     with standing() as collector:
         collector.status = 200
@@ -108,12 +112,12 @@ def test_a_collector_receives_them_over_http() -> None:
     assert span.trace_id == trace.bytes
     assert span.span_id == attempt.bytes[8:]
     assert span.parent_span_id == trace.bytes[8:]
-    named = {one.key: one.value.string_value for one in resource.resource.attributes}
-    assert named["service.name"] == "waybill"
+    attributes = {item.key: item.value.string_value for item in resource.resource.attributes}
+    assert attributes["service.name"] == "waybill"
 
 
 @pytest.mark.parametrize(
-    ("sampler", "share", "least", "most"),
+    ("sampler", "ratio", "least", "most"),
     [
         ("always_on", "", 400, 400),
         ("parentbased_always_off", "", 0, 0),
@@ -122,27 +126,26 @@ def test_a_collector_receives_them_over_http() -> None:
         ("parentbased_traceidratio", "a quarter", 400, 400),
     ],
 )
-def test_a_share_of_messages_is_traced_and_each_of_them_whole(
-    monkeypatch: pytest.MonkeyPatch, sampler: str, share: str, least: int, most: int
+def test_sampled_messages_are_traced_completely(
+    monkeypatch: pytest.MonkeyPatch, sampler: str, ratio: str, least: int, most: int
 ) -> None:
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", sampler)
-    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", share)
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", ratio)
     exporter = InMemorySpanExporter()
     spans = Spans(SimpleSpanProcessor(exporter))
     for _ in range(400):
-        # As random as a UUIDv7, and not within one millisecond.
         message, attempt = uuid4(), uuid4()
         spans.write("post", message, None, message, EPOCH)
         spans.write("send", message, message, attempt, EPOCH)
         spans.write("record", message, attempt, None, EPOCH)
 
-    found = exporter.get_finished_spans()
-    traces = {span.context.trace_id for span in found}
+    written = exporter.get_finished_spans()
+    traces = {span.context.trace_id for span in written}
     assert least <= len(traces) <= most
-    assert len(found) == 3 * len(traces)
+    assert len(written) == 3 * len(traces)
 
 
-def test_a_span_that_cannot_be_written_changes_nothing(
+def test_failure_to_write_a_span_changes_no_status(
     post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tracing, "_spans", object())
@@ -153,7 +156,7 @@ def test_a_span_that_cannot_be_written_changes_nothing(
     assert sent.status == "queued"
 
 
-def test_without_an_endpoint_nothing_is_written() -> None:
+def test_without_an_endpoint_tracing_does_nothing() -> None:
     assert not tracing.is_on()
     with tracing.sending(uuid7(), uuid7(), "fake"):
         tracing.posted(uuid7(), EPOCH)

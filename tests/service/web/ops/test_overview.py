@@ -33,10 +33,10 @@ NOW = datetime.now(UTC)
 
 
 def everybody_announces() -> None:
-    components().heartbeats.announce("web", "web-1", ())
-    components().heartbeats.announce("beat", "beat-1", ())
-    components().heartbeats.announce("worker", "send@a", ["send"])
-    components().heartbeats.announce("worker", "status@a", ["maintenance", "status"])
+    components().heartbeats.send("web", "web-1", ())
+    components().heartbeats.send("beat", "beat-1", ())
+    components().heartbeats.send("worker", "send@a", ["send"])
+    components().heartbeats.send("worker", "status@a", ["maintenance", "status"])
 
 
 def delivered(post: Post, word: str = "delivered", code: str | None = None) -> UUID:
@@ -123,7 +123,7 @@ def test_counts_are_kept_for_others_and_do_not_outlive_their_minute(
 def test_without_beat_or_a_worker_the_page_says_what_will_not_happen(
     context: Flask, look: Look
 ) -> None:
-    components().heartbeats.announce("worker", "status@a", ["maintenance", "status"])
+    components().heartbeats.send("worker", "status@a", ["maintenance", "status"])
     page = look()
     assert "Something stands still." in page
     assert "No beat is alive" in page
@@ -135,7 +135,7 @@ def test_a_replica_that_fell_silent_stays_on_the_page_as_gone(
     context: Flask, look: Look, redis_url: str
 ) -> None:
     everybody_announces()
-    components().heartbeats.announce("worker", "send@b", ["send"])
+    components().heartbeats.send("worker", "send@b", ["send"])
     assert "gone" not in look()
     with Redis.from_url(redis_url) as redis:
         assert redis.delete(*redis.scan_iter("waybill:presence:*send@b"))
@@ -143,7 +143,7 @@ def test_a_replica_that_fell_silent_stays_on_the_page_as_gone(
     assert "It runs, and asks for a look." in page
     assert "Worker send@b is gone, last seen at" in page
     assert "gone" in look(), "it is remembered, also by who looks later"
-    components().heartbeats.announce("worker", "send@b", ["send"])
+    components().heartbeats.send("worker", "send@b", ["send"])
     assert "gone" not in look()
 
 

@@ -332,7 +332,7 @@ def test_commands_run_without_the_secret(
 ) -> None:
     """Those that revoke keys and migrate the tables among them."""
     ran = subprocess.run(
-        ["flask", "--app", "wsgi", "operators", "list"],
+        ["flask", "--app", "service.app", "operators", "list"],
         cwd=ROOT,
         env=environment(database_url, redis_url, secret=""),
         capture_output=True,
