@@ -18,7 +18,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from service.components import Components
-from service.queries.backlog import waiting
+from service.queries import backlog
 from service.task_queue.queue import ROUTES
 
 FRESH: Final = 5.0
@@ -162,19 +162,15 @@ class _Store:
 def _of_the_database(parts: Components) -> Iterator[Reading]:
     now = datetime.now(UTC)
     with parts.context():
-        found = waiting(now)
-    yield DUE, "", found.due
-    yield DUE_AGE, "", _age(found.due_since, now)
-    yield DOUBTS, "answer", found.in_doubt
-    yield DOUBTS, "person", found.for_a_person
-    yield OVERDUE, "", found.claims_overdue
-    yield OVERFLOW, "", found.overflow
-    yield OVERFLOW_AGE, "", _age(found.overflow_since, now)
-    yield DEAD_LETTERS, "", found.dead_letters
-
-
-def _age(since: datetime | None, now: datetime) -> float:
-    return max(0.0, (now - (since or now)).total_seconds())
+        backlogs = backlog.measure(now)
+    yield DUE, "", backlogs.due.count
+    yield DUE_AGE, "", backlogs.due.age(now)
+    yield DOUBTS, "answer", backlogs.in_doubt.count - backlogs.undecided.count
+    yield DOUBTS, "person", backlogs.undecided.count
+    yield OVERDUE, "", backlogs.expired_claims.count
+    yield OVERFLOW, "", backlogs.overflow.count
+    yield OVERFLOW_AGE, "", backlogs.overflow.age(now)
+    yield DEAD_LETTERS, "", backlogs.dead_letters.count
 
 
 def _of_redis(parts: Components) -> Iterator[Reading]:
