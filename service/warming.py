@@ -8,7 +8,7 @@ from typing import Final
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.operations.overview import oversee
+from service.operations.overview import read_overview
 
 WARMING: Final = "warming"  # the thread that does
 
@@ -28,4 +28,4 @@ def warm_up(app: Flask) -> None:
 def _look(app: Flask) -> None:
     # A database that is away, or not migrated yet, is what /readyz is for.
     with app.app_context(), suppress(SQLAlchemyError):
-        oversee()
+        read_overview()

@@ -84,7 +84,7 @@ def _batches(
 
 
 def _none(name: str, count: int) -> Finding:
-    return Finding(f"{what}: {count}", count == 0)
+    return Finding(f"{name}: {count}", count == 0)
 
 
 def _identity(by_status: Counter[Status]) -> Finding:

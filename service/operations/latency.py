@@ -11,12 +11,12 @@ _SAMPLE: Final = 500  # latest callbacks
 
 
 class Percentiles(NamedTuple):
-    """Percentiles in seconds, and the size of the sample."""
+    """Percentiles in seconds, and the sample size."""
 
     p50: float
     p95: float
     p99: float
-    count: int
+    sample: int
 
 
 class Latencies(NamedTuple):

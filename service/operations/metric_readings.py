@@ -163,14 +163,14 @@ def _of_the_database(parts: Components) -> Iterator[Reading]:
     now = datetime.now(UTC)
     with parts.context():
         backlogs = backlog.measure(now)
-    yield DUE, "", backlogs.due.count
+    yield DUE, "", backlogs.due.size
     yield DUE_AGE, "", backlogs.due.age(now)
-    yield DOUBTS, "answer", backlogs.in_doubt.count - backlogs.undecided.count
-    yield DOUBTS, "person", backlogs.undecided.count
-    yield OVERDUE, "", backlogs.expired_claims.count
-    yield OVERFLOW, "", backlogs.overflow.count
+    yield DOUBTS, "answer", backlogs.in_doubt.size - backlogs.undecided.size
+    yield DOUBTS, "person", backlogs.undecided.size
+    yield OVERDUE, "", backlogs.expired_claims.size
+    yield OVERFLOW, "", backlogs.overflow.size
     yield OVERFLOW_AGE, "", backlogs.overflow.age(now)
-    yield DEAD_LETTERS, "", backlogs.dead_letters.count
+    yield DEAD_LETTERS, "", backlogs.dead_letters.size
 
 
 def _of_redis(parts: Components) -> Iterator[Reading]:

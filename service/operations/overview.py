@@ -80,8 +80,8 @@ def _database_figures(now: datetime) -> DatabaseFigures | None:
         backlogs = backlog.measure(now)
         return DatabaseFigures(
             backlogs=backlogs,
-            in_doubt=overview.in_doubt(_LISTED) if backlogs.in_doubt.count else (),
-            dead_letters=callbacks.dead_letters(_LISTED) if backlogs.dead_letters.count else (),
+            in_doubt=overview.in_doubt(_LISTED) if backlogs.in_doubt.size else (),
+            dead_letters=callbacks.dead_letters(_LISTED) if backlogs.dead_letters.size else (),
             latencies=latencies(now),
             messages=activity.last_hour("messages", now, deadline),
             callbacks=activity.last_hour("callbacks", now, deadline),

@@ -29,7 +29,7 @@ _LOOK_UP_GRACE: Final = timedelta(seconds=120)
 class Backlog(NamedTuple):
     """How many rows wait (`COUNT_LIMIT` at most), and since when the oldest does."""
 
-    count: int
+    size: int
     oldest: datetime | None
 
     def age(self, now: datetime) -> float:
@@ -60,7 +60,7 @@ def measure(now: datetime) -> Backlogs:
         "limit": COUNT_LIMIT,
     }
     rows = db.session.execute(_MEASURE, values)
-    return Backlogs(**{name: Backlog(count, oldest) for name, count, oldest in rows})
+    return Backlogs(**{name: Backlog(size, oldest) for name, size, oldest in rows})
 
 
 def _since(column: InstrumentedAttribute[Any], *conditions: ColumnElement[bool]) -> Select[Any]:

@@ -25,7 +25,7 @@ class StatusCount(NamedTuple):
     status: str | None
     provider: str
     error_code: str | None
-    count: int
+    number: int
 
 
 class ReceivedCallback(NamedTuple):

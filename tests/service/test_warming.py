@@ -12,8 +12,8 @@ from service import warming
 
 @pytest.fixture
 def look(monkeypatch: pytest.MonkeyPatch) -> Mock:
-    look = Mock(side_effect=warming.oversee)
-    monkeypatch.setattr(warming, "oversee", look)
+    look = Mock(side_effect=warming.read_overview)
+    monkeypatch.setattr(warming, "read_overview", look)
     return look
 
 

@@ -69,7 +69,7 @@ def chart(minutes: Sequence[Minute], noun: str) -> Chart:
 def _by_family(minute: Minute) -> Counter[str]:
     counts = Counter[str]()
     for row in minute.counts or ():
-        counts[FAMILY_OF[Status(row.status)] if row.status else "other"] += row.count
+        counts[FAMILY_OF[Status(row.status)] if row.status else "other"] += row.number
     return counts
 
 

@@ -51,7 +51,7 @@ def grouped(number: int) -> str:
 
 def capped(backlog: Backlog) -> str:
     """Format the count of a backlog; `+` where counting stopped."""
-    return f"{backlog.count:,}" + ("+" if backlog.count >= COUNT_LIMIT else "")
+    return f"{backlog.size:,}" + ("+" if backlog.size >= COUNT_LIMIT else "")
 
 
 def family(status: Status | None) -> str:

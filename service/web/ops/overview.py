@@ -27,7 +27,7 @@ class Failure(NamedTuple):
 
     provider: str
     code: str
-    count: int
+    number: int
 
 
 class OverviewCache:
@@ -126,6 +126,6 @@ def _failures(messages: list[Minute]) -> list[Failure]:
     for minute in messages:
         for row in minute.counts or ():
             if row.error_code is not None:
-                counts[row.provider, row.error_code] += row.count
-    failures = [Failure(*key, count) for key, count in counts.items()]
-    return sorted(failures, key=lambda failure: (-failure.count, failure.code))[:_MAX_CODES]
+                counts[row.provider, row.error_code] += row.number
+    failures = [Failure(*key, number) for key, number in counts.items()]
+    return sorted(failures, key=lambda failure: (-failure.number, failure.code))[:_MAX_CODES]

@@ -97,13 +97,13 @@ def _due(due: Backlog, now: datetime) -> Iterator[Problem]:
 
 def _overdue(backlogs: Backlogs, now: datetime) -> Iterator[Problem]:
     claims, look_ups = backlogs.expired_claims, backlogs.overdue_look_ups
-    if claims.count:
+    if claims.size:
         advice = (
             "A worker stopped, and the sweep that releases its claims does not run. Check beat and "
             "the workers of the queue “maintenance”."
         )
         yield Problem(True, _phrase(capped(claims), "expired claim", "expired claims"), advice)
-    if look_ups.count:
+    if look_ups.size:
         summary = _phrase(capped(look_ups), "overdue look-up", "overdue look-ups")
         summary += f", the oldest due {duration(look_ups.age(now))} ago"
         advice = "Check the workers of the queue “maintenance” and RECONCILE_BUDGET."
@@ -112,21 +112,21 @@ def _overdue(backlogs: Backlogs, now: datetime) -> Iterator[Problem]:
 
 def _stored_callbacks(backlogs: Backlogs) -> Iterator[Problem]:
     overflow, dead_letters = backlogs.overflow, backlogs.dead_letters
-    if overflow.count:
+    if overflow.size:
         summary = _phrase(capped(overflow), "callback", "callbacks") + " in the overflow table"
         yield Problem(False, summary, "They move to the inbox when Redis has room.")
-    if dead_letters.count:
+    if dead_letters.size:
         summary = _phrase(capped(dead_letters), "callback", "callbacks") + " could not be recorded"
         yield Problem(False, summary, "Fix the cause, then replay them.", "dead-letters")
 
 
 def _unresolved(backlogs: Backlogs) -> Iterator[Problem]:
     undecided, unknown = backlogs.undecided, backlogs.unknown
-    if undecided.count:
+    if undecided.size:
         messages = _phrase(capped(undecided), "message in doubt needs", "messages in doubt need")
         advice = "No look-up can decide: compare with the provider's console."
         yield Problem(False, f"{messages} a decision", advice, "in-doubt")
-    if unknown.count:
+    if unknown.size:
         summary = _phrase(capped(unknown), "message", "messages") + " with an unknown outcome"
         advice = "The provider reported no final status before reconciliation ended (last 24 h)."
         yield Problem(False, summary, advice, "failures")
