@@ -8,7 +8,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from service.observability.metrics import instruments
 from service.operations.metric_readings import GAUGES
-from service.queries.backlog import MOST
+from service.queries.backlog import COUNT_LIMIT
 from service.recording.statistics import Brought
 from tests.test_documentation import table
 
@@ -87,4 +87,4 @@ def test_the_outcomes_of_a_callback_are_those_of_the_code() -> None:
 
 
 def test_the_limit_of_a_count_is_the_one_of_the_code() -> None:
-    assert f"end at {MOST:,}" in DOCUMENT
+    assert f"end at {COUNT_LIMIT:,}" in DOCUMENT

@@ -25,7 +25,7 @@ _Result = TypeVar("_Result")
 class Finding(NamedTuple):
     """The result of one check, with its figures."""
 
-    claim: str
+    text: str
     holds: bool
 
 
@@ -53,7 +53,7 @@ def audit(progress: Progress = _no_progress) -> list[Finding]:
         _none("SIDs that belong to two attempts", shared),
         _none("orphans whose message exists", orphans),
         _none("messages that differ from their ledger", differing),
-        Finding(f"statuses found by polling because no callback came: {missed}", holds=True),
+        Finding(f"missed callbacks, found by polling: {missed}", holds=True),
         Finding(
             f"need a person: {overdue.undecided} in doubt, {dead_letters} dead letters", holds=True
         ),
@@ -88,9 +88,8 @@ def _none(name: str, count: int) -> Finding:
 
 
 def _identity(by_status: Counter[Status]) -> Finding:
-    accepted = by_status.total()
-    final = sum(count for status, count in by_status.items() if status in FINAL)
-    doubt = by_status.get(Status.IN_DOUBT, 0)
-    flight = sum(count for s, count in by_status.items() if s not in FINAL and s != Status.IN_DOUBT)
-    claim = f"accepted {accepted} = final {final} + in flight {flight} + in doubt {doubt}"
-    return Finding(claim, accepted == final + flight + doubt)
+    accepted, in_doubt = by_status.total(), by_status[Status.IN_DOUBT]
+    final = sum(by_status[status] for status in FINAL)
+    in_flight = sum(by_status[status] for status in set(Status) - FINAL - {Status.IN_DOUBT})
+    text = f"accepted {accepted} = final {final} + in flight {in_flight} + in doubt {in_doubt}"
+    return Finding(text, accepted == final + in_flight + in_doubt)

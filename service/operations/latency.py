@@ -42,9 +42,9 @@ def percentiles(seconds: Sequence[float]) -> Percentiles | None:
     """Return the nearest-rank percentiles; None for an empty sample."""
     if not seconds:
         return None
-    ordered, count = sorted(seconds), len(seconds)
-    ranks = (ordered[math.ceil(count * rank) - 1] for rank in (0.5, 0.95, 0.99))
-    return Percentiles(*ranks, count)
+    ordered, sample = sorted(seconds), len(seconds)
+    p50, p95, p99 = (ordered[math.ceil(sample * rank) - 1] for rank in (0.5, 0.95, 0.99))
+    return Percentiles(p50, p95, p99, sample)
 
 
 def _seconds(start: datetime, end: datetime) -> float:

@@ -30,7 +30,11 @@ class Problem(NamedTuple):
 
 def problems(overview: Overview) -> list[Problem]:
     """Return the problems, critical ones first."""
-    found = [*_redis(overview.redis), *_database(overview), *_refusals(overview)]
+    found = [*_unavailable(overview), *_refusals(overview)]
+    if overview.redis:
+        found += _redis(overview.redis)
+    if overview.database:
+        found += _database(overview.database.backlogs, overview.now)
     return sorted(found, key=lambda problem: not problem.critical)
 
 
@@ -44,14 +48,21 @@ def headline(found: list[Problem]) -> str:
     return f"{state}: {found[0].summary}{others}"
 
 
-def _redis(figures: RedisFigures | None) -> Iterator[Problem]:
-    if figures is None:
+def _unavailable(overview: Overview) -> Iterator[Problem]:
+    if overview.database is None:
+        advice = (
+            "Callbacks are stored in Redis, and the API answers 503. Check the database server."
+        )
+        yield Problem(True, "Database unavailable or too slow", advice)
+    if overview.redis is None:
         advice = (
             "New messages and callbacks are stored in the database; nothing is sent until Redis "
-            "answers. Check REDIS_URL and the Redis server."
+            "answers. Check the Redis server and REDIS_URL."
         )
         yield Problem(True, "Redis unavailable", advice)
-        return
+
+
+def _redis(figures: RedisFigures) -> Iterator[Problem]:
     yield from _replicas(figures.replicas)
     if figures.inbox_age > _SLOW:
         callbacks = _phrase(f"{figures.inbox:,}", "callback waits", "callbacks wait")
@@ -73,16 +84,9 @@ def _replicas(replicas: Replicas) -> Iterator[Problem]:
         yield Problem(False, summary, advice)
 
 
-def _database(overview: Overview) -> Iterator[Problem]:
-    if overview.database is None:
-        advice = (
-            "Its figures are missing. Callbacks are stored in Redis. Check the database server."
-        )
-        yield Problem(True, "Database unavailable or too slow", advice)
-        return
-    backlogs = overview.database.backlogs
-    yield from _due(backlogs.due, overview.now)
-    yield from _overdue(backlogs, overview.now)
+def _database(backlogs: Backlogs, now: datetime) -> Iterator[Problem]:
+    yield from _due(backlogs.due, now)
+    yield from _overdue(backlogs, now)
     yield from _stored_callbacks(backlogs)
     yield from _unresolved(backlogs)
 
@@ -114,7 +118,7 @@ def _stored_callbacks(backlogs: Backlogs) -> Iterator[Problem]:
     overflow, dead_letters = backlogs.overflow, backlogs.dead_letters
     if overflow.size:
         summary = _phrase(capped(overflow), "callback", "callbacks") + " in the overflow table"
-        yield Problem(False, summary, "They move to the inbox when Redis has room.")
+        yield Problem(False, summary, "They move to the inbox when Redis answers and has room.")
     if dead_letters.size:
         summary = _phrase(capped(dead_letters), "callback", "callbacks") + " could not be recorded"
         yield Problem(False, summary, "Fix the cause, then replay them.", "dead-letters")

@@ -71,17 +71,17 @@ def test_explain_tells_attempts_events_and_what_comes_next(
     assert f"Message {sent} is sent." in told
     assert "attempt 1: accepted" in told
     assert "callback" in told
-    assert "Next: the provider is asked at" in told
+    assert "Next: the provider is polled at" in told
 
 
 @pytest.mark.parametrize(
     ("columns", "line"),
     [
         ({"status": Status.PENDING}, "a send worker"),
-        ({"status": Status.SUBMITTING}, "the answer to its call"),
-        ({"status": Status.IN_DOUBT, "check_at": None}, "a person"),
+        ({"status": Status.SUBMITTING}, "the provider's answer to the send"),
+        ({"status": Status.IN_DOUBT, "check_at": None}, "a decision"),
         ({"status": Status.IN_DOUBT}, "look-up 1 of 5"),
-        ({"unknown_since": datetime(2026, 1, 1, tzinfo=UTC)}, "its outcome is unknown"),
+        ({"unknown_since": datetime(2026, 1, 1, tzinfo=UTC)}, "an unknown outcome"),
         ({"status": Status.DELIVERED}, "It waits for nothing."),
     ],
 )
@@ -110,12 +110,15 @@ LONG_AGO = datetime.now(UTC) - timedelta(hours=1)
 @pytest.mark.parametrize(
     ("columns", "claim"),
     [
-        ({"status": Status.SUBMITTING, "claimed_until": LONG_AGO}, "outlived their lease: 1"),
-        ({"status": Status.PENDING, "due_at": LONG_AGO}, "nobody claimed: 1"),
-        ({"status": Status.IN_DOUBT, "check_at": LONG_AGO}, "beyond their deadline: 1"),
-        ({"status": Status.READ}, "something else than their ledger: 1"),
-        ({"error_code": "30003"}, "something else than their ledger: 1"),
-        ({"provider_sid": "SMother"}, "something else than their ledger: 1"),
+        (
+            {"status": Status.SUBMITTING, "claimed_until": LONG_AGO},
+            "expired claims that were not released: 1",
+        ),
+        ({"status": Status.PENDING, "due_at": LONG_AGO}, "due messages that no worker claimed: 1"),
+        ({"status": Status.IN_DOUBT, "check_at": LONG_AGO}, "an overdue look-up: 1"),
+        ({"status": Status.READ}, "differ from their ledger: 1"),
+        ({"error_code": "30003"}, "differ from their ledger: 1"),
+        ({"provider_sid": "SMother"}, "differ from their ledger: 1"),
     ],
 )
 def test_an_audit_finds_what_is_wrong_and_exits_badly(
@@ -151,13 +154,13 @@ def test_an_audit_in_pieces_finds_the_same(
         db.session.get_one(Message, shared[0].message_id).status = Status.IN_DOUBT
     found = {}
     for piece in (10_000, 3, 1):
-        monkeypatch.setattr(audit, "PIECE", piece)
+        monkeypatch.setattr(audit, "BATCH", piece)
         found[piece] = run("audit").output.splitlines()
 
     assert "ok   accepted 7 = final 4 + in flight 2 + in doubt 1" in found[1]
-    assert "NOT  SIDs that two attempts claim: 1" in found[1]
-    assert "ok   callbacks missed, their statuses asked for: 4" in found[1]
-    assert "ok   for a person: 0 in doubt, 3 dead letters" in found[1]
+    assert "NOT  SIDs that belong to two attempts: 1" in found[1]
+    assert "ok   missed callbacks, found by polling: 4" in found[1]
+    assert "ok   need a person: 0 in doubt, 3 dead letters" in found[1]
     assert found[1] == found[3] == found[10_000]
 
 
@@ -167,9 +170,9 @@ def test_an_audit_counts_the_callbacks_that_never_came(
     attempt = provider.on_air[0].attempt_id
     asked = said("delivered", attempt_id=attempt, source=Source.RECONCILIATION)
     record.record([asked])
-    assert "callbacks missed, their statuses asked for: 1" in run("audit").output
+    assert "missed callbacks, found by polling: 1" in run("audit").output
     record.record([said("delivered", attempt_id=attempt, source=Source.CALLBACK)])
-    assert "callbacks missed, their statuses asked for: 0" in run("audit").output
+    assert "missed callbacks, found by polling: 0" in run("audit").output
 
 
 def test_rebuild_reports_differences_and_mends_them_when_asked(run: Run, sent: UUID) -> None:

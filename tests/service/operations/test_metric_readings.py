@@ -112,7 +112,7 @@ def test_callbacks_outside_the_inbox_are_counted_and_their_age_told(context: Fla
 
 
 def test_nobody_counts_further_than_needed(context: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "MOST", 2)
+    monkeypatch.setattr(store, "COUNT_LIMIT", 2)
     with transaction():
         for _ in range(3):
             callbacks.add_overflow(callback())

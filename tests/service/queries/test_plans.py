@@ -20,11 +20,10 @@ from service.domain.report import Source
 from service.domain.status import Status
 from service.models import Attempt, Message
 from service.operations import audit as auditing
-from service.operations import overview
+from service.operations.overview import read_overview
 from service.privacy import erase, purge, redact
-from service.queries import audit, reconciliation
-from service.queries.backlog import waiting
-from service.queries.overview import MOST
+from service.queries import audit, backlog, reconciliation
+from service.queries.backlog import COUNT_LIMIT
 from service.reconciliation import poll
 from service.recording import record
 from service.sending import cancel, claim
@@ -190,11 +189,11 @@ def test_a_page_for_operators_reads_little(operator: Operator, path: str) -> Non
 
 
 def test_the_overview_counts_and_lists_by_index(filled: Flask) -> None:
-    assert_frugal(overview.oversee, at_most=8 * (MOST + 1))
+    assert_frugal(read_overview, at_most=8 * COUNT_LIMIT)
 
 
 def test_what_waits_is_counted_by_index(filled: Flask) -> None:
-    assert_frugal(lambda: waiting(datetime.now(UTC)), at_most=MOST + 1)
+    assert_frugal(lambda: backlog.measure(datetime.now(UTC)), at_most=8 * COUNT_LIMIT)
 
 
 # Flows
@@ -231,7 +230,7 @@ def test_a_callback_updates_its_row_in_place(filled: Flask) -> None:
 
 def test_what_keda_asks_is_counted_by_index(filled: Flask) -> None:
     [trigger] = triggers("worker-send")
-    assert_frugal(lambda: db.session.execute(db.text(trigger["query"])).all(), at_most=MOST)
+    assert_frugal(lambda: db.session.execute(db.text(trigger["query"])).all(), at_most=COUNT_LIMIT)
 
 
 def test_look_ups_and_questions_are_taken_by_index(filled: Flask) -> None:
@@ -272,5 +271,5 @@ def test_a_number_is_forgotten_by_index(filled: Flask) -> None:
 
 def test_an_audit_reads_in_pieces(filled: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     piece = 1_000  # a tenth: of a small table, PostgreSQL would read a large piece without an index
-    monkeypatch.setattr(audit, "PIECE", piece)
+    monkeypatch.setattr(audit, "BATCH", piece)
     assert_frugal(auditing.audit, at_most=4 * piece)

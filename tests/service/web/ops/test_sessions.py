@@ -23,7 +23,7 @@ from service.database import db, transaction
 from service.models import OperatorKey, OperatorSession
 from tests.conftest import ACCOUNT, BASE_URL, TOKEN, make_settings
 from tests.fakes import FakeProvider
-from tests.service.web.ops.conftest import BASE, Operator, apart, make_operator_key
+from tests.service.web.ops.conftest import BASE, Operator, in_own_context, make_operator_key
 
 ROOT = Path(__file__).parents[4]
 SECRET_COMMAND = "import secrets; print(secrets.token_urlsafe(32))"
@@ -225,14 +225,14 @@ def test_without_the_secret_every_page_says_what_is_missing(
 ) -> None:
     client = without_secret.test_client()
     for path in ("/ops/", "/ops/login", "/ops/messages"):
-        answer = apart(client.get, path, base_url=BASE)
+        answer = in_own_context(client.get, path, base_url=BASE)
         assert answer.status_code == 503
         assert "OPS_SECRET" in answer.text
         assert "secrets.token_urlsafe(32)" in answer.text
         assert "Set-Cookie" not in answer.headers
-    posted = apart(client.post, "/ops/login", data={"key": operator_key}, base_url=BASE)
+    posted = in_own_context(client.post, "/ops/login", data={"key": operator_key}, base_url=BASE)
     assert (posted.status_code, "Set-Cookie" in posted.headers) == (503, False)
-    with apart(client.get, "/ops/static/ops.css", base_url=BASE) as style:
+    with in_own_context(client.get, "/ops/static/ops.css", base_url=BASE) as style:
         assert style.status_code == 200
 
 
@@ -249,8 +249,10 @@ def test_without_the_secret_the_api_works(without_secret: Flask, key: str) -> No
     hello = {"to": "+14155552671", "body": "Hello"}
     headers = {"Authorization": f"Bearer {key}"}
     client = without_secret.test_client()
-    assert apart(client.post, "/v1/messages", json=hello, headers=headers).status_code == 202
-    assert apart(client.get, "/readyz").status_code == 200
+    assert (
+        in_own_context(client.post, "/v1/messages", json=hello, headers=headers).status_code == 202
+    )
+    assert in_own_context(client.get, "/readyz").status_code == 200
 
 
 # At start
