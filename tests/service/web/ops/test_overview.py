@@ -111,11 +111,8 @@ def test_messages_older_than_an_hour_are_not_counted(
     assert "Messages per minute over the last hour: none." in fresh_overview()
 
 
-def test_counts_of_past_minutes_are_cached_for_a_while(
-    context: Flask, post: Post, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_counts_of_past_minutes_are_cached_for_a_while(context: Flask, post: Post) -> None:
     """A message of three minutes ago is counted again when its count expired."""
-    monkeypatch.setattr(overview, "_COUNTING_SECONDS", 60.0)
     message_id = post()
     ago = UUID(int=message_id.int - (180_000 << 80))
     change(message_id, id=ago)
