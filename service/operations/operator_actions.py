@@ -53,7 +53,7 @@ def give_up(message_id: UUID, operator: str) -> None:
     _log_action(message, attempt, "given_up", operator)
 
 
-def take_sid(message_id: UUID, provider_sid: str, operator: str) -> None:
+def set_sid(message_id: UUID, provider_sid: str, operator: str) -> None:
     """Bind a message in doubt to a SID. Raises as `look_up`, and ProviderError."""
     message, attempt = in_doubt(message_id)
     resolve(message_id, provider_sid, _decision(message, attempt, "sid_given", operator))

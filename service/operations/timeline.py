@@ -38,7 +38,7 @@ class Timeline(NamedTuple):
         return bool(self.message.failed_in & self.message.delivered_in)
 
 
-def timeline(message_id: UUID) -> Timeline:
+def read_timeline(message_id: UUID) -> Timeline:
     """Return the timeline of any client's message. Raises NotFound."""
     message, attempts = message_details.with_attempts(message_id)
     events = message_details.events(message_id, MAX_EVENTS)
@@ -50,14 +50,14 @@ def explain(message_id: UUID) -> Iterator[str]:
     """Yield the timeline as lines of text."""
     with transaction():
         try:
-            story = timeline(message_id)
+            timeline = read_timeline(message_id)
         except NotFound:
             yield "There is no such message."
             return
-    message = story.message
-    conflict = ", contradicted" if story.is_contradicted else ""
+    message = timeline.message
+    conflict = ", contradicted" if timeline.is_contradicted else ""
     yield f"Message {message.id} is {message.status}{conflict}."
-    yield from (f"  {_time(entry.at)}  {_describe(entry)}" for entry in story.entries)
+    yield from (f"  {_time(entry.at)}  {_describe(entry)}" for entry in timeline.entries)
     yield f"It waits for {waits_for(message)}."
     yield f"Next: {next_step(message)}."
 
@@ -94,7 +94,7 @@ def next_step(message: Message) -> str:
     if message.unknown_since is not None:
         return f"nothing; polling ended at {_time(message.unknown_since)} with an unknown outcome"
     if message.check_at is None:
-        return "nothing until a callback or a decision"
+        return "nothing without a callback or a decision"
     return f"the provider is polled at {_time(message.check_at)}"
 
 

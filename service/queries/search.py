@@ -10,7 +10,8 @@ from sqlalchemy.orm import InstrumentedAttribute
 from service.database import db
 from service.models import Attempt, Client, Message
 
-# The indexes begin with the client, so a search runs one query for each client (internal service).
+# The indexes begin with the client, so a search runs one query for each client. Clients are
+# internal services: no installation has more.
 _MAX_CLIENTS: Final = 1000
 
 

@@ -37,7 +37,7 @@ def give_up(message_id: UUID) -> Response:
 
 
 @blueprint.post("/messages/<uuid:message_id>/sid")
-def take_sid(message_id: UUID) -> Response:
+def set_sid(message_id: UUID) -> Response:
     """Bind a message in doubt to a SID."""
     sid = request.form.get("sid", "").strip()
     if not (sid.isascii() and sid.isalnum() and len(sid) <= _MAX_SID):
@@ -45,7 +45,7 @@ def take_sid(message_id: UUID) -> Response:
         return redirect(url_for("ops.message", message_id=message_id), 303)
     return _run(
         message_id,
-        lambda: operator_actions.take_sid(message_id, sid, g.operator),
+        lambda: operator_actions.set_sid(message_id, sid, g.operator),
         "The message now has this SID and the status that the provider reports for it.",
     )
 

@@ -11,7 +11,13 @@ from service.addresses import UnusableAddress, addresses_of, recipient
 from service.components import components
 from service.domain.status import is_final
 from service.models import Message
-from service.operations import timeline
+from service.operations.timeline import (
+    MAX_EVENTS,
+    Timeline,
+    next_step,
+    read_timeline,
+    waits_for,
+)
 from service.queries import clients, overview
 from service.queries import search as queries
 from service.web.ops.blueprint import blueprint
@@ -43,19 +49,19 @@ def in_doubt() -> str:
 @blueprint.get("/messages/<uuid:message_id>")
 def message(message_id: UUID) -> str:
     """Show everything that happened to one message."""
-    story = timeline.timeline(message_id)
+    timeline = read_timeline(message_id)
     return render_template(
         "ops/message.html",
-        fragment=_fragment(story),
-        message=story.message,
-        final=is_final(story.message.status),
+        fragment=_fragment(timeline),
+        message=timeline.message,
+        final=is_final(timeline.message.status),
     )
 
 
 @blueprint.get("/messages/<uuid:message_id>/live")
 def message_live(message_id: UUID) -> Response:
     """Return the part of a message's page that changes, or 304."""
-    return fragment_response(_fragment(timeline.timeline(message_id)))
+    return fragment_response(_fragment(read_timeline(message_id)))
 
 
 def _search(query: str, before: UUID | None) -> Sequence[Message]:
@@ -89,15 +95,15 @@ def _recipients(query: str) -> list[str]:
         return [query]
 
 
-def _fragment(story: timeline.Timeline) -> str:
+def _fragment(timeline: Timeline) -> str:
     return render_template(
         "ops/_message.html",
-        timeline=story,
-        message=story.message,
-        attempt_numbers={attempt.id: attempt.number for attempt in story.attempts},
-        client=clients.name_of(story.message.client_id),
-        final=is_final(story.message.status),
-        waits_for=timeline.waits_for(story.message),
-        next_step=timeline.next_step(story.message),
-        max_events=timeline.MAX_EVENTS,
+        timeline=timeline,
+        message=timeline.message,
+        attempt_numbers={attempt.id: attempt.number for attempt in timeline.attempts},
+        client=clients.name_of(timeline.message.client_id),
+        final=is_final(timeline.message.status),
+        waits_for=waits_for(timeline.message),
+        next_step=next_step(timeline.message),
+        max_events=MAX_EVENTS,
     )

@@ -13,7 +13,7 @@ from service.operations.activity import Minute
 from service.operations.overview import DatabaseFigures, read_overview
 from service.web.ops import charts
 from service.web.ops.blueprint import blueprint
-from service.web.ops.problems import headline, problems
+from service.web.ops.problems import find_problems, headline
 
 _EXTENSION: Final = "waybill-overview"
 _FRESH: Final = 2.0  # seconds
@@ -92,12 +92,12 @@ def fragment_response(html: str) -> Response:
 
 def _render() -> str:
     overview = read_overview()
-    found = problems(overview)
+    problems = find_problems(overview)
     return render_template(
         "ops/_overview.html",
         overview=overview,
-        problems=found,
-        headline=headline(found),
+        problems=problems,
+        headline=headline(problems),
         **(_charts(overview.database) if overview.database else {}),
     )
 

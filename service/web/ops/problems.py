@@ -28,24 +28,24 @@ class Problem(NamedTuple):
         return f"{self.summary}. {self.advice}"
 
 
-def problems(overview: Overview) -> list[Problem]:
+def find_problems(overview: Overview) -> list[Problem]:
     """Return the problems, critical ones first."""
-    found = [*_unavailable(overview), *_refusals(overview)]
+    problems = [*_unavailable(overview), *_refusals(overview)]
     if overview.redis:
-        found += _redis(overview.redis)
+        problems += _redis(overview.redis)
     if overview.database:
-        found += _database(overview.database.backlogs, overview.now)
-    return sorted(found, key=lambda problem: not problem.critical)
+        problems += _database(overview.database.backlogs, overview.now)
+    return sorted(problems, key=lambda problem: not problem.critical)
 
 
-def headline(found: list[Problem]) -> str:
+def headline(problems: list[Problem]) -> str:
     """Return the state of the service in one line."""
-    if not found:
+    if not problems:
         return "Healthy: no backlog, no failures"
-    state = "Critical" if found[0].critical else "Degraded"
-    more = len(found) - 1
+    state = "Critical" if problems[0].critical else "Degraded"
+    more = len(problems) - 1
     others = f" (and {more} more {'problem' if more == 1 else 'problems'})" if more else ""
-    return f"{state}: {found[0].summary}{others}"
+    return f"{state}: {problems[0].summary}{others}"
 
 
 def _unavailable(overview: Overview) -> Iterator[Problem]:
@@ -67,7 +67,7 @@ def _redis(figures: RedisFigures) -> Iterator[Problem]:
     if figures.inbox_age > _SLOW:
         callbacks = _phrase(f"{figures.inbox:,}", "callback waits", "callbacks wait")
         summary = f"{callbacks} in the inbox, the oldest for {duration(figures.inbox_age)}"
-        advice = "Check the workers of the queue “status” and the database."
+        advice = "Check that the workers of the queue “status” run and keep up."
         yield Problem(figures.inbox_age > _STUCK, summary, advice)
 
 
@@ -96,7 +96,9 @@ def _due(due: Backlog, now: datetime) -> Iterator[Problem]:
     if age > _SLOW:
         messages = _phrase(capped(due), "message waits", "messages wait")
         summary = f"{messages} to be sent, the oldest for {duration(age)}"
-        yield Problem(age > _STUCK, summary, "Check the workers of the queue “send”.")
+        yield Problem(
+            age > _STUCK, summary, "Check that the workers of the queue “send” run and keep up."
+        )
 
 
 def _overdue(backlogs: Backlogs, now: datetime) -> Iterator[Problem]:

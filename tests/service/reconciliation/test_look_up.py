@@ -351,10 +351,10 @@ def test_a_refused_sid_is_no_decision_in_the_ledger(doubtful: Post, carrier: Car
     message_id = doubtful()
     carrier.fetches(resource(to="+14155552672"))
     with pytest.raises(Refused):
-        operator_actions.take_sid(message_id, SID, "ada")
+        operator_actions.set_sid(message_id, SID, "ada")
     assert words(message_id) == []
     carrier.fetches(resource())
-    operator_actions.take_sid(message_id, SID, "ada")
+    operator_actions.set_sid(message_id, SID, "ada")
     assert sorted(words(message_id)) == ["delivered", "operator_sid_given"]
 
 

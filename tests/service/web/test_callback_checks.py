@@ -17,7 +17,7 @@ from service.app import create_app
 from service.coordination.callback_checks import CallbackChecks, Refusals
 from service.database import db
 from service.operations.overview import read_overview
-from service.web.ops.problems import problems
+from service.web.ops.problems import find_problems
 from tests.conftest import ACCOUNT, BASE_URL, TOKEN, make_settings
 from tests.service.web.ops.conftest import Operator, make_operator_key
 
@@ -61,8 +61,8 @@ def call_back(app: Flask, token: str = TOKEN, base: str = BASE_URL, **form: str)
 def told(app: Flask) -> list[str]:
     """Return what the page of operators says of refused callbacks."""
     with app.app_context():
-        found = problems(read_overview())
-    return [problem.text for problem in found if "refused" in problem.text]
+        problems = find_problems(read_overview())
+    return [problem.text for problem in problems if "refused" in problem.text]
 
 
 def test_a_token_that_does_not_match_is_told_on_the_page(replica: Flask, other: Flask) -> None:
