@@ -3,9 +3,8 @@
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
@@ -33,8 +32,7 @@ _COUNTING_SECONDS: Final = 0.2  # for all minutes that are not cached
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatabaseFigures:
+class DatabaseFigures(NamedTuple):
     """Figures from the database."""
 
     backlogs: Backlogs
@@ -45,8 +43,7 @@ class DatabaseFigures:
     callbacks: list[Minute]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RedisFigures:
+class RedisFigures(NamedTuple):
     """Figures from Redis."""
 
     inbox: int
@@ -55,8 +52,7 @@ class RedisFigures:
     replicas: Replicas
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Overview:
+class Overview(NamedTuple):
     """All figures; None: the store did not answer in time."""
 
     now: datetime
@@ -68,9 +64,7 @@ class Overview:
 def read_overview() -> Overview:
     """Return the state of the service."""
     now = datetime.now(UTC)
-    return Overview(
-        now=now, redis=_redis_figures(now), database=_database_figures(now), refusals=_refusals()
-    )
+    return Overview(now, _database_figures(now), _redis_figures(now), _refusals())
 
 
 def _database_figures(now: datetime) -> DatabaseFigures | None:
@@ -111,10 +105,8 @@ def _redis_figures(now: datetime) -> RedisFigures | None:
 
 def _refusals() -> list[tuple[Refusals, RefusalAdvice]]:
     """Return refused callbacks that a wrong setting explains, with the advice of the provider."""
-    providers, advised = components().providers, []
+    providers, pairs = components().providers, []
     for refusals in components().callback_checks.all_refused():
-        provider = providers.get(refusals.provider)
-        advice = provider.refusals().get(refusals.reason) if provider else None
-        if advice:
-            advised.append((refusals, advice))
-    return advised
+        if provider := providers.get(refusals.provider):
+            pairs.append((refusals, provider.refusals().get(refusals.reason)))
+    return [(refusals, advice) for refusals, advice in pairs if advice]

@@ -3,17 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import (
-    ColumnElement,
-    CompoundSelect,
-    Integer,
-    Select,
-    bindparam,
-    func,
-    literal,
-    select,
-    union_all,
-)
+from sqlalchemy import ColumnElement, Select, bindparam, func, literal, select, union_all
 from sqlalchemy.orm import InstrumentedAttribute
 
 from service.database import db
@@ -83,13 +73,10 @@ _QUERIES: Final[dict[str, Select[Any]]] = {
 }
 
 
-def _statement() -> CompoundSelect[Any]:
-    counts = []
-    for name, query in _QUERIES.items():
-        rows = query.limit(bindparam("limit", type_=Integer)).subquery()
-        columns = literal(name), func.count(), func.min(rows.c.since)
-        counts.append(select(*columns).select_from(rows))
-    return union_all(*counts)
+def _count(name: str, query: Select[Any]) -> Select[str, int, Any]:
+    rows = query.limit(bindparam("limit", COUNT_LIMIT)).subquery()
+    return select(literal(name), func.count(), func.min(rows.c.since)).select_from(rows)
 
 
-_MEASURE: Final = _statement()  # built once: building takes as long as running
+# Built once: building it takes as long as running it.
+_MEASURE: Final = union_all(*(_count(name, query) for name, query in _QUERIES.items()))

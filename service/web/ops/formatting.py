@@ -6,9 +6,7 @@ from typing import Any, Final
 
 from flask import Flask, g
 
-from service.components import components
 from service.domain.status import Status
-from service.errors import ErrorFact
 from service.queries.backlog import COUNT_LIMIT, Backlog
 from service.web.api.representations import explained
 from service.web.ops.charts import FAMILY_OF
@@ -18,8 +16,9 @@ _MAX_PAYLOAD: Final = 20_000
 
 def init_app(app: Flask) -> None:
     """Register the filters, and the operator's name for every template."""
-    for filter_ in (clock, date_and_time, duration, family, grouped, capped, payload, error_fact):
+    for filter_ in (clock, date_and_time, duration, family, grouped, capped, payload):
         app.add_template_filter(filter_)
+    app.add_template_global(explained, "error_fact")
     app.context_processor(lambda: {"operator": g.get("operator")})
 
 
@@ -64,10 +63,3 @@ def payload(raw: Any) -> str:
     if isinstance(raw, bytes):
         return raw[:_MAX_PAYLOAD].decode(errors="replace")
     return json.dumps(raw, indent=2, ensure_ascii=False)[:_MAX_PAYLOAD]
-
-
-def error_fact(code: str, provider: str) -> ErrorFact:
-    """Return the explanation of an error code, also for a provider no longer configured."""
-    if provider not in components().providers:
-        return ErrorFact("A code of a provider that is no longer in the settings.", False)
-    return explained(provider, code)

@@ -4,7 +4,7 @@ import hashlib
 import threading
 import time
 from collections import Counter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from flask import Flask, Response, current_app, render_template, request
 
@@ -20,14 +20,6 @@ _FRESH: Final = 2.0  # seconds
 # For the first overview of a process, while another thread reads it.
 _FIRST_WAIT: Final = 5.0
 _MAX_CODES: Final = 12
-
-
-class Failure(NamedTuple):
-    """How many messages of the last hour have an error code."""
-
-    provider: str
-    code: str
-    number: int
 
 
 class OverviewCache:
@@ -120,12 +112,11 @@ def _delivered_rate(totals: dict[str, int]) -> float | None:
     return totals["delivered"] / finished if finished else None
 
 
-def _failures(messages: list[Minute]) -> list[Failure]:
-    """Return the most frequent error codes of the last hour."""
+def _failures(messages: list[Minute]) -> list[tuple[tuple[str, str], int]]:
+    """Return the most frequent providers and error codes of the last hour, with their numbers."""
     counts = Counter[tuple[str, str]]()
     for minute in messages:
         for row in minute.counts or ():
             if row.error_code is not None:
                 counts[row.provider, row.error_code] += row.number
-    failures = [Failure(*key, number) for key, number in counts.items()]
-    return sorted(failures, key=lambda failure: (-failure.number, failure.code))[:_MAX_CODES]
+    return counts.most_common(_MAX_CODES)

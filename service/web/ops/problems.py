@@ -34,7 +34,9 @@ def find_problems(overview: Overview) -> list[Problem]:
     if overview.redis:
         problems += _redis(overview.redis)
     if overview.database:
-        problems += _database(overview.database.backlogs, overview.now)
+        problems += _due(overview.database.backlogs.due, overview.now)
+        problems += _overdue(overview.database.backlogs, overview.now)
+        problems += _unresolved(overview.database.backlogs)
     return sorted(problems, key=lambda problem: not problem.critical)
 
 
@@ -43,16 +45,13 @@ def headline(problems: list[Problem]) -> str:
     if not problems:
         return "Healthy: no backlog, no failures"
     state = "Critical" if problems[0].critical else "Degraded"
-    more = len(problems) - 1
-    others = f" (and {more} more {'problem' if more == 1 else 'problems'})" if more else ""
-    return f"{state}: {problems[0].summary}{others}"
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return f"{state}: {problems[0].summary}{more}"
 
 
 def _unavailable(overview: Overview) -> Iterator[Problem]:
     if overview.database is None:
-        advice = (
-            "Callbacks are stored in Redis, and the API answers 503. Check the database server."
-        )
+        advice = "Callbacks are stored in Redis; the API answers 503. Check the database server."
         yield Problem(True, "Database unavailable or too slow", advice)
     if overview.redis is None:
         advice = (
@@ -65,9 +64,9 @@ def _unavailable(overview: Overview) -> Iterator[Problem]:
 def _redis(figures: RedisFigures) -> Iterator[Problem]:
     yield from _replicas(figures.replicas)
     if figures.inbox_age > _SLOW:
-        callbacks = _phrase(f"{figures.inbox:,}", "callback waits", "callbacks wait")
-        summary = f"{callbacks} in the inbox, the oldest for {duration(figures.inbox_age)}"
-        advice = "Check that the workers of the queue “status” run and keep up."
+        number = f"{figures.inbox:,} {'callback' if figures.inbox == 1 else 'callbacks'}"
+        summary = f"{number} in the inbox, the oldest for {duration(figures.inbox_age)}"
+        advice = "Check that the workers of the queue “status” keep up."
         yield Problem(figures.inbox_age > _STUCK, summary, advice)
 
 
@@ -84,57 +83,43 @@ def _replicas(replicas: Replicas) -> Iterator[Problem]:
         yield Problem(False, summary, advice)
 
 
-def _database(backlogs: Backlogs, now: datetime) -> Iterator[Problem]:
-    yield from _due(backlogs.due, now)
-    yield from _overdue(backlogs, now)
-    yield from _stored_callbacks(backlogs)
-    yield from _unresolved(backlogs)
-
-
 def _due(due: Backlog, now: datetime) -> Iterator[Problem]:
     age = due.age(now)
     if age > _SLOW:
-        messages = _phrase(capped(due), "message waits", "messages wait")
-        summary = f"{messages} to be sent, the oldest for {duration(age)}"
-        yield Problem(
-            age > _STUCK, summary, "Check that the workers of the queue “send” run and keep up."
-        )
+        summary = f"{_plural(due, 'message')} due, the oldest for {duration(age)}"
+        yield Problem(age > _STUCK, summary, "Check that the workers of the queue “send” keep up.")
 
 
 def _overdue(backlogs: Backlogs, now: datetime) -> Iterator[Problem]:
-    claims, look_ups = backlogs.expired_claims, backlogs.overdue_look_ups
+    claims, look_ups, overflow = (
+        backlogs.expired_claims,
+        backlogs.overdue_look_ups,
+        backlogs.overflow,
+    )
     if claims.size:
-        advice = (
-            "A worker stopped, and the sweep that releases its claims does not run. Check beat and "
-            "the workers of the queue “maintenance”."
-        )
-        yield Problem(True, _phrase(capped(claims), "expired claim", "expired claims"), advice)
+        advice = "Their worker stopped, and the sweep that releases them does not run. Check beat."
+        yield Problem(True, _plural(claims, "expired claim"), advice)
     if look_ups.size:
-        summary = _phrase(capped(look_ups), "overdue look-up", "overdue look-ups")
-        summary += f", the oldest due {duration(look_ups.age(now))} ago"
+        late = duration(look_ups.age(now))
+        summary = f"{_plural(look_ups, 'overdue look-up')}, the oldest due {late} ago"
         advice = "Check the workers of the queue “maintenance” and RECONCILE_BUDGET."
         yield Problem(False, summary, advice)
-
-
-def _stored_callbacks(backlogs: Backlogs) -> Iterator[Problem]:
-    overflow, dead_letters = backlogs.overflow, backlogs.dead_letters
     if overflow.size:
-        summary = _phrase(capped(overflow), "callback", "callbacks") + " in the overflow table"
+        summary = f"{_plural(overflow, 'callback')} in the overflow table"
         yield Problem(False, summary, "They move to the inbox when Redis answers and has room.")
-    if dead_letters.size:
-        summary = _phrase(capped(dead_letters), "callback", "callbacks") + " could not be recorded"
-        yield Problem(False, summary, "Fix the cause, then replay them.", "dead-letters")
 
 
 def _unresolved(backlogs: Backlogs) -> Iterator[Problem]:
-    undecided, unknown = backlogs.undecided, backlogs.unknown
-    if undecided.size:
-        messages = _phrase(capped(undecided), "message in doubt needs", "messages in doubt need")
-        advice = "No look-up can decide: compare with the provider's console."
-        yield Problem(False, f"{messages} a decision", advice, "in-doubt")
-    if unknown.size:
-        summary = _phrase(capped(unknown), "message", "messages") + " with an unknown outcome"
-        advice = "The provider reported no final status before reconciliation ended (last 24 h)."
+    if backlogs.undecided.size:
+        summary = f"{_plural(backlogs.undecided, 'message')} in doubt to decide"
+        advice = "Look-ups cannot resolve them: compare with the provider's console."
+        yield Problem(False, summary, advice, "in-doubt")
+    if backlogs.dead_letters.size:
+        summary = f"{_plural(backlogs.dead_letters, 'callback')} could not be recorded"
+        yield Problem(False, summary, "Fix the cause, then replay them.", "dead-letters")
+    if backlogs.unknown.size:
+        summary = f"{_plural(backlogs.unknown, 'message')} with an unknown outcome"
+        advice = "No final status came before polling ended (last 24 h)."
         yield Problem(False, summary, advice, "failures")
 
 
@@ -146,5 +131,5 @@ def _refusals(overview: Overview) -> Iterator[Problem]:
         yield Problem(False, f"{summary} ({numbers})", advice.remedy)
 
 
-def _phrase(number: str, singular: str, plural: str) -> str:
-    return f"{number} {singular if number == '1' else plural}"
+def _plural(backlog: Backlog, noun: str) -> str:
+    return f"{capped(backlog)} {noun}{'' if backlog.size == 1 else 's'}"

@@ -38,12 +38,11 @@ def post_test() -> Response | tuple[str, int]:
 
 
 def _form(fields: dict[str, Any], error: ClientError | None = None) -> str:
+    errors = error.errors if isinstance(error, Invalid) else ()
     return render_template(
         "ops/test_message.html",
         fields=fields,
-        errors={item.field: item.message for item in error.errors}
-        if isinstance(error, Invalid)
-        else {},
+        errors={field_error.field: field_error.message for field_error in errors},
         error=error.detail if error else None,
         key=uuid7().hex,
     )

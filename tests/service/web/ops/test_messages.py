@@ -108,8 +108,8 @@ def test_error_code_of_a_removed_provider_is_shown(
     record.record([said("undelivered", attempt_id=attempt_id, error_code="7")])
     with transaction():
         db.session.execute(db.update(Message).values(provider="gone"))
-    assert "no longer in the settings" in operator.get(f"/messages/{message_id}").text
-    assert "no longer in the settings" in fresh_overview()
+    assert "no longer configured" in operator.get(f"/messages/{message_id}").text
+    assert "no longer configured" in fresh_overview()
 
 
 def test_text_of_clients_and_providers_is_escaped(
