@@ -28,6 +28,7 @@ class Operator:
 
     def __init__(self, app: Flask) -> None:
         self.client: FlaskClient = app.test_client()
+        overview.init_app(app)  # its cache may hold the overview of the previous test
 
     def get(self, path: str, **options: Any) -> TestResponse:
         return in_own_context(self.client.get, f"/ops{path}", base_url=BASE, **options)
