@@ -289,7 +289,7 @@ MUTATIONS: Final = (
     Mutation(
         "a log-in leads nowhere else",
         "service/web/ops/login.py",
-        "not path.startswith(home)",
+        "not path.startswith(overview)",
         "not path",
         "tests/service/web/ops/test_login.py",
     ),
@@ -303,7 +303,7 @@ MUTATIONS: Final = (
     Mutation(
         "what is typed as a SID reaches no provider unless it may be one",
         "service/web/ops/actions.py",
-        "    if not (sid.isascii() and sid.isalnum() and len(sid) <= _LONGEST_SID):\n",
+        "    if not (sid.isascii() and sid.isalnum() and len(sid) <= _MAX_SID):\n",
         "    if sid is None:\n",
         "tests/service/web/ops/test_messages.py",
     ),

@@ -8,8 +8,8 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from service.observability.metrics import instruments
 from service.operations.metric_readings import GAUGES
-from service.queries.backlog import MOST
-from service.recording.effects import Brought
+from service.queries.backlog import COUNT_LIMIT
+from service.recording.effects import Effect
 from tests.test_documentation import table
 
 ROOT = Path(__file__).parents[1]
@@ -93,8 +93,8 @@ def test_reasons_of_invalid_signatures_are_documented() -> None:
 
 def test_effects_of_a_callback_are_documented() -> None:
     rows = table(DOCUMENT, "Effects of a callback")
-    assert [outcome.strip("`") for outcome, _ in rows] == list(Brought)
+    assert [outcome.strip("`") for outcome, _ in rows] == list(Effect)
 
 
 def test_limit_of_counts_is_documented() -> None:
-    assert f"end at {MOST:,}" in DOCUMENT
+    assert f"end at {COUNT_LIMIT:,}" in DOCUMENT

@@ -17,7 +17,7 @@ def audit() -> None:
     findings = auditing.audit(_show)
     _clear()
     for finding in findings:
-        click.echo(f"{'ok ' if finding.holds else 'NOT'}  {finding.claim}")
+        click.echo(f"{'ok ' if finding.holds else 'NOT'}  {finding.text}")
     if not all(finding.holds for finding in findings):
         raise SystemExit(1)
 

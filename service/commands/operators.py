@@ -47,7 +47,7 @@ def revoke(key_id: int) -> None:
 @group.command("sessions")
 def list_sessions() -> None:
     """List the open sessions: number, operator, key, start, last use."""
-    sessions = operator_sessions.every_open()
+    sessions = operator_sessions.open_sessions()
     for session in sessions:
         click.echo(
             f"{session.id:>4}  {session.operator}  key {session.key_id}  "

@@ -1,7 +1,7 @@
-"""Count: what came in each minute of the last hour, a minute at a time, shared by all replicas.
+"""Counts of messages and callbacks for each minute of the last hour, cached for all replicas.
 
-No minute is counted twice within its time to live, and nobody counts beyond the time that was
-given: what is not yet counted then is left out, and the next look, seconds later, goes on.
+A whole hour in one query takes seconds at 1,000 callbacks/s, so minutes are counted one by one.
+Counting stops after a time limit; the next overview continues.
 """
 
 import time
@@ -11,68 +11,63 @@ from typing import Final, NamedTuple
 
 from service.components import components
 from service.queries import overview
-from service.queries.overview import Count
+from service.queries.overview import StatusCount
 
 MINUTES: Final = 60
-# This minute is counted anew by every look: it still fills. Counts of those before it age.
-_FRESH: Final = 1
-# Until this many minutes after it, most of a minute's messages still move.
-_YOUNG: Final = 5
+# Messages accepted in the last minutes still change their status: their counts expire sooner.
+_RECENT_MINUTES: Final = 5
+_RECENT_TTL: Final = 10
+_TTL: Final = 60
 
-_Counter = Callable[[datetime, datetime], list[Count]]
-COUNTERS: Final[dict[str, _Counter]] = {
-    "messages": overview.messages_between,
-    "callbacks": overview.callbacks_between,
+COUNTERS: Final[dict[str, Callable[[datetime, datetime], list[StatusCount]]]] = {
+    "messages": overview.count_messages,
+    "callbacks": overview.count_callbacks,
 }
 
 
 class Minute(NamedTuple):
-    """What began in one minute; `counts` is None while nobody has counted it."""
+    """The counts of one minute; None: not counted yet."""
 
     start: datetime
-    counts: list[Count] | None
+    counts: list[StatusCount] | None
 
 
-def last_hour(kind: str, now: datetime, until: float, at_least: int = _FRESH) -> list[Minute]:
-    """Return the minutes up to this one, oldest first; `kind` is a name in `COUNTERS`.
+def last_hour(kind: str, now: datetime, deadline: float) -> list[Minute]:
+    """Return the last 60 minutes, oldest first; `kind` is a name in `COUNTERS`.
 
-    Once it is `until` (of the monotonic clock) only the `at_least` newest are still counted.
+    After `deadline` (monotonic) only the current minute is still counted.
     """
-    this = now.replace(second=0, microsecond=0)
-    starts = [this - timedelta(minutes=ago) for ago in range(MINUTES)]
-    known = components().cache.read([_name(kind, start) for start in starts])
-    counts: list[list[Count] | None] = [
-        None if age < _FRESH or one is None else [Count(*row) for row in one]
-        for age, one in enumerate(known)
-    ]
-    _fill(kind, starts, counts, until, at_least)
-    return [Minute(*pair) for pair in zip(starts, counts, strict=True)][::-1]
-
-
-def _fill(
-    kind: str,
-    starts: Sequence[datetime],
-    counts: list[list[Count] | None],
-    until: float,
-    at_least: int,
-) -> None:
-    """Count what is missing, the newest first, until time is up."""
+    current = now.replace(second=0, microsecond=0)
+    starts = [current - timedelta(minutes=age) for age in range(MINUTES)]
+    counts = _cached(kind, starts)
     for age, start in enumerate(starts):
         if counts[age] is not None:
             continue
-        if age >= at_least and time.monotonic() > until:
-            return
-        counted = COUNTERS[kind](start, start + timedelta(minutes=1))
-        counts[age] = counted
-        if age >= _FRESH:
-            components().cache.put({_name(kind, start): counted}, _seconds(age))
+        if age and time.monotonic() > deadline:
+            break
+        counts[age] = _count(kind, start, age)
+    return [Minute(*pair) for pair in zip(starts, counts, strict=True)][::-1]
 
 
-def _seconds(age: int) -> float:
-    """Return how long a count is good for; spread out, so that not all end together."""
-    least = 10 if age < _YOUNG else 60
-    return least * (1 + age % 11 / 11)
+def _cached(kind: str, starts: Sequence[datetime]) -> list[list[StatusCount] | None]:
+    """Return the cached counts. The current minute is never cached."""
+    cached = components().cache.read([_key(kind, start) for start in starts[1:]])
+    rows = (rows and [StatusCount(*row) for row in rows] for rows in cached)
+    return [None, *rows]
 
 
-def _name(kind: str, start: datetime) -> str:
+def _count(kind: str, start: datetime, age: int) -> list[StatusCount]:
+    counts = COUNTERS[kind](start, start + timedelta(minutes=1))
+    if age:
+        components().cache.put({_key(kind, start): counts}, _ttl(age))
+    return counts
+
+
+def _ttl(age: int) -> float:
+    """Return for how many seconds to cache a count. Spread, so that not all expire together."""
+    seconds = _RECENT_TTL if age < _RECENT_MINUTES else _TTL
+    return seconds * (1 + age % 11 / 11)
+
+
+def _key(kind: str, start: datetime) -> str:
     return f"{kind}:{start.astimezone(UTC):%H%M}"

@@ -1,7 +1,7 @@
-"""Audit: the accounting identity over the whole database, claim by claim.
+"""Checks that every accepted message is accounted for, over the whole database.
 
-In pieces, each in a short transaction: on a large database it takes minutes, and no statement of
-it comes near the limit on a statement's time.
+The tables are read in batches, each in a short transaction: a large database takes minutes, and no
+statement comes near the statement timeout.
 """
 
 from collections import Counter
@@ -12,10 +12,10 @@ from typing import Any, Final, NamedTuple, TypeVar
 from service.database import transaction
 from service.domain.status import FINAL, Status
 from service.operations import rebuild
-from service.queries import audit as accounts
+from service.queries import audit as queries
 from service.queries.audit import Overdue
 
-# What a sweep is to find within seconds has this long before its absence is a finding.
+# Sweeps find these messages within seconds; later than this, they are a finding.
 _GRACE: Final = timedelta(minutes=2)
 
 Progress = Callable[[str, int], None]
@@ -23,54 +23,55 @@ _Result = TypeVar("_Result")
 
 
 class Finding(NamedTuple):
-    """One claim, with its figures, and whether it holds."""
+    """The result of one check, with its figures."""
 
-    claim: str
+    text: str
     holds: bool
 
 
-def _silent(_what: str, _rows: int) -> None:
-    """Show no progress."""
+def _no_progress(_name: str, _rows: int) -> None:
+    """Do nothing."""
 
 
-def audit(progress: Progress = _silent) -> list[Finding]:
-    """Check every claim about the accounts; `progress` is called with what is read, and how far."""
+def audit(progress: Progress = _no_progress) -> list[Finding]:
+    """Run every check; `progress` is called with the name of the rows and how many were read."""
     before = datetime.now(UTC) - _GRACE
-    by_status, late = _messages(before, progress)
-    shared = sum(_pieces(accounts.shared_sids, "SIDs", progress))
+    by_status, overdue = _messages(before, progress)
+    shared = sum(_batches(queries.shared_sids, "SIDs", progress))
     orphans = sum(
-        _pieces(lambda after: accounts.adoptable_orphans(after, before), "orphans", progress)
+        _batches(lambda after: queries.adoptable_orphans(after, before), "orphans", progress)
     )
-    missed = sum(_pieces(accounts.callbacks_missed, "events", progress))
-    aside = sum(_pieces(accounts.set_aside, "dead letters", progress))
-    compared = rebuild.rebuild(progress=lambda rows: progress("ledgers", rows))
-    differing = sum(1 for _ in compared)
+    missed = sum(_batches(queries.callbacks_missed, "events", progress))
+    dead_letters = sum(_batches(queries.dead_letters, "dead letters", progress))
+    differences = rebuild.rebuild(progress=lambda rows: progress("ledgers", rows))
+    differing = sum(1 for _ in differences)
     return [
         _identity(by_status),
-        _none("claims that outlived their lease", late.claims),
-        _none("pending messages that nobody claimed", late.pending),
-        _none("in doubt beyond their deadline", late.doubts),
-        _none("SIDs that two attempts claim", shared),
-        _none("orphans whose message is known", orphans),
-        _none("messages that show something else than their ledger", differing),
-        Finding(f"callbacks missed, their statuses asked for: {missed}", holds=True),
-        Finding(f"for a person: {late.people} in doubt, {aside} dead letters", holds=True),
+        _none("expired claims that were not released", overdue.claims),
+        _none("due messages that no worker claimed", overdue.pending),
+        _none("messages in doubt with an overdue look-up", overdue.doubts),
+        _none("SIDs that belong to two attempts", shared),
+        _none("orphans whose message exists", orphans),
+        _none("messages that differ from their ledger", differing),
+        Finding(f"missed callbacks, found by polling: {missed}", holds=True),
+        Finding(
+            f"need a person: {overdue.undecided} in doubt, {dead_letters} dead letters", holds=True
+        ),
     ]
 
 
 def _messages(before: datetime, progress: Progress) -> tuple[Counter[Status], Overdue]:
-    by_status, late = Counter[Status](), Overdue()
-    read = _pieces(lambda after: accounts.messages(after, before), "messages", progress)
-    for piece in read:
-        by_status += piece.by_status
-        late = Overdue(*map(sum, zip(late, piece.overdue, strict=True)))
-    return by_status, late
+    by_status, overdue = Counter[Status](), Overdue()
+    for batch in _batches(lambda after: queries.messages(after, before), "messages", progress):
+        by_status += batch.by_status
+        overdue = Overdue(*map(sum, zip(overdue, batch.overdue, strict=True)))
+    return by_status, overdue
 
 
-def _pieces(
-    read: Callable[[Any], tuple[_Result, Any]], what: str, progress: Progress
+def _batches(
+    read: Callable[[Any], tuple[_Result, Any]], name: str, progress: Progress
 ) -> Iterator[_Result]:
-    """Yield what is read of a table, piece by piece."""
+    """Yield the result of each batch of a table."""
     after, rows = None, 0
     while True:
         with transaction():
@@ -78,18 +79,17 @@ def _pieces(
         yield result
         if after is None:
             return
-        rows += accounts.PIECE
-        progress(what, rows)
+        rows += queries.BATCH
+        progress(name, rows)
 
 
-def _none(what: str, count: int) -> Finding:
-    return Finding(f"{what}: {count}", count == 0)
+def _none(name: str, count: int) -> Finding:
+    return Finding(f"{name}: {count}", count == 0)
 
 
 def _identity(by_status: Counter[Status]) -> Finding:
-    accepted = by_status.total()
-    final = sum(count for status, count in by_status.items() if status in FINAL)
-    doubt = by_status.get(Status.IN_DOUBT, 0)
-    flight = sum(count for s, count in by_status.items() if s not in FINAL and s != Status.IN_DOUBT)
-    claim = f"accepted {accepted} = final {final} + in flight {flight} + in doubt {doubt}"
-    return Finding(claim, accepted == final + flight + doubt)
+    accepted, in_doubt = by_status.total(), by_status[Status.IN_DOUBT]
+    final = sum(by_status[status] for status in FINAL)
+    in_flight = sum(by_status[status] for status in set(Status) - FINAL - {Status.IN_DOUBT})
+    text = f"accepted {accepted} = final {final} + in flight {in_flight} + in doubt {in_doubt}"
+    return Finding(text, accepted == final + in_flight + in_doubt)

@@ -18,7 +18,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from service.components import Components
-from service.queries.backlog import waiting
+from service.queries import backlog
 from service.task_queue.queue import ROUTES
 
 READ_INTERVAL: Final = 5.0  # seconds
@@ -164,19 +164,15 @@ class _Store:
 def _read_database(parts: Components) -> Iterator[Reading]:
     now = datetime.now(UTC)
     with parts.context():
-        backlog = waiting(now)
-    yield Reading(DUE, "", backlog.due)
-    yield Reading(DUE_AGE, "", _age(backlog.due_since, now))
-    yield Reading(IN_DOUBT, "answer", backlog.in_doubt)
-    yield Reading(IN_DOUBT, "person", backlog.for_a_person)
-    yield Reading(OVERDUE, "", backlog.claims_overdue)
-    yield Reading(OVERFLOW, "", backlog.overflow)
-    yield Reading(OVERFLOW_AGE, "", _age(backlog.overflow_since, now))
-    yield Reading(DEAD_LETTERS, "", backlog.dead_letters)
-
-
-def _age(since: datetime | None, now: datetime) -> float:
-    return max(0.0, (now - (since or now)).total_seconds())
+        backlogs = backlog.measure(now)
+    yield Reading(DUE, "", backlogs.due.size)
+    yield Reading(DUE_AGE, "", backlogs.due.age(now))
+    yield Reading(IN_DOUBT, "answer", backlogs.in_doubt.size - backlogs.undecided.size)
+    yield Reading(IN_DOUBT, "person", backlogs.undecided.size)
+    yield Reading(OVERDUE, "", backlogs.expired_claims.size)
+    yield Reading(OVERFLOW, "", backlogs.overflow.size)
+    yield Reading(OVERFLOW_AGE, "", backlogs.overflow.age(now))
+    yield Reading(DEAD_LETTERS, "", backlogs.dead_letters.size)
 
 
 def _read_redis(parts: Components) -> Iterator[Reading]:

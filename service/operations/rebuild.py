@@ -1,4 +1,4 @@
-"""Rebuild: fold the ledger again. What a message shows must be what its events add up to."""
+"""Fold the ledger again, and compare each message with the result."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -14,23 +14,23 @@ _BATCH = 500
 
 
 class Difference(NamedTuple):
-    """A message that shows something else than its ledger says."""
+    """A message that differs from its ledger."""
 
     message_id: UUID
     shown: str
     folded: str
 
 
-def _silent(_rows: int) -> None:
-    """Show no progress."""
+def _no_progress(_rows: int) -> None:
+    """Do nothing."""
 
 
 def rebuild(
-    *, write: bool = False, progress: Callable[[int], None] = _silent
+    *, write: bool = False, progress: Callable[[int], None] = _no_progress
 ) -> Iterator[Difference]:
-    """Yield every difference, message by message; with `write` also mend it.
+    """Yield every difference; with `write` also correct the message.
 
-    `progress` is called with the number of messages that were compared.
+    `progress` is called with the number of messages compared.
     """
     after, compared = None, 0
     while ids := _page(after):
@@ -50,23 +50,23 @@ def _page(after: UUID | None) -> Sequence[UUID]:
 
 
 def _differences(rows: dict[UUID, Any]) -> Iterator[tuple[Difference, dict[str, Any] | None]]:
-    said: dict[UUID, list[Outcome | None]] = defaultdict(list)
+    outcomes: dict[UUID, list[Outcome | None]] = defaultdict(list)
     sids: dict[tuple[UUID, int], set[str]] = defaultdict(set)
     for event, number in ledger.numbered_events(list(rows)):
         assert event.message_id is not None
-        said[event.message_id].append(outcome_of(report_of(event), number))
+        outcomes[event.message_id].append(outcome_of(report_of(event), number))
         if event.provider_sid:
             sids[event.message_id, number].add(event.provider_sid)
     for message_id, row in rows.items():
-        folded, shown = merge_all(said[message_id]), outcome_in(row)
+        folded, shown = merge_all(outcomes[message_id]), outcome_in(row)
         sid = min(sids[message_id, folded.attempt], default=None) if folded else None
         if folded == shown and sid == row.provider_sid:
             continue
         columns = message_columns(row, folded, sid) if folded else None
-        yield Difference(message_id, _words(shown), _words(folded)), columns
+        yield Difference(message_id, _describe(shown), _describe(folded)), columns
 
 
-def _words(outcome: Outcome | None) -> str:
+def _describe(outcome: Outcome | None) -> str:
     if outcome is None:
         return "nothing"
     code = f" {outcome.error_code}" if outcome.error_code else ""

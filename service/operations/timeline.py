@@ -1,7 +1,8 @@
-"""Explain: one message's story in plain words, for somebody who was asleep a minute ago."""
+"""The timeline of one message: what happened, what it waits for, and what happens next."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from service.components import components
@@ -11,75 +12,117 @@ from service.errors import NotFound
 from service.models import Attempt, Message, StatusEvent
 from service.queries import message_details
 
-_MOST_EVENTS = 1000
+MAX_EVENTS: Final = 1000
+
+
+class Entry(NamedTuple):
+    """One thing that happened: a call or its answer has an attempt, an event its ledger row."""
+
+    at: datetime
+    kind: str  # accepted, call, answer, event
+    attempt: Attempt | None = None
+    event: StatusEvent | None = None
+
+
+class Timeline(NamedTuple):
+    """A message with everything that happened to it, oldest first."""
+
+    message: Message
+    attempts: Sequence[Attempt]
+    entries: list[Entry]
+    truncated: bool
+
+    @property
+    def is_contradicted(self) -> bool:
+        """Tell whether one attempt was reported as failed and as delivered."""
+        return bool(self.message.failed_in & self.message.delivered_in)
+
+
+def read_timeline(message_id: UUID) -> Timeline:
+    """Return the timeline of any client's message. Raises NotFound."""
+    message, attempts = message_details.with_attempts(message_id)
+    events = message_details.events(message_id, MAX_EVENTS)
+    entries = sorted(_entries(message, attempts, events), key=lambda entry: entry.at)
+    return Timeline(message, attempts, entries, truncated=len(events) == MAX_EVENTS)
 
 
 def explain(message_id: UUID) -> Iterator[str]:
-    """Yield the story, line by line."""
+    """Yield the timeline as lines of text."""
     with transaction():
         try:
-            message, attempts = message_details.with_attempts(message_id)
+            timeline = read_timeline(message_id)
         except NotFound:
             yield "There is no such message."
             return
-        events = message_details.events(message_id, _MOST_EVENTS)
-    conflict = ", contradicted" if message.failed_in & message.delivered_in else ""
+    message = timeline.message
+    conflict = ", contradicted" if timeline.is_contradicted else ""
     yield f"Message {message.id} is {message.status}{conflict}."
-    yield f"  {_time(message.created_at)}  accepted"
-    yield from (line for _, line in sorted(_history(attempts, events), key=lambda one: one[0]))
+    yield from (f"  {_time(entry.at)}  {_describe(entry)}" for entry in timeline.entries)
     yield f"It waits for {waits_for(message)}."
     yield f"Next: {next_step(message)}."
 
 
-def _history(
-    attempts: Sequence[Attempt], events: Sequence[StatusEvent]
-) -> Iterator[tuple[datetime, str]]:
-    for one in attempts:
-        begun = f"  {_time(one.started_at)}  attempt {one.number} ({one.id}): the call begins"
-        yield one.started_at, begun
-        if one.answered_at:
-            answer = " ".join(filter(None, [one.answer, one.answer_code]))
-            yield one.answered_at, f"  {_time(one.answered_at)}  attempt {one.number}: {answer}"
-    for event in events:
-        detail = " ".join(filter(None, [event.word, event.error_code, event.provider_time]))
-        again = f", said {event.repeats + 1} times" if event.repeats else ""
-        yield event.received_at, f"  {_time(event.received_at)}  {event.source}: {detail}{again}"
-
-
 def waits_for(message: Message) -> str:
-    """Say what a message waits for, to follow "it waits for"."""
+    """Return what a message waits for, to follow "it waits for"."""
     if is_final(message.status):
         return "nothing"
     if message.status is Status.PENDING:
         return f"its time, {_time(message.due_at)}, and a send worker"
     if message.status is Status.SUBMITTING:
-        return "the answer to its call"
+        return "the provider's answer to the send"
     if message.status is Status.IN_DOUBT and message.check_at is None:
-        return "a person: two look like it (flask --app service.app resolve), or for a callback"
+        return "a decision (flask --app wsgi resolve), or a callback: several messages match"
     if message.status is Status.IN_DOUBT:
         return "a callback, or a look-up that finds it"
-    return "a callback of the provider"
+    return "a callback from the provider"
 
 
 def next_step(message: Message) -> str:
-    """Say what happens next by itself, and when."""
+    """Return what happens next without a person, and when."""
     if is_final(message.status):
-        return "nothing; a later statement would still be recorded"
+        return "nothing; a later report is still recorded"
     if message.status is Status.PENDING:
         expires = f"; it expires at {_time(message.expires_at)}" if message.expires_at else ""
-        return f"whichever send worker is free claims it from {_time(message.due_at)} on{expires}"
+        return f"a send worker claims it at {_time(message.due_at)} or later{expires}"
     if message.status is Status.SUBMITTING:
-        return f"its claim ends at {_time(message.claimed_until)}, then it is in doubt"
+        return f"it becomes in_doubt when its claim expires at {_time(message.claimed_until)}"
     if message.status is Status.IN_DOUBT and message.check_at is not None:
-        lookups = f"{message.lookups + 1} of {components().settings.doubt_lookups}"
+        look_up = f"{message.lookups + 1} of {components().settings.doubt_lookups}"
         policy = "sent again" if message.resend_if_unknown else "failed"
-        return f"look-up {lookups} at {_time(message.check_at)}; without a find it is {policy}"
+        time = _time(message.check_at)
+        return f"look-up {look_up} at {time}; if the last one finds nothing, it is {policy}"
     if message.unknown_since is not None:
-        return f"we stopped asking at {_time(message.unknown_since)}; its outcome is unknown"
+        return f"nothing; polling ended at {_time(message.unknown_since)} with an unknown outcome"
     if message.check_at is None:
-        return "nothing by itself"
-    return f"the provider is asked at {_time(message.check_at)}"
+        return "nothing without a callback or a decision"
+    return f"the provider is polled at {_time(message.check_at)}"
 
 
-def _time(moment: datetime | None) -> str:
-    return "?" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3] + "Z"
+def _entries(
+    message: Message, attempts: Sequence[Attempt], events: Sequence[StatusEvent]
+) -> Iterator[Entry]:
+    yield Entry(message.created_at, "accepted")
+    for attempt in attempts:
+        yield Entry(attempt.started_at, "call", attempt)
+        if attempt.answered_at is not None:
+            yield Entry(attempt.answered_at, "answer", attempt)
+    for event in events:
+        yield Entry(event.received_at, "event", None, event)
+
+
+def _describe(entry: Entry) -> str:
+    attempt, event = entry.attempt, entry.event
+    if event is not None:
+        details = " ".join(filter(None, [event.word, event.error_code, event.provider_time]))
+        repeats = f", received {event.repeats + 1} times" if event.repeats else ""
+        return f"{event.source}: {details}{repeats}"
+    if attempt is None:
+        return entry.kind
+    if entry.kind == "call":
+        return f"attempt {attempt.number} ({attempt.id}): call started"
+    answer = " ".join(filter(None, [attempt.answer, attempt.answer_code]))
+    return f"attempt {attempt.number}: {answer}"
+
+
+def _time(time: datetime | None) -> str:
+    return "?" if time is None else f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3] + "Z"

@@ -1,7 +1,7 @@
-"""Queries of the audit. Each reads one piece of a table, in the order of a key.
+"""Queries of the audit. Each reads one batch of a table, in the order of a key.
 
-A whole table in one statement would meet the limit on a statement's time. A piece returns where
-the next one begins, None at the end.
+A whole table in one statement would exceed the statement timeout. Each query also returns the last
+key of its batch, where the next one begins; None at the end.
 """
 
 from collections import Counter
@@ -17,28 +17,28 @@ from service.domain.report import Source
 from service.domain.status import FINAL, Status
 from service.models import Attempt, DeadLetter, Message, StatusEvent
 
-PIECE: Final = 10_000
+BATCH: Final = 10_000
 
 
 class Overdue(NamedTuple):
-    """How many messages wait for something that should have happened."""
+    """How many messages should have moved on before now."""
 
     claims: int = 0
     pending: int = 0
     doubts: int = 0
-    people: int = 0  # in doubt, and for a person to decide
+    undecided: int = 0  # in doubt, and only a person can decide
 
 
 class Messages(NamedTuple):
-    """One piece of the messages: how many have each status, and how many are overdue."""
+    """Counts of one batch of messages: by status, and overdue."""
 
     by_status: Counter[Status]
     overdue: Overdue
 
 
 def messages(after: UUID | None, before: datetime) -> tuple[Messages, UUID | None]:
-    """Count a piece of the messages; overdue is what should have been seen to before then."""
-    piece, last = _piece(Message.id, after)
+    """Count a batch of messages; overdue are those that were due before `before`."""
+    batch, last = _batch(Message.id, after)
     in_doubt = Message.status == Status.IN_DOUBT
     overdue = (
         and_(Message.status == Status.SUBMITTING, Message.claimed_until < before),
@@ -47,7 +47,7 @@ def messages(after: UUID | None, before: datetime) -> tuple[Messages, UUID | Non
         and_(in_doubt, Message.check_at.is_(None)),
     )
     counts = [func.count(case((condition, 1))) for condition in overdue]
-    query = select(Message.status, func.count(), *counts).where(*piece).group_by(Message.status)
+    query = select(Message.status, func.count(), *counts).where(*batch).group_by(Message.status)
     rows = db.session.execute(query).all()
     by_status = Counter({row[0]: row[1] for row in rows})
     late = Overdue(*(sum(int(row[2 + place]) for row in rows) for place in range(len(overdue))))
@@ -55,68 +55,68 @@ def messages(after: UUID | None, before: datetime) -> tuple[Messages, UUID | Non
 
 
 def shared_sids(after: str | None) -> tuple[int, str | None]:
-    """Count the SIDs of a piece that are bound to more than one attempt."""
-    piece, last = _piece(Attempt.provider_sid, after)
-    twice = select(Attempt.provider_sid).where(*piece)
-    twice = twice.group_by(Attempt.provider, Attempt.provider_sid).having(func.count() > 1)
-    return _count(twice), last
+    """Count the SIDs of a batch that belong to more than one attempt."""
+    batch, last = _batch(Attempt.provider_sid, after)
+    shared = select(Attempt.provider_sid).where(*batch)
+    shared = shared.group_by(Attempt.provider, Attempt.provider_sid).having(func.count() > 1)
+    return _count(shared), last
 
 
 def adoptable_orphans(after: int | None, before: datetime) -> tuple[int, int | None]:
-    """Count the orphans of a piece that came before then and whose SID is bound."""
-    piece, last = _piece(StatusEvent.id, after, StatusEvent.message_id.is_(None))
+    """Count the orphans of a batch received before `before` whose SID belongs to an attempt."""
+    batch, last = _batch(StatusEvent.id, after, StatusEvent.message_id.is_(None))
     bound = _first(
         Attempt.id,
         Attempt.provider_sid == StatusEvent.provider_sid,
         Attempt.provider == StatusEvent.provider,
     )
-    orphans = select(StatusEvent.id).where(*piece, StatusEvent.received_at < before)
+    orphans = select(StatusEvent.id).where(*batch, StatusEvent.received_at < before)
     return _count(orphans.where(bound.is_not(None))), last
 
 
 def callbacks_missed(after: int | None) -> tuple[int, int | None]:
-    """Count the statuses in a piece of the ledger that we had to ask for and no callback told."""
-    piece, last = _piece(StatusEvent.id, after)
-    asked, other = StatusEvent, aliased(StatusEvent)
-    same = other.message_id == asked.message_id, other.status == asked.status
-    told = _first(other.id, *same, other.source == Source.CALLBACK)
-    # The same status, asked for twice, is missed once.
+    """Count the statuses of a batch of the ledger that polling found and no callback reported."""
+    batch, last = _batch(StatusEvent.id, after)
+    polled, other = StatusEvent, aliased(StatusEvent)
+    same = other.message_id == polled.message_id, other.status == polled.status
+    callback = _first(other.id, *same, other.source == Source.CALLBACK)
+    # A status that was polled twice counts once.
     earlier = other.source == Source.RECONCILIATION, other.attempt_id.is_not(None)
-    counted = _first(other.id, *same, *earlier, other.id < asked.id)
-    missed = select(asked.id).where(
-        *piece,
-        asked.source == Source.RECONCILIATION,
-        asked.attempt_id.is_not(None),
-        asked.status.in_([*FINAL, Status.SENT]),
-        told.is_(None),
+    counted = _first(other.id, *same, *earlier, other.id < polled.id)
+    missed = select(polled.id).where(
+        *batch,
+        polled.source == Source.RECONCILIATION,
+        polled.attempt_id.is_not(None),
+        polled.status.in_([*FINAL, Status.SENT]),
+        callback.is_(None),
         counted.is_(None),
     )
     return _count(missed), last
 
 
-def set_aside(after: int | None) -> tuple[int, int | None]:
-    """Count a piece of the dead letters."""
-    piece, last = _piece(DeadLetter.id, after)
-    return _count(select(DeadLetter.id).where(*piece)), last
+def dead_letters(after: int | None) -> tuple[int, int | None]:
+    """Count a batch of dead letters."""
+    batch, last = _batch(DeadLetter.id, after)
+    return _count(select(DeadLetter.id).where(*batch)), last
 
 
-def _piece(
+def _batch(
     key: InstrumentedAttribute[Any], after: Any, *where: ColumnElement[bool]
 ) -> tuple[list[ColumnElement[bool]], Any]:
-    """Return the condition for the rows of a piece, and its last key.
+    """Return the conditions for the rows of a batch, and its last key.
 
-    The end is settled before the piece is read: rows that come and go meanwhile do not move it.
+    The last key is read before the batch: rows that are added meanwhile do not move it.
     """
-    piece: list[ColumnElement[bool]] = [*where, key.is_not(None)]
+    batch: list[ColumnElement[bool]] = [*where, key.is_not(None)]
     if after is not None:
-        piece.append(key > after)
-    ends = select(key).where(*piece).order_by(key).offset(PIECE - 1).limit(1)
+        batch.append(key > after)
+    ends = select(key).where(*batch).order_by(key).offset(BATCH - 1).limit(1)
     last = db.session.scalar(ends)
-    return [*piece, *([key <= last] if last is not None else [])], last
+    return [*batch, *([key <= last] if last is not None else [])], last
 
 
 def _first(column: InstrumentedAttribute[Any], *where: ColumnElement[bool]) -> ScalarSelect[Any]:
-    """Ask for one row by index, for each row of a piece: EXISTS may read the other table whole."""
+    """Return a subquery for one row by index: EXISTS might scan the whole other table."""
     return select(column).where(*where).limit(1).scalar_subquery()
 
 

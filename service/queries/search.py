@@ -10,9 +10,9 @@ from sqlalchemy.orm import InstrumentedAttribute
 from service.database import db
 from service.models import Attempt, Client, Message
 
-# The indexes begin with the client: a search asks for each. There are as many as there are internal
-# services.
-_MOST_CLIENTS: Final = 1000
+# The indexes begin with the client, so a search runs one query for each client. Clients are
+# internal services: no installation has more.
+_MAX_CLIENTS: Final = 1000
 
 
 def by_recipient(addresses: Collection[str], before: UUID | None, limit: int) -> Sequence[Message]:
@@ -28,17 +28,17 @@ def by_reference(reference: str, before: UUID | None, limit: int) -> Sequence[Me
 
 
 def by_sid(sid: str, limit: int) -> Sequence[Message]:
-    """Return messages of which any attempt has this SID."""
-    owners = select(Attempt.message_id).where(Attempt.provider_sid == sid).limit(limit)
-    shown = select(Message.id).where(Message.provider_sid == sid).limit(limit)
-    ids = set(db.session.scalars(owners)) | set(db.session.scalars(shown))
-    return _with(ids)
+    """Return messages with an attempt that has this SID."""
+    of_attempts = select(Attempt.message_id).where(Attempt.provider_sid == sid).limit(limit)
+    current = select(Message.id).where(Message.provider_sid == sid).limit(limit)
+    ids = set(db.session.scalars(of_attempts)) | set(db.session.scalars(current))
+    return _load(ids)
 
 
-def by_id(either: UUID) -> Sequence[Message]:
-    """Return the message with this id, or the one that has an attempt with it."""
-    owner = db.session.scalar(select(Attempt.message_id).where(Attempt.id == either))
-    return _with({owner or either})
+def by_id(uuid: UUID) -> Sequence[Message]:
+    """Return the message with this id, or with an attempt that has it."""
+    message_id = db.session.scalar(select(Attempt.message_id).where(Attempt.id == uuid))
+    return _load({message_id or uuid})
 
 
 def latest(before: UUID | None, limit: int) -> Sequence[Message]:
@@ -50,18 +50,18 @@ def latest(before: UUID | None, limit: int) -> Sequence[Message]:
 def _page(
     column: InstrumentedAttribute[Any], value: str, before: UUID | None, limit: int
 ) -> Sequence[Message]:
-    """Return the newest messages with this value: of each client that has some, then of all."""
-    has = select(Message.id).where(Message.client_id == Client.id, column == value).exists()
-    clients = db.session.scalars(select(Client.id).where(has).limit(_MOST_CLIENTS)).all()
+    """Return the newest messages with a value in a column, of all clients."""
+    used = select(Message.id).where(Message.client_id == Client.id, column == value).exists()
+    clients = db.session.scalars(select(Client.id).where(used).limit(_MAX_CLIENTS)).all()
     newest = select(Message.id).where(column == value).order_by(Message.id.desc()).limit(limit)
     if before is not None:
         newest = newest.where(Message.id < before)
     ids = set[UUID]()
     for client_id in clients:
         ids.update(db.session.scalars(newest.where(Message.client_id == client_id)))
-    return _with(set(sorted(ids, key=lambda one: one.int)[-limit:]))
+    return _load(set(sorted(ids, key=lambda uuid: uuid.int)[-limit:]))
 
 
-def _with(ids: set[UUID]) -> Sequence[Message]:
+def _load(ids: set[UUID]) -> Sequence[Message]:
     query = select(Message).where(Message.id.in_(ids)).order_by(Message.id.desc())
     return db.session.scalars(query).all()

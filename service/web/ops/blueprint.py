@@ -1,4 +1,4 @@
-"""The blueprint of the operators' pages: what holds for every one of them."""
+"""The blueprint of the operator pages: headers, limits and errors common to all of them."""
 
 import logging
 from typing import Final
@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 from service.database.errors import is_retryable
 from service.errors import ClientError, Unavailable
 
-# No inline script or style, nothing from another host, and no frame around us.
+# No inline script or style, nothing from another host, and no framing.
 _POLICY: Final = "; ".join(
     [
         "default-src 'none'",
@@ -26,7 +26,7 @@ _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
 }
-_LARGEST_FORM: Final = 64 * 1024
+_MAX_FORM: Final = 64 * 1024
 PREFIX: Final = "/ops"
 
 blueprint = Blueprint(
@@ -43,7 +43,7 @@ _log = logging.getLogger(__name__)
 
 @blueprint.before_request
 def _bound_forms() -> None:
-    request.max_content_length = _LARGEST_FORM
+    request.max_content_length = _MAX_FORM
 
 
 @blueprint.after_request
@@ -57,26 +57,26 @@ def _harden(response: Response) -> Response:
 @blueprint.errorhandler(ClientError)
 def _client_error(error: ClientError) -> tuple[str, int, dict[str, str]]:
     headers = {"Retry-After": "5"} if isinstance(error, Unavailable) else {}
-    return *page_of_error(error.status, error.title, error.detail), headers
+    return *error_page(error.status, error.title, error.detail), headers
 
 
 @blueprint.errorhandler(HTTPException)
 def _http_error(error: HTTPException) -> tuple[str, int]:
-    return page_of_error(error.code or 500, error.name, error.description or "")
+    return error_page(error.code or 500, error.name, error.description or "")
 
 
 @blueprint.errorhandler(SQLAlchemyError)
 def _database_error(error: SQLAlchemyError) -> tuple[str, int]:
     if not is_retryable(error):
         raise error
-    _log.error("the database does not answer: %s", type(error).__name__)
+    _log.error("database unavailable: %s", type(error).__name__)
     detail = (
-        "Callbacks are still taken and wait in Redis; clients are told to come back. "
-        "Nothing can be shown until the database answers again."
+        "Callbacks are stored in Redis; the API answers 503. These pages work again when the "
+        "database answers. Check the database server and DATABASE_URL."
     )
-    return page_of_error(503, "The database does not answer", detail)
+    return error_page(503, "Database unavailable", detail)
 
 
-def page_of_error(status: int, title: str, detail: str) -> tuple[str, int]:
-    """Return the page that says what went wrong."""
+def error_page(status: int, title: str, detail: str) -> tuple[str, int]:
+    """Return an error page and its status."""
     return render_template("ops/error.html", status=status, title=title, detail=detail), status

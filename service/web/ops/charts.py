@@ -1,4 +1,4 @@
-"""Charts, as the numbers that their SVG is made of: a column for each minute, stacked by family."""
+"""The numbers behind the SVG charts: one column a minute, stacked by status family."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ from service.operations.activity import Minute
 WIDTH: Final = 600
 HEIGHT: Final = 120
 _GAP: Final = 2.0
-# What is there at all can be seen, beside however much of something else.
-_LEAST: Final = 2.0
+# A single failure stays visible beside a million deliveries.
+_MIN_HEIGHT: Final = 2.0
 
-# From the base upwards: what went wrong stands on the line, where it can be compared.
+# From the bottom upwards: failures stand on the base line, where they are easy to compare.
 FAMILIES: Final = {
     "failed": (Status.FAILED, Status.UNDELIVERED, Status.EXPIRED),
     "doubt": (Status.IN_DOUBT,),
@@ -22,76 +22,76 @@ FAMILIES: Final = {
     "delivered": (Status.DELIVERED, Status.READ),
     "other": (Status.CANCELED,),
 }
-_FAMILY: Final = {status: family for family, of in FAMILIES.items() for status in of}
+FAMILY_OF: Final = {status: family for family, statuses in FAMILIES.items() for status in statuses}
 
 
 class Column(NamedTuple):
-    """One minute: where it stands, and what it says when pointed at."""
+    """One minute: its position, and its tooltip."""
 
     x: float
     width: float
-    says: str
+    tooltip: str
     counted: bool
 
 
 class Chart(NamedTuple):
-    """A chart: one path for each family, a column for each minute, and what to write beside it."""
+    """One SVG path for each family, one column for each minute, and the totals."""
 
     paths: dict[str, str]
     columns: list[Column]
     totals: dict[str, int]
-    top: int
+    max_per_minute: int
     total: int
-    missing: int
+    uncounted: int  # minutes
     summary: str
 
 
-def chart(minutes: Sequence[Minute], what: str) -> Chart:
-    """Return the chart of an hour; `what` is counted, in the plural."""
-    tallies = [_tally(minute) for minute in minutes]
-    top = max((sum(one.values()) for one in tallies), default=0)
-    totals = sum(tallies, Counter[str]())
-    step = WIDTH / len(minutes)
-    total, missing = totals.total(), sum(minute.counts is None for minute in minutes)
-    spoken = ", ".join(f"{totals[family]} {family}" for family in FAMILIES if totals[family])
+def chart(minutes: Sequence[Minute], noun: str) -> Chart:
+    """Return the chart of an hour; `noun` is what is counted, in the plural."""
+    counts = [_by_family(minute) for minute in minutes]
+    highest = max((minute.total() for minute in counts), default=0)
+    totals = sum(counts, Counter[str]())
+    width = WIDTH / len(minutes)
     return Chart(
-        paths=_paths(tallies, top, step),
+        paths=_paths(counts, highest, width),
         columns=[
-            Column(at * step, step, _says(minute, tally, what), minute.counts is not None)
-            for at, (minute, tally) in enumerate(zip(minutes, tallies, strict=True))
+            Column(index * width, width, _tooltip(minute, count, noun), minute.counts is not None)
+            for index, (minute, count) in enumerate(zip(minutes, counts, strict=True))
         ],
         totals={family: totals[family] for family in FAMILIES},
-        top=top,
-        total=total,
-        missing=missing,
-        summary=f"{what.capitalize()} per minute over the last hour: {spoken or 'none'}.",
+        max_per_minute=highest,
+        total=totals.total(),
+        uncounted=sum(minute.counts is None for minute in minutes),
+        summary=f"{noun.capitalize()} per minute over the last hour: {_list(totals) or 'none'}.",
     )
 
 
-def _tally(minute: Minute) -> Counter[str]:
-    tally = Counter[str]()
-    for one in minute.counts or ():
-        family = _FAMILY[Status(one.status)] if one.status else "other"
-        tally[family] += one.number
-    return tally
+def _by_family(minute: Minute) -> Counter[str]:
+    counts = Counter[str]()
+    for row in minute.counts or ():
+        counts[FAMILY_OF[Status(row.status)] if row.status else "other"] += row.number
+    return counts
 
 
-def _paths(tallies: Sequence[Counter[str]], top: int, step: float) -> dict[str, str]:
+def _paths(counts: Sequence[Counter[str]], highest: int, width: float) -> dict[str, str]:
     paths: dict[str, list[str]] = {family: [] for family in FAMILIES}
-    for at, tally in enumerate(tallies):
+    for index, count in enumerate(counts):
         y = float(HEIGHT)
         for family in FAMILIES:
-            if tally[family]:
-                tall = max(_LEAST, tally[family] / top * (HEIGHT - 6 * _LEAST))
-                y -= tall
-                left, wide = at * step + _GAP / 2, step - _GAP
-                paths[family].append(f"M{left:g} {y:.1f}h{wide:g}v{tall:.1f}h-{wide:g}z")
+            if count[family]:
+                height = max(_MIN_HEIGHT, count[family] / highest * (HEIGHT - 6 * _MIN_HEIGHT))
+                y -= height
+                x, bar = index * width + _GAP / 2, width - _GAP
+                paths[family].append(f"M{x:g} {y:.1f}h{bar:g}v{height:.1f}h-{bar:g}z")
     return {family: "".join(parts) for family, parts in paths.items() if parts}
 
 
-def _says(minute: Minute, tally: Counter[str], what: str) -> str:
-    clock = f"{minute.start:%H:%M}"
+def _tooltip(minute: Minute, counts: Counter[str], noun: str) -> str:
+    time = f"{minute.start:%H:%M}"
     if minute.counts is None:
-        return f"{clock}: not counted yet"
-    parts = [f"{tally[family]} {family}" for family in FAMILIES if tally[family]]
-    return f"{clock}: {', '.join(parts) if parts else 'no ' + what}"
+        return f"{time}: not counted yet"
+    return f"{time}: {_list(counts) or 'no ' + noun}"
+
+
+def _list(counts: Counter[str]) -> str:
+    return ", ".join(f"{counts[family]} {family}" for family in FAMILIES if counts[family])

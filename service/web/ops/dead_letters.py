@@ -1,4 +1,4 @@
-"""Dead letters: callbacks that could not be recorded, with the reason."""
+"""The page of dead letters: callbacks that could not be recorded, with the reason."""
 
 from typing import Final
 
@@ -12,5 +12,5 @@ _PAGE: Final = 50
 
 @blueprint.get("/dead-letters")
 def dead_letters() -> str:
-    """List the oldest."""
-    return render_template("ops/letters.html", letters=callbacks.dead_letters(_PAGE))
+    """List the oldest dead letters."""
+    return render_template("ops/dead_letters.html", dead_letters=callbacks.dead_letters(_PAGE))

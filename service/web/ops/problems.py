@@ -1,114 +1,135 @@
-"""What an operator must know first, in plain sentences: whether anything is stuck or lost."""
+"""Decides what is a problem, for the first section of the overview."""
 
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from service.operations.overview import QUEUES, Overview, Waiting
-from service.queries.overview import Heap
-from service.web.ops.formatting import duration, heap
+from service.operations.overview import QUEUES, Overview, RedisFigures
+from service.operations.replicas import Replicas
+from service.queries.backlog import Backlog, Backlogs
+from service.web.ops.formatting import capped, duration
 
+# Seconds that the oldest message or callback may wait.
 _SLOW: Final = 30.0
 _STUCK: Final = 120.0
-# A rate of so few says nothing.
-_TELLING: Final = 20
 
 
-class Concern(NamedTuple):
-    """One sentence; `grave` when something stands still, `place` is where the page says more."""
+class Problem(NamedTuple):
+    """A problem. `section` is the id of the section with the details."""
 
-    grave: bool
-    sentence: str
-    place: str
+    critical: bool  # something has stopped
+    summary: str
+    advice: str
+    section: str = "system"
 
-
-def concerns(seen: Overview) -> list[Concern]:
-    """Return what is to be looked at, the gravest first."""
-    found = [*_redis(seen), *_sends(seen), *_callbacks(seen), *_people(seen)]
-    return sorted(found, key=lambda one: not one.grave)
-
-
-def delivered_rate(totals: dict[str, int]) -> float | None:
-    """Return the part of the finished messages that arrived; None while none has finished."""
-    finished = totals["delivered"] + totals["failed"]
-    return totals["delivered"] / finished if finished else None
+    @property
+    def text(self) -> str:
+        """Return the summary and the advice."""
+        return f"{self.summary}. {self.advice}"
 
 
-def _redis(seen: Overview) -> Iterator[Concern]:
-    if seen.waiting is None:
-        yield Concern(
-            True,
-            "Redis does not answer. Messages and callbacks are kept in the database meanwhile; "
-            "nothing is sent.",
-            "machinery",
+def find_problems(overview: Overview) -> list[Problem]:
+    """Return the problems, critical ones first."""
+    problems = [*_unavailable(overview), *_refusals(overview)]
+    if overview.redis:
+        problems += _redis(overview.redis)
+    if overview.database:
+        problems += _due(overview.database.backlogs.due, overview.now)
+        problems += _overdue(overview.database.backlogs, overview.now)
+        problems += _unresolved(overview.database.backlogs)
+    return sorted(problems, key=lambda problem: not problem.critical)
+
+
+def headline(problems: list[Problem]) -> str:
+    """Return the state of the service in one line."""
+    if not problems:
+        return "Healthy: no backlog, no failures"
+    state = "Critical" if problems[0].critical else "Degraded"
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return f"{state}: {problems[0].summary}{more}"
+
+
+def _unavailable(overview: Overview) -> Iterator[Problem]:
+    if overview.database is None:
+        advice = "Callbacks are stored in Redis; the API answers 503. Check the database server."
+        yield Problem(True, "Database unavailable or too slow", advice)
+    if overview.redis is None:
+        advice = (
+            "New messages and callbacks are stored in the database; nothing is sent until Redis "
+            "answers. Check the Redis server and REDIS_URL."
         )
-        return
-    yield from _replicas(seen.waiting)
+        yield Problem(True, "Redis unavailable", advice)
 
 
-def _replicas(waiting: Waiting) -> Iterator[Concern]:
-    if not any(one.kind == "beat" for one in waiting.alive):
-        yield Concern(True, "No beat is alive: nothing that is stuck will be found.", "machinery")
+def _redis(figures: RedisFigures) -> Iterator[Problem]:
+    yield from _replicas(figures.replicas)
+    if figures.inbox_age > _SLOW:
+        number = f"{figures.inbox:,} {'callback' if figures.inbox == 1 else 'callbacks'}"
+        summary = f"{number} in the inbox, the oldest for {duration(figures.inbox_age)}"
+        advice = "Check that the workers of the queue “status” keep up."
+        yield Problem(figures.inbox_age > _STUCK, summary, advice)
+
+
+def _replicas(replicas: Replicas) -> Iterator[Problem]:
+    if not any(replica.kind == "beat" for replica in replicas.alive):
+        advice = "Scheduled retries, look-ups and sweeps do not run. Start beat."
+        yield Problem(True, "Beat is not running", advice)
     for queue in QUEUES:
-        if not any(queue in one.queues for one in waiting.alive):
-            said = f"No worker takes from the queue “{queue}”."
-            yield Concern(True, said, "machinery")
-    for one in waiting.gone:
-        said = f"{one.kind.capitalize()} {one.name} is gone, last seen at {one.seen:%H:%M:%S}."
-        yield Concern(False, said, "machinery")
+        if not any(queue in replica.queues for replica in replicas.alive):
+            yield Problem(True, f"No worker reads the queue “{queue}”", "Start a worker for it.")
+    for replica in replicas.gone:
+        summary = f"{replica.kind.capitalize()} {replica.name} stopped unexpectedly"
+        advice = f"Its last heartbeat was at {replica.seen:%H:%M:%S}. Check its log."
+        yield Problem(False, summary, advice)
 
 
-def _sends(seen: Overview) -> Iterator[Concern]:
-    late = _late(seen.heaps.due, seen.now)
-    if late > _SLOW:
-        waits = _told(seen.heaps.due, "message waits", "messages wait")
-        said = f"{waits} to be sent, the oldest for {duration(late)}."
-        yield Concern(late > _STUCK, said, "machinery")
-    if seen.heaps.claims.number:
-        said = _told(seen.heaps.claims, "message was", "messages were")
-        said += " claimed by a worker that fell silent, and the sweep that frees them does not run."
-        yield Concern(True, said, "machinery")
-    if seen.heaps.checks.number:
-        late = _late(seen.heaps.checks, seen.now)
-        said = _told(seen.heaps.checks, "message", "messages")
-        said += f" should have been asked about, the first {duration(late)} ago."
-        yield Concern(False, said, "machinery")
+def _due(due: Backlog, now: datetime) -> Iterator[Problem]:
+    age = due.age(now)
+    if age > _SLOW:
+        summary = f"{_plural(due, 'message')} due, the oldest for {duration(age)}"
+        yield Problem(age > _STUCK, summary, "Check that the workers of the queue “send” keep up.")
 
 
-def _callbacks(seen: Overview) -> Iterator[Concern]:
-    for refused, advice in seen.refused:
-        # Not grave: where no callback is due, a stranger's are the only ones.
-        sentence = (
-            f"All callbacks of {refused.provider} are refused: {advice.fault} ({refused.number:,} "
-            f"refused in the last minute, none accepted). {advice.remedy}"
-        )
-        yield Concern(False, sentence, "machinery")
-    if seen.waiting is not None and seen.waiting.inbox_age > _SLOW:
-        said = (
-            f"{seen.waiting.inbox:,} in the inbox: callbacks wait to be recorded, the oldest for "
-            f"{duration(seen.waiting.inbox_age)}."
-        )
-        yield Concern(seen.waiting.inbox_age > _STUCK, said, "machinery")
-    if seen.heaps.overflow.number:
-        said = _told(seen.heaps.overflow, "callback is", "callbacks are")
-        yield Concern(False, f"{said} kept in the database until Redis has room.", "machinery")
+def _overdue(backlogs: Backlogs, now: datetime) -> Iterator[Problem]:
+    claims, look_ups, overflow = (
+        backlogs.expired_claims,
+        backlogs.overdue_look_ups,
+        backlogs.overflow,
+    )
+    if claims.size:
+        advice = "Their worker stopped, and the sweep that releases them does not run. Check beat."
+        yield Problem(True, _plural(claims, "expired claim"), advice)
+    if look_ups.size:
+        late = duration(look_ups.age(now))
+        summary = f"{_plural(look_ups, 'overdue look-up')}, the oldest due {late} ago"
+        advice = "Check the workers of the queue “maintenance” and RECONCILE_BUDGET."
+        yield Problem(False, summary, advice)
+    if overflow.size:
+        summary = f"{_plural(overflow, 'callback')} in the overflow table"
+        yield Problem(False, summary, "They move to the inbox when Redis answers and has room.")
 
 
-def _people(seen: Overview) -> Iterator[Concern]:
-    if seen.heaps.people.number:
-        said = _told(seen.heaps.people, "message in doubt needs", "messages in doubt need")
-        yield Concern(False, f"{said} your decision.", "doubts")
-    if seen.heaps.dead.number:
-        said = _told(seen.heaps.dead, "callback", "callbacks")
-        yield Concern(False, f"{said} could not be recorded.", "letters")
-    if seen.heaps.unknown.number:
-        said = _told(seen.heaps.unknown, "message", "messages")
-        yield Concern(False, f"{said} of the last 24 hours: outcome unknown for good.", "failures")
+def _unresolved(backlogs: Backlogs) -> Iterator[Problem]:
+    if backlogs.undecided.size:
+        summary = f"{_plural(backlogs.undecided, 'message')} in doubt to decide"
+        advice = "Look-ups cannot resolve them: compare with the provider's console."
+        yield Problem(False, summary, advice, "in-doubt")
+    if backlogs.dead_letters.size:
+        summary = f"{_plural(backlogs.dead_letters, 'callback')} could not be recorded"
+        yield Problem(False, summary, "Fix the cause, then replay them.", "dead-letters")
+    if backlogs.unknown.size:
+        summary = f"{_plural(backlogs.unknown, 'message')} with an unknown outcome"
+        advice = "No final status came before polling ended (last 24 h)."
+        yield Problem(False, summary, advice, "failures")
 
 
-def _told(of: Heap, one: str, many: str) -> str:
-    return f"{heap(of)} {one if of.number == 1 else many}"
+def _refusals(overview: Overview) -> Iterator[Problem]:
+    """Not critical: where no callback is expected, a stranger's requests look the same."""
+    for refusals, advice in overview.refusals:
+        numbers = f"{refusals.number:,} refused in the last minute, none accepted"
+        summary = f"All callbacks of {refusals.provider} are refused: {advice.fault}"
+        yield Problem(False, f"{summary} ({numbers})", advice.remedy)
 
 
-def _late(heap: Heap, now: datetime) -> float:
-    return (now - heap.oldest).total_seconds() if heap.oldest else 0.0
+def _plural(backlog: Backlog, noun: str) -> str:
+    return f"{capped(backlog)} {noun}{'' if backlog.size == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""The check at start: where operators exist, their sessions need a secret that signs them."""
+"""The check at start that `OPS_SECRET` is set if operators exist."""
 
 import logging
 import os
@@ -16,8 +16,8 @@ _log = logging.getLogger(__name__)
 def require_secret(app: Flask) -> None:
     """Raise ConfigurationError in a web server that has operators and no `OPS_SECRET`.
 
-    Commands start without it: one of them revokes keys. An operator who is made later, and a
-    database that does not answer now, meet the page that asks for the secret.
+    Commands start without it: one of them revokes keys. If the database does not answer now, or the
+    first operator is created later, the pages answer 503 and ask for the secret.
     """
     settings: Settings = app.extensions["waybill"].settings
     if settings.ops_secret is not None or os.environ.get("FLASK_RUN_FROM_CLI") == "true":
@@ -33,8 +33,8 @@ def _has_operators(app: Flask) -> bool:
         try:
             return operators.any_live()
         except SQLAlchemyError as error:
-            _log.warning("cannot see whether there are operators (%s)", type(error).__name__)
+            _log.warning("cannot check for operators without OPS_SECRET (%s)", type(error).__name__)
             return False
         finally:
             db.session.remove()
-            db.engine.dispose()  # a server may fork after this
+            db.engine.dispose()  # the server may fork after this

@@ -1,6 +1,6 @@
-"""A test message: sent by an operator, followed live."""
+"""A form that sends a test message."""
 
-from typing import Any
+from typing import Any, Final
 
 from flask import g, redirect, render_template, request, url_for
 from uuid_utils.compat import uuid7
@@ -12,7 +12,7 @@ from service.operations import operator_actions
 from service.web.api.drafts import check_idempotency_key, draft, real_providers
 from service.web.ops.blueprint import blueprint
 
-_FIELDS = ("to", "body", "from", "reference")
+_FIELDS: Final = ("to", "body", "from", "reference")
 
 
 @blueprint.get("/test")
@@ -23,21 +23,26 @@ def test() -> str:
 
 @blueprint.post("/test")
 def post_test() -> Response | tuple[str, int]:
-    """Send it and lead to its timeline. The form's own key keeps a second click from a second SMS.
+    """Accept the message as a client's post, with the same checks, and show its timeline.
 
-    It is accepted as any client's message is, with the same checks.
+    The form carries an idempotency key: a second click sends no second SMS.
     """
-    given = {name: text for name in _FIELDS if (text := request.form.get(name, "").strip())}
+    fields = {name: text for name in _FIELDS if (text := request.form.get(name, "").strip())}
     try:
         key = check_idempotency_key(request.form.get("key", ""))
-        wanted = draft(given, components().settings, real_providers(), key)
-        message_id = operator_actions.send_test(wanted, g.operator)
+        message = draft(fields, components().settings, real_providers(), key)
+        message_id = operator_actions.send_test(message, g.operator)
     except ClientError as error:
-        return _form(given, error), error.status
+        return _form(fields, error), error.status
     return redirect(url_for("ops.message", message_id=message_id), 303)
 
 
-def _form(given: dict[str, Any], error: ClientError | None = None) -> str:
-    wrong = {one.field: one.message for one in error.errors} if isinstance(error, Invalid) else {}
-    said = error.detail if error else None
-    return render_template("ops/test.html", given=given, wrong=wrong, said=said, key=uuid7().hex)
+def _form(fields: dict[str, Any], error: ClientError | None = None) -> str:
+    errors = error.errors if isinstance(error, Invalid) else ()
+    return render_template(
+        "ops/test_message.html",
+        fields=fields,
+        errors={field_error.field: field_error.message for field_error in errors},
+        error=error.detail if error else None,
+        key=uuid7().hex,
+    )

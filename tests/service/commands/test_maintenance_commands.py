@@ -71,17 +71,17 @@ def test_explain_shows_attempts_events_and_next_step(
     assert f"Message {sent} is sent." in output
     assert "attempt 1: accepted" in output
     assert "callback" in output
-    assert "Next: the provider is asked at" in output
+    assert "Next: the provider is polled at" in output
 
 
 @pytest.mark.parametrize(
     ("columns", "line"),
     [
         ({"status": Status.PENDING}, "a send worker"),
-        ({"status": Status.SUBMITTING}, "the answer to its call"),
-        ({"status": Status.IN_DOUBT, "check_at": None}, "a person"),
+        ({"status": Status.SUBMITTING}, "the provider's answer to the send"),
+        ({"status": Status.IN_DOUBT, "check_at": None}, "a decision"),
         ({"status": Status.IN_DOUBT}, "look-up 1 of 5"),
-        ({"unknown_since": datetime(2026, 1, 1, tzinfo=UTC)}, "its outcome is unknown"),
+        ({"unknown_since": datetime(2026, 1, 1, tzinfo=UTC)}, "an unknown outcome"),
         ({"status": Status.DELIVERED}, "It waits for nothing."),
     ],
 )
@@ -110,12 +110,15 @@ LONG_AGO = datetime.now(UTC) - timedelta(hours=1)
 @pytest.mark.parametrize(
     ("columns", "claim"),
     [
-        ({"status": Status.SUBMITTING, "claimed_until": LONG_AGO}, "outlived their lease: 1"),
-        ({"status": Status.PENDING, "due_at": LONG_AGO}, "nobody claimed: 1"),
-        ({"status": Status.IN_DOUBT, "check_at": LONG_AGO}, "beyond their deadline: 1"),
-        ({"status": Status.READ}, "something else than their ledger: 1"),
-        ({"error_code": "30003"}, "something else than their ledger: 1"),
-        ({"provider_sid": "SMother"}, "something else than their ledger: 1"),
+        (
+            {"status": Status.SUBMITTING, "claimed_until": LONG_AGO},
+            "expired claims that were not released: 1",
+        ),
+        ({"status": Status.PENDING, "due_at": LONG_AGO}, "due messages that no worker claimed: 1"),
+        ({"status": Status.IN_DOUBT, "check_at": LONG_AGO}, "an overdue look-up: 1"),
+        ({"status": Status.READ}, "differ from their ledger: 1"),
+        ({"error_code": "30003"}, "differ from their ledger: 1"),
+        ({"provider_sid": "SMother"}, "differ from their ledger: 1"),
     ],
 )
 def test_audit_with_findings_exits_with_1(
@@ -151,13 +154,13 @@ def test_audit_does_not_depend_on_the_batch_size(
         db.session.get_one(Message, shared[0].message_id).status = Status.IN_DOUBT
     outputs = {}
     for piece in (10_000, 3, 1):
-        monkeypatch.setattr(audit, "PIECE", piece)
+        monkeypatch.setattr(audit, "BATCH", piece)
         outputs[piece] = run("audit").output.splitlines()
 
     assert "ok   accepted 7 = final 4 + in flight 2 + in doubt 1" in outputs[1]
-    assert "NOT  SIDs that two attempts claim: 1" in outputs[1]
-    assert "ok   callbacks missed, their statuses asked for: 4" in outputs[1]
-    assert "ok   for a person: 0 in doubt, 3 dead letters" in outputs[1]
+    assert "NOT  SIDs that belong to two attempts: 1" in outputs[1]
+    assert "ok   missed callbacks, found by polling: 4" in outputs[1]
+    assert "ok   need a person: 0 in doubt, 3 dead letters" in outputs[1]
     assert outputs[1] == outputs[3] == outputs[10_000]
 
 
@@ -165,9 +168,9 @@ def test_audit_counts_missed_callbacks(run: Run, sent: UUID, provider: FakeProvi
     attempt = provider.on_air[0].attempt_id
     report = said("delivered", attempt_id=attempt, source=Source.RECONCILIATION)
     record.record([report])
-    assert "callbacks missed, their statuses asked for: 1" in run("audit").output
+    assert "missed callbacks, found by polling: 1" in run("audit").output
     record.record([said("delivered", attempt_id=attempt, source=Source.CALLBACK)])
-    assert "callbacks missed, their statuses asked for: 0" in run("audit").output
+    assert "missed callbacks, found by polling: 0" in run("audit").output
 
 
 def test_rebuild_lists_differences_and_corrects_with_write(run: Run, sent: UUID) -> None:

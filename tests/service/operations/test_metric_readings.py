@@ -111,7 +111,7 @@ def test_overflow_and_dead_letters_are_counted(context: Flask) -> None:
 
 
 def test_counts_of_rows_are_limited(context: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backlog, "MOST", 2)
+    monkeypatch.setattr(backlog, "COUNT_LIMIT", 2)
     with transaction():
         for _ in range(3):
             callbacks.add_overflow(callback())

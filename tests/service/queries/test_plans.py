@@ -22,11 +22,10 @@ from service.domain.report import Source
 from service.domain.status import Status
 from service.models import Attempt, Message
 from service.operations import audit as auditing
-from service.operations import overview
+from service.operations.overview import read_overview
 from service.privacy import erase, purge, redact
-from service.queries import audit, reconciliation
-from service.queries.backlog import waiting
-from service.queries.overview import MOST
+from service.queries import audit, backlog, reconciliation
+from service.queries.backlog import COUNT_LIMIT
 from service.reconciliation import poll
 from service.recording import record
 from service.sending import cancel, claim
@@ -202,11 +201,11 @@ def test_operator_page_reads_little(operator: Operator, path: str) -> None:
 
 
 def test_overview_counts_and_lists_by_index(filled: Flask) -> None:
-    assert_frugal(overview.oversee, at_most=8 * (MOST + 1))
+    assert_frugal(read_overview, at_most=8 * COUNT_LIMIT)
 
 
 def test_backlog_is_counted_by_index(filled: Flask) -> None:
-    assert_frugal(lambda: waiting(datetime.now(UTC)), at_most=MOST + 1)
+    assert_frugal(lambda: backlog.measure(datetime.now(UTC)), at_most=8 * COUNT_LIMIT)
 
 
 # Flows
@@ -243,7 +242,7 @@ def test_callback_update_is_heap_only(filled: Flask) -> None:
 
 def test_keda_query_counts_by_index(filled: Flask) -> None:
     [trigger] = triggers("worker-send")
-    assert_frugal(lambda: db.session.execute(db.text(trigger["query"])).all(), at_most=MOST)
+    assert_frugal(lambda: db.session.execute(db.text(trigger["query"])).all(), at_most=COUNT_LIMIT)
 
 
 def test_look_ups_and_polls_are_claimed_by_index(filled: Flask) -> None:
@@ -284,7 +283,7 @@ def test_number_is_erased_by_index(filled: Flask) -> None:
 
 def test_audit_reads_in_pieces(filled: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     piece = 1_000  # PostgreSQL would read a larger piece of a small table without an index
-    monkeypatch.setattr(audit, "PIECE", piece)
+    monkeypatch.setattr(audit, "BATCH", piece)
     assert_frugal(auditing.audit, at_most=4 * piece)
 
 

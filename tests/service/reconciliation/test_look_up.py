@@ -347,10 +347,10 @@ def test_refused_sid_is_not_recorded_as_decision(doubtful: Post, carrier: Carrie
     message_id = doubtful()
     carrier.fetches(resource(to="+14155552672"))
     with pytest.raises(Refused):
-        operator_actions.take_sid(message_id, SID, "ada")
+        operator_actions.set_sid(message_id, SID, "ada")
     assert words(message_id) == []
     carrier.fetches(resource())
-    operator_actions.take_sid(message_id, SID, "ada")
+    operator_actions.set_sid(message_id, SID, "ada")
     assert sorted(words(message_id)) == ["delivered", "operator_sid_given"]
 
 

@@ -1,83 +1,87 @@
-// Keeps a page live: asks for its moving part every few seconds and puts in what changed.
-// Without this file the page loads itself anew instead.
+// Polls the changing part of a page and replaces the sections that changed.
+// Without this file the page reloads.
 "use strict";
 
-const SLOWEST = 30000;
-const said = new Map(); // what the server last said of each section
+const MAX_INTERVAL = 30000; // ms
+const REQUEST_TIMEOUT = 10000;
+const received = new Map(); // section id -> HTML last received
 
 function follow(region) {
   const state = document.querySelector("[data-state]");
-  const every = Number(region.dataset.every);
-  let pause = every, etag = null, timer = null, asking = false, last = Date.now();
+  const interval = Number(region.dataset.interval);
+  let pause = interval, etag = null, timer = null, isPolling = false, updatedAt = Date.now();
 
-  function say(text, stale) {
+  function show(text, stale) {
     if (state.textContent !== text) state.textContent = text;
     state.classList.toggle("stale", stale);
     region.classList.toggle("stale-page", stale);
   }
 
-  async function ask() {
+  async function poll() {
     clearTimeout(timer);
-    if (document.hidden || asking) return;
-    asking = true;
+    if (document.hidden || isPolling) return;
+    isPolling = true;
     try {
       const headers = etag ? { "If-None-Match": etag } : {};
-      const limit = AbortSignal.timeout(10000);
-      const answer = await fetch(region.dataset.live, { headers, cache: "no-store", redirect: "manual", signal: limit });
-      if (answer.type === "opaqueredirect") return location.reload(); // logged out
-      if (answer.status === 200) {
-        if (merge(region, await answer.text())) etag = answer.headers.get("ETag");
-      } else if (answer.status !== 304) throw new Error(String(answer.status));
-      last = Date.now();
-      pause = every;
-      say(`Live; looked at ${clock(last)}.`, false);
+      const signal = AbortSignal.timeout(REQUEST_TIMEOUT);
+      const response = await fetch(region.dataset.live, { headers, cache: "no-store", redirect: "manual", signal });
+      if (response.type === "opaqueredirect") return location.reload(); // logged out
+      if (response.status === 200) {
+        if (merge(region, await response.text())) etag = response.headers.get("ETag");
+      } else if (response.status !== 304) throw new Error(String(response.status));
+      updatedAt = Date.now();
+      pause = interval;
+      show(`Live: updated ${clock(updatedAt)}.`, false);
     } catch {
-      pause = Math.min(pause * 2, SLOWEST);
-      say(`No answer since ${clock(last)}. What is shown may be out of date.`, true);
+      pause = Math.min(pause * 2, MAX_INTERVAL);
+      show(`No answer since ${clock(updatedAt)}; figures may be out of date. Retrying.`, true);
     } finally {
-      asking = false;
+      isPolling = false;
     }
-    timer = setTimeout(ask, pause);
+    timer = setTimeout(poll, pause);
   }
 
-  document.addEventListener("visibilitychange", () => { if (!document.hidden) ask(); });
-  for (const one of region.querySelectorAll("section[id]")) said.set(one.id, one.innerHTML);
-  say("Live.", false);
-  timer = setTimeout(ask, pause);
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) poll(); });
+  for (const section of region.querySelectorAll("section[id]")) received.set(section.id, section.innerHTML);
+  show("Live.", false);
+  timer = setTimeout(poll, pause);
 }
 
-function clock(moment) {
-  return new Date(moment).toISOString().slice(11, 19);
+function clock(time) {
+  return new Date(time).toISOString().slice(11, 19);
 }
 
-// Puts in every section that changed, opened where it was open and focused where it was focused.
-// One in which somebody is typing is left for later, and then false is returned: the same answer
-// must come again.
+// Replaces every section that changed; keeps open details open, and the focus.
+// A section in which somebody types is skipped: then returns false, so that the same response is
+// fetched again.
 function merge(region, html) {
-  const told = new DOMParser().parseFromString(html, "text/html").body;
-  const sections = [...told.querySelectorAll("section[id]")];
-  let whole = true, before = null;
+  const body = new DOMParser().parseFromString(html, "text/html").body;
+  const sections = [...body.querySelectorAll("section[id]")];
+  let complete = true, previous = null;
   for (const section of sections) {
     let shown = document.getElementById(section.id);
     if (!shown) {
       shown = document.importNode(section, false);
-      before.after(shown);
+      previous.after(shown);
     }
-    before = shown;
-    if (said.get(section.id) === section.innerHTML) continue;
-    if (isTyping(shown)) whole = false;
-    else put(section, shown);
+    previous = shown;
+    if (received.get(section.id) === section.innerHTML) continue;
+    if (isTyping(shown)) complete = false;
+    else replace(section, shown);
   }
-  const ids = new Set(sections.map((one) => one.id));
+  const ids = new Set(sections.map((section) => section.id));
   for (const shown of region.querySelectorAll("section[id]")) {
-    if (!ids.has(shown.id) && !isTyping(shown)) shown.remove();
+    if (!ids.has(shown.id) && !isTyping(shown)) {
+      received.delete(shown.id);
+      shown.remove();
+    }
   }
-  return whole;
+  return complete;
 }
 
-function put(section, shown) {
-  said.set(section.id, section.innerHTML);
-  const focused = shown.contains(document.activeElement) ? mark(document.activeElement) : null;
+function replace(section, shown) {
+  received.set(section.id, section.innerHTML);
+  const focused = shown.contains(document.activeElement) ? identify(document.activeElement) : null;
   for (const open of shown.querySelectorAll("details[open][data-keep]")) {
     const same = section.querySelector(`details[data-keep="${open.dataset.keep}"]`);
     if (same) same.open = true;
@@ -85,19 +89,19 @@ function put(section, shown) {
   shown.className = section.className;
   shown.replaceChildren(...document.importNode(section, true).childNodes);
   if (!focused) return;
-  const again = [...shown.querySelectorAll("a, button, summary, [tabindex]")];
-  again.find((one) => mark(one) === focused)?.focus({ preventScroll: true });
+  const focusable = [...shown.querySelectorAll("a, button, summary, [tabindex]")];
+  focusable.find((element) => identify(element) === focused)?.focus({ preventScroll: true });
 }
 
-function mark(element) {
-  const where = element.getAttribute("href") ?? element.getAttribute("formaction");
+function identify(element) {
+  const target = element.getAttribute("href") ?? element.getAttribute("formaction");
   const keep = element.parentElement?.dataset.keep;
-  return [element.tagName, where, keep, element.value, element.textContent.trim()].join("|");
+  return [element.tagName, target, keep, element.value, element.textContent.trim()].join("|");
 }
 
 function isTyping(section) {
   const inputs = [...section.querySelectorAll("input")];
-  return inputs.some((one) => one.value || one === document.activeElement);
+  return inputs.some((input) => input.value || input === document.activeElement);
 }
 
 document.addEventListener("keydown", (event) => {

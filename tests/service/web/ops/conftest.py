@@ -1,4 +1,4 @@
-"""An operator in front of the pages, without and with a browser."""
+"""Operators with and without a session, and the overview without its cache."""
 
 import re
 from collections.abc import Callable
@@ -10,50 +10,55 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from service.components import components
-from service.operations import overview
+from service.operations import overview as operations
+from service.web.ops import overview
 
 BASE = "https://localhost"
 
 
-def apart(ask: Callable[..., TestResponse], *args: Any, **more: Any) -> TestResponse:
-    """Ask outside the test's own application context: a request has one of its own, and its `g`."""
-    return Context().run(ask, *args, **more)
+def in_own_context(
+    request: Callable[..., TestResponse], *args: Any, **options: Any
+) -> TestResponse:
+    """Send a request outside of the test's application context: it has its own, and its own `g`."""
+    return Context().run(request, *args, **options)
 
 
 class Operator:
-    """Somebody with a session, who sends forms with their token as a browser would."""
+    """A client that keeps cookies and sends forms with their token, as a browser does."""
 
     def __init__(self, app: Flask) -> None:
         self.client: FlaskClient = app.test_client()
+        overview.init_app(app)  # its cache may hold the overview of the previous test
 
-    def get(self, path: str, **more: Any) -> TestResponse:
-        return apart(self.client.get, f"/ops{path}", base_url=BASE, **more)
+    def get(self, path: str, **options: Any) -> TestResponse:
+        return in_own_context(self.client.get, f"/ops{path}", base_url=BASE, **options)
 
     def post(self, path: str, token: str | None = None, **form: Any) -> TestResponse:
-        given = {"csrf_token": self.token() if token is None else token, **form}
-        back = {"Referer": f"{BASE}/ops/"}
-        return apart(self.client.post, f"/ops{path}", data=given, base_url=BASE, headers=back)
+        data = {"csrf_token": self.token() if token is None else token, **form}
+        headers = {"Referer": f"{BASE}/ops/"}
+        return in_own_context(
+            self.client.post, f"/ops{path}", data=data, base_url=BASE, headers=headers
+        )
 
     def token(self) -> str:
-        found = re.search(r'name="csrf_token" value="([^"]+)"', self.get("/login").text)
-        assert found
-        return found[1]
+        match = re.search(r'name="csrf_token" value="([^"]+)"', self.get("/login").text)
+        assert match
+        return match[1]
 
     def log_in(self, key: str, **form: str) -> TestResponse:
         return self.post("/login", key=key, **form)
 
 
 def make_operator_key(app: Flask, name: str) -> str:
-    made = app.test_cli_runner().invoke(args=["operators", "create", name])
-    assert made.exit_code == 0, made.output
-    return made.output.strip()
+    result = app.test_cli_runner().invoke(args=["operators", "create", name])
+    assert result.exit_code == 0, result.output
+    return result.output.strip()
 
 
 @pytest.fixture(autouse=True)
-def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a look take as long as it takes: what is left out depends on the machine."""
-    monkeypatch.setattr(overview, "_HURRY", 60.0)
+def unlimited_counting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Count every minute: how many are counted in time depends on the machine."""
+    monkeypatch.setattr(operations, "_COUNTING_SECONDS", 60.0)
 
 
 @pytest.fixture
@@ -68,18 +73,17 @@ def stranger(app: Flask) -> Operator:
 
 @pytest.fixture
 def operator(app: Flask, operator_key: str) -> Operator:
-    someone = Operator(app)
-    assert someone.log_in(operator_key).status_code == 303
-    return someone
+    operator = Operator(app)
+    assert operator.log_in(operator_key).status_code == 303
+    return operator
 
 
 @pytest.fixture
-def look(operator: Operator) -> Callable[[], str]:
-    """Look at the overview as it is now, and not at what was kept of it."""
+def fresh_overview(operator: Operator) -> Callable[[], str]:
+    """Return the overview, rendered anew."""
 
-    def looked() -> str:
-        with operator.client.application.app_context():
-            components().cache.release("overview")
+    def read() -> str:
+        overview.init_app(operator.client.application)  # with an empty cache
         return operator.get("/live").text
 
-    return looked
+    return read

@@ -1,4 +1,4 @@
-"""The pages in a real headless Chromium: alive, by keyboard, on a phone, in the dark, and quiet."""
+"""The pages in headless Chromium: live updates, keyboard, phone, dark mode, security policy."""
 
 import shutil
 import threading
@@ -23,7 +23,7 @@ from service.sending import deliver
 from tests.conftest import make_settings
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
-from tests.service.web.ops.test_overview import everybody_announces, letter
+from tests.service.web.ops.test_overview import HEALTHY, all_replicas_announce, dead_letter
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = [
@@ -36,10 +36,10 @@ FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
-PATIENCE = 10_000  # ms; on a busy machine the page shows what happened with its second answer
+TIMEOUT = 10_000  # ms; on a busy machine a change shows with the second poll
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 HOSTILE = '"><script>document.title = "taken"</script><img src=x onerror=alert(1)>'
-expect.set_options(timeout=PATIENCE)
+expect.set_options(timeout=TIMEOUT)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def address(context: Flask, redis_url: str, database_url: str) -> Iterator[str]:
     server = make_server("127.0.0.1", 0, served, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    everybody_announces()
+    all_replicas_announce()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     thread.join()
@@ -82,43 +82,43 @@ Open = Callable[..., Page]
 
 @pytest.fixture
 def visit(chromium: Browser, address: str, operator_key: str) -> Iterator[Open]:
-    """Log in with a browser. In the end it must have complained of nothing, and kept to itself."""
+    """Log in with a browser. It must log no error and send no request to another host."""
     complaints: list[str] = []
     contexts = []
 
-    def visited(path: str = "/ops/", *, quiet: bool = True, **options: Any) -> Page:
+    def open_page(path: str = "/ops/", *, quiet: bool = True, **options: Any) -> Page:
         context = chromium.new_context(**{"viewport": DESK, **options}, base_url=address)
-        context.set_default_timeout(PATIENCE)
+        context.set_default_timeout(TIMEOUT)
         contexts.append(context)
         page = context.new_page()
         if quiet:
-            page.on("console", lambda one: _noted(complaints, one.type, one.text))
+            page.on("console", lambda entry: _check_console(complaints, entry.type, entry.text))
         page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
-        page.on("request", lambda one: _elsewhere(complaints, one.url, address))
+        page.on("request", lambda request: _check_host(complaints, request.url, address))
         page.goto(path)
         page.get_by_label("Operator key").fill(operator_key)
         page.keyboard.press("Enter")
         page.wait_for_url(lambda url: "login" not in url)
         return page
 
-    yield visited
+    yield open_page
     for context in contexts:
         context.close()
     assert complaints == []
 
 
-def _noted(complaints: list[str], kind: str, text: str) -> None:
+def _check_console(complaints: list[str], kind: str, text: str) -> None:
     if kind in ("error", "warning"):
         complaints.append(f"{kind}: {text}")
 
 
-def _elsewhere(complaints: list[str], url: str, address: str) -> None:
+def _check_host(complaints: list[str], url: str, address: str) -> None:
     if not url.startswith(f"{address}/ops"):
-        complaints.append(f"asked for {url}")
+        complaints.append(f"request to {url}")
 
 
 @pytest.fixture
-def doubtful(post: Post, provider: FakeProvider) -> UUID:
+def in_doubt(post: Post, provider: FakeProvider) -> UUID:
     def lost(_: object) -> Any:
         raise OutcomeUnknown("no answer")
 
@@ -139,31 +139,31 @@ def delivered(message_id: UUID) -> None:
     record.record([report])
 
 
-def test_who_logs_in_sees_the_overview_and_may_leave(visit: Open) -> None:
+def test_login_shows_the_overview_and_logout_leaves_it(visit: Open) -> None:
     page = visit()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Nothing is stuck, nothing is lost.")
+    expect(page.get_by_role("heading", level=1)).to_have_text(HEALTHY)
     page.get_by_role("button", name="Log out").click()
     expect(page.get_by_label("Operator key")).to_be_focused()
 
 
-def test_the_overview_changes_by_itself(visit: Open, doubtful: UUID) -> None:
+def test_overview_updates_without_a_reload(visit: Open, in_doubt: UUID) -> None:
     page = visit()
-    expect(page.locator("#letters")).to_contain_text("Every callback could be recorded.")
-    expect(page.locator("#doubts")).to_contain_text("+14155550123")
+    expect(page.locator("#dead-letters")).to_contain_text("No dead letters")
+    expect(page.locator("#in-doubt")).to_contain_text("+14155550123")
     page.evaluate("window.same = true")
-    db.session.add(letter())
+    db.session.add(dead_letter())
     db.session.commit()
-    delivered(doubtful)
-    expect(page.locator("#letters")).to_contain_text("No. ")
-    expect(page.locator("#doubts")).to_contain_text("Of every message it is known")
-    expect(page.locator("#verdict")).to_contain_text("1 callback could not be recorded.")
-    assert page.evaluate("window.same"), "the page was not loaded anew"
+    delivered(in_doubt)
+    expect(page.locator("#dead-letters")).to_contain_text("No. ")
+    expect(page.locator("#in-doubt")).to_contain_text("No messages in doubt")
+    expect(page.locator("#health")).to_contain_text("Degraded: 1 callback could not be recorded")
+    assert page.evaluate("window.same"), "the page was not reloaded"
 
 
-def test_a_test_message_is_followed_live(visit: Open, provider: FakeProvider) -> None:
+def test_timeline_of_a_test_message_updates_live(visit: Open, provider: FakeProvider) -> None:
     page = visit("/ops/test")
     page.get_by_label("To, such as").fill("+1 415 555 2671")
-    page.get_by_role("button", name="Send it").click()
+    page.get_by_role("button", name="Send test message").click()
     page.wait_for_url("**/ops/messages/*")
     expect(page.locator("#summary")).to_contain_text("pending")
     page.locator("summary", has_text="Text").click()
@@ -176,36 +176,34 @@ def test_a_test_message_is_followed_live(visit: Open, provider: FakeProvider) ->
     expect(page.locator("blockquote")).to_be_visible()
 
 
-def test_whoever_is_at_work_in_a_form_is_not_disturbed(visit: Open, doubtful: UUID) -> None:
-    page = visit(f"/ops/messages/{doubtful}")
-    page.get_by_text("I found it…").click()
-    page.get_by_label("Its SID").fill("SM12")
+def test_update_keeps_a_form_that_is_being_filled_in(visit: Open, in_doubt: UUID) -> None:
+    page = visit(f"/ops/messages/{in_doubt}")
+    page.get_by_text("It was sent…").click()
+    page.get_by_label("SID from the provider").fill("SM12")
     with page.expect_response(lambda answer: answer.url.endswith("/live") and answer.ok):
-        delivered(doubtful)
+        delivered(in_doubt)
     expect(page.locator("#summary .status")).to_have_text("delivered")
-    expect(page.get_by_label("Its SID")).to_have_value("SM12")
-    expect(page.get_by_label("Its SID")).to_be_focused()
+    expect(page.get_by_label("SID from the provider")).to_have_value("SM12")
+    expect(page.get_by_label("SID from the provider")).to_be_focused()
 
 
-def test_a_decision_needs_two_clicks_and_says_what_became_of_it(
-    visit: Open, doubtful: UUID
-) -> None:
-    page = visit(f"/ops/messages/{doubtful}")
-    give_up = page.get_by_role("button", name="Give it up")
+def test_decision_needs_two_clicks_and_shows_its_result(visit: Open, in_doubt: UUID) -> None:
+    page = visit(f"/ops/messages/{in_doubt}")
+    give_up = page.get_by_role("button", name="Mark the message as failed")
     expect(give_up).to_be_hidden()
-    page.get_by_text("It never went out…").click()
+    page.get_by_text("It was not sent…").click()
     give_up.click()
-    expect(page.get_by_role("status")).to_have_text("Given up: the message has failed.")
+    expect(page.get_by_role("status")).to_have_text("The message is marked as failed.")
     expect(page.locator("#summary .status")).to_have_text("failed")
 
 
-def test_everything_can_be_reached_with_the_keyboard(visit: Open, doubtful: UUID) -> None:
+def test_every_control_is_reachable_by_keyboard(visit: Open, in_doubt: UUID) -> None:
     page = visit()
     page.keyboard.press("/")
     expect(page.get_by_label("Search messages")).to_be_focused()
     page.keyboard.type("+1 415 555 0123")
     page.keyboard.press("Enter")
-    page.wait_for_url(f"**/ops/messages/{doubtful}")
+    page.wait_for_url(f"**/ops/messages/{in_doubt}")
     reached = set()
     for _ in range(40):
         page.keyboard.press("Tab")
@@ -213,88 +211,90 @@ def test_everything_can_be_reached_with_the_keyboard(visit: Open, doubtful: UUID
         assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none" or (
             page.evaluate("document.activeElement === document.body")
         )
-    wanted = {"To the content", "Overview", "Look up now", "Send again…", "It never went out…"}
-    assert wanted <= reached
-    page.locator("summary", has_text="It never went out…").focus()
+    expected = {"Skip to content", "Overview", "Look up now", "Send again…", "It was not sent…"}
+    assert expected <= reached
+    page.locator("summary", has_text="It was not sent…").focus()
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.locator("#summary .status")).to_have_text("failed")
 
 
-def test_a_dead_letter_is_tried_again_from_the_overview(visit: Open, context: Flask) -> None:
-    db.session.add(letter())
+def test_dead_letter_is_replayed_from_the_overview(visit: Open, context: Flask) -> None:
+    db.session.add(dead_letter())
     db.session.commit()
     page = visit()
-    page.get_by_role("button", name="Try again").click()
-    expect(page.get_by_role("status")).to_contain_text("Put back into the inbox: 1.")
+    page.get_by_role("button", name="Replay").click()
+    expect(page.get_by_role("status")).to_contain_text("Replayed: 1.")
     db.session.rollback()
     assert db.session.scalars(db.select(DeadLetter)).all() == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
-def test_every_page_fits_its_width_and_can_be_read(
-    visit: Open, doubtful: UUID, scheme: str, size: dict[str, int]
+def test_pages_fit_the_screen_with_enough_contrast(
+    visit: Open, in_doubt: UUID, scheme: str, size: dict[str, int]
 ) -> None:
-    db.session.add(letter(error="x" * 500, body=b"y" * 500))
+    db.session.add(dead_letter(error="x" * 500, body=b"y" * 500))
     db.session.commit()
     page = visit(viewport=size, color_scheme=scheme)
-    for path in ("", "messages", "doubts", "dead-letters", "test", f"messages/{doubtful}"):
+    for path in ("", "messages", "doubts", "dead-letters", "test", f"messages/{in_doubt}"):
         page.goto(f"/ops/{path}")
-        page.evaluate("document.querySelectorAll('details').forEach((one) => (one.open = true))")
+        page.evaluate(
+            "document.querySelectorAll('details').forEach((details) => (details.open = true))"
+        )
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, path
         assert page.evaluate(CONTRAST) >= 4.5, path
     assert page.title() != "taken"
 
 
-# The least contrast of text with what lies behind it, by WCAG's formula; 4.5 is enough to read.
+# The lowest contrast of any text with its background, by the formula of WCAG; AA requires 4.5.
 CONTRAST = """
 () => {
   const rgb = (colour) => colour.match(/[\\d.]+/g).map(Number);
   const light = ([r, g, b]) => [r, g, b]
-    .map((one) => one / 255)
-    .map((one) => (one <= 0.03928 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, one, at) => sum + one * [0.2126, 0.7152, 0.0722][at], 0);
-  const behind = (node) => {
+    .map((value) => value / 255)
+    .map((value) => (value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, value, index) => sum + value * [0.2126, 0.7152, 0.0722][index], 0);
+  const background = (node) => {
     for (let at = node; at; at = at.parentElement) {
       const colour = rgb(getComputedStyle(at).backgroundColor);
       if (colour.length === 3 || colour[3] === 1) return colour;
     }
     return [255, 255, 255];
   };
-  let least = 21;
+  let lowest = 21;
   for (const node of document.body.querySelectorAll("*")) {
-    const says = [...node.childNodes].some((one) => one.nodeType === 3 && one.data.trim());
-    if (!says || !node.checkVisibility()) continue;
+    const text = [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
+    if (!text || !node.checkVisibility()) continue;
     if (node.closest("svg")) continue;
-    const [a, b] = [rgb(getComputedStyle(node).color), behind(node)].map(light);
+    const [a, b] = [rgb(getComputedStyle(node).color), background(node)].map(light);
     const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    least = Math.min(least, contrast);
+    lowest = Math.min(lowest, contrast);
   }
-  return least;
+  return lowest;
 }
 """
 
 
-def test_a_server_that_does_not_answer_is_noticed(visit: Open) -> None:
+def test_page_shows_that_the_server_does_not_answer(visit: Open) -> None:
     page = visit(quiet=False)
     page.route("**/ops/live", lambda route: route.abort())
     expect(page.locator("[data-state]")).to_contain_text("No answer since")
     page.unroute("**/ops/live")
-    expect(page.locator("[data-state]")).to_contain_text("Live; looked at", timeout=20_000)
+    expect(page.locator("[data-state]")).to_contain_text("Live: updated", timeout=20_000)
 
 
-def test_without_scripts_the_pages_work(visit: Open, doubtful: UUID) -> None:
+def test_pages_work_without_javascript(visit: Open, in_doubt: UUID) -> None:
     page = visit(java_script_enabled=False)
     assert 'http-equiv="refresh"' in page.content()
-    page.locator("#doubts").get_by_text("Decide…").click()
+    page.locator("#in-doubt").get_by_text("Decide…").click()
     page.get_by_text("Send again…").click()
-    page.get_by_role("button", name="Send it again").click()
-    expect(page.get_by_role("status")).to_have_text("It will be sent again.")
+    page.get_by_role("button", name="Send the message again").click()
+    expect(page.get_by_role("status")).to_have_text("The message will be sent again.")
 
 
-def test_a_script_that_got_in_after_all_does_not_run(visit: Open) -> None:
+def test_injected_script_does_not_run(visit: Open) -> None:
     page = visit(quiet=False)
     page.evaluate(
         "const s = document.createElement('script'); s.textContent = 'window.ran = 1';"
@@ -303,7 +303,7 @@ def test_a_script_that_got_in_after_all_does_not_run(visit: Open) -> None:
     assert page.evaluate("window.ran") is None
 
 
-def test_a_screenshot_can_be_taken_of_it(visit: Open, tmp_path: Path) -> None:
-    taken = tmp_path / "overview.png"
-    visit().screenshot(path=taken)
-    assert taken.read_bytes()[1:4] == b"PNG"
+def test_overview_can_be_captured_as_a_screenshot(visit: Open, tmp_path: Path) -> None:
+    path = tmp_path / "overview.png"
+    visit().screenshot(path=path)
+    assert path.read_bytes()[1:4] == b"PNG"

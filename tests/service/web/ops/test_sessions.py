@@ -1,4 +1,4 @@
-"""Sessions live in the database: they end at the server, everywhere, and cannot be forged."""
+"""Operator sessions: they end in every replica, expire, and cannot be forged."""
 
 import hashlib
 import hmac
@@ -23,7 +23,7 @@ from service.database import db, transaction
 from service.models import OperatorKey, OperatorSession
 from tests.conftest import ACCOUNT, BASE_URL, TOKEN, make_settings
 from tests.fakes import FakeProvider
-from tests.service.web.ops.conftest import BASE, Operator, apart, make_operator_key
+from tests.service.web.ops.conftest import BASE, Operator, in_own_context, make_operator_key
 
 ROOT = Path(__file__).parents[4]
 SECRET_COMMAND = "import secrets; print(secrets.token_urlsafe(32))"
@@ -31,31 +31,31 @@ SECRET_COMMAND = "import secrets; print(secrets.token_urlsafe(32))"
 
 @pytest.fixture
 def another_app(database_url: str, redis_url: str) -> Iterator[Callable[..., Flask]]:
-    """Another web server on the same database, with other settings."""
-    made = []
+    """Return a function that makes a web server on the same database, with other settings."""
+    apps = []
 
     def make(**changes: str) -> Flask:
         settings = make_settings(database_url, redis_url, **changes)
-        made.append(create_app(settings, providers={"twilio": FakeProvider()}))
-        return made[-1]
+        apps.append(create_app(settings, providers={"twilio": FakeProvider()}))
+        return apps[-1]
 
     yield make
-    for app in made:
+    for app in apps:
         with app.app_context():
             db.engine.dispose()
 
 
 def cookie_of(operator: Operator) -> str:
-    found = operator.client.get_cookie("waybill_ops", domain="localhost", path="/ops")
-    assert found
-    return found.value
+    cookie = operator.client.get_cookie("waybill_ops", domain="localhost", path="/ops")
+    assert cookie
+    return cookie.value
 
 
 def with_cookie(app: Flask, value: str) -> Operator:
-    """Another browser, into which somebody put this cookie."""
-    thief = Operator(app)
-    thief.client.set_cookie("waybill_ops", value, domain="localhost", path="/ops", secure=True)
-    return thief
+    """Return another browser that has this cookie."""
+    browser = Operator(app)
+    browser.client.set_cookie("waybill_ops", value, domain="localhost", path="/ops", secure=True)
+    return browser
 
 
 def run(app: Flask, *arguments: str) -> Any:
@@ -64,20 +64,20 @@ def run(app: Flask, *arguments: str) -> Any:
 
 def age(app: Flask, **columns: timedelta) -> None:
     """Move the sessions into the past."""
-    moments = {name: datetime.now(UTC) - ago for name, ago in columns.items()}
+    times = {name: datetime.now(UTC) - ago for name, ago in columns.items()}
     with app.app_context(), transaction():
-        db.session.execute(update(OperatorSession).values(moments))
+        db.session.execute(update(OperatorSession).values(times))
 
 
 def forged(secret: bytes, content: dict[str, object]) -> str:
-    """A cookie as Flask signs it."""
+    """Return a cookie signed as Flask does."""
     options = {"key_derivation": "hmac", "digest_method": hashlib.sha1}
     return str(
         URLSafeTimedSerializer(secret, salt="cookie-session", signer_kwargs=options).dumps(content)
     )
 
 
-def test_cookie_is_worthless_after_logging_out(app: Flask, operator: Operator) -> None:
+def test_cookie_is_invalid_after_logout(app: Flask, operator: Operator) -> None:
     stolen = cookie_of(operator)
     assert with_cookie(app, stolen).get("/").status_code == 200
     operator.post("/logout")
@@ -94,9 +94,7 @@ def test_session_ends_in_every_web_server(
     assert with_cookie(other, stolen).get("/").status_code == 303
 
 
-def test_logging_out_leaves_other_sessions_alone(
-    app: Flask, operator: Operator, operator_key: str
-) -> None:
+def test_logout_keeps_other_sessions(app: Flask, operator: Operator, operator_key: str) -> None:
     second = Operator(app)
     second.log_in(operator_key)
     operator.post("/logout")
@@ -119,7 +117,7 @@ def test_command_lists_and_ends_sessions(app: Flask, operator: Operator, operato
     assert run(app, "log-out").exit_code == 2
 
 
-def test_revoking_a_key_ends_its_sessions_and_no_other(app: Flask, operator: Operator) -> None:
+def test_revoked_key_ends_only_its_own_sessions(app: Flask, operator: Operator) -> None:
     eve = Operator(app)
     eve.log_in(make_operator_key(app, "eve"))
     with app.app_context():
@@ -145,7 +143,7 @@ def test_session_expires(
     assert operator.get("/").status_code == status
 
 
-def test_use_keeps_a_session_from_being_idle(app: Flask, operator: Operator) -> None:
+def test_requests_extend_a_session(app: Flask, operator: Operator) -> None:
     for _ in range(3):
         age(app, seen_at=timedelta(minutes=40))
         assert operator.get("/").status_code == 200
@@ -155,7 +153,7 @@ def test_use_keeps_a_session_from_being_idle(app: Flask, operator: Operator) -> 
 
 
 def test_every_login_gets_a_new_session_id(app: Flask, operator_key: str) -> None:
-    """Else a cookie planted before the log-in would be logged in with it."""
+    """Otherwise a cookie that an attacker set before the login would be logged in, too."""
     visitor = Operator(app)
     visitor.get("/login")
     planted = cookie_of(visitor)
@@ -169,7 +167,7 @@ def test_every_login_gets_a_new_session_id(app: Flask, operator_key: str) -> Non
 
 
 def test_session_id_is_stored_as_a_digest_only(app: Flask, operator: Operator) -> None:
-    # The cookie is signed, and read without the secret.
+    # The cookie is signed, not encrypted: it can be read without the secret.
     content = URLSafeTimedSerializer("", salt="cookie-session").loads_unsafe(cookie_of(operator))
     session_id = str(content[1]["id"])
     with app.app_context():
@@ -189,14 +187,14 @@ def test_twilio_token_signs_no_session(app: Flask, operator: Operator, name: str
 
 
 def test_signed_cookie_without_a_session_is_refused(app: Flask, operator: Operator) -> None:
-    """A leaked OPS_SECRET alone opens nothing: the id has to be in the database."""
+    """A leaked OPS_SECRET is not enough: the session id must be in the database."""
     secret = app.secret_key
     assert isinstance(secret, bytes)
     for content in ({"key": 1}, {"id": "1"}, {"id": ""}, {"id": 1}, {"id": None}, {"id": ["x"]}):
         assert with_cookie(app, forged(secret, dict(content))).get("/").status_code == 303
 
 
-def test_cookie_is_kept_to_https_where_the_request_came_that_way(
+def test_cookie_is_secure_if_the_request_used_https(
     another_app: Callable[..., Flask], operator_key: str
 ) -> None:
     other = another_app(PUBLIC_BASE_URL="http://sms.example.com")
@@ -212,7 +210,7 @@ def without_secret(app: Flask, another_app: Callable[..., Flask]) -> Flask:
     return another_app(OPS_SECRET="")
 
 
-def test_without_the_secret_no_operator_is_made(without_secret: Flask) -> None:
+def test_operators_create_refuses_without_the_secret(without_secret: Flask) -> None:
     refused = run(without_secret, "create", "ada")
     assert refused.exit_code == 1
     assert "OPS_SECRET" in refused.output
@@ -220,23 +218,21 @@ def test_without_the_secret_no_operator_is_made(without_secret: Flask) -> None:
     assert "no" not in run(without_secret, "list").output
 
 
-def test_without_the_secret_every_page_says_what_is_missing(
-    without_secret: Flask, operator_key: str
-) -> None:
+def test_pages_name_the_missing_secret(without_secret: Flask, operator_key: str) -> None:
     client = without_secret.test_client()
     for path in ("/ops/", "/ops/login", "/ops/messages"):
-        answer = apart(client.get, path, base_url=BASE)
+        answer = in_own_context(client.get, path, base_url=BASE)
         assert answer.status_code == 503
         assert "OPS_SECRET" in answer.text
         assert "secrets.token_urlsafe(32)" in answer.text
         assert "Set-Cookie" not in answer.headers
-    posted = apart(client.post, "/ops/login", data={"key": operator_key}, base_url=BASE)
+    posted = in_own_context(client.post, "/ops/login", data={"key": operator_key}, base_url=BASE)
     assert (posted.status_code, "Set-Cookie" in posted.headers) == (503, False)
-    with apart(client.get, "/ops/static/ops.css", base_url=BASE) as style:
+    with in_own_context(client.get, "/ops/static/ops.css", base_url=BASE) as style:
         assert style.status_code == 200
 
 
-def test_without_the_secret_the_twilio_token_opens_nothing(
+def test_twilio_token_is_no_replacement_for_the_secret(
     without_secret: Flask, operator_key: str
 ) -> None:
     with without_secret.app_context():
@@ -245,12 +241,14 @@ def test_without_the_secret_the_twilio_token_opens_nothing(
     assert with_cookie(without_secret, forged(derived, {"key": number})).get("/").status_code == 503
 
 
-def test_without_the_secret_the_api_works(without_secret: Flask, key: str) -> None:
+def test_api_works_without_the_secret(without_secret: Flask, key: str) -> None:
     hello = {"to": "+14155552671", "body": "Hello"}
     headers = {"Authorization": f"Bearer {key}"}
     client = without_secret.test_client()
-    assert apart(client.post, "/v1/messages", json=hello, headers=headers).status_code == 202
-    assert apart(client.get, "/readyz").status_code == 200
+    assert (
+        in_own_context(client.post, "/v1/messages", json=hello, headers=headers).status_code == 202
+    )
+    assert in_own_context(client.get, "/readyz").status_code == 200
 
 
 # At start
@@ -283,15 +281,15 @@ def test_server_with_operators_and_no_secret_does_not_start(
         start_new_session=True,
     )
     try:
-        said, _ = server.communicate(timeout=60)
+        output, _ = server.communicate(timeout=60)
     except subprocess.TimeoutExpired:
         os.killpg(server.pid, signal.SIGKILL)
         server.communicate()
         raise
     assert server.returncode != 0
-    assert "OPS_SECRET" in said
-    assert SECRET_COMMAND in said
-    assert "the-token-of-twilio" not in said
+    assert "OPS_SECRET" in output
+    assert SECRET_COMMAND in output
+    assert "the-token-of-twilio" not in output
 
 
 @pytest.mark.parametrize(
@@ -304,7 +302,7 @@ def test_server_with_operators_and_no_secret_does_not_start(
     ],
     ids=["no operators", "a secret", "no secret", "a worker"],
 )
-def test_process_asks_for_the_secret_where_operators_log_in(
+def test_web_process_with_operators_requires_the_secret(
     app: Flask,
     database_url: str,
     redis_url: str,
@@ -330,7 +328,7 @@ def test_process_asks_for_the_secret_where_operators_log_in(
 def test_commands_run_without_the_secret(
     operator_key: str, database_url: str, redis_url: str
 ) -> None:
-    """Those that revoke keys and migrate the tables among them."""
+    """Commands revoke keys and migrate the tables: they must not need it."""
     ran = subprocess.run(
         ["flask", "--app", "service.app", "operators", "list"],
         cwd=ROOT,
