@@ -117,11 +117,15 @@ class Client:
         self._url = f"{installation.url}/v1/messages"
 
     def post(self, **message: Any) -> str:
-        """Post a message; return its id."""
-        given = {"to": "+14155552671", "body": "Hello", **message}
-        answer = requests.post(self._url, json=given, headers=self.headers, timeout=30)
+        """Post a message that must be accepted; return its id."""
+        answer = self.send(**message)
         assert answer.status_code == 202, answer.text
         return str(answer.json()["id"])
+
+    def send(self, timeout: float = 30, **message: Any) -> requests.Response:
+        """Post a message; return the answer."""
+        fields = {"to": "+14155552671", "body": "Hello", **message}
+        return requests.post(self._url, json=fields, headers=self.headers, timeout=timeout)
 
     def message(self, message_id: str) -> dict[str, Any]:
         """Return a message as the API shows it."""
