@@ -116,7 +116,7 @@ def _send(stack: Stack, messages: int, begun: int) -> float:
         time.sleep(0.5)
     since = f" WHERE started_at >= to_timestamp({begun} / 1000.0)"
     sent, accepted = count(database, _ATTEMPTS + since), count(database, _ACCEPTED)
-    books = f"{stack.simulator_url}/_simulator/books?summary=1"
+    books = f"{stack.simulator_url}/_simulator/records?summary=1"
     created = requests.get(books, timeout=30).json()["creates"]["created"]
     if sent != messages or accepted != created:
         raise Void(f"{messages} posted, {sent} tried; {accepted} accepted, {created} at carrier")

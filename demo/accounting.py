@@ -63,7 +63,7 @@ def ours(stack: Stack) -> Ours:
 
 def theirs(stack: Stack) -> Theirs:
     """Ask the carrier."""
-    books = requests.get(f"{stack.simulator_url}/_simulator/books", timeout=30).json()
+    books = requests.get(f"{stack.simulator_url}/_simulator/records", timeout=30).json()
     messages = books["messages"]
     sent = Counter(message["status_callback"] for message in messages if message["on_air"])
     answers = [one["answer"] for message in messages for one in message["callbacks"]]

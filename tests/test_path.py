@@ -33,7 +33,7 @@ def carrier() -> Iterator[Running]:
         sinch_token=SINCH["SINCH_API_TOKEN"],
         sinch_secret=SINCH["SINCH_CALLBACK_SECRETS"].partition(",")[0],
         pace=0.2,
-        fates=DELIVERED,
+        outcomes=DELIVERED,
     )
     with running(config) as simulator:
         yield simulator
@@ -112,7 +112,7 @@ def test_a_message_is_delivered_and_both_witnesses_tell_the_same_story(
     message_id = _send(whole, api, provider)
     message = _shown(whole, api, message_id, "delivered")
     carrier.wait_until_idle()
-    [entry] = carrier.books()["messages"]
+    [entry] = carrier.records()["messages"]
     assert message["provider_sid"] == entry["sid"]
     assert entry["on_air"] == 1
     assert all(one["answer"] == 204 for one in entry["callbacks"])
@@ -129,7 +129,7 @@ def test_a_callback_before_the_answer_to_its_send_ends_in_the_right_row(
     """The carrier delivers, calls back, and only then answers our POST."""
     carrier.next_create("early")
     message = _shown(whole, api, _send(whole, api, provider), "delivered")
-    assert message["provider_sid"] == carrier.books()["messages"][0]["sid"]
+    assert message["provider_sid"] == carrier.records()["messages"][0]["sid"]
 
 
 @pytest.mark.parametrize("fault", ["timeout", "cut", "500"])
@@ -141,7 +141,7 @@ def test_a_send_whose_answer_was_lost_is_proved_by_its_callback_and_sent_once(
     with whole.app_context():
         deliver.deliver()
     message = _shown(whole, api, message_id, "delivered")
-    [entry] = carrier.books()["messages"]
+    [entry] = carrier.records()["messages"]
     assert message["provider_sid"] == entry["sid"]
 
 
@@ -154,7 +154,7 @@ def test_a_send_that_was_not_taken_is_never_shown_as_sent(
     message = api.get(f"/v1/messages/{message_id}").json
     assert message is not None
     assert message["status"] == ("pending" if fault == "429" else "in_doubt")
-    assert carrier.books()["messages"] == []
+    assert carrier.records()["messages"] == []
 
 
 def test_the_carriers_refusal_is_explained_to_the_client(whole: Flask, api: FlaskClient) -> None:
@@ -190,7 +190,7 @@ def test_a_message_held_by_the_carrier_can_be_canceled_there(
     canceled = api.post(f"/v1/messages/{posted['id']}/cancel")
     assert canceled.status_code == 200
     assert (canceled.json or {})["status"] == "canceled"
-    assert carrier.books()["messages"][0]["status"] == "canceled"
+    assert carrier.records()["messages"][0]["status"] == "canceled"
 
 
 @pytest.mark.parametrize("fault", ["cut", "500"])
@@ -205,7 +205,7 @@ def test_a_doubt_that_no_callback_ends_is_ended_by_a_look_up(
         poll.reconcile([UUID(message_id)])
         poll.reconcile([UUID(message_id)], at_once=True)
     message = api.get(f"/v1/messages/{message_id}").json
-    [entry] = carrier.books()["messages"]
+    [entry] = carrier.records()["messages"]
     assert message is not None
     assert (message["status"], message["provider_sid"]) == ("delivered", entry["sid"])
 
@@ -219,7 +219,7 @@ def test_messages_that_look_the_same_are_told_apart_where_the_provider_knows_our
     carrier.wait_until_idle()
     with whole.app_context():
         poll.reconcile([UUID(one) for one in twins])
-    sids = {entry["reference"]: entry["sid"] for entry in carrier.books()["messages"]}
+    sids = {entry["reference"]: entry["sid"] for entry in carrier.records()["messages"]}
     for one in twins:
         [event] = (api.get(f"/v1/messages/{one}/events").json or {})["events"]
         assert event["provider_sid"] == sids[event["attempt_id"]]

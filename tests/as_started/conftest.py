@@ -17,7 +17,7 @@ Install = Callable[..., Installation]
 # Minutes become seconds; nothing else differs from what the documents say.
 _QUICK = {"DOUBT_FIRST_LOOKUP": "1", "DOUBT_LOOKUPS": "2"}
 # The carrier's own order of events, without its faults.
-_CARRIER = ("--pace", "0.2", "--fate", "delivered=1")
+_CARRIER = ("--pace", "0.2", "--outcome", "delivered=1")
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ class Verdict:
 
 def read_books(stack: Stack) -> Books:
     """Return what the carrier says it did."""
-    answer = requests.get(f"{stack.simulator_url}/_simulator/books", timeout=120).json()
+    answer = requests.get(f"{stack.simulator_url}/_simulator/records", timeout=120).json()
     by_text = defaultdict(list)
     for entry in answer["messages"]:
         by_text[entry["body"]].append(entry)
