@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from demo.servers import RedisServer, free_port, redis_server
-from demo.stack import ACCOUNT, SENDER, TOKEN, simulated_carrier
+from demo.stack import ACCOUNT, SENDER, TOKEN, simulated_provider
 from tests.as_started.commands import compose_commands, readme_commands
 from tests.as_started.installation import Installation, installed
 
@@ -36,7 +36,7 @@ def redis(place: Path) -> Iterator[RedisServer]:
 @pytest.fixture
 def carrier(place: Path) -> Iterator[str]:
     """The address of a carrier without faults."""
-    with simulated_carrier(place, _CARRIER) as url:
+    with simulated_provider(place, _CARRIER) as url:
         yield url
 
 
