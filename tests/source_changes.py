@@ -9,13 +9,13 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
-Edit = Callable[[ast.AST], ast.AST | list[ast.AST] | None]
+Edit = Callable[["_Editor", ast.AST], Any]
 
 
 class Change:
     """One edit of the nodes that match a pattern."""
 
-    def __init__(self, description: str, edit: Callable[["_Editor", ast.AST], Any]) -> None:
+    def __init__(self, description: str, edit: Edit) -> None:
         self.description = description
         self._edit = edit
 
@@ -34,7 +34,7 @@ def replace(pattern: str, replacement: str) -> Change:
     """Replace an expression or a statement."""
     old, new = _parsed(pattern), _parsed(replacement)
 
-    def edit(editor: _Editor, node: ast.AST) -> ast.AST:
+    def edit(editor: _Editor, node: ast.AST) -> Any:
         captured = dict[str, ast.AST]()
         return editor.match(_filled(new, captured)) if _fits(old, node, captured) else node
 
@@ -45,7 +45,7 @@ def remove(pattern: str) -> Change:
     """Remove a statement, an argument, or an element of a tuple or of a condition."""
     old = _parsed(pattern)
 
-    def edit(editor: _Editor, node: ast.AST) -> ast.AST | None:
+    def edit(editor: _Editor, node: ast.AST) -> Any:
         if isinstance(node, ast.Expr) and _fits(old, node.value, {}):
             return editor.match(ast.Pass())
         return editor.match(None) if editor.in_list and _fits(old, node, {}) else node
@@ -56,7 +56,7 @@ def remove(pattern: str) -> Change:
 def remove_keyword(name: str) -> Change:
     """Remove a keyword argument."""
 
-    def edit(editor: _Editor, node: ast.AST) -> ast.AST | None:
+    def edit(editor: _Editor, node: ast.AST) -> Any:
         fits = isinstance(node, ast.keyword) and node.arg == name
         return editor.match(None) if fits else node
 
@@ -66,7 +66,7 @@ def remove_keyword(name: str) -> Change:
 def remove_call(method: str) -> Change:
     """Remove a call from a chain of methods: `statement.method(...)` becomes `statement`."""
 
-    def edit(editor: _Editor, node: ast.AST) -> ast.AST:
+    def edit(editor: _Editor, node: ast.AST) -> Any:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             return editor.match(node.func.value) if node.func.attr == method else node
         return node
@@ -78,7 +78,7 @@ def insert_before(pattern: str, statement: str) -> Change:
     """Insert a statement before another."""
     old, new = _parsed(pattern), ast.parse(statement).body
 
-    def edit(editor: _Editor, node: ast.AST) -> ast.AST | list[ast.AST]:
+    def edit(editor: _Editor, node: ast.AST) -> Any:
         inner = node.value if isinstance(node, ast.Expr) else node
         fits = isinstance(node, ast.stmt) and _fits(old, inner, {})
         return editor.match([*new, node]) if fits else node
@@ -89,7 +89,7 @@ def insert_before(pattern: str, statement: str) -> Change:
 class _Editor(ast.NodeTransformer):
     """Applies an edit to every node below the first, and counts the matches."""
 
-    def __init__(self, edit: Callable[["_Editor", ast.AST], Any]) -> None:
+    def __init__(self, edit: Edit) -> None:
         self.matches = 0
         self.in_list = False
         self._edit = edit

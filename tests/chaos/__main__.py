@@ -4,6 +4,7 @@ import argparse
 import random
 import sys
 import time
+from collections.abc import Sequence
 
 from tests.chaos import plan as plans
 from tests.chaos.run import run
@@ -29,7 +30,7 @@ def main() -> int:
 
 def _checks(verdict: Verdict) -> str:
     """Return a table of the checks, with the first ten violations of each."""
-    checks = {
+    checks: dict[str, Sequence[object]] = {
         "messages repeated": verdict.repeated,
         "callbacks lost": verdict.lost,
         "messages with a wrong status": verdict.wrong_status,
