@@ -7,7 +7,7 @@ from typing import NamedTuple
 from redis import Redis
 from sqlalchemy import create_engine, text
 
-from bench.callbacks import callbacks, sent, wire
+from bench.callbacks import callbacks, http_request, make_messages
 from bench.waybill import fill
 from tests.as_started.installation import Installation
 from tests.as_started.load import Burst, burst
@@ -37,9 +37,9 @@ class Run(NamedTuple):
 
 def run(waybill: Installation, plan: Plan) -> Run:
     """Start the web server and send the bursts."""
-    messages = sent(plan.bursts * plan.size // 4)
+    messages = make_messages(plan.bursts * plan.size // 4)
     fill(waybill, messages)
-    requests = (wire(callback) for callback in callbacks(messages))
+    requests = (http_request(callback) for callback in callbacks(messages))
     waybill.export(GRANIAN_BLOCKING_THREADS_IDLE_TIMEOUT=plan.idle_timeout)
     waybill.start("web")
     bursts, connections = list[Burst](), list[int]()
