@@ -48,7 +48,8 @@ def test_round_is_invalid_when_a_callback_is_rejected(fault: Load) -> None:
 def test_wrk_output_is_parsed_with_missing_answers() -> None:
     output = (
         'Running 2s test\nRESULT {"answered": 9, "sent": 10, "early": 5, "rejected": 2,'
-        ' "failed": 0, "first": 100.0, "last": 102.0, "exhausted": false, "p50_ms": 1.5, "p99_ms": 2.5}\n'
+        ' "failed": 0, "first": 100.0, "last": 102.0,'
+        ' "exhausted": false, "p50_ms": 1.5, "p99_ms": 2.5}\n'
     )
     load = parse(output, cpu_seconds=0.5)
     assert (load.accepted, load.rejected, load.failed) == (7, 2, 1)
