@@ -10,7 +10,9 @@ from demo.stack import TOKEN
 
 def test_callbacks_have_valid_twilio_signatures() -> None:
     validator = RequestValidator(TOKEN)
-    for callback in callbacks.callbacks(callbacks.make_messages(3)):
+    signed = list(callbacks.callbacks(callbacks.make_messages(3)))
+    assert len(signed) == 3 * len(callbacks.STATUSES)
+    for callback in signed:
         form = {name: values[0] for name, values in parse_qs(callback.body.decode()).items()}
         assert validator.validate(callbacks.BASE_URL + callback.path, form, callback.signature)
 

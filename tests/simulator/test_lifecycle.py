@@ -105,6 +105,7 @@ def test_callback_has_the_headers_of_twilio(send, webhook):
 def test_official_validator_accepts_every_callback(send, webhook):
     send("delivered", body="Grüße & ämter + 100 %")
     validator = RequestValidator("simulator-auth-token")
+    assert len(webhook.received) == 2
     for callback in webhook.received:
         signature = callback.headers["X-Twilio-Signature"]
         assert validator.validate(webhook.url, callback.form, signature)

@@ -33,6 +33,7 @@ def test_every_status_is_reported_with_client_reference(plan, webhook):
 
 def test_callback_is_signed_over_its_body(plan, webhook):
     plan.send_with_callbacks(webhook)
+    assert len(webhook.received) == 3
     for callback in webhook.received:
         sent = {name.lower(): value for name, value in callback.headers.items()}
         timestamp = int(sent[f"{SIGNATURE}-timestamp"])
