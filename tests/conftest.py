@@ -107,22 +107,22 @@ def bound_app(database_url: str, redis_url: str) -> Iterator[Flask]:
 
 @pytest.fixture(autouse=True)
 def quiet_afterwards() -> Iterator[None]:
-    """Wait for pending wake-ups after a test: the next one expects empty queues."""
-    used, ring = set[WakeUps](), WakeUps.ring
+    """Let what a test rang for be over when the next begins: its queues are to be empty."""
+    rung, ring = set[WakeUps](), WakeUps.ring
 
-    def record_and_ring(wake_ups: WakeUps) -> None:
-        used.add(wake_ups)
-        ring(wake_ups)
+    def noted(bell: WakeUps) -> None:
+        rung.add(bell)
+        ring(bell)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(WakeUps, "ring", record_and_ring)
+        patched.setattr(WakeUps, "ring", noted)
         yield
-    for wake_ups in used:
-        finished = threading.Event()
+    for bell in rung:
+        over = threading.Event()
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(wake_ups, "_answer", finished.set)
-            wake_ups.ring()
-            finished.wait(10)
+            patched.setattr(bell, "_answer", over.set)
+            bell.ring()
+            over.wait(10)
 
 
 @pytest.fixture

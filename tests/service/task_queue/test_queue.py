@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
 from typing import Any
+from uuid import UUID
 
 import pytest
 import yaml
@@ -23,6 +24,7 @@ from tests.messages import assert_soon
 
 ROOT = Path(__file__).parents[3]
 QUEUES = {queue.SEND, queue.STATUS, queue.MAINTENANCE}
+MESSAGE = UUID("0198d1c5-0000-7000-8000-000000000001")
 
 
 @pytest.fixture
