@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from celery import Celery
@@ -138,6 +139,10 @@ def test_a_task_runs_inside_the_application(celery: Celery, app: Flask) -> None:
 @pytest.mark.parametrize("name", sorted(set(queue.ROUTES) - {queue.DELIVER}))
 def test_every_sweep_finds_nothing_to_do_in_an_empty_service(celery: Celery, name: str) -> None:
     celery.tasks[name]()
+
+
+def test_a_message_that_is_unknown_is_no_error(celery: Celery) -> None:
+    celery.tasks[queue.DELIVER](str(uuid4()))
 
 
 def test_an_accepted_message_is_delivered_by_its_task(
