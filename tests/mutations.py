@@ -46,7 +46,7 @@ MUTATIONS: Final = (
         "claim",
         remove("Message.status == Status.PENDING"),
         "tests/service/sending/test_deliver.py"
-        "::test_an_unknown_outcome_is_in_doubt_and_never_sent_again",
+        "::test_unknown_outcome_is_in_doubt_and_not_sent_again",
     ),
     Mutation(
         "a batch is stored as a whole",
@@ -62,7 +62,7 @@ MUTATIONS: Final = (
         "next_due",
         replace("_.items()", "reversed(_.items())"),
         "tests/service/sending/test_claim.py"
-        "::test_an_urgent_message_goes_before_everything_that_waits",
+        "::test_urgent_message_is_claimed_first",
     ),
     Mutation(
         "every waiting client gets an equal share",
@@ -70,7 +70,7 @@ MUTATIONS: Final = (
         "_shares",
         replace("ceil(_ / len(...))", "_"),
         "tests/service/sending/test_claim.py"
-        "::test_a_bulk_job_delays_no_single_message_of_another_client",
+        "::test_bulk_job_does_not_delay_other_clients",
     ),
     Mutation(
         "waiting for a sender's rate limit uses no attempt",
@@ -78,7 +78,7 @@ MUTATIONS: Final = (
         "_put_back",
         replace("message.attempts - 1", "message.attempts"),
         "tests/service/sending/test_claim.py"
-        "::test_what_is_too_fast_for_its_sender_waits_without_an_attempt_and_without_a_line",
+        "::test_message_over_the_sender_rate_waits_without_attempt",
     ),
     Mutation(
         "no call begins after the claim's lease",
@@ -86,7 +86,7 @@ MUTATIONS: Final = (
         "_call",
         replace("_.is_over", "False"),
         "tests/service/sending/test_deliver.py"
-        "::test_a_worker_that_slept_through_its_lease_makes_no_call",
+        "::test_no_call_begins_after_the_lease",
     ),
     Mutation(
         "a message of a test key reaches no provider",

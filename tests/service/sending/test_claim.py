@@ -62,20 +62,20 @@ def claimed(limit: int) -> list[UUID]:
     return [one.message.id for one in claiming.claim(limit)]
 
 
-def test_the_longest_due_of_a_client_goes_first(post_many: PostMany) -> None:
+def test_longest_due_message_of_a_client_is_claimed_first(post_many: PostMany) -> None:
     ids = post_many("a", 3) + post_many("a", 3)
     assert claimed(4) == ids[:4]
     assert claimed(4) == ids[4:]
 
 
-def test_an_urgent_message_goes_before_everything_that_waits(post_many: PostMany) -> None:
+def test_urgent_message_is_claimed_first(post_many: PostMany) -> None:
     post_many("bulk", 50)
     [urgent] = post_many("bulk", 1, priority=Priority.HIGH)
     [of_another] = post_many("other", 1, priority=Priority.HIGH)
     assert claimed(2) == [urgent, of_another]
 
 
-def test_a_bulk_job_delays_no_single_message_of_another_client(post_many: PostMany) -> None:
+def test_bulk_job_does_not_delay_other_clients(post_many: PostMany) -> None:
     post_many("bulk", 100)
     singles = [post_many(name, 1)[0] for name in ("a", "b", "c")]
     taken = claimed(8)
@@ -83,7 +83,7 @@ def test_a_bulk_job_delays_no_single_message_of_another_client(post_many: PostMa
     assert set(singles) <= set(taken)
 
 
-def test_what_one_client_leaves_of_its_share_goes_to_the_others(post_many: PostMany) -> None:
+def test_unused_share_goes_to_other_clients(post_many: PostMany) -> None:
     post_many("small", 2)
     post_many("bulk", 100)
     post_many("also bulk", 100)
@@ -93,7 +93,7 @@ def test_what_one_client_leaves_of_its_share_goes_to_the_others(post_many: PostM
     assert {name: names.count(name) for name in names} == {"small": 2, "bulk": 15, "also bulk": 15}
 
 
-def test_with_more_clients_than_lines_those_that_wait_longest_are_first(
+def test_longest_waiting_clients_are_claimed_first(
     post_many: PostMany,
 ) -> None:
     singles = [post_many(f"client {number}", 1)[0] for number in range(12)]
@@ -101,7 +101,7 @@ def test_with_more_clients_than_lines_those_that_wait_longest_are_first(
     assert claimed(20) == singles[5:]
 
 
-def test_nothing_is_claimed_before_its_time_and_what_is_due_behind_it_is(
+def test_only_due_messages_are_claimed(
     post_many: PostMany,
 ) -> None:
     later = post_many("a", 5)
@@ -113,7 +113,7 @@ def test_nothing_is_claimed_before_its_time_and_what_is_due_behind_it_is(
     assert now not in later
 
 
-def test_workers_at_the_same_moment_take_everything_of_every_client_once(
+def test_concurrent_claims_take_each_message_once(
     context: Flask, post_many: PostMany
 ) -> None:
     ids = {one for name in ("a", "b", "c") for one in post_many(name, 40)}
@@ -130,13 +130,13 @@ def test_workers_at_the_same_moment_take_everything_of_every_client_once(
     assert set(taken) == ids
 
 
-def test_urgent_messages_share_lines_fairly_too(post_many: PostMany) -> None:
+def test_urgent_messages_are_shared_between_clients(post_many: PostMany) -> None:
     post_many("bulk", 40, priority=Priority.HIGH)
     [single] = post_many("a", 1, priority=Priority.HIGH)
     assert single in claimed(4)
 
 
-def test_a_claim_looks_at_no_more_of_a_backlog_than_it_takes(post_many: PostMany) -> None:
+def test_claim_does_not_scan_the_backlog(post_many: PostMany) -> None:
     if not is_postgresql():
         pytest.skip("SQLite does not say how many rows it looked at")
     post_many("bulk", 3000)
@@ -164,7 +164,7 @@ def test_a_claim_looks_at_no_more_of_a_backlog_than_it_takes(post_many: PostMany
 
 
 @pytest.mark.usefixtures("paced")
-def test_what_is_too_fast_for_its_sender_waits_without_an_attempt_and_without_a_line(
+def test_message_over_the_sender_rate_waits_without_attempt(
     post_many: PostMany, provider: FakeProvider
 ) -> None:
     ids = post_many("bulk", 30)
@@ -180,7 +180,7 @@ def test_what_is_too_fast_for_its_sender_waits_without_an_attempt_and_without_a_
 
 
 @pytest.mark.usefixtures("paced")
-def test_behind_many_that_wait_for_their_sender_others_are_found(post_many: PostMany) -> None:
+def test_claim_finds_messages_of_other_senders(post_many: PostMany) -> None:
     post_many("bulk", 40)
     [other] = post_many("bulk", 1, sender="+15005550007")
     taken = claimed(16)
@@ -189,14 +189,14 @@ def test_behind_many_that_wait_for_their_sender_others_are_found(post_many: Post
 
 
 @pytest.mark.usefixtures("paced")
-def test_an_urgent_message_takes_the_place_of_others_at_its_sender(post_many: PostMany) -> None:
+def test_urgent_message_is_first_at_its_sender_rate(post_many: PostMany) -> None:
     post_many("bulk", 40)
     [urgent] = post_many("bulk", 1, priority=Priority.HIGH)
     assert claimed(64) == [urgent]
 
 
 @pytest.mark.usefixtures("paced")
-def test_a_message_whose_time_at_its_sender_has_come_goes_out(
+def test_message_is_sent_when_its_sender_rate_allows(
     post_many: PostMany, provider: FakeProvider
 ) -> None:
     post_many("bulk", 2)
@@ -213,7 +213,7 @@ def test_a_message_whose_time_at_its_sender_has_come_goes_out(
 
 
 @pytest.mark.usefixtures("paced")
-def test_earlier_claims_are_called_when_a_later_round_fails(
+def test_earlier_claims_are_sent_when_a_later_round_fails(
     post_many: PostMany, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The claims of the first round are committed: without a call they would end in doubt."""
@@ -236,7 +236,7 @@ def test_earlier_claims_are_called_when_a_later_round_fails(
     assert statuses.count(Status.SUBMITTING) == 0
 
 
-def test_a_first_round_that_fails_claims_nothing(
+def test_failed_first_round_claims_nothing(
     post_many: PostMany, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_: object) -> None:
@@ -250,7 +250,7 @@ def test_a_first_round_that_fails_claims_nothing(
     assert len(claimed(8)) == 1
 
 
-def test_the_default_is_not_urgent(post: Post) -> None:
+def test_default_priority_is_normal(post: Post) -> None:
     message_id = post()
     db.session.rollback()
     assert db.session.get_one(Message, message_id).priority == Priority.NORMAL

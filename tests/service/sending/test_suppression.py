@@ -56,12 +56,12 @@ def opted_out(post: Post, provider: FakeProvider) -> UUID:
     return message_id
 
 
-def test_a_refusal_that_says_opted_out_is_remembered(opted_out: UUID) -> None:
+def test_opt_out_refusal_is_stored(opted_out: UUID) -> None:
     assert message(opted_out).error_code == "21610"
     assert known() == [(RECIPIENT, SENDER, "twilio")]
 
 
-def test_another_refusal_is_not(post: Post, provider: FakeProvider) -> None:
+def test_other_refusal_is_no_opt_out(post: Post, provider: FakeProvider) -> None:
     def script(outbound: Outbound) -> StatusReport:
         raise Refused("not a number", "21211")
 
@@ -71,7 +71,7 @@ def test_another_refusal_is_not(post: Post, provider: FakeProvider) -> None:
     assert known() == []
 
 
-def test_a_callback_that_says_so_is_remembered_too(post: Post) -> None:
+def test_opt_out_callback_is_stored(post: Post) -> None:
     """A Messaging Service takes the message first, and says no later."""
     message_id = post(sender=None, messaging_service_sid=SERVICE)
     deliver.deliver()
@@ -81,7 +81,7 @@ def test_a_callback_that_says_so_is_remembered_too(post: Post) -> None:
     assert known() == [(RECIPIENT, SERVICE, "twilio")]
 
 
-def test_the_next_message_fails_alike_and_nobody_is_asked(
+def test_message_to_an_opted_out_number_is_not_sent(
     opted_out: UUID, post: Post, provider: FakeProvider
 ) -> None:
     message_id = post(body="Again")
@@ -106,7 +106,7 @@ def test_the_next_message_fails_alike_and_nobody_is_asked(
     ],
     ids=str,
 )
-def test_another_recipient_or_sender_is_not_concerned(
+def test_opt_out_is_per_recipient_and_sender(
     opted_out: UUID, post: Post, provider: FakeProvider, other: dict[str, str | None]
 ) -> None:
     message_id = post(**other)
@@ -114,7 +114,7 @@ def test_another_recipient_or_sender_is_not_concerned(
     assert message(message_id).status is Status.QUEUED
 
 
-def test_messages_of_test_keys_are_exempt(opted_out: UUID, post: Post) -> None:
+def test_messages_of_test_keys_ignore_opt_outs(opted_out: UUID, post: Post) -> None:
     with transaction():
         db.session.add(
             OptOut(
@@ -130,7 +130,7 @@ def test_messages_of_test_keys_are_exempt(opted_out: UUID, post: Post) -> None:
     assert claim.message.provider == "test"
 
 
-def test_a_crowd_that_opted_out_holds_up_nobody_behind_it(
+def test_many_opted_out_messages_do_not_delay_others(
     opted_out: UUID, post: Post, provider: FakeProvider
 ) -> None:
     for _ in range(7):
@@ -139,7 +139,7 @@ def test_a_crowd_that_opted_out_holds_up_nobody_behind_it(
     assert [one.message.id for one in claiming.claim(2)] == [last]
 
 
-def test_a_batch_is_looked_up_at_once(opted_out: UUID, post: Post) -> None:
+def test_claim_reads_opt_outs_in_one_query(opted_out: UUID, post: Post) -> None:
     asked = list[str]()
 
     def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
@@ -163,7 +163,7 @@ def _age(days: float) -> None:
 
 
 @pytest.mark.parametrize(("age", "left"), [(1, 0), (-1, 1)], ids=["sent after", "sent before"])
-def test_a_delivery_of_what_was_sent_after_it_ends_it(
+def test_delivery_of_a_later_message_ends_an_opt_out(
     post: Post, provider: FakeProvider, age: int, left: int
 ) -> None:
     """What was sent before the opt-out and arrives late says nothing about it."""
@@ -178,7 +178,7 @@ def test_a_delivery_of_what_was_sent_after_it_ends_it(
     assert len(known()) == left
 
 
-def test_an_opt_out_is_known_since_the_provider_last_said_so(context: Flask) -> None:
+def test_opt_out_date_is_the_latest_report(context: Flask) -> None:
     early = datetime(2026, 11, 20, tzinfo=UTC)
     row = {"to": RECIPIENT, "sender": SENDER, "provider": "twilio", "error_code": "21610"}
     for since in (early, early + timedelta(days=1), early - timedelta(days=1)):
@@ -188,7 +188,7 @@ def test_an_opt_out_is_known_since_the_provider_last_said_so(context: Flask) -> 
     assert kept.since == early + timedelta(days=1)
 
 
-def test_what_is_said_of_an_earlier_attempt_outranks_it(
+def test_report_on_an_earlier_attempt_outranks_opted_out(
     post: Post, provider: FakeProvider, make_due: Callable[[UUID], None]
 ) -> None:
     """The first attempt was not taken, or so it was said; the second was not made."""

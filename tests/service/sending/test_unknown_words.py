@@ -82,7 +82,7 @@ def assert_sound() -> None:
 
 
 @pytest.mark.parametrize("word", ODD_WORDS, ids=repr)
-def test_an_answer_with_a_sid_is_accepted_and_sent_once(
+def test_answer_with_a_sid_is_accepted_and_sent_once(
     post: Post, stand: Stand, word: object
 ) -> None:
     stand.answer(201, {"sid": SID, "status": word})
@@ -108,7 +108,7 @@ def test_an_answer_with_a_sid_is_accepted_and_sent_once(
         {"num_segments": {}, "price": [], "error_code": "x" * 500},
     ],
 )
-def test_an_answer_with_a_sid_and_odd_fields_is_accepted(
+def test_answer_with_a_sid_and_odd_fields_is_accepted(
     post: Post, stand: Stand, more: dict[str, Any]
 ) -> None:
     stand.answer(201, {"sid": SID, "status": "queued", **more})
@@ -119,7 +119,7 @@ def test_an_answer_with_a_sid_and_odd_fields_is_accepted(
 
 
 @pytest.mark.parametrize("sid", [None, "", " ", True, ["SM1"], {"sid": "SM1"}])
-def test_an_answer_without_a_usable_sid_is_in_doubt(post: Post, stand: Stand, sid: object) -> None:
+def test_answer_without_a_usable_sid_is_in_doubt(post: Post, stand: Stand, sid: object) -> None:
     stand.answer(201, {"sid": sid, "status": "queued"})
     message_id = post()
     deliver.deliver()
@@ -131,7 +131,7 @@ def test_an_answer_without_a_usable_sid_is_in_doubt(post: Post, stand: Stand, si
 
 
 @pytest.mark.parametrize("batch_id", [None, "", [], {}, True])
-def test_a_batch_without_a_usable_id_is_in_doubt(
+def test_batch_without_a_usable_id_is_in_doubt(
     post: Post, stand: Stand, batch_id: object
 ) -> None:
     stand.answer(201, {"id": batch_id})
@@ -160,7 +160,7 @@ def lost(post: Post, provider: FakeProvider) -> Callable[..., tuple[UUID, UUID]]
 
 
 @pytest.mark.parametrize("word", ["partially_delivered", "", "receiving"])
-def test_a_callback_with_a_sid_ends_a_doubt(
+def test_callback_with_a_sid_ends_a_doubt(
     lost: Callable[..., tuple[UUID, UUID]], provider: FakeProvider, word: str
 ) -> None:
     message_id, attempt_id = lost()
@@ -174,7 +174,7 @@ def test_a_callback_with_a_sid_ends_a_doubt(
     assert len(provider.on_air) == 1
 
 
-def test_a_sinch_callback_with_an_unknown_word_ends_a_doubt(post: Post, stand: Stand) -> None:
+def test_sinch_callback_with_unknown_status_ends_a_doubt(post: Post, stand: Stand) -> None:
     stand.answer(500, {"code": "internal_error", "text": "Try again later"})
     message_id = post(provider="sinch", resend_if_unknown=True)
     deliver.deliver()
@@ -192,7 +192,7 @@ def test_a_sinch_callback_with_an_unknown_word_ends_a_doubt(post: Post, stand: S
     assert (shown.status, shown.provider_sid) == (Status.ACCEPTED, "01B")
 
 
-def test_a_callback_that_overtakes_the_answer_ends_the_submitting(
+def test_callback_before_the_answer_ends_submitting(
     post: Post, provider: FakeProvider
 ) -> None:
     def script(outbound: Any) -> Any:
@@ -210,7 +210,7 @@ def test_a_callback_that_overtakes_the_answer_ends_the_submitting(
     assert len(provider.on_air) == 1
 
 
-def test_a_look_up_that_finds_an_unknown_word_ends_the_doubt(
+def test_look_up_with_unknown_status_ends_a_doubt(
     lost: Callable[..., tuple[UUID, UUID]],
     provider: FakeProvider,
     monkeypatch: pytest.MonkeyPatch,
@@ -223,7 +223,7 @@ def test_a_look_up_that_finds_an_unknown_word_ends_the_doubt(
     assert (message(message_id).status, len(provider.on_air)) == (Status.ACCEPTED, 1)
 
 
-def test_an_unknown_word_takes_nothing_from_a_stronger_status(
+def test_unknown_status_does_not_overwrite_a_status(
     post: Post, provider: FakeProvider
 ) -> None:
     message_id = post()
@@ -237,7 +237,7 @@ def test_an_unknown_word_takes_nothing_from_a_stronger_status(
     assert_sound()
 
 
-def test_a_second_attempt_with_an_unknown_word_is_shown_as_accepted(
+def test_second_attempt_with_unknown_status_is_accepted(
     lost: Callable[..., tuple[UUID, UUID]], provider: FakeProvider
 ) -> None:
     message_id, first = lost()
@@ -255,7 +255,7 @@ def test_a_second_attempt_with_an_unknown_word_is_shown_as_accepted(
     assert_sound()
 
 
-def test_an_orphan_with_an_unknown_word_is_adopted(post: Post, provider: FakeProvider) -> None:
+def test_orphan_with_an_unknown_status_is_adopted(post: Post, provider: FakeProvider) -> None:
     record.record([said("teleported", sid="SM7")])
     provider.script = lambda outbound: said("odd", attempt_id=outbound.attempt_id, sid="SM7")
     message_id = post()
@@ -272,7 +272,7 @@ def left_by_an_older_version(message_id: UUID, attempt_id: UUID) -> None:
         db.session.execute(update(Attempt).where(Attempt.id == attempt_id).values(provider_sid=SID))
 
 
-def test_a_doubt_whose_attempt_has_a_sid_is_fetched_by_it(
+def test_doubt_with_a_sid_is_fetched_by_it(
     lost: Callable[..., tuple[UUID, UUID]], provider: FakeProvider
 ) -> None:
     message_id, attempt_id = lost()
@@ -290,7 +290,7 @@ def test_a_doubt_whose_attempt_has_a_sid_is_fetched_by_it(
     assert message(message_id).status is Status.ACCEPTED
 
 
-def test_a_doubt_whose_attempt_has_a_sid_is_never_sent_again(
+def test_doubt_with_a_sid_is_never_sent_again(
     lost: Callable[..., tuple[UUID, UUID]], provider: FakeProvider
 ) -> None:
     message_id, attempt_id = lost()
