@@ -115,7 +115,7 @@ MUTATIONS: Final = (
         "_once",
         remove_call("on_conflict_do_update"),
         "tests/service/recording/test_record.py"
-        "::test_each_statement_is_written_once_and_repeats_are_counted",
+        "::test_equal_reports_are_one_event_with_repeats",
     ),
     Mutation(
         "rows are locked in one order",
@@ -147,14 +147,14 @@ MUTATIONS: Final = (
         "Isolation.record",
         insert_before("_record_together(...)", "self._inbox and self._inbox.ack(self._left[-1])"),
         "tests/service/recording/test_consume_inbox.py"
-        "::test_a_database_that_fails_leaves_the_batch_in_the_inbox",
+        "::test_failed_database_leaves_the_batch_in_the_inbox",
     ),
     Mutation(
         "a temporary error makes no dead letter",
         "service.recording.isolation",
         "Isolation._failed",
         replace("is_passing(...)", "False"),
-        "tests/service/recording/test_isolation.py::test_a_lost_connection_is_nobodys_fault",
+        "tests/service/recording/test_isolation.py::test_lost_connection_makes_no_dead_letter",
     ),
     Mutation(
         "a claim with its answer in the inbox does not end in doubt",

@@ -92,7 +92,7 @@ def end_leases() -> None:
 
 
 @kinds
-def test_an_answer_is_recorded_when_the_database_is_back(
+def test_answer_is_recorded_when_the_database_is_back(
     post: Post, answer: Callable[[str], None], kind: str
 ) -> None:
     answer(kind)
@@ -148,7 +148,7 @@ def test_no_claim_ends_in_doubt_while_its_answer_waits(
     assert message(message_id).status is Status.QUEUED
 
 
-def test_a_claim_ends_in_doubt_once_the_inbox_caught_up(post: Post) -> None:
+def test_claim_ends_in_doubt_when_the_inbox_is_read(post: Post) -> None:
     message_id = post()
     claim.claim(1)
     end_leases()
@@ -265,7 +265,7 @@ def test_last_attempt_fails_the_message_from_the_inbox_too(
     assert (shown.status, shown.error_code) == (Status.FAILED, GAVE_UP)
 
 
-def test_nobody_posts_an_answer_as_a_callback(app: Flask) -> None:
+def test_answer_cannot_be_posted_as_a_callback(app: Flask) -> None:
     posted = app.test_client().post(f"/callbacks/{ANSWER}/{uuid4()}", data=b"{}")
     assert posted.status_code == 404
 
@@ -275,7 +275,7 @@ ERRORS: list[ProviderError | None] = [None, REFUSAL, OutcomeUnknown("no answer (
 
 @pytest.mark.usefixtures("context")
 @pytest.mark.parametrize("error", ERRORS, ids=["none", "refused", "unknown"])
-def test_an_answer_comes_out_as_it_went_in(error: ProviderError | None) -> None:
+def test_answer_is_unchanged_by_the_inbox(error: ProviderError | None) -> None:
     report = said("delivered", attempt_id=uuid4(), sid="SM1")._replace(
         price=Price(Decimal("-0.0075"), "USD"), segments=2, provider_time="2611260000"
     )
@@ -290,7 +290,7 @@ def test_an_answer_comes_out_as_it_went_in(error: ProviderError | None) -> None:
 
 
 @pytest.mark.usefixtures("context")
-def test_an_answer_of_another_version_is_kept_for_that_version() -> None:
+def test_answer_of_another_version_is_a_dead_letter() -> None:
     body = json.dumps({"version": 99}).encode()
     consume_inbox.record_callbacks([Callback(ANSWER, str(uuid4()), body, datetime.now(UTC))])
     db.session.rollback()

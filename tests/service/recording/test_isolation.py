@@ -66,7 +66,7 @@ def letters() -> list[DeadLetter]:
 
 
 @pytest.mark.parametrize("error", [UNDEFINED, TOO_MANY], ids=["undefined column", "parameters"])
-def test_a_guilty_callback_is_set_aside_alone(fail: Any, error: Exception) -> None:
+def test_unrecordable_callback_is_a_dead_letter(fail: Any, error: Exception) -> None:
     fail(error)
     put(*GOOD[:200], BAD, *GOOD[200:])
     began = monotonic()
@@ -77,7 +77,7 @@ def test_a_guilty_callback_is_set_aside_alone(fail: Any, error: Exception) -> No
     assert monotonic() - began < 15, "the others do not wait for a second round"
 
 
-def test_a_slow_batch_is_recorded_in_smaller_ones(fail: Any) -> None:
+def test_slow_batch_is_recorded_in_smaller_batches(fail: Any) -> None:
     fail(SLOW, most=60)
     put(*GOOD)
     consume_inbox.drain()
@@ -85,7 +85,7 @@ def test_a_slow_batch_is_recorded_in_smaller_ones(fail: Any) -> None:
     assert letters() == []
 
 
-def test_slow_callback_is_set_aside_after_its_deliveries(
+def test_slow_callback_is_a_dead_letter_after_retries(
     fail: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(consume_inbox, "_LONGEST", 0.2)
@@ -102,7 +102,7 @@ def test_slow_callback_is_set_aside_after_its_deliveries(
     assert components().inbox.lag() == 0
 
 
-def test_a_slow_database_is_left_alone(fail: Any) -> None:
+def test_slow_database_makes_no_dead_letter(fail: Any) -> None:
     fail(SLOW, most=0)
     put(*GOOD[:20])
     with pytest.raises(OperationalError):
@@ -111,7 +111,7 @@ def test_a_slow_database_is_left_alone(fail: Any) -> None:
     assert components().inbox.lag() == 20
 
 
-def test_a_lost_connection_is_nobodys_fault(fail: Any) -> None:
+def test_lost_connection_makes_no_dead_letter(fail: Any) -> None:
     fail(LOST)
     put(*GOOD[:20], BAD)
     with pytest.raises(OperationalError):
@@ -120,7 +120,7 @@ def test_a_lost_connection_is_nobodys_fault(fail: Any) -> None:
     assert components().inbox.lag() == 21
 
 
-def test_nobody_takes_what_is_being_isolated(
+def test_entries_being_isolated_are_not_reclaimed(
     context: Flask, fail: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A batch whose statements take 10 s each is in one hand longer than entries may rest."""

@@ -85,7 +85,7 @@ def _play(batches: Sequence[Sequence[StatusReport]]) -> Any:
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_order_repeats_and_batches_leave_the_same_rows_and_the_same_ledger(
+def test_order_repeats_and_batches_give_the_same_rows(
     data: st.DataObject, context: Flask, post: Post
 ) -> None:
     if not db.session.scalars(select(Attempt.id)).all():
@@ -97,7 +97,7 @@ def test_order_repeats_and_batches_leave_the_same_rows_and_the_same_ledger(
     assert _play(batches) == _play([everything]) == _play([[one] for one in everything])
 
 
-def test_each_statement_is_written_once_and_repeats_are_counted(
+def test_equal_reports_are_one_event_with_repeats(
     context: Flask, post: Post, provider: FakeProvider
 ) -> None:
     post()
@@ -113,7 +113,7 @@ def test_each_statement_is_written_once_and_repeats_are_counted(
     assert event.repeats == 2
 
 
-def test_a_callback_with_only_a_sid_finds_its_message(
+def test_callback_with_only_a_sid_finds_its_message(
     context: Flask, post: Post, provider: FakeProvider
 ) -> None:
     message_id = post()
@@ -122,7 +122,7 @@ def test_a_callback_with_only_a_sid_finds_its_message(
     assert _message(message_id).status is Status.DELIVERED
 
 
-def test_a_report_about_a_message_that_is_not_ours_is_kept_and_harmless(
+def test_report_about_an_unknown_message_is_an_orphan(
     context: Flask, post: Post
 ) -> None:
     message_id = post()
@@ -134,7 +134,7 @@ def test_a_report_about_a_message_that_is_not_ours_is_kept_and_harmless(
     assert _message(message_id).status is Status.PENDING
 
 
-def test_an_orphan_is_adopted_when_its_sid_becomes_known(
+def test_orphan_is_adopted_when_its_sid_becomes_known(
     context: Flask, post: Post, provider: FakeProvider
 ) -> None:
     """A callback without our id in its path that overtook the answer to the send."""
@@ -152,7 +152,7 @@ def test_an_orphan_is_adopted_when_its_sid_becomes_known(
     assert {event.message_id for event in events} == {message_id}
 
 
-def test_an_orphan_that_slipped_between_two_commits_is_adopted_by_the_sweep(
+def test_orphan_is_adopted_by_the_periodic_task(
     context: Flask, post: Post, provider: FakeProvider
 ) -> None:
     message_id = post()
@@ -170,7 +170,7 @@ def test_an_orphan_that_slipped_between_two_commits_is_adopted_by_the_sweep(
     assert record.adopt_orphans() == 0
 
 
-def test_an_unknown_word_is_kept_and_changes_nothing(
+def test_unknown_status_is_recorded_and_changes_nothing(
     context: Flask, post: Post, provider: FakeProvider
 ) -> None:
     message_id = post()
@@ -182,7 +182,7 @@ def test_an_unknown_word_is_kept_and_changes_nothing(
     assert [event.word for event in events] == ["partially_delivered"]
 
 
-def test_contradicting_finals_are_flagged_once(
+def test_contradicting_final_statuses_count_once(
     context: Flask, post: Post, provider: FakeProvider
 ) -> None:
     post()
