@@ -61,16 +61,14 @@ MUTATIONS: Final = (
         "service.queries.due",
         "next_due",
         replace("_.items()", "reversed(_.items())"),
-        "tests/service/sending/test_claim.py"
-        "::test_urgent_message_is_claimed_first",
+        "tests/service/sending/test_claim.py::test_urgent_message_is_claimed_first",
     ),
     Mutation(
         "every waiting client gets an equal share",
         "service.queries.due",
         "_shares",
         replace("ceil(_ / len(...))", "_"),
-        "tests/service/sending/test_claim.py"
-        "::test_bulk_job_does_not_delay_other_clients",
+        "tests/service/sending/test_claim.py::test_bulk_job_does_not_delay_other_clients",
     ),
     Mutation(
         "waiting for a sender's rate limit uses no attempt",
@@ -85,8 +83,7 @@ MUTATIONS: Final = (
         "service.sending.deliver",
         "_call",
         replace("_.is_over", "False"),
-        "tests/service/sending/test_deliver.py"
-        "::test_no_call_begins_after_the_lease",
+        "tests/service/sending/test_deliver.py::test_no_call_begins_after_the_lease",
     ),
     Mutation(
         "a message of a test key reaches no provider",
@@ -114,8 +111,7 @@ MUTATIONS: Final = (
         "service.queries.ledger",
         "_once",
         remove_call("on_conflict_do_update"),
-        "tests/service/recording/test_record.py"
-        "::test_equal_reports_are_one_event_with_repeats",
+        "tests/service/recording/test_record.py::test_equal_reports_are_one_event_with_repeats",
     ),
     Mutation(
         "rows are locked in one order",

@@ -61,9 +61,7 @@ def test_callbacks_in_the_inbox_are_recorded_and_removed(
     assert _status() is Status.DELIVERED
 
 
-def test_two_callbacks_of_one_message_are_recorded(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_two_callbacks_of_one_message_are_recorded(post: Post, provider: FakeProvider) -> None:
     attempt = _sent(post, provider)
     callbacks = [callback(attempt, word) for word in ("queued", "delivered", "queued")]
     consume_inbox.record_callbacks(callbacks)

@@ -122,9 +122,7 @@ def test_callback_with_only_a_sid_finds_its_message(
     assert _message(message_id).status is Status.DELIVERED
 
 
-def test_report_about_an_unknown_message_is_an_orphan(
-    context: Flask, post: Post
-) -> None:
+def test_report_about_an_unknown_message_is_an_orphan(context: Flask, post: Post) -> None:
     message_id = post()
     tally = record.record([said("delivered", attempt_id=UUID(int=7), sid="SMforeign")])
     assert tally.orphans == 1

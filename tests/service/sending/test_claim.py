@@ -113,9 +113,7 @@ def test_only_due_messages_are_claimed(
     assert now not in later
 
 
-def test_concurrent_claims_take_each_message_once(
-    context: Flask, post_many: PostMany
-) -> None:
+def test_concurrent_claims_take_each_message_once(context: Flask, post_many: PostMany) -> None:
     ids = {one for name in ("a", "b", "c") for one in post_many(name, 40)}
     start = Barrier(6)
 

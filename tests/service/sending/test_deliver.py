@@ -51,9 +51,7 @@ def failing(error: ProviderError) -> Callable[[Outbound], StatusReport]:
     return script
 
 
-def test_accepted_message_has_the_sid_of_the_provider(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_accepted_message_has_the_sid_of_the_provider(post: Post, provider: FakeProvider) -> None:
     message_id = post()
     deliver.deliver()
     shown = message(message_id)
@@ -64,9 +62,7 @@ def test_accepted_message_has_the_sid_of_the_provider(
     assert shown.submitted_at is not None
 
 
-def test_message_of_an_unconfigured_provider_waits(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_message_of_an_unconfigured_provider_waits(post: Post, provider: FakeProvider) -> None:
     message_id = post(provider="gone")
     deliver.deliver()
     [attempt] = attempts(message_id)
@@ -82,9 +78,7 @@ def test_repeated_task_sends_once(post: Post, provider: FakeProvider) -> None:
     assert len(provider.on_air) == 1
 
 
-def test_concurrent_workers_claim_each_message_once(
-    context: Flask, post: Post
-) -> None:
+def test_concurrent_workers_claim_each_message_once(context: Flask, post: Post) -> None:
     start = Barrier(6)
     for _ in range(60):
         post()
@@ -99,9 +93,7 @@ def test_concurrent_workers_claim_each_message_once(
     assert len(claimed) == len(set(claimed)) == 60
 
 
-def test_no_database_connection_is_held_during_a_call(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_no_database_connection_is_held_during_a_call(post: Post, provider: FakeProvider) -> None:
     held = []
 
     def script(outbound: Outbound) -> StatusReport:
@@ -125,9 +117,7 @@ def test_refusal_is_final_and_recorded(post: Post, provider: FakeProvider) -> No
     assert [attempt.answer for attempt in attempts(message_id)] == ["refused"]
 
 
-def test_message_that_was_not_accepted_is_sent_again(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_message_that_was_not_accepted_is_sent_again(post: Post, provider: FakeProvider) -> None:
     provider.script = failing(NotAccepted("too many", "20429"))
     message_id = post()
     deliver.deliver()
@@ -166,9 +156,7 @@ def test_retry_after_is_obeyed_up_to_an_hour(
     assert timedelta(seconds=least) <= waits <= timedelta(seconds=most) + until
 
 
-def test_message_fails_after_the_last_attempt(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_message_fails_after_the_last_attempt(post: Post, provider: FakeProvider) -> None:
     provider.script = failing(NotAccepted("too many", "20429"))
     message_id = post()
     for _ in range(components().settings.send_attempts):
@@ -178,9 +166,7 @@ def test_message_fails_after_the_last_attempt(
     assert (shown.status, shown.error_code) == (Status.FAILED, GAVE_UP)
 
 
-def test_unknown_outcome_is_in_doubt_and_not_sent_again(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_unknown_outcome_is_in_doubt_and_not_sent_again(post: Post, provider: FakeProvider) -> None:
     provider.script = failing(OutcomeUnknown("no answer (ReadTimeout)"))
     message_id = post()
     deliver.deliver()
@@ -192,9 +178,7 @@ def test_unknown_outcome_is_in_doubt_and_not_sent_again(
     assert provider.on_air == []
 
 
-def test_callback_ends_the_doubt_and_sets_the_sid(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_callback_ends_the_doubt_and_sets_the_sid(post: Post, provider: FakeProvider) -> None:
     """A send that timed out and yet went out: the callback bears the attempt's id."""
     provider.script = failing(OutcomeUnknown("no answer (ReadTimeout)"))
     message_id = post()
@@ -259,9 +243,7 @@ def test_killed_worker_leaves_a_doubt_and_no_second_send(
     assert provider.on_air == []
 
 
-def test_no_call_begins_after_the_lease(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_no_call_begins_after_the_lease(post: Post, provider: FakeProvider) -> None:
     """The machine was suspended after the claim: another may have sent the message by now."""
     message_id = post()
     [claimed] = claiming.claim(10)
@@ -418,9 +400,7 @@ def _deliver_in(app: Flask) -> int:
         return deliver.deliver()
 
 
-def test_concurrent_calls_are_limited(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_concurrent_calls_are_limited(post: Post, provider: FakeProvider) -> None:
     lines, now, most = components().settings.worker_concurrency, 0, 0
     counting = Lock()
 
@@ -483,9 +463,7 @@ def test_slow_call_does_not_delay_other_answers(post: Post, provider: FakeProvid
     assert message(slow).status is Status.QUEUED
 
 
-def test_unrecordable_answer_does_not_affect_others(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_unrecordable_answer_does_not_affect_others(post: Post, provider: FakeProvider) -> None:
     bad, good = post(), post()
 
     def script(outbound: Outbound) -> StatusReport:
@@ -520,9 +498,7 @@ def test_answers_wait_in_the_inbox_without_a_database(
     assert message(message_id).status is Status.QUEUED
 
 
-def test_unexpected_provider_error_leaves_a_doubt(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_unexpected_provider_error_leaves_a_doubt(post: Post, provider: FakeProvider) -> None:
     def script(outbound: Outbound) -> StatusReport:
         raise ZeroDivisionError
 

@@ -24,9 +24,7 @@ def _only() -> Message:
     return db.session.scalars(select(Message)).one()
 
 
-def test_service_message_is_scheduled_at_the_provider(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_service_message_is_scheduled_at_the_provider(post: Post, provider: FakeProvider) -> None:
     when = _ahead(hours=2)
     post(send_at=when, messaging_service_sid=SERVICE)
     deliver.deliver()
@@ -34,9 +32,7 @@ def test_service_message_is_scheduled_at_the_provider(
     assert _only().status is Status.SCHEDULED
 
 
-def test_message_without_service_waits_in_the_database(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_message_without_service_waits_in_the_database(post: Post, provider: FakeProvider) -> None:
     post(send_at=_ahead(hours=2))
     assert deliver.deliver() == 0
     assert provider.on_air == []
@@ -54,9 +50,7 @@ def test_send_at_too_near_for_the_provider_waits_here(post: Post, provider: Fake
     assert provider.on_air == []
 
 
-def test_message_past_the_provider_window_waits_here(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_message_past_the_provider_window_waits_here(post: Post, provider: FakeProvider) -> None:
     """Sent at once it would be minutes early; the provider's window is closed."""
     post(send_at=_ahead(hours=2), messaging_service_sid=SERVICE)
     near = _ahead(seconds=200)

@@ -131,9 +131,7 @@ def test_answer_without_a_usable_sid_is_in_doubt(post: Post, stand: Stand, sid: 
 
 
 @pytest.mark.parametrize("batch_id", [None, "", [], {}, True])
-def test_batch_without_a_usable_id_is_in_doubt(
-    post: Post, stand: Stand, batch_id: object
-) -> None:
+def test_batch_without_a_usable_id_is_in_doubt(post: Post, stand: Stand, batch_id: object) -> None:
     stand.answer(201, {"id": batch_id})
     message_id = post(provider="sinch")
     deliver.deliver()
@@ -192,9 +190,7 @@ def test_sinch_callback_with_unknown_status_ends_a_doubt(post: Post, stand: Stan
     assert (shown.status, shown.provider_sid) == (Status.ACCEPTED, "01B")
 
 
-def test_callback_before_the_answer_ends_submitting(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_callback_before_the_answer_ends_submitting(post: Post, provider: FakeProvider) -> None:
     def script(outbound: Any) -> Any:
         provider.on_air.append(outbound)
         report = said("teleported", attempt_id=outbound.attempt_id, sid="SM1")
@@ -223,9 +219,7 @@ def test_look_up_with_unknown_status_ends_a_doubt(
     assert (message(message_id).status, len(provider.on_air)) == (Status.ACCEPTED, 1)
 
 
-def test_unknown_status_does_not_overwrite_a_status(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_unknown_status_does_not_overwrite_a_status(post: Post, provider: FakeProvider) -> None:
     message_id = post()
     deliver.deliver()
     attempt = provider.on_air[0].attempt_id
