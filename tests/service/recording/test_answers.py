@@ -1,4 +1,4 @@
-"""A provider's answer survives a database that is away, as a callback does."""
+"""Answers of providers are kept in the inbox while the database is unavailable."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -48,7 +48,7 @@ kinds = pytest.mark.parametrize("kind", OUTCOMES)
 
 @contextmanager
 def away() -> Iterator[None]:
-    """Let the database take no answers."""
+    """Make recording of answers fail with a lost database connection."""
 
     def fail(_: object) -> None:
         raise AWAY
@@ -60,7 +60,7 @@ def away() -> Iterator[None]:
 
 @pytest.fixture
 def answer(provider: FakeProvider) -> Callable[[str], None]:
-    """Let the provider answer every send in one of the ways."""
+    """Set the kind of the provider's answer."""
 
     def choose(kind: str) -> None:
         error = OUTCOMES[kind][0]
@@ -137,7 +137,7 @@ def test_no_claim_ends_in_doubt_while_its_answer_waits(
     with away():
         deliver.deliver()
     with transaction():
-        # It ended after the answer was put into the inbox, as a lease of a minute does.
+        # The lease ends after the answer was put into the inbox.
         soon = datetime.now(UTC) + timedelta(milliseconds=20)
         db.session.execute(update(Message).values(claimed_until=soon))
     while datetime.now(UTC) <= soon:

@@ -1,4 +1,4 @@
-"""Several recorders on the same messages at the same moment, on both databases."""
+"""Concurrent recording of the same messages, on both databases."""
 
 import random
 from concurrent.futures import ThreadPoolExecutor
@@ -45,7 +45,7 @@ def test_concurrent_records_lose_no_update(
         recorded = sum(pool.map(record, range(WORKERS)))
 
     db.session.rollback()
-    assert recorded == len(heard), "each statement is new exactly once"
+    assert recorded == len(heard), "each report is new exactly once"
     shown = db.session.execute(select(Message.status, func.count()).group_by(Message.status)).all()
     assert [tuple(row) for row in shown] == [(Status.DELIVERED, 20)]
     said_again = db.session.scalar(
@@ -57,7 +57,7 @@ def test_concurrent_records_lose_no_update(
 def test_concurrent_records_of_other_statuses_are_joined(
     context: Flask, post: Post, provider: FakeProvider
 ) -> None:
-    """Each has another word about the same messages: an update over an old reading loses one."""
+    """Each worker has another status: an update based on an old read would lose one."""
     for _ in range(40):
         post()
         deliver.deliver()
@@ -88,7 +88,7 @@ def test_concurrent_records_of_other_statuses_are_joined(
 def test_early_callbacks_and_answers_do_not_deadlock(
     context: Flask, post: Post, provider: FakeProvider
 ) -> None:
-    """Both write messages and their attempts: one order of locks, whoever comes first."""
+    """Both lock messages before attempts."""
     start = Barrier(2)
 
     def record(reports: list[StatusReport]) -> None:

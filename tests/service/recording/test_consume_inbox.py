@@ -1,4 +1,4 @@
-"""Drain: nothing accepted is lost, and one bad entry holds up nobody."""
+"""Consuming the inbox: nothing accepted is lost, and a bad entry does not block others."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -120,7 +120,7 @@ def test_poison_entry_is_a_dead_letter_and_others_recorded(
     place: int,
     again: int,
 ) -> None:
-    """A batch that is larger than `again` comes back in smaller ones first."""
+    """A batch larger than `again` is first retried in smaller batches."""
     monkeypatch.setattr(consume_inbox, "_AGAIN", again)
     attempt, inbox = _sent(post, provider), components().inbox
     batch = [callback(attempt, word) for word in ("sending", "sent", "delivered") * 2]
@@ -170,7 +170,7 @@ def test_batch_recorded_twice_changes_nothing(
 
 
 def _wear_out(attempt: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put a callback that many workers have taken and none has finished."""
+    """Put a callback that many workers have taken and not finished."""
     monkeypatch.setattr(consume_inbox, "_IDLE", 0.0)
     components().inbox.put(callback(attempt, "delivered"))
     while not components().inbox.take("dying", 10, linger=0.01):
@@ -182,7 +182,7 @@ def _wear_out(attempt: object, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_entry_taken_many_times_is_recorded(
     post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A long outage is no fault of its own."""
+    """A long outage must not make dead letters."""
     _wear_out(_sent(post, provider), monkeypatch)
     consume_inbox.drain()
     assert _status() is Status.DELIVERED
@@ -240,7 +240,7 @@ def _in_overflow() -> int:
 def test_returned_overflow_is_deleted_when_a_later_put_fails(
     context: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Redis answers every 150th put too late: it has the callback, and we do not know."""
+    """Every 150th put times out although Redis has stored the callback."""
     _fill_overflow(500)
     puts, put = count(1), type(components().inbox).put
 

@@ -1,4 +1,4 @@
-"""A batch that cannot be recorded: what passes is waited for, what is guilty is set aside."""
+"""Batches that fail: retried after temporary errors; an unrecordable callback is isolated."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("context")
 
 @pytest.fixture
 def fail(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Let every batch fail with an error that holds the bad one, or is larger than `most`."""
+    """Make batches fail that contain the bad callback or more than `most` reports."""
     record = recording.record
 
     def begin(error: Exception, most: int = 10_000) -> None:
@@ -123,7 +123,7 @@ def test_lost_connection_makes_no_dead_letter(fail: Any) -> None:
 def test_entries_being_isolated_are_not_reclaimed(
     context: Flask, fail: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A batch whose statements take 10 s each is in one hand longer than entries may rest."""
+    """Statements of 10 s keep a batch longer than the idle time of entries."""
     monkeypatch.setattr(isolation, "_KEEP", 0.0)
     idle = list[int]()
 

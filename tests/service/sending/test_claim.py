@@ -1,4 +1,4 @@
-"""Whose turn it is: urgent first, a share for every client, each sender at its pace."""
+"""Order of claims: urgent first, an equal share per client, and rate limits of senders."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,32 +34,32 @@ def post_many(context: Flask) -> PostMany:
     """Accept messages of a client of this name; return their ids."""
     clients: dict[str, int] = {}
 
-    def posted(name: str, count: int, **changes: object) -> list[UUID]:
+    def post_messages(name: str, count: int, **changes: object) -> list[UUID]:
         if name not in clients:
             client = Client(name=name, created_at=EPOCH)
             db.session.add(client)
             db.session.commit()
             clients[name] = client.id
         accepted = accept(clients[name], [draft(**changes) for _ in range(count)])
-        return [one.message.id for one in accepted]
+        return [result.message.id for result in accepted]
 
-    return posted
+    return post_messages
 
 
 @pytest.fixture
-def paced(context: Flask, redis_url: str) -> Iterator[None]:
-    """One segment at once for every sender, and ten seconds until the next."""
-    kept: Components = context.extensions["waybill"]
+def rate_limited(context: Flask, redis_url: str) -> Iterator[None]:
+    """A rate limit of one segment per 10 s for every sender."""
+    original: Components = context.extensions["waybill"]
     with Redis.from_url(redis_url, protocol=2) as redis:
-        pace = SenderRateLimit(redis, CircuitBreaker(), {"*": 0.1})
-        bound = {name: getattr(kept, name) for name in Components.__slots__}
-        context.extensions["waybill"] = Components(**{**bound, "sender_rates": pace})
+        rates = SenderRateLimit(redis, CircuitBreaker(), {"*": 0.1})
+        bound = {name: getattr(original, name) for name in Components.__slots__}
+        context.extensions["waybill"] = Components(**{**bound, "sender_rates": rates})
         yield
-    context.extensions["waybill"] = kept
+    context.extensions["waybill"] = original
 
 
 def claimed(limit: int) -> list[UUID]:
-    return [one.message.id for one in claiming.claim(limit)]
+    return [claim.message.id for claim in claiming.claim(limit)]
 
 
 def test_longest_due_message_of_a_client_is_claimed_first(post_many: PostMany) -> None:
@@ -114,7 +114,7 @@ def test_only_due_messages_are_claimed(
 
 
 def test_concurrent_claims_take_each_message_once(context: Flask, post_many: PostMany) -> None:
-    ids = {one for name in ("a", "b", "c") for one in post_many(name, 40)}
+    ids = {message_id for name in ("a", "b", "c") for message_id in post_many(name, 40)}
     start = Barrier(6)
 
     def claim(_: int) -> list[UUID]:
@@ -123,7 +123,7 @@ def test_concurrent_claims_take_each_message_once(context: Flask, post_many: Pos
             return claimed(20)
 
     with ThreadPoolExecutor(6) as pool:
-        taken = [one for some in pool.map(claim, range(6)) for one in some]
+        taken = [message_id for batch in pool.map(claim, range(6)) for message_id in batch]
     assert len(taken) == len(ids)
     assert set(taken) == ids
 
@@ -136,16 +136,16 @@ def test_urgent_messages_are_shared_between_clients(post_many: PostMany) -> None
 
 def test_claim_does_not_scan_the_backlog(post_many: PostMany) -> None:
     if not is_postgresql():
-        pytest.skip("SQLite does not say how many rows it looked at")
+        pytest.skip("SQLite does not report the rows that it scans")
     post_many("bulk", 3000)
     post_many("a", 1)
     with db.engine.begin() as connection:
-        connection.exec_driver_sql("ANALYZE message")  # as autovacuum does within a minute
+        connection.exec_driver_sql("ANALYZE message")  # autovacuum does this within a minute
     statements: list[tuple[str, object]] = []
 
-    def note(_c: object, _cursor: object, statement: str, given: object, *_: object) -> None:
+    def note(_c: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
         if statement.startswith(("WITH RECURSIVE", "SELECT")) and "FROM message" in statement:
-            statements.append((statement, given))
+            statements.append((statement, parameters))
 
     event.listen(db.engine, "before_cursor_execute", note)
     try:
@@ -154,14 +154,14 @@ def test_claim_does_not_scan_the_backlog(post_many: PostMany) -> None:
         event.remove(db.engine, "before_cursor_execute", note)
     assert statements
     with db.engine.connect() as connection:
-        for statement, given in statements:
-            plan = connection.exec_driver_sql(f"EXPLAIN {statement}", given).scalars().all()
-            used = "\n".join(plan)
-            assert "ix_message_turn" in used, used
-            assert "Seq Scan on message" not in used, used
+        for statement, parameters in statements:
+            plan = connection.exec_driver_sql(f"EXPLAIN {statement}", parameters)
+            text = "\n".join(plan.scalars())
+            assert "ix_message_turn" in text, text
+            assert "Seq Scan on message" not in text, text
 
 
-@pytest.mark.usefixtures("paced")
+@pytest.mark.usefixtures("rate_limited")
 def test_message_over_the_sender_rate_waits_without_attempt(
     post_many: PostMany, provider: FakeProvider
 ) -> None:
@@ -170,14 +170,14 @@ def test_message_over_the_sender_rate_waits_without_attempt(
     db.session.rollback()
     waiting = db.session.scalars(select(Message).where(Message.status == Status.PENDING)).all()
     assert len(waiting) == 29
-    assert {one.attempts for one in waiting} == {0}
-    assert {one.submitted_at for one in waiting} == {None}
-    assert all(one.due_at and one.due_at > datetime.now(UTC) for one in waiting)
+    assert {message.attempts for message in waiting} == {0}
+    assert {message.submitted_at for message in waiting} == {None}
+    assert all(message.due_at and message.due_at > datetime.now(UTC) for message in waiting)
     assert len(db.session.scalars(select(Attempt.id)).all()) == 1
     assert len(ids) == 30
 
 
-@pytest.mark.usefixtures("paced")
+@pytest.mark.usefixtures("rate_limited")
 def test_claim_finds_messages_of_other_senders(post_many: PostMany) -> None:
     post_many("bulk", 40)
     [other] = post_many("bulk", 1, sender="+15005550007")
@@ -186,14 +186,14 @@ def test_claim_finds_messages_of_other_senders(post_many: PostMany) -> None:
     assert other in taken
 
 
-@pytest.mark.usefixtures("paced")
+@pytest.mark.usefixtures("rate_limited")
 def test_urgent_message_is_first_at_its_sender_rate(post_many: PostMany) -> None:
     post_many("bulk", 40)
     [urgent] = post_many("bulk", 1, priority=Priority.HIGH)
     assert claimed(64) == [urgent]
 
 
-@pytest.mark.usefixtures("paced")
+@pytest.mark.usefixtures("rate_limited")
 def test_message_is_sent_when_its_sender_rate_allows(
     post_many: PostMany, provider: FakeProvider
 ) -> None:
@@ -205,16 +205,16 @@ def test_message_is_sent_when_its_sender_rate_allows(
             update(Message).where(Message.status == Status.PENDING).values(due_at=now)
         )
     with Redis.from_url(components().settings.redis_url.get_secret_value()) as redis:
-        redis.delete("waybill:pace:twilio:+15005550006")  # as after a second
+        redis.delete("waybill:pace:twilio:+15005550006")  # as after ten seconds
     deliver.deliver()
     assert len(provider.on_air) == 1
 
 
-@pytest.mark.usefixtures("paced")
+@pytest.mark.usefixtures("rate_limited")
 def test_earlier_claims_are_sent_when_a_later_round_fails(
     post_many: PostMany, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The claims of the first round are committed: without a call they would end in doubt."""
+    """The claims of the first round are committed: without a call they end in doubt."""
     post_many("bulk", 30)
     begin, rounds = claiming.attempts.begin, list[int]()
 

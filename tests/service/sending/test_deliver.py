@@ -1,4 +1,4 @@
-"""Deliver: at most once on the air, whatever the provider answers and whoever dies."""
+"""Deliver: each message is sent at most once, for every answer and after every crash."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -179,7 +179,7 @@ def test_unknown_outcome_is_in_doubt_and_not_sent_again(post: Post, provider: Fa
 
 
 def test_callback_ends_the_doubt_and_sets_the_sid(post: Post, provider: FakeProvider) -> None:
-    """A send that timed out and yet went out: the callback bears the attempt's id."""
+    """The send timed out but went out: the callback URL has the attempt id."""
     provider.script = failing(OutcomeUnknown("no answer (ReadTimeout)"))
     message_id = post()
     deliver.deliver()
@@ -193,7 +193,7 @@ def test_callback_ends_the_doubt_and_sets_the_sid(post: Post, provider: FakeProv
 def test_callback_before_the_answer_updates_its_message(
     post: Post, provider: FakeProvider, word: str
 ) -> None:
-    """The provider calls back before it answers, so before our commit of the answer."""
+    """The provider sends the callback before it answers the send."""
 
     def script(outbound: Outbound) -> StatusReport:
         sid = provider.sid(outbound.attempt_id)
@@ -214,7 +214,7 @@ def test_callback_before_the_answer_updates_its_message(
 def test_earlier_callback_outranks_the_result_of_the_call(
     post: Post, provider: FakeProvider, error: ProviderError
 ) -> None:
-    """Proof of transmission outranks our own guess about the same attempt."""
+    """Proof of transmission outranks our verdict about the same attempt."""
 
     def script(outbound: Outbound) -> StatusReport:
         record.record([said("delivered", attempt_id=outbound.attempt_id, sid="SM1")])
@@ -231,7 +231,7 @@ def test_earlier_callback_outranks_the_result_of_the_call(
 def test_killed_worker_leaves_a_doubt_and_no_second_send(
     post: Post, provider: FakeProvider
 ) -> None:
-    """Whether it died before the call or in it nobody can tell."""
+    """It is unknown whether the worker was killed before or during the call."""
     message_id = post()
     [claimed] = claiming.claim(10)  # and then it dies
     assert claiming.expire_claims() == 0, "the lease still runs"
@@ -244,7 +244,7 @@ def test_killed_worker_leaves_a_doubt_and_no_second_send(
 
 
 def test_no_call_begins_after_the_lease(post: Post, provider: FakeProvider) -> None:
-    """The machine was suspended after the claim: another may have sent the message by now."""
+    """The machine was suspended after the claim: another worker may have sent the message."""
     message_id = post()
     [claimed] = claiming.claim(10)
     late = claimed._replace(ends=datetime.now(UTC))
@@ -256,7 +256,7 @@ def test_no_call_begins_after_the_lease(post: Post, provider: FakeProvider) -> N
 def test_claim_and_attempt_are_one_transaction(
     post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A claimed message without an attempt could never be looked up."""
+    """A claimed message without an attempt cannot be looked up."""
     message_id = post()
 
     def die(_: object) -> None:
@@ -270,7 +270,7 @@ def test_claim_and_attempt_are_one_transaction(
 
 
 def test_message_is_sent_without_a_wake_up(post: Post, redis_url: str) -> None:
-    """Whatever became of the wake: the message is due, and the clock's delivery claims it."""
+    """Without a wake-up the delivery that beat enqueues claims the message."""
     message_id = post()
     with Redis.from_url(redis_url) as redis:
         redis.flushdb()
@@ -423,7 +423,7 @@ def test_concurrent_calls_are_limited(post: Post, provider: FakeProvider) -> Non
 
 
 def test_slow_call_does_not_delay_other_answers(post: Post, provider: FakeProvider) -> None:
-    """A carrier that lets one message wait must not keep the answers to the others unrecorded."""
+    """Answers to other messages are recorded while one call is slow."""
     slow, rest = post(), [post() for _ in range(5)]
     go_on = Event()
 

@@ -1,4 +1,4 @@
-"""Messages with a time: held by the provider where it can, else by us, in the database."""
+"""Scheduled messages: scheduled at the provider if possible, else kept in the database."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -51,12 +51,12 @@ def test_send_at_too_near_for_the_provider_waits_here(post: Post, provider: Fake
 
 
 def test_message_past_the_provider_window_waits_here(post: Post, provider: FakeProvider) -> None:
-    """Sent at once it would be minutes early; the provider's window is closed."""
+    """The provider can no longer schedule it, and sending it now would be minutes early."""
     post(send_at=_ahead(hours=2), messaging_service_sid=SERVICE)
     near = _ahead(seconds=200)
     with transaction():
         db.session.execute(update(Message).values(send_at=near))
     deliver.deliver()
-    held = _only()
+    message = _only()
     assert provider.on_air == []
-    assert (held.status, held.due_at, held.attempts) == (Status.PENDING, near, 0)
+    assert (message.status, message.due_at, message.attempts) == (Status.PENDING, near, 0)

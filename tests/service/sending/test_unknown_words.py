@@ -1,4 +1,4 @@
-"""A provider that gives a SID has accepted the message, whatever its word for the status."""
+"""A provider that gives a SID has accepted the message, also with an unknown status."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -37,7 +37,7 @@ SID = "SM00000000000000000000000000000001"
 def stand(
     context: Flask, monkeypatch: pytest.MonkeyPatch, database_url: str, redis_url: str
 ) -> Iterator[Stand]:
-    """A server in the place of both providers."""
+    """A stub server in place of both providers."""
     monkeypatch.setenv("no_proxy", "*")
     with standing() as stand:
         urls = {"TWILIO_API_BASE_URL": stand.url, "SINCH_API_BASE_URL": stand.url}
@@ -65,7 +65,7 @@ def words(message_id: UUID) -> list[str]:
 
 
 def look_up_for_hours() -> None:
-    """Make every look-up and every send due, more often than there are look-ups."""
+    """Run more rounds of look-ups and sends than the setting allows look-ups."""
     for _ in range(components().settings.doubt_lookups + 2):
         with transaction():
             past = datetime.now(UTC) - timedelta(seconds=1)
@@ -260,8 +260,8 @@ def test_orphan_with_an_unknown_status_is_adopted(post: Post, provider: FakeProv
     assert_sound()
 
 
-def left_by_an_older_version(message_id: UUID, attempt_id: UUID) -> None:
-    """Put the row where a version that did not know this rule left it."""
+def set_sid_as_older_version(message_id: UUID, attempt_id: UUID) -> None:
+    """Set the SID on an attempt in doubt, as an older version did."""
     with transaction():
         db.session.execute(update(Attempt).where(Attempt.id == attempt_id).values(provider_sid=SID))
 
@@ -270,7 +270,7 @@ def test_doubt_with_a_sid_is_fetched_by_it(
     lost: Callable[..., tuple[UUID, UUID]], provider: FakeProvider
 ) -> None:
     message_id, attempt_id = lost()
-    left_by_an_older_version(message_id, attempt_id)
+    set_sid_as_older_version(message_id, attempt_id)
     fetched = []
 
     def answer(attempt: UUID, sid: str) -> Any:
@@ -288,7 +288,7 @@ def test_doubt_with_a_sid_is_never_sent_again(
     lost: Callable[..., tuple[UUID, UUID]], provider: FakeProvider
 ) -> None:
     message_id, attempt_id = lost()
-    left_by_an_older_version(message_id, attempt_id)
+    set_sid_as_older_version(message_id, attempt_id)
 
     for decide in (operator_actions.send_again, operator_actions.give_up):
         with pytest.raises(Conflict, match=SID):
