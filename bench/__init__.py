@@ -1,1 +1,1 @@
-"""The measurements: how fast Waybill is on this machine, beside two other ways to do its work."""
+"""Benchmarks: Waybill compared with two other designs on this machine."""

@@ -1,4 +1,4 @@
-"""Measure Waybill and its peers on this machine: `python -m bench`."""
+"""Measure Waybill and two other designs on this machine: `python -m bench`."""
 
 import argparse
 import signal
@@ -8,55 +8,61 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from types import FrameType
 
-from bench import needs, report
+from bench import prerequisites, report
+from bench.benchmark import INVALID, NEED_WRK, PARTS, Benchmark
 from bench.databases import databases
 from bench.machine import described
-from bench.measuring import NEED_WRK, PARTS, Measuring
-from bench.plan import QUICK, USUAL, Plan
+from bench.plan import DEFAULT, QUICK, Plan
 
 
 def main() -> int:
-    """Return the exit status: 0 when every round counts; a figure may fall short."""
+    """Return the exit status: 0 when every result is valid, also if it misses its target."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="short rounds, and one of each")
-    parser.add_argument("--steady", type=float, metavar="SECONDS", help="how long the steady load")
-    parser.add_argument("--only", choices=PARTS, action="append", help="this part, and no other")
+    parser.add_argument("--quick", action="store_true", help="short rounds, one of each")
+    parser.add_argument(
+        "--steady", type=float, metavar="SECONDS", help="duration of the part `steady`"
+    )
+    parser.add_argument(
+        "--only", choices=PARTS, action="append", help="run only this part; may be repeated"
+    )
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, _interrupt)
-    missing = needs.missing()
+    missing = prerequisites.missing()
     for name, how in missing.items():
-        print(f"{name} is missing, and what needs it is left out. To get it: {how}")
+        print(f"{name} is not installed; its parts are skipped. To install it: {how}")
     started = time.monotonic()
-    given = QUICK if options.quick else USUAL
+    plan = QUICK if options.quick else DEFAULT
     if options.steady:
-        given = given._replace(steady=options.steady)
-    result = _run(given, missing, options.only or PARTS)
+        plan = plan._replace(steady=options.steady)
+    result = _run(plan, missing, options.only or PARTS)
     report.save(result)
-    print(f"\n{report.markdown(result)}\nin {(time.monotonic() - started) / 60:.1f} minutes")
-    return 1 if any(note.startswith("void") for note in result.notes) else 0
+    print(
+        f"\n{report.markdown(result)}\nFinished in {(time.monotonic() - started) / 60:.1f} minutes"
+    )
+    return 1 if any(note.startswith(INVALID) for note in result.notes) else 0
 
 
-def _run(given: Plan, missing: Mapping[str, str], parts: Sequence[str]) -> report.Result:
-    run, facts = Measuring(given, missing), described(missing)
-    facts["lengths"] = ", ".join(f"{name} {length:g}" for name, length in given._asdict().items())
-    with ExitStack() as open_things:
+def _run(plan: Plan, missing: Mapping[str, str], parts: Sequence[str]) -> report.Result:
+    run, facts = Benchmark(plan, missing), described(missing)
+    facts["plan"] = ", ".join(f"{name} {length:g}" for name, length in plan._asdict().items())
+    with ExitStack() as resources:
         server = None
         if "PostgreSQL" not in missing:
-            server = open_things.enter_context(databases())
-            facts |= {f"PostgreSQL {name}": said for name, said in server.settings().items()}
+            server = resources.enter_context(databases())
+            facts |= {f"PostgreSQL {name}": value for name, value in server.settings().items()}
         if "npm" not in missing:
-            needs.install_guide()
+            prerequisites.install_guide()
         for part in parts:
             if server is not None and ("wrk" not in missing or part not in NEED_WRK):
                 run.take(getattr(run, part), server)
             if part == "drain":
                 run.take(run.drain, None)
-    left_out = [f"left out, for want of it: {name}" for name in missing]
-    return report.Result(facts, run.rows, run.rounds, [*run.notes, *left_out])
+    skipped = [f"not installed, its parts are skipped: {name}" for name in missing]
+    return report.Result(facts, run.rows, run.rounds, [*run.notes, *skipped])
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt  # so that every server is ended
+    raise KeyboardInterrupt  # so that every server is stopped
 
 
 if __name__ == "__main__":

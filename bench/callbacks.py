@@ -1,4 +1,4 @@
-"""Callbacks as Twilio sends them: distinct, really signed, made before the clock runs."""
+"""Makes distinct, signed Twilio callbacks before a measurement starts."""
 
 import base64
 import hashlib
@@ -13,14 +13,14 @@ from uuid_utils.compat import uuid7
 from bench.load import post
 from demo.stack import ACCOUNT, SENDER, TOKEN
 
-BASE_URL: Final = "https://sms.example.com"  # what is signed; the connection goes to loopback
-WORDS: Final = ("queued", "sending", "sent", "delivered")
-# So many messages are on their way at once: the words about one do not come back to back.
-ABREAST: Final = 1000
+BASE_URL: Final = "https://sms.example.com"  # signed; requests go to loopback
+STATUSES: Final = ("queued", "sending", "sent", "delivered")
+# Callbacks of so many messages are interleaved: callbacks of one message are not adjacent.
+INTERLEAVED: Final = 1000
 
 
-class Sent(NamedTuple):
-    """A message that the provider has, and will speak about."""
+class SentMessage(NamedTuple):
+    """A message that the provider has accepted."""
 
     id: UUID
     attempt: UUID
@@ -28,32 +28,32 @@ class Sent(NamedTuple):
     to: str
 
 
-class Signed(NamedTuple):
-    """One callback, ready to go."""
+class SignedCallback(NamedTuple):
+    """One signed callback."""
 
     path: str
     body: bytes
     signature: str
 
 
-def sent(count: int) -> list[Sent]:
-    """Return this many distinct messages."""
+def make_messages(count: int) -> list[SentMessage]:
+    """Return distinct messages."""
     return [
-        Sent(uuid7(), attempt := uuid7(), f"SM{attempt.hex}", f"+1415{number:07d}")
+        SentMessage(uuid7(), attempt := uuid7(), f"SM{attempt.hex}", f"+1415{number:07d}")
         for number in range(count)
     ]
 
 
-def callbacks(messages: Sequence[Sent]) -> Iterator[Signed]:
-    """Yield every word about every message: each message in order, many abreast."""
-    waiting = iter(messages)
-    while abreast := list(islice(waiting, ABREAST)):
-        for word in WORDS:
-            yield from (_callback(message, word) for message in abreast)
+def callbacks(messages: Sequence[SentMessage]) -> Iterator[SignedCallback]:
+    """Yield every status of every message: in order per message, interleaved."""
+    remaining = iter(messages)
+    while group := list(islice(remaining, INTERLEAVED)):
+        for status in STATUSES:
+            yield from (_callback(message, status) for message in group)
 
 
-def wire(callback: Signed) -> bytes:
-    """Return a callback as a request."""
+def http_request(callback: SignedCallback) -> bytes:
+    """Return the bytes of the HTTP request."""
     headers = {
         "Host": BASE_URL.partition("://")[2],
         "Content-Type": "application/x-www-form-urlencoded",
@@ -65,27 +65,28 @@ def wire(callback: Signed) -> bytes:
 
 
 def signature(url: str, form: Mapping[str, str], token: str = TOKEN) -> str:
-    """Return what Twilio would put into X-Twilio-Signature."""
+    """Return the X-Twilio-Signature."""
     text = url + "".join([name + form[name] for name in sorted(form)])
     digest = hmac.digest(token.encode(), text.encode(), hashlib.sha1)
     return base64.b64encode(digest).decode()
 
 
-def _callback(message: Sent, word: str) -> Signed:
+def _callback(message: SentMessage, status: str) -> SignedCallback:
     form = {
         "AccountSid": ACCOUNT,
         "ApiVersion": "2010-04-01",
         "From": SENDER,
         "MessageSid": message.sid,
-        "MessageStatus": word,
+        "MessageStatus": status,
         "SmsSid": message.sid,
-        "SmsStatus": word,
+        "SmsStatus": status,
         "To": message.to,
     }
     path = f"/callbacks/twilio/{message.attempt}"
-    return Signed(path, _encoded(form), signature(BASE_URL + path, form))
+    return SignedCallback(path, _encoded(form), signature(BASE_URL + path, form))
 
 
 def _encoded(form: Mapping[str, str]) -> bytes:
-    """Encode the form; of these values only numbers hold what has to be escaped."""
-    return "&".join([f"{name}={said.replace('+', '%2B')}" for name, said in form.items()]).encode()
+    """Encode the form. Only the plus of phone numbers needs escaping."""
+    pairs = [f"{name}={value.replace('+', '%2B')}" for name, value in form.items()]
+    return "&".join(pairs).encode()

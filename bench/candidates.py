@@ -1,33 +1,33 @@
-"""What all candidates offer: a running server, its backlog, and what its database holds."""
+"""The interface of a candidate: a running server, its backlog, and its recorded callbacks."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
-from bench.callbacks import Sent
+from bench.callbacks import SentMessage
 
 
 class Serving(Protocol):
-    """A candidate that is up."""
+    """A running candidate."""
 
     @property
     def url(self) -> str:
-        """Return where the callbacks go."""
+        """Return the base URL of callbacks."""
 
     def backlog(self) -> int:
-        """Return how many accepted callbacks are not yet in the database."""
+        """Return the number of accepted callbacks that are not yet recorded."""
 
     def recorded(self) -> int:
-        """Return how many distinct callbacks the database holds."""
+        """Return the number of distinct recorded callbacks."""
 
 
 class Candidate(Protocol):
-    """A way to take callbacks."""
+    """A design that receives and records callbacks."""
 
     name: str
 
     def serving(
-        self, directory: Path, database: str, messages: Sequence[Sent]
+        self, directory: Path, database: str, messages: Sequence[SentMessage]
     ) -> AbstractContextManager[Serving]:
-        """Run the candidate on an empty database, filled with these messages."""
+        """Run the candidate with a database that contains only these messages."""

@@ -1,4 +1,4 @@
-"""A fresh database for every round, on one PostgreSQL with its default durability."""
+"""A new database for every round, on one PostgreSQL with default durability."""
 
 import itertools
 import shutil
@@ -15,27 +15,27 @@ from demo.servers import postgres_server
 
 
 class Databases:
-    """A PostgreSQL server that hands out empty databases."""
+    """A PostgreSQL server that creates empty databases."""
 
     def __init__(self, server: Any) -> None:
-        self.server = server  # with `stop` and `start`
+        self.server = server  # has `stop` and `start`
         self._url = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
         self._numbers = itertools.count()
 
     @contextmanager
     def fresh(self) -> Iterator[str]:
-        """Make a database and yield its URL; drop it afterwards."""
+        """Create a database and yield its URL; drop it afterwards."""
         name = f"bench_{next(self._numbers)}"
         self._administer(f"CREATE DATABASE {name}")
         try:
-            # The plain spelling, which psql and Node's driver understand as well.
+            # Without a driver name, for psql and Node's driver.
             url = self._url.set(database=name, drivername="postgresql")
             yield url.render_as_string(hide_password=False)
         finally:
             self._administer(f"DROP DATABASE {name} WITH (FORCE)")
 
     def settings(self) -> dict[str, str]:
-        """Return the server's version and what it promises of a commit."""
+        """Return the version and the durability settings of the server."""
         names = ("server_version", "fsync", "synchronous_commit", "full_page_writes")
         with engine_of(self._url.render_as_string(hide_password=False)).connect() as connection:
             return {name: str(connection.scalar(text(f"SHOW {name}"))) for name in names}
@@ -48,8 +48,8 @@ class Databases:
 
 @contextmanager
 def databases() -> Iterator[Databases]:
-    """Run a PostgreSQL for the whole measurement."""
-    # Its own directory: as root the server runs as another user, who must get there.
+    """Run a PostgreSQL for the whole benchmark."""
+    # As root the server runs as another user, which needs access to this directory.
     directory = Path(tempfile.mkdtemp(prefix="waybill-pg-"))
     try:
         with postgres_server(directory) as server:
@@ -59,15 +59,15 @@ def databases() -> Iterator[Databases]:
 
 
 def engine_of(url: str) -> Engine:
-    """Return an engine that keeps no connection."""
-    spelled = make_url(url)
-    if spelled.drivername == "postgresql":
-        spelled = spelled.set(drivername="postgresql+psycopg")
-    return create_engine(spelled, poolclass=NullPool)
+    """Return an engine without a connection pool."""
+    parsed = make_url(url)
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    return create_engine(parsed, poolclass=NullPool)
 
 
 def settle(url: str) -> None:
-    """Leave nothing of the filling to be done during the measurement."""
+    """Vacuum, analyze and checkpoint, so that this does not run during the measurement."""
     engine = engine_of(url).execution_options(isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         connection.execute(text("VACUUM ANALYZE"))
@@ -75,6 +75,6 @@ def settle(url: str) -> None:
 
 
 def count(url: str, query: str) -> int:
-    """Return the number that a query asks for."""
+    """Return the number that a query selects."""
     with engine_of(url).connect() as connection:
         return int(connection.scalar(text(query)) or 0)

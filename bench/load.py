@@ -1,4 +1,4 @@
-"""The load generator: wrk, its answers counted exactly, and what it cost itself."""
+"""Runs wrk as load generator: counts every answer, and its own CPU time."""
 
 import json
 import os
@@ -9,45 +9,45 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 _SCRIPT: Final = Path(__file__).with_name("load.lua")
-# After the last request, for the answers to come in.
-_SILENCE: Final = 2
+# Seconds after the last request, for outstanding answers.
+_GRACE: Final = 2
 
 
 class Load(NamedTuple):
-    """What one run of the generator saw. Times are of the wall clock, in seconds."""
+    """Result of one run. Times are wall-clock times in seconds."""
 
     sent: int
-    early: int  # sent in the first seconds: answered, but for one on each connection
+    early: int  # sent in the first seconds; all but one per connection were answered then
     accepted: int
-    refused: int
-    broken: int  # connections that failed, answers that never came
+    rejected: int
+    failed: int  # failed connections and missing answers
     first: float
     last: float
     p50_ms: float
     p99_ms: float
-    cores: float  # what the generator itself used, while it sent
+    cores: float  # CPU cores used by wrk
     exhausted: bool = False
 
     @property
     def seconds(self) -> float:
-        """Return how long it took from the first request to the last answer."""
+        """Return the time from the first request to the last answer."""
         return self.last - self.first
 
     @property
     def rate(self) -> float:
-        """Return accepted requests a second."""
+        """Return accepted requests per second."""
         return self.accepted / self.seconds
 
 
 def post(path: str, headers: dict[str, str], body: bytes) -> bytes:
-    """Return a request as it goes over the wire."""
+    """Return the bytes of an HTTP POST."""
     lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
     lines.append(f"Content-Length: {len(body)}")
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 def write(path: Path, requests: Iterable[bytes]) -> int:
-    """Write requests to a file that the generator can read; return how many."""
+    """Write requests to a file for wrk; return their number."""
     with path.open("wb") as file:
         return sum(bool(file.write(b"%08d%b" % (len(request), request))) for request in requests)
 
@@ -58,17 +58,17 @@ def run(
     seconds: float,
     connections: int = 64,
     early: float = 0,
-    most: int = sys.maxsize,
+    max_requests: int = sys.maxsize,
     meanwhile: Callable[[], object] = lambda: None,
 ) -> Load:
-    """Send for `seconds`, no more than `most`; call `meanwhile` meanwhile.
+    """Send at most `max_requests` for `seconds`, and call `meanwhile` during that time.
 
-    Those of the first `early` seconds are counted apart.
+    Requests of the first `early` seconds are also counted separately.
     """
     command = [
         *("wrk", "--threads", "1", "--connections", str(connections), "--timeout", "30s"),
-        *("--duration", f"{int(seconds) + _SILENCE}s", "--script", str(_SCRIPT), url),
-        *("--", str(requests), str(seconds), str(early), str(most)),
+        *("--duration", f"{int(seconds) + _GRACE}s", "--script", str(_SCRIPT), url),
+        *("--", str(requests), str(seconds), str(early), str(max_requests)),
     ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -82,17 +82,17 @@ def run(
 
 
 def parse(output: str, cpu_seconds: float) -> Load:
-    """Read what the script printed. Raises RuntimeError when it printed nothing."""
-    found = [line for line in output.splitlines() if line.startswith("RESULT ")]
-    if not found:
-        raise RuntimeError(f"wrk did not end well:\n{output}")
-    said = json.loads(found[0].removeprefix("RESULT "))
-    answered, refused = said.pop("answered"), said.pop("refused")
-    missing = said["sent"] - answered
+    """Parse the output of load.lua. Raises RuntimeError when it has no result."""
+    lines = [line for line in output.splitlines() if line.startswith("RESULT ")]
+    if not lines:
+        raise RuntimeError(f"wrk failed:\n{output}")
+    result = json.loads(lines[0].removeprefix("RESULT "))
+    answered, rejected = result.pop("answered"), result.pop("rejected")
+    missing = result["sent"] - answered
     return Load(
-        accepted=answered - refused,
-        refused=refused,
-        broken=said.pop("broken") + missing,
-        cores=cpu_seconds / (said["last"] - said["first"]),
-        **said,
+        accepted=answered - rejected,
+        rejected=rejected,
+        failed=result.pop("failed") + missing,
+        cores=cpu_seconds / (result["last"] - result["first"]),
+        **result,
     )

@@ -1,4 +1,4 @@
-"""On what was measured: the machine, the versions, the commit."""
+"""Describes the machine, the versions and the commit of a run."""
 
 import json
 import os
@@ -17,36 +17,36 @@ _ROOT: Final = Path(__file__).parents[1]
 
 
 def described(missing: Mapping[str, str]) -> dict[str, str]:
-    """Return what a reader needs to repeat the run."""
+    """Return the facts needed to repeat the run."""
     facts = {
         "commit": commit(_ROOT / ".git"),
-        # Well above 0: somebody else is at work here, and every figure is too low.
+        # Well above 0: other processes use the machine, and every rate is too low.
         "load average at the start": f"{os.getloadavg()[0]:.1f}",
         "cores": str(len(os.sched_getaffinity(0))),
         "processor": _processor(),
         "system": platform.platform(terse=True),
-        # And when it was built: one that was not optimised by profile takes a fifth longer.
+        # With the build: Python without profile-guided optimisation is a fifth slower.
         "python": " ".join(sys.version.split()),
         **{name: version(name) for name in _PACKAGES},
     }
     if "wrk" not in missing:
-        facts["wrk"] = _said("wrk", "-v").split()[1]
+        facts["wrk"] = _output("wrk", "-v").split()[1]
     if "node" not in missing:
-        facts["node"] = _said("node", "--version")
+        facts["node"] = _output("node", "--version")
         pinned = json.loads((GUIDE / "package.json").read_text())["dependencies"]
         facts |= {f"{name} (node)": number for name, number in pinned.items()}
     return facts
 
 
 def commit(git: Path) -> str:
-    """Return what is checked out, as far as the files of `.git` say."""
+    """Return the commit that is checked out, read from the files of `.git`."""
     head = git / "HEAD"
     if not head.is_file():
         return "unknown"
-    said = head.read_text().strip()
-    if not said.startswith("ref: "):
-        return said
-    name = said.removeprefix("ref: ")
+    content = head.read_text().strip()
+    if not content.startswith("ref: "):
+        return content
+    name = content.removeprefix("ref: ")
     if (git / name).is_file():
         return (git / name).read_text().strip()
     packed = git / "packed-refs"
@@ -61,6 +61,6 @@ def _processor() -> str:
     return next(names, platform.machine())
 
 
-def _said(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return (done.stdout or done.stderr).strip().splitlines()[0]
+def _output(*command: str) -> str:
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    return (result.stdout or result.stderr).strip().splitlines()[0]

@@ -1,4 +1,4 @@
-"""How much memory the processes of a stack hold."""
+"""Measures the memory of a stack's processes."""
 
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -10,26 +10,26 @@ _WORKERS: Final = ("worker-send", "worker-status")
 
 
 class Memory(NamedTuple):
-    """Megabytes of the largest process of each kind."""
+    """Resident memory of the largest process of each kind, in MB."""
 
     web: float
     worker: float
 
-    def grown_since(self, before: "Memory") -> float:
-        """Return by how much the one that grew most did."""
+    def growth_since(self, before: "Memory") -> float:
+        """Return the larger growth of the two kinds, in MB."""
         return max(self.web - before.web, self.worker - before.worker)
 
 
-def held_by(stack: Stack) -> Memory:
-    """Look at the processes of a running stack."""
-    web = max(_resident(one) for one in _family(stack.pid("web")))
-    workers = [pid for name in _WORKERS for pid in _family(stack.pid(name))]
+def measure(stack: Stack) -> Memory:
+    """Measure the processes of a running stack."""
+    web = max(map(_resident, _process_tree(stack.pid("web"))))
+    workers = [pid for name in _WORKERS for pid in _process_tree(stack.pid(name))]
     return Memory(web, max(map(_resident, workers)))
 
 
-def _family(pid: int) -> list[int]:
+def _process_tree(pid: int) -> list[int]:
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(one for child in children for one in _family(int(child)))]
+    return [pid, *(pid for child in children for pid in _process_tree(int(child)))]
 
 
 def _resident(pid: int) -> float:

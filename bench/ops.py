@@ -1,7 +1,7 @@
-"""How long the operators' pages take with a million messages: `python -m bench.ops`.
+"""Measures the operator pages with a million messages: `python -m bench.ops`.
 
-The rows are made by the database (generate_series), some of them in the last hour and the rest
-before; then the real pages are asked for over HTTP, as a browser does.
+The database generates the rows, some in the last hour and the others before; then the pages are
+requested over HTTP, as a browser does.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from bench.databases import databases, engine_of, settle
 from demo.stack import running
 
 _NUMBER: Final = "+14155550043"
-_BUSY_NUMBER: Final = "+14155550042"  # every twentieth message is for this one
+_BUSY_NUMBER: Final = "+14155550042"  # the recipient of every twentieth message
 _LIMIT: Final = 0.5
 
 _MESSAGES: Final = """
@@ -45,9 +45,9 @@ FROM (
       WHEN n % 50 = 0 THEN 'undelivered' WHEN n % 97 = 0 THEN 'sent' ELSE 'delivered' END AS state,
     now() - CASE WHEN n > :messages - :hour
       THEN interval '1 hour' * (:messages - n) / :hour
-      ELSE interval '1 hour' + interval '30 days' * (:messages - n) / :messages END AS made
+      ELSE interval '1 hour' + interval '30 days' * (:messages - n) / :messages END AS created
   FROM generate_series(1, :messages) AS n
-) AS drawn
+) AS generated
 """
 
 _ATTEMPTS: Final = """
@@ -66,8 +66,8 @@ SELECT decode(md5(id::text || step) || md5(step || id::text), 'hex'), id, md5(id
   'twilio', provider_sid, source, CASE WHEN step = 3 THEN status ELSE word END,
   CASE WHEN step = 3 THEN status ELSE word END, CASE WHEN step = 3 THEN error_code END,
   created_at + interval '1 s' * step, created_at + interval '1 s' * step + interval '40 ms', 0,
-  '{"MessageStatus": "from the filling"}'
-FROM message, (VALUES (1, 'api', 'queued'), (2, 'callback', 'sent'), (3, 'callback', '')) AS told
+  '{"MessageStatus": "filler"}'
+FROM message, (VALUES (1, 'api', 'queued'), (2, 'callback', 'sent'), (3, 'callback', '')) AS reports
   (step, source, word)
 WHERE status IN ('delivered', 'undelivered')
 ORDER BY created_at
@@ -75,10 +75,10 @@ ORDER BY created_at
 
 
 def main() -> int:
-    """Fill, ask, print; return 1 when a page took longer than half a second."""
+    """Fill the database and measure the pages; return 1 when one took longer than 500 ms."""
     parser = argparse.ArgumentParser(prog="python -m bench.ops", description=__doc__)
     parser.add_argument("--messages", type=int, default=1_000_000)
-    parser.add_argument("--hour", type=int, default=200_000, help="how many in the last hour")
+    parser.add_argument("--hour", type=int, default=200_000, help="messages in the last hour")
     options = parser.parse_args()
     with (
         databases() as server,
@@ -88,79 +88,79 @@ def main() -> int:
     ):
         stack.flask("clients", "create", "bench")
         key = stack.flask("operators", "create", "bench")
-        began = time.monotonic()
+        start = time.monotonic()
         _fill(url, options.messages, options.hour)
-        print(f"filled with {options.messages:,} messages in {time.monotonic() - began:.0f} s")
+        print(f"filled with {options.messages:,} messages in {time.monotonic() - start:.0f} s")
         print(f"load average before {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-        slowest = _ask_all(log_in(stack.url, key), stack.url)
-    print(f"slowest {slowest * 1000:.0f} ms, to be under {_LIMIT * 1000:.0f} ms")
+        slowest = _measure_all(log_in(stack.url, key), stack.url)
+    print(f"slowest answer {slowest * 1000:.0f} ms (limit {_LIMIT * 1000:.0f} ms)")
     return int(slowest > _LIMIT)
 
 
 def _fill(url: str, messages: int, hour: int) -> None:
-    drawn = {"messages": messages, "hour": hour}
+    parameters = {"messages": messages, "hour": hour}
     with engine_of(url).begin() as connection:
-        connection.execute(text(_MESSAGES), drawn)
+        connection.execute(text(_MESSAGES), parameters)
         connection.execute(text(_ATTEMPTS))
         connection.execute(text(_EVENTS))
     settle(url)
 
 
 def log_in(url: str, key: str) -> requests.Session:
-    """Return a browser that has logged in with an operator's key."""
+    """Return a session that is logged in with an operator key."""
     browser = requests.Session()
     token = re.search(r'name="csrf_token" value="([^"]+)"', page(browser, f"{url}/ops/login"))
     assert token
     form = {"key": key, "csrf_token": token[1]}
     answer = browser.post(f"{url}/ops/login", data=form, allow_redirects=False, timeout=10)
     answer.raise_for_status()
-    _keep(browser)
+    _allow_plain_http(browser)
     return browser
 
 
-def _ask_all(browser: requests.Session, url: str) -> float:
-    """Ask for every kind of page; print and return how long the slowest took, in seconds."""
+def _measure_all(browser: requests.Session, url: str) -> float:
+    """Measure every page; return the slowest answer in seconds."""
     newest = re.search(r"/ops/messages/[0-9a-f-]{36}", page(browser, f"{url}/ops/messages"))
     assert newest
     pages = {
-        "overview, nothing counted yet": "/ops/",
+        "overview, empty cache": "/ops/",
         "overview, every 3 s": "/ops/live",
         "newest messages": "/ops/messages",
         "search by number": f"/ops/messages?q={_NUMBER.replace('+', '%2B')}",
         "search by a busy number": f"/ops/messages?q={_BUSY_NUMBER.replace('+', '%2B')}",
         "search by reference": "/ops/messages?q=order-500000",
-        "search for nothing": "/ops/messages?q=no-such-reference",
-        "one message": newest[0],
+        "search without a match": "/ops/messages?q=no-such-reference",
+        "message": newest[0],
         "in doubt": "/ops/doubts",
     }
-    return max(_ask(browser, name, url + path) for name, path in pages.items())
+    return max(_measure(browser, name, url + path) for name, path in pages.items())
 
 
-def _ask(browser: requests.Session, name: str, url: str) -> float:
+def _measure(browser: requests.Session, name: str, url: str) -> float:
     pause = 3.0 if "overview" in name else 0.1
     times = []
     for _ in range(20 if "every" in name else 5):
-        began = time.monotonic()
+        start = time.monotonic()
         page(browser, url)
-        times.append(time.monotonic() - began)
+        times.append(time.monotonic() - start)
         time.sleep(pause)
     print(
         f"{name:32} first {times[0] * 1000:4.0f} ms"
-        f"  median {statistics.median(times) * 1000:4.0f} ms  worst {max(times) * 1000:4.0f} ms"
+        f"  p50 {statistics.median(times) * 1000:4.0f} ms  max {max(times) * 1000:4.0f} ms"
     )
     return max(times)
 
 
 def page(browser: requests.Session, url: str) -> str:
-    """Return a page. Raises HTTPError where there is none."""
+    """Return a page. Raises HTTPError."""
     answer = browser.get(url, timeout=30)
     answer.raise_for_status()
-    _keep(browser)
+    _allow_plain_http(browser)
     return answer.text
 
 
-def _keep(browser: requests.Session) -> None:
-    """Send the cookies back also without TLS: the measured address has none."""
+def _allow_plain_http(browser: requests.Session) -> None:
+    """Send secure cookies also without TLS, which the benchmark does not use."""
     for cookie in browser.cookies:
         cookie.secure = False
 

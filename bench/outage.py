@@ -1,46 +1,45 @@
-"""PostgreSQL stopped under a steady load: what is answered, and when all is made good."""
+"""Measures an outage of PostgreSQL under a constant load."""
 
 import time
 from typing import Final, NamedTuple
 
-from bench import steady
+from bench import constant_rate
 from bench.databases import Databases
-from bench.rounds import Void, scratch
+from bench.rounds import scratch
 from bench.waybill import Waybill, settle_after
 
 _BEFORE: Final = 5.0
 _AFTER: Final = 20.0
-# The load goes on: what comes in a quarter of a second is no backlog.
-_NO_BACKLOG: Final = steady.RATE / 4
-_TICK: Final = 0.05
+# The load continues: callbacks of a quarter of a second do not count as backlog.
+_NORMAL_BACKLOG: Final = constant_rate.RATE / 4
+_POLL_INTERVAL: Final = 0.05
 
 
 class Outage(NamedTuple):
-    """What one outage came to."""
+    """Result of one outage."""
 
-    refused: int
-    made_good_in: float  # seconds from the database's return
+    rejected: int
+    recovered_in: float  # seconds from the restart of the database to a normal backlog
 
 
 def outage(databases: Databases, seconds: float) -> Outage:
-    """Stop the database in the middle of a load. Raises Void when anything was lost."""
-    whole = _BEFORE + seconds + _AFTER
+    """Stop the database during the load. Raises InvalidResult when a callback was lost."""
+    total = _BEFORE + seconds + _AFTER
     with scratch() as directory, databases.fresh() as database:
-        requests, messages = steady.prepared(directory, whole)
+        requests, messages = constant_rate.prepared(directory, total)
         with (
             Waybill().serving(directory, database, messages) as serving,
-            steady.paced(serving, requests, whole) as process,
+            constant_rate.paced(serving, requests, total) as process,
         ):
             time.sleep(_BEFORE)
             databases.server.stop()
             time.sleep(seconds)
             databases.server.start()
-            back = time.monotonic()
-            while serving.backlog() > _NO_BACKLOG and time.monotonic() < back + _AFTER:
-                time.sleep(_TICK)
-            made_good_in = time.monotonic() - back
-            seen = steady.seen_by(process)
+            restarted = time.monotonic()
+            while serving.backlog() > _NORMAL_BACKLOG and time.monotonic() < restarted + _AFTER:
+                time.sleep(_POLL_INTERVAL)
+            recovered_in = time.monotonic() - restarted
+            result = constant_rate.result_of(process)
             settle_after(serving)
-            if serving.recorded() != seen.accepted:
-                raise Void(f"{seen.accepted} were accepted, {serving.recorded()} are recorded")
-            return Outage(seen.refused, made_good_in)
+            constant_rate.verify(result, serving.recorded(), allow_rejected=True)
+            return Outage(result.rejected, recovered_in)

@@ -1,4 +1,4 @@
-"""Processes of the peers: started here, each ended by its own process id."""
+"""Runs processes and stops each by its process id."""
 
 import os
 import signal
@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-_PATIENCE: Final = 30.0
+_TIMEOUT: Final = 30.0
 
 
 @contextmanager
 def process(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Iterator[int]:
-    """Run a process, its output in `log`; yield its id."""
+    """Run a process with its output in `log`; yield its id."""
     with log.open("ab") as output:
         started = subprocess.Popen(
             command,
@@ -27,24 +27,24 @@ def process(command: Sequence[str], environment: Mapping[str, str], log: Path) -
     try:
         yield started.pid
     finally:
-        _end(started)
+        _stop(started)
 
 
 def await_port(port: int, log: Path) -> None:
-    """Wait until somebody listens. Raises RuntimeError, with the log, when nobody does."""
-    until = time.monotonic() + _PATIENCE
-    while time.monotonic() < until:
+    """Wait until a server listens. Raises RuntimeError with the log after 30 s."""
+    deadline = time.monotonic() + _TIMEOUT
+    while time.monotonic() < deadline:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.05)
-    raise RuntimeError(f"nobody listens on port {port}:\n{log.read_text()[-2000:]}")
+    raise RuntimeError(f"no server listens on port {port}:\n{log.read_text()[-2000:]}")
 
 
-def _end(started: "subprocess.Popen[bytes]") -> None:
+def _stop(started: "subprocess.Popen[bytes]") -> None:
     started.send_signal(signal.SIGTERM)
     try:
-        started.wait(_PATIENCE)
+        started.wait(_TIMEOUT)
     except subprocess.TimeoutExpired:
         os.killpg(started.pid, signal.SIGKILL)
         started.wait()

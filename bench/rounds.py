@@ -1,4 +1,4 @@
-"""The candidates in turn, each round on a fresh database, then the proof."""
+"""Runs rounds of the candidates, each with a new database, and verifies the result."""
 
 import tempfile
 import time
@@ -8,57 +8,57 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from bench import load
-from bench.callbacks import ABREAST, WORDS, Sent
+from bench.callbacks import INTERLEAVED, STATUSES, SentMessage
 from bench.candidates import Candidate, Serving
 from bench.databases import Databases
 from bench.load import Load
 
-_PATIENCE: Final = 180.0
-_TICK: Final = 0.05
+_TIMEOUT: Final = 180.0
+_POLL_INTERVAL: Final = 0.05
 
 
-class Void(Exception):
-    """The round proves nothing; the message says why."""
+class InvalidResult(Exception):
+    """A result that must not count. The message gives the reason."""
 
 
 class Round(NamedTuple):
-    """What one round of one candidate came to."""
+    """Result of one round of one candidate."""
 
     candidate: str
     load: Load
     recorded: int
-    applied_in: float  # seconds from the first callback until the backlog was empty
-    burst: float  # the first so many seconds of it are a burst
+    recorded_in: float  # seconds from the first callback until the backlog was empty
+    burst: float  # seconds at the beginning that count as a burst
 
     @property
-    def applied_rate(self) -> float:
-        """Return recorded callbacks a second, the backlog's end included."""
-        return self.recorded / self.applied_in
+    def recorded_rate(self) -> float:
+        """Return recorded callbacks per second, until the backlog is empty."""
+        return self.recorded / self.recorded_in
 
     @property
     def burst_rate(self) -> float:
-        """Return accepted callbacks a second, while it was a burst."""
+        """Return accepted callbacks per second during the burst."""
         return self.load.early / self.burst
 
 
 class Work(NamedTuple):
-    """What every round is given."""
+    """Prepared messages and requests of a round."""
 
-    messages: Sequence[Sent]
+    messages: Sequence[SentMessage]
     requests: Path
     seconds: float
     burst: float
 
-    def of(self, seconds: float) -> "Work":
-        """Return as much of it as a shorter round needs."""
+    def shortened(self, seconds: float) -> "Work":
+        """Return the first part, as much as a shorter round needs."""
         share = len(self.messages) * seconds / self.seconds
-        # In the file, too, the callbacks about the first of them come first.
-        needed = max(1, int(share / ABREAST)) * ABREAST
-        return self._replace(messages=self.messages[:needed], seconds=seconds)
+        # The requests file has the callbacks of these messages first.
+        count = max(1, int(share / INTERLEAVED)) * INTERLEAVED
+        return self._replace(messages=self.messages[:count], seconds=seconds)
 
 
 def measure(candidate: Candidate, databases: Databases, work: Work) -> Round:
-    """Run one round. Raises Void when the database does not hold what was accepted."""
+    """Run one round. Raises InvalidResult unless all accepted callbacks are recorded."""
     with (
         scratch() as directory,
         databases.fresh() as database,
@@ -69,52 +69,53 @@ def measure(candidate: Candidate, databases: Databases, work: Work) -> Round:
 
 def alternate(
     candidates: Sequence[Candidate], databases: Databases, work: Work, rounds: int
-) -> Iterator[Round | Void]:
-    """Yield the rounds of all candidates in turn; a void one is yielded as its reason."""
-    turns = [candidate for _ in range(rounds) for candidate in candidates]
-    for candidate in turns:
+) -> Iterator[Round | InvalidResult]:
+    """Yield the rounds of all candidates, alternating; an invalid round as its reason."""
+    order = [candidate for _ in range(rounds) for candidate in candidates]
+    for candidate in order:
         try:
             yield measure(candidate, databases, work)
-        except Void as reason:
-            yield Void(f"{candidate.name}: {reason}")
+        except InvalidResult as reason:
+            yield InvalidResult(f"{candidate.name}: {reason}")
 
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """Yield a directory that is gone afterwards."""
+    """Yield a temporary directory."""
     with tempfile.TemporaryDirectory(prefix="waybill-bench-") as name:
         yield Path(name)
 
 
-def verify(seen: Load, recorded: int) -> None:
-    """Raise Void unless the database holds exactly what was accepted, and all was accepted."""
-    if seen.refused or seen.broken:
-        raise Void(f"{seen.refused} callbacks were refused, {seen.broken} were never answered")
-    if recorded != seen.accepted:
-        raise Void(f"{seen.accepted} callbacks were accepted, {recorded} are recorded")
+def verify(load: Load, recorded: int) -> None:
+    """Raise InvalidResult unless all callbacks were accepted and recorded."""
+    if load.rejected or load.failed:
+        raise InvalidResult(f"{load.rejected} callbacks rejected, {load.failed} without an answer")
+    if recorded != load.accepted:
+        raise InvalidResult(f"{load.accepted} callbacks accepted, {recorded} recorded")
 
 
 def _round(name: str, serving: Serving, work: Work) -> Round:
     samples: list[float] = []
-    seen = load.run(
+    result = load.run(
         serving.url,
         work.requests,
         work.seconds,
         early=work.burst,
-        most=len(work.messages) * len(WORDS),
-        meanwhile=lambda: samples.append(_empty_at(serving, work.seconds)),
+        max_requests=len(work.messages) * len(STATUSES),
+        meanwhile=lambda: samples.append(_wait_until_empty(serving, work.seconds)),
     )
     if serving.backlog():
-        raise Void(f"{serving.backlog()} callbacks still wait after {_PATIENCE:.0f} s")
+        raise InvalidResult(f"{serving.backlog()} callbacks not recorded after {_TIMEOUT:.0f} s")
     recorded = serving.recorded()
-    verify(seen, recorded)
-    return Round(name, seen, recorded, max(samples[0], seen.last) - seen.first, work.burst)
+    verify(result, recorded)
+    seconds = max(samples[0], result.last) - result.first
+    return Round(name, result, recorded, seconds, work.burst)
 
 
-def _empty_at(serving: Serving, seconds: float) -> float:
-    """Wait for the load to end, then for the backlog; return when it was empty."""
-    time.sleep(seconds + 2 * _TICK)  # the last answers are in
-    until = time.time() + _PATIENCE
-    while serving.backlog() and time.time() < until:
-        time.sleep(_TICK)
+def _wait_until_empty(serving: Serving, seconds: float) -> float:
+    """Wait until the load has ended and the backlog is empty; return the time."""
+    time.sleep(seconds + 2 * _POLL_INTERVAL)  # until the last answers
+    deadline = time.time() + _TIMEOUT
+    while serving.backlog() and time.time() < deadline:
+        time.sleep(_POLL_INTERVAL)
     return time.time()

@@ -1,4 +1,4 @@
-"""The candidate that is ours: the stack of the demonstration, filled with messages underway."""
+"""Waybill as a candidate: the whole stack, filled with messages that are being sent."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -10,10 +10,10 @@ from typing import Any, Final, cast
 from redis import Redis
 from sqlalchemy import Table
 
-from bench.callbacks import BASE_URL, Sent
+from bench.callbacks import BASE_URL, SentMessage
 from bench.candidates import Serving
 from bench.databases import count, settle
-from bench.rounds import Void
+from bench.rounds import InvalidResult
 from demo.stack import SENDER, Stack, running
 from service.app import create_app
 from service.config.settings import Settings
@@ -24,15 +24,15 @@ from service.queries.dialect import insert_all
 
 _STREAM: Final = "waybill:inbox"
 _CLIENT: Final = 1
-_AT_ONCE: Final = 5_000
-_PATIENCE: Final = 120.0
-_TICK: Final = 0.05
-# Each identity once (the table's own promise), and none that found no message.
+_BATCH: Final = 5_000
+_TIMEOUT: Final = 120.0
+_POLL_INTERVAL: Final = 0.05
+# Identities are unique. Orphans do not count.
 _RECORDED: Final = "SELECT count(*) FROM status_event WHERE message_id IS NOT NULL"
 
 
 class ServingWaybill:
-    """A stack, asked from outside: by its database and its Redis."""
+    """A running stack, observed through its database and its Redis."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -41,24 +41,24 @@ class ServingWaybill:
         self._redis = Redis.from_url(stack.environment["REDIS_URL"])
 
     def backlog(self) -> int:
-        """Return how many callbacks wait in the inbox."""
+        """Return the number of callbacks in the inbox."""
         return int(self._redis.xlen(_STREAM))
 
     def recorded(self) -> int:
-        """Return how many distinct callbacks the ledger holds, orphans left out."""
+        """Return the number of distinct callbacks in the ledger, without orphans."""
         return count(self.database, _RECORDED)
 
 
 class Waybill:
-    """The whole stack: two web processes, the workers, the clock."""
+    """The whole stack: two web processes, the workers, beat."""
 
     name = "waybill"
 
     @contextmanager
     def serving(
-        self, directory: Path, database: str, messages: Sequence[Sent]
+        self, directory: Path, database: str, messages: Sequence[SentMessage]
     ) -> Iterator[ServingWaybill]:
-        """Run the stack, with an attempt under way for each message."""
+        """Run the stack with one open attempt for each message."""
         with stack_on(directory, database) as stack:
             fill(stack, messages)
             settle(database)
@@ -66,12 +66,14 @@ class Waybill:
 
 
 def settle_after(serving: Serving) -> None:
-    """Wait until nothing is left to record. Raises Void when that takes too long."""
-    until = time.monotonic() + _PATIENCE
+    """Wait until the backlog is empty. Raises InvalidResult after 120 s."""
+    deadline = time.monotonic() + _TIMEOUT
     while serving.backlog():
-        if time.monotonic() > until:
-            raise Void(f"{serving.backlog()} callbacks still wait after {_PATIENCE:.0f} s")
-        time.sleep(_TICK)
+        if time.monotonic() > deadline:
+            raise InvalidResult(
+                f"{serving.backlog()} callbacks not recorded after {_TIMEOUT:.0f} s"
+            )
+        time.sleep(_POLL_INTERVAL)
 
 
 @contextmanager
@@ -84,8 +86,8 @@ def stack_on(
         yield stack
 
 
-def fill(stack: Stack, messages: Sequence[Sent]) -> None:
-    """Write messages and their attempts as a send worker leaves them while it calls."""
+def fill(stack: Stack, messages: Sequence[SentMessage]) -> None:
+    """Insert messages and attempts in the state of a call to the provider."""
     now = datetime.now(UTC)
     app = create_app(Settings.load(stack.environment))
     with app.app_context():
@@ -93,15 +95,15 @@ def fill(stack: Stack, messages: Sequence[Sent]) -> None:
             if db.session.scalar(db.select(Client.id)) is None:
                 db.session.add(Client(id=_CLIENT, name="bench", created_at=now))
                 db.session.flush()
-            for first in range(0, len(messages), _AT_ONCE):
-                some = messages[first : first + _AT_ONCE]
-                insert_all(_table(Message), [_message(one, now) for one in some])
-                insert_all(_table(Attempt), [_attempt(one, now) for one in some])
+            for first in range(0, len(messages), _BATCH):
+                batch = messages[first : first + _BATCH]
+                insert_all(_table(Message), [_message(sent, now) for sent in batch])
+                insert_all(_table(Attempt), [_attempt(sent, now) for sent in batch])
         db.engine.dispose()
 
 
-def _message(sent: Sent, now: datetime) -> dict[str, Any]:
-    later = now + timedelta(days=1)  # no sweep has anything to do with it
+def _message(sent: SentMessage, now: datetime) -> dict[str, Any]:
+    later = now + timedelta(days=1)  # no periodic task touches it
     return {
         "id": sent.id,
         "client_id": _CLIENT,
@@ -124,7 +126,7 @@ def _message(sent: Sent, now: datetime) -> dict[str, Any]:
     }
 
 
-def _attempt(sent: Sent, now: datetime) -> dict[str, Any]:
+def _attempt(sent: SentMessage, now: datetime) -> dict[str, Any]:
     return {
         "id": sent.attempt,
         "message_id": sent.id,

@@ -1,7 +1,7 @@
-"""The whole stack on one machine, with nothing installed: `make demo` and `make run`.
+"""The whole stack on one machine, without Docker: `make demo` and `make run`.
 
 * ``servers``     a private Redis and a private PostgreSQL
 * ``stack``       the processes, started with the commands of the README
-* ``traffic``     a few hundred messages, and what the terminal shows while they travel
-* ``accounting``  what became of them, by two witnesses: Waybill's database, the carrier's books
+* ``traffic``     posts a few hundred messages and shows their progress
+* ``accounting``  compares Waybill's database with the records of the simulated provider
 """

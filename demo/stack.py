@@ -1,4 +1,4 @@
-"""The processes of Waybill, started as the README says, each ended by its own process id."""
+"""Starts the processes of Waybill with the commands of the README, and stops them by process id."""
 
 import os
 import secrets
@@ -18,7 +18,7 @@ from demo.servers import free_port, redis_server
 from service.config.settings import Settings
 
 ACCOUNT: Final = "AC00000000000000000000000000000001"
-TOKEN: Final = "only-for-the-simulator"  # noqa: S105 - the simulator's, and nobody else's
+TOKEN: Final = "only-for-the-simulator"  # noqa: S105 - accepted by the simulator only
 SENDER: Final = "+15005550006"
 PLAN: Final = "simulated-plan"
 PLAN_TOKEN: Final = "simulated-token"  # noqa: S105 - as above
@@ -26,8 +26,9 @@ CALLBACK_SECRET: Final = "simulated-secret"  # noqa: S105 - as above
 
 _SECRETS: Final = {"TWILIO_AUTH_TOKEN": TOKEN, "OPS_SECRET": secrets.token_urlsafe(32)}
 _BIN: Final = Path(sys.executable).parent
-_PATIENCE: Final = 30.0
-_GIVING_WAY: Final = 5  # how nice: a third of the weight of 0
+_START_TIMEOUT: Final = 90.0  # a busy machine with two cores needed more than 30 s
+_STOP_TIMEOUT: Final = 30.0
+_WEB_NICENESS: Final = 5  # a third of the CPU weight of 0
 _WEB: Final = ("granian", "--interface", "wsgi", "wsgi:app")
 _WORKER: Final = ("celery", "-A", "worker.app", "worker")
 COMMANDS: Final[Mapping[str, Sequence[str]]] = {
@@ -39,53 +40,53 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
 
 
 class Stack:
-    """The processes of one Waybill, which can be ended and started again one by one."""
+    """The processes of one Waybill. Each can be stopped and started separately."""
 
     def __init__(self, directory: Path, environment: Mapping[str, str], port: int) -> None:
         self.directory = directory
         self.environment = environment
         self.url = f"http://127.0.0.1:{port}"
         self.simulator_url = environment["TWILIO_API_BASE_URL"]
-        # A copy: whoever wants another process, or another way to start one, says so here.
+        # A copy: callers may change the commands of this stack and add processes.
         self.commands = dict(COMMANDS)
         self._port = port
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str) -> None:
         """Start one of `commands`."""
-        place = ("--port", str(self._port)) if name == "web" else ()
-        command = (*self.commands[name], *place)
+        port = ("--port", str(self._port)) if name == "web" else ()
+        command = (*self.commands[name], *port)
         environment = dict(self.environment)
         if name == "web":
             environment["PROMETHEUS_MULTIPROC_DIR"] = str(_empty(self.directory / "metrics"))
         self._processes[name] = _start(name, command, environment, self.directory)
         if name == "web":
-            _give_way(self.pid(name))
+            _lower_priority(self.pid(name))
 
     def pid(self, name: str) -> int:
         """Return the id of a process."""
         return self._processes[name].pid
 
     def kill(self, name: str) -> None:
-        """End a process and its children at once, in the middle of whatever they do."""
+        """Kill a process and its children with SIGKILL."""
         process = self._processes[name]
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
     def freeze(self, name: str) -> None:
-        """Stop a process and its children where they are: connections stay open."""
+        """Pause a process and its children with SIGSTOP; their connections stay open."""
         os.killpg(self.pid(name), signal.SIGSTOP)
 
     def thaw(self, name: str) -> None:
-        """Let a frozen process go on."""
+        """Resume a frozen process."""
         os.killpg(self.pid(name), signal.SIGCONT)
 
     def stop(self, name: str) -> None:
-        """End a process politely."""
+        """Stop a process with SIGTERM."""
         _stop(self._processes[name])
 
     def stop_all(self) -> None:
-        """End every process, the web server first."""
+        """Stop every process, the web server first."""
         for process in self._processes.values():
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
@@ -97,34 +98,35 @@ class Stack:
         return _run(("flask", "--app", "service.app", *arguments), self.environment)
 
     def revive(self) -> list[str]:
-        """Start again what ended by itself, as a service manager would; return the names."""
-        ended = [name for name, one in self._processes.items() if one.poll() is not None]
+        """Restart processes that have exited, as a service manager does; return their names."""
+        ended = [name for name, process in self._processes.items() if process.poll() is not None]
         for name in ended:
             self.start(name)
         return ended
 
     def check(self) -> None:
-        """Raise RuntimeError when a process has ended."""
+        """Raise RuntimeError when a process has exited."""
         for name, process in self._processes.items():
             if process.poll() is not None:
-                ended = f"{name} ended with status {process.returncode}"
-                raise RuntimeError(f"{ended}:\n{self.log(name)}")
+                exited = f"{name} exited with status {process.returncode}"
+                raise RuntimeError(f"{exited}:\n{self.log(name)}")
 
     def log(self, name: str) -> str:
         """Return the last lines of a process's log."""
         return "\n".join((self.directory / f"{name}.log").read_text().splitlines()[-20:])
 
     def await_ready(self) -> None:
-        """Wait until the web server is ready. Raises RuntimeError when it does not become so."""
-        until = time.monotonic() + _PATIENCE
-        while time.monotonic() < until:
+        """Wait until the web server is ready. Raises RuntimeError after 90 s."""
+        deadline = time.monotonic() + _START_TIMEOUT
+        while time.monotonic() < deadline:
             self.check()
-            try:
+            with suppress(requests.RequestException):
                 if requests.get(f"{self.url}/readyz", timeout=2).ok:
                     return
-            except requests.ConnectionError:
-                time.sleep(0.1)
-        raise RuntimeError(f"the web server is not ready:\n{self.log('web')}")
+            time.sleep(0.1)
+        raise RuntimeError(
+            f"the web server is not ready after {_START_TIMEOUT:.0f} s:\n{self.log('web')}"
+        )
 
 
 @contextmanager
@@ -135,15 +137,15 @@ def running(
     environment: Mapping[str, str] | None = None,
     port: int | None = None,
 ) -> Iterator[Stack]:
-    """Run Redis, the simulator, the web server, both workers and beat; yield when all is ready."""
+    """Run Redis, the simulator, the web server, both workers and beat; yield when it is ready."""
     directory.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
-    with ExitStack() as open_things:
-        given = dict(environment or {})
-        if "REDIS_URL" not in given:
-            redis = open_things.enter_context(redis_server(directory / "redis"))
-            given["REDIS_URL"] = redis.local_url
-        carrier = open_things.enter_context(simulated_carrier(directory, simulator))
+    with ExitStack() as resources:
+        overrides = dict(environment or {})
+        if "REDIS_URL" not in overrides:
+            redis = resources.enter_context(redis_server(directory / "redis"))
+            overrides["REDIS_URL"] = redis.local_url
+        provider = resources.enter_context(simulated_provider(directory, simulator))
         settings = {
             **_clean_environment(),
             "DATABASE_URL": f"sqlite:///{directory}/waybill.db",
@@ -151,18 +153,18 @@ def running(
             **_SECRETS,
             "TWILIO_ACCOUNT_SID": ACCOUNT,
             "TWILIO_PHONE_NUMBER": SENDER,
-            "TWILIO_API_BASE_URL": carrier,
+            "TWILIO_API_BASE_URL": provider,
             "SINCH_SERVICE_PLAN_ID": PLAN,
             "SINCH_API_TOKEN": PLAN_TOKEN,
             "SINCH_CALLBACK_SECRETS": CALLBACK_SECRET,
             "SINCH_PHONE_NUMBER": SENDER,
-            "SINCH_API_BASE_URL": carrier,
+            "SINCH_API_BASE_URL": provider,
             "SMS_ROUTES": "+46:sinch,*:twilio",
             "LOG_LEVEL": "WARNING",
-            **given,
+            **overrides,
         }
         stack = Stack(directory, settings, port)
-        open_things.callback(stack.stop_all)
+        resources.callback(stack.stop_all)
         stack.flask("db", "upgrade")
         for name in COMMANDS:
             stack.start(name)
@@ -179,7 +181,7 @@ def _start(
             env=dict(environment),
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C is ours to pass on, in order
+            start_new_session=True,  # Ctrl-C reaches only this process, which stops the others
         )
 
 
@@ -189,31 +191,31 @@ def _empty(directory: Path) -> Path:
     return directory
 
 
-def _give_way(pid: int) -> None:
-    """Give a new process a third of the share that others have of a full machine.
+def _lower_priority(pid: int) -> None:
+    """Give the web server a third of the CPU weight of the workers, as docker-compose.yml does.
 
-    As docker-compose.yml does: what is accepted is recorded before more is. Nice counts between
-    sessions where it is the session's, as `autogroup` in sched(7) says, and else the process's.
+    So workers record accepted callbacks before the web server accepts more. With `autogroup`, see
+    sched(7), the niceness of the session counts, else that of the process.
     """
     with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, pid, _GIVING_WAY)
-        Path(f"/proc/{pid}/autogroup").write_text(str(_GIVING_WAY))
+        os.setpriority(os.PRIO_PROCESS, pid, _WEB_NICENESS)
+        Path(f"/proc/{pid}/autogroup").write_text(str(_WEB_NICENESS))
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:
-    """End a process: politely, and if it does not listen, for good."""
+    """Stop a process with SIGTERM, after a time-out with SIGKILL."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
     try:
-        process.wait(_PATIENCE)
+        process.wait(_STOP_TIMEOUT)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
 @contextmanager
-def simulated_carrier(directory: Path, arguments: Sequence[str]) -> Iterator[str]:
-    """Run the simulator; yield its address."""
+def simulated_provider(directory: Path, arguments: Sequence[str]) -> Iterator[str]:
+    """Run the simulator; yield its URL."""
     command = (
         *("python", "-m", "simulator", "--account-sid", ACCOUNT, "--auth-token", TOKEN),
         *("--sinch-plan", PLAN, "--sinch-token", PLAN_TOKEN, "--sinch-secret", CALLBACK_SECRET),
@@ -221,17 +223,17 @@ def simulated_carrier(directory: Path, arguments: Sequence[str]) -> Iterator[str
     )
     process = _start("simulator", command, _clean_environment(), directory)
     try:
-        yield _listening(process, directory / "simulator.log")
+        yield _await_url(process, directory / "simulator.log")
     finally:
         _stop(process)
 
 
-def _listening(process: "subprocess.Popen[bytes]", log: Path) -> str:
-    until = time.monotonic() + _PATIENCE
-    while process.poll() is None and time.monotonic() < until:
-        said = log.read_text()
-        if "listening on " in said and said.endswith("\n"):
-            return said.split("listening on ", 1)[1].split()[0]
+def _await_url(process: "subprocess.Popen[bytes]", log: Path) -> str:
+    deadline = time.monotonic() + _START_TIMEOUT
+    while process.poll() is None and time.monotonic() < deadline:
+        output = log.read_text()
+        if "listening on " in output and output.endswith("\n"):
+            return output.split("listening on ", 1)[1].split()[0]
         time.sleep(0.05)
     raise RuntimeError("the simulator did not start; see simulator.log")
 
@@ -250,6 +252,6 @@ def _run(command: Sequence[str], environment: Mapping[str, str]) -> str:
 
 
 def _clean_environment() -> dict[str, str]:
-    """Return the environment without settings that are meant for another Waybill."""
-    # Blank means the default, and beats what a `.env` beside us says.
+    """Return the environment without Waybill's settings."""
+    # A blank value means the default and overrides a `.env` in the current directory.
     return {**os.environ, **dict.fromkeys(map(str.upper, Settings.model_fields), "")}

@@ -1,4 +1,4 @@
-"""A few hundred messages to a carrier with faults, and their progress on the terminal."""
+"""Posts a few hundred messages and shows their progress on the terminal."""
 
 import sys
 import time
@@ -24,14 +24,14 @@ SIMULATOR: Final = (
     *(part for name, rate in _SIMULATOR_FAULTS.items() for part in ("--fault", f"{name}={rate}")),
     *("--seed", "7", "--pace", "4"),
 )
-# The numbers that Twilio's test credentials refuse, see
+# Twilio's magic numbers, which its API rejects, see
 # https://www.twilio.com/docs/iam/test-credentials
-_REFUSED: Final = ("+15005550001", "+15005550004", "+15005550009")
-_LONGEST: Final = 75.0
+_INVALID: Final = ("+15005550001", "+15005550004", "+15005550009")
+_TIMEOUT: Final = 75.0
 
 
 class Api:
-    """Waybill's API, as an internal service uses it."""
+    """A client of Waybill's API."""
 
     def __init__(self, url: str, key: str) -> None:
         self._url = f"{url}/v1/messages"
@@ -60,7 +60,7 @@ class Api:
                 return
 
     def events(self, message_id: str) -> list[dict[str, Any]]:
-        """Return the ledger of one message."""
+        """Return the events of one message."""
         events: list[dict[str, Any]] = self._answer("GET", f"/{message_id}/events")["events"]
         return events
 
@@ -72,7 +72,7 @@ class Api:
 
 
 def send(api: Api) -> int:
-    """Post everything, some of it twice under the same key; return how many messages that makes."""
+    """Post all messages, some twice with the same key; return the number of distinct messages."""
     singles = [_message(number) for number in range(SINGLES)]
     for number, message in enumerate(singles):
         api.post(message, key=f"demo-{number}")
@@ -83,33 +83,34 @@ def send(api: Api) -> int:
 
 
 def watch(stack: Stack, api: Api) -> None:
-    """Show where the messages are, until nothing moves or time is up."""
-    until, before, still = time.monotonic() + _LONGEST, Counter[str](), 0
-    while time.monotonic() < until and still < 3:
+    """Print the statuses every second, until they are unchanged for 3 s or 75 s have passed."""
+    deadline, previous, unchanged = time.monotonic() + _TIMEOUT, Counter[str](), 0
+    while time.monotonic() < deadline and unchanged < 3:
         time.sleep(1)
         stack.check()
-        now = Counter(message["status"] for message in api.messages())
-        _show(now)
-        settled = _idle(stack) and not (now["pending"] or now["submitting"] or now["in_doubt"])
-        still = still + 1 if now == before and settled else 0
-        before = now
+        counts = Counter(message["status"] for message in api.messages())
+        _print_counts(counts)
+        sending = counts["pending"] or counts["submitting"] or counts["in_doubt"]
+        settled = not sending and _is_idle(stack)
+        unchanged = unchanged + 1 if counts == previous and settled else 0
+        previous = counts
     print()
 
 
 def _message(number: int) -> dict[str, Any]:
-    """Return a message: every other one goes to Sweden, where the routes lead elsewhere."""
+    """Return a message: odd numbers go to Sweden, and SMS_ROUTES sends those through Sinch."""
     to = f"+4670174{number:04d}" if number % 2 else f"+1415555{number:04d}"
     if number % 50 == 0:
-        to = _REFUSED[number // 50 % len(_REFUSED)]
+        to = _INVALID[number // 50 % len(_INVALID)]
     return {"to": to, "body": f"Your parcel {number} is on its way.", "reference": f"demo-{number}"}
 
 
-def _idle(stack: Stack) -> bool:
+def _is_idle(stack: Stack) -> bool:
     answer = requests.get(f"{stack.simulator_url}/_simulator/idle", timeout=10).json()
     return bool(answer["idle"])
 
 
-def _show(statuses: Counter[str]) -> None:
-    line = "  ".join(f"{status} {count}" for status, count in sorted(statuses.items()))
-    lead, end = ("\r\033[K", "") if sys.stdout.isatty() else ("", "\n")
-    print(f"{lead}  {line}", end=end, flush=True)
+def _print_counts(counts: Counter[str]) -> None:
+    text = "  ".join(f"{status} {count}" for status, count in sorted(counts.items()))
+    start, end = ("\r\033[K", "") if sys.stdout.isatty() else ("", "\n")
+    print(f"{start}  {text}", end=end, flush=True)

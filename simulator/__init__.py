@@ -1,29 +1,34 @@
-"""A carrier with faults: it speaks Twilio's Messages API and Sinch's batches API, and calls back.
+"""A simulated SMS provider with faults: Twilio's Messages API and Sinch's batches API.
 
-It imports nothing of Waybill and keeps its own books, so that a test can compare two witnesses.
+It imports nothing of Waybill and keeps its own records, so that a test can compare the two.
 
-What any carrier needs:
+For every provider:
 
-* ``config``     every knob, with its default; ``dice`` the draws that make one seed one story.
-* ``faults``     what may go wrong, and how often; ``fates`` how a message may end.
-* ``message``    one message and what was told about it; ``books`` all of them, and the totals.
-* ``callbacks``  delivers status callbacks, well or badly; ``tasks`` knows when all is quiet.
-* ``carrier``    walks each message through its life; its words are Twilio's.
-* ``creates``    takes an order, well or as a fault demands.
-* ``wire``       what differs from carrier to carrier; ``patience`` how long one retries.
+* ``config``          every option, with its default.
+* ``seeded_random``   random numbers: the same seed gives the same run.
+* ``faults``          which faults exist, and how often they occur.
+* ``outcomes``        the final status of a message.
+* ``message``         one message, its statuses and its callbacks.
+* ``records``         all messages, and the totals.
+* ``create_handler``  handles a create request, or injects a fault.
+* ``lifecycle``       moves each message through its statuses, named as Twilio names them.
+* ``callbacks``       sends status callbacks, with retries and faults.
+* ``tasks``           running background work: the simulator is idle when there is none.
+* ``provider_format`` what differs between providers; ``retry_policy`` is a part of it.
 
-What is Twilio's wire:
+Twilio:
 
-* ``api``        the Messages resource over HTTP; ``listing`` its filters and pages.
-* ``validation`` reads a create request; ``magic_numbers``, ``codes`` and ``segments`` help it.
-* ``resource``   a message as JSON; ``callback_form`` the same as a callback body.
-* ``signature``  X-Twilio-Signature; ``overrides`` the retry rules in a callback URL's fragment.
-* ``twilio_wire`` puts these together.
+* ``api``             the Messages resource over HTTP; ``listing`` its filters and pages.
+* ``validation``      parses a create request, with ``addresses``, ``form`` and ``magic_numbers``.
+* ``error_codes``     Twilio's error codes; ``segments`` counts SMS segments.
+* ``resource``        a message as JSON; ``callback_form`` the form of a callback.
+* ``signature``       X-Twilio-Signature; ``overrides`` the retry rules in a callback URL.
+* ``twilio_format``   SIDs and signed callbacks.
 
-What is Sinch's wire: ``sinch``.
+Sinch: ``sinch``.
 
-What holds it together:
+Running it:
 
-* ``control``    faults and books over HTTP, under ``/_simulator``.
-* ``server``     composes and serves; ``running`` does so in a thread, for tests.
+* ``control``         the control API under ``/_simulator``: faults and records.
+* ``server``          composes and serves the application; ``running`` does so in a thread.
 """

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Sequence
 from typing import Any
 
-from simulator.config import DEFAULT_FATES, Config
+from simulator.config import DEFAULT_OUTCOMES, Config
 from simulator.faults import ALL
 from simulator.server import serve
 
@@ -47,7 +47,7 @@ def _config(options: argparse.Namespace) -> Config:
         seed=options.seed,
         pace=options.pace,
         faults=dict(options.fault),
-        fates=dict(options.fate) or DEFAULT_FATES,
+        outcomes=dict(options.outcome) or DEFAULT_OUTCOMES,
         slow=options.slow_ms / 1000,
         retry_after=options.retry_after,
         delay=options.delay_ms / 1000,
@@ -58,45 +58,50 @@ def _config(options: argparse.Namespace) -> Config:
 
 
 def _parser() -> argparse.ArgumentParser:
-    usual = Config()
+    default = Config()
     parser = argparse.ArgumentParser(
         prog="python -m simulator",
-        description="A carrier with faults, shaped like Twilio and like Sinch.",
-        epilog=f"Faults: {', '.join(ALL)}. Fates: {', '.join(DEFAULT_FATES)}.",
+        description="A simulated SMS provider with faults: the APIs of Twilio and Sinch.",
+        epilog=f"Faults: {', '.join(ALL)}. Outcomes: {', '.join(DEFAULT_OUTCOMES)}.",
     )
     add = parser.add_argument
-    add("--host", default=usual.host)
-    add("--port", type=int, default=usual.port, help="0, the default, takes any free port")
-    add("--account-sid", default=usual.account_sid)
-    add("--auth-token", default=usual.auth_token)
-    _add_sinch(parser, usual)
-    add("--seed", type=int, default=usual.seed, help="one seed tells one story")
-    add("--pace", type=float, default=usual.pace, help="multiplies the time between statuses")
+    add("--host", default=default.host)
+    add("--port", type=int, default=default.port, help="default 0: any free port")
+    add("--account-sid", default=default.account_sid)
+    add("--auth-token", default=default.auth_token)
+    _add_sinch(parser, default)
+    add("--seed", type=int, default=default.seed, help="the same seed gives the same run")
+    add("--pace", type=float, default=default.pace, help="multiplies the time between statuses")
     repeated: dict[str, Any] = {"type": _pair, "action": "append", "default": []}
     add("--fault", **repeated, metavar="NAME=RATE")
-    replaces = "how messages end; replaces all the usual weights"
-    add("--fate", **repeated, metavar="NAME=WEIGHT", help=replaces)
-    add("--slow-ms", type=int, default=int(usual.slow * 1000), help="for the fault slow")
-    add("--retry-after", type=int, default=usual.retry_after, help="seconds that a 429 names")
-    add("--delay-ms", type=int, default=int(usual.delay * 1000), help="for the fault delay")
-    add("--concurrency", type=int, default=usual.concurrency, help="callbacks sent at once")
-    add("--keep-alive", action="store_true", help="cheaper callbacks, for load tests")
-    add("--keep", type=int, default=usual.keep, help="messages remembered")
+    replaces = "final status of messages; replaces all default weights"
+    add("--outcome", **repeated, metavar="NAME=WEIGHT", help=replaces)
+    add("--slow-ms", type=int, default=int(default.slow * 1000), help="delay of the fault slow")
+    add(
+        "--retry-after",
+        type=int,
+        default=default.retry_after,
+        help="Retry-After of a 429, in seconds; 0: none",
+    )
+    add("--delay-ms", type=int, default=int(default.delay * 1000), help="delay of the fault delay")
+    add("--concurrency", type=int, default=default.concurrency, help="concurrent callback requests")
+    add("--keep-alive", action="store_true", help="reuse callback connections, for load tests")
+    add("--keep", type=int, default=default.keep, help="messages kept in memory")
     levels = ("debug", "info", "warning", "error")
     add("--log-level", choices=levels, default="warning", type=str.lower)
     return parser
 
 
-def _add_sinch(parser: argparse.ArgumentParser, usual: Config) -> None:
+def _add_sinch(parser: argparse.ArgumentParser, default: Config) -> None:
     add = parser.add_argument
-    add("--sinch-plan", default=usual.sinch_plan, help="the service plan at Sinch")
-    add("--sinch-token", default=usual.sinch_token)
-    add("--sinch-secret", default=usual.sinch_secret, help="signs Sinch's callbacks")
+    add("--sinch-plan", default=default.sinch_plan, help="Sinch service plan id")
+    add("--sinch-token", default=default.sinch_token)
+    add("--sinch-secret", default=default.sinch_secret, help="signs Sinch callbacks")
     add(
         "--sinch-retry-factor",
         type=float,
-        default=usual.sinch_retry_factor,
-        help="shortens the pauses between Sinch's callback retries",
+        default=default.sinch_retry_factor,
+        help="multiplies the backoffs of Sinch callback retries",
     )
 
 

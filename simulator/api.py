@@ -11,16 +11,16 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from simulator.books import Books
-from simulator.carrier import Carrier
-from simulator.codes import Refusal
 from simulator.config import Config
-from simulator.creates import Creates, Failed, error_headers
-from simulator.form import one, read_form
+from simulator.create_handler import CreateHandler, InjectedError, error_headers
+from simulator.error_codes import ApiError
+from simulator.form import last_value, read_form
+from simulator.lifecycle import Lifecycle
 from simulator.listing import list_page
 from simulator.message import Message
+from simulator.records import Records
 from simulator.resource import API_VERSION, to_resource
-from simulator.validation import read_order
+from simulator.validation import parse_order
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -28,13 +28,15 @@ _FAILURES: Final = {429: 20429, 500: 20500, 503: 20503}
 
 
 class MessagesApi:
-    """Answers what the official client asks."""
+    """Serves the Messages resource to Twilio's client."""
 
-    def __init__(self, config: Config, books: Books, creates: Creates, carrier: Carrier) -> None:
+    def __init__(
+        self, config: Config, records: Records, create_handler: CreateHandler, lifecycle: Lifecycle
+    ) -> None:
         self._config = config
-        self._books = books
-        self._creates = creates
-        self._carrier = carrier
+        self._records = records
+        self._create_handler = create_handler
+        self._lifecycle = lifecycle
         self._concurrent = 0
         credentials = f"{config.account_sid}:{config.auth_token}".encode()
         self._authorization = "Basic " + b64encode(credentials).decode()
@@ -52,7 +54,7 @@ class MessagesApi:
         ]
 
     def _guarded(self, handler: Handler) -> Handler:
-        """Let only the account in, and word every refusal as Twilio does."""
+        """Authenticate requests and return errors in Twilio's format."""
 
         async def guarded(request: web.Request) -> web.StreamResponse:
             started = perf_counter()
@@ -60,8 +62,8 @@ class MessagesApi:
             try:
                 self._authenticate(request)
                 response = await handler(request)
-            except Refusal as refusal:
-                response = self._refused(refusal)
+            except ApiError as error:
+                response = self._error_response(error)
             finally:
                 self._concurrent -= 1
             response.headers["Twilio-Concurrent-Requests"] = str(self._concurrent + 1)
@@ -71,55 +73,55 @@ class MessagesApi:
 
         return guarded
 
-    def _refused(self, refusal: Refusal) -> web.Response:
-        headers = error_headers(self._config, refusal.status)
-        return web.json_response(refusal.body, status=refusal.status, headers=headers)
+    def _error_response(self, error: ApiError) -> web.Response:
+        headers = error_headers(self._config, error.status)
+        return web.json_response(error.body, status=error.status, headers=headers)
 
     def _authenticate(self, request: web.Request) -> None:
-        known = request.headers.get("Authorization") == self._authorization
-        if not known or request.match_info["account"] != self._config.account_sid:
-            raise Refusal(20003)
+        authorized = request.headers.get("Authorization") == self._authorization
+        if not authorized or request.match_info["account"] != self._config.account_sid:
+            raise ApiError(20003)
 
     async def _create(self, request: web.Request) -> web.StreamResponse:
-        self._books.creates["received"] += 1
+        self._records.creates["received"] += 1
         try:
-            order = read_order(read_form(await request.text()))
-        except Refusal as refusal:
-            self._books.refused[refusal.code] += 1
+            order = parse_order(read_form(await request.text()))
+        except ApiError as error:
+            self._records.refused[error.code] += 1
             raise
         try:
-            return await self._creates.take(request, order, self._created)
-        except Failed as failed:
-            raise Refusal(_FAILURES[failed.status]) from None
+            return await self._create_handler.handle(request, order, self._created)
+        except InjectedError as error:
+            raise ApiError(_FAILURES[error.status]) from None
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
         query = read_form(request.rel_url.raw_query_string)
-        return web.json_response(list_page(self._books, self._config.account_sid, query))
+        return web.json_response(list_page(self._records, self._config.account_sid, query))
 
     async def _fetch(self, request: web.Request) -> web.StreamResponse:
         return self._show(self._find(request))
 
     async def _update(self, request: web.Request) -> web.StreamResponse:
-        """Cancel or redact: nothing else about a message can change."""
+        """Cancel or redact a message. No other change is allowed."""
         message, form = self._find(request), read_form(await request.text())
-        if status := one(form, "Status"):
+        if status := last_value(form, "Status"):
             if status != "canceled":
-                raise Refusal(20001, f"Invalid Status: {status}")
-            self._carrier.cancel(message)
+                raise ApiError(20001, f"Invalid Status: {status}")
+            self._lifecycle.cancel(message)
         elif form.get("Body") == [""]:
-            self._carrier.redact(message)
+            self._lifecycle.redact(message)
         else:
-            raise Refusal(21698)
+            raise ApiError(21698)
         return self._show(message)
 
     async def _delete(self, request: web.Request) -> web.StreamResponse:
-        self._carrier.delete(self._find(request))
+        self._lifecycle.delete(self._find(request))
         return web.Response(status=204)
 
     def _find(self, request: web.Request) -> Message:
-        message = self._books.find(request.match_info["sid"])
-        if message is None or message.deleted or message.order.wire != "twilio":
-            raise Refusal(20404, f"The requested resource {request.path} was not found")
+        message = self._records.find(request.match_info["sid"])
+        if message is None or message.deleted or message.order.provider != "twilio":
+            raise ApiError(20404, f"The requested resource {request.path} was not found")
         return message
 
     def _created(self, message: Message) -> web.Response:

@@ -1,4 +1,4 @@
-"""What a status callback says.
+"""The form fields of a Twilio status callback.
 
 https://www.twilio.com/docs/messaging/guides/outbound-message-status-in-status-callbacks
 """
@@ -9,19 +9,19 @@ from typing import Final
 from simulator.message import Message
 from simulator.resource import API_VERSION
 
-#: The statuses that Twilio reports; a first status is never reported, whichever it is.
+#: The statuses that Twilio reports. The first status of a message is never reported.
 REPORTED: Final = frozenset(
     {"queued", "sent", "failed", "delivered", "undelivered", "canceled", "read"}
 )
-# "Done dates" come in the carrier's own time, whose zone is told nowhere.
-_CARRIER_CLOCKS: Final = (timedelta(0), timedelta(hours=-5), timedelta(hours=1))
+# The date of a delivery receipt is in the mobile network's local time; no field names the zone.
+_NETWORK_UTC_OFFSETS: Final = (timedelta(0), timedelta(hours=-5), timedelta(hours=1))
 _CHANNEL_INSTALL: Final = "XE00000000000000000000000000000001"
 
 Pairs = list[tuple[str, str]]
 
 
 def callback_form(message: Message, account_sid: str) -> Pairs:
-    """Return the fields for the present status of a message."""
+    """Return the fields for the current status of a message."""
     fields: Pairs = []
     if message.status in {"failed", "undelivered"} and message.error_code:
         fields.append(("ErrorCode", str(message.error_code)))
@@ -43,11 +43,13 @@ def callback_form(message: Message, account_sid: str) -> Pairs:
 
 
 def _receipt(message: Message) -> Pairs:
-    """Return the carrier's date, as documented for SMS and MMS only."""
+    """Return the date of the delivery receipt, documented for SMS and MMS only."""
     if message.status not in {"delivered", "undelivered"}:
         return []
-    clock = datetime.now(UTC) + _CARRIER_CLOCKS[message.number % len(_CARRIER_CLOCKS)]
-    return [("RawDlrDoneDate", clock.strftime("%y%m%d%H%M"))]
+    local_time = (
+        datetime.now(UTC) + _NETWORK_UTC_OFFSETS[message.number % len(_NETWORK_UTC_OFFSETS)]
+    )
+    return [("RawDlrDoneDate", local_time.strftime("%y%m%d%H%M"))]
 
 
 def _channel_fields(message: Message) -> Pairs:

@@ -1,4 +1,4 @@
-"""Delivers status callbacks: one request, its retries, and the faults that meet it."""
+"""Sends status callbacks, with retries and injected faults."""
 
 import asyncio
 from collections.abc import Mapping
@@ -9,13 +9,13 @@ from typing import Final
 import aiohttp
 from yarl import URL
 
-from simulator.books import Books
 from simulator.config import Config
-from simulator.dice import roll
 from simulator.message import Message, Try
-from simulator.wire import Post, Wire
+from simulator.provider_format import CallbackRequest, ProviderFormat
+from simulator.records import Records
+from simulator.seeded_random import draw
 
-# The first that fits. A partial answer is never tried again, whatever the policy says.
+# The first matching class counts. No retry rule covers a partial answer.
 _FAILURES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (aiohttp.ConnectionTimeoutError, "ct"),
     (aiohttp.ClientConnectorError, "ct"),
@@ -29,28 +29,30 @@ _ANSWERED: Final = frozenset({"3xx", "4xx", "429", "5xx"})
 
 @dataclass(slots=True)
 class Event:
-    """One status to report, frozen at the moment it was reached."""
+    """One status to report, with the callback as it was when the status was reached."""
 
     message: Message
     index: int  # among the callbacks of this message
-    post: Post
+    request: CallbackRequest
 
 
 class Callbacks:
-    """Sends what the carrier would send, and enters in the books what came of it."""
+    """Sends the provider's callbacks and records the results."""
 
-    def __init__(self, config: Config, books: Books, wires: Mapping[str, Wire]) -> None:
+    def __init__(
+        self, config: Config, records: Records, formats: Mapping[str, ProviderFormat]
+    ) -> None:
         self._config = config
-        self._wires = wires
-        self._books = books
+        self._formats = formats
+        self._records = records
         self._slots = asyncio.Semaphore(config.concurrency)
         self._held: dict[str, tuple[int, asyncio.Event]] = {}
         self._session: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
-        """Make ready to send."""
-        # TwilioProxy was seen to close each connection. One that is kept may turn out to be dead,
-        # and a POST on it cannot be told from one that the server took and dropped.
+        """Open the HTTP session."""
+        # TwilioProxy was observed to close each connection. A kept connection may be dead: a POST
+        # on it looks the same as one that the server accepted and then dropped.
         connector = aiohttp.TCPConnector(
             limit=0, force_close=not self._config.keep_alive, happy_eyeballs_delay=None
         )
@@ -58,35 +60,35 @@ class Callbacks:
         self._session = aiohttp.ClientSession(connector=connector, cookie_jar=cookies)
 
     async def close(self) -> None:
-        """Drop the connections."""
+        """Close the HTTP session."""
         if self._session:
             await self._session.close()
 
-    def event(self, message: Message) -> Event | None:
-        """Write down the present status of a message for its client, if it has asked to know."""
+    def new_event(self, message: Message) -> Event | None:
+        """Return the event for the current status; None for a message without a callback URL."""
         if not message.order.status_callback:
             return None
         message.events += 1
-        self._books.callbacks["due"] += 1
-        post = self._wires[message.order.wire].post(message)
-        return Event(message, message.events, post)
+        self._records.callbacks["due"] += 1
+        request = self._formats[message.order.provider].callback(message)
+        return Event(message, message.events, request)
 
     async def deliver(self, event: Event, faults: frozenset[str]) -> None:
-        """See one event through, with whatever faults meet it."""
+        """Send one event, with these faults."""
         if "drop" in faults:
-            event.message.dropped.append(event.post.status)
-            self._books.callbacks["dropped"] += 1
+            event.message.dropped.append(event.request.status)
+            self._records.callbacks["dropped"] += 1
             return
         if "delay" in faults:
             await asyncio.sleep(self._config.delay)
         if "reorder" in faults:
             await self._hold_back(event)
-        outcomes = await self._send_copies(event, duplicate="duplicate" in faults)
-        self._books.callbacks[_verdict(outcomes)] += 1
-        self._let_go(event)
+        results = await self._send_copies(event, duplicate="duplicate" in faults)
+        self._records.callbacks[_overall(results)] += 1
+        self._release_overtaken(event)
 
     async def _hold_back(self, event: Event) -> None:
-        """Wait until a later callback of this message has overtaken; hold one at a time."""
+        """Wait until a later callback of this message was sent; hold back one at a time."""
         sid = event.message.sid
         if sid in self._held:
             return
@@ -97,7 +99,7 @@ class Callbacks:
         except TimeoutError:
             del self._held[sid]
 
-    def _let_go(self, event: Event) -> None:
+    def _release_overtaken(self, event: Event) -> None:
         index, overtaken = self._held.get(event.message.sid, (event.index, None))
         if overtaken and index < event.index:
             del self._held[event.message.sid]
@@ -107,68 +109,68 @@ class Callbacks:
         if not duplicate:
             return [await self._send(event, 1)]
         key = (self._config.seed, "copies", event.message.number, event.index)
-        copies = 2 + int(roll(*key) * 3)
-        self._books.callbacks["duplicates"] += copies - 1
-        sendings = [self._send(event, copy) for copy in range(1, copies + 1)]
-        if roll(*key, "at once") < 0.5:
-            return await asyncio.gather(*sendings)
-        return [await sending for sending in sendings]
+        copies = 2 + int(draw(*key) * 3)
+        self._records.callbacks["duplicates"] += copies - 1
+        sends = [self._send(event, copy) for copy in range(1, copies + 1)]
+        if draw(*key, "at once") < 0.5:
+            return await asyncio.gather(*sends)
+        return [await send for send in sends]
 
     async def _send(self, event: Event, copy: int) -> str:
-        """Send one copy, with the carrier's retries, and return how the last try ended."""
-        patience = event.post.patience
+        """Send one copy, with the provider's retries; return the result of the last try."""
+        retry_policy = event.request.retry_policy
         async with self._slots:
-            deadline = _now() + patience.total
-            outcome = await self._try(event, copy, 1, patience.total)
-        for retry, pause in enumerate(patience.pauses):
-            if outcome not in patience.policy or _now() + pause >= deadline:
+            deadline = _now() + retry_policy.total_timeout
+            result = await self._try(event, copy, 1, retry_policy.total_timeout)
+        for retry, pause in enumerate(retry_policy.backoffs):
+            if result not in retry_policy.retry_on or _now() + pause >= deadline:
                 break
             await asyncio.sleep(pause)
             async with self._slots:
-                outcome = await self._try(event, copy, retry + 2, max(deadline - _now(), 0.001))
-        return outcome
+                result = await self._try(event, copy, retry + 2, max(deadline - _now(), 0.001))
+        return result
 
     async def _try(self, event: Event, copy: int, number: int, left: float) -> str:
         entry = Try(
-            event.post.status,
-            event.post.url,
-            event.post.token,
+            event.request.status,
+            event.request.url,
+            event.request.token,
             number=number,
             copy=copy,
             at=datetime.now(UTC),
         )
         event.message.tries.append(entry)
-        self._books.callbacks["tries"] += 1
+        self._records.callbacks["tries"] += 1
         try:
             entry.answer = await self._post(event, left)
         except tuple(kind for kind, _ in _FAILURES) as error:
-            outcome = next(name for kind, name in _FAILURES if isinstance(error, kind))
-            entry.error = f"{outcome}: {type(error).__name__}"
-            return outcome
+            result = next(name for kind, name in _FAILURES if isinstance(error, kind))
+            entry.error = f"{result}: {type(error).__name__}"
+            return result
         return "429" if entry.answer == 429 else f"{entry.answer // 100}xx"
 
     async def _post(self, event: Event, left: float) -> int:
         assert self._session is not None
-        post, patience = event.post, event.post.patience
+        request, retry_policy = event.request, event.request.retry_policy
         timeout = aiohttp.ClientTimeout(
-            total=left, connect=patience.connect, sock_read=patience.read
+            total=left, connect=retry_policy.connect_timeout, sock_read=retry_policy.read_timeout
         )
         async with self._session.post(
-            URL(post.url, encoded=True),  # as configured, or the signature would not fit
-            data=post.body,
-            headers=post.headers,
+            URL(request.url, encoded=True),  # as configured: the signature covers the spelling
+            data=request.body,
+            headers=request.headers,
             timeout=timeout,
-            ssl=patience.verify,
+            ssl=retry_policy.verify_certificate,
             allow_redirects=False,
         ) as response:
             await response.read()
             return response.status
 
 
-def _verdict(outcomes: list[str]) -> str:
-    if "2xx" in outcomes:
+def _overall(results: list[str]) -> str:
+    if "2xx" in results:
         return "acknowledged"
-    return "refused" if _ANSWERED.intersection(outcomes) else "lost"
+    return "refused" if _ANSWERED.intersection(results) else "lost"
 
 
 def _now() -> float:

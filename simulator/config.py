@@ -1,10 +1,10 @@
-"""Every knob of the simulator, with its default."""
+"""Options of the simulator, with their defaults."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-# A message that stays at "sent" is normal life: some carriers never send a receipt.
-DEFAULT_FATES: Mapping[str, float] = {
+# Some mobile networks never send a receipt: their messages stay at "sent".
+DEFAULT_OUTCOMES: Mapping[str, float] = {
     "delivered": 0.91,
     "undelivered-30003": 0.02,
     "undelivered-30005": 0.01,
@@ -17,26 +17,28 @@ DEFAULT_FATES: Mapping[str, float] = {
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """How one simulator behaves. Durations are in seconds."""
+    """Options of one simulator. Durations are in seconds."""
 
     host: str = "127.0.0.1"
-    port: int = 0  # 0 takes any free port
+    port: int = 0  # 0: any free port
     account_sid: str = "AC00000000000000000000000000000001"
-    auth_token: str = "simulator-auth-token"  # noqa: S105 - opens nothing but a simulator
+    auth_token: str = "simulator-auth-token"  # noqa: S105 - accepted by the simulator only
     sinch_plan: str = "simulated-plan"
-    sinch_token: str = "simulator-api-token"  # noqa: S105 - nor does this
-    sinch_secret: str = "simulator-callback-secret"  # noqa: S105 - nor this
+    sinch_token: str = "simulator-api-token"  # noqa: S105 - as above
+    sinch_secret: str = "simulator-callback-secret"  # noqa: S105 - as above
     seed: int = 1
-    pace: float = 1.0  # multiplies the time between two statuses; 0 is at once
+    pace: float = 1.0  # multiplies the time between two statuses; 0: no delay
     faults: Mapping[str, float] = field(default_factory=dict)
-    fates: Mapping[str, float] = field(default_factory=lambda: DEFAULT_FATES)
-    slow: float = 1.0  # how late the fault "slow" answers a create
-    retry_after: int = 0  # the seconds that a 429 names in Retry-After; 0: it names none
-    hang: float = 120.0  # how long the fault "timeout" waits for the client to give up
-    delay: float = 1.0  # how late the fault "delay" sends a callback
-    hold: float = 1.0  # how long the fault "reorder" waits to be overtaken
-    retry_pause: float = 0.1  # before Twilio's first retry of a callback; doubles each time
-    sinch_retry_factor: float = 0.02  # shortens Sinch's schedule, which lasts 45 hours
-    concurrency: int = 256  # callback requests under way at once
-    keep_alive: bool = False  # use callback connections again, as Twilio does not; for load tests
-    keep: int = 100_000  # messages remembered; the oldest are forgotten, the totals stay
+    outcomes: Mapping[str, float] = field(default_factory=lambda: DEFAULT_OUTCOMES)
+    slow: float = 1.0  # delay of the answer to a create, for the fault "slow"
+    retry_after: int = 0  # Retry-After of a 429; 0: no such header
+    hang: float = 120.0  # longest wait for the client to disconnect, for the fault "timeout"
+    delay: float = 1.0  # delay of a callback, for the fault "delay"
+    hold: float = 1.0  # longest wait for a later callback, for the fault "reorder"
+    retry_pause: float = 0.1  # backoff before Twilio's first retry of a callback; doubles each time
+    sinch_retry_factor: float = (
+        0.02  # multiplies the backoffs of Sinch, which last 45 hours in total
+    )
+    concurrency: int = 256  # concurrent callback requests
+    keep_alive: bool = False  # reuse callback connections, for load tests; Twilio closes them
+    keep: int = 100_000  # messages kept in memory; totals include the others

@@ -1,4 +1,4 @@
-"""Faults and books over HTTP, for tests and demonstrations; no real carrier has this."""
+"""The control API: faults and records over HTTP, for tests and demonstrations."""
 
 import json
 from datetime import datetime
@@ -6,39 +6,41 @@ from typing import Any
 
 from aiohttp import web
 
-from simulator.books import Books
-from simulator.carrier import Carrier
 from simulator.faults import Faults
+from simulator.lifecycle import Lifecycle
 from simulator.message import Message, Try
+from simulator.records import Records
 from simulator.tasks import Tasks
 
 
 class Control:
-    """The back door, under `/_simulator`."""
+    """The control API, under `/_simulator`. Real providers have no such API."""
 
-    def __init__(self, books: Books, faults: Faults, carrier: Carrier, tasks: Tasks) -> None:
-        self._books = books
+    def __init__(
+        self, records: Records, faults: Faults, lifecycle: Lifecycle, tasks: Tasks
+    ) -> None:
+        self._records = records
         self._faults = faults
-        self._carrier = carrier
+        self._lifecycle = lifecycle
         self._tasks = tasks
 
     def routes(self) -> list[web.RouteDef]:
-        """Return the routes of the back door."""
+        """Return the routes."""
         return [
-            web.get("/_simulator/books", self._read_books),
+            web.get("/_simulator/records", self._read_records),
             web.get("/_simulator/idle", self._read_idle),
             web.get("/_simulator/faults", self._read_faults),
             web.post("/_simulator/faults", self._set_faults),
-            web.post("/_simulator/next", self._arm_next),
+            web.post("/_simulator/next", self._inject_next),
             web.post("/_simulator/release/{sid}", self._release),
             web.post("/_simulator/callbacks/{sid}", self._force),
         ]
 
-    async def _read_books(self, request: web.Request) -> web.Response:
-        totals = self._books.summary()
+    async def _read_records(self, request: web.Request) -> web.Response:
+        totals = self._records.summary()
         if request.query.get("summary") == "1":
             return web.json_response(totals)
-        messages = self._books.oldest_first(request.query.get("to"))
+        messages = self._records.oldest_first(request.query.get("to"))
         return web.json_response({"totals": totals, "messages": [*map(_entry, messages)]})
 
     async def _read_idle(self, _: web.Request) -> web.Response:
@@ -56,29 +58,29 @@ class Control:
             raise _bad(str(error)) from None
         return web.json_response(self._faults.rates)
 
-    async def _arm_next(self, request: web.Request) -> web.Response:
-        wanted = await _json(request)
+    async def _inject_next(self, request: web.Request) -> web.Response:
+        fields = await _json(request)
         try:
-            self._faults.arm(str(wanted.get("fault")), int(wanted.get("count", 1)))
+            self._faults.inject(str(fields.get("fault")), int(fields.get("count", 1)))
         except (TypeError, ValueError) as error:
             raise _bad(str(error)) from None
         return web.Response(status=204)
 
     async def _release(self, request: web.Request) -> web.Response:
-        if not self._carrier.release(self._find(request)):
-            raise _bad("the message is not waiting for a date")
+        if not self._lifecycle.release(self._find(request)):
+            raise _bad("the message is not scheduled")
         return web.Response(status=204)
 
     async def _force(self, request: web.Request) -> web.Response:
-        message, wanted = self._find(request), await _json(request)
-        status, code = wanted.get("status"), wanted.get("error_code")
+        message, fields = self._find(request), await _json(request)
+        status, code = fields.get("status"), fields.get("error_code")
         if not isinstance(status, str) or not status:
-            raise _bad("status must be a word")
-        await self._carrier.force(message, status, int(code) if code else None)
+            raise _bad("status must be a text that is not empty")
+        await self._lifecycle.force(message, status, int(code) if code else None)
         return web.json_response(_entry(message))
 
     def _find(self, request: web.Request) -> Message:
-        message = self._books.find(request.match_info["sid"])
+        message = self._records.find(request.match_info["sid"])
         if message is None:
             raise web.HTTPNotFound(text="no such message")
         return message
@@ -101,7 +103,7 @@ def _bad(text: str) -> web.HTTPBadRequest:
 def _entry(message: Message) -> dict[str, object]:
     return {
         "number": message.number,
-        "provider": message.order.wire,
+        "provider": message.order.provider,
         "sid": message.sid,
         "to": message.order.to,
         "from": message.sender,

@@ -1,4 +1,4 @@
-"""A form as it came over the wire: every name with all its values."""
+"""Parses forms and query strings; a field may have several values."""
 
 from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qs
@@ -7,11 +7,11 @@ Form = Mapping[str, Sequence[str]]
 
 
 def read_form(text: str) -> Form:
-    """Read a form body or a query string; blank values count."""
+    """Parse a form body or a query string; blank values are kept."""
     return parse_qs(text, keep_blank_values=True)
 
 
-def one(form: Form, name: str) -> str | None:
-    """Return the last value of a field; a blank one is as good as none."""
+def last_value(form: Form, name: str) -> str | None:
+    """Return the last value of a field; None if it is blank or missing."""
     values = form.get(name)
     return values[-1] if values and values[-1] else None

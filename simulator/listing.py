@@ -1,4 +1,4 @@
-"""The list of messages: its filters and its pages.
+"""The list of messages: filters and pages.
 
 https://www.twilio.com/docs/messaging/api/message-resource#read-multiple-message-resources
 """
@@ -9,78 +9,79 @@ from itertools import islice
 from typing import Final
 from urllib.parse import urlencode
 
-from simulator.books import Books
-from simulator.codes import Refusal
-from simulator.form import Form, one
+from simulator.error_codes import ApiError
+from simulator.form import Form, last_value
 from simulator.message import Message
+from simulator.records import Records
 from simulator.resource import API_VERSION, to_resource
 
-_USUAL_PAGE: Final = 50
-_LARGEST_PAGE: Final = 1_000
+_DEFAULT_PAGE_SIZE: Final = 50
+_MAX_PAGE_SIZE: Final = 1_000
 _FILTERS: Final = ("To", "From", "DateSent", "DateSent<", "DateSent>")
-_PAGE_MARK: Final = "PA"  # then the number of the last message shown: new ones do not move a page
+# A page token is this and the number of the last message shown: new messages do not shift pages.
+_PAGE_PREFIX: Final = "PA"
 
 Test = Callable[[Message], bool]
 
 
-def list_page(books: Books, account_sid: str, query: Form) -> dict[str, object]:
-    """Return one page, newest first. Raises Refusal."""
-    size = min(max(_whole(query, "PageSize", _USUAL_PAGE), 1), _LARGEST_PAGE)
-    number = _whole(query, "Page", 0)
-    found = list(islice(_matching(books, query), size + 1))
-    shown = found[:size]
+def list_page(records: Records, account_sid: str, query: Form) -> dict[str, object]:
+    """Return one page, newest first. Raises ApiError."""
+    size = min(max(_integer(query, "PageSize", _DEFAULT_PAGE_SIZE), 1), _MAX_PAGE_SIZE)
+    number = _integer(query, "Page", 0)
+    messages = list(islice(_matching(records, query), size + 1))
+    page = messages[:size]
     uri = f"/{API_VERSION}/Accounts/{account_sid}/Messages.json?"
-    kept = {name: value for name in _FILTERS if (value := one(query, name))}
-    here = uri + urlencode(kept | {"PageSize": size})
-    following = {
+    filters = {name: value for name in _FILTERS if (value := last_value(query, name))}
+    here = uri + urlencode(filters | {"PageSize": size})
+    next_page = {
         "Page": number + 1,
-        "PageToken": f"{_PAGE_MARK}{shown[-1].number}" if shown else "",
+        "PageToken": f"{_PAGE_PREFIX}{page[-1].number}" if page else "",
     }
     return {
-        "messages": [to_resource(message, account_sid) for message in shown],
+        "messages": [to_resource(message, account_sid) for message in page],
         "page": number,
         "page_size": size,
         "start": number * size,
-        "end": number * size + max(len(shown) - 1, 0),
+        "end": number * size + max(len(page) - 1, 0),
         "uri": f"{here}&Page={number}",
         "first_page_uri": f"{here}&Page=0",
         "previous_page_uri": None,
-        "next_page_uri": f"{here}&{urlencode(following)}" if len(found) > size else None,
+        "next_page_uri": f"{here}&{urlencode(next_page)}" if len(messages) > size else None,
     }
 
 
-def _matching(books: Books, query: Form) -> Iterator[Message]:
+def _matching(records: Records, query: Form) -> Iterator[Message]:
     tests = list(_tests(query))
-    messages = books.newest_first(one(query, "To"))
+    messages = records.newest_first(last_value(query, "To"))
     return (
         message
         for message in messages
-        if message.order.wire == "twilio"
+        if message.order.provider == "twilio"
         and not message.deleted
         and all(test(message) for test in tests)
     )
 
 
 def _tests(query: Form) -> Iterator[Test]:
-    if token := one(query, "PageToken"):
+    if token := last_value(query, "PageToken"):
         before = _token_number(token)
         yield lambda message: message.number < before
-    if sender := one(query, "From"):
+    if sender := last_value(query, "From"):
         yield lambda message: message.sender == sender
-    if text := one(query, "DateSent"):
+    if text := last_value(query, "DateSent"):
         yield _sent(text[:10], lambda sent, day: sent == day)
-    if text := one(query, "DateSent<"):
+    if text := last_value(query, "DateSent<"):
         yield _sent(text, lambda sent, limit: sent <= limit)
-    if text := one(query, "DateSent>"):
+    if text := last_value(query, "DateSent>"):
         yield _sent(text, lambda sent, limit: sent >= limit)
 
 
 def _sent(text: str, compare: Callable[[date, date], bool]) -> Test:
-    """Compare by day or, when a time is given, by second; not yet sent never fits."""
+    """Compare by day, or by second if the text has a time. Unsent messages never match."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise Refusal(20001, f"Invalid DateSent: {text}") from None
+        raise ApiError(20001, f"Invalid DateSent: {text}") from None
     if len(text) == len("YYYY-MM-DD"):
         day = moment.date()
         return lambda message: bool(message.sent_at) and compare(_day(message), day)
@@ -98,12 +99,12 @@ def _second(message: Message) -> datetime:
 
 
 def _token_number(token: str) -> int:
-    number = token.removeprefix(_PAGE_MARK)
+    number = token.removeprefix(_PAGE_PREFIX)
     if not number.isdecimal():
-        raise Refusal(20001, f"Invalid PageToken: {token}")
+        raise ApiError(20001, f"Invalid PageToken: {token}")
     return int(number)
 
 
-def _whole(query: Form, name: str, usual: int) -> int:
-    text = one(query, name)
-    return int(text) if text and text.isdecimal() else usual
+def _integer(query: Form, name: str, default: int) -> int:
+    text = last_value(query, name)
+    return int(text) if text and text.isdecimal() else default

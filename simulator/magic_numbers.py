@@ -1,11 +1,11 @@
-"""The phone numbers that Twilio keeps for tests, each with its own answer.
+"""Twilio's magic phone numbers for tests: each gives a certain error.
 
 https://www.twilio.com/docs/iam/test-credentials
 """
 
 from typing import Final
 
-from simulator.codes import Refusal
+from simulator.error_codes import ApiError
 
 _RESERVED: Final = "+15005550"
 _TO: Final = {
@@ -20,8 +20,8 @@ _NOT_OURS: Final = 21606
 
 
 def check_magic(to: str, sender: str | None) -> None:
-    """Raise the Refusal that these numbers stand for; any other number means nothing."""
+    """Raise the ApiError of a magic number. Other numbers pass."""
     if code := _TO.get(to):
-        raise Refusal(code)
+        raise ApiError(code)
     if sender and sender.startswith(_RESERVED) and (code := _FROM.get(sender, _NOT_OURS)):
-        raise Refusal(code)
+        raise ApiError(code)

@@ -1,18 +1,18 @@
-"""One message: what was ordered, what became of it, and what the client was told."""
+"""One message: the create request, its statuses, and its callbacks."""
 
 import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 
-from simulator.fates import Fate
+from simulator.outcomes import Outcome
 
 FINAL = frozenset({"delivered", "undelivered", "failed", "canceled", "read"})
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A valid create request. `wire` names the carrier that was asked."""
+    """A valid create request to one provider."""
 
     to: str
     sender: str | None
@@ -22,8 +22,8 @@ class Order:
     content_sid: str | None = None
     status_callback: str | None = None
     send_at: datetime | None = None
-    wire: str = "twilio"
-    reference: str | None = None  # the client's own, where the carrier keeps one
+    provider: str = "twilio"
+    reference: str | None = None  # Sinch's `client_reference`
 
     @property
     def channel(self) -> str | None:
@@ -33,21 +33,21 @@ class Order:
 
     @property
     def first_status(self) -> str:
-        """Return the status that the answer to create carries, and no callback."""
+        """Return the status in the answer to the create request. No callback reports it."""
         if self.send_at:
             return "scheduled"
-        return "accepted" if self.service or self.wire == "sinch" else "queued"
+        return "accepted" if self.service or self.provider == "sinch" else "queued"
 
 
 @dataclass(slots=True)
 class Try:
-    """One callback request as it went out, and what came of it."""
+    """One callback request that was sent, and its result."""
 
     status: str
     url: str
     token: str
-    number: int  # 1 is the first try, the rest are retries
-    copy: int  # 1 is the original, the rest are duplicates
+    number: int  # 1: the first try; above: a retry
+    copy: int  # 1: the original; above: a duplicate
     at: datetime
     answer: int | None = None
     error: str | None = None
@@ -55,12 +55,12 @@ class Try:
 
 @dataclass(slots=True)
 class Message:
-    """A message the carrier took, and its whole history."""
+    """A message that the provider accepted, with its whole history."""
 
     number: int
     sid: str
     order: Order
-    fate: Fate
+    outcome: Outcome
     fault: str | None
     sender: str | None
     body: str
@@ -76,19 +76,19 @@ class Message:
     statuses: list[str] = field(default_factory=list)
     tries: list[Try] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
-    release: asyncio.Event | None = None  # only while it waits for its date
+    release: asyncio.Event | None = None  # only while the message is scheduled
 
 
 def new_message(
-    number: int, sid: str, order: Order, fate: Fate, fault: str | None = None
+    number: int, sid: str, order: Order, outcome: Outcome, fault: str | None = None
 ) -> Message:
-    """Write a new message down, not yet in any status."""
+    """Return a new message without a status."""
     now = datetime.now(UTC)
     return Message(
         number=number,
         sid=sid,
         order=order,
-        fate=fate.on_channel() if order.channel else fate,
+        outcome=outcome.on_channel() if order.channel else outcome,
         fault=fault,
         sender=order.sender,
         body=order.body,

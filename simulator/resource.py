@@ -1,4 +1,4 @@
-"""A message as the Messages resource shows it.
+"""The JSON of a message in the Messages resource.
 
 https://www.twilio.com/docs/messaging/api/message-resource#message-properties
 """
@@ -6,7 +6,7 @@ https://www.twilio.com/docs/messaging/api/message-resource#message-properties
 from datetime import datetime
 from email.utils import format_datetime
 
-from simulator.codes import reason
+from simulator.error_codes import error_text
 from simulator.message import FINAL, Message
 from simulator.segments import count_segments
 
@@ -27,7 +27,7 @@ def to_resource(message: Message, account_sid: str) -> dict[str, object]:
         "date_updated": _rfc_2822(message.updated_at),
         "direction": "outbound-api",
         "error_code": message.error_code,
-        "error_message": reason(message.error_code),
+        "error_message": error_text(message.error_code),
         "from": message.sender,
         "messaging_service_sid": message.order.service,
         "num_media": str(len(message.order.media)),
@@ -43,7 +43,7 @@ def to_resource(message: Message, account_sid: str) -> dict[str, object]:
 
 
 def _segments(message: Message) -> int:
-    """Count segments; a Messaging Service has not counted before it picked a sender."""
+    """Return 0 until a Messaging Service has chosen a sender, else the number of segments."""
     if message.order.service and message.status in {"accepted", "scheduled", "canceled"}:
         return 0
     return count_segments(message.order.body)

@@ -1,4 +1,4 @@
-"""Runs the simulator in a thread of this process, for tests."""
+"""Runs the simulator in a thread, for tests."""
 
 import asyncio
 import json
@@ -14,15 +14,15 @@ from urllib.parse import urlencode
 from simulator.config import Config
 from simulator.server import serve
 
-_START_LIMIT = 10.0
-_REQUEST_LIMIT = 30.0
+_START_TIMEOUT = 10.0
+_REQUEST_TIMEOUT = 30.0
 _POLL = 0.01
 
 
 class Running:
-    """A simulator at work: where it is, and its back door as plain calls.
+    """A running simulator: its URL, and a client of its control API.
 
-    A call that the back door refuses raises ValueError.
+    Raises ValueError when the control API answers with an error.
     """
 
     def __init__(self, url: str, config: Config) -> None:
@@ -30,18 +30,18 @@ class Running:
         self.config = config
         self._address = url.removeprefix("http://")
 
-    def books(self, to: str | None = None) -> dict[str, Any]:
-        """Return the totals and the messages, of one recipient or all."""
+    def records(self, to: str | None = None) -> dict[str, Any]:
+        """Return the totals, and the messages of one recipient or of all."""
         query = "?" + urlencode({"to": to}) if to else ""
-        return self._call("GET", f"books{query}")
+        return self._call("GET", f"records{query}")
 
     def summary(self) -> dict[str, Any]:
         """Return only the totals."""
-        return self._call("GET", "books?summary=1")
+        return self._call("GET", "records?summary=1")
 
     def message(self, sid: str) -> dict[str, Any]:
-        """Return what the books say about one message. Raises KeyError."""
-        for entry in self.books()["messages"]:
+        """Return the record of one message. Raises KeyError."""
+        for entry in self.records()["messages"]:
             if entry["sid"] == sid:
                 return dict(entry)
         raise KeyError(sid)
@@ -51,7 +51,7 @@ class Running:
         self._call("POST", "faults", dict(rates))
 
     def next_create(self, fault: str, count: int = 1) -> None:
-        """Let the next creates go wrong in this way."""
+        """Inject a fault into the next create requests."""
         self._call("POST", "next", {"fault": fault, "count": count})
 
     def release(self, sid: str) -> None:
@@ -59,11 +59,11 @@ class Running:
         self._call("POST", f"release/{sid}")
 
     def force(self, sid: str, status: str, error_code: int | None = None) -> dict[str, Any]:
-        """Put a status on a message, wait for its callback, return what the books say."""
+        """Set a status on a message, wait for its callback, and return its record."""
         return self._call("POST", f"callbacks/{sid}", {"status": status, "error_code": error_code})
 
     def wait_until_idle(self, seconds: float = 10.0) -> None:
-        """Return when no message and no callback is under way. Raises TimeoutError."""
+        """Wait until all messages and callbacks are finished. Raises TimeoutError."""
         deadline = time.monotonic() + seconds
         while not (state := self._call("GET", "idle"))["idle"]:
             if time.monotonic() > deadline:
@@ -72,7 +72,7 @@ class Running:
 
     def _call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()
-        with closing(HTTPConnection(self._address, timeout=_REQUEST_LIMIT)) as connection:
+        with closing(HTTPConnection(self._address, timeout=_REQUEST_TIMEOUT)) as connection:
             connection.request(method, f"/_simulator/{path}", data)
             response = connection.getresponse()
             text = response.read().decode()
@@ -83,12 +83,12 @@ class Running:
 
 @contextmanager
 def running(config: Config | None = None) -> Iterator[Running]:
-    """Serve from a free port in a thread of its own; stop at the end of the block."""
+    """Serve on a free port in a background thread until the end of the block."""
     config = config or Config()
     started: Future[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
     thread = Thread(target=_run, args=(config, started), name="simulator", daemon=True)
     thread.start()
-    url, loop, stop = started.result(_START_LIMIT)
+    url, loop, stop = started.result(_START_TIMEOUT)
     try:
         yield Running(url, config)
     finally:

@@ -1,4 +1,4 @@
-"""Composes the simulator, and serves it until told to stop."""
+"""Composes the application and serves it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -7,35 +7,38 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from simulator.api import MessagesApi
-from simulator.books import Books
 from simulator.callbacks import Callbacks
-from simulator.carrier import Carrier
 from simulator.config import Config
 from simulator.control import Control
-from simulator.creates import Creates
+from simulator.create_handler import CreateHandler
 from simulator.faults import Faults
+from simulator.lifecycle import Lifecycle
+from simulator.provider_format import ProviderFormat
+from simulator.records import Records
 from simulator.sinch.api import BatchesApi
-from simulator.sinch.wire import SinchWire
+from simulator.sinch.format import SinchFormat
 from simulator.tasks import Tasks
-from simulator.twilio_wire import TwilioWire
-from simulator.wire import Wire
+from simulator.twilio_format import TwilioFormat
 
-_PATIENCE = 0.2  # seconds that requests under way get at the end; some hang on purpose
+_SHUTDOWN_TIMEOUT = 0.2  # seconds for open requests; the fault "timeout" keeps some open
 _BACKLOG = 1_024
 
 
 @asynccontextmanager
 async def application(config: Config) -> AsyncIterator[web.Application]:
-    """Put the parts together. Raises ValueError when the configuration makes no sense."""
-    books, faults, tasks = Books(config.keep), Faults(config.seed, config.faults), Tasks()
-    wires: dict[str, Wire] = {"twilio": TwilioWire(config), "sinch": SinchWire(config)}
-    callbacks = Callbacks(config, books, wires)
-    carrier = Carrier(config, books, faults, callbacks, tasks, wires)
-    creates = Creates(config, books, faults, carrier)
+    """Compose the application. Raises ValueError when the configuration is invalid."""
+    records, faults, tasks = Records(config.keep), Faults(config.seed, config.faults), Tasks()
+    formats: dict[str, ProviderFormat] = {
+        "twilio": TwilioFormat(config),
+        "sinch": SinchFormat(config),
+    }
+    callbacks = Callbacks(config, records, formats)
+    lifecycle = Lifecycle(config, records, faults, callbacks, tasks, formats)
+    creates = CreateHandler(config, records, faults, lifecycle)
     app = web.Application()
-    app.add_routes(MessagesApi(config, books, creates, carrier).routes())
-    app.add_routes(BatchesApi(config, books, creates, carrier).routes())
-    app.add_routes(Control(books, faults, carrier, tasks).routes())
+    app.add_routes(MessagesApi(config, records, creates, lifecycle).routes())
+    app.add_routes(BatchesApi(config, records, creates, lifecycle).routes())
+    app.add_routes(Control(records, faults, lifecycle, tasks).routes())
     await callbacks.open()
     try:
         yield app
@@ -45,9 +48,9 @@ async def application(config: Config) -> AsyncIterator[web.Application]:
 
 
 async def serve(config: Config, ready: Callable[[str], None], stop: asyncio.Event) -> None:
-    """Serve until `stop` is set; tell `ready` the base URL once connections are taken."""
+    """Serve until `stop` is set; call `ready` with the base URL when the server listens."""
     async with application(config) as app:
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_PATIENCE)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT)
         await runner.setup()
         try:
             await web.TCPSite(runner, config.host, config.port, backlog=_BACKLOG).start()

@@ -1,4 +1,4 @@
-"""X-Twilio-Signature, written from the documentation and not from the SDK.
+"""X-Twilio-Signature, implemented from the documentation, without the SDK.
 
 https://www.twilio.com/docs/usage/security#validating-requests
 """
@@ -10,13 +10,13 @@ from urllib.parse import urlsplit, urlunsplit
 
 
 def sign(token: str, url: str, params: Iterable[tuple[str, str]] = ()) -> str:
-    """Sign a form post. A pair that occurs twice counts once."""
+    """Sign a form. A pair that occurs twice counts once."""
     base = url + "".join(key + value for key, value in sorted(set(params)))
     return b64encode(hmac.digest(token.encode(), base.encode(), "sha1")).decode()
 
 
 def signed_url(url: str) -> str:
-    """Return the part of a callback URL that is signed: no fragment, no user and password."""
+    """Return the signed part of a callback URL: without fragment, user and password."""
     parts = urlsplit(url)
     if "@" not in parts.netloc:
         return url.partition("#")[0]

@@ -1,4 +1,4 @@
-"""The work under way, and whether any is left."""
+"""Tracks background tasks: the simulator is idle when none is running."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Tasks:
-    """Keeps running tasks alive, for asyncio itself holds them only weakly."""
+    """Keeps references to running tasks; asyncio itself keeps only weak references."""
 
     def __init__(self) -> None:
         self._working: set[asyncio.Task[Any]] = set()
@@ -14,23 +14,23 @@ class Tasks:
 
     @property
     def in_flight(self) -> int:
-        """Return how many are at work; those that merely wait for a date do not count."""
+        """Return the number of running tasks, without tasks that wait for a date."""
         return len(self._working)
 
     def work(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Start something that keeps the simulator busy until it ends."""
+        """Start a task; the simulator is not idle until it ends."""
         return self._start(coroutine, self._working)
 
     def wait(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Start something that may wait for days."""
+        """Start a task that may wait for days and does not keep the simulator busy."""
         return self._start(coroutine, self._waiting)
 
     async def close(self) -> None:
-        """Cancel whatever is left."""
-        left = [*self._working, *self._waiting]
-        for task in left:
+        """Cancel all tasks."""
+        tasks = [*self._working, *self._waiting]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     @staticmethod
     def _start(

@@ -1,4 +1,4 @@
-"""Reads a create request, refusing what Twilio refuses.
+"""Parses create requests with Twilio's checks.
 
 https://www.twilio.com/docs/messaging/api/message-resource#create-a-message-resource
 """
@@ -10,27 +10,27 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from simulator.addresses import read_addresses
-from simulator.codes import Refusal
-from simulator.form import Form, one
+from simulator.error_codes import ApiError
+from simulator.form import Form, last_value
 from simulator.magic_numbers import check_magic
 from simulator.message import Order
 
 _CONTENT: Final = re.compile(r"HX[0-9a-fA-F]{32}")
-_HOST: Final = re.compile(r"[A-Za-z0-9.:-]+")  # no underscore: Twilio refuses it
-_LONGEST_BODY: Final = 1_600
-_MOST_MEDIA: Final = 10
-_LONGEST_URL: Final = 4_000
-_LONGEST_VALIDITY: Final = 36_000
-_SOONEST: Final = timedelta(minutes=5)
-_LATEST: Final = timedelta(days=35)
+_HOST: Final = re.compile(r"[A-Za-z0-9.:-]+")  # Twilio rejects an underscore
+_MAX_BODY: Final = 1_600
+_MAX_MEDIA: Final = 10
+_MAX_URL: Final = 4_000
+_MAX_VALIDITY: Final = 36_000
+_MIN_SEND_AT: Final = timedelta(minutes=5)
+_MAX_SEND_AT: Final = timedelta(days=35)
 
 
-def read_order(form: Form) -> Order:
-    """Return what the client wants sent. Raises Refusal."""
+def parse_order(form: Form) -> Order:
+    """Parse a create request. Raises ApiError."""
     to, sender, service = read_addresses(form)
     check_magic(to, sender)
     body, media, content_sid = _content(form)
-    _check_validity_period(one(form, "ValidityPeriod"))
+    _check_validity_period(last_value(form, "ValidityPeriod"))
     return Order(
         to=to,
         sender=sender,
@@ -38,29 +38,29 @@ def read_order(form: Form) -> Order:
         body=body,
         media=media,
         content_sid=content_sid,
-        status_callback=_status_callback(one(form, "StatusCallback")),
+        status_callback=_status_callback(last_value(form, "StatusCallback")),
         send_at=_send_at(form, service),
     )
 
 
 def _content(form: Form) -> tuple[str, tuple[str, ...], str | None]:
-    body, content_sid = one(form, "Body") or "", one(form, "ContentSid")
+    body, content_sid = last_value(form, "Body") or "", last_value(form, "ContentSid")
     media = tuple(url for url in form.get("MediaUrl", ()) if url)
     if not (body or media or content_sid):
-        raise Refusal(21619 if "MediaUrl" in form else 21602)
-    if len(body.encode("utf-16-le")) > 2 * _LONGEST_BODY:  # an emoji counts as two
-        raise Refusal(21617)
-    if len(media) > _MOST_MEDIA:
-        raise Refusal(21623)
+        raise ApiError(21619 if "MediaUrl" in form else 21602)
+    if len(body.encode("utf-16-le")) > 2 * _MAX_BODY:  # an emoji counts as two
+        raise ApiError(21617)
+    if len(media) > _MAX_MEDIA:
+        raise ApiError(21623)
     if any(urlsplit(url).scheme not in {"http", "https"} for url in media):
-        raise Refusal(21620)
-    _check_template(content_sid, one(form, "ContentVariables"))
+        raise ApiError(21620)
+    _check_template(content_sid, last_value(form, "ContentVariables"))
     return body, media, content_sid
 
 
 def _check_template(content_sid: str | None, variables: str | None) -> None:
     if content_sid and not _CONTENT.fullmatch(content_sid):
-        raise Refusal(21655)
+        raise ApiError(21655)
     if not variables:
         return
     try:
@@ -68,46 +68,46 @@ def _check_template(content_sid: str | None, variables: str | None) -> None:
     except ValueError:
         well_formed = False
     if not well_formed:
-        raise Refusal(21656)
+        raise ApiError(21656)
 
 
 def _status_callback(url: str | None) -> str | None:
     if url is not None and not _is_callback_url(url):
-        raise Refusal(21609, f"The 'StatusCallback' URL {url} is not a valid URL")
+        raise ApiError(21609, f"The 'StatusCallback' URL {url} is not a valid URL")
     return url
 
 
 def _is_callback_url(url: str) -> bool:
-    if len(url) > _LONGEST_URL or not url.isprintable() or " " in url:
+    if len(url) > _MAX_URL or not url.isprintable() or " " in url:
         return False
     try:
         parts = urlsplit(url)
-        _ = parts.port  # raises on a port that is no number
+        _ = parts.port  # raises ValueError for a port that is not a number
     except ValueError:
         return False
     return parts.scheme in {"http", "https"} and bool(_HOST.fullmatch(parts.hostname or ""))
 
 
 def _check_validity_period(text: str | None) -> None:
-    if text is not None and not (text.isdecimal() and 1 <= int(text) <= _LONGEST_VALIDITY):
-        raise Refusal(21624)
+    if text is not None and not (text.isdecimal() and 1 <= int(text) <= _MAX_VALIDITY):
+        raise ApiError(21624)
 
 
 def _send_at(form: Form, service: str | None) -> datetime | None:
-    """Read the date of a scheduled message: https://www.twilio.com/docs/api/errors/35115."""
-    text, kind = one(form, "SendAt"), one(form, "ScheduleType")
+    """Parse `SendAt`: https://www.twilio.com/docs/api/errors/35115."""
+    text, kind = last_value(form, "SendAt"), last_value(form, "ScheduleType")
     if not text and not kind:
         return None
     if not text:
-        raise Refusal(35111)
+        raise ApiError(35111)
     if kind != "fixed":
-        raise Refusal(35117)
+        raise ApiError(35117)
     if not service:
-        raise Refusal(35118)
+        raise ApiError(35118)
     try:
         send_at = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except ValueError:
-        raise Refusal(35114) from None
-    if not _SOONEST <= send_at - datetime.now(UTC) <= _LATEST:
-        raise Refusal(35115)
+        raise ApiError(35114) from None
+    if not _MIN_SEND_AT <= send_at - datetime.now(UTC) <= _MAX_SEND_AT:
+        raise ApiError(35115)
     return send_at

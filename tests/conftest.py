@@ -1,4 +1,4 @@
-"""Real parts for every test: SQLite, PostgreSQL, a Redis of our own. Only the carrier is fake."""
+"""Fixtures with real SQLite, PostgreSQL and Redis. Only the provider is fake."""
 
 import os
 import shutil
@@ -41,7 +41,7 @@ hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatabl
 
 @pytest.fixture(scope="session")
 def directory() -> Iterator[Path]:
-    """A short path: Unix sockets have a length limit."""
+    """A directory with a short path: Unix sockets have a length limit."""
     path = Path(tempfile.mkdtemp(prefix="waybill-"))
     yield path
     shutil.rmtree(path)
@@ -49,14 +49,14 @@ def directory() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def redis_url(directory: Path) -> Iterator[str]:
-    # No flush to the disk: a busy one would hold a test for longer than the inbox waits.
+    # No fsync: with a busy disk it takes longer than the time-out of the inbox.
     with redis_server(directory / "redis", fsync="no") as server:
         yield server.url
 
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
-    # Its own directory: as root the server runs as another user, who must get there.
+    # As root the server runs as another user, which needs access to this directory.
     path = Path(tempfile.mkdtemp(prefix="waybill-pg-"))
     with postgres_server(path) as server:
         yield server.get_uri()
@@ -71,7 +71,7 @@ def database_url(request: pytest.FixtureRequest, directory: Path) -> str:
     return url
 
 
-# What a Sinch of the tests is set up with.
+# Settings of Sinch in tests.
 SINCH = {
     "SINCH_SERVICE_PLAN_ID": "plan",
     "SINCH_API_TOKEN": "sinch-api-token",
@@ -81,7 +81,7 @@ SINCH = {
 
 
 def make_settings(database_url: str, redis_url: str, **changes: Any) -> Settings:
-    given = {
+    values = {
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
         "PUBLIC_BASE_URL": BASE_URL,
@@ -90,7 +90,7 @@ def make_settings(database_url: str, redis_url: str, **changes: Any) -> Settings
         "TWILIO_PHONE_NUMBER": "+15005550006",
         "OPS_SECRET": OPS_SECRET,
     }
-    return Settings.load({**given, **changes})
+    return Settings.load({**values, **changes})
 
 
 @pytest.fixture(scope="session")
@@ -127,7 +127,7 @@ def no_pending_wake_ups() -> Iterator[None]:
 
 @pytest.fixture
 def app(bound_app: Flask, redis_url: str) -> Flask:
-    """The application with empty stores and an untouched provider."""
+    """The application with an empty database, an empty Redis and a new fake provider."""
     with bound_app.app_context():
         with db.engine.begin() as connection:
             for table in reversed(db.metadata.sorted_tables):
@@ -143,7 +143,7 @@ def app(bound_app: Flask, redis_url: str) -> Flask:
 
 @pytest.fixture
 def context(app: Flask) -> Iterator[Flask]:
-    """An application context, as a task has it."""
+    """An application context, as in a task."""
     with app.app_context():
         yield app
 
@@ -175,9 +175,9 @@ def key(app: Flask) -> str:
 
 
 def make_key(app: Flask, name: str) -> str:
-    made = app.test_cli_runner().invoke(args=["clients", "create", name])
-    assert made.exit_code == 0, made.output
-    return made.output.strip()
+    result = app.test_cli_runner().invoke(args=["clients", "create", name])
+    assert result.exit_code == 0, result.output
+    return result.output.strip()
 
 
 @pytest.fixture
@@ -208,7 +208,7 @@ def post(client_id: int) -> Post:
 
 
 def make_database(postgres_url: str, name: str) -> str:
-    """Make another database on the same server; return its URL."""
+    """Create another database on the same server; return its URL."""
     engine = create_engine(
         postgres_url.replace("postgresql://", "postgresql+psycopg://"),
         isolation_level="AUTOCOMMIT",

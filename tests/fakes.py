@@ -1,4 +1,4 @@
-"""A provider without a network. It keeps its own books of what it was asked to put on the air."""
+"""A provider without a network that records every send."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ def said(
     error_code: str | None = None,
     message_id: UUID | None = None,
 ) -> StatusReport:
-    """Return a report in the fake's words, which are Twilio's."""
+    """Return a report with a Twilio status."""
     return StatusReport(
         provider="twilio",
         source=source,
@@ -52,7 +52,7 @@ def fake_signature(path: str, body: bytes) -> str:
 
 @dataclass
 class FakeProvider:
-    """Answers every send with `queued`, or as `script` says."""
+    """Answers every send with `queued`, or with the result of `script`."""
 
     name: str = "twilio"
     script: Script | None = None
@@ -74,7 +74,7 @@ class FakeProvider:
         return self.take(outbound)
 
     def take(self, outbound: Outbound) -> StatusReport:
-        """Put a message on the air."""
+        """Record a send."""
         self.on_air.append(outbound)
         word = "scheduled" if outbound.send_at else "queued"
         return said(word, attempt_id=outbound.attempt_id, sid=self.sid(outbound.attempt_id))

@@ -1,4 +1,4 @@
-"""Drafts as a test needs them, and patience for what happens in its own time."""
+"""Drafts for tests, and waiting for a condition."""
 
 from collections.abc import Callable
 from time import monotonic, sleep
@@ -11,7 +11,7 @@ Post = Callable[..., UUID]
 
 
 def draft(**changes: Any) -> Draft:
-    given: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "provider": "twilio",
         "to": "+14155552671",
         "sender": "+15005550006",
@@ -28,12 +28,12 @@ def draft(**changes: Any) -> Draft:
         "request_digest": b"d" * 32,
         "idempotency_key": None,
     }
-    return Draft(**{**given, **changes})
+    return Draft(**{**fields, **changes})
 
 
 def assert_soon(condition: Callable[[], bool]) -> None:
-    """Fail unless the condition holds within seconds."""
-    until = monotonic() + 5
+    """Wait for a condition. Raises AssertionError after 5 s."""
+    deadline = monotonic() + 5
     while not condition():
-        assert monotonic() < until, "it did not come true"
+        assert monotonic() < deadline, "condition not met within 5 s"
         sleep(0.005)

@@ -1,4 +1,4 @@
-"""A TCP proxy that stops forwarding, answers late, or cuts its connections, as a network does."""
+"""A TCP proxy that can stop forwarding, delay answers, or close connections."""
 
 import asyncio
 import threading
@@ -11,7 +11,7 @@ Address = tuple[str, int] | str  # a host and a port, or the path of a Unix sock
 class Proxy:
     """Listens on a port of this machine and forwards to a server.
 
-    `answer_delay` is called for every piece of an answer and returns seconds to hold it back.
+    `answer_delay` returns a delay in seconds for each chunk of an answer.
     """
 
     def __init__(self, server: Address) -> None:
@@ -27,15 +27,15 @@ class Proxy:
         self.answer_delay: Callable[[], float] = lambda: 0.0
 
     def hang(self) -> None:
-        """Forward nothing from now on; connections stay open, and new ones are accepted."""
+        """Stop forwarding. Connections stay open, and new ones are accepted."""
         self._loop.call_soon_threadsafe(self._forwards.clear)
 
     def swallow(self) -> None:
-        """Lose what either side sends, without a word; connections stay open."""
+        """Drop all data of both sides. Connections stay open."""
         self._swallows = True
 
     def resume(self) -> None:
-        """Forward again, beginning with what was held back; close what lost bytes."""
+        """Forward again, held data first; close connections that lost data."""
         self._swallows = False
         self._loop.call_soon_threadsafe(self._forwards.set)
         self._run(self._cut(self._lost))
@@ -45,13 +45,13 @@ class Proxy:
         self._run(self._cut(self._writers))
 
     def start(self) -> None:
-        """Listen, in a thread of its own."""
+        """Listen in a background thread."""
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._thread.start()
         self._run(self._listen())
 
     def stop(self) -> None:
-        """Close everything."""
+        """Close all connections and stop listening."""
         self._run(self._close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
@@ -70,7 +70,7 @@ class Proxy:
         self._tasks.add(task)
         self._writers.add(writer)
         try:
-            # A task that ends cancelled would be reported as an error of the server.
+            # A cancelled task would be reported as an error of the server.
             with suppress(OSError, asyncio.CancelledError):
                 await self._forwards.wait()
                 await self._connect(reader, writer)
@@ -108,7 +108,7 @@ class Proxy:
                     continue
                 writer.write(data)
                 await writer.drain()
-        # One side closed: so does the other, once the network lets it know.
+        # One side has closed: close the other when forwarding is on.
         await self._forwards.wait()
         self._discard(writer)
 

@@ -1,4 +1,4 @@
-"""What each provider puts on the wire, so that one suite can ask the same of all of them."""
+"""Sample callbacks of each provider, so that one test suite covers all of them."""
 
 import base64
 import hashlib
@@ -26,7 +26,7 @@ REAL = configured(make_settings("sqlite:///unused.db", "redis://unused", **SINCH
 
 
 class Sample(ABC):
-    """One provider, and callbacks as it would send them."""
+    """One provider and its callbacks."""
 
     provider: Provider
     words: Mapping[str, Status]
@@ -41,7 +41,7 @@ class Sample(ABC):
     def headers(self, path: str, body: bytes) -> dict[str, str]: ...
 
     def request(self, body: bytes, attempt: UUID) -> CallbackRequest:
-        """Return a genuine callback."""
+        """Return a callback with a valid signature."""
         path = f"/callbacks/{self.provider.name}/{attempt}"
         return CallbackRequest(path, "", self.headers(path, body), body)
 
@@ -57,8 +57,8 @@ class TwilioSample(Sample):
 
     def headers(self, path: str, body: bytes) -> dict[str, str]:
         form = dict(pair.split("=", 1) for pair in body.decode().split("&"))
-        made = RequestValidator(TOKEN).compute_signature(BASE_URL + path, form)
-        return {"x-twilio-signature": made}
+        signature = RequestValidator(TOKEN).compute_signature(BASE_URL + path, form)
+        return {"x-twilio-signature": signature}
 
     @staticmethod
     def _form(word: str, sid: str) -> dict[str, str]:
@@ -83,10 +83,10 @@ class SinchSample(Sample):
     def headers(self, path: str, body: bytes) -> dict[str, str]:
         secret = SINCH["SINCH_CALLBACK_SECRETS"].partition(",")[0].encode()
         now = str(int(time.time()))
-        made = hmac.digest(secret, body + f".nonce.{now}".encode(), hashlib.sha256)
+        digest = hmac.digest(secret, body + f".nonce.{now}".encode(), hashlib.sha256)
         name = "x-sinch-webhook-signature"
         return {
-            name: base64.b64encode(made).decode(),
+            name: base64.b64encode(digest).decode(),
             f"{name}-algorithm": "HmacSHA256",
             f"{name}-nonce": "nonce",
             f"{name}-timestamp": now,

@@ -1,4 +1,4 @@
-"""A server in a provider's place: it answers as told and keeps what was asked of it."""
+"""A stub HTTP server in place of a provider: gives a set answer and records the requests."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 @dataclass
 class Stand:
-    """What it answers, and what it was asked."""
+    """The answer to give, and the requests received."""
 
     url: str = ""
     status: int = 201
@@ -40,7 +40,7 @@ class Stand:
 
 @contextmanager
 def standing(port: int = 0) -> Iterator[Stand]:
-    """Answer until the end of the block; port 0 takes any free one."""
+    """Run the server until the end of the block; port 0: any free port."""
     stand = Stand()
     server = ThreadingHTTPServer(("127.0.0.1", port), _handler(stand))
     stand.url = f"http://127.0.0.1:{server.server_port}"

@@ -33,7 +33,7 @@ GUIDES = [
 # `http` and `json` are what is on the wire: tests/test_documentation.py holds them.
 SHOWN = {"text", "text output", "json output", "http", "json"}
 # Quick, and without the failures of a real one: what a document shows has to come out each time.
-CARRIER = ("--pace", "0.2", "--fate", "delivered=1")
+CARRIER = ("--pace", "0.2", "--outcome", "delivered=1")
 OUTCOMES = ROOT / "docs/testing-your-integration.md"
 
 
@@ -148,7 +148,7 @@ def test_every_magic_number_is_in_the_table_and_no_other() -> None:
 @pytest.mark.slow
 def test_every_magic_number_ends_as_the_table_says_and_reaches_no_carrier(stack: Stack) -> None:
     before = len(
-        requests.get(f"{stack.simulator_url}/_simulator/books", timeout=10).json()["messages"]
+        requests.get(f"{stack.simulator_url}/_simulator/records", timeout=10).json()["messages"]
     )
     headers = {"Authorization": f"Bearer {stack.flask('clients', 'create', 'numbers', '--test')}"}
     url = f"{stack.url}/v1/messages"
@@ -170,7 +170,7 @@ def test_every_magic_number_ends_as_the_table_says_and_reaches_no_carrier(stack:
 
 def carried(stack: Stack) -> int:
     """Return how many messages the carrier was ever given."""
-    books = requests.get(f"{stack.simulator_url}/_simulator/books", timeout=10).json()
+    books = requests.get(f"{stack.simulator_url}/_simulator/records", timeout=10).json()
     return len(books["messages"])
 
 

@@ -1,7 +1,4 @@
-"""Defects seen in comparable systems, each as a test that would catch it here.
-
-Every test names the defect; what Waybill promises instead is in docs/dataflow.md.
-"""
+"""Defects observed in comparable systems, each with a test. docs/dataflow.md has the promises."""
 
 import json
 import os
@@ -33,7 +30,7 @@ from tests.messages import Post
 
 @pytest.fixture
 def sent(post: Post, provider: FakeProvider) -> tuple[UUID, UUID, str]:
-    """A message with its provider: its id, its attempt's id, its SID."""
+    """A sent message: message id, attempt id, SID."""
     message_id = post()
     deliver.deliver()
     attempt = provider.on_air[-1].attempt_id
@@ -51,7 +48,7 @@ def _callback(attempt: object, sid: str, word: str, **more: str) -> Callback:
     return Callback("twilio", str(attempt), body, datetime.now(UTC))
 
 
-def test_a_late_queued_does_not_pull_a_delivered_message_back(
+def test_late_queued_does_not_overwrite_delivered(
     sent: tuple[UUID, UUID, str],
 ) -> None:
     message_id, attempt, sid = sent
@@ -61,19 +58,19 @@ def test_a_late_queued_does_not_pull_a_delivered_message_back(
 
 
 @pytest.mark.parametrize("by_url", [True, False], ids=["by attempt", "by SID"])
-def test_two_statuses_of_one_message_in_one_batch_are_both_recorded(
+def test_two_statuses_in_one_batch_are_both_recorded(
     sent: tuple[UUID, UUID, str], by_url: bool
 ) -> None:
-    """Not one at random, and not only the last."""
     message_id, attempt, sid = sent
-    place = attempt if by_url else ""
-    consume_inbox.record_callbacks([_callback(place, sid, word) for word in ("delivered", "sent")])
+    in_url = attempt if by_url else ""
+    words = ("delivered", "sent")
+    consume_inbox.record_callbacks([_callback(in_url, sid, word) for word in words])
     assert _message(message_id).status is Status.DELIVERED
-    words = set(db.session.scalars(select(StatusEvent.word)))
-    assert words == {"queued", "sent", "delivered"}
+    recorded = set(db.session.scalars(select(StatusEvent.word)))
+    assert recorded == {"queued", "sent", "delivered"}
 
 
-def test_a_repeat_of_an_old_final_status_flips_nothing(sent: tuple[UUID, UUID, str]) -> None:
+def test_repeated_final_status_changes_nothing(sent: tuple[UUID, UUID, str]) -> None:
     message_id, attempt, sid = sent
     words = ("undelivered", "delivered", "undelivered", "delivered", "undelivered")
     for word in words:
@@ -81,53 +78,53 @@ def test_a_repeat_of_an_old_final_status_flips_nothing(sent: tuple[UUID, UUID, s
     assert _message(message_id).status is Status.DELIVERED
 
 
-def test_a_process_killed_after_its_answer_loses_no_callback(
+def test_process_killed_after_its_answer_loses_no_callback(
     context: Flask, sent: tuple[UUID, UUID, str], redis_url: str
 ) -> None:
-    """Accept, answer, die by SIGKILL: the callback is in Redis, not in memory."""
+    """The process stores a callback and is killed with SIGKILL."""
     message_id, attempt, sid = sent
-    _die_after(
+    _run_and_kill(
         "inbox.put(callback)", redis_url, _callback(attempt, sid, "delivered").body, str(attempt)
     )
     consume_inbox.consume_inbox()
     assert _message(message_id).status is Status.DELIVERED
 
 
-def test_a_worker_killed_with_a_batch_in_its_hands_loses_none_of_it(
+def test_worker_killed_with_a_batch_loses_no_callback(
     context: Flask,
     sent: tuple[UUID, UUID, str],
     redis_url: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     message_id, attempt, sid = sent
-    _die_after(
+    _run_and_kill(
         "inbox.put(callback); inbox.take('x', 9, 0.01); assert inbox.take('x', 9, 0.01)",
         redis_url,
         _callback(attempt, sid, "delivered").body,
         str(attempt),
     )
-    assert consume_inbox.consume_inbox() == 0, "it still belongs to the dead"
-    monkeypatch.setattr(consume_inbox, "_IDLE", 0.0)
+    assert consume_inbox.consume_inbox() == 0, "the killed worker still holds it"
+    monkeypatch.setattr(consume_inbox, "IDLE", 0.0)
     assert consume_inbox.consume_inbox() == 1
     assert _message(message_id).status is Status.DELIVERED
 
 
-def _die_after(deed: str, redis_url: str, body: bytes, attempt: str) -> None:
+def _run_and_kill(code: str, redis_url: str, body: bytes, attempt: str) -> None:
     program = (
         "import os, signal; from datetime import UTC, datetime; from redis import Redis;"
-        "from service.coordination.circuit_breaker import Breaker;"
+        "from service.coordination.circuit_breaker import CircuitBreaker;"
         "from service.inbox.stream import Inbox;"
         "from service.providers.base import Callback;"
         f"redis = Redis.from_url({redis_url!r}, protocol=2);"
-        "inbox = Inbox(redis, redis, Breaker(), 1000);"
+        "inbox = Inbox(redis, redis, CircuitBreaker(), 1000);"
         f"callback = Callback('twilio', {attempt!r}, {body!r}, datetime.now(UTC));"
-        f"{deed}; os.kill(os.getpid(), signal.SIGKILL)"
+        f"{code}; os.kill(os.getpid(), signal.SIGKILL)"
     )
-    died = subprocess.run([sys.executable, "-c", program], check=False, timeout=60, cwd=os.curdir)
-    assert died.returncode == -signal.SIGKILL
+    killed = subprocess.run([sys.executable, "-c", program], check=False, timeout=60, cwd=os.curdir)
+    assert killed.returncode == -signal.SIGKILL
 
 
-def test_a_database_error_is_not_taken_for_a_bad_callback(
+def test_database_error_makes_no_dead_letter(
     sent: tuple[UUID, UUID, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from sqlalchemy.exc import OperationalError
@@ -142,14 +139,12 @@ def test_a_database_error_is_not_taken_for_a_bad_callback(
         consume_inbox.record_callbacks([_callback(attempt, sid, "delivered")])
 
 
-def test_a_send_that_timed_out_is_not_sent_again_and_a_callback_proves_it(
-    post: Post, provider: FakeProvider
-) -> None:
-    def taken_without_an_answer(outbound: Outbound) -> StatusReport:
+def test_send_that_timed_out_is_not_repeated(post: Post, provider: FakeProvider) -> None:
+    def accept_without_an_answer(outbound: Outbound) -> StatusReport:
         provider.take(outbound)
         raise OutcomeUnknown("no answer (ReadTimeout)")
 
-    provider.script = taken_without_an_answer
+    provider.script = accept_without_an_answer
     message_id = post()
     for _ in range(3):
         deliver.deliver()
@@ -158,8 +153,8 @@ def test_a_send_that_timed_out_is_not_sent_again_and_a_callback_proves_it(
     assert _message(message_id).status is Status.DELIVERED
 
 
-def test_no_task_waits_in_the_broker_for_its_time(context: Flask, redis_url: str) -> None:
-    """An ETA beyond the visibility timeout is delivered twice; a prefetched one is stuck."""
+def test_tasks_have_no_eta(context: Flask, redis_url: str) -> None:
+    """An ETA beyond the visibility timeout runs twice; a prefetched task with an ETA is stuck."""
     components().queue.enqueue(queue.DELIVER)
     with Redis.from_url(redis_url) as redis:
         [task] = [json.loads(raw) for raw in redis.lrange(queue.SEND, 0, -1)]
@@ -167,10 +162,8 @@ def test_no_task_waits_in_the_broker_for_its_time(context: Flask, redis_url: str
     assert task["headers"]["expires"] is None
 
 
-def test_a_message_has_its_id_before_any_task_knows_of_it(
-    post: Post, provider: FakeProvider
-) -> None:
-    """A task that assigns the id assigns another when it is repeated."""
+def test_repeated_task_does_not_create_a_second_message(post: Post, provider: FakeProvider) -> None:
+    """A task that assigned the id would assign another one when it runs again."""
     message_id = post()
     deliver.deliver()
     deliver.deliver()
@@ -178,17 +171,17 @@ def test_a_message_has_its_id_before_any_task_knows_of_it(
     assert len(provider.on_air) == 1
 
 
-def test_a_callback_with_unknown_fields_is_recorded_with_them(
+def test_unknown_callback_fields_are_recorded(
     sent: tuple[UUID, UUID, str],
 ) -> None:
     message_id, attempt, sid = sent
-    consume_inbox.record_callbacks([_callback(attempt, sid, "delivered", NewField="of tomorrow")])
+    consume_inbox.record_callbacks([_callback(attempt, sid, "delivered", NewField="new value")])
     assert _message(message_id).status is Status.DELIVERED
     raw = db.session.scalars(select(StatusEvent.raw).where(StatusEvent.word == "delivered")).one()
-    assert raw["NewField"] == "of tomorrow"
+    assert raw["NewField"] == "new value"
 
 
-def test_a_part_of_a_batch_that_fails_leaves_the_rest_recorded_once(
+def test_failed_callback_leaves_the_batch_recorded_once(
     sent: tuple[UUID, UUID, str],
 ) -> None:
     message_id, attempt, sid = sent
@@ -199,10 +192,8 @@ def test_a_part_of_a_batch_that_fails_leaves_the_rest_recorded_once(
     assert list(repeats) == [0]
 
 
-def test_a_task_that_was_merely_queued_too_long_is_not_sent_twice(
-    post: Post, provider: FakeProvider
-) -> None:
-    """The clock takes it for lost and wakes another; both come."""
+def test_delayed_task_does_not_send_twice(post: Post, provider: FakeProvider) -> None:
+    """Beat takes the task for lost and enqueues another; both run."""
     post()
     with transaction():
         long_ago = datetime.now(UTC) - timedelta(minutes=5)
@@ -212,25 +203,25 @@ def test_a_task_that_was_merely_queued_too_long_is_not_sent_twice(
     assert len(provider.on_air) == 1
 
 
-def test_a_permanent_refusal_is_not_tried_for_days(post: Post, provider: FakeProvider) -> None:
-    asked = []
+def test_permanent_refusal_is_not_retried(post: Post, provider: FakeProvider) -> None:
+    calls = []
 
     def refuse(outbound: Outbound) -> StatusReport:
-        asked.append(outbound)
+        calls.append(outbound)
         raise Refused("not a valid phone number", "21211")
 
     provider.script = refuse
     message_id = post()
     for _ in range(3):
         deliver.deliver()
-    assert len(asked) == 1
+    assert len(calls) == 1
     assert _message(message_id).error_code == "21211"
 
 
-def test_a_callback_that_outruns_our_knowledge_of_its_sid_is_neither_dropped_nor_retried(
+def test_callback_with_an_unknown_sid_is_adopted_later(
     sent: tuple[UUID, UUID, str],
 ) -> None:
-    """No delay, no window counted in retries: it is kept, and adopted when the SID is known."""
+    """The callback is kept, and adopted when the SID becomes known."""
     _, _, sid = sent
     record.record([said("delivered", sid="SMunknown")])
     with transaction():

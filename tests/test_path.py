@@ -1,4 +1,4 @@
-"""The whole path in one process: our app behind a socket, the real client, a carrier with books."""
+"""The whole path in one process: the app behind a socket, and a simulated provider."""
 
 import threading
 import time
@@ -25,7 +25,7 @@ DELIVERED = {"delivered": 1.0}
 
 
 @pytest.fixture
-def carrier() -> Iterator[Running]:
+def simulator() -> Iterator[Running]:
     config = Config(
         account_sid=ACCOUNT,
         auth_token=TOKEN,
@@ -33,23 +33,23 @@ def carrier() -> Iterator[Running]:
         sinch_token=SINCH["SINCH_API_TOKEN"],
         sinch_secret=SINCH["SINCH_CALLBACK_SECRETS"].partition(",")[0],
         pace=0.2,
-        fates=DELIVERED,
+        outcomes=DELIVERED,
     )
-    with running(config) as simulator:
-        yield simulator
+    with running(config) as running_simulator:
+        yield running_simulator
 
 
 @pytest.fixture
-def whole(app: Flask, database_url: str, redis_url: str, carrier: Running) -> Iterator[Flask]:
-    """An application with the real provider, listening where the carrier calls back."""
+def full_app(app: Flask, database_url: str, redis_url: str, simulator: Running) -> Iterator[Flask]:
+    """An application with the real providers that listens for callbacks of the simulator."""
     port = free_port()
     settings = make_settings(
         database_url,
         redis_url,
         PUBLIC_BASE_URL=f"http://127.0.0.1:{port}",
-        TWILIO_API_BASE_URL=carrier.url,
+        TWILIO_API_BASE_URL=simulator.url,
         TWILIO_READ_TIMEOUT="0.5",
-        SINCH_API_BASE_URL=carrier.url,
+        SINCH_API_BASE_URL=simulator.url,
         SINCH_READ_TIMEOUT="0.5",
         **SINCH,
     )
@@ -71,26 +71,28 @@ def provider(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def api(whole: Flask) -> FlaskClient:
-    client = whole.test_client()
-    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {make_key(whole, 'shop')}"
+def api(full_app: Flask) -> FlaskClient:
+    client = full_app.test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {make_key(full_app, 'shop')}"
     return client
 
 
-def _send(whole: Flask, api: FlaskClient, provider: str) -> str:
+def _send(full_app: Flask, api: FlaskClient, provider: str) -> str:
     message = {"to": "+14155552671", "body": "Hello", "provider": provider}
     posted = api.post("/v1/messages", json=message).json
     assert posted is not None
-    with whole.app_context():
+    with full_app.app_context():
         deliver.deliver()
     return str(posted["id"])
 
 
-def _shown(whole: Flask, api: FlaskClient, message_id: str, status: str) -> dict[str, Any]:
-    """Drain until the message shows a status; a worker would be woken to do it."""
+def _await_status(
+    full_app: Flask, api: FlaskClient, message_id: str, status: str
+) -> dict[str, Any]:
+    """Drain until the message has this status, as a worker would."""
 
     def read() -> dict[str, Any]:
-        with whole.app_context():
+        with full_app.app_context():
             consume_inbox.consume_inbox()
         return dict(api.get(f"/v1/messages/{message_id}").json or {})
 
@@ -100,67 +102,67 @@ def _shown(whole: Flask, api: FlaskClient, message_id: str, status: str) -> dict
 def _eventually(
     read: Callable[[], dict[str, Any]], holds: Callable[[dict[str, Any]], bool]
 ) -> dict[str, Any]:
-    until = time.monotonic() + 15
-    while not holds(found := read()):
-        assert time.monotonic() < until, found
-    return found
+    deadline = time.monotonic() + 15
+    while not holds(value := read()):
+        assert time.monotonic() < deadline, value
+    return value
 
 
-def test_a_message_is_delivered_and_both_witnesses_tell_the_same_story(
-    whole: Flask, provider: str, api: FlaskClient, carrier: Running
+def test_delivered_message_matches_the_provider_records(
+    full_app: Flask, provider: str, api: FlaskClient, simulator: Running
 ) -> None:
-    message_id = _send(whole, api, provider)
-    message = _shown(whole, api, message_id, "delivered")
-    carrier.wait_until_idle()
-    [entry] = carrier.books()["messages"]
+    message_id = _send(full_app, api, provider)
+    message = _await_status(full_app, api, message_id, "delivered")
+    simulator.wait_until_idle()
+    [entry] = simulator.records()["messages"]
     assert message["provider_sid"] == entry["sid"]
     assert entry["on_air"] == 1
-    assert all(one["answer"] == 204 for one in entry["callbacks"])
-    with whole.app_context():
+    assert all(callback["answer"] == 204 for callback in entry["callbacks"])
+    with full_app.app_context():
         consume_inbox.consume_inbox()
     events = (api.get(f"/v1/messages/{message_id}/events").json or {})["events"]
-    heard = sorted(event["provider_status"] for event in events if event["source"] == "callback")
-    assert heard == sorted({one["status"] for one in entry["callbacks"]})
+    recorded = sorted(event["provider_status"] for event in events if event["source"] == "callback")
+    assert recorded == sorted({callback["status"] for callback in entry["callbacks"]})
 
 
-def test_a_callback_before_the_answer_to_its_send_ends_in_the_right_row(
-    whole: Flask, provider: str, api: FlaskClient, carrier: Running
+def test_callback_before_the_answer_finds_its_message(
+    full_app: Flask, provider: str, api: FlaskClient, simulator: Running
 ) -> None:
-    """The carrier delivers, calls back, and only then answers our POST."""
-    carrier.next_create("early")
-    message = _shown(whole, api, _send(whole, api, provider), "delivered")
-    assert message["provider_sid"] == carrier.books()["messages"][0]["sid"]
+    """The simulator sends the callbacks before it answers the POST."""
+    simulator.next_create("early")
+    message = _await_status(full_app, api, _send(full_app, api, provider), "delivered")
+    assert message["provider_sid"] == simulator.records()["messages"][0]["sid"]
 
 
 @pytest.mark.parametrize("fault", ["timeout", "cut", "500"])
-def test_a_send_whose_answer_was_lost_is_proved_by_its_callback_and_sent_once(
-    whole: Flask, provider: str, api: FlaskClient, carrier: Running, fault: str
+def test_callback_proves_a_send_with_a_lost_answer(
+    full_app: Flask, provider: str, api: FlaskClient, simulator: Running, fault: str
 ) -> None:
-    carrier.next_create(fault)
-    message_id = _send(whole, api, provider)
-    with whole.app_context():
+    simulator.next_create(fault)
+    message_id = _send(full_app, api, provider)
+    with full_app.app_context():
         deliver.deliver()
-    message = _shown(whole, api, message_id, "delivered")
-    [entry] = carrier.books()["messages"]
+    message = _await_status(full_app, api, message_id, "delivered")
+    [entry] = simulator.records()["messages"]
     assert message["provider_sid"] == entry["sid"]
 
 
 @pytest.mark.parametrize("fault", ["429", "cut-before", "500-unprocessed", "503"])
-def test_a_send_that_was_not_taken_is_never_shown_as_sent(
-    whole: Flask, provider: str, api: FlaskClient, carrier: Running, fault: str
+def test_send_that_was_not_accepted_is_not_shown_as_sent(
+    full_app: Flask, provider: str, api: FlaskClient, simulator: Running, fault: str
 ) -> None:
-    carrier.next_create(fault)
-    message_id = _send(whole, api, provider)
+    simulator.next_create(fault)
+    message_id = _send(full_app, api, provider)
     message = api.get(f"/v1/messages/{message_id}").json
     assert message is not None
     assert message["status"] == ("pending" if fault == "429" else "in_doubt")
-    assert carrier.books()["messages"] == []
+    assert simulator.records()["messages"] == []
 
 
-def test_the_carriers_refusal_is_explained_to_the_client(whole: Flask, api: FlaskClient) -> None:
+def test_provider_refusal_is_explained_to_the_client(full_app: Flask, api: FlaskClient) -> None:
     posted = api.post("/v1/messages", json={"to": "+15005550004", "body": "Hello"}).json
     assert posted is not None
-    with whole.app_context():
+    with full_app.app_context():
         deliver.deliver()
     message = api.get(f"/v1/messages/{posted['id']}").json
     assert message is not None
@@ -170,8 +172,8 @@ def test_the_carriers_refusal_is_explained_to_the_client(whole: Flask, api: Flas
     assert "opted out" in message["error"]["explanation"]
 
 
-def test_a_message_held_by_the_carrier_can_be_canceled_there(
-    whole: Flask, provider: str, api: FlaskClient, carrier: Running
+def test_message_scheduled_at_the_provider_can_be_canceled(
+    full_app: Flask, provider: str, api: FlaskClient, simulator: Running
 ) -> None:
     when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 7200))
     posted = api.post(
@@ -185,48 +187,48 @@ def test_a_message_held_by_the_carrier_can_be_canceled_there(
         },
     ).json
     assert posted is not None
-    with whole.app_context():
+    with full_app.app_context():
         deliver.deliver()
     canceled = api.post(f"/v1/messages/{posted['id']}/cancel")
     assert canceled.status_code == 200
     assert (canceled.json or {})["status"] == "canceled"
-    assert carrier.books()["messages"][0]["status"] == "canceled"
+    assert simulator.records()["messages"][0]["status"] == "canceled"
 
 
 @pytest.mark.parametrize("fault", ["cut", "500"])
-def test_a_doubt_that_no_callback_ends_is_ended_by_a_look_up(
-    whole: Flask, provider: str, api: FlaskClient, carrier: Running, fault: str
+def test_look_up_resolves_a_doubt_without_callbacks(
+    full_app: Flask, provider: str, api: FlaskClient, simulator: Running, fault: str
 ) -> None:
-    carrier.set_faults({"drop": 1.0})
-    carrier.next_create(fault)
-    message_id = _send(whole, api, provider)
-    carrier.wait_until_idle()
-    with whole.app_context():
+    simulator.set_faults({"drop": 1.0})
+    simulator.next_create(fault)
+    message_id = _send(full_app, api, provider)
+    simulator.wait_until_idle()
+    with full_app.app_context():
         poll.reconcile([UUID(message_id)])
         poll.reconcile([UUID(message_id)], force=True)
     message = api.get(f"/v1/messages/{message_id}").json
-    [entry] = carrier.books()["messages"]
+    [entry] = simulator.records()["messages"]
     assert message is not None
     assert (message["status"], message["provider_sid"]) == ("delivered", entry["sid"])
 
 
-def test_messages_that_look_the_same_are_told_apart_where_the_provider_knows_our_id(
-    whole: Flask, api: FlaskClient, carrier: Running
+def test_equal_messages_are_matched_by_client_reference(
+    full_app: Flask, api: FlaskClient, simulator: Running
 ) -> None:
-    carrier.set_faults({"drop": 1.0})
-    carrier.next_create("cut", 2)
-    twins = [_send(whole, api, "sinch"), _send(whole, api, "sinch")]
-    carrier.wait_until_idle()
-    with whole.app_context():
-        poll.reconcile([UUID(one) for one in twins])
-    sids = {entry["reference"]: entry["sid"] for entry in carrier.books()["messages"]}
-    for one in twins:
-        [event] = (api.get(f"/v1/messages/{one}/events").json or {})["events"]
+    simulator.set_faults({"drop": 1.0})
+    simulator.next_create("cut", 2)
+    twins = [_send(full_app, api, "sinch"), _send(full_app, api, "sinch")]
+    simulator.wait_until_idle()
+    with full_app.app_context():
+        poll.reconcile([UUID(message_id) for message_id in twins])
+    sids = {entry["reference"]: entry["sid"] for entry in simulator.records()["messages"]}
+    for message_id in twins:
+        [event] = (api.get(f"/v1/messages/{message_id}/events").json or {})["events"]
         assert event["provider_sid"] == sids[event["attempt_id"]]
 
 
-def test_messages_are_listed_by_provider(whole: Flask, api: FlaskClient) -> None:
-    sent = {name: _send(whole, api, name) for name in ("twilio", "sinch")}
+def test_messages_are_filtered_by_provider(full_app: Flask, api: FlaskClient) -> None:
+    sent = {name: _send(full_app, api, name) for name in ("twilio", "sinch")}
     for name, message_id in sent.items():
         listed = (api.get(f"/v1/messages?provider={name}").json or {})["messages"]
-        assert [(one["id"], one["provider"]) for one in listed] == [(message_id, name)]
+        assert [(message["id"], message["provider"]) for message in listed] == [(message_id, name)]

@@ -1,4 +1,4 @@
-"""The steps of docs/twilio.md: whoever may sign at a step is believed at it, and nobody else."""
+"""Key rotation as in docs/twilio.md: which tokens may sign at each step."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -11,7 +11,7 @@ from service.providers.base import CallbackRequest
 from service.providers.twilio import Twilio
 from tests.conftest import ACCOUNT, BASE_URL, make_settings
 
-OLD, NEW, STRANGER = "old-token", "new-token", "somebody-elses"
+OLD, NEW, OTHER = "old-token", "new-token", "other-token"
 PATH = "/callbacks/twilio/0198d1c5-0000-7000-8000-000000000001"
 FORM = {"AccountSid": ACCOUNT, "MessageSid": "SM1", "MessageStatus": "delivered"}
 STEPS: dict[str, tuple[dict[str, Any], set[str]]] = {
@@ -31,7 +31,7 @@ STEPS: dict[str, tuple[dict[str, Any], set[str]]] = {
 }
 
 
-def believes(settings: dict[str, Any], token: str) -> bool:
+def accepts(settings: dict[str, Any], token: str) -> bool:
     provider = Twilio(make_settings("sqlite:///unused.db", "redis://unused", **settings))
     signature = RequestValidator(token).compute_signature(BASE_URL + PATH, FORM)
     headers = {"x-twilio-signature": signature, "content-type": "application/x-www-form-urlencoded"}
@@ -43,15 +43,15 @@ def believes(settings: dict[str, Any], token: str) -> bool:
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_no_callback_is_lost_in_a_rotation(step: str) -> None:
+def test_rotation_accepts_callbacks_of_every_valid_token(step: str) -> None:
     settings, signers = STEPS[step]
-    assert all(believes(settings, token) for token in signers)
+    assert all(accepts(settings, token) for token in signers)
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_rotation_lets_nobody_else_in(step: str) -> None:
-    assert not believes(STEPS[step][0], STRANGER)
+def test_rotation_rejects_other_tokens(step: str) -> None:
+    assert not accepts(STEPS[step][0], OTHER)
 
 
-def test_a_token_that_was_dropped_is_believed_no_more() -> None:
-    assert not believes(STEPS["drop"][0], OLD)
+def test_removed_token_is_rejected() -> None:
+    assert not accepts(STEPS["drop"][0], OLD)

@@ -1,1 +1,1 @@
-"""The other ways to take a callback: what they are compared with, kept as small as they can be."""
+"""Two other designs that receive callbacks, as small as possible, for comparison."""

@@ -1,4 +1,4 @@
--- What both peers write: where each message is, and everything that was said about it.
+-- Tables of both peers: the status of each message, and all its callbacks.
 CREATE TABLE message (
     sid text PRIMARY KEY,
     status text NOT NULL,

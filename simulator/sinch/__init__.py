@@ -1,8 +1,8 @@
-"""Sinch's wire: the batches of one service plan, one recipient each.
+"""Sinch's batches API for one service plan. A batch has one recipient.
 
 * ``api``       batches, listing, cancellation and delivery reports over HTTP.
-* ``orders``    reads a batch request, refusing what Sinch refuses.
-* ``reports``   a message as a batch and as a delivery report; Sinch's words and codes.
-* ``wire``      ids, signed callbacks and their retries.
+* ``orders``    parses a batch request with Sinch's checks.
+* ``reports``   a message as a batch and as a delivery report; Sinch's statuses and codes.
+* ``format``    batch ids, signed callbacks and their retries.
 * ``signature`` x-sinch-webhook-signature.
 """

@@ -10,13 +10,13 @@ from typing import Final
 
 from aiohttp import web
 
-from simulator.books import Books
-from simulator.carrier import Carrier
-from simulator.codes import Refusal as TooLate
 from simulator.config import Config
-from simulator.creates import Creates, Failed, error_headers
+from simulator.create_handler import CreateHandler, InjectedError, error_headers
+from simulator.error_codes import ApiError as NotScheduled
+from simulator.lifecycle import Lifecycle
 from simulator.message import Message
-from simulator.sinch.orders import Refusal, read_order
+from simulator.records import Records
+from simulator.sinch.orders import ApiError, parse_order
 from simulator.sinch.reports import to_batch, to_batch_report
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -26,18 +26,20 @@ _FAILURES: Final = {
     500: "internal_error",
     503: "service_unavailable",
 }
-_USUAL_PAGE: Final = 30
-_LARGEST_PAGE: Final = 100
+_DEFAULT_PAGE_SIZE: Final = 30
+_MAX_PAGE_SIZE: Final = 100
 
 
 class BatchesApi:
-    """Answers what a client of the batches API asks."""
+    """Serves the batches API."""
 
-    def __init__(self, config: Config, books: Books, creates: Creates, carrier: Carrier) -> None:
+    def __init__(
+        self, config: Config, records: Records, create_handler: CreateHandler, lifecycle: Lifecycle
+    ) -> None:
         self._config = config
-        self._books = books
-        self._creates = creates
-        self._carrier = carrier
+        self._records = records
+        self._create_handler = create_handler
+        self._lifecycle = lifecycle
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes of the service plan."""
@@ -51,48 +53,48 @@ class BatchesApi:
         ]
 
     def _guarded(self, handler: Handler) -> Handler:
-        """Let only the plan's own token in, and word every refusal as Sinch does."""
+        """Authenticate requests and return errors in Sinch's format."""
 
         async def guarded(request: web.Request) -> web.StreamResponse:
             try:
                 self._authenticate(request)
                 return await handler(request)
-            except Refusal as refusal:
-                return self._refused(refusal)
+            except ApiError as error:
+                return self._error_response(error)
 
         return guarded
 
-    def _refused(self, refusal: Refusal) -> web.Response:
-        headers = error_headers(self._config, refusal.status)
-        return web.json_response(refusal.body, status=refusal.status, headers=headers)
+    def _error_response(self, error: ApiError) -> web.Response:
+        headers = error_headers(self._config, error.status)
+        return web.json_response(error.body, status=error.status, headers=headers)
 
     def _authenticate(self, request: web.Request) -> None:
-        known = request.headers.get("Authorization") == f"Bearer {self._config.sinch_token}"
-        if not known or request.match_info["plan"] != self._config.sinch_plan:
-            raise Refusal(401, "unauthorized", "The token is not valid for this service plan")
+        authorized = request.headers.get("Authorization") == f"Bearer {self._config.sinch_token}"
+        if not authorized or request.match_info["plan"] != self._config.sinch_plan:
+            raise ApiError(401, "unauthorized", "The token is not valid for this service plan")
 
     async def _create(self, request: web.Request) -> web.StreamResponse:
-        self._books.creates["received"] += 1
+        self._records.creates["received"] += 1
         try:
-            order = read_order(_json(await request.text()))
-        except Refusal as refusal:
-            self._books.refused[refusal.code] += 1
+            order = parse_order(_json(await request.text()))
+        except ApiError as error:
+            self._records.refused[error.code] += 1
             raise
         try:
-            return await self._creates.take(request, order, _created)
-        except Failed as failed:
-            raise Refusal(failed.status, _FAILURES[failed.status], "Try again later") from None
+            return await self._create_handler.handle(request, order, _created)
+        except InjectedError as error:
+            raise ApiError(error.status, _FAILURES[error.status], "Try again later") from None
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
-        """List newest first, by the client's reference or all."""
+        """List batches, newest first; with `client_reference`, only its batches."""
         query = request.query
-        size = min(int(query.get("page_size", _USUAL_PAGE)), _LARGEST_PAGE)
+        size = min(int(query.get("page_size", _DEFAULT_PAGE_SIZE)), _MAX_PAGE_SIZE)
         number = int(query.get("page", 0))
-        found = [*self._matching(query.get("client_reference"))]
-        page = islice(found, number * size, (number + 1) * size)
+        messages = self._matching(query.get("client_reference"))
+        page = islice(messages, number * size, (number + 1) * size)
         batches = [to_batch(message) for message in page]
         return web.json_response(
-            {"page": number, "page_size": len(batches), "count": len(found), "batches": batches}
+            {"page": number, "page_size": len(batches), "count": len(messages), "batches": batches}
         )
 
     async def _fetch(self, request: web.Request) -> web.StreamResponse:
@@ -101,25 +103,26 @@ class BatchesApi:
     async def _cancel(self, request: web.Request) -> web.StreamResponse:
         message = self._find(request)
         try:
-            self._carrier.cancel(message)
-        except TooLate:
-            raise Refusal(400, "syntax_constraint_violation", "It is on its way") from None
+            self._lifecycle.cancel(message)
+        except NotScheduled:
+            text = "The batch is already being sent"
+            raise ApiError(400, "syntax_constraint_violation", text) from None
         return web.json_response(to_batch(message))
 
     async def _report(self, request: web.Request) -> web.StreamResponse:
         return web.json_response(to_batch_report(self._find(request)))
 
     def _find(self, request: web.Request) -> Message:
-        message = self._books.find(request.match_info["id"])
-        if message is None or message.order.wire != "sinch":
-            raise Refusal(404, "not_found", "There is no such batch")
+        message = self._records.find(request.match_info["id"])
+        if message is None or message.order.provider != "sinch":
+            raise ApiError(404, "not_found", "There is no such batch")
         return message
 
     def _matching(self, reference: str | None) -> list[Message]:
         return [
             message
-            for message in self._books.newest_first()
-            if message.order.wire == "sinch" and reference in (None, message.order.reference)
+            for message in self._records.newest_first()
+            if message.order.provider == "sinch" and reference in (None, message.order.reference)
         ]
 
 
@@ -131,4 +134,4 @@ def _json(text: str) -> object:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise Refusal(400, "syntax_invalid_json", "Not JSON") from None
+        raise ApiError(400, "syntax_invalid_json", "The body is not valid JSON") from None

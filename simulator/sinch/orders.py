@@ -1,4 +1,4 @@
-"""Reads a batch request, refusing what Sinch refuses.
+"""Parses batch requests with Sinch's checks.
 
 https://developers.sinch.com/docs/sms/api-reference/sms/tag/Batches/
 """
@@ -12,13 +12,13 @@ from simulator.message import Order
 
 _E164: Final = re.compile(r"\+?[1-9]\d{6,14}")
 _REPORTS: Final = {"none", "summary", "full", "per_recipient", "per_recipient_final"}
-_LONGEST_BODY: Final = 1_600
-_LONGEST_REFERENCE: Final = 128
-_LONGEST_URL: Final = 2_048
+_MAX_BODY: Final = 1_600
+_MAX_REFERENCE: Final = 128
+_MAX_URL: Final = 2_048
 
 
-class Refusal(Exception):
-    """A request answered with one of Sinch's codes."""
+class ApiError(Exception):
+    """Rejects a request with one of Sinch's error codes."""
 
     def __init__(self, status: int, code: str, text: str) -> None:
         super().__init__(code)
@@ -27,13 +27,10 @@ class Refusal(Exception):
         self.body = {"code": code, "text": text}
 
 
-def read_order(batch: object) -> Order:
-    """Return what the client wants sent. Raises Refusal.
-
-    One recipient, as Waybill sends: one message has one identity.
-    """
+def parse_order(batch: object) -> Order:
+    """Parse a batch request with one recipient, as Waybill sends it. Raises ApiError."""
     if not isinstance(batch, dict):
-        raise Refusal(400, "syntax_invalid_json", "Expected a JSON object")
+        raise ApiError(400, "syntax_invalid_json", "Expected a JSON object")
     to = batch.get("to")
     if not isinstance(to, list) or len(to) != 1 or not _E164.fullmatch(str(to[0])):
         raise _bad("to")
@@ -45,33 +42,33 @@ def read_order(batch: object) -> Order:
         to=f"+{str(to[0]).removeprefix('+')}",
         sender=_text(batch, "from", 255),
         service=None,
-        body=_text(batch, "body", _LONGEST_BODY) or "",
-        status_callback=_callback(batch),
+        body=_text(batch, "body", _MAX_BODY) or "",
+        status_callback=_callback_url(batch),
         send_at=_moment(batch, "send_at"),
-        wire="sinch",
-        reference=_text(batch, "client_reference", _LONGEST_REFERENCE),
+        provider="sinch",
+        reference=_text(batch, "client_reference", _MAX_REFERENCE),
     )
 
 
-def _callback(batch: Mapping[str, Any]) -> str | None:
-    """Return where to report; nowhere where no reports are wanted, which is the default."""
-    url = _text(batch, "callback_url", _LONGEST_URL)
+def _callback_url(batch: Mapping[str, Any]) -> str | None:
+    """Return the callback URL; None unless the batch asks for reports per recipient."""
+    url = _text(batch, "callback_url", _MAX_URL)
     if url is not None and not url.startswith(("http://", "https://")):
         raise _bad("callback_url")
     return url if batch.get("delivery_report") == "per_recipient" else None
 
 
-def _text(batch: Mapping[str, Any], name: str, longest: int) -> str | None:
+def _text(batch: Mapping[str, Any], name: str, max_length: int) -> str | None:
     value = batch.get(name)
     if name in ("body", "from") and not value:
         raise _bad(name)
-    if value is not None and (not isinstance(value, str) or len(value) > longest):
+    if value is not None and (not isinstance(value, str) or len(value) > max_length):
         raise _bad(name)
     return value
 
 
 def _moment(batch: Mapping[str, Any], name: str) -> datetime | None:
-    """Read the time of a scheduled batch; one that is over means at once."""
+    """Parse the time of a scheduled batch; a time in the past means now."""
     if name not in batch:
         return None
     try:
@@ -83,5 +80,5 @@ def _moment(batch: Mapping[str, Any], name: str) -> datetime | None:
     return moment if moment > datetime.now(moment.tzinfo) else None
 
 
-def _bad(name: str) -> Refusal:
-    return Refusal(400, "syntax_invalid_parameter_format", f"Invalid value for '{name}'")
+def _bad(name: str) -> ApiError:
+    return ApiError(400, "syntax_invalid_parameter_format", f"Invalid value for '{name}'")

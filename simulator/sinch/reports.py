@@ -1,4 +1,4 @@
-"""A message as Sinch shows it: as a batch, and as a delivery report.
+"""Messages in Sinch's format: as a batch, and as a delivery report.
 
 https://developers.sinch.com/docs/sms/api-reference/sms/tag/Delivery-reports/
 """
@@ -8,8 +8,8 @@ from typing import Final
 
 from simulator.message import Message
 
-#: The story's word: Sinch's word and code.
-_WORDS: Final = {
+#: Status of the message: Sinch's status and code.
+_STATUSES: Final = {
     "accepted": ("Queued", 400),
     "scheduled": ("Queued", 400),
     "queued": ("Queued", 400),
@@ -18,8 +18,8 @@ _WORDS: Final = {
     "delivered": ("Delivered", 0),
     "canceled": ("Cancelled", 407),
 }
-#: The story's error code: what Sinch says of such an end.
-_ENDS: Final = {
+#: Error code of the message: Sinch's status and code.
+_FAILURES: Final = {
     30003: ("Expired", 406),
     30005: ("Deleted", 402),
     30006: ("Rejected", 402),
@@ -28,12 +28,12 @@ _ENDS: Final = {
 }
 
 
-def word_and_code(message: Message) -> tuple[str, int]:
-    """Return the present status of a message in Sinch's words; any other word as it is."""
+def status_and_code(message: Message) -> tuple[str, int]:
+    """Return Sinch's status and code of a message; a status unknown to Sinch is unchanged."""
     if message.status in {"failed", "undelivered"}:
-        usual = ("Aborted" if message.status == "failed" else "Failed", 404)
-        return _ENDS.get(message.error_code or 0, usual)
-    return _WORDS.get(message.status, (message.status, message.error_code or 0))
+        default = ("Aborted" if message.status == "failed" else "InjectedError", 404)
+        return _FAILURES.get(message.error_code or 0, default)
+    return _STATUSES.get(message.status, (message.status, message.error_code or 0))
 
 
 def to_batch(message: Message) -> dict[str, object]:
@@ -57,14 +57,14 @@ def to_batch(message: Message) -> dict[str, object]:
 
 
 def to_recipient_report(message: Message) -> dict[str, object]:
-    """Return the report of the one recipient, as called back."""
-    word, code = word_and_code(message)
+    """Return the report of the recipient, as sent in a callback."""
+    status, code = status_and_code(message)
     report: dict[str, object] = {
         "type": "recipient_delivery_report_sms",
         "batch_id": message.sid,
         "recipient": _recipient(message),
         "code": code,
-        "status": word,
+        "status": status,
         "at": iso(datetime.now(UTC)),
     }
     if message.order.reference:
@@ -76,8 +76,8 @@ def to_recipient_report(message: Message) -> dict[str, object]:
 
 def to_batch_report(message: Message) -> dict[str, object]:
     """Return the report of the whole batch, of the type `full`."""
-    word, code = word_and_code(message)
-    group = {"code": code, "status": word, "count": 1, "recipients": [_recipient(message)]}
+    status, code = status_and_code(message)
+    group = {"code": code, "status": status, "count": 1, "recipients": [_recipient(message)]}
     return {
         "type": "delivery_report_sms",
         "batch_id": message.sid,
@@ -87,11 +87,11 @@ def to_batch_report(message: Message) -> dict[str, object]:
 
 
 def iso(moment: datetime) -> str:
-    """Return a time as Sinch writes it."""
+    """Return a time in Sinch's format."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _recipient(message: Message) -> str:
-    """Sinch often leaves the plus out, and not always."""
+    """Return the number without its plus in two of three reports: Sinch does either."""
     number = message.order.to
     return number if message.number % 3 == 0 else number.removeprefix("+")

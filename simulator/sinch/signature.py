@@ -1,4 +1,4 @@
-"""x-sinch-webhook-signature, written from the documentation.
+"""x-sinch-webhook-signature, implemented from the documentation.
 
 https://developers.sinch.com/docs/sms/api-reference/sms/tag/Webhooks/
 """
@@ -8,11 +8,11 @@ from base64 import b64encode
 
 
 def signed_headers(secret: str, body: bytes, nonce: str, timestamp: int) -> dict[str, str]:
-    """Sign a body; return the four headers."""
-    said = body + f".{nonce}.{timestamp}".encode()
+    """Sign a body; return the headers."""
+    signed = body + f".{nonce}.{timestamp}".encode()
     return {
         "x-sinch-webhook-signature": b64encode(
-            hmac.digest(secret.encode(), said, "sha256")
+            hmac.digest(secret.encode(), signed, "sha256")
         ).decode(),
         "x-sinch-webhook-signature-algorithm": "HmacSHA256",
         "x-sinch-webhook-signature-nonce": nonce,

@@ -1,4 +1,4 @@
-"""The commands that README.md and docker-compose.yml give, read from those files."""
+"""Reads the commands of README.md and docker-compose.yml from those files."""
 
 import re
 import shlex
@@ -11,7 +11,7 @@ import yaml
 ROOT: Final = Path(__file__).parents[2]
 Commands = Mapping[str, Sequence[str]]
 
-# What tells the role of a command.
+# Words that identify the role of a command.
 _ROLES: Final = {
     "migrate": ("flask", "db", "upgrade"),
     "web": ("granian",),
@@ -22,7 +22,7 @@ _ROLES: Final = {
 
 
 def readme_commands() -> Commands:
-    """Return what README.md tells a reader to start by hand, by role."""
+    """Return the commands of README.md by role."""
     text = (ROOT / "README.md").read_text()
     blocks = re.findall(r"^```\w*\n((?:.*\n)*?)^```$", text, re.MULTILINE)
     [block] = [block for block in blocks if "granian" in block]
@@ -30,18 +30,20 @@ def readme_commands() -> Commands:
 
 
 def compose_commands(port: int) -> Commands:
-    """Return what docker-compose.yml runs, on loopback and at a port of the test, by role."""
+    """Return the commands of docker-compose.yml by role, with this port on loopback."""
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
-    commands = [shlex.split(one["command"]) for one in services.values() if "build" in one]
-    places = {"--host": "127.0.0.1", "--port": str(port)}
+    commands = [
+        shlex.split(service["command"]) for service in services.values() if "build" in service
+    ]
+    options = {"--host": "127.0.0.1", "--port": str(port)}
     return {
         _role(words): [
-            places.get(before, word) for before, word in zip(["", *words], words, strict=False)
+            options.get(previous, word) for previous, word in zip(["", *words], words, strict=False)
         ]
         for words in commands
     }
 
 
 def _role(words: Sequence[str]) -> str:
-    [role] = [role for role, marks in _ROLES.items() if set(marks) <= set(words)]
+    [role] = [role for role, markers in _ROLES.items() if set(markers) <= set(words)]
     return role

@@ -1,4 +1,4 @@
-"""Installations as the README and compose start them, with a real Redis and a simulated carrier."""
+"""Installations started as in README.md and docker-compose.yml, with a simulated provider."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from demo.servers import RedisServer, free_port, redis_server
-from demo.stack import ACCOUNT, SENDER, TOKEN, simulated_carrier
+from demo.stack import ACCOUNT, SENDER, TOKEN, simulated_provider
 from tests.as_started.commands import compose_commands, readme_commands
 from tests.as_started.installation import Installation, installed
 
 Install = Callable[..., Installation]
 
-# Minutes become seconds; nothing else differs from what the documents say.
+# Seconds in place of minutes. All other settings are as documented.
 _QUICK = {"DOUBT_FIRST_LOOKUP": "1", "DOUBT_LOOKUPS": "2"}
-# The carrier's own order of events, without its faults.
-_CARRIER = ("--pace", "0.2", "--fate", "delivered=1")
+# No faults.
+_SIMULATOR = ("--pace", "0.2", "--outcome", "delivered=1")
 
 
 @pytest.fixture
@@ -34,16 +34,16 @@ def redis(place: Path) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def carrier(place: Path) -> Iterator[str]:
-    """The address of a carrier without faults."""
-    with simulated_carrier(place, _CARRIER) as url:
+def provider_url(place: Path) -> Iterator[str]:
+    """The URL of a simulated provider without faults."""
+    with simulated_provider(place, _SIMULATOR) as url:
         yield url
 
 
 @pytest.fixture
-def install(place: Path, redis: RedisServer, carrier: str) -> Iterator[Install]:
-    """Install one Waybill with the commands of a document; start nothing yet."""
-    with ExitStack() as things:
+def install(place: Path, redis: RedisServer, provider_url: str) -> Iterator[Install]:
+    """Install Waybill with the commands of a document, without starting a process."""
+    with ExitStack() as installations:
 
         def make(document: str = "README.md", **settings: str) -> Installation:
             port = free_port()
@@ -56,10 +56,12 @@ def install(place: Path, redis: RedisServer, carrier: str) -> Iterator[Install]:
                 "TWILIO_ACCOUNT_SID": ACCOUNT,
                 "TWILIO_AUTH_TOKEN": TOKEN,
                 "TWILIO_PHONE_NUMBER": SENDER,
-                "TWILIO_API_BASE_URL": carrier,
+                "TWILIO_API_BASE_URL": provider_url,
                 **_QUICK,
                 **settings,
             }
-            return things.enter_context(installed(place / "waybill", commands, port, environment))
+            return installations.enter_context(
+                installed(place / "waybill", commands, port, environment)
+            )
 
         yield make

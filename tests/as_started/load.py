@@ -1,4 +1,4 @@
-"""Bursts of signed callbacks over many connections, each answer read and counted."""
+"""Sends bursts of signed callbacks over many connections and counts the answers."""
 
 import asyncio
 import time
@@ -11,28 +11,28 @@ CONNECTIONS = 64
 
 
 class Burst(NamedTuple):
-    """What one burst came to: answers by status, and how long it took in seconds."""
+    """Result of one burst: answers by status, and the duration in seconds."""
 
     statuses: Counter[int]
     seconds: float
 
     @property
     def rate(self) -> float:
-        """Return accepted callbacks a second."""
+        """Return accepted callbacks per second."""
         return self.statuses[204] / self.seconds
 
 
 def burst(url: str, requests: Sequence[bytes], connections: int = CONNECTIONS) -> Burst:
-    """Send requests over kept connections, each connection one at a time."""
+    """Send requests over persistent connections, one request at a time on each."""
     return asyncio.run(_burst(url, requests, connections))
 
 
 async def _burst(url: str, requests: Sequence[bytes], connections: int) -> Burst:
-    place, statuses, began = urlsplit(url), Counter[int](), time.monotonic()
+    server, statuses, start = urlsplit(url), Counter[int](), time.monotonic()
     queue = iter(requests)
 
     async def send() -> None:
-        reader, writer = await asyncio.open_connection(place.hostname, place.port)
+        reader, writer = await asyncio.open_connection(server.hostname, server.port)
         try:
             for request in queue:
                 writer.write(request)
@@ -41,11 +41,11 @@ async def _burst(url: str, requests: Sequence[bytes], connections: int) -> Burst
             writer.close()
 
     await asyncio.gather(*(send() for _ in range(connections)))
-    return Burst(statuses, time.monotonic() - began)
+    return Burst(statuses, time.monotonic() - start)
 
 
 async def _status(reader: asyncio.StreamReader) -> int:
-    """Read one answer; its body, if it has one, too."""
+    """Read one answer, with its body; return the status."""
     head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
     lines = head.lower().split(b"\r\n")
     length = [line for line in lines if line.startswith(b"content-length:")]

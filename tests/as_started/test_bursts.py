@@ -1,4 +1,4 @@
-"""Bursts of callbacks with rests longer than a server keeps its idle threads."""
+"""Bursts of callbacks with pauses longer than the idle time-out of the server's threads."""
 
 import pytest
 import requests
@@ -9,8 +9,8 @@ from tests.as_started.conftest import Install
 from tests.as_started.installation import Installation, until
 from tests.as_started.load import CONNECTIONS
 
-# Connections of the process beside those of its requests: heartbeats, wake-ups, limits.
-_OTHERS = 8
+# Redis connections that serve no request: heartbeats, wake-ups, limits.
+_BACKGROUND = 8
 
 
 @pytest.fixture
@@ -23,19 +23,19 @@ def waybill(install: Install, request: pytest.FixtureRequest) -> Installation:
 def assert_steady(waybill: Installation, run: Run, expected: int) -> None:
     assert run.overflow == 0
     assert run.accepted == expected
-    assert max(run.connections) - run.connections[0] <= CONNECTIONS + _OTHERS
+    assert max(run.connections) - run.connections[0] <= CONNECTIONS + _BACKGROUND
     assert requests.get(f"{waybill.url}/readyz", timeout=2).json()["status"] == "ready"
     until(lambda: recorded(waybill) == expected, 60)
 
 
 @pytest.mark.parametrize("waybill", ["README.md", "docker-compose.yml"], indirect=True)
-def test_threads_that_end_leave_no_connections(waybill: Installation) -> None:
-    plan = Plan(bursts=4, size=400, rest=7.0, idle_timeout="5")
+def test_ended_threads_leave_no_connections(waybill: Installation) -> None:
+    plan = Plan(bursts=4, size=400, pause=7.0, idle_timeout="5")
     assert_steady(waybill, run(waybill, plan), 1600)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("waybill", ["README.md"], indirect=True)
 def test_eight_bursts_with_the_default_idle_timeout(waybill: Installation) -> None:
-    plan = Plan(bursts=8, size=2_000, rest=35.0, idle_timeout="30")
+    plan = Plan(bursts=8, size=2_000, pause=35.0, idle_timeout="30")
     assert_steady(waybill, run(waybill, plan), 16_000)

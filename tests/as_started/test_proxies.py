@@ -1,4 +1,4 @@
-"""A provider behind an HTTP proxy that does not answer."""
+"""An HTTP proxy to the provider that does not answer."""
 
 from demo.servers import free_port
 from tests.as_started.conftest import Install

@@ -1,4 +1,4 @@
-"""Redis restarts, freezes and turns read-only under processes that nothing supervises."""
+"""Redis restarts, freezes or becomes read-only; no service manager restarts the processes."""
 
 import time
 
@@ -11,7 +11,7 @@ from tests.as_started.conftest import Install
 from tests.as_started.installation import Client, Installation, until
 
 ROLES = ("web", "worker-send", "worker-status", "beat")
-SOON = 15.0  # seconds: from Redis's return to a message delivered
+RECOVERY_TIMEOUT = 15.0  # seconds from the recovery of Redis until a message is delivered
 
 
 @pytest.fixture
@@ -21,13 +21,13 @@ def waybill(install: Install) -> Installation:
     return installation
 
 
-def redis_part(waybill: Installation) -> str:
+def redis_health(waybill: Installation) -> str:
     return str(requests.get(f"{waybill.url}/readyz", timeout=5).json()["parts"]["redis"])
 
 
 def assert_delivers(client: Client, waybill: Installation) -> None:
     message_id = client.post()
-    until(lambda: client.status(message_id) == "delivered", SOON)
+    until(lambda: client.status(message_id) == "delivered", RECOVERY_TIMEOUT)
     assert [role for role in ROLES if not waybill.is_running(role)] == []
 
 
@@ -42,7 +42,7 @@ def test_processes_survive_restarts_of_redis(waybill: Installation, redis: Redis
 
 
 @pytest.mark.slow
-def test_processes_survive_a_redis_that_freezes(waybill: Installation, redis: RedisServer) -> None:
+def test_processes_survive_freezes_of_redis(waybill: Installation, redis: RedisServer) -> None:
     """Each freeze outlasts the time-out of the workers' connections."""
     client = Client(waybill)
     for _ in range(4):
@@ -51,20 +51,20 @@ def test_processes_survive_a_redis_that_freezes(waybill: Installation, redis: Re
         time.sleep(12)
         redis.thaw()
         for message_id in message_ids:
-            until(lambda sent=message_id: client.status(sent) == "delivered", 2 * SOON)
+            until(lambda sent=message_id: client.status(sent) == "delivered", 2 * RECOVERY_TIMEOUT)
     assert_delivers(client, waybill)
 
 
 def test_read_only_redis_is_reported_and_used_again(
     waybill: Installation, redis: RedisServer
 ) -> None:
-    """As an old master that comes back as a replica: it answers, and refuses every write."""
+    """A former master that comes back as a replica rejects every write."""
     client = Client(waybill)
     with Redis.from_url(redis.url) as admin:
         admin.execute_command("REPLICAOF", "127.0.0.1", free_port())
-        until(lambda: redis_part(waybill) != "ok", 10)
+        until(lambda: redis_health(waybill) != "ok", 10)
         message_id = client.post()
         admin.execute_command("REPLICAOF", "NO", "ONE")
-    until(lambda: redis_part(waybill) == "ok", 10)
-    until(lambda: client.status(message_id) == "delivered", 2 * SOON)
+    until(lambda: redis_health(waybill) == "ok", 10)
+    until(lambda: client.status(message_id) == "delivered", 2 * RECOVERY_TIMEOUT)
     assert_delivers(client, waybill)

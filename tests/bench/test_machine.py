@@ -3,7 +3,7 @@ from pathlib import Path
 from bench.machine import commit
 
 
-def test_the_commit_is_found_on_a_branch_packed_and_detached(tmp_path: Path) -> None:
+def test_commit_is_read_from_git_files(tmp_path: Path) -> None:
     assert commit(tmp_path) == "unknown"
     (tmp_path / "HEAD").write_text("abc\n")
     assert commit(tmp_path) == "abc"

@@ -3,16 +3,16 @@ from pathlib import Path
 import pytest
 
 from bench import callbacks
-from bench.callbacks import ABREAST
+from bench.callbacks import INTERLEAVED
 from bench.load import Load, parse
-from bench.rounds import Void, Work, verify
+from bench.rounds import InvalidResult, Work, verify
 
-SEEN = Load(
+LOAD = Load(
     sent=10,
     early=5,
     accepted=10,
-    refused=0,
-    broken=0,
+    rejected=0,
+    failed=0,
     first=100.0,
     last=102.0,
     p50_ms=1.0,
@@ -21,38 +21,41 @@ SEEN = Load(
 )
 
 
-def test_a_shorter_round_is_about_messages_whose_callbacks_come_first() -> None:
-    work = Work(callbacks.sent(3 * ABREAST), Path("requests"), seconds=60, burst=30)
-    assert len(work.of(30).messages) == ABREAST  # one and a half thousand begin in the second
-    assert work.of(1).messages == work.messages[:ABREAST]
+def test_shorter_round_uses_the_first_messages() -> None:
+    work = Work(callbacks.make_messages(3 * INTERLEAVED), Path("requests"), seconds=60, burst=30)
+    assert (
+        len(work.shortened(30).messages) == INTERLEAVED
+    )  # half of 3,000 messages, in whole groups of 1,000
+    assert work.shortened(1).messages == work.messages[:INTERLEAVED]
 
 
-def test_a_round_counts_when_the_database_holds_what_was_accepted() -> None:
-    verify(SEEN, recorded=10)
+def test_round_is_valid_when_all_callbacks_are_recorded() -> None:
+    verify(LOAD, recorded=10)
 
 
 @pytest.mark.parametrize("recorded", [9, 11])
-def test_a_round_is_void_when_the_database_holds_anything_else(recorded: int) -> None:
-    with pytest.raises(Void, match=f"10 callbacks were accepted, {recorded} are recorded"):
-        verify(SEEN, recorded)
+def test_round_is_invalid_when_the_database_differs(recorded: int) -> None:
+    with pytest.raises(InvalidResult, match=f"10 callbacks accepted, {recorded} recorded"):
+        verify(LOAD, recorded)
 
 
-@pytest.mark.parametrize("fault", [SEEN._replace(refused=1), SEEN._replace(broken=1)])
-def test_a_round_is_void_when_a_callback_was_not_accepted(fault: Load) -> None:
-    with pytest.raises(Void):
+@pytest.mark.parametrize("fault", [LOAD._replace(rejected=1), LOAD._replace(failed=1)])
+def test_round_is_invalid_when_a_callback_is_rejected(fault: Load) -> None:
+    with pytest.raises(InvalidResult):
         verify(fault, recorded=10)
 
 
-def test_what_wrk_says_is_read_and_an_answer_that_never_came_is_noticed() -> None:
-    said = (
-        'Running 2s test\nRESULT {"answered": 9, "sent": 10, "early": 5, "refused": 2, "broken": 0,'
-        ' "first": 100.0, "last": 102.0, "exhausted": false, "p50_ms": 1.5, "p99_ms": 2.5}\n'
+def test_wrk_output_is_parsed_with_missing_answers() -> None:
+    output = (
+        'Running 2s test\nRESULT {"answered": 9, "sent": 10, "early": 5, "rejected": 2,'
+        ' "failed": 0, "first": 100.0, "last": 102.0,'
+        ' "exhausted": false, "p50_ms": 1.5, "p99_ms": 2.5}\n'
     )
-    seen = parse(said, cpu_seconds=0.5)
-    assert (seen.accepted, seen.refused, seen.broken) == (7, 2, 1)
-    assert (seen.rate, seen.cores) == (3.5, 0.25)
+    load = parse(output, cpu_seconds=0.5)
+    assert (load.accepted, load.rejected, load.failed) == (7, 2, 1)
+    assert (load.rate, load.cores) == (3.5, 0.25)
 
 
-def test_a_generator_that_says_nothing_did_not_end_well() -> None:
+def test_wrk_without_a_result_raises() -> None:
     with pytest.raises(RuntimeError, match="unable to connect"):
         parse("unable to connect", cpu_seconds=0)

@@ -1,4 +1,4 @@
-"""What happens to the processes while messages travel."""
+"""Disturbances: kills, freezes, lost network traffic, restarts."""
 
 import json
 import time
@@ -15,73 +15,73 @@ from tests.chaos.plan import FREEZES, KILLS
 from tests.proxy import Proxy
 
 
-class World(NamedTuple):
-    """Everything that can be disturbed, and the callbacks that Redis's file took with it."""
+class Targets(NamedTuple):
+    """What can be disturbed, and the callbacks that were deleted with the file of Redis."""
 
     stack: Stack
     redis: RedisServer
     postgres: Any
-    proxies: Mapping[str, Proxy]  # before either of them
-    lost: set[tuple[str, str]]  # SID and status
+    proxies: Mapping[str, Proxy]  # in front of PostgreSQL and Redis
+    deleted: set[tuple[str, str]]  # SID and provider status of callbacks
 
 
-def disturb(world: World, what: str, seconds: float) -> None:
-    """Do one thing to the world, wait, and mend it."""
-    if what in KILLS:
-        _kill(world, what, seconds)
+def disturb(targets: Targets, name: str, seconds: float) -> None:
+    """Start one disturbance, wait, and end it."""
+    if name in KILLS:
+        _kill(targets, name, seconds)
         return
-    if what in FREEZES:
-        _freeze(world, FREEZES[what], seconds)
+    if name in FREEZES:
+        _freeze(targets, FREEZES[name], seconds)
         return
-    _OTHERS[what](world, seconds)
+    _OTHERS[name](targets, seconds)
 
 
-def _kill(world: World, name: str, seconds: float) -> None:
-    world.stack.kill(name)  # and the service manager starts it again
+def _kill(targets: Targets, name: str, seconds: float) -> None:
+    targets.stack.kill(name)  # the service manager restarts it
     time.sleep(seconds)
 
 
-def _freeze(world: World, name: str, seconds: float) -> None:
-    world.stack.freeze(name)
+def _freeze(targets: Targets, name: str, seconds: float) -> None:
+    targets.stack.freeze(name)
     time.sleep(seconds)
-    world.stack.thaw(name)
+    targets.stack.thaw(name)
 
 
-def _swallow(name: str) -> Callable[[World, float], None]:
-    def swallow(world: World, seconds: float) -> None:
-        world.proxies[name].swallow()
+def _swallow(name: str) -> Callable[[Targets, float], None]:
+    def swallow(targets: Targets, seconds: float) -> None:
+        targets.proxies[name].swallow()
         time.sleep(seconds)
-        world.proxies[name].resume()
+        targets.proxies[name].resume()
 
     return swallow
 
 
-def _redis(world: World, seconds: float) -> None:
-    world.redis.kill()
+def _redis(targets: Targets, seconds: float) -> None:
+    targets.redis.kill()
     time.sleep(seconds)
-    world.redis.start()
+    targets.redis.start()
 
 
-def _redis_without_its_file(world: World, seconds: float) -> None:
-    world.redis.kill()
-    world.lost.update(_in_the_file(world.redis))
-    world.redis.delete_data()
+def _redis_without_its_file(targets: Targets, seconds: float) -> None:
+    targets.redis.kill()
+    targets.deleted.update(_callbacks_in_file(targets.redis))
+    targets.redis.delete_data()
     time.sleep(seconds)
-    world.redis.start()
+    targets.redis.start()
 
 
-def _in_the_file(server: RedisServer) -> Iterator[tuple[str, str]]:
-    """Read what the dead Redis had accepted and nobody had recorded, where nobody sees it."""
+def _callbacks_in_file(server: RedisServer) -> Iterator[tuple[str, str]]:
+    """Yield the unrecorded callbacks of a killed Redis, read on another port."""
     with Redis.from_url(server.start(free_port()), protocol=2) as redis:
         for _, fields in redis.xrange("waybill:inbox"):
-            # An answer to a send may wait there, too: whoever loses it looks the message up.
+            # Answers to sends do not count: a look-up recovers them.
             if fields[b"p"].decode() != ANSWER:
-                yield _said(fields[b"b"].decode())
+                yield _sid_and_status(fields[b"b"].decode())
     server.kill()
 
 
-def _said(body: str) -> tuple[str, str]:
-    """Return the carrier's id and word in a callback: a form, or JSON."""
+def _sid_and_status(body: str) -> tuple[str, str]:
+    """Return the provider's id and status in a callback: a form, or JSON."""
     if body.startswith("{"):
         report = json.loads(body)
         return report["batch_id"], report["status"]
@@ -89,25 +89,25 @@ def _said(body: str) -> tuple[str, str]:
     return form["MessageSid"], form["MessageStatus"]
 
 
-def _frozen_redis(world: World, seconds: float) -> None:
-    world.redis.freeze()
+def _frozen_redis(targets: Targets, seconds: float) -> None:
+    targets.redis.freeze()
     time.sleep(seconds)
-    world.redis.thaw()
+    targets.redis.thaw()
 
 
-def _postgres(world: World, seconds: float) -> None:
-    world.postgres.stop()
+def _postgres(targets: Targets, seconds: float) -> None:
+    targets.postgres.stop()
     time.sleep(seconds)
-    world.postgres.start()
+    targets.postgres.start()
 
 
-def _rolling_restart(world: World, seconds: float) -> None:
+def _rolling_restart(targets: Targets, seconds: float) -> None:
     for name in COMMANDS:
-        world.stack.stop(name)
+        targets.stack.stop(name)
         time.sleep(seconds)
 
 
-_OTHERS: dict[str, Callable[[World, float], None]] = {
+_OTHERS: dict[str, Callable[[Targets, float], None]] = {
     "redis": _redis,
     "redis without its file": _redis_without_its_file,
     "frozen redis": _frozen_redis,

@@ -1,11 +1,11 @@
-"""What is sent, what goes wrong meanwhile, and for how long one waits for quiet."""
+"""Plans of chaos runs: traffic, disturbances and time-outs."""
 
 import random
 from dataclasses import dataclass, field
 from typing import Final
 
-#: Every fault of the carrier, on at once.
-CARRIER_FAULTS: Final = {
+#: Rates of all faults of the simulated provider.
+PROVIDER_FAULTS: Final = {
     "429": 0.03,
     "500": 0.01,
     "500-unprocessed": 0.01,
@@ -21,37 +21,37 @@ CARRIER_FAULTS: Final = {
     "delay": 0.05,
 }
 KILLS: Final = ("worker-send", "worker-status", "web", "beat")
-#: A process that stops where it is, its connections open.
+#: Processes paused with SIGSTOP; their connections stay open.
 FREEZES: Final = {f"frozen {name}": name for name in KILLS}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One run. The same seed tells the same story, as far as two cores allow."""
+    """One run. The same seed gives the same run, as far as the machine's timing allows."""
 
     seed: int
     messages: int
-    rate: float  # posts a second
-    first: float  # seconds of traffic before the first disturbance
+    rate: float  # posts per second
+    warm_up: float  # seconds of traffic before the first disturbance
     pause: float  # seconds between disturbances
-    disturbances: tuple[tuple[str, float], ...]  # what, and for how many seconds
-    patience: float  # seconds to wait for quiet
+    disturbances: tuple[tuple[str, float], ...]  # name and duration in seconds
+    settle_timeout: float  # seconds to wait until all messages are settled
     simulator: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Derive the carrier's command line."""
-        faults = (f"--fault={name}={rate}" for name, rate in CARRIER_FAULTS.items())
+        """Derive the command line of the simulator."""
+        faults = (f"--fault={name}={rate}" for name, rate in PROVIDER_FAULTS.items())
         arguments = (*faults, "--seed", str(self.seed), "--pace", "6", "--slow-ms", "500")
         object.__setattr__(self, "simulator", arguments)
 
 
 def short(seed: int) -> Plan:
-    """Return a minute of everything, once."""
+    """Return a plan of one minute with every disturbance once."""
     return Plan(
         seed=seed,
         messages=600,
         rate=30,
-        first=1.5,
+        warm_up=1.5,
         pause=1.5,
         disturbances=(
             *_shuffled(
@@ -65,15 +65,15 @@ def short(seed: int) -> Plan:
             ("postgres", 3.0),
             ("redis without its file", 0.5),
         ),
-        patience=100,
+        settle_timeout=100,
     )
 
 
 def long(seed: int) -> Plan:
-    """Return the run whose totals are in docs/reliability.md."""
+    """Return the plan of the run in docs/reliability.md."""
     kills = [(name, 1.0) for name in ("worker-send", "worker-status", "web") for _ in range(3)]
-    # Longer than a claim (10 s) and than an entry of the inbox is left with its worker (20 s).
-    hangs = [
+    # Longer than the lease of a claim (10 s) and than the idle time of an inbox entry (20 s).
+    freezes = [
         *[("frozen worker-send", 12.0), ("frozen worker-send", 25.0), ("frozen web", 8.0)],
         *[("frozen worker-status", 12.0), ("frozen worker-status", 25.0)],
         *[("swallowed redis", 12.0), ("swallowed redis", 30.0)],
@@ -83,19 +83,19 @@ def long(seed: int) -> Plan:
         seed=seed,
         messages=20_000,
         rate=60,
-        first=5,
+        warm_up=5,
         pause=8,
         disturbances=_shuffled(
             seed,
             [
                 *kills,
-                *hangs,
+                *freezes,
                 *[("beat", 1.0), ("redis", 1.0), ("redis", 1.0), ("redis without its file", 1.0)],
                 *[("redis without its file", 1.0), ("postgres", 60.0), ("frozen redis", 20.0)],
                 ("rolling restart", 2.0),
             ],
         ),
-        patience=420,
+        settle_timeout=420,
     )
 
 

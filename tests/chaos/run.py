@@ -1,4 +1,4 @@
-"""One run: start everything, disturb it under traffic, wait for quiet, compare the witnesses."""
+"""One run: start the stack, disturb it under traffic, wait until it settles, and compare."""
 
 import tempfile
 import threading
@@ -14,13 +14,13 @@ from sqlalchemy import create_engine
 from demo.servers import postgres_server, redis_server
 from demo.stack import Stack, running
 from tests.chaos import verdict as verdicts
-from tests.chaos.disturbances import World, disturb
+from tests.chaos.disturbances import Targets, disturb
 from tests.chaos.plan import Plan
 from tests.chaos.traffic import Traffic
 from tests.chaos.verdict import Verdict
 from tests.proxy import proxy_to
 
-# As in production, but with minutes in place of hours.
+# As in production, with minutes in place of hours.
 _SETTINGS = {
     "TWILIO_CONNECT_TIMEOUT": "1",
     "TWILIO_READ_TIMEOUT": "3",
@@ -35,11 +35,11 @@ _SETTINGS = {
     "WORKER_CONCURRENCY": "16",
 }
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 class Result(NamedTuple):
-    """What a run came to."""
+    """Result of a run."""
 
     verdict: Verdict
     totals: dict[str, int]
@@ -47,49 +47,51 @@ class Result(NamedTuple):
     seconds: float
 
 
-def run(plan: Plan, say: Say = print) -> Result:
-    """Run a plan and judge it. Raises RuntimeError when a process does not come back."""
-    begun = time.monotonic()
-    with ExitStack() as things:
+def run(plan: Plan, log: Log = print) -> Result:
+    """Run a plan and compare. Raises RuntimeError when a process does not start again."""
+    start = time.monotonic()
+    with ExitStack() as resources:
         data = Path(tempfile.mkdtemp(prefix="chaos-pg-"))
-        postgres = things.enter_context(postgres_server(data))
+        postgres = resources.enter_context(postgres_server(data))
         directory = Path(tempfile.mkdtemp(prefix="chaos-"))
-        redis = things.enter_context(redis_server(directory / "redis"))
+        redis = resources.enter_context(redis_server(directory / "redis"))
         proxies = {
-            "postgres": things.enter_context(proxy_to(str(data / ".s.PGSQL.5432"))),
-            "redis": things.enter_context(proxy_to(("127.0.0.1", redis.port))),
+            "postgres": resources.enter_context(proxy_to(str(data / ".s.PGSQL.5432"))),
+            "redis": resources.enter_context(proxy_to(("127.0.0.1", redis.port))),
         }
         environment = {
             **_SETTINGS,
             "DATABASE_URL": f"postgresql://postgres@127.0.0.1:{proxies['postgres'].port}/postgres",
             "REDIS_URL": f"redis://127.0.0.1:{proxies['redis'].port}/0",
         }
-        stack = things.enter_context(
+        stack = resources.enter_context(
             running(directory, simulator=plan.simulator, environment=environment)
         )
-        world = World(stack, redis, postgres, proxies, lost=set())
-        say(f"seed {plan.seed}: {plan.messages} messages, logs in {directory}")
+        targets = Targets(stack, redis, postgres, proxies, deleted=set())
+        log(f"seed {plan.seed}: {plan.messages} messages; process logs in {directory}")
         traffic = Traffic(stack.url, stack.flask("clients", "create", "chaos"), plan)
         traffic.start()
-        things.enter_context(_service_manager(stack, say))
-        _disturb(world, plan, say)
+        resources.enter_context(_service_manager(stack, log))
+        _disturb(targets, plan, log)
         traffic.wait()
-        say(f"all posted after {time.monotonic() - begun:.0f} s: {dict(traffic.answers)}")
-        found = _await_quiet(world, plan, say)
-        audit = _audit(world)
-        totals = verdicts.totals(verdicts.read_books(stack))
-        return Result(found, dict(sorted(totals.items())), audit, time.monotonic() - begun)
+        log(
+            f"all messages accepted after {time.monotonic() - start:.0f} s: {dict(traffic.answers)}"
+        )
+        verdict = _await_settled(targets, plan, log)
+        audit = _audit(targets)
+        totals = verdicts.totals(verdicts.read_records(stack))
+        return Result(verdict, dict(sorted(totals.items())), audit, time.monotonic() - start)
 
 
 @contextmanager
-def _service_manager(stack: Stack, say: Say) -> Iterator[None]:
-    """Start again what ends by itself: `restart: unless-stopped`, as compose has it."""
+def _service_manager(stack: Stack, log: Log) -> Iterator[None]:
+    """Restart processes that exit, as `restart: unless-stopped` of compose does."""
     done = threading.Event()
 
     def watch() -> None:
         while not done.wait(1):
             for name in stack.revive():
-                say(f"    {name} ended by itself and is started again")
+                log(f"    {name} exited; restarted")
 
     thread = threading.Thread(target=watch)
     thread.start()
@@ -100,42 +102,44 @@ def _service_manager(stack: Stack, say: Say) -> Iterator[None]:
         thread.join()
 
 
-def _disturb(world: World, plan: Plan, say: Say) -> None:
-    time.sleep(plan.first)
-    for what, seconds in plan.disturbances:
-        say(f"  {what} ({seconds:g} s)")
-        disturb(world, what, seconds)
+def _disturb(targets: Targets, plan: Plan, log: Log) -> None:
+    time.sleep(plan.warm_up)
+    for name, seconds in plan.disturbances:
+        log(f"  disturbance: {name} ({seconds:g} s)")
+        disturb(targets, name, seconds)
         time.sleep(plan.pause)
 
 
-def _await_quiet(world: World, plan: Plan, say: Say) -> Verdict:
-    """Wait until the witnesses agree; return how far they did when patience ends."""
-    until = time.monotonic() + plan.patience
-    engine = create_engine(world.stack.environment["DATABASE_URL"].replace("://", "+psycopg://", 1))
+def _await_settled(targets: Targets, plan: Plan, log: Log) -> Verdict:
+    """Wait until all checks pass, or the time-out; return the last verdict."""
+    deadline = time.monotonic() + plan.settle_timeout
+    engine = create_engine(
+        targets.stack.environment["DATABASE_URL"].replace("://", "+psycopg://", 1)
+    )
     try:
         while True:
-            found = verdicts.judge(
-                verdicts.read_books(world.stack), engine, plan.messages, world.lost
+            records = verdicts.read_records(targets.stack)
+            verdict = verdicts.judge(records, engine, plan.messages, targets.deleted)
+            busy = _is_busy(targets)
+            if (verdict.holds() and not busy) or time.monotonic() > deadline:
+                return verdict
+            log(
+                f"  waiting: {len(verdict.unfinished)} messages unfinished, "
+                f"{len(verdict.wrong_status)} with a different status, "
+                f"{len(verdict.lost)} callbacks missing, provider {'busy' if busy else 'idle'}"
             )
-            still = _moving(world)
-            if (found.holds() and not still) or time.monotonic() > until:
-                return found
-            say(
-                f"  unsettled {len(found.unsettled)}, different {len(found.different)}, "
-                f"missing {len(found.missing)}, carrier busy {still}"
-            )
-            time.sleep(max(3, plan.messages / 1000))  # the books are long
+            time.sleep(max(3, plan.messages / 1000))  # reading all records takes long
     finally:
         engine.dispose()
 
 
-def _moving(world: World) -> bool:
+def _is_busy(targets: Targets) -> bool:
     answer: dict[str, Any] = requests.get(
-        f"{world.stack.simulator_url}/_simulator/idle", timeout=30
+        f"{targets.stack.simulator_url}/_simulator/idle", timeout=30
     ).json()
     return not answer["idle"]
 
 
-def _audit(world: World) -> str:
-    """Return what `audit` printed. Raises RuntimeError when it exits badly."""
-    return world.stack.flask("audit")
+def _audit(targets: Targets) -> str:
+    """Return the output of `flask audit`. Raises RuntimeError when the audit fails."""
+    return targets.stack.flask("audit")

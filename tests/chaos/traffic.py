@@ -1,4 +1,4 @@
-"""Internal services that post and do not give up: each message under a key, until it is a 202."""
+"""Clients that repeat each post with its idempotency key until it is accepted."""
 
 import threading
 import time
@@ -10,55 +10,55 @@ import requests
 from tests.chaos.plan import Plan
 
 SERVICE: Final = "MG" + "0" * 32
-_POSTERS: Final = 4
-_PATIENCE: Final = 20.0
+_CLIENTS: Final = 4
+_TIMEOUT: Final = 20.0
 
 
 def body(number: int) -> str:
-    """Return the text of a message: it names the message to both witnesses."""
+    """Return the text of a message, which identifies it on both sides."""
     return f"chaos {number}"
 
 
 def provider(number: int) -> str:
-    """Return who carries a message: half of the traffic each."""
+    """Return the provider of a message: each gets half."""
     return "sinch" if number % 2 else "twilio"
 
 
 def may_repeat(number: int) -> bool:
-    """Tell whether the client of this message prefers two of it to none."""
+    """Report whether this message sets `resend_if_unknown`."""
     return number % 25 == 0
 
 
 class Traffic:
-    """Posts in the background, at a steady rate."""
+    """Posts messages in the background at a constant rate."""
 
     def __init__(self, url: str, key: str, plan: Plan) -> None:
         self._url, self._key, self._plan = f"{url}/v1/messages", key, plan
         self.answers: Counter[str] = Counter()
         self._threads = [
-            threading.Thread(target=self._post_all, args=(place,)) for place in range(_POSTERS)
+            threading.Thread(target=self._post_all, args=(client,)) for client in range(_CLIENTS)
         ]
 
     def start(self) -> None:
-        """Begin."""
+        """Start posting."""
         for thread in self._threads:
             thread.start()
 
     def is_running(self) -> bool:
-        """Tell whether there is something left to post."""
+        """Report whether posting is unfinished."""
         return any(thread.is_alive() for thread in self._threads)
 
     def wait(self) -> None:
-        """Wait until every message has got its 202."""
+        """Wait until every message is accepted."""
         for thread in self._threads:
             thread.join()
 
-    def _post_all(self, place: int) -> None:
+    def _post_all(self, client: int) -> None:
         session = requests.Session()
         session.headers["Authorization"] = f"Bearer {self._key}"
-        begun = time.monotonic()
-        for number in range(place, self._plan.messages, _POSTERS):
-            time.sleep(max(0.0, begun + number / self._plan.rate - time.monotonic()))
+        start = time.monotonic()
+        for number in range(client, self._plan.messages, _CLIENTS):
+            time.sleep(max(0.0, start + number / self._plan.rate - time.monotonic()))
             self._post(session, number)
 
     def _post(self, session: requests.Session, number: int) -> None:
@@ -81,7 +81,7 @@ class Traffic:
     def _try(self, session: requests.Session, message: dict[str, object], key: str) -> str:
         try:
             headers = {"Idempotency-Key": key}
-            answer = session.post(self._url, json=message, headers=headers, timeout=_PATIENCE)
+            answer = session.post(self._url, json=message, headers=headers, timeout=_TIMEOUT)
         except requests.RequestException as error:
             return type(error).__name__
         return str(answer.status_code)

@@ -1,4 +1,4 @@
-"""The promises, checked against the carrier's own books and not against Waybill's."""
+"""Checks the promises against the records of the simulated provider."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -15,61 +15,63 @@ from service.models import Message, StatusEvent
 from service.providers.twilio.reports import STATUSES
 from tests.chaos.traffic import body, may_repeat
 
-Books = Mapping[str, list[dict[str, Any]]]  # the carrier's messages by their text
+Records = Mapping[str, list[dict[str, Any]]]  # the provider's messages by their text
 
 
 @dataclass
 class Verdict:
-    """What was found; every list must be empty, but `with_the_file`, which is only counted."""
+    """Violations: every list must be empty, except `deleted_with_redis`, which is only counted."""
 
-    twice: list[int] = field(default_factory=list)
-    missing: list[tuple[str, str]] = field(default_factory=list)
-    with_the_file: list[tuple[str, str]] = field(default_factory=list)
-    different: list[str] = field(default_factory=list)
-    unsettled: list[str] = field(default_factory=list)
+    repeated: list[int] = field(default_factory=list)
+    lost: list[tuple[str, str]] = field(default_factory=list)
+    deleted_with_redis: list[tuple[str, str]] = field(default_factory=list)
+    wrong_status: list[str] = field(default_factory=list)
+    unfinished: list[str] = field(default_factory=list)
 
     def holds(self) -> bool:
-        """Tell whether every promise was kept."""
-        return not (self.twice or self.missing or self.different or self.unsettled)
+        """Report whether all checks passed."""
+        return not (self.repeated or self.lost or self.wrong_status or self.unfinished)
 
 
-def read_books(stack: Stack) -> Books:
-    """Return what the carrier says it did."""
-    answer = requests.get(f"{stack.simulator_url}/_simulator/books", timeout=120).json()
+def read_records(stack: Stack) -> Records:
+    """Return the records of the simulated provider."""
+    answer = requests.get(f"{stack.simulator_url}/_simulator/records", timeout=120).json()
     by_text = defaultdict(list)
     for entry in answer["messages"]:
         by_text[entry["body"]].append(entry)
     return by_text
 
 
-def judge(books: Books, engine: Engine, messages: int, lost: set[tuple[str, str]]) -> Verdict:
-    """Compare both witnesses."""
+def judge(
+    records: Records, engine: Engine, messages: int, deleted: set[tuple[str, str]]
+) -> Verdict:
+    """Compare Waybill's database with the provider's records."""
     verdict = Verdict()
     shown = _shown(engine)
     for number in range(messages):
-        entries = books.get(body(number), [])
+        entries = records.get(body(number), [])
         if len(entries) > 1 and not may_repeat(number):
-            verdict.twice.append(number)
+            verdict.repeated.append(number)
         status, expected = shown.get(str(number)), _expected(entries)
         if status in UNREPORTED or status is None:
-            verdict.unsettled.append(f"{number} is {status}")
+            verdict.unfinished.append(f"message {number} is {status}")
         elif status not in expected:
-            verdict.different.append(f"{number} is {status}, the carrier says {expected}")
-    _find_missing(verdict, books, engine, lost)
+            verdict.wrong_status.append(f"message {number} is {status}, not {expected}")
+    _find_lost(verdict, records, engine, deleted)
     return verdict
 
 
-def totals(books: Books) -> Counter[str]:
-    """Return how much there was of everything."""
-    found: Counter[str] = Counter()
-    for entries in books.values():
+def totals(records: Records) -> Counter[str]:
+    """Count sends, statuses and callbacks."""
+    counts: Counter[str] = Counter()
+    for entries in records.values():
         for entry in entries:
-            found["on the air"] += entry["on_air"]
-            found[f"{entry['provider']}: {entry['status']}"] += 1
-            for one in entry["callbacks"]:
-                found["callbacks sent"] += 1
-                found["callbacks acknowledged"] += _acknowledged(one)
-    return found
+            counts["messages sent by the provider"] += entry["on_air"]
+            counts[f"{entry['provider']}: {entry['status']}"] += 1
+            for callback in entry["callbacks"]:
+                counts["callbacks sent"] += 1
+                counts["callbacks acknowledged"] += _is_acknowledged(callback)
+    return counts
 
 
 def _shown(engine: Engine) -> dict[str, Status]:
@@ -79,31 +81,31 @@ def _shown(engine: Engine) -> dict[str, Status]:
 
 
 def _expected(entries: list[dict[str, Any]]) -> set[Status]:
-    """Return what may be shown for a message: what the carrier would answer to a fetch."""
+    """Return the possible statuses of a message: what the provider would answer to a fetch."""
     if not entries:
-        return {Status.FAILED}  # refused, or never seen and given up
-    # The simulator tells its story in Twilio's words, also where it spoke Sinch's on the wire.
-    said = [STATUSES[entry["status"]] for entry in entries]
-    return (set(said) & SUCCESSES) or {said[-1]}
+        return {Status.FAILED}  # rejected, or never received and given up
+    # The simulator records Twilio's statuses for both providers.
+    statuses = [STATUSES[entry["status"]] for entry in entries]
+    return (set(statuses) & SUCCESSES) or {statuses[-1]}
 
 
-def _find_missing(
-    verdict: Verdict, books: Books, engine: Engine, lost: set[tuple[str, str]]
+def _find_lost(
+    verdict: Verdict, records: Records, engine: Engine, deleted: set[tuple[str, str]]
 ) -> None:
     with engine.connect() as connection:
-        said = select(StatusEvent.provider_sid, StatusEvent.word)
-        rows = connection.execute(said.where(StatusEvent.source == Source.CALLBACK))
+        query = select(StatusEvent.provider_sid, StatusEvent.word)
+        rows = connection.execute(query.where(StatusEvent.source == Source.CALLBACK))
         recorded = {(row.provider_sid, row.word) for row in rows}
     acknowledged = {
-        (entry["sid"], one["status"])
-        for entries in books.values()
+        (entry["sid"], callback["status"])
+        for entries in records.values()
         for entry in entries
-        for one in entry["callbacks"]
-        if _acknowledged(one)
+        for callback in entry["callbacks"]
+        if _is_acknowledged(callback)
     }
-    verdict.with_the_file = sorted((acknowledged - recorded) & lost)
-    verdict.missing = sorted(acknowledged - recorded - lost)
+    verdict.deleted_with_redis = sorted((acknowledged - recorded) & deleted)
+    verdict.lost = sorted(acknowledged - recorded - deleted)
 
 
-def _acknowledged(one: dict[str, Any]) -> bool:
-    return one["answer"] is not None and 200 <= one["answer"] < 300
+def _is_acknowledged(callback: dict[str, Any]) -> bool:
+    return callback["answer"] is not None and 200 <= callback["answer"] < 300

@@ -1,4 +1,4 @@
-"""What every test of the simulator needs: one at work, the official client, and a webhook."""
+"""A running simulator, the official client, and a webhook server."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ TWILIO = "https://api.twilio.com"
 
 
 class SimulatorHttpClient(TwilioHttpClient):
-    """Takes every request to the simulator instead of Twilio."""
+    """Sends every request to the simulator instead of Twilio."""
 
     def __init__(self, base_url: str, timeout: float) -> None:
         super().__init__(timeout=timeout)
@@ -34,7 +34,7 @@ class SimulatorHttpClient(TwilioHttpClient):
 
 @dataclass
 class Received:
-    """One callback as it arrived."""
+    """One received callback."""
 
     path: str
     headers: dict[str, str]
@@ -58,7 +58,7 @@ class Received:
 
 
 class Webhook:
-    """A web server that takes callbacks; `answer` decides what each gets."""
+    """A web server that receives callbacks; `answer` returns the status for each."""
 
     def __init__(self) -> None:
         self.received: list[Received] = []
@@ -70,7 +70,7 @@ class Webhook:
 
     @property
     def statuses(self) -> list[str]:
-        """Return the statuses in order of arrival, which nobody promises."""
+        """Return the statuses in order of arrival; the order is not guaranteed."""
         return [callback.status for callback in self.received]
 
     def form(self, status: str) -> dict[str, str]:
@@ -91,7 +91,7 @@ class Webhook:
                 callback = Received(self.path, dict(self.headers), body)
                 webhook.received.append(callback)
                 status = webhook.answer(callback)
-                if status is not None:  # None hangs up
+                if status is not None:  # None: close the connection
                     self.send_response(status)
                     self.send_header("Location", "/elsewhere")
                     self.end_headers()
@@ -104,12 +104,12 @@ class Webhook:
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., Running]]:
-    """Start a simulator with the given knobs; without any it is fast and always delivers."""
+    """Start a simulator with these options; by default it is fast and always delivers."""
     with ExitStack() as stack:
 
-        def start_one(**knobs: Any) -> Running:
-            quick: dict[str, Any] = {"pace": 0.2, "fates": {"delivered": 1}, "retry_pause": 0.01}
-            return stack.enter_context(running(Config(**(quick | knobs))))
+        def start_one(**options: Any) -> Running:
+            quick: dict[str, Any] = {"pace": 0.2, "outcomes": {"delivered": 1}, "retry_pause": 0.01}
+            return stack.enter_context(running(Config(**(quick | options))))
 
         yield start_one
 
@@ -121,7 +121,7 @@ def simulator(start: Callable[..., Running]) -> Running:
 
 @pytest.fixture
 def client_of() -> Callable[..., Client]:
-    """Make the official client talk to a simulator."""
+    """Connect the official client to a simulator."""
 
     def make(simulator: Running, timeout: float = 10, token: str | None = None) -> Client:
         config = simulator.config

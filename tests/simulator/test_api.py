@@ -1,4 +1,4 @@
-"""The Messages resource, as the official client sees it."""
+"""The Messages resource, used by the official client."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -21,7 +21,7 @@ def scheduled(client, **more):
     )
 
 
-def test_create_answers_with_the_whole_resource(simulator, client):
+def test_create_returns_the_whole_resource(simulator, client):
     message = client.messages.create(to=TO, from_=FROM, body="Hello")
     assert message.sid.startswith("SM")
     assert len(message.sid) == 34
@@ -36,21 +36,21 @@ def test_create_answers_with_the_whole_resource(simulator, client):
     assert message.uri.endswith(f"/Messages/{message.sid}.json")
 
 
-def test_a_messaging_service_has_picked_no_sender_and_counted_nothing_yet(client):
+def test_messaging_service_message_starts_without_sender(client):
     message = client.messages.create(to=TO, messaging_service_sid=SERVICE, body="Hello")
     assert (message.status, message.num_segments) == ("accepted", "0")
     assert message.from_ is None
     assert message.messaging_service_sid == SERVICE
 
 
-def test_a_message_with_media_has_an_mms_sid(client):
+def test_message_with_media_has_an_mms_sid(client):
     media = ["https://example.com/cat.png", "https://example.com/dog.png"]
     message = client.messages.create(to=TO, from_=FROM, media_url=media)
     assert message.sid.startswith("MM")
     assert message.num_media == "2"
 
 
-def test_fetch_shows_the_end_of_the_story(simulator, client):
+def test_fetch_shows_the_final_status(simulator, client):
     sid = client.messages.create(to=TO, messaging_service_sid=SERVICE, body="Hello").sid
     simulator.wait_until_idle()
     message = client.messages(sid).fetch()
@@ -61,7 +61,7 @@ def test_fetch_shows_the_end_of_the_story(simulator, client):
 
 
 def test_fetch_explains_a_failure(start, client_of):
-    simulator = start(fates={"undelivered-30005": 1})
+    simulator = start(outcomes={"undelivered-30005": 1})
     client = client_of(simulator)
     sid = client.messages.create(to=TO, from_=FROM, body="Hello").sid
     simulator.wait_until_idle()
@@ -70,19 +70,19 @@ def test_fetch_explains_a_failure(start, client_of):
     assert message.error_message == "Unknown destination handset"
 
 
-def test_an_unknown_message_is_not_found(client):
+def test_unknown_message_is_not_found(client):
     with pytest.raises(TwilioRestException) as caught:
         client.messages("SM" + "0" * 32).fetch()
     assert (caught.value.status, caught.value.code) == (404, 20404)
 
 
-def test_a_wrong_token_is_refused(simulator, client_of):
+def test_wrong_token_is_rejected(simulator, client_of):
     with pytest.raises(TwilioRestException) as caught:
         client_of(simulator, token="wrong").messages.create(to=TO, from_=FROM, body="Hello")
     assert (caught.value.status, caught.value.code) == (401, 20003)
 
 
-def test_errors_have_the_body_that_twilio_sends(simulator):
+def test_errors_have_the_body_of_twilio(simulator):
     config = simulator.config
     answer = requests.post(
         f"{simulator.url}/2010-04-01/Accounts/{config.account_sid}/Messages.json",
@@ -100,7 +100,7 @@ def test_errors_have_the_body_that_twilio_sends(simulator):
     assert answer.headers["Twilio-Request-Id"].startswith("RQ")
 
 
-def test_a_scheduled_message_waits_and_can_be_cancelled(simulator, client, webhook):
+def test_scheduled_message_can_be_canceled(simulator, client, webhook):
     message = scheduled(client, status_callback=webhook.url)
     assert message.status == "scheduled"
     assert client.messages(message.sid).update(status="canceled").status == "canceled"
@@ -109,7 +109,7 @@ def test_a_scheduled_message_waits_and_can_be_cancelled(simulator, client, webho
     assert simulator.message(message.sid)["on_air"] == 0
 
 
-def test_a_scheduled_message_can_be_sent_early_by_the_back_door(simulator, client):
+def test_control_api_sends_a_scheduled_message_now(simulator, client):
     sid = scheduled(client).sid
     simulator.wait_until_idle()
     simulator.release(sid)
@@ -118,14 +118,14 @@ def test_a_scheduled_message_can_be_sent_early_by_the_back_door(simulator, clien
     assert simulator.message(sid)["statuses"] == statuses
 
 
-def test_what_is_under_way_cannot_be_cancelled(simulator, client):
+def test_message_being_sent_cannot_be_canceled(simulator, client):
     sid = client.messages.create(to=TO, from_=FROM, body="Hello").sid
     with pytest.raises(TwilioRestException) as caught:
         client.messages(sid).update(status="canceled")
     assert (caught.value.status, caught.value.code) == (409, 30409)
 
 
-def test_redaction_forgets_the_text_but_the_books_keep_its_hash(simulator, client):
+def test_redaction_removes_the_text_and_keeps_its_hash(simulator, client):
     sid = client.messages.create(to=TO, from_=FROM, body="secret").sid
     before = simulator.message(sid)["body_sha256"]
     simulator.wait_until_idle()
@@ -134,7 +134,7 @@ def test_redaction_forgets_the_text_but_the_books_keep_its_hash(simulator, clien
     assert simulator.message(sid)["body_sha256"] == before
 
 
-def test_a_body_cannot_be_changed(simulator, client):
+def test_body_cannot_be_changed(simulator, client):
     sid = client.messages.create(to=TO, from_=FROM, body="Hello").sid
     simulator.wait_until_idle()
     with pytest.raises(TwilioRestException) as caught:
@@ -142,7 +142,7 @@ def test_a_body_cannot_be_changed(simulator, client):
     assert caught.value.status == 400
 
 
-def test_delete_hides_a_message_from_all_but_the_books(simulator, client):
+def test_deleted_message_stays_in_the_records(simulator, client):
     sid = client.messages.create(to=TO, from_=FROM, body="Hello").sid
     simulator.wait_until_idle()
     assert client.messages(sid).delete()
@@ -152,7 +152,7 @@ def test_delete_hides_a_message_from_all_but_the_books(simulator, client):
     assert simulator.message(sid)["deleted"]
 
 
-def test_delete_is_refused_while_the_message_is_on_its_way(start, client_of):
+def test_message_being_sent_cannot_be_deleted(start, client_of):
     client = client_of(start(pace=1000))
     sid = client.messages.create(to=TO, from_=FROM, body="Hello").sid
     with pytest.raises(TwilioRestException) as caught:

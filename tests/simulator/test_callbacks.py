@@ -1,4 +1,4 @@
-"""How callbacks are delivered: the retry rules, and the faults that meet them."""
+"""Delivery of callbacks: retry rules and injected faults."""
 
 import socket
 import time
@@ -10,33 +10,33 @@ FROM, TO = "+15005550006", "+15017122661"
 
 @pytest.fixture
 def report(start, client_of, webhook):
-    """Let one message come to `sent` and return the books when its callback is over."""
+    """Send one message until `sent`; return its record and the totals of callbacks."""
 
-    def report_one(fragment="", url=None, fate="sent", **knobs):
-        simulator = start(fates={fate: 1}, **knobs)
+    def report_one(fragment="", url=None, outcome="sent", **options):
+        simulator = start(outcomes={outcome: 1}, **options)
         url = (url or webhook.url) + fragment
         client_of(simulator).messages.create(to=TO, from_=FROM, body="x", status_callback=url)
         simulator.wait_until_idle()
-        books = simulator.books()
-        return books["messages"][0], books["totals"]["callbacks"]
+        records = simulator.records()
+        return records["messages"][0], records["totals"]["callbacks"]
 
     return report_one
 
 
 def answers(*statuses):
-    """Give these answers in turn, the last for ever."""
-    left = list(statuses)
-    return lambda callback: left.pop(0) if len(left) > 1 else left[0]
+    """Give these answers in order, and repeat the last."""
+    remaining = list(statuses)
+    return lambda callback: remaining.pop(0) if len(remaining) > 1 else remaining[0]
 
 
-def test_a_good_answer_is_acknowledged_and_not_repeated(report, webhook):
+def test_successful_callback_is_not_retried(report, webhook):
     message, totals = report("#rc=5&rp=all")
     assert [t["answer"] for t in message["callbacks"]] == [204]
     assert (totals["due"], totals["acknowledged"], totals["tries"]) == (1, 1, 1)
 
 
 @pytest.mark.parametrize("status", [500, 503, 404, 302])
-def test_by_default_a_bad_answer_loses_the_event(report, webhook, status):
+def test_error_answer_is_not_retried_by_default(report, webhook, status):
     webhook.answer = answers(status, 204)
     _, totals = report()
     assert (totals["tries"], totals["refused"], totals["pending"]) == (1, 1, 0)
@@ -54,16 +54,14 @@ def test_by_default_a_bad_answer_loses_the_event(report, webhook, status):
         ("#rc=5&rp=all", 302, 1),
     ],
 )
-def test_the_fragment_says_what_is_tried_again_and_how_often(
-    report, webhook, fragment, status, tries
-):
+def test_fragment_sets_which_failures_are_retried(report, webhook, fragment, status, tries):
     webhook.answer = answers(status)
     message, totals = report(fragment)
     assert [t["try"] for t in message["callbacks"]] == [*range(1, tries + 1)]
     assert totals["refused"] == 1
 
 
-def test_a_retry_carries_the_same_token_and_signature(report, webhook):
+def test_retry_has_the_same_token_and_signature(report, webhook):
     webhook.answer = answers(500, 500, 204)
     message, totals = report("#rc=5&rp=5xx")
     assert totals["acknowledged"] == 1
@@ -72,7 +70,7 @@ def test_a_retry_carries_the_same_token_and_signature(report, webhook):
     assert [t["answer"] for t in message["callbacks"]] == [500, 500, 204]
 
 
-def test_a_slow_answer_is_lost_unless_read_timeouts_are_tried_again(report, webhook):
+def test_read_timeout_is_retried_only_if_configured(report, webhook):
     webhook.answer = lambda callback: time.sleep(0.4) or 204
     message, totals = report("#rt=100")
     assert (totals["tries"], totals["lost"]) == (1, 1)
@@ -81,7 +79,7 @@ def test_a_slow_answer_is_lost_unless_read_timeouts_are_tried_again(report, webh
     assert (totals["tries"], totals["lost"]) == (3, 1)
 
 
-def test_all_tries_together_stay_within_the_total(report, webhook):
+def test_all_tries_stay_within_the_total_timeout(report, webhook):
     webhook.answer = lambda callback: time.sleep(0.4) or 204
     started = time.monotonic()
     _, totals = report("#rt=300&tt=500&rc=5&rp=all")
@@ -89,7 +87,7 @@ def test_all_tries_together_stay_within_the_total(report, webhook):
     assert totals["tries"] == 2
 
 
-def test_a_refused_connection_is_tried_again_once_by_default(report):
+def test_refused_connection_is_retried_once_by_default(report):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         message, totals = report(url=f"http://127.0.0.1:{unused.getsockname()[1]}/")
@@ -97,17 +95,15 @@ def test_a_refused_connection_is_tried_again_once_by_default(report):
     assert message["callbacks"][0]["error"].startswith("ct")
 
 
-def test_a_connection_closed_without_answer_is_tried_again_only_under_all(report, webhook):
+def test_closed_connection_is_retried_only_with_rp_all(report, webhook):
     webhook.answer = answers(None)
     assert report("#rc=1&rp=ct,rt,4xx,5xx")[1]["tries"] == 1
     assert report("#rc=1&rp=all")[1]["tries"] == 2
 
 
-@pytest.mark.parametrize(("knobs", "connection"), [({}, "close"), ({"keep_alive": True}, None)])
-def test_connections_are_closed_as_twilio_does_unless_load_forbids(
-    report, webhook, knobs, connection
-):
-    report(**knobs)
+@pytest.mark.parametrize(("options", "connection"), [({}, "close"), ({"keep_alive": True}, None)])
+def test_connections_are_closed_unless_keep_alive_is_set(report, webhook, options, connection):
+    report(**options)
     assert webhook.received[0].headers.get("Connection") == connection
 
 
@@ -117,14 +113,14 @@ def test_redirects_are_not_followed(report, webhook):
     assert len(webhook.received) == 1
 
 
-def test_a_dropped_callback_is_never_sent_but_noted(report, webhook):
+def test_dropped_callback_is_recorded_and_not_sent(report, webhook):
     message, totals = report(faults={"drop": 1})
     assert webhook.received == []
     assert message["dropped"] == ["sent"]
     assert (totals["due"], totals["dropped"], totals["pending"]) == (1, 1, 0)
 
 
-def test_a_duplicate_is_the_same_request_again(report, webhook):
+def test_duplicate_repeats_the_same_request(report, webhook):
     _, totals = report(faults={"duplicate": 1})
     assert 2 <= len(webhook.received) <= 4
     assert totals["duplicates"] == len(webhook.received) - 1
@@ -133,32 +129,32 @@ def test_a_duplicate_is_the_same_request_again(report, webhook):
     assert len({c.headers["X-Twilio-Signature"] for c in webhook.received}) == 1
 
 
-def test_a_callback_held_back_is_overtaken(report, webhook):
-    report(fate="delivered", faults={"reorder": 1}, hold=5)
+def test_reordered_callback_arrives_after_the_next(report, webhook):
+    report(outcome="delivered", faults={"reorder": 1}, hold=5)
     assert webhook.statuses == ["delivered", "sent"]
 
 
-def test_a_callback_held_back_with_none_to_follow_comes_late(report, webhook):
+def test_reordered_last_callback_arrives_late(report, webhook):
     report(faults={"reorder": 1}, hold=0.1)
     assert webhook.statuses == ["sent"]
 
 
-def test_a_delayed_callback_comes_late(report, webhook):
+def test_delayed_callback_arrives_late(report, webhook):
     started = time.monotonic()
     report(faults={"delay": 1}, delay=0.3)
     assert time.monotonic() - started >= 0.3
     assert webhook.statuses == ["sent"]
 
 
-def test_no_more_requests_are_under_way_than_allowed(start, client_of, webhook):
-    simulator = start(concurrency=2, fates={"sent": 1})
-    under_way, most = [], []
+def test_concurrency_limits_open_requests(start, client_of, webhook):
+    simulator = start(concurrency=2, outcomes={"sent": 1})
+    open_requests, counts = [], []
 
     def answer(callback):
-        under_way.append(callback)
-        most.append(len(under_way))
+        open_requests.append(callback)
+        counts.append(len(open_requests))
         time.sleep(0.02)
-        under_way.remove(callback)
+        open_requests.remove(callback)
         return 204
 
     webhook.answer = answer
@@ -167,4 +163,4 @@ def test_no_more_requests_are_under_way_than_allowed(start, client_of, webhook):
         client.messages.create(to=TO, from_=FROM, body="x", status_callback=webhook.url)
     simulator.wait_until_idle()
     assert len(webhook.received) == 10
-    assert max(most) <= 2
+    assert max(counts) <= 2

@@ -22,8 +22,8 @@ def simulator_process(*options):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_says_where_it_is_and_stops_when_told(number):
-    options = ["--fault", "cut=0.5", "--fate", "sent=1", "--seed", "7", "--pace", "0"]
+def test_command_prints_its_url_and_stops_on_a_signal(number):
+    options = ["--fault", "cut=0.5", "--outcome", "sent=1", "--seed", "7", "--pace", "0"]
     with simulator_process(*options) as process:
         line = process.stdout.readline()
         assert line.startswith("simulator listening on http://127.0.0.1:")
@@ -37,9 +37,9 @@ def test_it_says_where_it_is_and_stops_when_told(number):
 
 @pytest.mark.parametrize(
     "options",
-    [["--fault", "fire=1"], ["--fault", "cut"], ["--fate", "lost=1"], ["--fault", "cut=2"]],
+    [["--fault", "fire=1"], ["--fault", "cut"], ["--outcome", "lost=1"], ["--fault", "cut=2"]],
 )
-def test_options_that_make_no_sense_are_refused(options):
+def test_invalid_options_are_rejected(options):
     with simulator_process(*options) as process:
         _, errors = process.communicate(timeout=10)
     assert process.returncode == 2

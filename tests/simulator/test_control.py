@@ -1,4 +1,4 @@
-"""The back door: books, faults, forced callbacks."""
+"""The control API: records, faults, forced callbacks."""
 
 import pytest
 import requests
@@ -14,8 +14,8 @@ def sid(simulator, client, webhook):
     return sid
 
 
-def test_the_books_tell_everything_about_a_message(simulator, webhook, sid):
-    [message] = simulator.books()["messages"]
+def test_records_show_everything_about_a_message(simulator, webhook, sid):
+    [message] = simulator.records()["messages"]
     assert message["sid"] == sid
     assert (message["to"], message["from"], message["body"]) == (TO, FROM, "Hello")
     assert message["statuses"] == ["queued", "sending", "sent", "delivered"]
@@ -26,7 +26,7 @@ def test_the_books_tell_everything_about_a_message(simulator, webhook, sid):
     assert {t["url"] for t in message["callbacks"]} == {webhook.url}
 
 
-def test_the_summary_adds_up(simulator, sid):
+def test_summary_counts_everything(simulator, sid):
     assert simulator.summary() == {
         "creates": {"received": 1, "accepted": 1, "created": 1, "refused": {}, "faults": {}},
         "messages": {"delivered": 1},
@@ -44,22 +44,22 @@ def test_the_summary_adds_up(simulator, sid):
     }
 
 
-def test_the_books_can_be_opened_at_one_recipient(simulator, client, sid):
+def test_records_can_be_filtered_by_recipient(simulator, client, sid):
     client.messages.create(to=OTHER, from_=FROM, body="Hello")
-    assert [message["sid"] for message in simulator.books(to=TO)["messages"]] == [sid]
+    assert [message["sid"] for message in simulator.records(to=TO)["messages"]] == [sid]
 
 
-def test_old_messages_are_forgotten_but_counted(start, client_of):
+def test_old_messages_are_dropped_but_counted(start, client_of):
     simulator = start(keep=2)
     client = client_of(simulator)
     for to in (TO, OTHER, OTHER):
         client.messages.create(to=to, from_=FROM, body="Hello")
-    assert len(simulator.books()["messages"]) == 2
-    assert simulator.books(to=TO)["messages"] == []
+    assert len(simulator.records()["messages"]) == 2
+    assert simulator.records(to=TO)["messages"] == []
     assert simulator.summary()["creates"]["accepted"] == 3
 
 
-def test_a_forced_status_is_reported_and_signed(simulator, client, webhook, sid):
+def test_forced_status_is_reported_and_signed(simulator, client, webhook, sid):
     webhook.received.clear()
     entry = simulator.force(sid, "undelivered", 30003)
     [callback] = webhook.received
@@ -71,12 +71,12 @@ def test_a_forced_status_is_reported_and_signed(simulator, client, webhook, sid)
     assert client.messages(sid).fetch().error_code == 30003
 
 
-def test_any_word_can_be_forced(simulator, webhook, sid):
+def test_any_status_can_be_forced(simulator, webhook, sid):
     simulator.force(sid, "partially_delivered")
     assert webhook.statuses[-1] == "partially_delivered"
 
 
-def test_rates_can_be_changed_while_it_runs(simulator, client, webhook):
+def test_rates_can_be_changed_at_run_time(simulator, client, webhook):
     simulator.set_faults({"drop": 1})
     client.messages.create(to=TO, from_=FROM, body="Hello", status_callback=webhook.url)
     simulator.wait_until_idle()
@@ -99,12 +99,12 @@ def test_rates_can_be_changed_while_it_runs(simulator, client, webhook):
         ("next", {"fault": "cut", "count": 0}),
     ],
 )
-def test_nonsense_is_refused(simulator, path, body):
+def test_invalid_requests_are_rejected(simulator, path, body):
     answer = requests.post(f"{simulator.url}/_simulator/{path}", json=body, timeout=5)
     assert answer.status_code == 400
 
 
-def test_what_is_not_there_cannot_be_forced_or_released(simulator, sid):
+def test_unknown_message_cannot_be_forced_or_released(simulator, sid):
     def post(path):
         url = f"{simulator.url}/_simulator/{path}"
         return requests.post(url, json={"status": "sent"}, timeout=5).status_code
@@ -114,13 +114,13 @@ def test_what_is_not_there_cannot_be_forced_or_released(simulator, sid):
     assert post(f"release/{sid}") == 400
 
 
-def test_it_is_idle_only_when_all_callbacks_are_over(start, client_of, webhook):
+def test_simulator_is_busy_until_all_callbacks_end(start, client_of, webhook):
     simulator = start(pace=1000)
     client_of(simulator).messages.create(to=TO, from_=FROM, body="Hello")
     with pytest.raises(TimeoutError, match="1"):
         simulator.wait_until_idle(seconds=0.1)
 
 
-def test_in_process_calls_say_what_was_wrong(simulator):
-    with pytest.raises(ValueError, match="no such fault: fire"):
+def test_invalid_call_raises_with_the_reason(simulator):
+    with pytest.raises(ValueError, match="unknown fault: fire"):
         simulator.set_faults({"fire": 1})

@@ -1,4 +1,4 @@
-"""Creates that go wrong, as the official client lives through them."""
+"""Faults of create requests, seen by the official client."""
 
 import time
 
@@ -22,7 +22,7 @@ def create(client, **more):
         ("500", 500, 20500, 1),
     ],
 )
-def test_an_error_may_or_may_not_have_sent(simulator, client, fault, status, code, accepted):
+def test_error_answers_may_have_sent_the_message(simulator, client, fault, status, code, accepted):
     simulator.next_create(fault)
     with pytest.raises(TwilioRestException) as caught:
         create(client)
@@ -35,7 +35,7 @@ def test_an_error_may_or_may_not_have_sent(simulator, client, fault, status, cod
 
 
 @pytest.mark.parametrize(("fault", "on_air"), [("cut", 1), ("cut-before", 0)])
-def test_a_lost_connection_tells_nothing(simulator, client, fault, on_air):
+def test_cut_connection_may_have_sent_the_message(simulator, client, fault, on_air):
     simulator.next_create(fault)
     with pytest.raises(requests.ConnectionError):
         create(client)
@@ -43,38 +43,38 @@ def test_a_lost_connection_tells_nothing(simulator, client, fault, on_air):
     assert simulator.summary()["on_air"] == on_air
 
 
-def test_a_create_that_times_out_is_on_air_all_the_same(simulator, client_of, webhook):
+def test_create_that_times_out_is_sent(simulator, client_of, webhook):
     simulator.next_create("timeout")
     with pytest.raises(requests.ReadTimeout):
         create(client_of(simulator, timeout=0.2), status_callback=webhook.url)
     simulator.wait_until_idle()
-    [message] = simulator.books()["messages"]
+    [message] = simulator.records()["messages"]
     assert (message["status"], message["on_air"], message["fault"]) == ("delivered", 1, "timeout")
     assert sorted(webhook.statuses) == ["delivered", "sent"]
 
 
-def test_callbacks_may_come_before_the_answer(simulator, client, webhook):
+def test_callbacks_may_arrive_before_the_answer(simulator, client, webhook):
     simulator.next_create("early")
     message = create(client, status_callback=webhook.url)
     assert message.status == "queued"
     assert sorted(webhook.statuses) == ["delivered", "sent"]
 
 
-def test_a_slow_create_answers_in_the_end(start, client_of):
+def test_slow_create_is_answered_late(start, client_of):
     simulator = start(slow=0.3, faults={"slow": 1})
     started = time.monotonic()
     assert create(client_of(simulator)).status == "queued"
     assert time.monotonic() - started >= 0.3
 
 
-def test_an_armed_fault_is_spent(simulator, client):
+def test_injected_fault_occurs_once(simulator, client):
     simulator.next_create("503")
     with pytest.raises(TwilioRestException):
         create(client)
     assert create(client).sid
 
 
-def test_a_refused_request_does_not_spend_a_fault(simulator, client):
+def test_invalid_request_does_not_use_up_a_fault(simulator, client):
     simulator.next_create("503")
     with pytest.raises(TwilioRestException) as caught:
         client.messages.create(to="+15005550001", from_=FROM, body="Hello")
@@ -85,9 +85,9 @@ def test_a_refused_request_does_not_spend_a_fault(simulator, client):
     assert simulator.summary()["creates"]["refused"] == {"21211": 1}
 
 
-def test_one_seed_tells_one_story_over_the_wire(start, client_of):
-    def story(seed):
-        simulator = start(seed=seed, pace=0, faults={"429": 0.2, "500": 0.2}, fates=FATES)
+def test_same_seed_gives_the_same_answers(start, client_of):
+    def run(seed):
+        simulator = start(seed=seed, pace=0, faults={"429": 0.2, "500": 0.2}, outcomes=OUTCOMES)
         client, codes = client_of(simulator), []
         for _ in range(25):
             try:
@@ -97,11 +97,11 @@ def test_one_seed_tells_one_story_over_the_wire(start, client_of):
             else:
                 codes.append(None)
         simulator.wait_until_idle()
-        messages = simulator.books()["messages"]
+        messages = simulator.records()["messages"]
         return codes, [(m["number"], m["statuses"], m["error_code"]) for m in messages]
 
-    assert story(3) == story(3)
-    assert story(3) != story(4)
+    assert run(3) == run(3)
+    assert run(3) != run(4)
 
 
-FATES = {"delivered": 2, "undelivered-30003": 1, "failed-30007": 1, "sent": 1}
+OUTCOMES = {"delivered": 2, "undelivered-30003": 1, "failed-30007": 1, "sent": 1}

@@ -19,15 +19,15 @@ def sids(simulator, client):
     return sids
 
 
-def test_the_list_shows_the_newest_first(client, sids):
+def test_list_shows_the_newest_first(client, sids):
     assert [message.sid for message in client.messages.list()] == sids[::-1]
 
 
-def test_the_official_client_walks_through_all_pages(client, sids):
+def test_official_client_reads_all_pages(client, sids):
     assert [m.sid for m in client.messages.stream(page_size=2)] == sids[::-1]
 
 
-def test_a_new_message_does_not_shift_the_pages(client, sids):
+def test_new_message_does_not_shift_pages(client, sids):
     page = client.messages.page(page_size=4)
     seen = [message.sid for message in page]
     client.messages.create(to=TO, from_=FROM, body="late")
@@ -35,23 +35,23 @@ def test_a_new_message_does_not_shift_the_pages(client, sids):
     assert seen == sids[::-1]
 
 
-def test_the_last_page_has_no_next(client, sids):
+def test_last_page_has_no_next_page(client, sids):
     page = client.messages.page(page_size=7)
     assert len(list(page)) == 7
     assert page.next_page() is None
 
 
-def test_the_list_filters_by_recipient_on_every_page(client, sids):
-    found = [message.sid for message in client.messages.stream(to=OTHER, page_size=1)]
-    assert found == [sids[6], sids[3], sids[0]]
+def test_list_filters_every_page_by_recipient(client, sids):
+    listed = [message.sid for message in client.messages.stream(to=OTHER, page_size=1)]
+    assert listed == [sids[6], sids[3], sids[0]]
 
 
-def test_the_list_filters_by_sender(client, sids):
+def test_list_filters_by_sender(client, sids):
     assert len(client.messages.list(from_=FROM)) == 7
     assert client.messages.list(from_="+15005559999") == []
 
 
-def test_the_list_filters_by_time(client, sids):
+def test_list_filters_by_time(client, sids):
     now = datetime.now(UTC)
     minute, messages = timedelta(minutes=1), client.messages
     assert len(messages.list(date_sent_after=now - minute, date_sent_before=now + minute)) == 7
@@ -59,7 +59,7 @@ def test_the_list_filters_by_time(client, sids):
     assert messages.list(date_sent_before=now - minute) == []
 
 
-def test_the_list_filters_by_day(client, sids):
+def test_list_filters_by_day(client, sids):
     now, day = datetime.now(UTC), timedelta(days=1)
     today = client.messages(sids[0]).fetch().date_sent
     assert client.messages.list(date_sent=today)
@@ -68,19 +68,19 @@ def test_the_list_filters_by_day(client, sids):
     assert client.messages.list(date_sent_before=f"{now - day:%Y-%m-%d}") == []
 
 
-def test_a_message_not_yet_sent_has_no_date_to_filter_by(start, client_of):
+def test_unsent_message_does_not_match_a_date_filter(start, client_of):
     client = client_of(start(pace=1000))
     client.messages.create(to=TO, from_=FROM, body="Hello")
     assert len(client.messages.list()) == 1
     assert client.messages.list(date_sent_before=datetime.now(UTC) + timedelta(days=1)) == []
 
 
-def test_a_page_holds_fifty_unless_asked(simulator, client):
+def test_default_page_size_is_fifty(simulator, client):
     for n in range(51):
         client.messages.create(to=TO, from_=FROM, body=str(n))
     assert len(list(client.messages.page())) == 50
 
 
-def test_a_date_that_is_none_is_refused(client):
+def test_invalid_date_is_rejected(client):
     with pytest.raises(TwilioException):
         client.messages.list(date_sent="yesterday")

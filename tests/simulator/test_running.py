@@ -7,7 +7,7 @@ from simulator.config import Config
 from simulator.running import running
 
 
-def test_it_serves_on_a_free_port_and_is_gone_after_the_block():
+def test_simulator_uses_a_free_port_and_stops():
     with running() as one, running() as other:
         assert one.url != other.url
         assert requests.get(f"{one.url}/_simulator/idle", timeout=5).json()["idle"]
@@ -15,11 +15,11 @@ def test_it_serves_on_a_free_port_and_is_gone_after_the_block():
         requests.get(f"{one.url}/_simulator/idle", timeout=5)
 
 
-def test_a_configuration_that_makes_no_sense_is_told_to_the_caller():
-    with pytest.raises(ValueError, match="no such fault"), running(Config(faults={"fire": 1})):
+def test_invalid_configuration_raises_value_error():
+    with pytest.raises(ValueError, match="unknown fault"), running(Config(faults={"fire": 1})):
         pass
 
 
-def test_a_message_the_books_do_not_hold_is_a_key_error(simulator):
+def test_unknown_message_raises_key_error(simulator):
     with pytest.raises(KeyError):
         simulator.message("SM1")

@@ -24,5 +24,5 @@ from simulator.segments import count_segments
         ("😀" * 36, 2),
     ],
 )
-def test_a_text_takes_as_many_segments_as_twilio_counts(text, segments):
+def test_segments_are_counted_as_twilio_counts(text, segments):
     assert count_segments(text) == segments

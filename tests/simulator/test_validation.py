@@ -1,4 +1,4 @@
-"""What a create request must not be, and the code that says so."""
+"""Validation of create requests, with Twilio's error codes."""
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.codes import Refusal
-from simulator.validation import read_order
+from simulator.error_codes import ApiError
+from simulator.validation import parse_order
 
 SERVICE = "MG00000000000000000000000000000001"
-GOOD = {"To": "+15017122661", "From": "+15005550006", "Body": "Hello"}
+VALID = {"To": "+15017122661", "From": "+15005550006", "Body": "Hello"}
 
 
 def in_the_future(**delta):
@@ -19,14 +19,14 @@ def in_the_future(**delta):
 
 
 def read(**changes):
-    """Read the good form with some fields changed, or left out by None."""
-    form = {name: value for name, value in {**GOOD, **changes}.items() if value is not None}
-    return read_order({k: v if isinstance(v, list) else [v] for k, v in form.items()})
+    """Parse the valid form with some fields changed, or left out if None."""
+    form = {name: value for name, value in {**VALID, **changes}.items() if value is not None}
+    return parse_order({k: v if isinstance(v, list) else [v] for k, v in form.items()})
 
 
 SCHEDULED = {"MessagingServiceSid": SERVICE, "ScheduleType": "fixed"}
 
-REFUSED = [
+REJECTED = [
     (21604, {"To": None}),
     (21604, {"To": ""}),
     (21211, {"To": "12345678901"}),
@@ -62,7 +62,7 @@ REFUSED = [
     (35115, SCHEDULED | {"SendAt": in_the_future(days=36)}),
     (35117, {"MessagingServiceSid": SERVICE, "SendAt": in_the_future(hours=1)}),
     (35118, {"ScheduleType": "fixed", "SendAt": in_the_future(hours=1)}),
-    # the numbers Twilio keeps for tests
+    # Twilio's magic numbers
     (21211, {"To": "+15005550001"}),
     (21612, {"To": "+15005550002"}),
     (21408, {"To": "+15005550003"}),
@@ -75,9 +75,9 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("code", "changes"), REFUSED)
-def test_a_bad_request_is_refused_with_twilios_code(code, changes):
-    with pytest.raises(Refusal) as caught:
+@pytest.mark.parametrize(("code", "changes"), REJECTED)
+def test_invalid_request_is_rejected_with_twilios_code(code, changes):
+    with pytest.raises(ApiError) as caught:
         read(**changes)
     assert caught.value.code == code
     assert caught.value.body["status"] == caught.value.status
@@ -98,20 +98,20 @@ def test_a_bad_request_is_refused_with_twilios_code(code, changes):
         {"ValidityPeriod": "36000"},
         {"To": "whatsapp:+15017122661", "From": "whatsapp:+14155238886"},
         {"To": "rcs:+15017122661", "From": "rcs:waybill_agent"},
-        SCHEDULED | {"SendAt": in_the_future(minutes=30)},  # made long before it is used
+        SCHEDULED | {"SendAt": in_the_future(minutes=30)},  # computed long before it is used
     ],
 )
-def test_a_good_request_is_taken(changes):
+def test_valid_request_is_accepted(changes):
     assert read(**changes).to.endswith("+15017122661")
 
 
-def test_a_service_may_stand_in_from():
+def test_from_may_name_a_messaging_service():
     order = read(From=SERVICE)
     assert (order.sender, order.service) == (None, SERVICE)
 
 
 @settings(deadline=None)
-@given(st.dictionaries(st.sampled_from([*GOOD, "StatusCallback", "SendAt"]), st.text(max_size=40)))
-def test_whatever_comes_is_taken_or_refused_but_never_breaks_us(changes):
-    with suppress(Refusal):
+@given(st.dictionaries(st.sampled_from([*VALID, "StatusCallback", "SendAt"]), st.text(max_size=40)))
+def test_any_input_is_accepted_or_rejected(changes):
+    with suppress(ApiError):
         read(**changes)

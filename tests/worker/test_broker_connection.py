@@ -211,7 +211,7 @@ def test_beat_continues_after_redis_restarts(bench: Bench) -> None:
     wait_for(bench.ticks_wait, 60)
     for pause in (0.1, 6.0):
         bench.redis.kill()
-        bench.redis.forget()
+        bench.redis.delete_data()
         time.sleep(pause)
         bench.redis.start()
         wait_for(bench.ticks_wait, 15)

@@ -1,4 +1,4 @@
-// What a careful guide to Twilio callbacks builds: verify, one transaction, answer.
+// The design of a careful guide to Twilio callbacks: verify, one transaction, answer.
 import cluster from 'node:cluster'
 import { parse } from 'node:querystring'
 import Fastify from 'fastify'
@@ -30,7 +30,7 @@ function lead() {
 }
 
 async function serve() {
-  const pool = new pg.Pool({ max: CONNECTIONS / WORKERS }) // where to: PGHOST and its like
+  const pool = new pg.Pool({ max: CONNECTIONS / WORKERS }) // the server: PGHOST and similar variables
   const app = Fastify()
   app.addContentTypeParser(
     'application/x-www-form-urlencoded', { parseAs: 'string' },

@@ -1,4 +1,4 @@
-"""The view, as a tutorial has it: one row, one commit, one `apply_async`."""
+"""The view of a tutorial: one row, one commit, one `apply_async`."""
 
 import os
 from uuid import uuid4
@@ -10,7 +10,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
 class Base(DeclarativeBase):
-    """The tables of the view."""
+    """Base class of the tables."""
 
 
 app = Flask("plain_post", static_folder=None)
@@ -21,7 +21,7 @@ celery.conf.task_ignore_result = True
 
 
 class PlainMessage(Base):
-    """What is to be sent."""
+    """A message to send."""
 
     __tablename__ = "plain_message"
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -31,7 +31,7 @@ class PlainMessage(Base):
 
 
 def _send(message_id: str) -> None:
-    raise NotImplementedError(f"nobody sends {message_id}: the view is what is measured")
+    raise NotImplementedError(f"{message_id} is not sent: only the view is measured")
 
 
 send = celery.task(_send, name="send")
@@ -39,9 +39,9 @@ send = celery.task(_send, name="send")
 
 @app.post("/v1/messages")
 def post() -> tuple[Response, int]:
-    """Store, enqueue, answer."""
-    asked = request.get_json()
-    message = PlainMessage(id=str(uuid4()), to=asked["to"], body=asked["body"], status="pending")
+    """Store a message, enqueue a task, and answer."""
+    fields = request.get_json()
+    message = PlainMessage(id=str(uuid4()), to=fields["to"], body=fields["body"], status="pending")
     db.session.add(message)
     db.session.commit()
     send.apply_async((message.id,))

@@ -1,1 +1,1 @@
-"""One Celery task for each callback: the usual first design."""
+"""One Celery task for each callback: a common first design."""

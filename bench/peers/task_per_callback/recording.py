@@ -1,4 +1,4 @@
-"""The worker: one task, one transaction, one callback."""
+"""The worker: one task and one transaction for each callback."""
 
 import os
 from typing import Any, Final
@@ -14,7 +14,7 @@ _UPDATE: Final = text(
 _INSERT: Final = text(
     "INSERT INTO status_history (sid, status, raw) VALUES (:sid, :status, :raw)"
 ).bindparams(bindparam("raw", type_=JSON))
-_engine = create_engine(os.environ["DATABASE_URL"])  # it connects when it is first used
+_engine = create_engine(os.environ["DATABASE_URL"])  # connects when first used
 
 celery = Celery("bench", broker=os.environ["REDIS_URL"])
 celery.conf.update(

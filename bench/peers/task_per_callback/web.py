@@ -1,4 +1,4 @@
-"""The web server: verify, enqueue, answer."""
+"""The web server: verifies a callback, enqueues a task, answers."""
 
 import os
 
@@ -14,7 +14,7 @@ _validator = RequestValidator(os.environ["TWILIO_AUTH_TOKEN"])
 
 @app.post("/callbacks/twilio/<attempt>")
 def callback(attempt: str) -> tuple[str, int]:
-    """Answer 204 once the broker has the task, 403 to whatever the provider did not sign."""
+    """Answer 204 when the task is enqueued, 403 for an invalid signature."""
     url = f"{_base}/callbacks/twilio/{attempt}"
     signature = request.headers.get("X-Twilio-Signature", "")
     if not _validator.validate(url, request.form, signature):

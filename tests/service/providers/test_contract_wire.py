@@ -30,7 +30,7 @@ def carrier() -> Iterator[Running]:
         sinch_plan=SINCH["SINCH_SERVICE_PLAN_ID"],
         sinch_token=SINCH["SINCH_API_TOKEN"],
         faults={"drop": 1.0},
-        fates={"delivered": 1.0},
+        outcomes={"delivered": 1.0},
         pace=0.2,
     )
     with running(config) as simulator:
@@ -214,7 +214,7 @@ def test_every_way_a_send_can_end_is_classed_by_what_may_have_happened(
 
     assert type(caught.value) is error
     taken = fault in ("500", "timeout", "cut")
-    assert len(carrier.books()["messages"]) == taken
+    assert len(carrier.records()["messages"]) == taken
     assert len(real.find(wanted(sent.attempt_id))) == taken
 
 
@@ -250,4 +250,4 @@ def test_a_token_that_is_wrong_can_be_mended_while_the_message_waits(
 
     with pytest.raises(NotAccepted):
         stranger.send(outbound())
-    assert carrier.books()["messages"] == []
+    assert carrier.records()["messages"] == []

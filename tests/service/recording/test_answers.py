@@ -1,4 +1,4 @@
-"""A provider's answer survives a database that is away, as a callback does."""
+"""Answers of providers are kept in the inbox while the database is unavailable."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -48,7 +48,7 @@ kinds = pytest.mark.parametrize("kind", OUTCOMES)
 
 @contextmanager
 def away() -> Iterator[None]:
-    """Let the database take no answers."""
+    """Make recording of answers fail with a lost database connection."""
 
     def fail(_: object) -> None:
         raise AWAY
@@ -60,7 +60,7 @@ def away() -> Iterator[None]:
 
 @pytest.fixture
 def answer(provider: FakeProvider) -> Callable[[str], None]:
-    """Let the provider answer every send in one of the ways."""
+    """Set the kind of the provider's answer."""
 
     def choose(kind: str) -> None:
         error = OUTCOMES[kind][0]
@@ -92,7 +92,7 @@ def end_leases() -> None:
 
 
 @kinds
-def test_an_answer_is_recorded_when_the_database_is_back(
+def test_answer_is_recorded_when_the_database_is_back(
     post: Post, answer: Callable[[str], None], kind: str
 ) -> None:
     answer(kind)
@@ -137,7 +137,7 @@ def test_no_claim_ends_in_doubt_while_its_answer_waits(
     with away():
         deliver.deliver()
     with transaction():
-        # It ended after the answer was put into the inbox, as a lease of a minute does.
+        # The lease ends after the answer was put into the inbox.
         soon = datetime.now(UTC) + timedelta(milliseconds=20)
         db.session.execute(update(Message).values(claimed_until=soon))
     while datetime.now(UTC) <= soon:
@@ -148,7 +148,7 @@ def test_no_claim_ends_in_doubt_while_its_answer_waits(
     assert message(message_id).status is Status.QUEUED
 
 
-def test_a_claim_ends_in_doubt_once_the_inbox_caught_up(post: Post) -> None:
+def test_claim_ends_in_doubt_when_the_inbox_is_read(post: Post) -> None:
     message_id = post()
     claim.claim(1)
     end_leases()
@@ -265,7 +265,7 @@ def test_last_attempt_fails_the_message_from_the_inbox_too(
     assert (shown.status, shown.error_code) == (Status.FAILED, GAVE_UP)
 
 
-def test_nobody_posts_an_answer_as_a_callback(app: Flask) -> None:
+def test_answer_cannot_be_posted_as_a_callback(app: Flask) -> None:
     posted = app.test_client().post(f"/callbacks/{ANSWER}/{uuid4()}", data=b"{}")
     assert posted.status_code == 404
 
@@ -275,7 +275,7 @@ ERRORS: list[ProviderError | None] = [None, REFUSAL, OutcomeUnknown("no answer (
 
 @pytest.mark.usefixtures("context")
 @pytest.mark.parametrize("error", ERRORS, ids=["none", "refused", "unknown"])
-def test_an_answer_comes_out_as_it_went_in(error: ProviderError | None) -> None:
+def test_answer_is_unchanged_by_the_inbox(error: ProviderError | None) -> None:
     report = said("delivered", attempt_id=uuid4(), sid="SM1")._replace(
         price=Price(Decimal("-0.0075"), "USD"), segments=2, provider_time="2611260000"
     )
@@ -290,7 +290,7 @@ def test_an_answer_comes_out_as_it_went_in(error: ProviderError | None) -> None:
 
 
 @pytest.mark.usefixtures("context")
-def test_an_answer_of_another_version_is_kept_for_that_version() -> None:
+def test_answer_of_another_version_is_a_dead_letter() -> None:
     body = json.dumps({"version": 99}).encode()
     consume_inbox.record_callbacks([Callback(ANSWER, str(uuid4()), body, datetime.now(UTC))])
     db.session.rollback()

@@ -1,4 +1,4 @@
-"""Several recorders on the same messages at the same moment, on both databases."""
+"""Concurrent recording of the same messages, on both databases."""
 
 import random
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +22,7 @@ WORKERS = 4
 WORDS = ["sending", "sent", "undelivered", "delivered"]
 
 
-def test_workers_that_record_the_same_messages_neither_deadlock_nor_lose_an_update(
+def test_concurrent_records_lose_no_update(
     context: Flask, post: Post, provider: FakeProvider
 ) -> None:
     for _ in range(20):
@@ -46,7 +46,7 @@ def test_workers_that_record_the_same_messages_neither_deadlock_nor_lose_an_upda
         recorded = sum(pool.map(record, range(WORKERS)))
 
     db.session.rollback()
-    assert recorded == len(heard), "each statement is new exactly once"
+    assert recorded == len(heard), "each report is new exactly once"
     shown = db.session.execute(select(Message.status, func.count()).group_by(Message.status)).all()
     assert [tuple(row) for row in shown] == [(Status.DELIVERED, 20)]
     said_again = db.session.scalar(
@@ -55,10 +55,10 @@ def test_workers_that_record_the_same_messages_neither_deadlock_nor_lose_an_upda
     assert said_again == len(heard) * (WORKERS - 1)
 
 
-def test_workers_that_each_know_a_part_leave_the_whole(
+def test_concurrent_records_of_other_statuses_are_joined(
     context: Flask, post: Post, provider: FakeProvider
 ) -> None:
-    """Each has another word about the same messages: an update over an old reading loses one."""
+    """Each worker has another status: an update based on an old read would lose one."""
     for _ in range(40):
         post()
         deliver.deliver()
@@ -86,10 +86,10 @@ def test_workers_that_each_know_a_part_leave_the_whole(
     assert [tuple(row) for row in shown] == [(Status.DELIVERED, 0b10, 0b10, 40)]
 
 
-def test_a_drain_with_early_callbacks_does_not_deadlock_with_the_answers_to_their_sends(
+def test_early_callbacks_and_answers_do_not_deadlock(
     context: Flask, post: Post, provider: FakeProvider
 ) -> None:
-    """Both write messages and their attempts: one order of locks, whoever comes first."""
+    """Both lock messages before attempts."""
     start = Barrier(2)
 
     def record(reports: list[StatusReport]) -> None:
@@ -109,7 +109,7 @@ def test_a_drain_with_early_callbacks_does_not_deadlock_with_the_answers_to_thei
             recorded.result()
 
 
-def test_workers_that_record_the_same_orphans_do_not_deadlock(context: Flask) -> None:
+def test_concurrent_records_of_orphans_do_not_deadlock(context: Flask) -> None:
     heard = [said("sent", sid=f"SMforeign{number}") for number in range(100)]
     start = Barrier(WORKERS)
 

@@ -1,4 +1,4 @@
-"""Drain: nothing accepted is lost, and one bad entry holds up nobody."""
+"""Consuming the inbox: nothing accepted is lost, and a bad entry does not block others."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -50,7 +50,7 @@ def _status() -> Status:
     return db.session.scalars(select(Message.status)).one()
 
 
-def test_a_drain_records_what_is_in_the_inbox_and_then_forgets_it(
+def test_callbacks_in_the_inbox_are_recorded_and_removed(
     post: Post, provider: FakeProvider
 ) -> None:
     attempt, inbox = _sent(post, provider), components().inbox
@@ -61,9 +61,7 @@ def test_a_drain_records_what_is_in_the_inbox_and_then_forgets_it(
     assert _status() is Status.DELIVERED
 
 
-def test_the_same_message_twice_in_one_batch_is_recorded_whole(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_two_callbacks_of_one_message_are_recorded(post: Post, provider: FakeProvider) -> None:
     attempt = _sent(post, provider)
     callbacks = [callback(attempt, word) for word in ("queued", "delivered", "queued")]
     consume_inbox.record_callbacks(callbacks)
@@ -72,7 +70,7 @@ def test_the_same_message_twice_in_one_batch_is_recorded_whole(
     assert words == ["delivered", "queued", "queued"]  # one of them the answer to the send
 
 
-def test_of_a_backlog_several_words_about_a_message_are_written_over_it_once(
+def test_message_is_written_once_per_batch(
     post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second, inbox = _sent(post, provider), _sent(post, provider), components().inbox
@@ -92,7 +90,7 @@ def test_of_a_backlog_several_words_about_a_message_are_written_over_it_once(
 
 
 @pytest.mark.parametrize(("waiting", "called"), [(499, []), (500, [CONSUME_INBOX])])
-def test_a_backlog_calls_others_to_help_and_less_does_not(
+def test_only_a_backlog_wakes_more_workers(
     context: Flask, monkeypatch: pytest.MonkeyPatch, waiting: int, called: list[str]
 ) -> None:
     helpers: list[str] = []
@@ -105,14 +103,14 @@ def test_a_backlog_calls_others_to_help_and_less_does_not(
 
 @pytest.mark.parametrize("again", [500, 2])
 @pytest.mark.parametrize("place", [0, 3, 6])
-def test_a_poison_entry_is_set_aside_and_the_rest_of_its_batch_recorded(
+def test_poison_entry_is_a_dead_letter_and_others_recorded(
     post: Post,
     provider: FakeProvider,
     monkeypatch: pytest.MonkeyPatch,
     place: int,
     again: int,
 ) -> None:
-    """A batch that is larger than `again` comes back in smaller ones first."""
+    """A batch larger than `again` is first retried in smaller batches."""
     monkeypatch.setattr(consume_inbox, "_RECLAIMED_BATCH", again)
     attempt, inbox = _sent(post, provider), components().inbox
     batch = [callback(attempt, word) for word in ("sending", "sent", "delivered") * 2]
@@ -126,7 +124,7 @@ def test_a_poison_entry_is_set_aside_and_the_rest_of_its_batch_recorded(
     assert "ZeroDivisionError" in letter.error
 
 
-def test_a_database_that_fails_leaves_the_batch_in_the_inbox(
+def test_failed_database_leaves_the_batch_in_the_inbox(
     post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attempt, inbox = _sent(post, provider), components().inbox
@@ -147,7 +145,7 @@ def test_a_database_that_fails_leaves_the_batch_in_the_inbox(
     assert _status() is Status.DELIVERED
 
 
-def test_a_worker_that_dies_between_commit_and_acknowledgement_repeats_and_changes_nothing(
+def test_batch_recorded_twice_changes_nothing(
     post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attempt, inbox = _sent(post, provider), components().inbox
@@ -162,7 +160,7 @@ def test_a_worker_that_dies_between_commit_and_acknowledgement_repeats_and_chang
 
 
 def _wear_out(attempt: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put a callback that many workers have taken and none has finished."""
+    """Put a callback that many workers have taken and not finished."""
     monkeypatch.setattr(consume_inbox, "IDLE", 0.0)
     components().inbox.put(callback(attempt, "delivered"))
     while not components().inbox.take("dying", 10, linger=0.01):
@@ -171,17 +169,17 @@ def _wear_out(attempt: object, monkeypatch: pytest.MonkeyPatch) -> None:
         components().inbox.reclaim("dying", 10, idle=0)
 
 
-def test_an_entry_that_was_taken_often_is_recorded_all_the_same(
+def test_entry_taken_many_times_is_recorded(
     post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A long outage is no fault of its own."""
+    """A long outage must not make dead letters."""
     _wear_out(_sent(post, provider), monkeypatch)
     consume_inbox.consume_inbox()
     assert _status() is Status.DELIVERED
     assert db.session.scalar(select(func.count()).select_from(DeadLetter)) == 0
 
 
-def test_an_entry_of_which_a_worker_died_is_set_aside(
+def test_entry_that_killed_a_worker_is_a_dead_letter(
     post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _wear_out(_sent(post, provider), monkeypatch)
@@ -203,7 +201,7 @@ def test_overflow_returns_to_the_inbox_and_is_recorded(post: Post, provider: Fak
     assert _status() is Status.DELIVERED
 
 
-def test_overflow_stays_where_it_is_while_the_inbox_is_away(
+def test_overflow_stays_while_the_inbox_is_unavailable(
     context: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with transaction():
@@ -232,7 +230,7 @@ def _in_overflow() -> int:
 def test_returned_overflow_is_deleted_when_a_later_put_fails(
     context: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Redis answers every 150th put too late: it has the callback, and we do not know."""
+    """Every 150th put times out although Redis has stored the callback."""
     _fill_overflow(500)
     puts, put = count(1), type(components().inbox).put
 
@@ -267,7 +265,7 @@ def test_concurrent_sweeps_return_each_callback_once(context: Flask) -> None:
     assert components().inbox.lag() == 400
 
 
-def test_replayed_letters_are_deleted_when_a_later_put_fails(
+def test_replayed_dead_letters_are_deleted_if_a_put_fails(
     context: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with transaction():
@@ -290,7 +288,7 @@ def test_replayed_letters_are_deleted_when_a_later_put_fails(
     assert components().inbox.lag() == 4
 
 
-def test_a_drain_that_runs_long_hands_over_to_the_next(
+def test_drain_over_its_time_limit_enqueues_the_next(
     context: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     components().inbox.put(callback("", "delivered"))

@@ -1,4 +1,4 @@
-"""A batch that cannot be recorded: what passes is waited for, what is guilty is set aside."""
+"""Batches that fail: retried after temporary errors; an unrecordable callback is isolated."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.usefixtures("context")
 
 @pytest.fixture
 def fail(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Let every batch fail with an error that holds the bad one, or is larger than `most`."""
+    """Make batches fail that contain the bad callback or more than `most` reports."""
     record = recording.record
 
     def begin(error: Exception, most: int = 10_000) -> None:
@@ -67,7 +67,7 @@ def letters() -> list[DeadLetter]:
 
 
 @pytest.mark.parametrize("error", [UNDEFINED, TOO_MANY], ids=["undefined column", "parameters"])
-def test_a_guilty_callback_is_set_aside_alone(fail: Any, error: Exception) -> None:
+def test_unrecordable_callback_is_a_dead_letter(fail: Any, error: Exception) -> None:
     fail(error)
     put(*GOOD[:200], BAD, *GOOD[200:])
     began = monotonic()
@@ -78,7 +78,7 @@ def test_a_guilty_callback_is_set_aside_alone(fail: Any, error: Exception) -> No
     assert monotonic() - began < 15, "the others do not wait for a second round"
 
 
-def test_a_slow_batch_is_recorded_in_smaller_ones(fail: Any) -> None:
+def test_slow_batch_is_recorded_in_smaller_batches(fail: Any) -> None:
     fail(SLOW, most=60)
     put(*GOOD)
     consume_inbox.consume_inbox()
@@ -86,7 +86,7 @@ def test_a_slow_batch_is_recorded_in_smaller_ones(fail: Any) -> None:
     assert letters() == []
 
 
-def test_slow_callback_is_set_aside_after_its_deliveries(
+def test_slow_callback_is_a_dead_letter_after_retries(
     fail: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queue, "_RUN_SECONDS", 0.2)
@@ -103,7 +103,7 @@ def test_slow_callback_is_set_aside_after_its_deliveries(
     assert components().inbox.lag() == 0
 
 
-def test_a_slow_database_is_left_alone(fail: Any) -> None:
+def test_slow_database_makes_no_dead_letter(fail: Any) -> None:
     fail(SLOW, most=0)
     put(*GOOD[:20])
     with pytest.raises(OperationalError):
@@ -112,7 +112,7 @@ def test_a_slow_database_is_left_alone(fail: Any) -> None:
     assert components().inbox.lag() == 20
 
 
-def test_a_lost_connection_is_nobodys_fault(fail: Any) -> None:
+def test_lost_connection_makes_no_dead_letter(fail: Any) -> None:
     fail(LOST)
     put(*GOOD[:20], BAD)
     with pytest.raises(OperationalError):
@@ -121,10 +121,10 @@ def test_a_lost_connection_is_nobodys_fault(fail: Any) -> None:
     assert components().inbox.lag() == 21
 
 
-def test_nobody_takes_what_is_being_isolated(
+def test_entries_being_isolated_are_not_reclaimed(
     context: Flask, fail: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A batch whose statements take 10 s each is in one hand longer than entries may rest."""
+    """Statements of 10 s keep a batch longer than the idle time of entries."""
     monkeypatch.setattr(isolation, "_RENEW", 0.0)
     idle = list[int]()
 

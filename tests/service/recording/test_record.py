@@ -1,4 +1,4 @@
-"""Recording: the ledger and the row are functions of the set of reports."""
+"""Recording: ledger and message row depend only on the set of reports."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,7 +20,7 @@ from tests.messages import Post
 from tests.strategies import EPOCH, splits, statements
 
 FIRST, SECOND = UUID(int=1), UUID(int=2)
-# Two attempts of one message, one of another, and a message that is not ours.
+# Two attempts of one message, one of another; UUID 99 is unknown.
 ATTEMPTS = {FIRST: 1, SECOND: 2, UUID(int=3): 1}
 heard_reports = st.lists(statements([*ATTEMPTS, UUID(int=99), None]), max_size=8)
 
@@ -31,8 +31,8 @@ def _attempt(attempt_id: UUID, message_id: UUID, number: int) -> Attempt:
     )
 
 
-def _stage(post: Post) -> None:
-    """Two messages with claimed attempts and an empty ledger."""
+def _create_messages(post: Post) -> None:
+    """Create two messages with claimed attempts and an empty ledger."""
     one, other = post(), post()
     with transaction():
         db.session.add_all([_attempt(FIRST, one, 1), _attempt(SECOND, one, 2)])
@@ -61,15 +61,15 @@ def _reset() -> None:
         )
 
 
-def _world() -> tuple[list[dict[str, Any]], list[tuple[Any, ...]], list[tuple[Any, ...]]]:
-    """Return every message row, every event without its number, and every bound SID."""
+def _state() -> tuple[list[dict[str, Any]], list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    """Return all message rows, events and bound SIDs."""
     db.session.rollback()
     messages = db.session.execute(select(Message.__table__).order_by(Message.id))
-    # When to ask next is no part of what was said.
+    # `check_at` does not depend on reports.
     rows = [{**row._mapping, "check_at": None} for row in messages]
-    # When a statement was written down is the clock's, not the ledger's, to say.
-    ours = ("id", "recorded_at")
-    columns = [column for column in StatusEvent.__table__.columns if column.name not in ours]
+    # These columns depend on the order and time of recording.
+    excluded = ("id", "recorded_at")
+    columns = [column for column in StatusEvent.__table__.columns if column.name not in excluded]
     events = db.session.execute(select(*columns).order_by(StatusEvent.identity))
     sids = db.session.execute(select(Attempt.id, Attempt.provider_sid).order_by(Attempt.id))
     return rows, [(*row[:-1], str(row[-1])) for row in events], [tuple(row) for row in sids]
@@ -80,24 +80,24 @@ def _play(batches: Sequence[Sequence[StatusReport]]) -> Any:
     for batch in batches:
         record.record(batch)
     record.adopt_orphans()
-    return _world()
+    return _state()
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_order_repeats_and_batches_leave_the_same_rows_and_the_same_ledger(
+def test_order_repeats_and_batches_give_the_same_rows(
     data: st.DataObject, context: Flask, post: Post
 ) -> None:
     if not db.session.scalars(select(Attempt.id)).all():
-        _stage(post)
+        _create_messages(post)
     heard = data.draw(heard_reports)
     batches = data.draw(splits(heard))
     everything = [report for batch in batches for report in batch]
 
-    assert _play(batches) == _play([everything]) == _play([[one] for one in everything])
+    assert _play(batches) == _play([everything]) == _play([[report] for report in everything])
 
 
-def test_each_statement_is_written_once_and_repeats_are_counted(
+def test_equal_reports_are_one_event_with_repeats(
     context: Flask, post: Post, provider: FakeProvider
 ) -> None:
     post()
@@ -113,7 +113,7 @@ def test_each_statement_is_written_once_and_repeats_are_counted(
     assert event.repeats == 2
 
 
-def test_a_callback_with_only_a_sid_finds_its_message(
+def test_callback_with_only_a_sid_finds_its_message(
     context: Flask, post: Post, provider: FakeProvider
 ) -> None:
     message_id = post()
@@ -122,9 +122,7 @@ def test_a_callback_with_only_a_sid_finds_its_message(
     assert _message(message_id).status is Status.DELIVERED
 
 
-def test_a_report_about_a_message_that_is_not_ours_is_kept_and_harmless(
-    context: Flask, post: Post
-) -> None:
+def test_report_about_an_unknown_message_is_an_orphan(context: Flask, post: Post) -> None:
     message_id = post()
     tally = record.record([said("delivered", attempt_id=UUID(int=7), sid="SMforeign")])
     assert tally.orphans == 1
@@ -134,10 +132,10 @@ def test_a_report_about_a_message_that_is_not_ours_is_kept_and_harmless(
     assert _message(message_id).status is Status.PENDING
 
 
-def test_an_orphan_is_adopted_when_its_sid_becomes_known(
+def test_orphan_is_adopted_when_its_sid_becomes_known(
     context: Flask, post: Post, provider: FakeProvider
 ) -> None:
-    """A callback without our id in its path that overtook the answer to the send."""
+    """A callback without an attempt id in its URL, received before the answer to the send."""
     message_id = post()
 
     def overtaken(outbound: Any) -> StatusReport:
@@ -152,7 +150,7 @@ def test_an_orphan_is_adopted_when_its_sid_becomes_known(
     assert {event.message_id for event in events} == {message_id}
 
 
-def test_an_orphan_that_slipped_between_two_commits_is_adopted_by_the_sweep(
+def test_orphan_is_adopted_by_the_periodic_task(
     context: Flask, post: Post, provider: FakeProvider
 ) -> None:
     message_id = post()
@@ -170,7 +168,7 @@ def test_an_orphan_that_slipped_between_two_commits_is_adopted_by_the_sweep(
     assert record.adopt_orphans() == 0
 
 
-def test_an_unknown_word_is_kept_and_changes_nothing(
+def test_unknown_status_is_recorded_and_changes_nothing(
     context: Flask, post: Post, provider: FakeProvider
 ) -> None:
     message_id = post()
@@ -182,7 +180,7 @@ def test_an_unknown_word_is_kept_and_changes_nothing(
     assert [event.word for event in events] == ["partially_delivered"]
 
 
-def test_contradicting_finals_are_flagged_once(
+def test_contradicting_final_statuses_count_once(
     context: Flask, post: Post, provider: FakeProvider
 ) -> None:
     post()

@@ -1,4 +1,4 @@
-"""Whose turn it is: urgent first, a share for every client, each sender at its pace."""
+"""Order of claims: urgent first, an equal share per client, and rate limits of senders."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,48 +34,48 @@ def post_many(context: Flask) -> PostMany:
     """Accept messages of a client of this name; return their ids."""
     clients: dict[str, int] = {}
 
-    def posted(name: str, count: int, **changes: object) -> list[UUID]:
+    def post_messages(name: str, count: int, **changes: object) -> list[UUID]:
         if name not in clients:
             client = Client(name=name, created_at=EPOCH)
             db.session.add(client)
             db.session.commit()
             clients[name] = client.id
         accepted = accept(clients[name], [draft(**changes) for _ in range(count)])
-        return [one.message.id for one in accepted]
+        return [result.message.id for result in accepted]
 
-    return posted
+    return post_messages
 
 
 @pytest.fixture
-def paced(context: Flask, redis_url: str) -> Iterator[None]:
-    """One segment at once for every sender, and ten seconds until the next."""
-    kept: Components = context.extensions["waybill"]
+def rate_limited(context: Flask, redis_url: str) -> Iterator[None]:
+    """A rate limit of one segment per 10 s for every sender."""
+    original: Components = context.extensions["waybill"]
     with Redis.from_url(redis_url, protocol=2) as redis:
-        pace = SenderRateLimit(redis, CircuitBreaker(), {"*": 0.1})
-        bound = {name: getattr(kept, name) for name in Components.__slots__}
-        context.extensions["waybill"] = Components(**{**bound, "sender_rates": pace})
+        rates = SenderRateLimit(redis, CircuitBreaker(), {"*": 0.1})
+        bound = {name: getattr(original, name) for name in Components.__slots__}
+        context.extensions["waybill"] = Components(**{**bound, "sender_rates": rates})
         yield
-    context.extensions["waybill"] = kept
+    context.extensions["waybill"] = original
 
 
 def claimed(limit: int) -> list[UUID]:
-    return [one.message.id for one in claiming.claim(limit)]
+    return [claim.message.id for claim in claiming.claim(limit)]
 
 
-def test_the_longest_due_of_a_client_goes_first(post_many: PostMany) -> None:
+def test_longest_due_message_of_a_client_is_claimed_first(post_many: PostMany) -> None:
     ids = post_many("a", 3) + post_many("a", 3)
     assert claimed(4) == ids[:4]
     assert claimed(4) == ids[4:]
 
 
-def test_an_urgent_message_goes_before_everything_that_waits(post_many: PostMany) -> None:
+def test_urgent_message_is_claimed_first(post_many: PostMany) -> None:
     post_many("bulk", 50)
     [urgent] = post_many("bulk", 1, priority=Priority.HIGH)
     [of_another] = post_many("other", 1, priority=Priority.HIGH)
     assert claimed(2) == [urgent, of_another]
 
 
-def test_a_bulk_job_delays_no_single_message_of_another_client(post_many: PostMany) -> None:
+def test_bulk_job_does_not_delay_other_clients(post_many: PostMany) -> None:
     post_many("bulk", 100)
     singles = [post_many(name, 1)[0] for name in ("a", "b", "c")]
     taken = claimed(8)
@@ -83,7 +83,7 @@ def test_a_bulk_job_delays_no_single_message_of_another_client(post_many: PostMa
     assert set(singles) <= set(taken)
 
 
-def test_what_one_client_leaves_of_its_share_goes_to_the_others(post_many: PostMany) -> None:
+def test_unused_share_goes_to_other_clients(post_many: PostMany) -> None:
     post_many("small", 2)
     post_many("bulk", 100)
     post_many("also bulk", 100)
@@ -93,7 +93,7 @@ def test_what_one_client_leaves_of_its_share_goes_to_the_others(post_many: PostM
     assert {name: names.count(name) for name in names} == {"small": 2, "bulk": 15, "also bulk": 15}
 
 
-def test_with_more_clients_than_lines_those_that_wait_longest_are_first(
+def test_longest_waiting_clients_are_claimed_first(
     post_many: PostMany,
 ) -> None:
     singles = [post_many(f"client {number}", 1)[0] for number in range(12)]
@@ -101,7 +101,7 @@ def test_with_more_clients_than_lines_those_that_wait_longest_are_first(
     assert claimed(20) == singles[5:]
 
 
-def test_nothing_is_claimed_before_its_time_and_what_is_due_behind_it_is(
+def test_only_due_messages_are_claimed(
     post_many: PostMany,
 ) -> None:
     later = post_many("a", 5)
@@ -113,10 +113,8 @@ def test_nothing_is_claimed_before_its_time_and_what_is_due_behind_it_is(
     assert now not in later
 
 
-def test_workers_at_the_same_moment_take_everything_of_every_client_once(
-    context: Flask, post_many: PostMany
-) -> None:
-    ids = {one for name in ("a", "b", "c") for one in post_many(name, 40)}
+def test_concurrent_claims_take_each_message_once(context: Flask, post_many: PostMany) -> None:
+    ids = {message_id for name in ("a", "b", "c") for message_id in post_many(name, 40)}
     start = Barrier(6)
 
     def claim(_: int) -> list[UUID]:
@@ -125,29 +123,29 @@ def test_workers_at_the_same_moment_take_everything_of_every_client_once(
             return claimed(20)
 
     with ThreadPoolExecutor(6) as pool:
-        taken = [one for some in pool.map(claim, range(6)) for one in some]
+        taken = [message_id for batch in pool.map(claim, range(6)) for message_id in batch]
     assert len(taken) == len(ids)
     assert set(taken) == ids
 
 
-def test_urgent_messages_share_lines_fairly_too(post_many: PostMany) -> None:
+def test_urgent_messages_are_shared_between_clients(post_many: PostMany) -> None:
     post_many("bulk", 40, priority=Priority.HIGH)
     [single] = post_many("a", 1, priority=Priority.HIGH)
     assert single in claimed(4)
 
 
-def test_a_claim_looks_at_no_more_of_a_backlog_than_it_takes(post_many: PostMany) -> None:
+def test_claim_does_not_scan_the_backlog(post_many: PostMany) -> None:
     if not is_postgresql():
-        pytest.skip("SQLite does not say how many rows it looked at")
+        pytest.skip("SQLite does not report the rows that it scans")
     post_many("bulk", 3000)
     post_many("a", 1)
     with db.engine.begin() as connection:
-        connection.exec_driver_sql("ANALYZE message")  # as autovacuum does within a minute
+        connection.exec_driver_sql("ANALYZE message")  # autovacuum does this within a minute
     statements: list[tuple[str, object]] = []
 
-    def note(_c: object, _cursor: object, statement: str, given: object, *_: object) -> None:
+    def note(_c: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
         if statement.startswith(("WITH RECURSIVE", "SELECT")) and "FROM message" in statement:
-            statements.append((statement, given))
+            statements.append((statement, parameters))
 
     event.listen(db.engine, "before_cursor_execute", note)
     try:
@@ -156,15 +154,15 @@ def test_a_claim_looks_at_no_more_of_a_backlog_than_it_takes(post_many: PostMany
         event.remove(db.engine, "before_cursor_execute", note)
     assert statements
     with db.engine.connect() as connection:
-        for statement, given in statements:
-            plan = connection.exec_driver_sql(f"EXPLAIN {statement}", given).scalars().all()
-            used = "\n".join(plan)
-            assert "ix_message_turn" in used, used
-            assert "Seq Scan on message" not in used, used
+        for statement, parameters in statements:
+            plan = connection.exec_driver_sql(f"EXPLAIN {statement}", parameters)
+            text = "\n".join(plan.scalars())
+            assert "ix_message_turn" in text, text
+            assert "Seq Scan on message" not in text, text
 
 
-@pytest.mark.usefixtures("paced")
-def test_what_is_too_fast_for_its_sender_waits_without_an_attempt_and_without_a_line(
+@pytest.mark.usefixtures("rate_limited")
+def test_message_over_the_sender_rate_waits_without_attempt(
     post_many: PostMany, provider: FakeProvider
 ) -> None:
     ids = post_many("bulk", 30)
@@ -172,15 +170,15 @@ def test_what_is_too_fast_for_its_sender_waits_without_an_attempt_and_without_a_
     db.session.rollback()
     waiting = db.session.scalars(select(Message).where(Message.status == Status.PENDING)).all()
     assert len(waiting) == 29
-    assert {one.attempts for one in waiting} == {0}
-    assert {one.submitted_at for one in waiting} == {None}
-    assert all(one.due_at and one.due_at > datetime.now(UTC) for one in waiting)
+    assert {message.attempts for message in waiting} == {0}
+    assert {message.submitted_at for message in waiting} == {None}
+    assert all(message.due_at and message.due_at > datetime.now(UTC) for message in waiting)
     assert len(db.session.scalars(select(Attempt.id)).all()) == 1
     assert len(ids) == 30
 
 
-@pytest.mark.usefixtures("paced")
-def test_behind_many_that_wait_for_their_sender_others_are_found(post_many: PostMany) -> None:
+@pytest.mark.usefixtures("rate_limited")
+def test_claim_finds_messages_of_other_senders(post_many: PostMany) -> None:
     post_many("bulk", 40)
     [other] = post_many("bulk", 1, sender="+15005550007")
     taken = claimed(16)
@@ -188,15 +186,15 @@ def test_behind_many_that_wait_for_their_sender_others_are_found(post_many: Post
     assert other in taken
 
 
-@pytest.mark.usefixtures("paced")
-def test_an_urgent_message_takes_the_place_of_others_at_its_sender(post_many: PostMany) -> None:
+@pytest.mark.usefixtures("rate_limited")
+def test_urgent_message_is_first_at_its_sender_rate(post_many: PostMany) -> None:
     post_many("bulk", 40)
     [urgent] = post_many("bulk", 1, priority=Priority.HIGH)
     assert claimed(64) == [urgent]
 
 
-@pytest.mark.usefixtures("paced")
-def test_a_message_whose_time_at_its_sender_has_come_goes_out(
+@pytest.mark.usefixtures("rate_limited")
+def test_message_is_sent_when_its_sender_rate_allows(
     post_many: PostMany, provider: FakeProvider
 ) -> None:
     post_many("bulk", 2)
@@ -207,16 +205,16 @@ def test_a_message_whose_time_at_its_sender_has_come_goes_out(
             update(Message).where(Message.status == Status.PENDING).values(due_at=now)
         )
     with Redis.from_url(components().settings.redis_url.get_secret_value()) as redis:
-        redis.delete("waybill:pace:twilio:+15005550006")  # as after a second
+        redis.delete("waybill:pace:twilio:+15005550006")  # as after ten seconds
     deliver.deliver()
     assert len(provider.on_air) == 1
 
 
-@pytest.mark.usefixtures("paced")
-def test_earlier_claims_are_called_when_a_later_round_fails(
+@pytest.mark.usefixtures("rate_limited")
+def test_earlier_claims_are_sent_when_a_later_round_fails(
     post_many: PostMany, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The claims of the first round are committed: without a call they would end in doubt."""
+    """The claims of the first round are committed: without a call they end in doubt."""
     post_many("bulk", 30)
     begin, rounds = claiming.attempts.begin, list[int]()
 
@@ -236,7 +234,7 @@ def test_earlier_claims_are_called_when_a_later_round_fails(
     assert statuses.count(Status.SUBMITTING) == 0
 
 
-def test_a_first_round_that_fails_claims_nothing(
+def test_failed_first_round_claims_nothing(
     post_many: PostMany, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_: object) -> None:
@@ -250,7 +248,7 @@ def test_a_first_round_that_fails_claims_nothing(
     assert len(claimed(8)) == 1
 
 
-def test_the_default_is_not_urgent(post: Post) -> None:
+def test_default_priority_is_normal(post: Post) -> None:
     message_id = post()
     db.session.rollback()
     assert db.session.get_one(Message, message_id).priority == Priority.NORMAL

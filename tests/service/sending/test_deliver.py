@@ -1,4 +1,4 @@
-"""Deliver: at most once on the air, whatever the provider answers and whoever dies."""
+"""Deliver: each message is sent at most once, for every answer and after every crash."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -52,9 +52,7 @@ def failing(error: ProviderError) -> Callable[[Outbound], StatusReport]:
     return script
 
 
-def test_an_accepted_message_carries_what_the_provider_said(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_accepted_message_has_the_sid_of_the_provider(post: Post, provider: FakeProvider) -> None:
     message_id = post()
     deliver.deliver()
     shown = message(message_id)
@@ -65,9 +63,7 @@ def test_an_accepted_message_carries_what_the_provider_said(
     assert shown.submitted_at is not None
 
 
-def test_a_message_whose_provider_is_not_configured_waits_for_it(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_message_of_an_unconfigured_provider_waits(post: Post, provider: FakeProvider) -> None:
     message_id = post(provider="gone")
     deliver.deliver()
     [attempt] = attempts(message_id)
@@ -76,16 +72,14 @@ def test_a_message_whose_provider_is_not_configured_waits_for_it(
     assert provider.on_air == []
 
 
-def test_a_task_that_comes_twice_sends_once(post: Post, provider: FakeProvider) -> None:
+def test_repeated_task_sends_once(post: Post, provider: FakeProvider) -> None:
     post()
     deliver.deliver()
     deliver.deliver()
     assert len(provider.on_air) == 1
 
 
-def test_workers_that_claim_at_the_same_moment_share_what_is_due(
-    context: Flask, post: Post
-) -> None:
+def test_concurrent_workers_claim_each_message_once(context: Flask, post: Post) -> None:
     start = Barrier(6)
     for _ in range(60):
         post()
@@ -100,9 +94,7 @@ def test_workers_that_claim_at_the_same_moment_share_what_is_due(
     assert len(claimed) == len(set(claimed)) == 60
 
 
-def test_no_connection_is_held_while_the_provider_is_asked(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_no_database_connection_is_held_during_a_call(post: Post, provider: FakeProvider) -> None:
     held = []
 
     def script(outbound: Outbound) -> StatusReport:
@@ -115,7 +107,7 @@ def test_no_connection_is_held_while_the_provider_is_asked(
     assert held == [0]
 
 
-def test_a_refusal_is_final_and_stands_in_the_ledger(post: Post, provider: FakeProvider) -> None:
+def test_refusal_is_final_and_recorded(post: Post, provider: FakeProvider) -> None:
     provider.script = failing(Refused("not a mobile", "21614", {"status": 400}))
     message_id = post()
     deliver.deliver()
@@ -126,9 +118,7 @@ def test_a_refusal_is_final_and_stands_in_the_ledger(post: Post, provider: FakeP
     assert [attempt.answer for attempt in attempts(message_id)] == ["refused"]
 
 
-def test_a_message_the_provider_did_not_take_waits_and_goes_out_again(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_message_that_was_not_accepted_is_sent_again(post: Post, provider: FakeProvider) -> None:
     provider.script = failing(NotAccepted("too many", "20429"))
     message_id = post()
     deliver.deliver()
@@ -146,7 +136,7 @@ def test_a_message_the_provider_did_not_take_waits_and_goes_out_again(
     assert [attempt.answer for attempt in attempts(message_id)] == ["not_accepted", "accepted"]
 
 
-def test_the_pause_between_attempts_grows_and_is_bounded() -> None:
+def test_backoff_grows_up_to_a_limit() -> None:
     pauses = [backoff(attempt).total_seconds() for attempt in range(1, 60)]
     assert 0.5 <= pauses[0] <= 1
     assert all(30 <= pause <= 60 for pause in pauses[10:])
@@ -155,7 +145,7 @@ def test_the_pause_between_attempts_grows_and_is_bounded() -> None:
 @pytest.mark.parametrize(
     ("asked_for", "least", "most"), [(90.0, 90, 91), (1e9, 3600, 3601), (None, 0, 1)]
 )
-def test_retry_after_is_heeded_up_to_an_hour(
+def test_retry_after_is_obeyed_up_to_an_hour(
     post: Post, provider: FakeProvider, asked_for: float | None, least: float, most: float
 ) -> None:
     provider.script = failing(NotAccepted("too many", "20429", retry_after=asked_for))
@@ -167,9 +157,7 @@ def test_retry_after_is_heeded_up_to_an_hour(
     assert timedelta(seconds=least) <= waits <= timedelta(seconds=most) + until
 
 
-def test_after_enough_attempts_the_message_fails_and_says_why(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_message_fails_after_the_last_attempt(post: Post, provider: FakeProvider) -> None:
     provider.script = failing(NotAccepted("too many", "20429"))
     message_id = post()
     for _ in range(components().settings.send_attempts):
@@ -179,9 +167,7 @@ def test_after_enough_attempts_the_message_fails_and_says_why(
     assert (shown.status, shown.error_code) == (Status.FAILED, GAVE_UP)
 
 
-def test_an_unknown_outcome_is_in_doubt_and_never_sent_again(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_unknown_outcome_is_in_doubt_and_not_sent_again(post: Post, provider: FakeProvider) -> None:
     provider.script = failing(OutcomeUnknown("no answer (ReadTimeout)"))
     message_id = post()
     deliver.deliver()
@@ -193,10 +179,8 @@ def test_an_unknown_outcome_is_in_doubt_and_never_sent_again(
     assert provider.on_air == []
 
 
-def test_a_callback_that_proves_the_send_ends_the_doubt_and_brings_the_sid(
-    post: Post, provider: FakeProvider
-) -> None:
-    """A send that timed out and yet went out: the callback bears the attempt's id."""
+def test_callback_ends_the_doubt_and_sets_the_sid(post: Post, provider: FakeProvider) -> None:
+    """The send timed out but went out: the callback URL has the attempt id."""
     provider.script = failing(OutcomeUnknown("no answer (ReadTimeout)"))
     message_id = post()
     deliver.deliver()
@@ -207,10 +191,10 @@ def test_a_callback_that_proves_the_send_ends_the_doubt_and_brings_the_sid(
 
 
 @pytest.mark.parametrize("word", ["sent", "delivered", "failed"])
-def test_a_callback_that_overtakes_the_answer_to_its_send_ends_in_the_right_row(
+def test_callback_before_the_answer_updates_its_message(
     post: Post, provider: FakeProvider, word: str
 ) -> None:
-    """The provider calls back before it answers, so before our commit of the answer."""
+    """The provider sends the callback before it answers the send."""
 
     def script(outbound: Outbound) -> StatusReport:
         sid = provider.sid(outbound.attempt_id)
@@ -228,10 +212,10 @@ def test_a_callback_that_overtakes_the_answer_to_its_send_ends_in_the_right_row(
 @pytest.mark.parametrize(
     "error", [NotAccepted("too many", "20429"), OutcomeUnknown("no answer"), Refused("no", "21610")]
 )
-def test_a_callback_that_came_first_beats_what_our_call_made_of_it(
+def test_earlier_callback_outranks_the_result_of_the_call(
     post: Post, provider: FakeProvider, error: ProviderError
 ) -> None:
-    """Proof of transmission outranks our own guess about the same attempt."""
+    """Proof of transmission outranks our verdict about the same attempt."""
 
     def script(outbound: Outbound) -> StatusReport:
         record.record([said("delivered", attempt_id=outbound.attempt_id, sid="SM1")])
@@ -245,10 +229,10 @@ def test_a_callback_that_came_first_beats_what_our_call_made_of_it(
     assert deliver.deliver() == 0
 
 
-def test_a_worker_that_died_leaves_a_doubt_and_no_second_send(
+def test_killed_worker_leaves_a_doubt_and_no_second_send(
     post: Post, provider: FakeProvider
 ) -> None:
-    """Whether it died before the call or in it nobody can tell."""
+    """It is unknown whether the worker was killed before or during the call."""
     message_id = post()
     [claimed] = claiming.claim(10)  # and then it dies
     assert claiming.expire_claims() == 0, "the lease still runs"
@@ -260,10 +244,8 @@ def test_a_worker_that_died_leaves_a_doubt_and_no_second_send(
     assert provider.on_air == []
 
 
-def test_a_worker_that_slept_through_its_lease_makes_no_call(
-    post: Post, provider: FakeProvider
-) -> None:
-    """The machine was suspended after the claim: another may have sent the message by now."""
+def test_no_call_begins_after_the_lease(post: Post, provider: FakeProvider) -> None:
+    """The machine was suspended after the claim: another worker may have sent the message."""
     message_id = post()
     [claimed] = claiming.claim(10)
     late = claimed._replace(ends=datetime.now(UTC))
@@ -272,10 +254,10 @@ def test_a_worker_that_slept_through_its_lease_makes_no_call(
     assert message(message_id).status is Status.PENDING, "it certainly was not sent"
 
 
-def test_a_claim_and_its_attempt_are_one_transaction(
+def test_claim_and_attempt_are_one_transaction(
     post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A claimed message without an attempt could never be looked up."""
+    """A claimed message without an attempt cannot be looked up."""
     message_id = post()
 
     def die(_: object) -> None:
@@ -288,8 +270,8 @@ def test_a_claim_and_its_attempt_are_one_transaction(
     assert attempts(message_id) == []
 
 
-def test_a_lost_wake_is_made_good_by_the_clock(post: Post, redis_url: str) -> None:
-    """Whatever became of the wake: the message is due, and the clock's delivery claims it."""
+def test_message_is_sent_without_a_wake_up(post: Post, redis_url: str) -> None:
+    """Without a wake-up the delivery that beat enqueues claims the message."""
     message_id = post()
     with Redis.from_url(redis_url) as redis:
         redis.flushdb()
@@ -320,7 +302,7 @@ def test_call_during_a_delivery_leaves_the_message_to_it(
         assert running.result() == 2
 
 
-def test_a_delivery_whose_time_is_up_leaves_the_claiming_to_the_next(
+def test_delivery_over_its_time_limit_stops_claiming(
     context: Flask, post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queue, "_RUN_SECONDS", 0.01)
@@ -349,7 +331,7 @@ def test_a_delivery_whose_time_is_up_leaves_the_claiming_to_the_next(
     assert message(first).status is Status.QUEUED
 
 
-def test_whoever_waits_for_the_last_call_wakes_others_when_it_ends_and_not_before(
+def test_delivery_enqueues_another_after_its_last_call(
     context: Flask, post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queue, "_RUN_SECONDS", 0.01)
@@ -376,7 +358,7 @@ def test_whoever_waits_for_the_last_call_wakes_others_when_it_ends_and_not_befor
     assert woken == [DELIVER] * 3, "a slot is free"
 
 
-def test_a_delivery_that_fails_records_the_answers_it_has_asked_for(
+def test_failed_delivery_records_its_answers(
     post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks, failed = list[int](), Event()
@@ -408,9 +390,7 @@ def _deliver_in(app: Flask) -> int:
         return deliver.deliver()
 
 
-def test_no_more_calls_are_under_way_than_there_are_lines(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_concurrent_calls_are_limited(post: Post, provider: FakeProvider) -> None:
     lines, now, most = components().settings.worker_concurrency, 0, 0
     counting = Lock()
 
@@ -432,8 +412,8 @@ def test_no_more_calls_are_under_way_than_there_are_lines(
     assert len(provider.on_air) == 3 * lines
 
 
-def test_one_slow_call_holds_up_no_other(post: Post, provider: FakeProvider) -> None:
-    """A carrier that lets one message wait must not keep the answers to the others unrecorded."""
+def test_slow_call_does_not_delay_other_answers(post: Post, provider: FakeProvider) -> None:
+    """Answers to other messages are recorded while one call is slow."""
     slow, rest = post(), [post() for _ in range(5)]
     go_on = Event()
 
@@ -473,9 +453,7 @@ def test_one_slow_call_holds_up_no_other(post: Post, provider: FakeProvider) -> 
     assert message(slow).status is Status.QUEUED
 
 
-def test_an_answer_that_cannot_be_recorded_takes_no_other_with_it(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_unrecordable_answer_does_not_affect_others(post: Post, provider: FakeProvider) -> None:
     bad, good = post(), post()
 
     def script(outbound: Outbound) -> StatusReport:
@@ -493,7 +471,7 @@ def test_an_answer_that_cannot_be_recorded_takes_no_other_with_it(
     assert message(bad).status is Status.QUEUED, "from the inbox, without what was unstorable"
 
 
-def test_answers_wait_in_the_inbox_while_the_database_is_away(
+def test_answers_wait_in_the_inbox_without_a_database(
     post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     message_id, settle, failures = post(), results.record_answers, iter([1])
@@ -510,9 +488,7 @@ def test_answers_wait_in_the_inbox_while_the_database_is_away(
     assert message(message_id).status is Status.QUEUED
 
 
-def test_a_provider_that_breaks_in_an_unforeseen_way_leaves_a_doubt(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_unexpected_provider_error_leaves_a_doubt(post: Post, provider: FakeProvider) -> None:
     def script(outbound: Outbound) -> StatusReport:
         raise ZeroDivisionError
 

@@ -1,4 +1,4 @@
-"""Messages with a time: held by the provider where it can, else by us, in the database."""
+"""Scheduled messages: scheduled at the provider if possible, else kept in the database."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -24,9 +24,7 @@ def _only() -> Message:
     return db.session.scalars(select(Message)).one()
 
 
-def test_a_service_message_within_the_window_is_held_by_the_provider(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_service_message_is_scheduled_at_the_provider(post: Post, provider: FakeProvider) -> None:
     when = _ahead(hours=2)
     post(send_at=when, messaging_service_sid=SERVICE)
     deliver.deliver()
@@ -34,9 +32,7 @@ def test_a_service_message_within_the_window_is_held_by_the_provider(
     assert _only().status is Status.SCHEDULED
 
 
-def test_a_message_without_a_service_is_held_by_us_until_its_time(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_message_without_service_waits_in_the_database(post: Post, provider: FakeProvider) -> None:
     post(send_at=_ahead(hours=2))
     assert deliver.deliver() == 0
     assert provider.on_air == []
@@ -48,21 +44,19 @@ def test_a_message_without_a_service_is_held_by_us_until_its_time(
     assert [outbound.send_at for outbound in provider.on_air] == [None]
 
 
-def test_a_time_too_near_for_the_provider_is_held_by_us(post: Post, provider: FakeProvider) -> None:
+def test_send_at_too_near_for_the_provider_waits_here(post: Post, provider: FakeProvider) -> None:
     post(send_at=_ahead(seconds=120), messaging_service_sid=SERVICE)
     deliver.deliver()
     assert provider.on_air == []
 
 
-def test_a_message_that_queued_too_long_for_the_window_waits_for_its_time_here(
-    post: Post, provider: FakeProvider
-) -> None:
-    """Sent at once it would be minutes early; the provider's window is closed."""
+def test_message_past_the_provider_window_waits_here(post: Post, provider: FakeProvider) -> None:
+    """The provider can no longer schedule it, and sending it now would be minutes early."""
     post(send_at=_ahead(hours=2), messaging_service_sid=SERVICE)
     near = _ahead(seconds=200)
     with transaction():
         db.session.execute(update(Message).values(send_at=near))
     deliver.deliver()
-    held = _only()
+    message = _only()
     assert provider.on_air == []
-    assert (held.status, held.due_at, held.attempts) == (Status.PENDING, near, 0)
+    assert (message.status, message.due_at, message.attempts) == (Status.PENDING, near, 0)

@@ -1,4 +1,4 @@
-"""Who opted out is not written to: the provider says so once, and is not asked again."""
+"""Opt-outs: learned from the provider, and applied before the next send."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -37,9 +37,10 @@ def attempts(message_id: UUID) -> list[Attempt]:
     return list(db.session.scalars(select(Attempt).where(Attempt.message_id == message_id)))
 
 
-def known() -> list[tuple[str, str, str]]:
+def stored() -> list[tuple[str, str, str]]:
     db.session.rollback()
-    return [(one.to, one.sender, one.provider) for one in db.session.scalars(select(OptOut))]
+    opt_outs = db.session.scalars(select(OptOut))
+    return [(opt_out.to, opt_out.sender, opt_out.provider) for opt_out in opt_outs]
 
 
 def refusing(outbound: Outbound) -> StatusReport:
@@ -48,7 +49,7 @@ def refusing(outbound: Outbound) -> StatusReport:
 
 @pytest.fixture
 def opted_out(post: Post, provider: FakeProvider) -> UUID:
-    """The message by whose refusal it became known; from now on the provider takes everything."""
+    """A message refused with opted out; later messages are accepted."""
     provider.script = refusing
     message_id = post()
     deliver.deliver()
@@ -56,32 +57,32 @@ def opted_out(post: Post, provider: FakeProvider) -> UUID:
     return message_id
 
 
-def test_a_refusal_that_says_opted_out_is_remembered(opted_out: UUID) -> None:
+def test_opt_out_refusal_is_stored(opted_out: UUID) -> None:
     assert message(opted_out).error_code == "21610"
-    assert known() == [(RECIPIENT, SENDER, "twilio")]
+    assert stored() == [(RECIPIENT, SENDER, "twilio")]
 
 
-def test_another_refusal_is_not(post: Post, provider: FakeProvider) -> None:
+def test_other_refusal_is_no_opt_out(post: Post, provider: FakeProvider) -> None:
     def script(outbound: Outbound) -> StatusReport:
         raise Refused("not a number", "21211")
 
     provider.script = script
     post()
     deliver.deliver()
-    assert known() == []
+    assert stored() == []
 
 
-def test_a_callback_that_says_so_is_remembered_too(post: Post) -> None:
-    """A Messaging Service takes the message first, and says no later."""
+def test_opt_out_callback_is_stored(post: Post) -> None:
+    """A Messaging Service accepts the message and reports the refusal later."""
     message_id = post(sender=None, messaging_service_sid=SERVICE)
     deliver.deliver()
     [attempt] = attempts(message_id)
     failed = said("undelivered", attempt_id=attempt.id, error_code="21610")
     record.record([failed, failed])
-    assert known() == [(RECIPIENT, SERVICE, "twilio")]
+    assert stored() == [(RECIPIENT, SERVICE, "twilio")]
 
 
-def test_the_next_message_fails_alike_and_nobody_is_asked(
+def test_message_to_an_opted_out_number_is_not_sent(
     opted_out: UUID, post: Post, provider: FakeProvider
 ) -> None:
     message_id = post(body="Again")
@@ -91,8 +92,8 @@ def test_the_next_message_fails_alike_and_nobody_is_asked(
     assert str(shown.error_message).startswith("Not sent")
     assert (shown.attempts, attempts(message_id), provider.on_air) == (0, [], [])
     assert (shown.claimed_until, shown.check_at, shown.submitted_at) == (None, None, None)
-    [written] = db.session.scalars(select(StatusEvent).where(StatusEvent.message_id == message_id))
-    assert (written.word, written.attempt_id) == ("opted_out", None)
+    [event] = db.session.scalars(select(StatusEvent).where(StatusEvent.message_id == message_id))
+    assert (event.word, event.attempt_id) == ("opted_out", None)
     assert all(finding.holds for finding in audit.audit())
 
 
@@ -106,7 +107,7 @@ def test_the_next_message_fails_alike_and_nobody_is_asked(
     ],
     ids=str,
 )
-def test_another_recipient_or_sender_is_not_concerned(
+def test_opt_out_is_per_recipient_and_sender(
     opted_out: UUID, post: Post, provider: FakeProvider, other: dict[str, str | None]
 ) -> None:
     message_id = post(**other)
@@ -114,7 +115,7 @@ def test_another_recipient_or_sender_is_not_concerned(
     assert message(message_id).status is Status.QUEUED
 
 
-def test_messages_of_test_keys_are_exempt(opted_out: UUID, post: Post) -> None:
+def test_messages_of_test_keys_ignore_opt_outs(opted_out: UUID, post: Post) -> None:
     with transaction():
         db.session.add(
             OptOut(
@@ -130,21 +131,21 @@ def test_messages_of_test_keys_are_exempt(opted_out: UUID, post: Post) -> None:
     assert claim.message.provider == "sandbox"
 
 
-def test_a_crowd_that_opted_out_holds_up_nobody_behind_it(
+def test_many_opted_out_messages_do_not_delay_others(
     opted_out: UUID, post: Post, provider: FakeProvider
 ) -> None:
     for _ in range(7):
         post()
     last = post(to="+14155552672")
-    assert [one.message.id for one in claiming.claim(2)] == [last]
+    assert [claim.message.id for claim in claiming.claim(2)] == [last]
 
 
-def test_a_batch_is_looked_up_at_once(opted_out: UUID, post: Post) -> None:
-    asked = list[str]()
+def test_claim_reads_opt_outs_in_one_query(opted_out: UUID, post: Post) -> None:
+    queries = list[str]()
 
     def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
         if "FROM opt_out" in statement:
-            asked.append(statement)
+            queries.append(statement)
 
     for number in range(10):
         post(to=f"+1415555300{number}")
@@ -153,45 +154,45 @@ def test_a_batch_is_looked_up_at_once(opted_out: UUID, post: Post) -> None:
         assert len(claiming.claim(10)) == 10
     finally:
         event.remove(db.engine, "before_cursor_execute", note)
-    assert len(asked) == 1
+    assert len(queries) == 1
 
 
 def _age(days: float) -> None:
     with transaction():
-        for one in db.session.scalars(select(OptOut)):
-            one.since -= timedelta(days=days)
+        for opt_out in db.session.scalars(select(OptOut)):
+            opt_out.since -= timedelta(days=days)
 
 
 @pytest.mark.parametrize(("age", "left"), [(1, 0), (-1, 1)], ids=["sent after", "sent before"])
-def test_a_delivery_of_what_was_sent_after_it_ends_it(
+def test_delivery_of_a_later_message_ends_an_opt_out(
     post: Post, provider: FakeProvider, age: int, left: int
 ) -> None:
-    """What was sent before the opt-out and arrives late says nothing about it."""
+    """A late delivery of a message sent before the opt-out does not end it."""
     message_id = post()
     deliver.deliver()
-    [attempt_id] = [one.id for one in attempts(message_id)]
+    [attempt_id] = [attempt.id for attempt in attempts(message_id)]
     rows = [{"to": RECIPIENT, "sender": SENDER, "provider": "twilio", "error_code": "21610"}]
     with transaction():
         opt_outs.upsert([{**row, "since": datetime.now(UTC)} for row in rows])
     _age(age)
     record.record([said("delivered", attempt_id=attempt_id)])
-    assert len(known()) == left
+    assert len(stored()) == left
 
 
-def test_an_opt_out_is_known_since_the_provider_last_said_so(context: Flask) -> None:
+def test_opt_out_date_is_the_latest_report(context: Flask) -> None:
     early = datetime(2026, 11, 20, tzinfo=UTC)
     row = {"to": RECIPIENT, "sender": SENDER, "provider": "twilio", "error_code": "21610"}
     for since in (early, early + timedelta(days=1), early - timedelta(days=1)):
         with transaction():
             opt_outs.upsert([{**row, "since": since}])
-    [kept] = opt_outs.page(10)
-    assert kept.since == early + timedelta(days=1)
+    [opt_out] = opt_outs.page(10)
+    assert opt_out.since == early + timedelta(days=1)
 
 
-def test_what_is_said_of_an_earlier_attempt_outranks_it(
+def test_report_on_an_earlier_attempt_outranks_opted_out(
     post: Post, provider: FakeProvider, make_due: Callable[[UUID], None]
 ) -> None:
-    """The first attempt was not taken, or so it was said; the second was not made."""
+    """The first attempt seemed not accepted, and the second was suppressed."""
     message_id = post()
     [claimed] = claiming.claim(1)
     with transaction():
@@ -217,7 +218,7 @@ def test_what_is_said_of_an_earlier_attempt_outranks_it(
 def make_due(context: Flask) -> Callable[[UUID], None]:
     def make(message_id: UUID) -> None:
         with transaction():
-            found = db.session.get_one(Message, message_id)
-            found.status, found.due_at = Status.PENDING, datetime.now(UTC)
+            row = db.session.get_one(Message, message_id)
+            row.status, row.due_at = Status.PENDING, datetime.now(UTC)
 
     return make

@@ -1,4 +1,4 @@
-"""A provider that gives a SID has accepted the message, whatever its word for the status."""
+"""A provider that gives a SID has accepted the message, also with an unknown status."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -37,7 +37,7 @@ SID = "SM00000000000000000000000000000001"
 def stand(
     context: Flask, monkeypatch: pytest.MonkeyPatch, database_url: str, redis_url: str
 ) -> Iterator[Stand]:
-    """A server in the place of both providers."""
+    """A stub server in place of both providers."""
     monkeypatch.setenv("no_proxy", "*")
     with standing() as stand:
         urls = {"TWILIO_API_BASE_URL": stand.url, "SINCH_API_BASE_URL": stand.url}
@@ -65,7 +65,7 @@ def words(message_id: UUID) -> list[str]:
 
 
 def look_up_for_hours() -> None:
-    """Make every look-up and every send due, more often than there are look-ups."""
+    """Run more rounds of look-ups and sends than the setting allows look-ups."""
     for _ in range(components().settings.doubt_lookups + 2):
         with transaction():
             past = datetime.now(UTC) - timedelta(seconds=1)
@@ -82,7 +82,7 @@ def assert_sound() -> None:
 
 
 @pytest.mark.parametrize("word", ODD_WORDS, ids=repr)
-def test_an_answer_with_a_sid_is_accepted_and_sent_once(
+def test_answer_with_a_sid_is_accepted_and_sent_once(
     post: Post, stand: Stand, word: object
 ) -> None:
     stand.answer(201, {"sid": SID, "status": word})
@@ -108,7 +108,7 @@ def test_an_answer_with_a_sid_is_accepted_and_sent_once(
         {"num_segments": {}, "price": [], "error_code": "x" * 500},
     ],
 )
-def test_an_answer_with_a_sid_and_odd_fields_is_accepted(
+def test_answer_with_a_sid_and_odd_fields_is_accepted(
     post: Post, stand: Stand, more: dict[str, Any]
 ) -> None:
     stand.answer(201, {"sid": SID, "status": "queued", **more})
@@ -119,7 +119,7 @@ def test_an_answer_with_a_sid_and_odd_fields_is_accepted(
 
 
 @pytest.mark.parametrize("sid", [None, "", " ", True, ["SM1"], {"sid": "SM1"}])
-def test_an_answer_without_a_usable_sid_is_in_doubt(post: Post, stand: Stand, sid: object) -> None:
+def test_answer_without_a_usable_sid_is_in_doubt(post: Post, stand: Stand, sid: object) -> None:
     stand.answer(201, {"sid": sid, "status": "queued"})
     message_id = post()
     deliver.deliver()
@@ -131,9 +131,7 @@ def test_an_answer_without_a_usable_sid_is_in_doubt(post: Post, stand: Stand, si
 
 
 @pytest.mark.parametrize("batch_id", [None, "", [], {}, True])
-def test_a_batch_without_a_usable_id_is_in_doubt(
-    post: Post, stand: Stand, batch_id: object
-) -> None:
+def test_batch_without_a_usable_id_is_in_doubt(post: Post, stand: Stand, batch_id: object) -> None:
     stand.answer(201, {"id": batch_id})
     message_id = post(provider="sinch")
     deliver.deliver()
@@ -160,7 +158,7 @@ def lost(post: Post, provider: FakeProvider) -> Callable[..., tuple[UUID, UUID]]
 
 
 @pytest.mark.parametrize("word", ["partially_delivered", "", "receiving"])
-def test_a_callback_with_a_sid_ends_a_doubt(
+def test_callback_with_a_sid_ends_a_doubt(
     lost: Callable[..., tuple[UUID, UUID]], provider: FakeProvider, word: str
 ) -> None:
     message_id, attempt_id = lost()
@@ -174,7 +172,7 @@ def test_a_callback_with_a_sid_ends_a_doubt(
     assert len(provider.on_air) == 1
 
 
-def test_a_sinch_callback_with_an_unknown_word_ends_a_doubt(post: Post, stand: Stand) -> None:
+def test_sinch_callback_with_unknown_status_ends_a_doubt(post: Post, stand: Stand) -> None:
     stand.answer(500, {"code": "internal_error", "text": "Try again later"})
     message_id = post(provider="sinch", resend_if_unknown=True)
     deliver.deliver()
@@ -192,9 +190,7 @@ def test_a_sinch_callback_with_an_unknown_word_ends_a_doubt(post: Post, stand: S
     assert (shown.status, shown.provider_sid) == (Status.ACCEPTED, "01B")
 
 
-def test_a_callback_that_overtakes_the_answer_ends_the_submitting(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_callback_before_the_answer_ends_submitting(post: Post, provider: FakeProvider) -> None:
     def script(outbound: Any) -> Any:
         provider.on_air.append(outbound)
         report = said("teleported", attempt_id=outbound.attempt_id, sid="SM1")
@@ -210,7 +206,7 @@ def test_a_callback_that_overtakes_the_answer_ends_the_submitting(
     assert len(provider.on_air) == 1
 
 
-def test_a_look_up_that_finds_an_unknown_word_ends_the_doubt(
+def test_look_up_with_unknown_status_ends_a_doubt(
     lost: Callable[..., tuple[UUID, UUID]],
     provider: FakeProvider,
     monkeypatch: pytest.MonkeyPatch,
@@ -223,9 +219,7 @@ def test_a_look_up_that_finds_an_unknown_word_ends_the_doubt(
     assert (message(message_id).status, len(provider.on_air)) == (Status.ACCEPTED, 1)
 
 
-def test_an_unknown_word_takes_nothing_from_a_stronger_status(
-    post: Post, provider: FakeProvider
-) -> None:
+def test_unknown_status_does_not_overwrite_a_status(post: Post, provider: FakeProvider) -> None:
     message_id = post()
     deliver.deliver()
     attempt = provider.on_air[0].attempt_id
@@ -237,7 +231,7 @@ def test_an_unknown_word_takes_nothing_from_a_stronger_status(
     assert_sound()
 
 
-def test_a_second_attempt_with_an_unknown_word_is_shown_as_accepted(
+def test_second_attempt_with_unknown_status_is_accepted(
     lost: Callable[..., tuple[UUID, UUID]], provider: FakeProvider
 ) -> None:
     message_id, first = lost()
@@ -255,7 +249,7 @@ def test_a_second_attempt_with_an_unknown_word_is_shown_as_accepted(
     assert_sound()
 
 
-def test_an_orphan_with_an_unknown_word_is_adopted(post: Post, provider: FakeProvider) -> None:
+def test_orphan_with_an_unknown_status_is_adopted(post: Post, provider: FakeProvider) -> None:
     record.record([said("teleported", sid="SM7")])
     provider.script = lambda outbound: said("odd", attempt_id=outbound.attempt_id, sid="SM7")
     message_id = post()
@@ -266,17 +260,17 @@ def test_an_orphan_with_an_unknown_word_is_adopted(post: Post, provider: FakePro
     assert_sound()
 
 
-def left_by_an_older_version(message_id: UUID, attempt_id: UUID) -> None:
-    """Put the row where a version that did not know this rule left it."""
+def set_sid_as_older_version(message_id: UUID, attempt_id: UUID) -> None:
+    """Set the SID on an attempt in doubt, as an older version did."""
     with transaction():
         db.session.execute(update(Attempt).where(Attempt.id == attempt_id).values(provider_sid=SID))
 
 
-def test_a_doubt_whose_attempt_has_a_sid_is_fetched_by_it(
+def test_doubt_with_a_sid_is_fetched_by_it(
     lost: Callable[..., tuple[UUID, UUID]], provider: FakeProvider
 ) -> None:
     message_id, attempt_id = lost()
-    left_by_an_older_version(message_id, attempt_id)
+    set_sid_as_older_version(message_id, attempt_id)
     fetched = []
 
     def answer(attempt: UUID, sid: str) -> Any:
@@ -290,11 +284,11 @@ def test_a_doubt_whose_attempt_has_a_sid_is_fetched_by_it(
     assert message(message_id).status is Status.ACCEPTED
 
 
-def test_a_doubt_whose_attempt_has_a_sid_is_never_sent_again(
+def test_doubt_with_a_sid_is_never_sent_again(
     lost: Callable[..., tuple[UUID, UUID]], provider: FakeProvider
 ) -> None:
     message_id, attempt_id = lost()
-    left_by_an_older_version(message_id, attempt_id)
+    set_sid_as_older_version(message_id, attempt_id)
 
     for decide in (operator_actions.send_again, operator_actions.give_up):
         with pytest.raises(Conflict, match=SID):

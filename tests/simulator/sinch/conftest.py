@@ -1,4 +1,4 @@
-"""A client of the batches API, written by hand: Sinch's own is no part of this project."""
+"""A minimal client of the batches API: the project does not use Sinch's own."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,15 +18,17 @@ class Plan:
         self.url = f"{simulator.url}/xms/v1/{config.sinch_plan}/batches"
         self.headers = {"Authorization": f"Bearer {token or config.sinch_token}"}
 
-    def call(self, method: str, path: str = "", **how: Any) -> requests.Response:
-        return requests.request(method, self.url + path, headers=self.headers, timeout=10, **how)
+    def call(self, method: str, path: str = "", **options: Any) -> requests.Response:
+        return requests.request(
+            method, self.url + path, headers=self.headers, timeout=10, **options
+        )
 
     def send(self, **changes: Any) -> requests.Response:
         batch = {"to": ["+14155552671"], "from": "ACME", "body": "Hello", **changes}
         return self.call("POST", json=batch)
 
-    def reported(self, webhook: Any, **changes: Any) -> Any:
-        """Send one that calls back, and wait until all is said."""
+    def send_with_callbacks(self, webhook: Any, **changes: Any) -> Any:
+        """Send a batch with callbacks, and wait until all were sent."""
         batch = self.send(delivery_report="per_recipient", callback_url=webhook.url, **changes)
         self.simulator.wait_until_idle(30)
         return batch.json()

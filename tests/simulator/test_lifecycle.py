@@ -1,4 +1,4 @@
-"""The lives of messages, as their callbacks tell them."""
+"""The statuses of messages, and the callbacks that report them."""
 
 import pytest
 from twilio.request_validator import RequestValidator
@@ -9,10 +9,10 @@ SERVICE = "MG00000000000000000000000000000001"
 
 @pytest.fixture
 def send(start, client_of, webhook):
-    """Send one message of a given fate and return the books' entry when all is over."""
+    """Send one message with this outcome; return its record when all callbacks were sent."""
 
-    def send_one(fate, **order):
-        simulator = start(fates={fate: 1}, pace=1)
+    def send_one(outcome, **order):
+        simulator = start(outcomes={outcome: 1}, pace=1)
         if "messaging_service_sid" not in order:
             order = {"from_": FROM} | order
         order = {"to": TO, "body": "Hello"} | order
@@ -25,7 +25,7 @@ def send(start, client_of, webhook):
 
 
 @pytest.mark.parametrize(
-    ("fate", "statuses"),
+    ("outcome", "statuses"),
     [
         ("delivered", ["queued", "sending", "sent", "delivered"]),
         ("undelivered-30003", ["queued", "sending", "sent", "undelivered"]),
@@ -33,14 +33,14 @@ def send(start, client_of, webhook):
         ("sent", ["queued", "sending", "sent"]),
     ],
 )
-def test_neither_the_first_status_nor_sending_is_reported(send, webhook, fate, statuses):
-    entry = send(fate)
+def test_first_status_and_sending_are_not_reported(send, webhook, outcome, statuses):
+    entry = send(outcome)
     assert entry["statuses"] == statuses
     assert entry["on_air"] == statuses.count("sending")
     assert sorted(webhook.statuses) == sorted({*statuses[1:]} - {"sending"})
 
 
-def test_a_messaging_service_reports_queued_for_it_was_accepted_first(send, webhook):
+def test_messaging_service_message_reports_queued(send, webhook):
     entry = send("delivered", messaging_service_sid=SERVICE)
     assert entry["statuses"] == ["accepted", "queued", "sending", "sent", "delivered"]
     assert sorted(webhook.statuses) == ["delivered", "queued", "sent"]
@@ -52,7 +52,7 @@ def test_a_messaging_service_reports_queued_for_it_was_accepted_first(send, webh
 @pytest.mark.parametrize(
     ("channel", "sender"), [("whatsapp", f"whatsapp:{FROM}"), ("rcs", "rcs:waybill_agent")]
 )
-def test_channels_end_in_read(send, webhook, channel, sender):
+def test_channel_messages_end_with_read(send, webhook, channel, sender):
     send("delivered", to=f"{channel}:{TO}", from_=sender)
     assert sorted(webhook.statuses) == ["delivered", "read", "sent"]
     read = webhook.form("read")
@@ -67,14 +67,14 @@ def test_whatsapp_masks_the_number(send, webhook):
     assert webhook.received[0].form["ChannelToAddress"] == "+1501712XXXX"
 
 
-def test_a_channel_failure_says_why_in_words(send, webhook):
+def test_channel_failure_has_a_message(send, webhook):
     send("undelivered-30005", to=f"whatsapp:{TO}", from_=f"whatsapp:{FROM}")
     end = webhook.form("undelivered")
     assert (end["ErrorCode"], end["EventType"]) == ("63003", "UNDELIVERED")
     assert end["ChannelStatusMessage"]
 
 
-def test_a_callback_says_what_twilio_says(send, webhook):
+def test_callback_has_the_fields_of_twilio(send, webhook):
     sid = send("undelivered-30006")["sid"]
     sent, undelivered = webhook.form("sent"), webhook.form("undelivered")
     assert sent == {
@@ -92,7 +92,7 @@ def test_a_callback_says_what_twilio_says(send, webhook):
     assert len(undelivered["RawDlrDoneDate"]) == 10
 
 
-def test_the_headers_are_those_seen_from_twilio(send, webhook):
+def test_callback_has_the_headers_of_twilio(send, webhook):
     send("delivered")
     headers = webhook.received[0].headers
     assert headers["User-Agent"] == "TwilioProxy/1.1"
@@ -102,18 +102,17 @@ def test_the_headers_are_those_seen_from_twilio(send, webhook):
     assert len(tokens) == len(webhook.received)
 
 
-def test_the_official_validator_accepts_every_callback(send, webhook):
+def test_official_validator_accepts_every_callback(send, webhook):
     send("delivered", body="Grüße & ämter + 100 %")
     validator = RequestValidator("simulator-auth-token")
+    assert len(webhook.received) == 2
     for callback in webhook.received:
         signature = callback.headers["X-Twilio-Signature"]
         assert validator.validate(webhook.url, callback.form, signature)
         assert not validator.validate(webhook.url + "x", callback.form, signature)
 
 
-def test_the_path_arrives_exactly_as_configured_and_without_the_fragment(
-    simulator, client, webhook
-):
+def test_callback_path_is_unchanged_and_has_no_fragment(simulator, client, webhook):
     url = webhook.url + "&q='%27+%20~#rc=2&rp=all"
     client.messages.create(to=TO, from_=FROM, body="Hello", status_callback=url)
     simulator.wait_until_idle()
@@ -124,7 +123,7 @@ def test_the_path_arrives_exactly_as_configured_and_without_the_fragment(
     assert validator.validate(url.partition("#")[0], callback.form, signature)
 
 
-def test_without_a_callback_url_nothing_is_reported(simulator, client, webhook):
+def test_no_callbacks_without_a_callback_url(simulator, client, webhook):
     client.messages.create(to=TO, from_=FROM, body="Hello")
     simulator.wait_until_idle()
     assert webhook.received == []

@@ -1,11 +1,11 @@
-"""Draws that depend on nothing but their key, so that one seed tells one story."""
+"""Random numbers that depend only on their key, so that the same seed gives the same run."""
 
 from hashlib import blake2b
 
-_BITS = 53  # what a float holds exactly; more could round up to 1.0
+_BITS = 53  # the precision of a float; more bits could round up to 1.0
 
 
-def roll(*key: object) -> float:
+def draw(*key: object) -> float:
     """Return a number in [0, 1) that is the same for the same key in every process."""
     text = "|".join(map(str, key))
     digest = blake2b(text.encode(), digest_size=8).digest()

@@ -1,4 +1,4 @@
-"""What the carrier remembers: the messages, and totals that outlive them."""
+"""The provider's own records: the messages, and totals that outlive them."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from simulator.message import Message
 
 
-class Books:
-    """The second witness. Forgets the oldest messages above `keep`, never the totals."""
+class Records:
+    """Messages and totals, to compare with Waybill's.
+
+    Keeps the latest `keep` messages and all totals.
+    """
 
     def __init__(self, keep: int) -> None:
         self._keep = keep
@@ -21,26 +24,26 @@ class Books:
         self.on_air = 0
 
     def add(self, message: Message) -> None:
-        """Remember a message."""
+        """Add a message."""
         self._by_sid[message.sid] = message
         self._by_to.setdefault(message.order.to, {})[message.sid] = message
         if len(self._by_sid) > self._keep:
             self._forget_oldest()
 
     def find(self, sid: str) -> Message | None:
-        """Return a message by its SID, even a deleted one."""
+        """Return a message by its SID, also a deleted one."""
         return self._by_sid.get(sid)
 
     def oldest_first(self, to: str | None = None) -> Iterator[Message]:
-        """Walk over the messages, of one recipient or all, in the order they were taken."""
-        return iter(self._shelf(to).values())
+        """Iterate over the messages of one recipient, or of all, in order of creation."""
+        return iter(self._messages(to).values())
 
     def newest_first(self, to: str | None = None) -> Iterator[Message]:
-        """Walk over the messages, of one recipient or all, the latest first."""
-        return reversed(self._shelf(to).values())
+        """Iterate over the messages of one recipient, or of all, newest first."""
+        return reversed(self._messages(to).values())
 
-    def enter(self, message: Message, status: str) -> None:
-        """Move a message to its next status."""
+    def set_status(self, message: Message, status: str) -> None:
+        """Set the next status of a message."""
         if message.status:
             self.statuses[message.status] -= 1
         self.statuses[status] += 1
@@ -48,7 +51,7 @@ class Books:
         message.statuses.append(status)
 
     def put_on_air(self, message: Message) -> None:
-        """Note that a message really went out."""
+        """Count a message as transmitted."""
         message.on_air += 1
         self.on_air += 1
 
@@ -68,16 +71,16 @@ class Books:
         }
 
     def _callback_totals(self) -> dict[str, int]:
-        ended = ("acknowledged", "refused", "lost", "dropped")
-        totals = {name: self.callbacks[name] for name in ("due", "tries", *ended, "duplicates")}
-        return totals | {"pending": totals["due"] - sum(totals[name] for name in ended)}
+        results = ("acknowledged", "refused", "lost", "dropped")
+        totals = {name: self.callbacks[name] for name in ("due", "tries", *results, "duplicates")}
+        return totals | {"pending": totals["due"] - sum(totals[name] for name in results)}
 
-    def _shelf(self, to: str | None) -> dict[str, Message]:
+    def _messages(self, to: str | None) -> dict[str, Message]:
         return self._by_sid if to is None else self._by_to.get(to, {})
 
     def _forget_oldest(self) -> None:
         message = self._by_sid.pop(next(iter(self._by_sid)))
-        shelf = self._by_to[message.order.to]
-        del shelf[message.sid]
-        if not shelf:
+        to_recipient = self._by_to[message.order.to]
+        del to_recipient[message.sid]
+        if not to_recipient:
             del self._by_to[message.order.to]

@@ -1,4 +1,4 @@
-"""Twilio's error codes: those that refuse a request and those that explain a bad end.
+"""Twilio's error codes: of rejected requests, and of failed messages.
 
 https://www.twilio.com/docs/api/errors
 """
@@ -6,7 +6,7 @@ https://www.twilio.com/docs/api/errors
 from typing import Final
 
 #: code: (HTTP status, message)
-_REFUSALS: Final[dict[int, tuple[int, str]]] = {
+_REQUEST_ERRORS: Final[dict[int, tuple[int, str]]] = {
     20001: (400, "Invalid parameter"),
     20003: (401, "Authenticate"),
     20009: (409, "Cannot delete this resource before it is complete"),
@@ -46,7 +46,7 @@ _REFUSALS: Final[dict[int, tuple[int, str]]] = {
     35118: (400, "MessagingServiceSid is required to schedule a message"),
 }
 
-_REASONS: Final[dict[int, str]] = {
+_MESSAGE_ERRORS: Final[dict[int, str]] = {
     30003: "Unreachable destination handset",
     30004: "Message blocked",
     30005: "Unknown destination handset",
@@ -60,19 +60,19 @@ _REASONS: Final[dict[int, str]] = {
 }
 
 
-class Refusal(Exception):
-    """A request answered with one of Twilio's codes."""
+class ApiError(Exception):
+    """Rejects a request with one of Twilio's error codes."""
 
     def __init__(self, code: int, message: str | None = None) -> None:
-        status, usual = _REFUSALS[code]
+        status, default = _REQUEST_ERRORS[code]
         super().__init__(code)
         self.code = code
         self.status = status
-        self.message = message or usual
+        self.message = message or default
 
     @property
     def body(self) -> dict[str, object]:
-        """Return the error as Twilio words it."""
+        """Return the error in Twilio's format."""
         return {
             "code": self.code,
             "message": self.message,
@@ -81,6 +81,6 @@ class Refusal(Exception):
         }
 
 
-def reason(code: int | None) -> str | None:
-    """Return the text that goes with the error code of a message."""
-    return None if code is None else _REASONS.get(code, f"Error {code}")
+def error_text(code: int | None) -> str | None:
+    """Return the text of a message's error code."""
+    return None if code is None else _MESSAGE_ERRORS.get(code, f"Error {code}")

