@@ -20,7 +20,7 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "python": (sys.executable, "-c"),
     "js": ("node", "--input-type=module", "-e"),
 }
-# The address in the documents; the tests replace it by that of their own web server.
+# The address in the documents; tests replace it by the address of their web server.
 SHOWN_ADDRESS: Final = "http://127.0.0.1:8000"
 _FENCE: Final = re.compile(r"^```(.*)\n((?:.*\n)*?)^```$", re.MULTILINE)
 _VARIABLES_FILE: Final = "variables"

@@ -135,6 +135,10 @@ def test_only_the_web_publishes_a_port() -> None:
     assert [published.rpartition(":")[2] for published in SERVICES["web"]["ports"]] == [port]
 
 
+def test_no_service_has_a_fixed_container_name() -> None:
+    assert not [name for name, service in SERVICES.items() if "container_name" in service]
+
+
 @pytest.mark.parametrize("name", sorted(set(SERVICES) - set(ONE_SHOTS)))
 def test_service_is_restarted_and_has_a_health_check(name: str) -> None:
     assert SERVICES[name]["restart"] == "unless-stopped"
@@ -209,7 +213,7 @@ def test_image_starts_the_web_server_by_default() -> None:
 
 def test_image_runs_as_an_unprivileged_user() -> None:
     [user] = instructions("USER")
-    assert any("useradd --system" in line and user in line for line in instructions("RUN"))
+    assert any("useradd --system" in run and user in run for run in instructions("RUN"))
 
 
 def test_image_has_no_development_code() -> None:

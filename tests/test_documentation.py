@@ -54,7 +54,7 @@ def test_settings_page_lists_every_setting_and_its_default() -> None:
 
 @every_document
 def test_cited_settings_exist(document: Path) -> None:
-    # Sentry's and OpenTelemetry's libraries read further variables of their own.
+    # Sentry's and OpenTelemetry's libraries read further variables.
     prefixes = {name.partition("_")[0].upper() for name in Settings.model_fields} - {
         "SENTRY",
         "OTEL",
@@ -126,8 +126,10 @@ def test_dependencies_page_lists_every_requirement(file: str, heading: str) -> N
 
 
 def test_readme_starts_the_processes_of_the_demo() -> None:
-    lines = [line for line in block(README, "Running it") if "db upgrade" not in line]
-    assert [shlex.split(line) for line in lines] == [unplaced(each) for each in COMMANDS.values()]
+    commands = [text for text in block(README, "Running it") if "db upgrade" not in text]
+    assert [shlex.split(text) for text in commands] == [
+        unplaced(each) for each in COMMANDS.values()
+    ]
 
 
 @every_document
