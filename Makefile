@@ -45,7 +45,7 @@ format: $(READY) ## Format the code and apply the linter's fixes.
 	$(BIN)/ruff format .
 
 migration: $(READY) ## Generate a migration from the models: make migration MESSAGE="add x".
-	$(BIN)/flask --app wsgi db migrate -m "$(MESSAGE)"
+	$(BIN)/flask --app service.app db migrate -m "$(MESSAGE)"
 
 clean: ## Remove all build files.
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .run

@@ -134,7 +134,7 @@ def test_readme_starts_the_processes_of_the_demo() -> None:
 
 @every_document
 def test_cited_flask_commands_exist(document: Path, app: Flask) -> None:
-    cited = re.findall(r"flask --app wsgi ([a-z-]+)(?: ([a-z-]+)\b)?", document.read_text())
+    cited = re.findall(r"flask --app [\w.]+ ([a-z-]+)(?: ([a-z-]+)\b)?", document.read_text())
     for name, subcommand in cited:
         command: Any = app.cli.commands.get(name)
         assert command is not None, name
