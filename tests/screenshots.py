@@ -22,15 +22,26 @@ VIEWPORTS: Final[dict[str, Any]] = {
     "desktop": {"viewport": {"width": 1280, "height": 900}},
     "phone": {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2},
 }
-PROVIDER: Final = ("--seed", "7", "--pace", "1", "--fault", "500=0.001", "--fault", "duplicate=0.1")
+PROVIDER: Final = (
+    "--seed",
+    "7",
+    "--pace",
+    "1",
+    "--fault",
+    "500-unprocessed=0.002",
+    "--fault",
+    "duplicate=0.1",
+)
 # No look-up resolves the messages in doubt before the screenshots are taken.
 ENVIRONMENT: Final = {"DOUBT_FIRST_LOOKUP": "3600"}
 MESSAGES: Final = 2000
 TIMEOUT: Final = 300.0
 
-# Seconds by which the rows of a message are moved into the past.
-_AGE = "(SELECT rowid * 7919 % 3480 FROM message AS m WHERE m.id = {id})"
-_EARLIER = "strftime('%Y-%m-%d %H:%M:%f', {column}, '-' || {age} || ' seconds')"
+_ROWS: Final = {
+    "attempt": ("message_id", ("started_at", "answered_at")),
+    "status_event": ("message_id", ("received_at", "recorded_at")),
+    "message": ("id", ("created_at", "submitted_at", "final_at", "updated_at")),
+}
 _DEAD_LETTER = """
 INSERT INTO dead_letter (provider, attempt, body, received_at, error, set_aside_at)
 VALUES ('twilio', '', '', datetime('now', '-10 minutes'),
@@ -70,16 +81,24 @@ def await_idle(stack: Stack) -> None:
 
 
 def spread_over_an_hour(path: Path) -> None:
+    """Move messages and their rows into the past, except those in doubt."""
     with sqlite3.connect(path, timeout=60) as database:
-        for table, key, columns in (
-            ("status_event", "message_id", ("received_at", "recorded_at")),
-            ("message", "id", ("created_at", "submitted_at", "final_at", "updated_at")),
-        ):
-            age = _AGE.format(id=f"{table}.{key}")
-            values = ", ".join(f"{c} = {_EARLIER.format(column=c, age=age)}" for c in columns)
-            where = "provider_sid IS NOT NULL"  # messages in doubt stay recent
-            database.execute(f"UPDATE {table} SET {values} WHERE {where}")
+        sent = database.execute("SELECT id FROM message WHERE provider_sid IS NOT NULL").fetchall()
+        for number, (message_id,) in enumerate(sent):
+            move(database, message_id, seconds=number * 7919 % 3480)
         database.execute(_DEAD_LETTER)
+
+
+def move(database: sqlite3.Connection, message_id: str, seconds: int) -> None:
+    # Ids are UUIDv7: they begin with the time in milliseconds, and charts select by them.
+    new_id = f"{int(message_id[:12], 16) - seconds * 1000:012x}{message_id[12:]}"
+    for table, (key, columns) in _ROWS.items():
+        times = ", ".join(
+            f"{column} = strftime('%Y-%m-%d %H:%M:%f000', {column}, '-{seconds} seconds')"
+            for column in columns
+        )
+        values = (new_id, message_id)
+        database.execute(f"UPDATE {table} SET {key} = ?, {times} WHERE {key} = ?", values)
 
 
 def take(url: str, operator_key: str) -> None:
@@ -95,7 +114,7 @@ def take(url: str, operator_key: str) -> None:
                 page.get_by_label("Operator key").fill(operator_key)
                 page.keyboard.press("Enter")
                 page.wait_for_url(lambda url: "login" not in url)
-                page.wait_for_timeout(10_000)  # until the counts of all minutes are complete
+                page.wait_for_timeout(20_000)  # until the counts of all minutes are complete
                 page.screenshot(path=IMAGES / f"ops-{device}-{scheme}.png", full_page=True)
                 context.close()
         browser.close()
