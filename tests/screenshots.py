@@ -9,6 +9,7 @@ import sqlite3
 import tempfile
 import time
 from pathlib import Path
+from random import Random
 from typing import Any, Final
 
 import requests
@@ -20,7 +21,7 @@ from demo.traffic import Api
 IMAGES: Final = Path(__file__).parents[1] / "docs" / "images"
 VIEWPORTS: Final[dict[str, Any]] = {
     "desktop": {"viewport": {"width": 1280, "height": 900}},
-    "phone": {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2},
+    "phone": {"viewport": {"width": 390, "height": 844}},
 }
 PROVIDER: Final = (
     "--seed",
@@ -85,7 +86,7 @@ def spread_over_an_hour(path: Path) -> None:
     with sqlite3.connect(path, timeout=60) as database:
         sent = database.execute("SELECT id FROM message WHERE provider_sid IS NOT NULL").fetchall()
         for number, (message_id,) in enumerate(sent):
-            move(database, message_id, seconds=number * 7919 % 3480)
+            move(database, message_id, seconds=Random(number).randrange(3480))
         database.execute(_DEAD_LETTER)
 
 
