@@ -1,4 +1,4 @@
-# The first target explains the rest.
+# `make help` lists the targets.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,45 +9,45 @@ READY := $(VENV)/.ready
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: $(READY) ## Send a few hundred messages through the whole stack, faults on, and account for them.
+demo: $(READY) ## Send 300 messages through all processes with faults, then compare the records.
 	$(BIN)/python -m demo
 
-run: $(READY) ## Start the same stack without traffic; it stays up until Ctrl-C.
+run: $(READY) ## Start the same processes without traffic, until Ctrl-C.
 	$(BIN)/python -m demo --stay
 
-test: $(READY) ## Run the tests: SQLite, a real PostgreSQL, a real Redis. Needs no root and no Docker.
+test: $(READY) ## Run the tests on SQLite, PostgreSQL and Redis. Needs no root and no Docker.
 	@tests/install-tools
 	$(BIN)/python -m pytest -n 2 -m "not slow" $(ARGS)
 
-test-slow: $(READY) ## Run the slow tests: browser, chaos, rests of minutes, a large database.
+test-slow: $(READY) ## Run the slow tests: browser, chaos, long idle times, a large database.
 	@tests/install-tools
 	$(BIN)/python -m pytest -n 2 -m slow $(ARGS)
 
 test-all: test test-slow ## Run all tests.
 
-bench: $(READY) ## Measure Waybill beside two other designs: make bench ARGS=--quick.
+bench: $(READY) ## Measure Waybill and two other designs: make bench ARGS=--quick.
 	$(BIN)/python -m bench $(ARGS)
 
-chaos: $(READY) ## Kill every process in turn under traffic, then compare two witnesses: make chaos SEED=1.
+chaos: $(READY) ## Kill every process under traffic, then compare the records: make chaos SEED=1.
 	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED))
 
-mutations: $(READY) ## Take each guard away in turn: a test must turn red.
+mutations: $(READY) ## Remove each guard from the code in turn; a test must fail.
 	$(BIN)/python -m tests.mutations
 
-check: $(READY) ## Lint, format, types, import contracts.
+check: $(READY) ## Check lint, format, types and import contracts.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(READY) ## Format the code and mend what the linter can.
+format: $(READY) ## Format the code and apply the linter's fixes.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-migration: $(READY) ## Write a migration from the models: make migration MESSAGE="add x".
+migration: $(READY) ## Generate a migration from the models: make migration MESSAGE="add x".
 	$(BIN)/flask --app service.app db migrate -m "$(MESSAGE)"
 
-clean: ## Remove everything that was built.
+clean: ## Remove all build files.
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .run
 
 $(READY): requirements.txt requirements-dev.txt

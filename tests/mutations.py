@@ -54,7 +54,7 @@ MUTATIONS: Final = (
         "accept",
         replace("transaction()", "single_write()"),
         "tests/service/web/api/test_messages_batch.py"
-        "::test_a_batch_that_cannot_be_answered_is_not_stored_by_half",
+        "::test_batch_is_stored_in_one_transaction",
     ),
     Mutation(
         "urgent messages go first",

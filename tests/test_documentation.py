@@ -1,4 +1,4 @@
-"""The documents say what is there: settings, routes, statuses, commands, bodies, tests, links."""
+"""The documents agree with the code: settings, routes, statuses, commands, bodies, tests, links."""
 
 import ast
 import importlib
@@ -31,142 +31,80 @@ DOCUMENTS = sorted(
 )
 README = (ROOT / "README.md").read_text()
 INTEGRATING = (ROOT / "docs/integrating.md").read_text()
-# What the commands of the demonstration add only to fit the machine they run on.
-PLACING = ("--workers", "--blocking-threads", "-n")
+ROUTES_PAGE = (ROOT / "docs/routes.md").read_text()
+SETTINGS_PAGE = (ROOT / "docs/settings.md").read_text()
+# Options that the demo adds to the commands of the README to fit one machine.
+DEMO_OPTIONS = ("--workers", "--blocking-threads", "-n")
 
 every_document = pytest.mark.parametrize(
     "document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix()
 )
 
 
-# The README's tables
+# Tables
 
 
-def test_the_settings_are_those_of_the_code() -> None:
-    rows = table(README, "Settings")
-    fields = {f"`{name.upper()}`": field for name, field in Settings.model_fields.items()}
-    assert sorted(name for name, _, _ in rows) == sorted(fields)
-    for name, default, says in rows:
-        field = fields[name]
-        assert default == ("**required**" if field.is_required() else written(field.default)), name
-        assert says.startswith(field.description or "-"), name
-
-
-def test_the_routes_are_those_of_the_application(app: Flask) -> None:
-    shown = [(method, path.strip("`")) for method, path, _ in table(README, "The API")]
-    routes = {
-        (method, re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
-        for rule in app.url_map.iter_rules()
-        if rule.endpoint != "static" and not rule.endpoint.startswith("ops.")
-        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+def test_settings_page_lists_every_setting_and_its_default() -> None:
+    shown = {name.strip("`"): default for name, default, _ in tables(SETTINGS_PAGE)}
+    assert shown == {
+        name.upper(): "**required**" if field.is_required() else written(field.default)
+        for name, field in Settings.model_fields.items()
     }
+
+
+@every_document
+def test_cited_settings_exist(document: Path) -> None:
+    # Sentry's and OpenTelemetry's libraries read further variables.
+    prefixes = {name.partition("_")[0].upper() for name in Settings.model_fields} - {
+        "SENTRY",
+        "OTEL",
+    }
+    cited = re.findall(r"`([A-Z]+_[A-Z_]*[A-Z])\b", document.read_text())
+    settings = {name.lower() for name in cited if name.partition("_")[0] in prefixes}
+    assert settings <= set(Settings.model_fields)
+
+
+def test_routes_page_lists_every_route(app: Flask) -> None:
+    shown = [(method, path.strip("`")) for method, path, _ in table(ROUTES_PAGE, "The API")]
     assert len(shown) == len(set(shown))
-    assert set(shown) == routes
-
-
-def test_the_pages_are_those_of_the_application(app: Flask) -> None:
-    shown = table((ROOT / "docs/ops-page.md").read_text(), "Pages and buttons")
-    routes = {
-        (method, re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
-        for rule in app.url_map.iter_rules()
-        if rule.endpoint.startswith("ops.") and rule.endpoint != "ops.static"
-        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    assert set(shown) == {
+        (method, path) for endpoint, method, path in routes(app) if not endpoint.startswith("ops.")
     }
-    assert {(method, path.strip("`")) for method, path, _ in shown} == routes
 
 
-def test_the_statuses_are_listed_in_rank_order() -> None:
-    shown = [(status.strip("`"), final) for status, final, _ in table(README, "Statuses")]
+def test_ops_page_lists_every_operator_route(app: Flask) -> None:
+    shown = table((ROOT / "docs/ops-page.md").read_text(), "Pages and buttons")
+    assert {(method, path.strip("`")) for method, path, _ in shown} == {
+        (method, path) for endpoint, method, path in routes(app) if endpoint.startswith("ops.")
+    }
+
+
+def test_statuses_page_lists_statuses_in_rank_order() -> None:
+    rows = table((ROOT / "docs/statuses.md").read_text(), "Statuses")
+    shown = [(status.strip("`"), final) for status, final, _ in rows]
     assert shown == [(status.value, "yes" if is_final(status) else "no") for status in Status]
 
 
-def test_the_fields_of_a_message_are_those_that_are_taken() -> None:
+def test_integrating_lists_every_message_field() -> None:
     shown = [name.strip("`") for name, _ in table(INTEGRATING, "Post a message")]
     fields = NewMessage.model_fields
     assert sorted(shown) == sorted(field.alias or name for name, field in fields.items())
 
 
-def test_the_parameters_of_a_list_are_those_that_are_taken() -> None:
+def test_integrating_lists_every_list_parameter() -> None:
     shown = [name.strip("`") for name, _ in table(INTEGRATING, "List messages")]
     assert shown == list(MessageQuery.model_fields)
 
 
-def test_the_words_of_a_provider_are_those_of_its_table() -> None:
+def test_sinch_page_maps_every_provider_word() -> None:
     rows = table((ROOT / "docs/sinch.md").read_text(), "Words")
-    shown = {said.strip("`").lower(): shown.strip("`") for said, shown, *_ in rows}
-    shown = {said: at for said, at in shown.items() if not said.startswith("(")}
+    shown = {word.strip("`").lower(): status.strip("`") for word, status, *_ in rows}
+    # A row in parentheses describes a case for which Sinch has no word.
+    shown = {word: status for word, status in shown.items() if not word.startswith("(")}
     assert shown == {word: status.value for word, status in sinch_reports.STATUSES.items()}
 
 
-# Commands
-
-
-def test_the_processes_are_started_as_the_demonstration_does() -> None:
-    lines = [line for line in block(README, "Running it") if "db upgrade" not in line]
-    assert [shlex.split(line) for line in lines] == [unplaced(each) for each in COMMANDS.values()]
-
-
-def test_the_commands_for_keys_exist(app: Flask) -> None:
-    for line in re.findall(r"^flask --app service.app (.+)$", README, re.MULTILINE):
-        group, command, *_ = line.split()
-        commands: Any = app.cli.commands[group]
-        assert command in commands.commands, line
-
-
-def test_docker_compose_scales_services_that_are_there() -> None:
-    scaled = re.findall(r"--scale ([\w-]+)=", README)
-    found = [path for name in ("compose", "docker-compose") for path in ROOT.glob(f"{name}.y*ml")]
-    assert found, "the README starts the service with docker compose: write compose.yaml"
-    assert set(scaled) <= set(yaml.safe_load(found[0].read_text())["services"])
-
-
-@every_document
-def test_every_make_target_exists(document: Path) -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = re.findall(r"(?:^|`)make ([a-z-]+)", document.read_text(), re.MULTILINE)
-    assert set(named) <= targets
-
-
-# Bodies
-
-
-def test_the_requests_shown_are_accepted_as_they_stand() -> None:
-    posts = dict(shown_posts())
-    assert posts.keys() == {"/v1/messages", "/v1/messages/batch"}
-    check(NewMessage, posts["/v1/messages"])
-    check(NewBatch, posts["/v1/messages/batch"])
-
-
-def test_the_answers_shown_are_those_of_the_application(web: FlaskClient) -> None:
-    posts = dict(shown_posts())
-    [accepted] = jsons("Post a message")
-    [batch] = jsons("Post a batch")
-    assert steady(web.post("/v1/messages", json=posts["/v1/messages"]).json) == steady(accepted)
-    answer = web.post("/v1/messages/batch", json=posts["/v1/messages/batch"]).json
-    assert steady(answer) == steady(batch)
-    [ready] = jsons("Health")
-    assert web.get("/readyz").json == ready
-    for fragment in jsons("Read a message"):
-        assert fragment.keys() <= accepted.keys()
-
-
-def test_the_problem_shown_is_that_of_the_application(web: FlaskClient) -> None:
-    wrong = {"to": "+14155552671", "body": "Hello", "sendat": 1}
-    [problem] = jsons("Errors")
-    assert web.post("/v1/messages", json=wrong).json == problem
-
-
-def test_the_list_shown_is_one_that_can_be_asked_for(web: FlaskClient) -> None:
-    asked = re.findall(r"^GET (/v1/messages\S*)$", INTEGRATING, re.MULTILINE)
-    assert asked
-    for path in asked:
-        assert web.get(path).status_code == 200, path
-
-
-# Data flow, dependencies
-
-
-def test_the_sweeps_are_those_of_the_schedule() -> None:
+def test_dataflow_lists_every_scheduled_task() -> None:
     rows = table((ROOT / "docs/dataflow.md").read_text(), "Sweeps")
     shown = {task.strip("`"): (every, queue.strip("`")) for task, every, queue, *_ in rows}
     assert shown == {
@@ -177,121 +115,203 @@ def test_the_sweeps_are_those_of_the_schedule() -> None:
 @pytest.mark.parametrize(
     ("file", "heading"), [("requirements.in", "Running"), ("requirements-dev.in", "Tools")]
 )
-def test_every_dependency_has_its_line(file: str, heading: str) -> None:
+def test_dependencies_page_lists_every_requirement(file: str, heading: str) -> None:
     lines = (ROOT / file).read_text().splitlines()
-    wanted = [line for line in lines if line and not line.startswith("#")]
+    required = [line for line in lines if line and not line.startswith("#")]
     shown = table((ROOT / "docs/dependencies.md").read_text(), heading)
-    assert [row[0].strip("`") for row in shown] == wanted
+    assert [row[0].strip("`") for row in shown] == required
+
+
+# Commands
+
+
+def test_readme_starts_the_processes_of_the_demo() -> None:
+    commands = [text for text in block(README, "Running it") if "db upgrade" not in text]
+    assert [shlex.split(text) for text in commands] == [
+        unplaced(each) for each in COMMANDS.values()
+    ]
+
+
+@every_document
+def test_cited_flask_commands_exist(document: Path, app: Flask) -> None:
+    cited = re.findall(r"flask --app [\w.]+ ([a-z-]+)(?: ([a-z-]+)\b)?", document.read_text())
+    for name, subcommand in cited:
+        command: Any = app.cli.commands.get(name)
+        assert command is not None, name
+        if subcommand and hasattr(command, "commands"):
+            assert subcommand in command.commands, f"{name} {subcommand}"
+
+
+def test_readme_scales_services_of_docker_compose() -> None:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    scaled = set(re.findall(r"--scale ([\w-]+)=", README))
+    assert scaled
+    assert scaled <= set(services)
+
+
+@every_document
+def test_cited_make_targets_exist(document: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    cited = re.findall(r"(?:^|`)make ([a-z-]+)", document.read_text(), re.MULTILINE)
+    assert set(cited) <= targets
+
+
+# Bodies
+
+
+def test_requests_shown_are_valid() -> None:
+    posts = dict(posts_shown())
+    assert posts.keys() == {"/v1/messages", "/v1/messages/batch"}
+    check(NewMessage, posts["/v1/messages"])
+    check(NewBatch, posts["/v1/messages/batch"])
+
+
+def test_answers_shown_are_those_of_the_application(web: FlaskClient) -> None:
+    posts = dict(posts_shown())
+    [message] = answers_shown(INTEGRATING, "Post a message")
+    [batch] = answers_shown(INTEGRATING, "Post a batch")
+    answer = web.post("/v1/messages", json=posts["/v1/messages"]).json
+    assert stable(answer) == stable(message)
+    answer = web.post("/v1/messages/batch", json=posts["/v1/messages/batch"]).json
+    assert stable(answer) == stable(batch)
+    for fragment in answers_shown(INTEGRATING, "Read a message"):
+        assert fragment.keys() <= message.keys()
+
+
+def test_readme_shows_the_answer_to_its_request(web: FlaskClient) -> None:
+    request = re.search(r" -d '(.+)'$", section(README, "Send a message"), re.MULTILINE)
+    assert request
+    [answer] = answers_shown(README, "Send a message")
+    posted = web.post("/v1/messages", json=json.loads(request[1]))
+    assert posted.status_code == 202
+    assert stable(posted.json) == stable(answer)
+
+
+def test_readiness_shown_is_that_of_the_application(web: FlaskClient) -> None:
+    [ready] = answers_shown(ROUTES_PAGE, "Health")
+    assert web.get("/readyz").json == ready
+
+
+def test_problem_shown_is_that_of_the_application(web: FlaskClient) -> None:
+    wrong = {"to": "+14155552671", "body": "Hello", "sendat": 1}
+    [problem] = answers_shown(INTEGRATING, "Errors")
+    assert web.post("/v1/messages", json=wrong).json == problem
+
+
+def test_list_requests_shown_are_accepted(web: FlaskClient) -> None:
+    paths = re.findall(r"^GET (/v1/messages\S*)$", INTEGRATING, re.MULTILINE)
+    assert paths
+    for path in paths:
+        assert web.get(path).status_code == 200, path
 
 
 # References
 
 
 @every_document
-def test_every_link_inside_the_repository_leads_somewhere(document: Path) -> None:
+def test_links_inside_the_repository_resolve(document: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
         if re.match(r"[a-z]+:", target):
             continue
         path, _, anchor = target.partition("#")
-        place = (document.parent / path).resolve() if path else document
-        assert place.exists(), target
+        linked = (document.parent / path).resolve() if path else document
+        assert linked.exists(), target
         if anchor:
-            assert anchor in anchors(place), target
+            assert anchor in anchors(linked), target
 
 
 @every_document
-def test_every_test_that_is_named_exists(document: Path) -> None:
+def test_cited_tests_exist(document: Path) -> None:
     for file, name in re.findall(r"(tests/[\w/]+\.py)::(\w+)", document.read_text()):
-        assert name in sentences_in(file), f"{file}::{name}"
+        assert name in names_of_tests_in(file), f"{file}::{name}"
     for name in re.findall(r"`(test_\w+)`", document.read_text()):
-        assert any(name in sentences_in(file) for file in modules_of_tests()), name
+        assert any(name in names_of_tests_in(file) for file in files_of_tests()), name
 
 
 @every_document
-def test_every_file_that_is_named_exists(document: Path) -> None:
-    named = re.findall(r"`([\w./-]+/[\w.-]*|[\w-]+\.(?:in|toml|txt))`", document.read_text())
-    rooms = ("service/", "worker/", "simulator/", "demo/", "tests/", "docs/")
-    for path in named:
-        if path.startswith(rooms) or "/" not in path:
+def test_cited_files_exist(document: Path) -> None:
+    cited = re.findall(r"`([\w./-]+/[\w.-]*|[\w-]+\.(?:in|toml|txt))`", document.read_text())
+    roots = ("service/", "worker/", "simulator/", "demo/", "tests/", "docs/", "deploy/")
+    for path in cited:
+        if path.startswith(roots) or "/" not in path:
             assert (ROOT / path).exists(), path
 
 
 @every_document
-def test_every_function_that_is_named_exists(document: Path) -> None:
-    for name in re.findall(
-        r"`((?:service|worker|simulator|demo)(?:\.\w+)+)`", document.read_text()
-    ):
+def test_cited_modules_and_functions_exist(document: Path) -> None:
+    names = r"`((?:service|worker|simulator|demo|bench)(?:\.\w+)+)`"
+    for name in re.findall(names, document.read_text()):
         assert exists(name), name
 
 
-def test_every_decision_is_told_in_the_same_form() -> None:
-    decisions = sorted((ROOT / "docs/adr").glob("*.md"))
-    for number, path in enumerate(decisions, start=1):
-        text = path.read_text()
-        assert path.name.startswith(f"{number:04d}-")
-        assert text.startswith(f"# {number}. ")
-        status = r"(Accepted|Superseded by \[\d+\]\(\d{4}-[a-z-]+\.md\))"
-        assert re.search(rf"^Status: {status} · Date: 2", text, re.MULTILINE)
-        assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Context", "Decision", "Cost"]
+def test_decisions_are_numbered_without_gaps() -> None:
+    names = sorted(path.name for path in (ROOT / "docs/adr").glob("*.md"))
+    assert [name[:5] for name in names] == [f"{n:04d}-" for n in range(1, len(names) + 1)]
 
 
-# How documents are read
+# Reading documents
 
 
 def section(text: str, heading: str) -> str:
-    """Return what stands below a heading and above the next one."""
-    found = re.search(
+    """Return the text between a heading and the next one."""
+    match = re.search(
         rf"^#+ {re.escape(heading)}\n(.*?)(?=^#+ |\Z)", text, re.DOTALL | re.MULTILINE
     )
-    assert found is not None, heading
-    return found[1]
+    assert match is not None, heading
+    return match[1]
 
 
 def table(text: str, heading: str) -> list[list[str]]:
     """Return the rows of the first table of a section."""
-    lines = section(text, heading).splitlines()
-    start = next(number for number, line in enumerate(lines) if line.startswith("|"))
-    rows = []
-    for line in lines[start + 2 :]:
-        if not line.startswith("|"):
-            break
-        rows.append([cell.strip() for cell in line.strip("|").split(" | ")])
-    return rows
+    rows = re.search(r"(?:^\|.*\n)+", section(text, heading), re.MULTILINE)
+    assert rows is not None, heading
+    return cells(rows[0])
+
+
+def tables(text: str) -> list[list[str]]:
+    """Return the rows of all tables of a document."""
+    return [row for rows in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE) for row in cells(rows)]
+
+
+def cells(rows: str) -> list[list[str]]:
+    """Return the cells of a table, without its header."""
+    return [
+        [cell.strip() for cell in line.strip("|").split(" | ")] for line in rows.splitlines()[2:]
+    ]
 
 
 def block(text: str, heading: str) -> list[str]:
     """Return the lines of the first code block of a section."""
-    found = re.search(r"^```\w*\n(.*?)^```", section(text, heading), re.DOTALL | re.MULTILINE)
-    assert found is not None, heading
-    return found[1].splitlines()
+    match = re.search(r"^```\w*\n(.*?)^```", section(text, heading), re.DOTALL | re.MULTILINE)
+    assert match is not None, heading
+    return match[1].splitlines()
 
 
-def jsons(heading: str) -> list[dict[str, Any]]:
-    """Return the JSON blocks of a section on the API."""
-    whole = README if heading == "Health" else INTEGRATING
-    found = re.findall(r"^```json\n(.*?)^```", section(whole, heading), re.DOTALL | re.MULTILINE)
-    return [json.loads(one) for one in found]
+def answers_shown(text: str, heading: str) -> list[dict[str, Any]]:
+    """Return the JSON blocks of a section."""
+    blocks = re.findall(r"^```json\n(.*?)^```", section(text, heading), re.DOTALL | re.MULTILINE)
+    return [json.loads(body) for body in blocks]
 
 
-def shown_posts() -> Iterator[tuple[str, Any]]:
-    """Yield the path and the body of every POST that is shown on the wire."""
-    for shown in re.findall(r"^```http\n(.*?)^```", INTEGRATING, re.DOTALL | re.MULTILINE):
-        head, _, body = shown.partition("\n\n")
+def posts_shown() -> Iterator[tuple[str, Any]]:
+    """Yield the path and the body of every POST in the integration guide."""
+    for request in re.findall(r"^```http\n(.*?)^```", INTEGRATING, re.DOTALL | re.MULTILINE):
+        head, _, body = request.partition("\n\n")
         method, path = head.splitlines()[0].split()
         if method == "POST":
             yield path, json.loads(body)
 
 
-def steady(answer: Any) -> Any:
-    """Return an answer without what differs from one time to the next."""
+def stable(answer: Any) -> Any:
+    """Return an answer without the fields that differ each time."""
     if isinstance(answer, dict):
         changing = ("id", "created_at", "updated_at")
-        return {key: steady(value) for key, value in answer.items() if key not in changing}
-    return [steady(one) for one in answer] if isinstance(answer, list) else answer
+        return {key: stable(value) for key, value in answer.items() if key not in changing}
+    return [stable(item) for item in answer] if isinstance(answer, list) else answer
 
 
 def written(default: Any) -> str:
-    """Return a default as the table writes it."""
+    """Return a default in the form of the settings page."""
     if default in (None, ()):
         return "none"
     if isinstance(default, SecretStr):
@@ -300,9 +320,18 @@ def written(default: Any) -> str:
 
 
 def unplaced(command: Sequence[str]) -> list[str]:
-    """Return a command without the options that only place it."""
+    """Return a command without the options that the demo adds."""
     words = iter(command)
-    return [word for word in words if not (word in PLACING and next(words))]
+    return [word for word in words if not (word in DEMO_OPTIONS and next(words))]
+
+
+def routes(app: Flask) -> Iterator[tuple[str, str, str]]:
+    """Yield endpoint, method and path of every route, with `{name}` for parameters."""
+    for rule in app.url_map.iter_rules():
+        if not rule.endpoint.endswith("static"):
+            path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+            for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+                yield rule.endpoint, method, path
 
 
 def anchors(document: Path) -> set[str]:
@@ -312,35 +341,35 @@ def anchors(document: Path) -> set[str]:
 
 
 @cache
-def sentences_in(file: str) -> frozenset[str]:
+def names_of_tests_in(file: str) -> frozenset[str]:
     """Return the names of the tests in a file, without importing it."""
     tree = ast.parse((ROOT / file).read_text())
     functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
-    return frozenset(one.name for one in functions if one.name.startswith("test_"))
+    return frozenset(node.name for node in functions if node.name.startswith("test_"))
 
 
-def modules_of_tests() -> list[str]:
-    """Return the paths of all tests."""
+def files_of_tests() -> list[str]:
+    """Return the paths of all test files."""
     return [path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py")]
 
 
 def exists(name: str) -> bool:
-    """Tell whether a dotted name is a module, or something in one."""
-    place, rest = name, list[str]()
-    while not is_module(place):
-        place, _, last = place.rpartition(".")
-        rest.insert(0, last)
-    thing: Any = importlib.import_module(place) if rest else None
-    for part in rest:
-        thing = getattr(thing, part, None)
-        if thing is None:
+    """Return whether a dotted name is a module or an attribute of one."""
+    module, attributes = name, list[str]()
+    while not is_module(module):
+        module, _, last = module.rpartition(".")
+        attributes.insert(0, last)
+    value: Any = importlib.import_module(module) if attributes else None
+    for attribute in attributes:
+        value = getattr(value, attribute, None)
+        if value is None:
             return False
     return True
 
 
 def is_module(name: str) -> bool:
-    """Tell whether there is a module of this name."""
+    """Return whether a module of this name exists."""
     try:
         return importlib.util.find_spec(name) is not None
     except ModuleNotFoundError:
-        return False  # what stands before the last dot is a module, not a package
+        return False  # the part before the last dot is a module, not a package

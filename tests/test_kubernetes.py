@@ -1,4 +1,4 @@
-"""deploy/kubernetes holds: to the schemas, to each other, and to what the demo runs."""
+"""The manifests in deploy/kubernetes match the schemas, each other, and what the demo runs."""
 
 import os
 import re
@@ -23,56 +23,56 @@ from service.inbox import stream
 from service.sending import deliver
 from service.task_queue.queue import ROUTES
 from tests.messages import Post
-from tests.test_deployment import DOCKERFILE, after, unplaced
+from tests.test_deployment import DOCKERFILE, after, command, unplaced
 
 ROOT = Path(__file__).parents[1]
 BASE = ROOT / "deploy" / "kubernetes" / "base"
 OVERLAY = ROOT / "deploy" / "kubernetes" / "production"
 PROCESSES = tuple(COMMANDS)
-# The versions that are maintained when this is written, by the schemas that we have.
+# The oldest supported version of Kubernetes, and the newest whose schemas are installed.
 VERSIONS = ("1.30.0", kubernetes_validate.latest_version())
 
 Manifest = dict[str, Any]
 
 
 def manifests(directory: Path) -> Iterator[Manifest]:
-    """Every resource that a kustomization lists, in its own directory."""
-    listed = kustomization(directory)["resources"]
-    for file in (one for one in listed if one.endswith(".yaml")):
+    """Yield every resource in the files that a kustomization lists."""
+    names = kustomization(directory)["resources"]
+    for file in (name for name in names if name.endswith(".yaml")):
         yield from yaml.safe_load_all((directory / file).read_text())
 
 
 def kustomization(directory: Path) -> Manifest:
-    found: Manifest = yaml.safe_load((directory / "kustomization.yaml").read_text())
-    return found
+    content: Manifest = yaml.safe_load((directory / "kustomization.yaml").read_text())
+    return content
 
 
 RESOURCES = [*manifests(BASE), *manifests(OVERLAY)]
-BUILT_IN = [one for one in RESOURCES if not one["apiVersion"].startswith("keda.sh")]
+BUILT_IN = [item for item in RESOURCES if not item["apiVersion"].startswith("keda.sh")]
 
 
-def named(one: Manifest) -> str:
-    return f"{one['kind']} {one['metadata']['name']}"
+def title(resource: Manifest) -> str:
+    return f"{resource['kind']} {resource['metadata']['name']}"
 
 
 def of(kind: str) -> dict[str, Manifest]:
-    return {one["metadata"]["name"]: one for one in RESOURCES if one["kind"] == kind}
+    return {item["metadata"]["name"]: item for item in RESOURCES if item["kind"] == kind}
 
 
 def pods() -> dict[str, Manifest]:
-    """The pod of each process, and of the migration, by the name of what makes it."""
-    makers = {**of("Deployment"), **of("Job")}
-    return {name: maker["spec"]["template"] for name, maker in makers.items()}
+    """Return the pod template of each deployment and job, by its name."""
+    owners = {**of("Deployment"), **of("Job")}
+    return {name: owner["spec"]["template"] for name, owner in owners.items()}
 
 
 def containers() -> list[Manifest]:
     specs = [pod["spec"] for pod in pods().values()]
-    return [*chain(*(one["containers"] + one.get("initContainers", []) for one in specs))]
+    return [*chain(*(spec["containers"] + spec.get("initContainers", []) for spec in specs))]
 
 
 def container(process: str) -> Manifest:
-    [found] = of("Deployment")[f"waybill-{process}"]["spec"]["template"]["spec"]["containers"]
-    return dict(found)
+    [only] = of("Deployment")[f"waybill-{process}"]["spec"]["template"]["spec"]["containers"]
+    return dict(only)
 
 
 every_process = pytest.mark.parametrize("process", PROCESSES)
@@ -82,81 +82,85 @@ every_process = pytest.mark.parametrize("process", PROCESSES)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("one", BUILT_IN, ids=named)
-def test_a_resource_fits_the_schema_of_kubernetes(one: Manifest, version: str) -> None:
-    kubernetes_validate.validate(one, version, strict=True)
+@pytest.mark.parametrize("resource", BUILT_IN, ids=title)
+def test_resource_matches_the_kubernetes_schema(resource: Manifest, version: str) -> None:
+    kubernetes_validate.validate(resource, version, strict=True)
 
 
-def test_a_resource_that_does_not_fit_is_noticed() -> None:
-    [web] = [one for one in BUILT_IN if named(one) == "Deployment waybill-web"]
+def test_validation_notices_a_wrong_resource() -> None:
+    web = of("Deployment")["waybill-web"]
     wrong = {**web, "spec": {**web["spec"], "replicaz": 1}}
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(wrong, VERSIONS[-1], strict=True)
 
 
 @pytest.mark.parametrize("directory", [BASE, OVERLAY], ids=lambda path: path.name)
-def test_every_file_is_listed_and_every_listed_file_exists(directory: Path) -> None:
-    given = kustomization(directory)
-    listed = {*given["resources"], *(one["path"] for one in given.get("patches", []))}
+def test_kustomization_lists_every_file(directory: Path) -> None:
+    content = kustomization(directory)
+    names = {*content["resources"], *(patch["path"] for patch in content.get("patches", []))}
     files = {path.name for path in directory.glob("*.yaml")} - {"kustomization.yaml"}
-    assert {one for one in listed if one.endswith(".yaml")} == files
-    assert all((directory / one).exists() for one in listed)
+    assert {name for name in names if name.endswith(".yaml")} == files
+    assert all((directory / name).exists() for name in names)
 
 
-def test_kustomize_builds_it_and_the_result_fits_the_schemas() -> None:
+def test_kustomize_output_matches_the_schemas() -> None:
     if shutil.which("kubectl") is None:
-        pytest.skip("no kubectl here, whose kustomize would build it")
+        pytest.skip("kubectl is not installed")
     built = subprocess.run(
         ["kubectl", "kustomize", str(OVERLAY)], capture_output=True, text=True, check=False
     )
     assert built.returncode == 0, built.stderr
     resources = list(yaml.safe_load_all(built.stdout))
-    assert {one["kind"] for one in resources} >= {"ConfigMap", "Deployment", "Job", "ScaledObject"}
-    for one in resources:
-        if not one["apiVersion"].startswith("keda.sh"):
-            kubernetes_validate.validate(one, VERSIONS[-1], strict=True)
-        if one["kind"] != "Namespace":
-            assert one["metadata"]["namespace"] == "waybill"
-    images = set(re.findall(r"image: (\S+)", built.stdout))
-    assert images == {"registry.example.com/waybill:0.1.0"}
+    kinds = {resource["kind"] for resource in resources}
+    assert kinds >= {"ConfigMap", "Deployment", "Job", "ScaledObject"}
+    for resource in resources:
+        if not resource["apiVersion"].startswith("keda.sh"):
+            kubernetes_validate.validate(resource, VERSIONS[-1], strict=True)
+        if resource["kind"] != "Namespace":
+            assert resource["metadata"]["namespace"] == "waybill"
+    assert set(re.findall(r"image: (\S+)", built.stdout)) == {deployed_image()}
 
 
-# What runs
+def deployed_image() -> str:
+    [image] = kustomization(OVERLAY)["images"]
+    return f"{image['newName']}:{image['newTag']}"
 
 
-def test_every_process_is_deployed_and_no_other() -> None:
+# Processes
+
+
+def test_every_process_has_a_deployment() -> None:
     assert set(of("Deployment")) == {f"waybill-{name}" for name in PROCESSES}
 
 
 @every_process
-def test_a_pod_runs_the_command_that_the_demo_runs(process: str) -> None:
+def test_pod_runs_the_command_of_the_demo(process: str) -> None:
     assert unplaced(container(process)["command"]) == unplaced(COMMANDS[process])
 
 
-def test_the_migration_runs_once_and_is_the_one_of_the_readme() -> None:
+def test_job_migrates_once_with_the_command_of_compose() -> None:
     [job] = of("Job").values()
     [migrate] = job["spec"]["template"]["spec"]["containers"]
-    assert migrate["command"] == ["flask", "--app", "service.app", "db", "upgrade"]
+    assert migrate["command"] == command("migrate")
     assert job["spec"]["template"]["spec"]["restartPolicy"] == "Never"
 
 
-def test_every_queue_is_read_by_a_worker_under_a_name_of_its_own() -> None:
+def test_workers_read_every_queue_under_unique_names() -> None:
     commands = [container(name)["command"] for name in ("worker-send", "worker-status")]
-    assert {q for command in commands for q in after("-Q", command).split(",")} == {
-        *ROUTES.values()
-    }
-    assert all("%h" in after("-n", command) for command in commands)
+    queues = {queue for words in commands for queue in after("-Q", words).split(",")}
+    assert queues == set(ROUTES.values())
+    assert all("%h" in after("-n", words) for words in commands)
 
 
 @every_process
-def test_a_deployment_selects_its_own_pods(process: str) -> None:
+def test_deployment_selects_its_own_pods(process: str) -> None:
     spec = of("Deployment")[f"waybill-{process}"]["spec"]
     labels = {"app.kubernetes.io/component": process}
     assert spec["selector"]["matchLabels"] == labels
     assert spec["template"]["metadata"]["labels"] == labels
 
 
-def test_a_process_that_is_stopped_may_finish_the_longest_send() -> None:
+def test_stopped_pod_can_finish_the_longest_send() -> None:
     fields = Settings.model_fields
     longest = fields["twilio_connect_timeout"].default + fields["twilio_read_timeout"].default
     for name in ("web", "worker-send", "worker-status"):
@@ -164,27 +168,35 @@ def test_a_process_that_is_stopped_may_finish_the_longest_send() -> None:
         assert pod["terminationGracePeriodSeconds"] >= 2 * longest, name
 
 
-def test_every_setting_that_is_given_exists_and_no_secret_is_among_them() -> None:
+def test_config_map_settings_exist_and_hold_no_secret() -> None:
     literals = [
         literal.partition("=")[0].lower()
         for directory in (BASE, OVERLAY)
         for literal in kustomization(directory)["configMapGenerator"][0]["literals"]
     ]
     assert set(literals) <= set(Settings.model_fields)
-    assert not {"twilio_auth_token", "database_url", "redis_url", "metrics_token"} & set(literals)
+    secrets = {name for name, field in Settings.model_fields.items() if is_secret(field.annotation)}
+    assert {"twilio_auth_token", "database_url", "redis_url", "metrics_token"} <= secrets
+    assert not secrets & set(literals)
+
+
+def is_secret(annotation: Any) -> bool:
+    return "SecretStr" in str(annotation)
 
 
 @every_process
-def test_a_process_has_all_settings(process: str) -> None:
-    given = [next(iter(one.values()))["name"] for one in container(process)["envFrom"]]
-    assert given == ["waybill", "waybill"]
+def test_process_gets_config_map_and_secret(process: str) -> None:
+    assert container(process)["envFrom"] == [
+        {"configMapRef": {"name": "waybill"}},
+        {"secretRef": {"name": "waybill"}},
+    ]
 
 
 # Security
 
 
 @pytest.mark.parametrize("name", pods())
-def test_a_pod_runs_as_the_user_of_the_image_who_has_no_rights(name: str) -> None:
+def test_pod_runs_as_the_unprivileged_user_of_the_image(name: str) -> None:
     spec = pods()[name]["spec"]
     security = spec["securityContext"]
     assert security["runAsNonRoot"] is True
@@ -195,55 +207,51 @@ def test_a_pod_runs_as_the_user_of_the_image_who_has_no_rights(name: str) -> Non
     assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec)
 
 
-@pytest.mark.parametrize("one", containers(), ids=lambda one: one["name"])
-def test_a_container_can_change_nothing_and_become_nobody_else(one: Manifest) -> None:
-    assert one["securityContext"] == {
+@pytest.mark.parametrize("spec", containers(), ids=lambda spec: spec["name"])
+def test_container_is_read_only_and_has_limits(spec: Manifest) -> None:
+    assert spec["securityContext"] == {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
-    mounts = {mount["name"]: mount["mountPath"] for mount in one["volumeMounts"]}
-    metrics = {"metrics": "/run/metrics"} if one["name"] == "web" else {}
-    assert mounts == {"tmp": "/tmp", **metrics}
-    assert set(one["resources"]["requests"]) == set(one["resources"]["limits"]) == {"cpu", "memory"}
+    for kind in ("requests", "limits"):
+        assert set(spec["resources"][kind]) == {"cpu", "memory"}
 
 
-def test_the_place_that_can_be_written_to_is_in_memory_and_small() -> None:
-    for name, pod in pods().items():
-        for volume in pod["spec"]["volumes"]:
-            assert volume["emptyDir"]["medium"] == "Memory", name
-            assert volume["emptyDir"]["sizeLimit"] == "64Mi", name
+@pytest.mark.parametrize("name", pods())
+def test_writable_volumes_are_in_memory_and_limited(name: str) -> None:
+    volumes = {volume["name"]: volume["emptyDir"] for volume in pods()[name]["spec"]["volumes"]}
+    assert all(volume["medium"] == "Memory" and volume["sizeLimit"] for volume in volumes.values())
+    for spec in pods()[name]["spec"]["containers"]:
+        mounts = {mount["mountPath"]: mount["name"] for mount in spec["volumeMounts"]}
+        assert "/tmp" in mounts
+        assert set(mounts.values()) == set(volumes)
 
 
-def test_web_processes_count_into_a_directory_that_exists() -> None:
-    web = container("web")
-    [variable] = [one for one in web["env"] if one["name"] == "PROMETHEUS_MULTIPROC_DIR"]
-    assert variable["value"] in [mount["mountPath"] for mount in web["volumeMounts"]]
+def test_network_is_denied_by_default() -> None:
+    specs = [policy["spec"] for policy in of("NetworkPolicy").values()]
+    assert {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]} in specs
 
 
-def test_nobody_may_talk_unless_a_policy_says_so() -> None:
-    nobody = of("NetworkPolicy")["waybill-nobody"]["spec"]
-    assert nobody == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-
-
-def test_every_policy_is_about_pods_that_are_there_and_ports_that_are_open() -> None:
+def test_policies_select_existing_pods_and_open_ports() -> None:
     components = {
         pod["metadata"]["labels"]["app.kubernetes.io/component"] for pod in pods().values()
     }
     for policy in of("NetworkPolicy").values():
         selector = policy["spec"]["podSelector"]
-        chosen = set(selector.get("matchLabels", {}).values())
-        chosen |= {one for each in selector.get("matchExpressions", []) for one in each["values"]}
-        assert chosen <= components
+        selected = set(selector.get("matchLabels", {}).values())
+        for expression in selector.get("matchExpressions", []):
+            selected |= set(expression["values"])
+        assert selected <= components
         ports = [
             port["port"] for rule in policy["spec"].get("ingress", []) for port in rule["ports"]
         ]
-        for component in chosen if ports else ():
+        for component in selected if ports else ():
             open_ports = {port["name"] for port in container(component)["ports"]}
             assert set(ports) <= open_ports, component
 
 
-def test_the_world_may_not_read_the_metrics() -> None:
+def test_ingress_exposes_api_and_callbacks_only() -> None:
     [ingress] = of("Ingress").values()
     [rule] = ingress["spec"]["rules"]
     assert [path["path"] for path in rule["http"]["paths"]] == ["/v1", "/callbacks"]
@@ -253,71 +261,71 @@ def test_the_world_may_not_read_the_metrics() -> None:
         assert service["port"]["name"] in {port["name"] for port in ports}
 
 
-def test_the_service_leads_to_the_web() -> None:
+def test_service_selects_the_web_pods() -> None:
     [service] = of("Service").values()
     assert service["spec"]["selector"] == {"app.kubernetes.io/component": "web"}
     [port] = service["spec"]["ports"]
-    assert port["targetPort"] in {one["name"] for one in container("web")["ports"]}
+    assert port["targetPort"] in {entry["name"] for entry in container("web")["ports"]}
 
 
 # Probes, disruptions, scale
 
 
 @every_process
-def test_every_process_is_asked_whether_it_is_alive_at_a_port_that_it_opens(process: str) -> None:
-    one = container(process)
-    ports = {port["name"]: port["containerPort"] for port in one["ports"]}
+def test_probes_use_a_port_that_the_process_opens(process: str) -> None:
+    spec = container(process)
+    ports = {port["name"]: port["containerPort"] for port in spec["ports"]}
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
-        assert one[probe]["httpGet"]["port"] in ports
-    assert one["livenessProbe"]["httpGet"]["path"] == "/healthz"
-    given = dict(
+        assert spec[probe]["httpGet"]["port"] in ports
+    assert spec["livenessProbe"]["httpGet"]["path"] == "/healthz"
+    settings = dict(
         literal.split("=", 1)
         for literal in kustomization(BASE)["configMapGenerator"][0]["literals"]
     )
-    expected = after("--port", one["command"]) if process == "web" else given["METRICS_PORT"]
+    expected = after("--port", spec["command"]) if process == "web" else settings["METRICS_PORT"]
     assert [str(port) for port in ports.values()] == [expected]
     scraped = pods()[f"waybill-{process}"]["metadata"]["annotations"]["prometheus.io/port"]
     assert scraped == expected
 
 
-def test_the_web_is_ready_when_it_can_store_callbacks() -> None:
+def test_web_readiness_is_readyz() -> None:
     assert container("web")["readinessProbe"]["httpGet"]["path"] == "/readyz"
 
 
-def test_workers_wait_for_the_migration_and_the_web_for_no_store() -> None:
+def test_only_workers_wait_for_the_migration() -> None:
     waiting = {name for name, pod in pods().items() if "initContainers" in pod["spec"]}
     assert waiting == {"waybill-worker-send", "waybill-worker-status"}
 
 
-def test_a_budget_leaves_some_of_each_and_never_blocks_a_node() -> None:
-    replicas = least_replicas()
+def test_disruption_budgets_leave_replicas_and_allow_drains() -> None:
+    replicas = min_replicas()
     for name, budget in of("PodDisruptionBudget").items():
         spec = budget["spec"]
         assert spec["selector"]["matchLabels"] == {
             "app.kubernetes.io/component": name.removeprefix("waybill-")
         }
         assert 1 <= spec["maxUnavailable"] < replicas[name], name
-    assert set(of("PodDisruptionBudget")) == {name for name, least in replicas.items() if least > 1}
+    assert set(of("PodDisruptionBudget")) == {name for name, count in replicas.items() if count > 1}
 
 
-def least_replicas() -> dict[str, int]:
+def min_replicas() -> dict[str, int]:
     scaled = {
-        one["spec"]["scaleTargetRef"]["name"]: one["spec"]["minReplicaCount"]
-        for one in of("ScaledObject").values()
+        item["spec"]["scaleTargetRef"]["name"]: item["spec"]["minReplicaCount"]
+        for item in of("ScaledObject").values()
     }
     fixed = {
-        name: one["spec"]["replicas"]
-        for name, one in of("Deployment").items()
-        if "replicas" in one["spec"]
+        name: item["spec"]["replicas"]
+        for name, item in of("Deployment").items()
+        if "replicas" in item["spec"]
     }
-    assert not scaled.keys() & fixed.keys(), "each apply would undo what KEDA decided"
+    assert not scaled.keys() & fixed.keys(), "each apply would reset the number that KEDA set"
     assert scaled.keys() | fixed.keys() == set(of("Deployment"))
     return {**scaled, **fixed}
 
 
-# What each of KEDA's triggers needs to know, and of that what must be a number.
+# The metadata that each KEDA trigger requires, and which of it must be a number.
 # https://keda.sh/docs/latest/scalers/redis-streams/ and .../redis-lists/
-NEEDED = {
+REQUIRED = {
     "redis": {"listName", "listLength"},
     "redis-streams": {"stream", "streamLength"},
     "postgresql": {"connectionFromEnv", "query", "targetQueryValue"},
@@ -325,10 +333,10 @@ NEEDED = {
 NUMBERS = {"listLength", "streamLength", "targetQueryValue"}
 
 
-@pytest.mark.parametrize("one", of("ScaledObject").values(), ids=named)
-def test_a_scaled_object_is_as_keda_wants_it(one: Manifest) -> None:
-    assert one["apiVersion"] == "keda.sh/v1alpha1"
-    spec = one["spec"]
+@pytest.mark.parametrize("resource", of("ScaledObject").values(), ids=title)
+def test_scaled_object_has_the_fields_of_keda(resource: Manifest) -> None:
+    assert resource["apiVersion"] == "keda.sh/v1alpha1"
+    spec = resource["spec"]
     assert set(spec) <= {
         *("scaleTargetRef", "minReplicaCount", "maxReplicaCount", "pollingInterval"),
         *("cooldownPeriod", "advanced", "triggers"),
@@ -336,11 +344,11 @@ def test_a_scaled_object_is_as_keda_wants_it(one: Manifest) -> None:
     assert 0 < spec["minReplicaCount"] < spec["maxReplicaCount"]
     for trigger in spec["triggers"]:
         assert set(trigger) <= {"type", "metadata", "authenticationRef"}
-        assert set(trigger["metadata"]) == NEEDED[trigger["type"]]
+        assert set(trigger["metadata"]) == REQUIRED[trigger["type"]]
         assert all(
             trigger["metadata"][key].isdecimal() for key in NUMBERS & set(trigger["metadata"])
         )
-        if trigger["type"] == "postgresql":  # by the environment of the container that is scaled
+        if trigger["type"] == "postgresql":  # read from the environment of the scaled container
             assert trigger["metadata"]["connectionFromEnv"].lower() in Settings.model_fields
         else:
             assert trigger["authenticationRef"]["name"] in of("TriggerAuthentication")
@@ -353,28 +361,27 @@ def triggers(process: str) -> list[Manifest]:
 
 
 def test_status_workers_scale_by_inbox_and_queues() -> None:
-    found = triggers("worker-status")
-    queues = {metadata["listName"] for metadata in found if "listName" in metadata}
+    metadata = triggers("worker-status")
+    queues = {entry["listName"] for entry in metadata if "listName" in entry}
     assert queues == set(after("-Q", container("worker-status")["command"]).split(","))
-    streams = [metadata["stream"] for metadata in found if "stream" in metadata]
+    streams = [entry["stream"] for entry in metadata if "stream" in entry]
     assert streams == [stream._STREAM]
 
 
 def test_send_workers_scale_by_messages_due(client_id: int, post: Post) -> None:
-    """The broker carries wake-ups only: its list is short, however many messages wait."""
+    """The Celery queue carries wake-ups only, so its length does not show the backlog."""
     [trigger] = triggers("worker-send")
     if not is_postgresql():
-        pytest.skip("KEDA asks PostgreSQL")
-    waiting = [post() for _ in range(3)]
+        pytest.skip("KEDA queries PostgreSQL")
+    due = [post() for _ in range(3)]
     post(send_at=datetime.now(UTC) + timedelta(hours=1))
-    assert db.session.scalar(text(trigger["query"])) == len(waiting)
+    assert db.session.scalar(text(trigger["query"])) == len(due)
     deliver.deliver()
     assert db.session.scalar(text(trigger["query"])) == 0
 
 
-def test_what_workers_wait_for_is_what_the_migration_brings(tmp_path: Path) -> None:
-    [waiting] = pods()["waybill-worker-send"]["spec"]["initContainers"]
-    shell, option, line = waiting["command"]
+def test_init_container_ends_after_the_migration(tmp_path: Path) -> None:
+    [init] = pods()["waybill-worker-send"]["spec"]["initContainers"]
     environment = {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "DATABASE_URL": f"sqlite:///{tmp_path}/waiting.db",
@@ -383,33 +390,33 @@ def test_what_workers_wait_for_is_what_the_migration_brings(tmp_path: Path) -> N
         "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
         "TWILIO_AUTH_TOKEN": "unused",
     }
-    waits = subprocess.Popen([shell, option, line], env=environment, cwd=ROOT)
+    process = subprocess.Popen(init["command"], env=environment, cwd=ROOT)
     try:
         with pytest.raises(subprocess.TimeoutExpired):
-            waits.wait(4)
-        upgrade = ["flask", "--app", "service.app", "db", "upgrade"]
-        subprocess.run(upgrade, env=environment, cwd=ROOT, check=True, capture_output=True)
+            process.wait(4)
+        subprocess.run(
+            command("migrate"), env=environment, cwd=ROOT, check=True, capture_output=True
+        )
 
-        assert waits.wait(30) == 0
+        assert process.wait(30) == 0
     finally:
-        waits.kill()
+        process.kill()
 
 
-# The documents
+# docs/kubernetes.md
 
 
-def test_the_secrets_that_the_manifests_want_are_those_that_the_document_makes() -> None:
+def test_document_creates_the_secrets_that_manifests_use() -> None:
     document = (ROOT / "docs" / "kubernetes.md").read_text()
-    made = dict(
-        re.findall(r"create secret generic ([\w-]+) (.+?)(?=\n\n|\n```|\nkubectl)", document, re.S)
+    commands = re.findall(
+        r"create secret generic ([\w-]+) (.+?)(?=\n\n|\n```|\nkubectl)", document, re.DOTALL
     )
-    keys = {name: set(re.findall(r"--from-literal=(\w+)=", rest)) for name, rest in made.items()}
+    keys = {name: set(re.findall(r"--from-literal=(\w+)=", rest)) for name, rest in commands}
     assert {key.lower() for key in keys["waybill"]} <= set(Settings.model_fields)
     [authentication] = of("TriggerAuthentication").values()
-    wanted = {one["key"] for one in authentication["spec"]["secretTargetRef"]}
-    assert keys["waybill-redis"] == wanted
+    used = {entry["key"] for entry in authentication["spec"]["secretTargetRef"]}
+    assert keys["waybill-redis"] == used
 
 
-def test_the_images_of_the_document_are_the_ones_that_are_deployed() -> None:
-    [image] = kustomization(OVERLAY)["images"]
-    assert f"{image['newName']}:{image['newTag']}" in (ROOT / "docs" / "kubernetes.md").read_text()
+def test_document_builds_the_deployed_image() -> None:
+    assert deployed_image() in (ROOT / "docs" / "kubernetes.md").read_text()
