@@ -53,8 +53,7 @@ MUTATIONS: Final = (
         "service.sending.accept",
         "accept",
         replace("transaction()", "single_write()"),
-        "tests/service/web/api/test_messages_batch.py"
-        "::test_batch_is_stored_in_one_transaction",
+        "tests/service/web/api/test_messages_batch.py::test_batch_is_stored_in_one_transaction",
     ),
     Mutation(
         "urgent messages go first",

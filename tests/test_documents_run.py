@@ -34,7 +34,7 @@ GUIDES = [
 # tests/test_documentation.py checks blocks of `http` and `json`.
 NOT_RUN = {"text", "text output", "json output", "http", "json"}
 # Fast and without faults: every run must print what the documents show.
-PROVIDER_OPTIONS = ("--pace", "0.2", "--fate", "delivered=1")
+PROVIDER_OPTIONS = ("--pace", "0.2", "--outcome", "delivered=1")
 OUTCOMES = ROOT / "docs/testing-your-integration.md"
 
 
@@ -178,7 +178,7 @@ def test_magic_numbers_end_as_shown_and_are_not_sent(stack: Stack) -> None:
 
 def messages_at_provider(stack: Stack) -> int:
     """Return how many messages the simulated provider has received."""
-    books = requests.get(f"{stack.simulator_url}/_simulator/books", timeout=10).json()
+    books = requests.get(f"{stack.simulator_url}/_simulator/records", timeout=10).json()
     return len(books["messages"])
 
 

@@ -31,7 +31,8 @@ from service.models import (
 )
 from service.models.types import UtcDateTime
 from service.queries.attempts import AttemptRef
-from service.recording.rows import event_of
+from service.recording.effects import LedgerEntry
+from service.recording.rows import event_rows
 from service.sending import idempotency
 from tests.conftest import make_database, make_key, make_settings
 from tests.fakes import FakeProvider
@@ -380,6 +381,11 @@ def test_migration_normalises_addresses(empty: Flask) -> None:
     assert senders == {"whatsapp:+15005550006"}
 
 
+def ledger_row(report: StatusReport, owner: AttemptRef | None) -> dict[str, Any]:
+    [row] = event_rows([LedgerEntry(report.identity, report, owner)])
+    return row
+
+
 def test_provider_is_renamed_to_sandbox_and_back(migrated: Flask) -> None:
     accept_a_message(migrated)
     message_id, attempt = db.session.scalars(db.select(Message.id)).one(), uuid7()
@@ -390,14 +396,14 @@ def test_provider_is_renamed_to_sandbox_and_back(migrated: Flask) -> None:
         base._replace(provider_sid="test-1"),
         base._replace(message_id=message_id, word="opted_out"),
     ]
-    redacted = StatusEvent(**event_of(base, None) | {"identity": b"r" * 32})
+    redacted = StatusEvent(**ledger_row(base, None) | {"identity": b"r" * 32})
     with transaction():
         db.session.execute(db.update(Message).values(provider="sandbox"))
         db.session.add_all(
             [
                 redacted,
                 event(1, Source.API, Status.SENT),
-                *(StatusEvent(**event_of(report, owner_of(report))) for report in reports),
+                *(StatusEvent(**ledger_row(report, owner_of(report))) for report in reports),
                 Attempt(
                     id=attempt, message_id=message_id, number=1, provider="sandbox", started_at=NOW
                 ),
