@@ -2,8 +2,8 @@
 
 The index of messages without a SID serves its query.
 
-Revision ID: 0013
-Revises: 0010
+Revision ID: 0012
+Revises: 0011
 Create Date: 2026-11-26 12:00:00
 
 """
@@ -11,8 +11,8 @@ from alembic import op
 import sqlalchemy as sa
 
 
-revision = '0013'
-down_revision = "0010"
+revision = '0012'
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 
