@@ -2,10 +2,10 @@
 
 import os
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -57,7 +57,7 @@ class Stack:
         command = (*self.commands[name], *place)
         environment = dict(self.environment)
         if name == "web":
-            environment["PROMETHEUS_MULTIPROC_DIR"] = str(_empty(self.directory / "metrics"))
+            environment["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(dir=self.directory)
         self._processes[name] = _start(name, command, environment, self.directory)
         if name == "web":
             _give_way(self.pid(name))
@@ -181,12 +181,6 @@ def _start(
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is ours to pass on, in order
         )
-
-
-def _empty(directory: Path) -> Path:
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir()
-    return directory
 
 
 def _give_way(pid: int) -> None:
