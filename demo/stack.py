@@ -2,10 +2,10 @@
 
 import os
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -58,7 +58,7 @@ class Stack:
         command = (*self.commands[name], *port)
         environment = dict(self.environment)
         if name == "web":
-            environment["PROMETHEUS_MULTIPROC_DIR"] = str(_empty(self.directory / "metrics"))
+            environment["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(dir=self.directory)
         self._processes[name] = _start(name, command, environment, self.directory)
         if name == "web":
             _lower_priority(self.pid(name))
@@ -185,14 +185,8 @@ def _start(
         )
 
 
-def _empty(directory: Path) -> Path:
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir()
-    return directory
-
-
-def _lower_priority(pid: int) -> None:
-    """Give the web server a third of the CPU weight of the workers, as docker-compose.yml does.
+def _give_way(pid: int) -> None:
+    """Give a new process a third of the share that others have of a full machine.
 
     So workers record accepted callbacks before the web server accepts more. With `autogroup`, see
     sched(7), the niceness of the session counts, else that of the process.

@@ -1,1 +1,1 @@
-"""Waybill: sends SMS by Twilio and Sinch, and records what became of each message."""
+"""Waybill: sends SMS through providers and records what became of each message."""
