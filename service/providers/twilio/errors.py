@@ -29,9 +29,7 @@ ERRORS: Final[Mapping[str, ErrorFact]] = {
     # API answers: the request as a whole
     "14107": _again("Too many replies between these two numbers. Resend after 30 seconds."),
     "20003": _final("Twilio did not accept our credentials. Stop sending and correct them."),
-    "20404": _final(
-        "Twilio has no such resource. Check the account and ids in the settings."
-    ),
+    "20404": _final("Twilio has no such resource. Check the account and ids in the settings."),
     "20429": _again("Too many requests at once; nothing was sent. Resend after a growing pause."),
     "20500": _final("Twilio failed, but the message may have arrived. Check before resending."),
     "20503": _final("Twilio was unavailable; the text may have arrived. Check before resending."),
