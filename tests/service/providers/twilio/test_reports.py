@@ -223,6 +223,7 @@ def test_price_in_another_notation_has_the_same_identity() -> None:
 @example(amount="1e1000000", counted=None)
 @example(amount="999999.9999999", counted=None)
 @example(amount=None, counted="9" * 5_000)
+@example(amount="\x00", counted=None)
 def test_any_answer_becomes_a_storable_report(amount: str | None, counted: str | None) -> None:
     report = answered(price=amount, num_segments=counted)
 
