@@ -1,9 +1,9 @@
-# One image for every process of Waybill; docker-compose.yml gives each its command.
+# One image for all processes of Waybill; docker-compose.yml sets the command of each.
 
 FROM python:3.12-slim AS packages
 
 COPY requirements.txt .
-# Wheels only: an image that needs a compiler to build needs a reason.
+# Install wheels only, so that the build needs no compiler.
 RUN python -m venv /venv \
     && /venv/bin/pip install --no-cache-dir --disable-pip-version-check \
         --only-binary=:all: -r requirements.txt
@@ -24,7 +24,7 @@ COPY migrations migrations
 COPY service service
 COPY worker worker
 
-# The code belongs to root: the process that runs it cannot change it.
+# Root owns the code, so the process cannot change it.
 USER waybill
 EXPOSE 8000
 

@@ -185,8 +185,8 @@ def _start(
         )
 
 
-def _give_way(pid: int) -> None:
-    """Give a new process a third of the share that others have of a full machine.
+def _lower_priority(pid: int) -> None:
+    """Give the web server a third of the CPU weight of the workers, as docker-compose.yml does.
 
     So workers record accepted callbacks before the web server accepts more. With `autogroup`, see
     sched(7), the niceness of the session counts, else that of the process.

@@ -1,7 +1,7 @@
 """Remove unused consumers from the consumer group of a stream.
 
-Redis keeps a consumer until it is deleted, and each start of a worker adds another: without this the
-group would grow with every deploy.
+Redis keeps a consumer until it is deleted, and each start of a worker adds another: the group would
+grow with every deploy.
 """
 
 from typing import Final

@@ -104,6 +104,7 @@ class Connections:
         """Keep at most `connections` connections, each idle for at most `max_idle` seconds."""
         self._make = partial(_pool_manager, address, connections, max_idle)
         self._manager: PoolManager | None = None
+        self._lock = threading.Lock()
 
     def send(self, method: str, url: str, **options: Any) -> BaseHTTPResponse:
         """Send a request with these options of `PoolManager.request`.
@@ -112,7 +113,8 @@ class Connections:
         """
         _progress.sent = False
         try:
-            manager = self._manager = self._manager or self._make()
+            with self._lock:  # made here: an unusable proxy must fail the send, not the start
+                manager = self._manager = self._manager or self._make()
             response = manager.request(
                 method, url, **options, retries=False, redirect=False, preload_content=False
             )

@@ -29,7 +29,7 @@ from service.providers.twilio.matching import differences, matches
 # https://www.twilio.com/docs/messaging/features/message-scheduling (errors 35114, 35115)
 _MIN_AHEAD: Final = 300.0
 _MAX_AHEAD: Final = 35 * 86_400.0
-# Messages that a look-up reads: no person receives more in the minutes it covers.
+# Messages that a look-up reads: no person receives more in its few minutes.
 _MAX_LISTED: Final = 200
 
 

@@ -80,7 +80,10 @@ def from_resource(
         provider_time=clip(resource.get("date_sent"), SHORT),
         segments=as_count(resource.get("num_segments")),
         price=_price(resource.get("price"), resource.get("price_unit")),
-        raw=resource,
+        raw={
+            name: None if value is None else storable(str(value))
+            for name, value in resource.items()
+        },
     )
 
 

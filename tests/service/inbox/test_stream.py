@@ -272,7 +272,7 @@ def test_consumer_without_entries_is_removed(inbox: Inbox, redis: Redis) -> None
 
 
 def test_consumer_with_an_entry_is_kept(inbox: Inbox, redis: Redis) -> None:
-    """Redis deletes pending entries with their consumer, and nobody could reclaim them."""
+    """Redis deletes pending entries with their consumer, so they would be lost."""
     inbox.put(callback())
     inbox.take("a", 10, linger=0.01)
 

@@ -1,4 +1,4 @@
-"""What the tests of every provider need: a server that takes the provider's place."""
+"""A server that replaces the provider."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What every provider keeps: the real ones, and the one that the other tests run with."""
+"""The contract of a provider, checked for the real ones and for the fake of other tests."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -20,10 +20,10 @@ OTHER = UUID("0198d1c5-0000-7000-8000-000000000002")
 DAY = 86_400.0
 
 
-@pytest.fixture(scope="module", params=SAMPLES, ids=lambda one: type(one).__name__)
+@pytest.fixture(scope="module", params=SAMPLES, ids=lambda sample: type(sample).__name__)
 def sample(request: pytest.FixtureRequest) -> Sample:
-    one: Sample = request.param
-    return one
+    sample: Sample = request.param
+    return sample
 
 
 def called(
@@ -33,12 +33,12 @@ def called(
     return sample.provider.parse(Callback(sample.provider.name, str(attempt), body, at))
 
 
-def test_every_configured_provider_is_found_under_its_own_name_and_sampled_here() -> None:
-    assert {name: one.name for name, one in REAL.items()} == {name: name for name in REAL}
-    assert [one.provider for one in SAMPLES][: len(REAL)] == [*REAL.values()]
+def test_every_configured_provider_has_a_sample() -> None:
+    assert {name: provider.name for name, provider in REAL.items()} == {name: name for name in REAL}
+    assert [sample.provider for sample in SAMPLES][: len(REAL)] == [*REAL.values()]
 
 
-def test_its_name_fits_a_path_and_a_column(sample: Sample) -> None:
+def test_provider_name_fits_a_path_and_a_column(sample: Sample) -> None:
     name = sample.provider.name
     assert name.isascii()
     assert name.isalnum()
@@ -52,7 +52,7 @@ def test_its_name_fits_a_path_and_a_column(sample: Sample) -> None:
     headers=st.dictionaries(st.text(), st.text()),
     body=st.binary(),
 )
-def test_it_refuses_what_nobody_signed(
+def test_unsigned_callback_is_refused_by_every_provider(
     sample: Sample, path: str, query: str, headers: dict[str, str], body: bytes
 ) -> None:
     with pytest.raises(Forged) as caught:
@@ -61,14 +61,14 @@ def test_it_refuses_what_nobody_signed(
     assert caught.value.reason
 
 
-def test_it_lets_in_what_it_signed(sample: Sample) -> None:
+def test_signed_callback_is_accepted(sample: Sample) -> None:
     body = sample.body(sample.delivered, ATTEMPT, "ID1")
 
     sample.provider.verify(sample.request(body, ATTEMPT))
 
 
-def test_it_refuses_a_genuine_signature_over_any_other_body(sample: Sample) -> None:
-    """Replayed with another body, altered at either end, cut off, or emptied."""
+def test_signature_over_another_body_is_refused(sample: Sample) -> None:
+    """Another genuine body, a changed one, a truncated one, or an empty one."""
     body = sample.body(sample.sent, ATTEMPT, "ID1")
     genuine = sample.request(body, ATTEMPT)
     others = (sample.body(sample.delivered, ATTEMPT, "ID1"), body + b" ", b" " + body, body[:-1])
@@ -78,7 +78,7 @@ def test_it_refuses_a_genuine_signature_over_any_other_body(sample: Sample) -> N
             sample.provider.verify(genuine._replace(body=other))
 
 
-def test_it_refuses_a_genuine_body_without_any_of_its_proof(sample: Sample) -> None:
+def test_genuine_body_without_its_signature_is_refused(sample: Sample) -> None:
     genuine = sample.request(sample.body(sample.sent, ATTEMPT, "ID1"), ATTEMPT)
 
     with pytest.raises(Forged):
@@ -88,10 +88,10 @@ def test_it_refuses_a_genuine_body_without_any_of_its_proof(sample: Sample) -> N
             sample.provider.verify(genuine._replace(headers={**genuine.headers, name: "x"}))
 
 
-def test_a_genuine_body_at_another_path_is_refused_or_speaks_of_its_own_attempt(
+def test_body_at_another_path_does_not_change_the_attempt(
     sample: Sample,
 ) -> None:
-    """Whatever of a request is not signed must not choose whose it is."""
+    """Only signed parts of a request may select the attempt."""
     genuine = sample.request(sample.body(sample.sent, ATTEMPT, "ID1"), ATTEMPT)
     moved = genuine._replace(path=f"/callbacks/{sample.provider.name}/{OTHER}")
     try:
@@ -103,7 +103,7 @@ def test_a_genuine_body_at_another_path_is_refused_or_speaks_of_its_own_attempt(
 
 
 @given(attempt=st.text(), body=st.binary().filter(lambda body: body != b"poison"))
-def test_it_understands_any_body_without_raising(sample: Sample, attempt: str, body: bytes) -> None:
+def test_parse_never_raises(sample: Sample, attempt: str, body: bytes) -> None:
     report = sample.provider.parse(Callback(sample.provider.name, attempt, body, NOW))
 
     assert (report.provider, report.source, report.received_at) == (
@@ -113,40 +113,40 @@ def test_it_understands_any_body_without_raising(sample: Sample, attempt: str, b
     )
 
 
-def test_it_says_whose_a_callback_is_by_attempt_and_by_its_own_id(sample: Sample) -> None:
+def test_callback_names_the_attempt_and_the_provider_id(sample: Sample) -> None:
     report = called(sample, sample.delivered)
 
     assert (report.attempt_id, report.provider_sid) == (ATTEMPT, "ID1")
     assert report.status is Status.DELIVERED
 
 
-def test_a_repeated_callback_is_the_same_statement(sample: Sample) -> None:
+def test_repeated_callback_has_the_same_identity(sample: Sample) -> None:
     first, second = (called(sample, sample.sent, at=at) for at in (NOW, NOW.replace(hour=13)))
 
     assert first.identity == second.identity
 
 
-def test_another_word_another_message_or_another_attempt_is_another_statement(
+def test_different_callbacks_have_different_identities(
     sample: Sample,
 ) -> None:
-    said = [
+    reports = [
         called(sample, sample.sent),
         called(sample, sample.delivered),
         called(sample, sample.sent, sid="ID2"),
         called(sample, sample.sent, attempt=OTHER),
     ]
 
-    assert len({report.identity for report in said}) == len(said)
+    assert len({report.identity for report in reports}) == len(reports)
 
 
-def test_it_knows_its_own_words(sample: Sample) -> None:
+def test_words_of_the_provider_have_a_status(sample: Sample) -> None:
     for word, status in sample.words.items():
         assert called(sample, word).status is status
     assert {Status.QUEUED, Status.SENT, Status.DELIVERED, Status.FAILED} <= {*sample.words.values()}
 
 
 @pytest.mark.parametrize("word", ["teleported", "", "x" * 500, "\x00"])
-def test_a_word_it_does_not_know_is_kept_and_says_nothing(sample: Sample, word: str) -> None:
+def test_unknown_word_of_a_provider_is_kept_without_a_status(sample: Sample, word: str) -> None:
     report = called(sample, word)
 
     assert report.status is None
@@ -154,7 +154,7 @@ def test_a_word_it_does_not_know_is_kept_and_says_nothing(sample: Sample, word: 
     assert report.word == word.replace("\x00", "\ufffd")[:64]
 
 
-def test_it_explains_every_code(sample: Sample) -> None:
+def test_every_code_has_an_explanation(sample: Sample) -> None:
     for code in ("", "0", "99999", "waybill_gave_up", "\x00", *sample.codes):
         fact = sample.provider.explain(code)
         assert fact.explanation.endswith(".")
@@ -163,27 +163,27 @@ def test_it_explains_every_code(sample: Sample) -> None:
 
 @pytest.mark.parametrize("service", ["MG1", None])
 @pytest.mark.parametrize("seconds", [-DAY, 0.0, 1.0, 35 * DAY + 1])
-def test_it_never_holds_what_is_due_or_beyond_the_longest_time_ahead(
+def test_provider_does_not_schedule_outside_its_window(
     sample: Sample, service: str | None, seconds: float
 ) -> None:
     assert not sample.provider.can_schedule(service, seconds)
 
 
-def test_it_carries_plain_text_and_names_fields_that_a_client_knows(sample: Sample) -> None:
+def test_plain_text_is_supported_and_others_are_named(sample: Sample) -> None:
     fields = {field.alias or name for name, field in NewMessage.model_fields.items()}
 
     assert sample.provider.unsupported_fields("+14155552671", {"to", "body", "reference"}) == []
     assert set(sample.provider.unsupported_fields("whatsapp:+14155552671", fields)) <= fields
 
 
-def test_its_default_sender_is_one_of_two(sample: Sample) -> None:
+def test_default_sender_is_an_address_or_a_service(sample: Sample) -> None:
     sender = sample.provider.default_sender()
 
     assert sender is not None
     assert [sender.address, sender.messaging_service_sid].count(None) == 1
 
 
-def test_it_owns_its_default_sender_and_no_other_number(sample: Sample) -> None:
+def test_provider_owns_only_its_default_sender(sample: Sample) -> None:
     default = sample.provider.default_sender()
 
     assert default is not None

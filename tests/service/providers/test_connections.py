@@ -1,4 +1,4 @@
-"""How a request can end for certain without being sent, and how long connections may rest."""
+"""Whether a request was sent, and how long connections may be idle."""
 
 import socket
 import ssl
@@ -32,7 +32,7 @@ def listening(peer: Peer, tls: ssl.SSLContext | None = None) -> Iterator[int]:
                 with _secured(conn, tls) if tls else conn as plain:
                     peer(plain)
             except OSError:
-                pass  # the client went away, which is what some of these tests are about
+                pass  # some tests make the client close the connection
 
         def accept() -> None:
             while True:
@@ -100,7 +100,7 @@ def send(url: str, max_idle: float = 30.0) -> ApiResponse:
 
 @pytest.fixture
 def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
-    """An authority that the environment trusts."""
+    """A certificate authority that the environment trusts."""
     authority = trustme.CA()
     bundle = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(bundle)
@@ -120,24 +120,24 @@ def through(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
         monkeypatch.setenv(name, proxy)
 
 
-# Certainly not sent
+# Not sent
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_refused_connection_is_not_accepted(scheme: str) -> None:
+def test_refused_connection_is_not_accepted(scheme: str) -> None:
     with pytest.raises(NotAccepted, match="ConnectionRefusedError"):
         send(f"{scheme}://127.0.0.1:{free_port()}")
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("host", ["nowhere.invalid", "a..b", "x" * 70, "xn--a"])
-def test_a_name_that_does_not_resolve_is_not_accepted(scheme: str, host: str) -> None:
+def test_unresolvable_name_is_not_accepted(scheme: str, host: str) -> None:
     with pytest.raises(NotAccepted):
         send(f"{scheme}://{host}/messages")
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_connect_timeout_is_not_accepted(scheme: str) -> None:
+def test_connect_timeout_is_not_accepted(scheme: str) -> None:
     with ExitStack() as full:
         server = full.enter_context(socket.socket())
         server.bind(("127.0.0.1", 0))
@@ -152,7 +152,7 @@ def test_a_connect_timeout_is_not_accepted(scheme: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_proxy_that_refuses_is_not_accepted(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refusing_proxy_is_not_accepted(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     through(monkeypatch, f"http://127.0.0.1:{free_port()}")
     with pytest.raises(NotAccepted, match="ProxyError"):
         send(f"{scheme}://api.invalid/messages")
@@ -165,7 +165,7 @@ def test_a_proxy_that_refuses_is_not_accepted(scheme: str, monkeypatch: pytest.M
         *(answers_and_closes(b"garbage\r\n\r\n"), reads_and_closes, closes, resets, says_nothing),
     ],
 )
-def test_a_proxy_that_opens_no_tunnel_is_not_accepted(
+def test_proxy_without_a_tunnel_is_not_accepted(
     peer: Peer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with listening(peer) as port:
@@ -178,7 +178,7 @@ def test_a_proxy_that_opens_no_tunnel_is_not_accepted(
     "proxy", ["http://:99999", "http://[::1", "socks5://127.0.0.1:1", "nonsense://x:1", "http://"]
 )
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_proxy_url_that_is_unusable_is_not_accepted(
+def test_unusable_proxy_url_is_not_accepted(
     proxy: str, scheme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     through(monkeypatch, proxy)
@@ -192,7 +192,7 @@ def answers_in_the_clear(conn: socket.socket) -> None:
 
 
 def after_hello(peer: Peer) -> Peer:
-    """Wait until the client begins its handshake: CPython leaks a socket that was reset before."""
+    """Wait for the client's handshake: CPython leaks a socket that is reset before it."""
 
     def later(conn: socket.socket) -> None:
         conn.recv(65_536)
@@ -204,12 +204,12 @@ def after_hello(peer: Peer) -> Peer:
 @pytest.mark.parametrize(
     "peer", [*map(after_hello, (answers_in_the_clear, closes, resets)), says_nothing]
 )
-def test_a_failed_tls_handshake_is_not_accepted(peer: Peer) -> None:
+def test_failed_tls_handshake_is_not_accepted(peer: Peer) -> None:
     with listening(peer) as port, pytest.raises(NotAccepted):
         send(f"https://127.0.0.1:{port}/messages")
 
 
-def test_a_certificate_of_another_name_is_not_accepted(authority: trustme.CA) -> None:
+def test_certificate_of_another_host_is_not_accepted(authority: trustme.CA) -> None:
     with (
         listening(read_head, serving_as(authority, "elsewhere.example")) as port,
         pytest.raises(NotAccepted, match="SSLError"),
@@ -217,7 +217,7 @@ def test_a_certificate_of_another_name_is_not_accepted(authority: trustme.CA) ->
         send(f"https://127.0.0.1:{port}/messages")
 
 
-def test_a_certificate_of_a_stranger_is_not_accepted(authority: trustme.CA) -> None:
+def test_certificate_of_an_unknown_ca_is_not_accepted(authority: trustme.CA) -> None:
     with (
         listening(read_head, serving_as(trustme.CA(), "127.0.0.1")) as port,
         pytest.raises(NotAccepted, match="SSLCertVerificationError"),
@@ -225,7 +225,7 @@ def test_a_certificate_of_a_stranger_is_not_accepted(authority: trustme.CA) -> N
         send(f"https://127.0.0.1:{port}/messages")
 
 
-def test_a_bundle_of_certificates_that_is_missing_is_not_accepted(
+def test_missing_certificate_bundle_is_not_accepted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     tls = serving_as(trustme.CA(), "127.0.0.1")
@@ -234,24 +234,24 @@ def test_a_bundle_of_certificates_that_is_missing_is_not_accepted(
         send(f"https://127.0.0.1:{port}/messages")
 
 
-def test_neither_password_nor_number_is_in_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reason_has_no_password_and_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
     through(monkeypatch, f"http://me:hunter2@127.0.0.1:{free_port()}")
     with pytest.raises(NotAccepted) as caught:
         send("https://api.invalid/messages?To=%2B14155552671")
     assert caught.value.message == "the request was not sent (ProxyError: ConnectionRefusedError)"
 
 
-# Perhaps sent
+# Possibly sent
 
 
 @pytest.mark.parametrize("peer", [reads_and_closes, says_nothing, answers_and_closes(b"HTTP/1.1")])
-def test_a_request_that_was_written_is_unknown(peer: Peer) -> None:
+def test_written_request_is_unknown(peer: Peer) -> None:
     with listening(peer) as port, pytest.raises(OutcomeUnknown):
         send(f"http://127.0.0.1:{port}/messages")
 
 
 @pytest.mark.parametrize("peer", [reads_and_closes, says_nothing])
-def test_a_request_that_was_written_over_tls_is_unknown(peer: Peer, authority: trustme.CA) -> None:
+def test_written_tls_request_is_unknown(peer: Peer, authority: trustme.CA) -> None:
     with (
         listening(peer, serving_as(authority, "127.0.0.1")) as port,
         pytest.raises(OutcomeUnknown),
@@ -259,7 +259,7 @@ def test_a_request_that_was_written_over_tls_is_unknown(peer: Peer, authority: t
         send(f"https://127.0.0.1:{port}/messages")
 
 
-def test_a_request_that_was_written_into_a_tunnel_is_unknown(
+def test_request_written_into_a_tunnel_is_unknown(
     authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tls = serving_as(authority, "api.invalid")
@@ -276,11 +276,11 @@ def test_a_request_that_was_written_into_a_tunnel_is_unknown(
             send("https://api.invalid/messages")
 
 
-# Connections that rest
+# Idle connections
 
 
-class Forgetful:
-    """A server behind a NAT that forgets a connection after its first request."""
+class DroppingNat:
+    """A server behind a NAT that drops each connection after one request."""
 
     def __init__(self) -> None:
         self.connections = 0
@@ -290,13 +290,13 @@ class Forgetful:
         self.connections += 1
         self.requests.append(read_head(conn))
         conn.sendall(CREATED)
-        conn.recv(1)  # of a second request: the NAT answers it with a reset
+        conn.recv(1)  # the NAT resets the connection at a second request
         resets(conn)
 
 
 @pytest.mark.parametrize("tls", [False, True])
-def test_a_connection_that_rested_too_long_is_not_used(tls: bool, authority: trustme.CA) -> None:
-    peer = Forgetful()
+def test_connection_idle_for_too_long_is_not_used(tls: bool, authority: trustme.CA) -> None:
+    peer = DroppingNat()
     with listening(peer, serving_as(authority, "127.0.0.1") if tls else None) as port:
         url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
         server = Server(url, connect=1.0, read=1.0, connections=2, max_idle=0.1)
@@ -306,8 +306,8 @@ def test_a_connection_that_rested_too_long_is_not_used(tls: bool, authority: tru
     assert peer.connections == 3
 
 
-def test_a_connection_through_a_proxy_rests_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
-    peer = Forgetful()
+def test_idle_limit_holds_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    peer = DroppingNat()
     with listening(peer) as port:
         through(monkeypatch, f"http://127.0.0.1:{port}")
         server = Server("http://api.invalid", connect=1.0, read=1.0, connections=2, max_idle=0.1)
@@ -317,7 +317,7 @@ def test_a_connection_through_a_proxy_rests_no_longer(monkeypatch: pytest.Monkey
     assert peer.connections == 2
 
 
-def test_a_connection_in_steady_use_is_kept() -> None:
+def test_connection_in_steady_use_is_kept() -> None:
     accepted, answered = list[int](), list[bytes]()
 
     def peer(conn: socket.socket) -> None:
@@ -344,7 +344,7 @@ def test_connections_are_kept_alive_by_tcp() -> None:
         conn.close()
 
 
-def test_a_kept_connection_that_takes_no_first_byte_is_not_accepted() -> None:
+def test_failed_first_write_is_not_accepted() -> None:
     requests = list[bytes]()
 
     def peer(conn: socket.socket) -> None:
@@ -358,7 +358,7 @@ def test_a_kept_connection_that_takes_no_first_byte_is_not_accepted() -> None:
         server.request("DELETE", url, {})
         [pool] = server._connections._manager.pools._container.values()
         [kept] = filter(None, pool.pool.queue)
-        kept.sock.shutdown(socket.SHUT_WR)  # as a connection that died between look and write
+        kept.sock.shutdown(socket.SHUT_WR)  # like a connection that just died
         with pytest.raises(NotAccepted):
             call(lambda: server.request("DELETE", url, {}))
     assert len(requests) == 1

@@ -1,4 +1,4 @@
-"""What every provider keeps over the wire: the calls, and what each end of one means."""
+"""The contract of a provider's calls, over HTTP to the simulator."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -38,7 +38,7 @@ def carrier() -> Iterator[Running]:
 
 
 def made(name: str, carrier: Running, **changes: str) -> Provider:
-    given = {
+    settings = {
         **SINCH,
         "TWILIO_API_BASE_URL": carrier.url,
         "TWILIO_READ_TIMEOUT": "0.3",
@@ -46,7 +46,7 @@ def made(name: str, carrier: Running, **changes: str) -> Provider:
         "SINCH_READ_TIMEOUT": "0.3",
         **changes,
     }
-    return configured(make_settings("sqlite:///unused.db", "redis://unused", **given))[name]
+    return configured(make_settings("sqlite:///unused.db", "redis://unused", **settings))[name]
 
 
 @pytest.fixture(params=[*REAL, "fake"])
@@ -63,7 +63,7 @@ def outbound() -> Outbound:
     return replace(PLAIN, attempt_id=uuid4())
 
 
-def wanted(attempt_id: UUID) -> LookUpQuery:
+def look_up(attempt_id: UUID) -> LookUpQuery:
     now = datetime.now(UTC)
     minute = timedelta(minutes=1)
     return LookUpQuery(
@@ -71,7 +71,7 @@ def wanted(attempt_id: UUID) -> LookUpQuery:
     )
 
 
-def test_a_send_says_whose_it_is_and_under_which_id(provider: Provider) -> None:
+def test_send_returns_the_attempt_and_the_provider_id(provider: Provider) -> None:
     sent = outbound()
 
     report = provider.send(sent)
@@ -83,43 +83,43 @@ def test_a_send_says_whose_it_is_and_under_which_id(provider: Provider) -> None:
     assert report.status.rank <= Status.SENT.rank
 
 
-def test_a_send_is_found_again(provider: Provider) -> None:
+def test_sent_message_is_found(provider: Provider) -> None:
     sent = outbound()
     report = provider.send(sent)
 
-    [found] = provider.find(wanted(sent.attempt_id))
+    [found] = provider.find(look_up(sent.attempt_id))
 
     assert found.provider_sid == report.provider_sid
     assert found.attempt_id in (None, sent.attempt_id)
     assert found.source is Source.RECONCILIATION
 
 
-def test_threads_that_share_a_provider_get_each_its_own_answer(real: Provider) -> None:
+def test_threads_that_share_a_provider_get_their_own_answer(real: Provider) -> None:
     sends = [outbound() for _ in range(40)]
 
     with ThreadPoolExecutor(8) as lines:
         reports = list(lines.map(real.send, sends))
 
-    assert [one.attempt_id for one in reports] == [one.attempt_id for one in sends]
-    assert len({one.provider_sid for one in reports}) == len(sends)
+    assert [report.attempt_id for report in reports] == [send.attempt_id for send in sends]
+    assert len({report.provider_sid for report in reports}) == len(sends)
 
 
-def test_nothing_is_found_where_nothing_was_sent(provider: Provider) -> None:
-    assert provider.find(wanted(uuid4())) == []
+def test_nothing_is_found_if_nothing_was_sent(provider: Provider) -> None:
+    assert provider.find(look_up(uuid4())) == []
 
 
-def test_who_knows_our_id_finds_one_of_two_that_look_the_same(real: Provider) -> None:
+def test_look_up_by_our_id_finds_one_of_two_equal_messages(real: Provider) -> None:
     first, second = outbound(), outbound()
-    sids = [real.send(one).provider_sid for one in (first, second)]
+    sids = [real.send(message).provider_sid for message in (first, second)]
 
-    found = real.find(wanted(second.attempt_id))
+    reports = real.find(look_up(second.attempt_id))
 
-    certain = [one for one in found if one.attempt_id is not None]
-    assert {one.provider_sid for one in found} in ({*sids}, {sids[1]})
-    assert [one.provider_sid for one in certain] in ([], [sids[1]])
+    certain = [report for report in reports if report.attempt_id is not None]
+    assert {report.provider_sid for report in reports} in ({*sids}, {sids[1]})
+    assert [report.provider_sid for report in certain] in ([], [sids[1]])
 
 
-def test_a_message_is_asked_for_by_the_id_it_was_given(real: Provider, carrier: Running) -> None:
+def test_message_is_fetched_by_its_id(real: Provider, carrier: Running) -> None:
     sent = outbound()
     sid = real.send(sent).provider_sid
     assert sid is not None
@@ -131,42 +131,42 @@ def test_a_message_is_asked_for_by_the_id_it_was_given(real: Provider, carrier: 
     assert (report.provider_sid, report.source) == (sid, Source.RECONCILIATION)
 
 
-def test_a_named_sid_is_confirmed(real: Provider, carrier: Running) -> None:
+def test_entered_sid_is_confirmed(real: Provider, carrier: Running) -> None:
     sent = outbound()
     sid = real.send(sent).provider_sid
     assert sid is not None
     carrier.wait_until_idle()
 
-    report = real.confirm(wanted(sent.attempt_id), sid)
+    report = real.confirm(look_up(sent.attempt_id), sid)
 
     assert (report.provider_sid, report.attempt_id) == (sid, sent.attempt_id)
     assert (report.status, report.source) == (Status.DELIVERED, Source.RECONCILIATION)
 
 
-def test_a_named_sid_of_another_recipient_is_refused(real: Provider) -> None:
+def test_entered_sid_of_another_recipient_is_refused(real: Provider) -> None:
     other = replace(outbound(), to="+14155552672")
     sid = real.send(other).provider_sid
     assert sid is not None
 
     with pytest.raises(Refused, match=f"{sid} is another message: different .*recipient"):
-        real.confirm(wanted(uuid4()), sid)
+        real.confirm(look_up(uuid4()), sid)
 
 
-def test_a_named_sid_under_another_reference_is_refused(carrier: Running) -> None:
+def test_entered_sid_with_another_reference_is_refused(carrier: Running) -> None:
     sinch = made("sinch", carrier)
     sid = sinch.send(outbound()).provider_sid
     assert sid is not None
 
     with pytest.raises(Refused, match="different reference"):
-        sinch.confirm(wanted(uuid4()), sid)
+        sinch.confirm(look_up(uuid4()), sid)
 
 
-def test_a_message_that_is_not_known_is_refused(provider: Provider) -> None:
+def test_unknown_message_is_refused(provider: Provider) -> None:
     with pytest.raises(Refused):
         provider.fetch(uuid4(), "SM" + "0" * 32)
 
 
-def test_a_message_that_is_held_can_be_canceled(provider: Provider) -> None:
+def test_scheduled_message_can_be_canceled(provider: Provider) -> None:
     later = datetime.now(UTC) + timedelta(hours=2)
     service = "MG" + "0" * 32 if provider.name == "twilio" else None
     held = replace(outbound(), send_at=later, messaging_service_sid=service)
@@ -181,7 +181,7 @@ def test_a_message_that_is_held_can_be_canceled(provider: Provider) -> None:
     assert canceled.provider_sid == report.provider_sid
 
 
-def test_a_message_that_is_on_its_way_cannot_be_canceled(real: Provider, carrier: Running) -> None:
+def test_sent_message_cannot_be_canceled(real: Provider, carrier: Running) -> None:
     sent = outbound()
     sid = real.send(sent).provider_sid
     assert sid is not None
@@ -203,7 +203,7 @@ def test_a_message_that_is_on_its_way_cannot_be_canceled(real: Provider, carrier
         ("cut-before", OutcomeUnknown),
     ],
 )
-def test_every_way_a_send_can_end_is_classed_by_what_may_have_happened(
+def test_every_end_of_a_send_is_classified(
     real: Provider, carrier: Running, fault: str, error: type[Exception]
 ) -> None:
     carrier.next_create(fault)
@@ -214,12 +214,12 @@ def test_every_way_a_send_can_end_is_classed_by_what_may_have_happened(
 
     assert type(caught.value) is error
     taken = fault in ("500", "timeout", "cut")
-    assert len(carrier.records()["messages"]) == taken
-    assert len(real.find(wanted(sent.attempt_id))) == taken
+    assert len(carrier.books()["messages"]) == taken
+    assert len(real.find(look_up(sent.attempt_id))) == taken
 
 
 @pytest.mark.parametrize("name", REAL)
-def test_the_pause_that_a_429_asks_for_is_passed_on(name: str) -> None:
+def test_retry_after_of_a_429_is_passed_on(name: str) -> None:
     config = Config(
         account_sid=ACCOUNT,
         auth_token=TOKEN,
@@ -234,7 +234,7 @@ def test_the_pause_that_a_429_asks_for_is_passed_on(name: str) -> None:
     assert caught.value.retry_after == 90.0
 
 
-def test_a_send_that_the_provider_refuses_is_final_and_has_its_code(real: Provider) -> None:
+def test_refused_send_has_the_code_of_the_provider(real: Provider) -> None:
     with pytest.raises(Refused) as caught:
         real.send(replace(outbound(), body="x" * 2000))
 
@@ -243,9 +243,7 @@ def test_a_send_that_the_provider_refuses_is_final_and_has_its_code(real: Provid
 
 
 @pytest.mark.parametrize("name", REAL)
-def test_a_token_that_is_wrong_can_be_mended_while_the_message_waits(
-    name: str, carrier: Running
-) -> None:
+def test_wrong_token_is_not_accepted(name: str, carrier: Running) -> None:
     stranger = made(name, carrier, TWILIO_AUTH_TOKEN="wrong", SINCH_API_TOKEN="wrong")
 
     with pytest.raises(NotAccepted):

@@ -1,4 +1,4 @@
-"""A form is read as Python's own library reads it."""
+"""Forms are parsed like Python's own library does."""
 
 from urllib.parse import parse_qsl, urlencode
 
@@ -14,13 +14,13 @@ wire = st.text(st.sampled_from("ab=&%+2Bf0\x00;é€") | st.characters(exclude_c
 @given(wire)
 @example("a=%C3%A9&b=%C3&c=%zz&d=%")
 @example("a=1&&=&a&=b&a=b=c")
-def test_whatever_stands_on_the_wire_is_read_as_the_library_reads_it(text: str) -> None:
+def test_any_text_is_parsed_like_the_library_does(text: str) -> None:
     assert fields(text) == parse_qsl(text, keep_blank_values=True)
 
 
 @given(st.lists(st.tuples(st.text(st.characters(exclude_categories=["Cs"])), st.text(max_size=5))))
-def test_a_form_comes_back_as_it_was_written(pairs: list[tuple[str, str]]) -> None:
-    """Surrogates cannot be written into a form; anything else can, and in this order."""
+def test_form_is_parsed_as_written(pairs: list[tuple[str, str]]) -> None:
+    """All text but surrogates, which a form cannot contain."""
     written = [(name, value.encode(errors="replace").decode()) for name, value in pairs]
 
     assert fields(urlencode(written)) == written

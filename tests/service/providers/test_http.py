@@ -1,4 +1,4 @@
-"""A provider's server, reached as the environment says."""
+"""HTTP requests to a provider: proxies of the environment, answers, Retry-After."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -15,7 +15,7 @@ def server(address: str) -> Server:
     return Server(address, connect=1.0, read=1.0, connections=2)
 
 
-def test_a_proxy_of_the_environment_is_asked_for_the_whole_address(
+def test_proxy_of_the_environment_gets_the_full_url(
     stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", stand.url)
@@ -28,7 +28,7 @@ def test_a_proxy_of_the_environment_is_asked_for_the_whole_address(
     assert stand.paths == ["http://api.invalid/messages"]
 
 
-def test_an_address_that_needs_no_proxy_is_asked_directly(
+def test_no_proxy_of_the_environment_is_respected(
     stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
@@ -39,7 +39,7 @@ def test_an_address_that_needs_no_proxy_is_asked_directly(
     assert (stand.methods, stand.paths) == (["DELETE"], ["/messages"])
 
 
-def test_an_answer_that_breaks_off_is_unknown(stand: Stand) -> None:
+def test_truncated_answer_is_unknown(stand: Stand) -> None:
     stand.answer(201, b"{}")
     stand.habit = "breaks off"
 
@@ -58,7 +58,7 @@ def test_longer_answer_than_the_limit_is_unknown(
     assert server(stand.url).request("POST", stand.url, {}).text == "x" * 100
 
 
-def test_what_is_no_text_is_read_all_the_same(stand: Stand) -> None:
+def test_answer_that_is_not_utf8_is_read(stand: Stand) -> None:
     stand.answer(200, b"\xff{}")
 
     assert server(stand.url).request("POST", stand.url, {}, b"body").text == "\ufffd{}"
@@ -79,13 +79,13 @@ def test_what_is_no_text_is_read_all_the_same(stand: Stand) -> None:
         ("9" * 5000, None),
     ],
 )
-def test_a_retry_after_is_read_as_seconds(stand: Stand, header: str, seconds: float | None) -> None:
+def test_retry_after_is_read_as_seconds(stand: Stand, header: str, seconds: float | None) -> None:
     stand.answer(429, {})
     stand.headers["Retry-After"] = header
     assert server(stand.url).request("POST", stand.url, {}).retry_after == seconds
 
 
-def test_a_retry_after_is_read_as_a_date(stand: Stand) -> None:
+def test_retry_after_is_read_as_a_date(stand: Stand) -> None:
     stand.answer(429, {})
     later = datetime.now(UTC) + timedelta(seconds=120)
     stand.headers["Retry-After"] = format_datetime(later, usegmt=True)
@@ -94,11 +94,11 @@ def test_a_retry_after_is_read_as_a_date(stand: Stand) -> None:
     assert 100 <= wait <= 120
 
 
-def test_an_answer_without_retry_after_asks_for_no_pause(stand: Stand) -> None:
+def test_answer_without_retry_after_has_none(stand: Stand) -> None:
     stand.answer(429, {})
     assert server(stand.url).request("POST", stand.url, {}).retry_after is None
 
 
-def test_a_query_says_each_of_several_values() -> None:
+def test_query_repeats_lists_and_omits_none() -> None:
     assert with_query("http://a/b", {"to": "+1", "x": ["1", "2"]}) == "http://a/b?to=%2B1&x=1&x=2"
     assert with_query("http://a/b", {"to": None}) == with_query("http://a/b", None) == "http://a/b"

@@ -1,4 +1,4 @@
-"""What the provider of test keys says, and what it stores as callbacks, by the number alone."""
+"""The sandbox: the number decides its answers and callbacks."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -16,7 +16,7 @@ from service.providers.twilio.errors import ERRORS
 ATTEMPT = UUID("0198d1c5-0000-7000-8000-000000000001")
 OTHER = UUID("0198d1c5-0000-7000-8000-000000000002")
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-CODES = {one.code for one in (*RECIPIENTS.values(), *SENDERS.values()) if one.code}
+CODES = {outcome.code for outcome in (*RECIPIENTS.values(), *SENDERS.values()) if outcome.code}
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def outbound(to: str, *, sender: str | None = "+15005550006", attempt: int = 1) 
     )
 
 
-def wanted(to: str) -> LookUpQuery:
+def look_up(to: str) -> LookUpQuery:
     return LookUpQuery(
         attempt_id=ATTEMPT,
         to=to,
@@ -62,7 +62,7 @@ def words(provider: Sandbox, stored: list[Callback]) -> list[tuple[Status | None
     return [(report.status, report.error_code) for report in reports]
 
 
-def test_any_number_is_delivered_to_nobody(provider: Sandbox, stored: list[Callback]) -> None:
+def test_ordinary_number_is_delivered(provider: Sandbox, stored: list[Callback]) -> None:
     report = provider.send(outbound("+14155552671"))
     assert (report.provider, report.status, report.attempt_id) == (
         "sandbox",
@@ -70,14 +70,14 @@ def test_any_number_is_delivered_to_nobody(provider: Sandbox, stored: list[Callb
         ATTEMPT,
     )
     assert words(provider, stored) == [(Status.SENT, None), (Status.DELIVERED, None)]
-    told = [provider.parse(callback) for callback in stored]
-    assert {(one.provider, one.provider_sid, one.attempt_id) for one in told} == {
+    reports = [provider.parse(callback) for callback in stored]
+    assert {(report.provider, report.provider_sid, report.attempt_id) for report in reports} == {
         ("sandbox", report.provider_sid, ATTEMPT)
     }
 
 
 @pytest.mark.parametrize(
-    ("to", "said"),
+    ("to", "statuses"),
     [
         ("+15005550103", [(Status.SENT, None), (Status.UNDELIVERED, "30003")]),
         ("+15005550111", [(Status.FAILED, "30001")]),
@@ -88,11 +88,11 @@ def test_any_number_is_delivered_to_nobody(provider: Sandbox, stored: list[Callb
         ),
     ],
 )
-def test_a_failure_carries_its_code_and_nothing_else_does(
-    provider: Sandbox, stored: list[Callback], to: str, said: list[tuple[Status, str | None]]
+def test_only_failures_have_an_error_code(
+    provider: Sandbox, stored: list[Callback], to: str, statuses: list[tuple[Status, str | None]]
 ) -> None:
     provider.send(outbound(to))
-    assert words(provider, stored) == said
+    assert words(provider, stored) == statuses
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_failure_carries_its_code_and_nothing_else_does(
         ("whatsapp:+15005550009", "whatsapp:+15005550006", "21614"),
     ],
 )
-def test_the_numbers_that_twilio_refuses_are_refused_with_its_codes(
+def test_numbers_that_twilio_refuses_get_its_codes(
     provider: Sandbox, stored: list[Callback], to: str, sender: str, code: str
 ) -> None:
     with pytest.raises(Refused) as caught:
@@ -114,22 +114,22 @@ def test_the_numbers_that_twilio_refuses_are_refused_with_its_codes(
     assert stored == []
 
 
-def test_what_is_not_accepted_once_is_taken_the_second_time(provider: Sandbox) -> None:
+def test_second_attempt_is_accepted(provider: Sandbox) -> None:
     with pytest.raises(NotAccepted):
         provider.send(outbound("+15005550120"))
     assert provider.send(outbound("+15005550120", attempt=2)).status is Status.QUEUED
 
 
-def test_a_lost_answer_is_found_where_the_number_says_so(provider: Sandbox) -> None:
+def test_number_decides_whether_a_lost_send_is_found(provider: Sandbox) -> None:
     for to in ("+15005550130", "+15005550131"):
         with pytest.raises(OutcomeUnknown):
             provider.send(outbound(to))
-    [found] = provider.find(wanted("+15005550130"))
+    [found] = provider.find(look_up("+15005550130"))
     assert (found.status, found.attempt_id) == (Status.DELIVERED, ATTEMPT)
-    assert provider.find(wanted("+15005550131")) == []
+    assert provider.find(look_up("+15005550131")) == []
 
 
-def test_what_is_asked_later_is_told_by_the_id_alone(provider: Sandbox) -> None:
+def test_fetch_needs_only_the_id(provider: Sandbox) -> None:
     sid = provider.send(outbound("+15005550103")).provider_sid
     assert sid is not None
     fetched = Sandbox(lambda _: None).fetch(ATTEMPT, sid)
@@ -138,25 +138,23 @@ def test_what_is_asked_later_is_told_by_the_id_alone(provider: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("sid", ["", "SM1", "test-15005550100", f"test-1-{OTHER.hex}", "test--"])
-def test_an_id_that_is_none_of_its_own_is_not_known(provider: Sandbox, sid: str) -> None:
+def test_id_of_another_provider_is_unknown(provider: Sandbox, sid: str) -> None:
     with pytest.raises(Refused):
         provider.fetch(ATTEMPT, sid)
 
 
-def test_nobody_calls_it_back_over_the_network(provider: Sandbox) -> None:
+def test_callback_over_the_network_is_refused(provider: Sandbox) -> None:
     with pytest.raises(Forged):
         provider.verify(CallbackRequest("/callbacks/sandbox", "", {"x-twilio-signature": "x"}, b""))
 
 
 @pytest.mark.parametrize("code", sorted(CODES))
-def test_every_code_it_uses_is_one_that_is_explained(code: str) -> None:
+def test_every_code_of_the_sandbox_is_explained(code: str) -> None:
     assert code in ERRORS
 
 
 @pytest.mark.parametrize("to", ["+15005550100", "rcs:" + "7" * 250, "whatsapp:nobody"])
-def test_an_id_fits_its_column_and_is_understood_whatever_the_address(
-    provider: Sandbox, to: str
-) -> None:
+def test_id_fits_its_column_for_any_address(provider: Sandbox, to: str) -> None:
     sid = provider.send(outbound(to)).provider_sid
     assert sid is not None
     assert len(sid) <= 64

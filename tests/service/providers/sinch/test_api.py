@@ -1,4 +1,4 @@
-"""What may have happened to a message, told from every way a call to Sinch can end."""
+"""Calls to Sinch: every end is classified by what may have happened to the message."""
 
 import logging
 from collections.abc import Callable
@@ -45,8 +45,8 @@ def _created(stand: Stand) -> None:
 
 
 def sinch(url: str, **changes: str) -> Sinch:
-    given = {**SINCH, "SINCH_API_BASE_URL": url, "SINCH_READ_TIMEOUT": "0.2", **changes}
-    return Sinch(make_settings("sqlite:///unused.db", "redis://unused", **given))
+    changed = {**SINCH, "SINCH_API_BASE_URL": url, "SINCH_READ_TIMEOUT": "0.2", **changes}
+    return Sinch(make_settings("sqlite:///unused.db", "redis://unused", **changed))
 
 
 def failure(call: Callable[[], object]) -> ProviderError:
@@ -55,14 +55,14 @@ def failure(call: Callable[[], object]) -> ProviderError:
     return caught.value
 
 
-def test_a_message_that_sinch_took_is_reported_with_its_batch(stand: Stand) -> None:
+def test_accepted_message_is_reported_with_its_batch(stand: Stand) -> None:
     report = sinch(stand.url).send(PLAIN)
 
     assert (report.provider_sid, report.status) == (BATCH, Status.ACCEPTED)
     assert (report.source, report.attempt_id) == (Source.API, ATTEMPT)
 
 
-def test_a_plain_message_is_a_batch_of_one_under_the_attempts_id(stand: Stand) -> None:
+def test_plain_message_is_a_batch_with_the_attempt_id(stand: Stand) -> None:
     sinch(stand.url).send(PLAIN)
 
     assert (stand.methods, stand.paths) == (["POST"], [BATCHES])
@@ -78,7 +78,7 @@ def test_a_plain_message_is_a_batch_of_one_under_the_attempts_id(stand: Stand) -
     }
 
 
-def test_a_plan_that_cannot_sign_is_given_a_secret_address(
+def test_plan_without_signatures_gets_a_secret_url(
     stand: Stand, caplog: pytest.LogCaptureFixture
 ) -> None:
     secret = "a-secret-in-the-path"
@@ -87,12 +87,12 @@ def test_a_plan_that_cannot_sign_is_given_a_secret_address(
     sinch(stand.url, **changes).send(PLAIN)
 
     assert stand.json["callback_url"] == f"{BASE_URL}/callbacks/sinch/{secret}/{ATTEMPT}"
-    [warning] = [one for one in caplog.records if one.levelno == logging.WARNING]
+    [warning] = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert "not signed" in warning.message
     assert secret not in caplog.text
 
 
-def test_a_plan_that_signs_starts_without_a_warning(
+def test_plan_with_signatures_logs_no_warning(
     stand: Stand, caplog: pytest.LogCaptureFixture
 ) -> None:
     sinch(stand.url)
@@ -100,14 +100,14 @@ def test_a_plan_that_signs_starts_without_a_warning(
     assert caplog.records == []
 
 
-def test_times_are_told_in_utc(stand: Stand) -> None:
+def test_times_are_sent_in_utc(stand: Stand) -> None:
     sinch(stand.url).send(replace(PLAIN, send_at=NOON, validity_period=600))
 
     assert stand.json["send_at"] == "2026-11-21T12:00:00.000Z"
     assert stand.json["expire_at"] == "2026-11-21T12:10:00.000Z"
 
 
-def test_a_message_that_goes_at_once_expires_from_now(stand: Stand) -> None:
+def test_message_without_send_at_expires_from_now(stand: Stand) -> None:
     sinch(stand.url).send(replace(PLAIN, validity_period=600))
 
     ahead = datetime.fromisoformat(stand.json["expire_at"]) - datetime.now(UTC)
@@ -115,11 +115,11 @@ def test_a_message_that_goes_at_once_expires_from_now(stand: Stand) -> None:
     assert "send_at" not in stand.json
 
 
-def test_a_token_in_a_file_does_not_take_the_place_of_ours(
+def test_netrc_does_not_replace_the_token(
     stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     netrc = tmp_path / "netrc"
-    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+    netrc.write_text("machine 127.0.0.1 login other password else\n")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
 
@@ -129,10 +129,10 @@ def test_a_token_in_a_file_does_not_take_the_place_of_ours(
 
 
 @pytest.mark.parametrize("region", ["us", "eu"])
-def test_the_region_is_in_the_address(region: str) -> None:
-    given = make_settings("sqlite:///unused.db", "redis://u", **SINCH, SINCH_REGION=region)
+def test_region_is_in_the_url(region: str) -> None:
+    settings = make_settings("sqlite:///unused.db", "redis://u", **SINCH, SINCH_REGION=region)
 
-    assert Sinch(given)._batches._url == f"https://{region}.sms.api.sinch.com{BATCHES}"
+    assert Sinch(settings)._batches._url == f"https://{region}.sms.api.sinch.com{BATCHES}"
 
 
 def refusal(code: object) -> dict[str, object]:
@@ -160,7 +160,7 @@ def refusal(code: object) -> dict[str, object]:
         (307, refusal("syntax_invalid_json"), OutcomeUnknown),
     ],
 )
-def test_an_answer_is_classed_by_what_may_have_happened(
+def test_answer_is_classified_by_what_may_have_happened(
     stand: Stand, status: int, body: object, kind: type[ProviderError]
 ) -> None:
     stand.answer(status, body)
@@ -170,7 +170,7 @@ def test_an_answer_is_classed_by_what_may_have_happened(
     assert (type(error), len(stand.paths)) == (kind, 1)
 
 
-def test_a_refusal_keeps_what_sinch_said(stand: Stand) -> None:
+def test_refusal_keeps_the_answer_of_sinch(stand: Stand) -> None:
     stand.answer(400, refusal("syntax_constraint_violation"))
 
     error = failure(lambda: sinch(stand.url).send(PLAIN))
@@ -187,7 +187,7 @@ def test_a_refusal_keeps_what_sinch_said(stand: Stand) -> None:
     ],
     ids=lambda body: repr(body)[:40],
 )
-def test_a_success_that_cannot_be_read_is_unknown(stand: Stand, body: object) -> None:
+def test_unreadable_success_is_unknown(stand: Stand, body: object) -> None:
     stand.answer(201, body)
     provider = sinch(stand.url)
 
@@ -200,14 +200,14 @@ def test_a_success_that_cannot_be_read_is_unknown(stand: Stand, body: object) ->
         assert type(failure(call)) is OutcomeUnknown
 
 
-def test_a_request_that_never_left_was_not_accepted() -> None:
+def test_unsent_request_is_not_accepted() -> None:
     nobody = sinch(f"http://127.0.0.1:{free_port()}")
 
     assert type(failure(lambda: nobody.send(PLAIN))) is NotAccepted
 
 
 @pytest.mark.parametrize("habit", ["hangs up", "says nothing"])
-def test_a_send_without_an_answer_is_unknown_and_not_repeated(stand: Stand, habit: str) -> None:
+def test_send_without_an_answer_is_unknown_and_not_repeated(stand: Stand, habit: str) -> None:
     stand.habit, begun = habit, monotonic()
 
     assert type(failure(lambda: sinch(stand.url).send(PLAIN))) is OutcomeUnknown
@@ -215,7 +215,7 @@ def test_a_send_without_an_answer_is_unknown_and_not_repeated(stand: Stand, habi
 
 
 @pytest.mark.parametrize("status", [200, 400, 503])
-def test_no_log_line_holds_the_number_or_the_text(
+def test_logs_contain_neither_number_nor_text(
     stand: Stand, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     stand.answer(status, {**CREATED, "batches": []})
@@ -229,14 +229,14 @@ def test_no_log_line_holds_the_number_or_the_text(
     assert "sinch-api-token" not in caplog.text
 
 
-def test_a_lost_send_is_looked_up_by_the_attempts_id(stand: Stand) -> None:
+def test_lost_send_is_looked_up_by_the_attempt_id(stand: Stand) -> None:
     stand.answer(200, {"count": 1, "batches": [CREATED]})
 
     [found] = sinch(stand.url).find(WANTED)
 
-    asked = parse_qs(urlsplit(stand.paths[0]).query)
+    query = parse_qs(urlsplit(stand.paths[0]).query)
     assert stand.methods == ["GET"]
-    assert asked == {
+    assert query == {
         "client_reference": [str(ATTEMPT)],
         "start_date": ["2026-11-21T12:00:00.000Z"],
     }
@@ -244,14 +244,14 @@ def test_a_lost_send_is_looked_up_by_the_attempts_id(stand: Stand) -> None:
     assert found.source is Source.RECONCILIATION
 
 
-def test_what_is_listed_under_another_reference_is_not_found(stand: Stand) -> None:
+def test_batch_with_another_reference_is_not_found(stand: Stand) -> None:
     others = [{**CREATED, "client_reference": "another"}, {"id": BATCH}, None, "batch"]
     stand.answer(200, {"count": 4, "batches": others})
 
     assert sinch(stand.url).find(WANTED) == []
 
 
-def test_a_message_is_asked_for_by_its_batch(stand: Stand) -> None:
+def test_message_is_fetched_by_its_batch(stand: Stand) -> None:
     stand.answer(200, REPORT)
 
     report = sinch(stand.url).fetch(ATTEMPT, "01/../x?")
@@ -262,13 +262,13 @@ def test_a_message_is_asked_for_by_its_batch(stand: Stand) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", refusal("not_found")])
-def test_a_batch_that_sinch_does_not_know_is_refused(stand: Stand, body: object) -> None:
+def test_unknown_batch_is_refused(stand: Stand, body: object) -> None:
     stand.answer(404, body)
 
     assert type(failure(lambda: sinch(stand.url).fetch(ATTEMPT, BATCH))) is Refused
 
 
-def test_a_scheduled_message_is_canceled_by_its_batch(stand: Stand) -> None:
+def test_scheduled_message_is_canceled_by_its_batch(stand: Stand) -> None:
     stand.answer(200, {**CREATED, "canceled": True})
 
     report = sinch(stand.url).cancel(ATTEMPT, BATCH)
@@ -277,7 +277,7 @@ def test_a_scheduled_message_is_canceled_by_its_batch(stand: Stand) -> None:
     assert (report.status, report.attempt_id) == (Status.CANCELED, ATTEMPT)
 
 
-def test_a_cancellation_that_canceled_nothing_is_refused(stand: Stand) -> None:
+def test_cancellation_without_effect_is_refused(stand: Stand) -> None:
     stand.answer(200, CREATED)
 
     assert type(failure(lambda: sinch(stand.url).cancel(ATTEMPT, BATCH))) is Refused
@@ -287,7 +287,7 @@ def test_a_cancellation_that_canceled_nothing_is_refused(stand: Stand) -> None:
     ("seconds", "holds"),
     [(59.9, False), (60.0, True), (172_800.0, True), (172_801.0, False), (-60.0, False)],
 )
-def test_sinch_holds_a_message_from_a_minute_to_two_days(seconds: float, holds: bool) -> None:
+def test_sinch_schedules_from_a_minute_to_two_days(seconds: float, holds: bool) -> None:
     assert sinch("http://unused.invalid").can_schedule(None, seconds) is holds
 
 
@@ -304,14 +304,14 @@ def test_sinch_holds_a_message_from_a_minute_to_two_days(seconds: float, holds: 
         ("+46701740605", {"messaging_service_sid"}, ["messaging_service_sid"]),
     ],
 )
-def test_only_plain_text_to_a_number_is_carried(
+def test_only_plain_text_to_a_number_is_supported(
     to: str, fields: set[str], misfits: list[str]
 ) -> None:
     assert sinch("http://unused.invalid").unsupported_fields(to, fields) == misfits
 
 
 @pytest.mark.parametrize(("number", "expected"), [("ACME", Sender("ACME")), ("", None)])
-def test_the_settings_say_who_sends(number: str, expected: Sender | None) -> None:
+def test_settings_give_the_default_sender(number: str, expected: Sender | None) -> None:
     made = sinch("http://unused.invalid", SINCH_PHONE_NUMBER=number)
 
     assert made.default_sender() == expected

@@ -1,4 +1,4 @@
-"""Every listed code has a plain explanation, and resending is advised only where it can help."""
+"""Every listed code is explained, and a resend is advised only if it can succeed."""
 
 import pytest
 
@@ -12,33 +12,33 @@ PERMANENT = {
 
 
 @pytest.mark.parametrize("code", sorted(RETRYABLE))
-def test_a_passing_trouble_may_be_sent_again(code: str) -> None:
+def test_temporary_error_is_retryable(code: str) -> None:
     assert explain(code).retryable
 
 
 @pytest.mark.parametrize("code", sorted(PERMANENT))
-def test_a_lasting_trouble_is_not_sent_again(code: str) -> None:
+def test_permanent_error_is_not_retryable(code: str) -> None:
     assert code in ERRORS
     assert not ERRORS[code].retryable
 
 
-def test_both_lists_cover_every_number() -> None:
+def test_both_lists_cover_every_numeric_code() -> None:
     assert {code for code in ERRORS if code.isdecimal()} == RETRYABLE | PERMANENT
 
 
 @pytest.mark.parametrize("code", [code for code in ERRORS if not code.isdecimal()])
-def test_a_refused_request_would_be_refused_again(code: str) -> None:
+def test_refused_request_is_not_retryable(code: str) -> None:
     assert not ERRORS[code].retryable
 
 
 @pytest.mark.parametrize("code", ["", "0", "419", "34", "99999", "syntax_something_new"])
-def test_the_operators_own_and_new_codes_count_as_permanent(code: str) -> None:
+def test_operator_codes_and_new_codes_are_permanent(code: str) -> None:
     assert explain(code) is UNKNOWN
     assert not UNKNOWN.retryable
 
 
 @pytest.mark.parametrize("fact", [*ERRORS.values(), UNKNOWN])
-def test_an_explanation_is_short_and_whole(fact: object) -> None:
+def test_explanation_is_short_and_complete(fact: object) -> None:
     text = fact.explanation  # type: ignore[attr-defined]
     assert text.endswith(".")
     assert len(text) < 140

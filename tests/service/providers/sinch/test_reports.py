@@ -1,4 +1,4 @@
-"""What Sinch says, in our words: every type of report, in any case, and whatever else may come."""
+"""Sinch's callbacks become reports: every type, in any case, and any other body."""
 
 import json
 from datetime import UTC, datetime
@@ -18,11 +18,11 @@ from service.providers.sinch.reports import STATUSES, from_batch, from_callback,
 from tests.strategies import splits
 
 EXAMPLES = {
-    one["id"]: one["json"]
-    for one in json.loads(
+    body["id"]: body["json"]
+    for body in json.loads(
         (Path(__file__).parents[3] / "fixtures/example-callbacks.json").read_text()
     )["examples"]
-    if one["provider"] == "sinch"
+    if body["provider"] == "sinch"
 }
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 ATTEMPT = UUID("0198d1c5-0000-7000-8000-000000000001")
@@ -78,9 +78,7 @@ bodies = st.builds(
 
 
 @given(st.data(), st.lists(bodies, max_size=6))
-def test_bodies_in_any_order_repeats_and_batches_add_up_to_one_outcome(
-    data: st.DataObject, sent: list[bytes]
-) -> None:
+def test_bodies_in_any_order_give_the_same_outcome(data: st.DataObject, sent: list[bytes]) -> None:
     def outcome(some: list[bytes]) -> Outcome | None:
         return merge_all(outcome_of(called(body), attempt=1) for body in some)
 
@@ -89,7 +87,7 @@ def test_bodies_in_any_order_repeats_and_batches_add_up_to_one_outcome(
     assert merge_all(outcome(batch) for batch in batches) == outcome(sent)
 
 
-def test_a_report_about_a_recipient_is_read_whole() -> None:
+def test_recipient_report_is_parsed_completely() -> None:
     report = called(ONE)
 
     assert (report.status, report.word, report.error_code) == (Status.DELIVERED, "Delivered", None)
@@ -108,7 +106,7 @@ def test_a_report_about_a_recipient_is_read_whole() -> None:
         ("sinch-batch-full", Status.DELIVERED, None),
     ],
 )
-def test_an_official_body_is_understood(example: str, status: Status, code: str | None) -> None:
+def test_official_body_is_parsed(example: str, status: Status, code: str | None) -> None:
     report = called(EXAMPLES[example])
 
     assert (report.status, report.error_code) == (status, code)
@@ -117,13 +115,13 @@ def test_an_official_body_is_understood(example: str, status: Status, code: str 
 
 @pytest.mark.parametrize("kind", ["sms", "mms"])
 @pytest.mark.parametrize("recipients", [[], ["14155552671"], ["+14155552671"]])
-def test_all_four_types_say_the_same(kind: str, recipients: list[str]) -> None:
-    one = called({**ONE, "type": f"recipient_delivery_report_{kind}"})
+def test_all_four_report_types_have_the_same_meaning(kind: str, recipients: list[str]) -> None:
+    body = called({**ONE, "type": f"recipient_delivery_report_{kind}"})
     group = {**GROUP, "recipients": recipients} if recipients else {**GROUP}
     whole = called({**WHOLE, "type": f"delivery_report_{kind}", "statuses": [group]})
 
-    assert one.status is whole.status is Status.DELIVERED
-    assert (one.attempt_id, one.provider_sid) == (whole.attempt_id, whole.provider_sid)
+    assert body.status is whole.status is Status.DELIVERED
+    assert (body.attempt_id, body.provider_sid) == (whole.attempt_id, whole.provider_sid)
 
 
 @pytest.mark.parametrize(
@@ -141,18 +139,18 @@ def test_all_four_types_say_the_same(kind: str, recipients: list[str]) -> None:
         ("Unknown", Status.SENT),
     ],
 )
-def test_a_word_means_the_same_in_any_case(word: str, status: Status) -> None:
+def test_word_is_case_insensitive(word: str, status: Status) -> None:
     for written in (word, word.upper(), word.lower()):
         assert called({**ONE, "status": written}).status is status
     assert word.lower() in STATUSES
 
 
-def test_every_word_in_the_table_is_tried_above() -> None:
+def test_every_status_of_the_table_is_tested() -> None:
     assert len(STATUSES) == 10
 
 
 @pytest.mark.parametrize("status", ["Teleported", "", None, 7, ["Delivered"], {"a": 1}, "x" * 900])
-def test_an_unknown_status_is_kept_and_says_nothing(status: object) -> None:
+def test_unknown_status_is_kept_without_a_meaning(status: object) -> None:
     report = called({**ONE, "status": status})
 
     assert report.status is None
@@ -163,12 +161,12 @@ def test_an_unknown_status_is_kept_and_says_nothing(status: object) -> None:
 @pytest.mark.parametrize(
     ("parts", "segments"), [(2, 2), ("2", 2), (0, None), (-1, None), (None, None), ([2], None)]
 )
-def test_the_number_of_parts_is_kept(parts: object, segments: int | None) -> None:
+def test_number_of_parts_is_kept(parts: object, segments: int | None) -> None:
     assert called({**ONE, "number_of_message_parts": parts}).segments == segments
 
 
 @pytest.mark.parametrize("nested", [["Delivered"], {"a": 1}, [[[]]]])
-def test_what_is_nested_where_a_word_should_be_is_no_word(nested: object) -> None:
+def test_nested_value_is_not_a_status(nested: object) -> None:
     report = called({**ONE, "status": nested, "code": nested, "batch_id": nested, "at": nested})
 
     assert (report.word, report.error_code) == ("", None)
@@ -179,7 +177,7 @@ def test_what_is_nested_where_a_word_should_be_is_no_word(nested: object) -> Non
     ("code", "kept"),
     [(402, "402"), ("402", "402"), (99_999, "99999"), (0, None), (400, None), (401, None)],
 )
-def test_a_code_is_kept_unless_it_repeats_the_status(code: object, kept: str | None) -> None:
+def test_code_is_kept_unless_it_repeats_the_status(code: object, kept: str | None) -> None:
     assert called({**ONE, "status": "Failed", "code": code}).error_code == kept
 
 
@@ -190,38 +188,38 @@ def test_a_code_is_kept_unless_it_repeats_the_status(code: object, kept: str | N
         {"statuses": [GROUP, {**GROUP, "status": "Failed", "code": 402}]},
     ],
 )
-def test_a_report_about_several_recipients_says_nothing_about_one(changes: Any) -> None:
+def test_report_about_several_recipients_has_no_status(changes: Any) -> None:
     report = called({**WHOLE, **changes})
 
     assert (report.status, report.word) == (None, "several")
 
 
 @pytest.mark.parametrize("statuses", [None, [], {}, "Delivered", [None], [{**GROUP, "count": 0}]])
-def test_a_batch_without_a_status_says_nothing(statuses: object) -> None:
+def test_batch_without_a_status_has_none(statuses: object) -> None:
     assert called({**WHOLE, "statuses": statuses}).status is None
 
 
-def test_a_group_of_nobody_does_not_count() -> None:
+def test_empty_group_is_ignored() -> None:
     nobody = {"code": 402, "status": "Failed", "count": 0}
 
     assert called({**WHOLE, "statuses": [nobody, GROUP]}).status is Status.DELIVERED
 
 
-def test_another_kind_of_event_is_kept_under_its_type_and_says_nothing() -> None:
+def test_other_event_type_is_kept_without_a_status() -> None:
     report = called({"type": "mo_text", "from": "1", "body": "Hi", "status": "Delivered"})
 
     assert (report.word, report.status) == ("mo_text", None)
     assert report.raw["body"] == "Hi"
 
 
-def test_the_body_and_not_the_unsigned_path_says_whose_it_is() -> None:
+def test_signed_body_names_the_attempt_not_the_path() -> None:
     assert called(ONE, attempt=str(OTHER)).attempt_id == ATTEMPT
     nameless = {name: value for name, value in ONE.items() if name != "client_reference"}
     assert called(nameless, attempt=str(OTHER)).attempt_id is None
     assert called({**ONE, "client_reference": "an order of ours"}).attempt_id is None
 
 
-def test_the_time_that_sinch_gives_makes_another_statement_and_orders_nothing() -> None:
+def test_provider_time_changes_only_the_identity() -> None:
     first, second = called(ONE), called({**ONE, "at": "2026-11-21T13:00:00Z"})
 
     assert first.identity != second.identity
@@ -232,7 +230,7 @@ def test_the_time_that_sinch_gives_makes_another_statement_and_orders_nothing() 
     "body",
     [b"", b"null", b"[]", b"7", b"\xff", b"{", b"[" * 60_000, b'{"a":' * 10_000, b"NaN"],
 )
-def test_what_is_no_report_is_kept_as_it_came(body: bytes) -> None:
+def test_unreadable_body_is_kept(body: bytes) -> None:
     report = called(body)
 
     assert (report.status, report.word, report.provider_sid) == (None, "", None)
@@ -240,7 +238,7 @@ def test_what_is_no_report_is_kept_as_it_came(body: bytes) -> None:
 
 
 @given(fields=st.dictionaries(st.sampled_from([*ONE, *WHOLE, "more"]), jsons))
-def test_any_fields_become_a_report_that_a_database_can_hold(fields: dict[str, Any]) -> None:
+def test_any_report_fields_become_a_storable_report(fields: dict[str, Any]) -> None:
     report = called(fields)
 
     kept = json.dumps([report.word, report.provider_sid, report.error_code, dict(report.raw)])
@@ -249,7 +247,7 @@ def test_any_fields_become_a_report_that_a_database_can_hold(fields: dict[str, A
 
 
 @pytest.mark.parametrize("depth", [900, 5_000])
-def test_nothing_is_too_deep(depth: int) -> None:
+def test_deep_nesting_is_parsed(depth: int) -> None:
     for name in ("client_reference", "batch_id", "status", "code", "at", "type", "more"):
         fields = {key: value for key, value in ONE.items() if key != name}
         nested = '"a":' + "[" * depth + "]" * depth
@@ -270,14 +268,14 @@ def test_nothing_is_too_deep(depth: int) -> None:
         ({"send_at": "2026-11-21T13:00:00.000Z", "canceled": True}, Status.CANCELED),
     ],
 )
-def test_a_batch_says_what_has_been_done_with_it(batch: dict[str, Any], status: Status) -> None:
+def test_batch_fields_give_its_status(batch: dict[str, Any], status: Status) -> None:
     report = from_batch({"id": BATCH, "body": "A secret", **batch}, Source.API, ATTEMPT, NOW)
 
     assert (report.status, report.provider_sid, report.attempt_id) == (status, BATCH, ATTEMPT)
     assert "A secret" not in str(report.raw)
 
 
-def test_a_report_that_was_asked_for_reads_like_one_that_was_called_back() -> None:
+def test_fetched_report_is_parsed_like_a_callback() -> None:
     report = from_fields(WHOLE, Source.RECONCILIATION, ATTEMPT, NOW)
 
     assert (report.status, report.source) == (Status.DELIVERED, Source.RECONCILIATION)

@@ -1,4 +1,4 @@
-"""What may have happened to a message, told from every way a call to Twilio can end."""
+"""Calls to Twilio: every end is classified by what may have happened to the message."""
 
 import json
 import logging
@@ -35,8 +35,8 @@ def _created(stand: Stand) -> None:
 
 
 def twilio(url: str, **changes: str) -> Twilio:
-    given = {"TWILIO_API_BASE_URL": url, "TWILIO_READ_TIMEOUT": "0.2", **changes}
-    return Twilio(make_settings("sqlite:///unused.db", "redis://unused", **given))
+    changed = {"TWILIO_API_BASE_URL": url, "TWILIO_READ_TIMEOUT": "0.2", **changes}
+    return Twilio(make_settings("sqlite:///unused.db", "redis://unused", **changed))
 
 
 def failure(url: str) -> ProviderError:
@@ -45,7 +45,7 @@ def failure(url: str) -> ProviderError:
     return caught.value
 
 
-def test_a_message_that_twilio_took_is_reported_with_its_sid(stand: Stand) -> None:
+def test_accepted_message_is_reported_with_its_sid(stand: Stand) -> None:
     report = twilio(stand.url).send(PLAIN)
 
     assert (report.provider_sid, report.status) == (SID, Status.QUEUED)
@@ -53,7 +53,7 @@ def test_a_message_that_twilio_took_is_reported_with_its_sid(stand: Stand) -> No
     assert (report.segments, report.price) == (1, None)
 
 
-def test_a_plain_message_is_posted_with_nothing_but_what_it_needs(stand: Stand) -> None:
+def test_plain_message_is_posted_with_its_fields_only(stand: Stand) -> None:
     twilio(stand.url).send(PLAIN)
 
     assert stand.paths == [f"/2010-04-01/Accounts/{ACCOUNT}/Messages.json"]
@@ -69,7 +69,7 @@ def test_a_plain_message_is_posted_with_nothing_but_what_it_needs(stand: Stand) 
     }
 
 
-def test_a_message_with_everything_is_posted_with_everything(stand: Stand) -> None:
+def test_message_with_all_fields_is_posted_with_them(stand: Stand) -> None:
     twilio(stand.url, TWILIO_CALLBACK_OVERRIDES="rc=2").send(
         replace(
             PLAIN,
@@ -107,7 +107,7 @@ def test_callback_overrides_can_be_left_out(stand: Stand, none: str) -> None:
     assert stand.form["StatusCallback"] == [f"{BASE_URL}/callbacks/twilio/{ATTEMPT}"]
 
 
-def test_new_messages_are_given_the_first_of_several_addresses(stand: Stand) -> None:
+def test_new_messages_use_the_first_base_url(stand: Stand) -> None:
     twilio(stand.url, PUBLIC_BASE_URL=f"https://new.example.com, {BASE_URL}").send(PLAIN)
     [address] = stand.form["StatusCallback"]
     assert address.startswith(f"https://new.example.com/callbacks/twilio/{ATTEMPT}#")
@@ -137,7 +137,7 @@ def problem(status: object, code: object = 20001) -> dict[str, object]:
         (503, refusal(503, 20503), OutcomeUnknown, "20503"),
         (500, problem(500, 20500), OutcomeUnknown, "20500"),
         # The status line decides; a body cannot talk an error into a certain answer.
-        *((500, problem(said), OutcomeUnknown, "20001") for said in (400, 401, 429, None, [])),
+        *((500, problem(status), OutcomeUnknown, "20001") for status in (400, 401, 429, None, [])),
         (502, b"<html>bad gateway</html>", OutcomeUnknown, None),
         (503, b"<html>unavailable</html>", OutcomeUnknown, None),
         (404, b"<html>not found</html>", OutcomeUnknown, None),
@@ -147,7 +147,7 @@ def problem(status: object, code: object = 20001) -> dict[str, object]:
         (307, b"", OutcomeUnknown, None),
     ],
 )
-def test_an_answer_is_classed_by_what_may_have_happened(
+def test_answer_is_classified_by_what_may_have_happened(
     stand: Stand, status: int, body: object, kind: type[ProviderError], code: str
 ) -> None:
     stand.answer(status, body)
@@ -163,25 +163,25 @@ def test_an_answer_is_classed_by_what_may_have_happened(
     ],
     ids=lambda body: repr(body)[:40],
 )
-def test_a_success_that_cannot_be_read_is_unknown(stand: Stand, body: object) -> None:
+def test_unreadable_success_is_unknown(stand: Stand, body: object) -> None:
     stand.answer(201, body)
     assert type(failure(stand.url)) is OutcomeUnknown
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "nowhere.invalid"])
-def test_a_request_that_never_left_was_not_accepted(host: str) -> None:
+def test_unsent_request_is_not_accepted(host: str) -> None:
     assert type(failure(f"http://{host}:{free_port()}")) is NotAccepted
 
 
 @pytest.mark.parametrize("habit", ["hangs up", "says nothing"])
-def test_a_send_without_an_answer_is_unknown_and_not_repeated(stand: Stand, habit: str) -> None:
+def test_send_without_an_answer_is_unknown_and_not_repeated(stand: Stand, habit: str) -> None:
     stand.habit, begun = habit, monotonic()
     assert type(failure(stand.url)) is OutcomeUnknown
     assert (len(stand.paths), monotonic() - begun < 3) == (1, True)
 
 
 @pytest.mark.parametrize("status", [200, 400, 503])
-def test_no_log_line_holds_the_number_or_the_text(
+def test_logs_contain_neither_number_nor_text(
     stand: Stand, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     stand.answer(status, {**CREATED, "messages": []})
@@ -193,7 +193,7 @@ def test_no_log_line_holds_the_number_or_the_text(
     assert "secret" not in caplog.text
 
 
-def test_a_scheduled_message_is_canceled_by_its_sid(stand: Stand) -> None:
+def test_scheduled_message_is_canceled_by_its_sid(stand: Stand) -> None:
     stand.answer(200, {**CREATED, "status": "canceled"})
     report = twilio(stand.url).cancel(ATTEMPT, SID)
     assert stand.paths == [f"/2010-04-01/Accounts/{ACCOUNT}/Messages/{SID}.json"]
@@ -201,7 +201,7 @@ def test_a_scheduled_message_is_canceled_by_its_sid(stand: Stand) -> None:
     assert (report.status, report.attempt_id) == (Status.CANCELED, ATTEMPT)
 
 
-def test_a_refusal_keeps_what_twilio_said(stand: Stand) -> None:
+def test_refusal_keeps_the_answer_of_twilio(stand: Stand) -> None:
     stand.answer(400, refusal(400, 30409))
     with pytest.raises(Refused) as caught:
         twilio(stand.url).cancel(ATTEMPT, SID)
@@ -220,7 +220,7 @@ def test_a_refusal_keeps_what_twilio_said(stand: Stand) -> None:
         (None, DAY, False),
     ],
 )
-def test_twilio_holds_a_message_only_inside_its_window_and_for_a_service(
+def test_twilio_schedules_only_in_its_window_with_a_service(
     service: str | None, seconds: float, holds: bool
 ) -> None:
     assert twilio("http://unused.invalid").can_schedule(service, seconds) is holds

@@ -1,4 +1,4 @@
-"""Every listed code has a plain explanation, and resending is advised only where it can help."""
+"""Every listed code is explained, and a resend is advised only if it can succeed."""
 
 import pytest
 
@@ -35,8 +35,8 @@ UNCERTAIN = {"20500", "20503", "30410"}
 
 
 @pytest.mark.parametrize("code", sorted(RETRYABLE))
-def test_a_passing_trouble_may_be_sent_again(code: str) -> None:
-    """Load, outages, an unreachable phone: the same text to the same number can still arrive."""
+def test_temporary_error_is_retryable(code: str) -> None:
+    """Load, outages, an unreachable phone: the same message can still arrive."""
     fact = explain(code)
 
     assert fact is not None
@@ -44,40 +44,40 @@ def test_a_passing_trouble_may_be_sent_again(code: str) -> None:
 
 
 @pytest.mark.parametrize("code", sorted(PERMANENT))
-def test_a_lasting_trouble_is_not_sent_again(code: str) -> None:
-    """A refusal, a wrong number or a wrong setting stays as it is, however often one sends."""
+def test_permanent_error_is_not_retryable(code: str) -> None:
+    """A refusal, a wrong number or a wrong setting does not change with a resend."""
     assert code in ERRORS
     assert not ERRORS[code].retryable
 
 
 @pytest.mark.parametrize("code", sorted(UNCERTAIN))
-def test_an_uncertain_outcome_says_that_the_message_may_have_arrived(code: str) -> None:
-    """Where a resend could deliver twice, the person who decides is told so."""
+def test_uncertain_outcome_is_explained_as_such(code: str) -> None:
+    """If a resend could deliver twice, the explanation warns the person who decides."""
     assert "may have arrived" in ERRORS[code].explanation
 
 
-def test_an_opt_out_is_never_sent_again() -> None:
-    """To write to someone who said stop is the one mistake no later success repairs."""
+def test_opt_out_is_not_retryable() -> None:
+    """A message to a recipient who said stop may be illegal."""
     assert not ERRORS["21610"].retryable
     assert "Never resend" in ERRORS["21610"].explanation
 
 
-def test_no_code_is_listed_that_the_two_sets_do_not_know() -> None:
-    """A new code is put on one side or the other on purpose."""
+def test_every_listed_code_is_in_one_of_the_two_sets() -> None:
+    """A new code must be put into one of the sets deliberately."""
     assert set(ERRORS) == RETRYABLE | PERMANENT
     assert not RETRYABLE & PERMANENT
 
 
 @pytest.mark.parametrize("code", ["99999", "30999", "", "delivered"])
-def test_an_unknown_code_is_permanent(code: str) -> None:
-    """Twilio's codes are no stable interface: one we have not read about triggers no resend."""
+def test_unknown_code_is_permanent(code: str) -> None:
+    """Twilio's codes are not a stable interface: an unknown code must not cause a resend."""
     assert explain(code) is UNKNOWN
     assert not UNKNOWN.retryable
 
 
 @pytest.mark.parametrize("fact", [*ERRORS.values(), UNKNOWN])
-def test_an_explanation_is_one_short_line_of_plain_sentences(fact: ErrorFact) -> None:
-    """It is shown as it stands, to people: no placeholders, no line breaks, a full stop."""
+def test_explanation_is_one_short_line_of_sentences(fact: ErrorFact) -> None:
+    """Users see it unchanged: no placeholders, no line breaks, a full stop."""
     explanation = fact.explanation
 
     assert explanation == explanation.strip()
@@ -86,8 +86,8 @@ def test_an_explanation_is_one_short_line_of_plain_sentences(fact: ErrorFact) ->
     assert not set(explanation) & set("{}\r\n")
 
 
-def test_the_codes_are_numbers_in_ascending_order() -> None:
-    """Whoever adds a code finds its place by looking."""
+def test_codes_are_numbers_in_ascending_order() -> None:
+    """So the place of a new code is easy to find."""
     codes = list(ERRORS)
 
     assert all(code.isascii() and code.isdigit() and len(code) == 5 for code in codes)

@@ -1,4 +1,4 @@
-"""Only what Twilio signed, with a key of ours and over these very bytes, is let in."""
+"""A callback is accepted only with a valid signature of Twilio over its exact bytes."""
 
 import base64
 import hashlib
@@ -47,9 +47,9 @@ forms = st.dictionaries(texts, texts, max_size=8).map(lambda more: {**more, "Acc
 
 
 def sign(url: str, form: dict[str, str], token: str = TOKEN, algorithm: str = "sha1") -> str:
-    """Sign as the provider's documentation says, without the provider's library."""
-    said = url + "".join(key + form[key] for key in sorted(form))
-    return base64.b64encode(hmac.digest(token.encode(), said.encode(), algorithm)).decode()
+    """Sign as documented by Twilio, without its library."""
+    text = url + "".join(key + form[key] for key in sorted(form))
+    return base64.b64encode(hmac.digest(token.encode(), text.encode(), algorithm)).decode()
 
 
 GENUINE = sign(URL, FORM)
@@ -78,41 +78,41 @@ def by(token: str, account: str) -> CallbackRequest:
     return request(sign(URL, form, token), form)
 
 
-def verify(given: CallbackRequest, base_url: str = BASE_URL) -> str:
-    return signature.verify(given, [base_url], KEYRING)
+def verify(callback: CallbackRequest, base_url: str = BASE_URL) -> str:
+    return signature.verify(callback, [base_url], KEYRING)
 
 
-def refusal(given: CallbackRequest) -> str:
+def refusal(callback: CallbackRequest) -> str:
     with pytest.raises(Forged) as caught:
-        verify(given)
+        verify(callback)
     return caught.value.reason
 
 
 @pytest.mark.parametrize("vector", OFFICIAL, ids=lambda vector: vector["id"])
-def test_the_official_vectors_hold(vector: dict[str, Any]) -> None:
+def test_official_vectors_are_accepted(vector: dict[str, Any]) -> None:
     key = SigningKey("official", vector["token"].encode())
     form = [(name, value) for name, value in vector["params"]]
     body = (vector["body"] or "").encode()
 
-    found = signature.signer(vector["signature"], vector["presented_url"], form, body, [key])
+    signer = signature.signer(vector["signature"], vector["presented_url"], form, body, [key])
 
-    assert found == (key if vector["expect_valid"] else None)
+    assert signer == (key if vector["expect_valid"] else None)
 
 
 @pytest.mark.parametrize(
     ("vector", "label"), [(DERIVED[0], SHARED), (DERIVED[1], "primary")], ids=["sha256", "sha1"]
 )
-def test_a_token_and_a_shared_key_sign(vector: dict[str, Any], label: str) -> None:
+def test_token_and_shared_key_are_accepted(vector: dict[str, Any], label: str) -> None:
     url = urlsplit(vector["signed_url"])
     headers = {name.lower(): value for name, value in vector["headers"].items()}
     body = urlencode(dict(vector["params"])).encode()
-    given = CallbackRequest(url.path, url.query, headers, body)
+    callback = CallbackRequest(url.path, url.query, headers, body)
 
-    assert verify(given, f"{url.scheme}://{url.netloc}") == label
+    assert verify(callback, f"{url.scheme}://{url.netloc}") == label
 
 
 @pytest.mark.parametrize(
-    ("given", "reason"),
+    ("callback", "reason"),
     [
         (request(None), "unsigned"),
         (request(""), "unsigned"),
@@ -131,13 +131,13 @@ def test_a_token_and_a_shared_key_sign(vector: dict[str, Any], label: str) -> No
         (by("67890", SUBACCOUNT), "mismatch"),
     ],
 )
-def test_a_callback_without_proof_is_refused(given: CallbackRequest, reason: str) -> None:
-    assert refusal(given) == reason
+def test_callback_without_a_signature_is_refused(callback: CallbackRequest, reason: str) -> None:
+    assert refusal(callback) == reason
 
 
 @pytest.mark.parametrize("choice", [",algorithm=HMAC_SHA1", "", ",algorithm=none", ",algorithm="])
-def test_the_unsigned_header_cannot_choose_another_algorithm(choice: str) -> None:
-    """Even with the right secret: the key is configured for SHA-256 and for nothing else."""
+def test_unsigned_header_cannot_select_another_algorithm(choice: str) -> None:
+    """Even with the right secret: the key is configured for SHA-256 only."""
     signed = sign(URL, FORM, SECRET, "sha1")
 
     assert refusal(request(signed, signed_with=f"key={SHARED}{choice}")) == "unknown_key"
@@ -147,7 +147,7 @@ def test_the_unsigned_header_cannot_choose_another_algorithm(choice: str) -> Non
     ("account", "token", "label"),
     [(ACCOUNT, TOKEN, "primary"), (ACCOUNT, "67890", "next"), (SUBACCOUNT, "sub:token", "sub")],
 )
-def test_every_token_signs_for_its_own_account(account: str, token: str, label: str) -> None:
+def test_every_token_is_used_for_its_account(account: str, token: str, label: str) -> None:
     assert verify(by(token, account)) == label
 
 
@@ -167,11 +167,11 @@ def test_every_token_signs_for_its_own_account(account: str, token: str, label: 
         request(sign(URL.replace("https:", "http:"), FORM)),
     ],
 )
-def test_what_was_changed_on_the_way_is_refused(changed: CallbackRequest) -> None:
+def test_changed_callback_is_refused(changed: CallbackRequest) -> None:
     assert refusal(changed) == "mismatch"
 
 
-def test_repeated_fields_are_signed_once_each_and_in_order() -> None:
+def test_repeated_fields_are_signed_once_and_in_order() -> None:
     form = {**FORM, "MediaUrl": "aMediaUrlb"}
     body = urlencode([*FORM.items(), *(("MediaUrl", value) for value in "bab")]).encode()
 
@@ -179,7 +179,7 @@ def test_repeated_fields_are_signed_once_each_and_in_order() -> None:
 
 
 @pytest.mark.parametrize("query", ["note_id=a%2Fb", "note=It%27s+here", "a=%20&b=", "a"])
-def test_the_query_is_signed_as_it_was_written(query: str) -> None:
+def test_query_is_signed_as_written(query: str) -> None:
     assert verify(request(sign(f"{URL}?{query}", FORM), query=query)) == "primary"
 
 
@@ -197,11 +197,11 @@ def test_the_query_is_signed_as_it_was_written(query: str) -> None:
         ("https://sms.example.com/behind/a/proxy", "https://sms.example.com:443/behind/a/proxy"),
     ],
 )
-def test_the_port_may_be_signed_or_not(configured: str, signed: str) -> None:
+def test_port_may_be_signed_or_omitted(configured: str, signed: str) -> None:
     assert verify(request(sign(signed + PATH, FORM)), configured) == "primary"
 
 
-def test_a_body_may_be_signed_by_its_hash() -> None:
+def test_body_may_be_signed_by_its_hash() -> None:
     body = b'{"MessageStatus": "delivered"}'
     query = f"AccountSid={ACCOUNT}&bodySHA256={hashlib.sha256(body).hexdigest().upper()}"
     signed = sign(f"{URL}?{query}", {})
@@ -211,8 +211,8 @@ def test_a_body_may_be_signed_by_its_hash() -> None:
 
 
 @pytest.mark.parametrize("digest", ["", "0", "%C3%A9", "%FF", "%00", "%ED%A0%80"])
-def test_a_hash_that_is_none_is_refused(digest: str) -> None:
-    """The query is anybody's to write, and nothing it holds may be answered by a crash."""
+def test_invalid_body_hash_is_refused(digest: str) -> None:
+    """Anyone can write the query, so no value may cause a crash."""
     query = f"AccountSid={ACCOUNT}&bodySHA256={digest}"
 
     assert refusal(request(sign(f"{URL}?{query}", {}), b"{}", query=query))
@@ -220,8 +220,10 @@ def test_a_hash_that_is_none_is_refused(digest: str) -> None:
 
 @pytest.mark.parametrize("algorithm", ["HMAC_SHA1", "HMAC_SHA256"])
 @given(names=st.lists(st.tuples(st.sampled_from(["a", "b", "B", "a0", ""]), texts), max_size=8))
-def test_we_sign_as_the_official_library_does(algorithm: str, names: list[tuple[str, str]]) -> None:
-    """Repeated names and values among them."""
+def test_signature_equals_the_official_library(
+    algorithm: str, names: list[tuple[str, str]]
+) -> None:
+    """Also for repeated names and values."""
     form: dict[str, list[str]] = {}
     for name, value in names:
         form.setdefault(name, []).append(value)
@@ -230,17 +232,17 @@ def test_we_sign_as_the_official_library_does(algorithm: str, names: list[tuple[
     assert SigningKey("ours", TOKEN.encode(), algorithm).signature(URL, names) == official.encode()
 
 
-def test_a_signing_key_does_not_show_its_secret() -> None:
+def test_signing_key_does_not_show_its_secret() -> None:
     assert "12345" not in repr([SigningKey("primary", b"12345")])
 
 
 @given(forms)
-def test_a_genuine_signature_over_any_form_holds(form: dict[str, str]) -> None:
+def test_signature_over_any_form_is_accepted(form: dict[str, str]) -> None:
     assert verify(request(sign(URL, form), form)) == "primary"
 
 
 @given(form=forms, pick=st.integers(min_value=0), change=texts.filter(bool))
-def test_a_genuine_signature_holds_for_no_other_value_key_path_or_query(
+def test_signature_is_refused_for_any_other_request(
     form: dict[str, str], pick: int, change: str
 ) -> None:
     signed = sign(URL, form)
@@ -257,7 +259,7 @@ def test_a_genuine_signature_holds_for_no_other_value_key_path_or_query(
 
 
 @given(signed=st.text(), body=st.binary(), query=st.text(), signed_with=st.none() | st.text())
-def test_nothing_a_stranger_sends_does_worse_than_be_refused(
+def test_any_forged_request_is_only_refused(
     signed: str, body: bytes, query: str, signed_with: str | None
 ) -> None:
     form = f"AccountSid={ACCOUNT}&".encode() + body
