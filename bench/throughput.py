@@ -32,13 +32,8 @@ _CONCURRENCY: Final = "128"
 PREFORK: Final = ("--pool", "prefork", "--concurrency", "2")
 # A provider that answers slowly, and sends callbacks only after all sends.
 _SLOW_PROVIDER: Final = (
-    "--fault",
-    "slow=1",
-    "--slow-ms",
-    "100",
-    "--pace",
-    "100000",
-    "--keep-alive",
+    *("--fault", "slow=1", "--slow-ms", "100"),
+    *("--pace", "100000", "--keep-alive"),
 )
 
 

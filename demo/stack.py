@@ -4,8 +4,6 @@ import os
 import secrets
 import signal
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -14,6 +12,7 @@ from typing import Final
 
 import requests
 
+from demo.processes import lower_priority, run_command, start_process, stop_process
 from demo.servers import free_port, redis_server
 from service.config.settings import Settings
 
@@ -25,10 +24,10 @@ PLAN_TOKEN: Final = "simulated-token"  # noqa: S105 - as above
 CALLBACK_SECRET: Final = "simulated-secret"  # noqa: S105 - as above
 
 _SECRETS: Final = {"TWILIO_AUTH_TOKEN": TOKEN, "OPS_SECRET": secrets.token_urlsafe(32)}
-_BIN: Final = Path(sys.executable).parent
 _START_TIMEOUT: Final = 90.0  # a busy machine with two cores needed more than 30 s
-_STOP_TIMEOUT: Final = 30.0
-_WEB_NICENESS: Final = 5  # a third of the CPU weight of 0
+# A third of the CPU weight of the workers, as in docker-compose.yml: so workers record accepted
+# callbacks before the web server accepts more.
+_WEB_NICENESS: Final = 5
 _WEB: Final = ("granian", "--interface", "wsgi", "wsgi:app")
 _WORKER: Final = ("celery", "-A", "worker.app", "worker")
 COMMANDS: Final[Mapping[str, Sequence[str]]] = {
@@ -56,12 +55,9 @@ class Stack:
         """Start one of `commands`."""
         port = ("--port", str(self._port)) if name == "web" else ()
         command = (*self.commands[name], *port)
-        environment = dict(self.environment)
+        self._processes[name] = start_process(name, command, self.environment, self.directory)
         if name == "web":
-            environment["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(dir=self.directory)
-        self._processes[name] = _start(name, command, environment, self.directory)
-        if name == "web":
-            _lower_priority(self.pid(name))
+            lower_priority(self.pid(name), _WEB_NICENESS)
 
     def pid(self, name: str) -> int:
         """Return the id of a process."""
@@ -83,7 +79,7 @@ class Stack:
 
     def stop(self, name: str) -> None:
         """Stop a process with SIGTERM."""
-        _stop(self._processes[name])
+        stop_process(self._processes[name])
 
     def stop_all(self) -> None:
         """Stop every process, the web server first."""
@@ -91,11 +87,11 @@ class Stack:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
         for process in self._processes.values():
-            _stop(process)
+            stop_process(process)
 
     def flask(self, *arguments: str) -> str:
-        """Run `flask --app service.app …` against this stack; return what it printed."""
-        return _run(("flask", "--app", "service.app", *arguments), self.environment)
+        """Run `flask --app wsgi …` against this stack; return what it printed."""
+        return run_command(("flask", "--app", "service.app", *arguments), self.environment)
 
     def revive(self) -> list[str]:
         """Restart processes that have exited, as a service manager does; return their names."""
@@ -146,23 +142,7 @@ def running(
             redis = resources.enter_context(redis_server(directory / "redis"))
             overrides["REDIS_URL"] = redis.local_url
         provider = resources.enter_context(simulated_provider(directory, simulator))
-        settings = {
-            **_clean_environment(),
-            "DATABASE_URL": f"sqlite:///{directory}/waybill.db",
-            "PUBLIC_BASE_URL": f"http://127.0.0.1:{port}",
-            **_SECRETS,
-            "TWILIO_ACCOUNT_SID": ACCOUNT,
-            "TWILIO_PHONE_NUMBER": SENDER,
-            "TWILIO_API_BASE_URL": provider,
-            "SINCH_SERVICE_PLAN_ID": PLAN,
-            "SINCH_API_TOKEN": PLAN_TOKEN,
-            "SINCH_CALLBACK_SECRETS": CALLBACK_SECRET,
-            "SINCH_PHONE_NUMBER": SENDER,
-            "SINCH_API_BASE_URL": provider,
-            "SMS_ROUTES": "+46:sinch,*:twilio",
-            "LOG_LEVEL": "WARNING",
-            **overrides,
-        }
+        settings = {**_settings(directory, port, provider), **overrides}
         stack = Stack(directory, settings, port)
         resources.callback(stack.stop_all)
         stack.flask("db", "upgrade")
@@ -172,39 +152,23 @@ def running(
         yield stack
 
 
-def _start(
-    name: str, command: Sequence[str], environment: Mapping[str, str], directory: Path
-) -> "subprocess.Popen[bytes]":
-    with (directory / f"{name}.log").open("ab") as log:
-        return subprocess.Popen(
-            [str(_BIN / command[0]), *command[1:]],
-            env=dict(environment),
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C reaches only this process, which stops the others
-        )
-
-
-def _lower_priority(pid: int) -> None:
-    """Give the web server a third of the CPU weight of the workers, as docker-compose.yml does.
-
-    So workers record accepted callbacks before the web server accepts more. With `autogroup`, see
-    sched(7), the niceness of the session counts, else that of the process.
-    """
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, pid, _WEB_NICENESS)
-        Path(f"/proc/{pid}/autogroup").write_text(str(_WEB_NICENESS))
-
-
-def _stop(process: "subprocess.Popen[bytes]") -> None:
-    """Stop a process with SIGTERM, after a time-out with SIGKILL."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(_STOP_TIMEOUT)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+def _settings(directory: Path, port: int, provider_url: str) -> dict[str, str]:
+    return {
+        **_clean_environment(),
+        "DATABASE_URL": f"sqlite:///{directory}/waybill.db",
+        "PUBLIC_BASE_URL": f"http://127.0.0.1:{port}",
+        **_SECRETS,
+        "TWILIO_ACCOUNT_SID": ACCOUNT,
+        "TWILIO_PHONE_NUMBER": SENDER,
+        "TWILIO_API_BASE_URL": provider_url,
+        "SINCH_SERVICE_PLAN_ID": PLAN,
+        "SINCH_API_TOKEN": PLAN_TOKEN,
+        "SINCH_CALLBACK_SECRETS": CALLBACK_SECRET,
+        "SINCH_PHONE_NUMBER": SENDER,
+        "SINCH_API_BASE_URL": provider_url,
+        "SMS_ROUTES": "+46:sinch,*:twilio",
+        "LOG_LEVEL": "WARNING",
+    }
 
 
 @contextmanager
@@ -215,11 +179,11 @@ def simulated_provider(directory: Path, arguments: Sequence[str]) -> Iterator[st
         *("--sinch-plan", PLAN, "--sinch-token", PLAN_TOKEN, "--sinch-secret", CALLBACK_SECRET),
         *arguments,
     )
-    process = _start("simulator", command, _clean_environment(), directory)
+    process = start_process("simulator", command, _clean_environment(), directory)
     try:
         yield _await_url(process, directory / "simulator.log")
     finally:
-        _stop(process)
+        stop_process(process)
 
 
 def _await_url(process: "subprocess.Popen[bytes]", log: Path) -> str:
@@ -230,19 +194,6 @@ def _await_url(process: "subprocess.Popen[bytes]", log: Path) -> str:
             return output.split("listening on ", 1)[1].split()[0]
         time.sleep(0.05)
     raise RuntimeError("the simulator did not start; see simulator.log")
-
-
-def _run(command: Sequence[str], environment: Mapping[str, str]) -> str:
-    done = subprocess.run(
-        [str(_BIN / command[0]), *command[1:]],
-        env=dict(environment),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr}")
-    return done.stdout.strip()
 
 
 def _clean_environment() -> dict[str, str]:

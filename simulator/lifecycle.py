@@ -59,6 +59,7 @@ class Lifecycle:
 
     def accept(self, order: Order, number: int, fault: str | None) -> Message:
         """Create the message of an order."""
+        # Another key would change the outcomes of seeds that documents cite.
         outcome = self._outcomes.choose(draw(self._config.seed, "fate", number))
         message = new_message(number, self._new_sid(order, number), order, outcome, fault)
         self._records.add(message)
