@@ -88,7 +88,7 @@ MUTATIONS: Final = (
         "a message of a test key reaches no provider",
         "service.web.api.messages",
         "_checked",
-        replace("replace(drafted, provider=_)", "drafted"),
+        replace("replace(new, provider=_)", "new"),
         "tests/service/web/api/test_messages_of_test_keys.py",
     ),
     Mutation(
@@ -175,12 +175,11 @@ MUTATIONS: Final = (
         "tests/service/web/test_thread_limit.py",
     ),
     Mutation(
-        "only the drain that set the flag clears it",
-        "service.recording.consume_inbox",
-        "_drain",
-        replace("_next_batch", "_last_batch"),
-        "tests/service/recording/test_consume_inbox.py"
-        "::test_a_drain_that_helped_leaves_the_one_that_it_helped_awake",
+        "a wake-up that another process refused is repeated",
+        "service.task_queue.wake_ups",
+        "WakeUps._run",
+        remove("self._requested.set()"),
+        "tests/service/task_queue/test_wake_ups.py::test_refused_wake_up_is_repeated",
     ),
     Mutation(
         "an unknown outcome is not a request that was not accepted",

@@ -6,7 +6,7 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from flask import Flask, current_app
+from flask import Flask
 from kombu.exceptions import OperationalError
 from redis import Redis
 from redis.exceptions import (
@@ -133,21 +133,12 @@ def cause_error_of_wakes(bound: Components, redis: Redis) -> None:
     assert not bound.queue.enqueue(queue.CONSUME_INBOX)
 
 
-def cause_error_of_post_limits(bound: Components, redis: Redis) -> None:
-    with bound.context():
-        storage = current_app.extensions["limiter"].copy().pop().limiter.storage
-    redis.config_set("maxmemory", 1)
-    assert storage.acquire_sliding_window_entry("key", 1, 60)
-    redis.config_set("maxmemory", 0)
-
-
 @pytest.mark.parametrize(
     "cause_error",
     [
         cause_error_of_cache,
         cause_error_of_sender_rates,
         cause_error_of_wakes,
-        cause_error_of_post_limits,
     ],
 )
 def test_error_of_another_use_does_not_refuse_callbacks(
