@@ -143,7 +143,7 @@ def test_deliver_task_sends_an_accepted_message(
 ) -> None:
     web = app.test_client()
     key = make_key(app, "billing")
-    posted = web.post(
+    web.post(
         "/v1/messages",
         json={"to": "+14155552671", "body": "Hello"},
         headers={"Authorization": f"Bearer {key}"},
