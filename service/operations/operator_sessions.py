@@ -51,10 +51,8 @@ def find(session_id: object) -> Session | None:
     row = operators.session_by_digest(
         _digest(session_id), created_after=now - MAX_AGE, seen_after=now - MAX_IDLE
     )
-    if row is None:
-        return None
-    session = Session(row[0], row[1], row[2])
-    if now - session.seen_at > _SEEN_INTERVAL:
+    session = Session(*row) if row else None
+    if session and now - session.seen_at > _SEEN_INTERVAL:
         _update_seen(session, now)
     return session
 

@@ -28,7 +28,6 @@ class Timeline(NamedTuple):
     """A message with everything that happened to it, oldest first."""
 
     message: Message
-    attempts: Sequence[Attempt]
     entries: list[Entry]
     truncated: bool
 
@@ -43,7 +42,7 @@ def read_timeline(message_id: UUID) -> Timeline:
     message, attempts = message_details.with_attempts(message_id)
     events = message_details.events(message_id, MAX_EVENTS)
     entries = sorted(_entries(message, attempts, events), key=lambda entry: entry.at)
-    return Timeline(message, attempts, entries, truncated=len(events) == MAX_EVENTS)
+    return Timeline(message, entries, truncated=len(events) == MAX_EVENTS)
 
 
 def explain(message_id: UUID) -> Iterator[str]:

@@ -12,7 +12,7 @@ from sqlalchemy import func, select, text
 from service.database import db, is_postgresql
 from service.domain.message_ids import first_id
 from service.domain.report import Source
-from service.domain.status import SUCCESSES, Status
+from service.domain.status import SUCCESSES
 from service.models import Message, StatusEvent
 
 # Events of other sources that are read for each callback: bounds the read where no callback comes.
@@ -31,7 +31,6 @@ class StatusCount(NamedTuple):
 class ReceivedCallback(NamedTuple):
     """The times of a callback, and of the message that it reports as delivered."""
 
-    status: Status | None
     received_at: datetime
     recorded_at: datetime | None
     created_at: datetime | None
@@ -78,8 +77,8 @@ def latest_callbacks(since: datetime, limit: int) -> list[ReceivedCallback]:
     )
     latest = select(events).where(events.c.source == Source.CALLBACK).limit(limit).subquery()
     delivered = (Message.id == latest.c.message_id) & latest.c.status.in_(SUCCESSES)
-    times = latest.c.status, latest.c.received_at, latest.c.recorded_at
-    query = select(*times, Message.created_at, Message.send_at).outerjoin(Message, delivered)
+    times = latest.c.received_at, latest.c.recorded_at, Message.created_at, Message.send_at
+    query = select(*times).select_from(latest).outerjoin(Message, delivered)
     return [ReceivedCallback(*row) for row in db.session.execute(query)]
 
 

@@ -100,7 +100,9 @@ def _fragment(timeline: Timeline) -> str:
         "ops/_message.html",
         timeline=timeline,
         message=timeline.message,
-        attempt_numbers={attempt.id: attempt.number for attempt in timeline.attempts},
+        attempt_numbers={
+            entry.attempt.id: entry.attempt.number for entry in timeline.entries if entry.attempt
+        },
         client=clients.name_of(timeline.message.client_id),
         final=is_final(timeline.message.status),
         waits_for=waits_for(timeline.message),

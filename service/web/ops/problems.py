@@ -22,11 +22,6 @@ class Problem(NamedTuple):
     advice: str
     section: str = "system"
 
-    @property
-    def text(self) -> str:
-        """Return the summary and the advice."""
-        return f"{self.summary}. {self.advice}"
-
 
 def find_problems(overview: Overview) -> list[Problem]:
     """Return the problems, critical ones first."""
@@ -112,7 +107,7 @@ def _overdue(backlogs: Backlogs, now: datetime) -> Iterator[Problem]:
 def _unresolved(backlogs: Backlogs) -> Iterator[Problem]:
     if backlogs.undecided.size:
         summary = f"{_plural(backlogs.undecided, 'message')} in doubt to decide"
-        advice = "Look-ups cannot resolve them: compare with the provider's console."
+        advice = "Look-ups cannot resolve them: search the provider's console."
         yield Problem(False, summary, advice, "in-doubt")
     if backlogs.dead_letters.size:
         summary = f"{_plural(backlogs.dead_letters, 'callback')} could not be recorded"

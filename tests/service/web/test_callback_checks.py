@@ -62,7 +62,8 @@ def told(app: Flask) -> list[str]:
     """Return what the page of operators says of refused callbacks."""
     with app.app_context():
         problems = find_problems(read_overview())
-    return [problem.text for problem in problems if "refused" in problem.text]
+    texts = [f"{problem.summary}. {problem.advice}" for problem in problems]
+    return [text for text in texts if "refused" in text]
 
 
 def test_mismatched_token_is_shown_on_the_page(replica: Flask, other: Flask) -> None:
