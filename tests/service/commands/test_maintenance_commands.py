@@ -219,4 +219,4 @@ def test_a_person_resolves_what_look_ups_cannot(
     assert "is sent" in run("resolve", first, "--sid", sid).output
     assert "is failed" in run("resolve", second, "--not-sent").output
     assert (status(first), status(second)) == (Status.SENT, Status.FAILED)
-    assert "not in doubt" in run("resolve", first, "--not-sent").output
+    assert "no longer in doubt" in run("resolve", first, "--not-sent").output
