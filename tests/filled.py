@@ -119,7 +119,6 @@ SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'
 
 def fill(connection: Connection, many: int) -> None:
     """Insert `many` messages (a multiple of 3,000) with their attempts and ledgers."""
-    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
     # A third of the time: no checks of foreign keys, and indexes built at the end.
     connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
     indexes = connection.exec_driver_sql(_INDEXES).all()

@@ -133,6 +133,7 @@ class Message(Model):
                 ("ix_message_client_id_reference_id", _REFERENCE, "reference IS NOT NULL"),
                 # One descent for each client with due messages (service/queries/due.py).
                 ("ix_message_turn", _BY_CLIENT, "due_at IS NOT NULL"),
+                # Counts of due messages, over all clients.
                 ("ix_message_due", ("due_at",), "due_at IS NOT NULL"),
                 ("ix_message_expires", ("expires_at",), _UNSENT),
                 ("ix_message_claimed", ("claimed_until",), "claimed_until IS NOT NULL"),
@@ -145,6 +146,7 @@ class Message(Model):
                 ("ix_message_without_sid", ("to", "id"), _NO_SID),
                 ("ix_message_unknown", ("unknown_since",), "unknown_since IS NOT NULL"),
                 ("ix_message_unredacted", ("final_at",), _UNREDACTED),
+                # A subset of ix_message_unknown: redaction must not walk over redacted messages.
                 ("ix_message_unheard", ("unknown_since",), _UNREDACTED_UNKNOWN),
                 ("ix_message_forget", ("id",), f"forget_as IS NOT NULL AND {_ENDED}"),
                 ("ix_message_doubt", ("doubt_since",), _DOUBT),

@@ -220,4 +220,4 @@ def test_resolve_sets_the_outcome_of_a_message_in_doubt(
     assert "is sent" in run("resolve", first, "--sid", sid).output
     assert "is failed" in run("resolve", second, "--not-sent").output
     assert (status(first), status(second)) == (Status.SENT, Status.FAILED)
-    assert "not in doubt" in run("resolve", first, "--not-sent").output
+    assert "no longer in doubt" in run("resolve", first, "--not-sent").output

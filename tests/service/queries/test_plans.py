@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 from flask_migrate import upgrade
 
 from service.app import create_app
-from service.database import db, schema, transaction
+from service.database import db, postgresql, schema, transaction
 from service.database.batches import BATCH
 from service.domain.report import Source
 from service.domain.status import Status
@@ -53,7 +53,11 @@ def filled(request: pytest.FixtureRequest, postgres_url: str, redis_url: str) ->
     schema.prepare(app)
     with app.app_context():
         upgrade()
-        with db.engine.begin() as connection:
+        with (
+            db.engine.connect() as connection,
+            postgresql.without_timeouts(connection),
+            connection.begin(),
+        ):
             fill(connection, many)
         yield app
         db.session.remove()
@@ -278,7 +282,7 @@ def test_redaction_and_purge_read_changed_rows(
 
 
 def test_number_is_erased_by_index(filled: Flask) -> None:
-    assert_frugal(lambda: erase.erase_number("+14155550999"), at_most=5_000)
+    assert_frugal(lambda: erase.erase_number("+14155550999"))
 
 
 def test_audit_reads_in_pieces(filled: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
