@@ -1,4 +1,4 @@
-"""Twilio's callbacks become reports, whatever the body contains."""
+"""Twilio's callbacks become reports, for any body."""
 
 import json
 from datetime import UTC, datetime
