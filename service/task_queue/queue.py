@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from service.config.settings import Settings
 from service.coordination.circuit_breaker import FAILURES, CircuitBreaker, CircuitOpen
 from service.redis_client.url import parse_redis_url
+from service.task_queue import transport
 from service.task_queue.wake_ups import WakeUps
 
 SEND: Final = "send"
@@ -65,6 +66,7 @@ _log = logging.getLogger(__name__)
 
 def celery_settings(settings: Settings, timeout: float) -> dict[str, Any]:
     """Return what both sides must agree on; `timeout` is in seconds."""
+    transport.register()
     return {
         **parse_redis_url(settings.redis_url.get_secret_value()).celery_settings(),
         "task_routes": {name: {"queue": queue} for name, queue in ROUTES.items()},

@@ -74,5 +74,7 @@ class Transport(base.Transport):
     Channel = Channel
 
 
-_TRANSPORT: Final = "service.task_queue.transport:Transport"
-TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), _TRANSPORT))
+def register() -> None:
+    """Make kombu use this transport for `redis://` and `rediss://` URLs."""
+    name = f"{Transport.__module__}:{Transport.__name__}"
+    TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), name))
