@@ -52,7 +52,7 @@ def list_sessions() -> None:
         click.echo(
             f"{session.id:>4}  {session.operator}  key {session.key_id}  "
             f"since {session.created_at:%Y-%m-%d %H:%M:%S}Z  "
-            f"last used {session.seen_at:%Y-%m-%d %H:%M:%S}Z"
+            f"seen {session.seen_at:%Y-%m-%d %H:%M:%S}Z"
         )
     click.echo(f"{len(sessions)} open sessions")
 

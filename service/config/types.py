@@ -144,15 +144,22 @@ def _path_secret(value: SecretStr) -> SecretStr:
     return value
 
 
+def _pairs(value: str, form: str, example: str) -> list[tuple[str, str]]:
+    """Split `a:b,c:d` into pairs of the given form. Raises ValueError."""
+    entries = [entry.strip() for entry in value.split(",") if entry.strip()]
+    if not all(re.fullmatch(form, entry) for entry in entries):
+        raise ValueError(f"must be a comma-separated list such as {example}")
+    pairs = [(key, text) for key, _, text in (entry.rpartition(":") for entry in entries)]
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("must not name a prefix or sender twice")
+    return pairs
+
+
 def _routes(value: Any) -> Any:
     """Split `+46:sinch,*:twilio` into routes."""
     if not isinstance(value, str):
         return value
-    pairs = [entry.strip().rpartition(":")[::2] for entry in value.split(",") if entry.strip()]
-    if any(not re.fullmatch(r"\*|\+[1-9]\d{0,14}", prefix) or not name for prefix, name in pairs):
-        raise ValueError("must be a comma-separated list such as +46:sinch,*:twilio")
-    if len({prefix for prefix, _ in pairs}) < len(pairs):
-        raise ValueError("must not name a prefix twice")
+    pairs = _pairs(value, r"(\*|\+[1-9]\d{0,14}):[^:]+", "+46:sinch,*:twilio")
     return tuple(Route(prefix=prefix, provider=name) for prefix, name in pairs)
 
 
@@ -160,15 +167,10 @@ def _sender_rates(value: Any) -> Any:
     """Split `+15005550006:10,*:1` into rates."""
     if not isinstance(value, str):
         return value
-    pairs = [entry.strip().rpartition(":")[::2] for entry in value.split(",") if entry.strip()]
-    if any(not sender or not re.fullmatch(r"\d{1,6}(\.\d+)?", rate) for sender, rate in pairs):
-        raise ValueError("must be a comma-separated list such as +15005550006:10,*:1")
-    if len({sender for sender, _ in pairs}) < len(pairs):
-        raise ValueError("must not name a sender twice")
-    rates = tuple(SenderRate(sender=sender, rate=float(rate)) for sender, rate in pairs)
-    if any(rate.rate == 0 for rate in rates):
+    pairs = _pairs(value, r".+:\d{1,6}(\.\d+)?", "+15005550006:10,*:1")
+    if any(float(rate) == 0 for _, rate in pairs):
         raise ValueError("must have rates above 0")
-    return rates
+    return tuple(SenderRate(sender=sender, rate=float(rate)) for sender, rate in pairs)
 
 
 def _post_limits(value: str) -> str:

@@ -93,10 +93,7 @@ def _index(
     values = {"to": to, **{name: getattr(filters, name) for name in _FILTERS}}
     values = {name: value for name, value in values.items() if value is not None}
     if "provider_sid" in values:
-        # A SID has few messages. Without the subquery SQLite would read all those of the client.
-        with_sid = select(Message.id).where(Message.provider_sid == values.pop("provider_sid"))
-        others = [getattr(Message, name) == value for name, value in values.items()]
-        return [], [Message.id.in_(with_sid.limit(_SEARCH_FACTOR)), *others], {}
+        return [], _has_sid(values), {}
     for name in ("to", "reference"):
         if name in values:
             column, value = getattr(Message, name), values.pop(name)
@@ -108,6 +105,16 @@ def _index(
         group = values.pop("status").value
     column, value = Message.listed_as, group
     return [column], [column.between(value, value)], values
+
+
+def _has_sid(values: dict[str, Any]) -> list[ColumnElement[bool]]:
+    """Return conditions for a SID and the other filters.
+
+    A SID has few messages. Without the subquery SQLite would read all those of the client.
+    """
+    with_sid = select(Message.id).where(Message.provider_sid == values.pop("provider_sid"))
+    others = [getattr(Message, name) == value for name, value in values.items()]
+    return [Message.id.in_(with_sid.limit(_SEARCH_FACTOR)), *others]
 
 
 def _id_range(filters: Filter, before: UUID | None) -> Iterator[ColumnElement[bool]]:

@@ -1,7 +1,7 @@
 """Replace characters outside GSM-7 with similar GSM-7 characters, to save segments.
 
-The table is Twilio's, with the exceptions that docs/adr/0029 lists. Emoji, accents and other
-scripts are not replaced.
+The table is that of the provider with this option, with the exceptions that docs/adr/0029 lists.
+Emoji, accents and other scripts are not replaced.
 """
 
 import re
