@@ -17,7 +17,7 @@ run: $(READY) ## Start the same processes without traffic, until Ctrl-C.
 
 test: $(READY) ## Run the tests on SQLite, PostgreSQL and Redis. Needs no root and no Docker.
 	@tests/install-tools
-	$(BIN)/python -m pytest -n 2 -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -n 3 -m "not slow" $(ARGS)
 
 test-slow: $(READY) ## Run the slow tests: browser, chaos, long idle times, a large database.
 	@tests/install-tools

@@ -106,6 +106,7 @@ def test_readme_request_prints_the_answer_shown(stack: Stack, tmp_path: Path) ->
     assert matches(expected, json.loads(printed)), printed
 
 
+@pytest.mark.slow
 def test_openapi_samples_run(stack: Stack, tmp_path: Path) -> None:
     """Unchanged, except that the id becomes that of a message that can be canceled."""
     samples_reader = reader(stack, tmp_path, "samples")

@@ -9,6 +9,8 @@ from tests.as_started.conftest import Install
 from tests.as_started.installation import Installation, until
 from tests.as_started.load import CONNECTIONS
 
+pytestmark = pytest.mark.slow
+
 # Redis connections that serve no request: heartbeats, wake-ups, limits.
 _BACKGROUND = 8
 
@@ -34,7 +36,6 @@ def test_ended_threads_leave_no_connections(waybill: Installation) -> None:
     assert_steady(waybill, run(waybill, plan), 1600)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("waybill", ["README.md"], indirect=True)
 def test_eight_bursts_with_the_default_idle_timeout(waybill: Installation) -> None:
     plan = Plan(bursts=8, size=2_000, pause=35.0, idle_timeout="30")

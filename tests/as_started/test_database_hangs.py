@@ -20,6 +20,8 @@ from tests.as_started.installation import Client, Installation, until
 from tests.conftest import make_database
 from tests.proxy import Proxy, proxy_to
 
+pytestmark = pytest.mark.slow
+
 TIMEOUT = 60
 
 
@@ -147,7 +149,6 @@ def test_callbacks_and_probes_answer_with_a_hanging_database(start: Start) -> No
     until(lambda: web.post() == 202, TIMEOUT)
 
 
-@pytest.mark.slow
 def test_callback_that_cannot_be_stored_is_refused_soon(start: Start, redis: RedisServer) -> None:
     web = start("postgresql")
     assert web.proxy is not None
@@ -167,14 +168,12 @@ def test_callback_that_cannot_be_stored_is_refused_soon(start: Start, redis: Red
     until(lambda: web.call_back()[0] == 204, TIMEOUT)
 
 
-@pytest.mark.slow
 def test_burst_of_posts_is_not_refused(start: Start) -> None:
     web = start("postgresql")
     with ThreadPoolExecutor(64) as pool:
         assert list(pool.map(lambda _: web.post(), range(300))) == [202] * 300
 
 
-@pytest.mark.slow
 def test_overflow_takes_callbacks_while_posts_wait(start: Start, redis: RedisServer) -> None:
     """The overflow uses separate connections: requests of the API hold all others."""
     web = start("postgresql")

@@ -1,9 +1,13 @@
 """An HTTP proxy to the provider that does not answer."""
 
+import pytest
+
 from demo.servers import free_port
 from tests.as_started.conftest import Install
 from tests.as_started.installation import Client, until
 from tests.stand import standing
+
+pytestmark = pytest.mark.slow
 
 
 def test_message_waits_until_the_proxy_is_back(install: Install) -> None:

@@ -10,6 +10,8 @@ from demo.servers import RedisServer, free_port
 from tests.as_started.conftest import Install
 from tests.as_started.installation import Client, Installation, until
 
+pytestmark = pytest.mark.slow
+
 ROLES = ("web", "worker-send", "worker-status", "beat")
 RECOVERY_TIMEOUT = 15.0  # seconds from the recovery of Redis until a message is delivered
 
@@ -41,7 +43,6 @@ def test_processes_survive_restarts_of_redis(waybill: Installation, redis: Redis
         assert_delivers(client, waybill)
 
 
-@pytest.mark.slow
 def test_processes_survive_freezes_of_redis(waybill: Installation, redis: RedisServer) -> None:
     """Each freeze outlasts the time-out of the workers' connections."""
     client = Client(waybill)

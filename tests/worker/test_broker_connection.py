@@ -196,6 +196,7 @@ def test_worker_keeps_its_slots_after_redis_freezes(worker: Bench) -> None:
         worker.probe(30)
 
 
+@pytest.mark.slow
 def test_worker_continues_after_redis_is_demoted(worker: Bench) -> None:
     with Redis.from_url(worker.redis.url) as redis:
         redis.replicaof("127.0.0.1", "1")
@@ -227,6 +228,7 @@ def test_worker_and_beat_wait_for_redis_to_start(bench: Bench) -> None:
     assert bench.probe() < 15
 
 
+@pytest.mark.slow
 def test_worker_that_starts_no_task_is_unhealthy(worker: Bench) -> None:
     wait_for(lambda: worker.health() == (200, "alive\n"), 30)
     with Celery("control", broker=worker.redis.url, set_as_current=False) as celery:
@@ -254,6 +256,7 @@ def test_scheduled_tasks_without_a_worker_do_not_pile_up(bench: Bench) -> None:
         wait_for(ten_ticks_came, 60)
 
 
+@pytest.mark.slow
 def test_stopped_worker_removes_its_inbox_consumer(bench: Bench) -> None:
     bench.migrate()
     with Redis.from_url(bench.redis.url, protocol=2) as redis:

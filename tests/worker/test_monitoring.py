@@ -123,6 +123,7 @@ def total(text: str, name: str) -> float:
     return sum(map(float, values))
 
 
+@pytest.mark.slow
 def test_message_is_counted_by_every_process(stack: Stack) -> None:
     key = stack.flask("clients", "create", "counted")
     for name in ("worker-send", "worker-status", "beat"):
@@ -153,6 +154,7 @@ def test_message_is_counted_by_every_process(stack: Stack) -> None:
     assert total(scraped(stack, "worker-status"), TASKS) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["worker-send", "worker-status", "beat"])
 def test_every_process_becomes_healthy_after_its_start(stack: Stack, name: str) -> None:
     scraped(stack, name)

@@ -292,6 +292,7 @@ def test_server_with_operators_and_no_secret_does_not_start(
     assert "the-token-of-twilio" not in output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("operators", "secret", "command", "starts"),
     [
