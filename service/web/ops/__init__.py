@@ -11,7 +11,7 @@ from service.web.ops import (
     login,
     messages,
     overview,
-    test_message,
+    send_test_message,
 )
 from service.web.ops.blueprint import PREFIX, blueprint, csrf
 from service.web.ops.secret import require_secret
@@ -24,7 +24,7 @@ __all__ = [
     "messages",
     "overview",
     "require_secret",
-    "test_message",
+    "send_test_message",
 ]
 
 

@@ -391,7 +391,7 @@ def test_forget_reports_that_redis_did_not_answer(
     away.close()
 
     assert result.exit_code == 1
-    assert "Redis did not answer" in result.output
+    assert "Redis is unavailable" in result.output
     assert "redacted 1 messages" in result.output
     assert web.get(f"/v1/messages/{message_id}").json["to"].startswith("forgotten:")
 

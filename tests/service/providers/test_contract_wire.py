@@ -214,7 +214,7 @@ def test_every_end_of_a_send_is_classified(
 
     assert type(caught.value) is error
     taken = fault in ("500", "timeout", "cut")
-    assert len(carrier.books()["messages"]) == taken
+    assert len(carrier.records()["messages"]) == taken
     assert len(real.find(look_up(sent.attempt_id))) == taken
 
 

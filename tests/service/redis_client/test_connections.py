@@ -74,7 +74,7 @@ def test_ended_threads_leave_no_connections(server: RedisServer) -> None:
         burst(threads, lambda: connections.call(b"INCR", "calls"))
 
     assert connections.call(b"GET", "calls") == b"640"
-    assert clients_of(server) <= 20
+    assert_soon(lambda: clients_of(server) <= 20)
     connections.close()
 
 

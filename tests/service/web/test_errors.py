@@ -159,7 +159,7 @@ def test_server_error_does_not_show_its_cause(
     def break_down(*_: object) -> bool:
         raise ZeroDivisionError(PASSWORD)
 
-    monkeypatch.setattr(provider, "holds", break_down)
+    monkeypatch.setattr(provider, "can_schedule", break_down)
     later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     answer = web.post("/v1/messages", json={**HELLO, "send_at": later})
     assert (answer.status_code, is_problem(answer)) == (500, True)

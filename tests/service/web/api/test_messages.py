@@ -107,11 +107,11 @@ def test_scheduled_post_wakes_no_worker(
     web: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with app.app_context():
-        rung: list[str] = []
-        monkeypatch.setattr(components().queue, "ring", rung.append)
+        requested: list[str] = []
+        monkeypatch.setattr(components().queue, "request", requested.append)
     later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     assert web.post("/v1/messages", json={**HELLO, "send_at": later}).status_code == 202
-    assert rung == []
+    assert requested == []
 
 
 def test_events_show_source_status_and_repeats(

@@ -89,7 +89,7 @@ def test_batch_of_a_test_key_has_only_tests(tests: FlaskClient) -> None:
 
 
 def test_callback_for_the_sandbox_is_refused(tests: FlaskClient) -> None:
-    refused = tests.post("/callbacks/test/x", data={"MessageStatus": "delivered"})
+    refused = tests.post("/callbacks/sandbox/x", data={"MessageStatus": "delivered"})
     assert refused.status_code == 403
 
 

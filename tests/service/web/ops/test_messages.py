@@ -192,7 +192,7 @@ def test_send_again_sends_once_and_records_the_operator(
     deliver.deliver()
     assert len(provider.on_air) == 1
     text = operator.get(f"/messages/{message_id}").text
-    assert "not in doubt any more" in text
+    assert "no longer in doubt" in text
     assert "<b>operator sent again</b>" in text
     assert "by ada" in text
 

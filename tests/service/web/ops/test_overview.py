@@ -40,10 +40,10 @@ HEALTHY = "Healthy: no backlog, no failures"
 
 
 def all_replicas_announce() -> None:
-    components().heartbeats.announce("web", "web-1", ())
-    components().heartbeats.announce("beat", "beat-1", ())
-    components().heartbeats.announce("worker", "send@a", ["send"])
-    components().heartbeats.announce("worker", "status@a", ["maintenance", "status"])
+    components().heartbeats.send("web", "web-1", ())
+    components().heartbeats.send("beat", "beat-1", ())
+    components().heartbeats.send("worker", "send@a", ["send"])
+    components().heartbeats.send("worker", "status@a", ["maintenance", "status"])
 
 
 def delivered(post: Post, word: str = "delivered", code: str | None = None) -> UUID:
@@ -136,7 +136,7 @@ def test_counts_of_past_minutes_are_cached_for_a_while(context: Flask, post: Pos
 
 
 def test_missing_beat_or_worker_is_critical(context: Flask, fresh_overview: ReadOverview) -> None:
-    components().heartbeats.announce("worker", "status@a", ["maintenance", "status"])
+    components().heartbeats.send("worker", "status@a", ["maintenance", "status"])
     text = fresh_overview()
     assert "Critical: " in text
     assert "Beat is not running" in text
@@ -148,7 +148,7 @@ def test_replica_without_heartbeat_is_shown_as_stopped(
     context: Flask, fresh_overview: ReadOverview, redis_url: str
 ) -> None:
     all_replicas_announce()
-    components().heartbeats.announce("worker", "send@b", ["send"])
+    components().heartbeats.send("worker", "send@b", ["send"])
     assert "stopped" not in fresh_overview()
     with Redis.from_url(redis_url) as redis:
         assert redis.delete(*redis.scan_iter("waybill:presence:*send@b"))
@@ -156,7 +156,7 @@ def test_replica_without_heartbeat_is_shown_as_stopped(
     assert "Degraded: Worker send@b stopped unexpectedly" in text
     assert "Its last heartbeat was at" in text
     assert "send@b stopped" in fresh_overview(), "it stays on the page"
-    components().heartbeats.announce("worker", "send@b", ["send"])
+    components().heartbeats.send("worker", "send@b", ["send"])
     assert "stopped" not in fresh_overview()
 
 
@@ -204,7 +204,7 @@ def test_page_shows_replicas_without_the_database(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    components().heartbeats.announce("worker", "send@a", ["send"])
+    components().heartbeats.send("worker", "send@a", ["send"])
     monkeypatch.setattr("service.queries.backlog.measure", database_error)
     text = fresh_overview()
     assert "Critical: Database unavailable or too slow" in text
