@@ -257,7 +257,7 @@ def test_messages_rescheduled_for_a_sender_rate_are_not_due(
         post()
     assert "<dt>Messages due</dt><dd>3, oldest " in fresh_overview()
     monkeypatch.setattr(
-        type(components().sender_rates), "waits", lambda _, asks: [60.0 for _ in asks]
+        type(components().sender_rates), "delays", lambda _, requests: [60.0 for _ in requests]
     )
     deliver.deliver()
     assert "<dt>Messages due</dt><dd>0</dd>" in fresh_overview()
