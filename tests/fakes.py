@@ -91,11 +91,11 @@ class FakeProvider:
             raise Refused("no such message", "20404")
         return self.answer(attempt_id, provider_sid)
 
-    def find(self, wanted: LookUpQuery) -> list[StatusReport]:
+    def find(self, query: LookUpQuery) -> list[StatusReport]:
         return [
-            said("sent", sid=self.sid(one.attempt_id), source=Source.RECONCILIATION)
-            for one in self.on_air
-            if (one.to, one.body) == (wanted.to, wanted.body)
+            said("sent", sid=self.sid(outbound.attempt_id), source=Source.RECONCILIATION)
+            for outbound in self.on_air
+            if (outbound.to, outbound.body) == (query.to, query.body)
         ]
 
     def confirm(self, sought: LookUpQuery, provider_sid: str) -> StatusReport:

@@ -19,14 +19,14 @@ depends_on = None
 _TABLES = ("message", "attempt", "opt_out", "overflow", "dead_letter")
 _BATCH = 1000
 # What the identity of an event is made of (service/domain/report.py), without ids and price.
-_SAID = ("provider_sid", "error_code", "error_message", "provider_time", "segments")
+_FIELDS = ("provider_sid", "error_code", "error_message", "provider_time", "segments")
 _EVENTS = sa.table(
     "status_event",
     sa.column("id", sa.BigInteger),
     sa.column("identity", sa.LargeBinary),
     sa.column("message_id", sa.Uuid),
     sa.column("attempt_id", sa.Uuid),
-    *(sa.column(name) for name in ("provider", "source", "word", *_SAID)),
+    *(sa.column(name) for name in ("provider", "source", "word", *_FIELDS)),
 )
 
 
@@ -67,8 +67,8 @@ def _new_identity(row, old, new):
 
 
 def _identity(row, provider, message_id, attempt_id):
-    said = [provider, row.source, row.word, str(message_id), str(attempt_id)]
-    said += [getattr(row, name) for name in _SAID]
-    digest = hashlib.sha256(json.dumps([*said, None]).encode()).digest()
+    fields = [provider, row.source, row.word, str(message_id), str(attempt_id)]
+    fields += [getattr(row, name) for name in _FIELDS]
+    digest = hashlib.sha256(json.dumps([*fields, None]).encode()).digest()
     about = attempt_id or message_id
     return about.bytes[:6] + digest[:26] if about else digest

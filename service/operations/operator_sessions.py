@@ -1,6 +1,5 @@
 """Sessions of operators: database rows, so that ending one ends it in every replica."""
 
-import hashlib
 import logging
 import secrets
 from collections.abc import Collection
@@ -13,6 +12,7 @@ from service.database import transaction
 from service.models import OperatorKey
 from service.observability import events
 from service.queries import operators
+from service.queries.keys import digest_of
 
 # A working day, and a lunch break. An open page polls: its session is in use.
 MAX_AGE: Final = timedelta(hours=12)
@@ -38,7 +38,7 @@ def begin(key: OperatorKey) -> str:
     session_id, now = secrets.token_urlsafe(32), datetime.now(UTC)
     with transaction():
         operators.drop_sessions(created_before=now - _RETENTION)
-        operators.add_session(_digest(session_id), key.id, now)
+        operators.add_session(digest_of(session_id), key.id, now)
     events.operator_action(key.name, "logged_in")
     return session_id
 
@@ -49,7 +49,7 @@ def find(session_id: object) -> Session | None:
         return None
     now = datetime.now(UTC)
     row = operators.session_by_digest(
-        _digest(session_id), created_after=now - MAX_AGE, seen_after=now - MAX_IDLE
+        digest_of(session_id), created_after=now - MAX_AGE, seen_after=now - MAX_IDLE
     )
     session = Session(*row) if row else None
     if session and now - session.seen_at > _SEEN_INTERVAL:
@@ -76,8 +76,3 @@ def _update_seen(session: Session, now: datetime) -> None:
     except SQLAlchemyError as error:
         # A read-only database must not lock operators out: they want to see what is wrong.
         _log.warning("could not update the time of a session (%s)", type(error).__name__)
-
-
-def _digest(session_id: str) -> bytes:
-    # Plain SHA-256 is enough: the id is random. A query by digest takes equally long for any id.
-    return hashlib.sha256(session_id.encode()).digest()

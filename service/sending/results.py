@@ -1,4 +1,4 @@
-"""Records the results of calls to providers, or stores them in the inbox until they can be."""
+"""Records the results of calls to providers, or stores them in the inbox."""
 
 import logging
 import time

@@ -294,4 +294,4 @@ def test_answer_of_another_version_is_a_dead_letter() -> None:
     body = json.dumps({"version": 99}).encode()
     consume_inbox.record_callbacks([Callback(ANSWER, str(uuid4()), body, datetime.now(UTC))])
     db.session.rollback()
-    assert [one.body for one in callbacks.dead_letters(10)] == [body]
+    assert [letter.body for letter in callbacks.dead_letters(10)] == [body]

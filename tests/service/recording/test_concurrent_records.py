@@ -66,8 +66,8 @@ def test_concurrent_records_of_other_statuses_are_joined(
 
     def record(word: str) -> None:
         heard = [
-            said(word, attempt_id=one.attempt_id, sid=provider.sid(one.attempt_id))
-            for one in provider.on_air
+            said(word, attempt_id=outbound.attempt_id, sid=provider.sid(outbound.attempt_id))
+            for outbound in provider.on_air
         ]
         with context.app_context():
             for batch in _batches(heard, 8):
@@ -101,8 +101,8 @@ def test_early_callbacks_and_answers_do_not_deadlock(
         for _ in range(30):
             for _ in range(8):
                 post()
-            answers = [deliver._call(components(), one) for one in claim.claim(8)]
-            early = [one.report._replace(word="sent") for one in answers if one.report]
+            answers = [deliver._call(components(), claimed) for claimed in claim.claim(8)]
+            early = [answer.report._replace(word="sent") for answer in answers if answer.report]
             recorded = other.submit(record, early)
             start.wait()
             record_answers(answers[::-1])

@@ -114,8 +114,8 @@ def test_poison_entry_is_a_dead_letter_and_others_recorded(
     monkeypatch.setattr(consume_inbox, "_RECLAIMED_BATCH", again)
     attempt, inbox = _sent(post, provider), components().inbox
     batch = [callback(attempt, word) for word in ("sending", "sent", "delivered") * 2]
-    for one in [*batch[:place], POISON, *batch[place:]]:
-        inbox.put(one)
+    for entry in [*batch[:place], POISON, *batch[place:]]:
+        inbox.put(entry)
     consume_inbox.consume_inbox()
     assert inbox.lag() == 0
     assert _status() is Status.DELIVERED
@@ -234,8 +234,8 @@ def test_returned_overflow_is_deleted_when_a_later_put_fails(
     _fill_overflow(500)
     puts, put = count(1), type(components().inbox).put
 
-    def put_late(inbox: Inbox, one: Callback) -> None:
-        put(inbox, one)
+    def put_late(inbox: Inbox, entry: Callback) -> None:
+        put(inbox, entry)
         if next(puts) % 150 == 0:
             raise InboxUnavailable("TimeoutError")
 
@@ -270,14 +270,14 @@ def test_replayed_dead_letters_are_deleted_if_a_put_fails(
 ) -> None:
     with transaction():
         for number in range(10):
-            one = callback("", "delivered", f"SM{number}")
-            aside.add_dead_letter(one, "poison", datetime.now(UTC))
+            entry = callback("", "delivered", f"SM{number}")
+            aside.add_dead_letter(entry, "poison", datetime.now(UTC))
     puts, put = count(1), type(components().inbox).put
 
-    def put_some(inbox: Inbox, one: Callback) -> None:
+    def put_some(inbox: Inbox, entry: Callback) -> None:
         if next(puts) > 4:
             raise InboxUnavailable("TimeoutError")
-        put(inbox, one)
+        put(inbox, entry)
 
     with monkeypatch.context() as patched:
         patched.setattr(type(components().inbox), "put", put_some)

@@ -38,7 +38,7 @@ def fail(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def begin(error: Exception, most: int = 10_000) -> None:
         def failing(reports: Sequence[StatusReport]) -> Any:
-            if len(reports) > most or any(one.provider_sid == BAD for one in reports):
+            if len(reports) > most or any(report.provider_sid == BAD for report in reports):
                 raise error
             return record(reports)
 
@@ -73,7 +73,7 @@ def test_unrecordable_callback_is_a_dead_letter(fail: Any, error: Exception) -> 
     began = monotonic()
     consume_inbox.consume_inbox()
     assert recorded() == 500
-    assert [BAD.encode() in one.body for one in letters()] == [True]
+    assert [BAD.encode() in letter.body for letter in letters()] == [True]
     assert components().inbox.lag() == 0
     assert monotonic() - began < 15, "the others do not wait for a second round"
 
@@ -131,7 +131,7 @@ def test_entries_being_isolated_are_not_reclaimed(
     def look(reports: Sequence[StatusReport]) -> Any:
         with Redis.from_url(redis_url) as redis:
             pending = redis.xpending_range("waybill:inbox", "recorders", "-", "+", 1000)
-        idle.append(max(one["time_since_delivered"] for one in pending))
+        idle.append(max(entry["time_since_delivered"] for entry in pending))
         raise SLOW
 
     put(*GOOD[:8])

@@ -87,10 +87,10 @@ def test_concurrent_workers_claim_each_message_once(context: Flask, post: Post) 
     def claim(_: int) -> list[UUID]:
         with context.app_context():
             start.wait()
-            return [one.message.id for one in claiming.claim(60)]
+            return [claimed.message.id for claimed in claiming.claim(60)]
 
     with ThreadPoolExecutor(6) as pool:
-        claimed = [one for ids in pool.map(claim, range(6)) for one in ids]
+        claimed = [message_id for ids in pool.map(claim, range(6)) for message_id in ids]
     assert len(claimed) == len(set(claimed)) == 60
 
 

@@ -1,4 +1,4 @@
-"""Web and worker agree on every task and queue, and a dead broker holds nobody up."""
+"""Web and worker use the same tasks and queues; a dead broker delays no caller."""
 
 import base64
 import json
@@ -49,7 +49,7 @@ def dead() -> Iterator[TaskQueue]:
 def enqueued(redis: Redis, name: str) -> list[tuple[dict[str, Any], list[Any]]]:
     """Return envelope and arguments of every task on a queue, oldest first."""
     envelopes: list[dict[str, Any]] = [json.loads(raw) for raw in redis.lrange(name, 0, -1)[::-1]]
-    return [(one, json.loads(base64.b64decode(one["body"]))[0]) for one in envelopes]
+    return [(task, json.loads(base64.b64decode(task["body"]))[0]) for task in envelopes]
 
 
 def read_queues(text: str) -> set[str]:
