@@ -58,7 +58,7 @@ def read_queues(text: str) -> set[str]:
     return {name for names in commands for name in names.split(",")}
 
 
-def test_a_unix_socket_serves_the_inbox_and_the_broker_alike(directory: Path) -> None:
+def test_unix_socket_serves_as_broker(directory: Path) -> None:
     with redis_server(directory / "local") as server:
         url = server.local_url.replace("db=0", "db=3")
         with Redis.from_url(url) as redis:
@@ -70,7 +70,7 @@ def test_a_unix_socket_serves_the_inbox_and_the_broker_alike(directory: Path) ->
     assert task["headers"]["task"] == queue.CONSUME_INBOX
 
 
-def test_every_task_that_may_be_enqueued_is_registered_and_the_other_way_round() -> None:
+def test_routed_and_registered_tasks_are_the_same() -> None:
     celery = Celery("worker", set_as_current=False, include=["worker.tasks"])
     celery.loader.import_default_modules()
     celery.finalize()
@@ -78,14 +78,14 @@ def test_every_task_that_may_be_enqueued_is_registered_and_the_other_way_round()
     assert {name for name in celery.tasks if not name.startswith("celery.")} == set(ROUTES)
 
 
-def test_there_are_three_queues() -> None:
-    """A flood of sends must delay neither a status nor the sweep that mends things."""
+def test_tasks_use_three_queues() -> None:
+    """Many sends delay neither statuses nor maintenance."""
     assert set(ROUTES.values()) == QUEUES
     assert ROUTES[queue.DELIVER] == queue.SEND
     assert ROUTES[queue.CONSUME_INBOX] == queue.STATUS
 
 
-def test_every_queue_is_read_by_a_worker_of_docker_compose() -> None:
+def test_compose_workers_read_every_queue() -> None:
     path = ROOT / "docker-compose.yml"
     assert path.exists(), "there is no docker-compose.yml; its workers must read every queue"
     services = yaml.safe_load(path.read_text())["services"].values()
@@ -95,7 +95,7 @@ def test_every_queue_is_read_by_a_worker_of_docker_compose() -> None:
     assert read_queues("\n`\n".join(lines)) == QUEUES
 
 
-def test_every_queue_is_read_by_a_worker_of_the_readme() -> None:
+def test_readme_workers_read_every_queue() -> None:
     path = ROOT / "README.md"
     assert path.exists(), "there is no README.md; its worker commands must read every queue"
 
@@ -103,7 +103,7 @@ def test_every_queue_is_read_by_a_worker_of_the_readme() -> None:
 
 
 @pytest.mark.parametrize(("task", "name"), ROUTES.items())
-def test_a_task_goes_to_its_queue_as_json(
+def test_task_is_enqueued_on_its_queue_as_json(
     live: TaskQueue, redis: Redis, task: str, name: str
 ) -> None:
     assert live.enqueue(task) is True
@@ -156,7 +156,7 @@ def test_queue_that_no_worker_reads_is_bounded(live: TaskQueue, redis: Redis) ->
     assert newest["headers"]["task"] == queue.DELIVER
 
 
-def test_wakes_go_on_after_redis_was_demoted(live: TaskQueue, redis: Redis) -> None:
+def test_enqueuing_continues_after_redis_was_demoted(live: TaskQueue, redis: Redis) -> None:
     """The connection to an old master that became a replica is closed, and not kept for ever."""
     live.enqueue(queue.CONSUME_INBOX)
     pushing = [client for client in redis.client_list() if client["cmd"] == "lpush"]
@@ -170,7 +170,7 @@ def test_wakes_go_on_after_redis_was_demoted(live: TaskQueue, redis: Redis) -> N
     assert not used & {client["id"] for client in redis.client_list()}
 
 
-def test_no_task_carries_a_time_at_which_to_run(live: TaskQueue, redis: Redis) -> None:
+def test_tasks_have_no_eta(live: TaskQueue, redis: Redis) -> None:
     """A task that waits longer than the visibility timeout would be run again and again."""
     live.enqueue(queue.CONSUME_INBOX)
 
@@ -178,7 +178,7 @@ def test_no_task_carries_a_time_at_which_to_run(live: TaskQueue, redis: Redis) -
     assert envelope["headers"]["eta"] is None
 
 
-def test_a_dead_broker_is_reported_within_two_seconds_and_never_raised(
+def test_dead_broker_is_logged_within_two_seconds(
     dead: TaskQueue, caplog: pytest.LogCaptureFixture
 ) -> None:
     begun = monotonic()
@@ -194,7 +194,7 @@ def test_dead_broker_does_not_slow_repeated_wake_ups(dead: TaskQueue) -> None:
     assert monotonic() - begun < 5
 
 
-def test_a_broker_that_cut_the_connection_is_used_again(live: TaskQueue, redis: Redis) -> None:
+def test_broker_is_used_again_after_it_cut_the_connection(live: TaskQueue, redis: Redis) -> None:
     assert live.enqueue(queue.CONSUME_INBOX)
     redis.client_kill_filter(_type="normal", skipme=True)
 
