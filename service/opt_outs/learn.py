@@ -1,6 +1,7 @@
 """Learns from status reports who opted out of messages from a sender."""
 
 from collections.abc import Iterable
+from itertools import chain
 from operator import itemgetter
 from typing import Any, Protocol
 from uuid import UUID
@@ -22,14 +23,14 @@ class OwnedReport(Protocol):
     def owner(self) -> AttemptRef | None: ...  # noqa: D102 - a field
 
 
-def learn_opt_outs(recorded: Iterable[OwnedReport]) -> None:
+def learn_opt_outs(*recorded: Iterable[OwnedReport]) -> None:
     """Store the opt-outs that reports tell of, and delete those that a delivery disproves.
 
     Part of the transaction that records the reports. Our own verdicts name no attempt and say
     nothing about a recipient; neither does the sandbox.
     """
     refused, reached = dict[UUID, StatusReport](), set[UUID]()
-    for item in recorded:
+    for item in chain(*recorded):
         report, attempt_id = item.report, item.owner.id if item.owner else None
         if attempt_id is None or report.provider == SANDBOX:
             continue

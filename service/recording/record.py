@@ -14,7 +14,7 @@ from service.domain.report import StatusReport
 from service.opt_outs.learn import learn_opt_outs
 from service.queries import attempts, ledger
 from service.queries.attempts import AttemptRef
-from service.recording.effects import LedgerEntry, RecordedBatch, effects_of
+from service.recording.effects import Effect, LedgerEntry, RecordedBatch, effects_of
 from service.recording.redaction import redact_adopted, redacted
 from service.recording.rows import event_rows, message_columns, outcome_in, report_of
 
@@ -49,10 +49,11 @@ def apply(
     entries = [_entry(*pair, rows) for pair in zip(reports, owners, strict=True)]
     new = ledger.write_events(event_rows(entries))
     owned = [OwnedReport(entry.report, entry.owner) for entry in entries if entry.owner]
-    contradicted = _fold(rows, owned + _bind_sids(owned, rows))
-    batch = RecordedBatch(list(effects_of(entries, rows, new, contradicted)), len(contradicted))
-    learn_opt_outs(batch.reports)
-    return batch
+    adopted = _bind_sids(owned, rows)
+    contradicted = _fold(rows, owned + adopted)
+    recorded = list(effects_of(entries, rows, new, contradicted))
+    learn_opt_outs([item for item in recorded if item.effect is not Effect.REPEAT], adopted)
+    return RecordedBatch(recorded, len(contradicted))
 
 
 def adopt_orphans(limit: int = 2_000) -> int:
@@ -66,6 +67,7 @@ def adopt_orphans(limit: int = 2_000) -> int:
         rows = ledger.lock_outcomes(owner.message_id for owner in owners.values())
         adopted = _adopt(owners, rows)
         _fold(rows, adopted)
+        learn_opt_outs(adopted)
     return len(adopted)
 
 

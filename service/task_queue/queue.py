@@ -138,9 +138,10 @@ class TaskQueue:
                 self._celery.producer_pool.acquire(block=True, timeout=1) as producer,
             ):
                 self._celery.send_task(task, producer=producer, retry=False)
-        except (*FAILURES, CircuitOpen) as error:
-            reason = type(error).__name__
-            _log.warning("could not enqueue %s (%s): beat will enqueue it", task, reason)
+        except CircuitOpen:
+            return False  # the failure that opened it is in the log
+        except FAILURES as error:
+            _log_failure(task, error)
             return False
         return True
 
@@ -167,7 +168,15 @@ class TaskQueue:
             with self._breaker:
                 if not self._redis.set(name, 1, nx=True, px=interval):
                     return False
-        except (RedisError, CircuitOpen):
-            pass  # `enqueue` logs it
+        except CircuitOpen:
+            return True
+        except RedisError as error:
+            _log_failure(task, error)
+            return True
         self.enqueue(task)
         return True
+
+
+def _log_failure(task: str, error: Exception) -> None:
+    reason = type(error).__name__
+    _log.warning("could not enqueue %s (%s): beat will enqueue it", task, reason)

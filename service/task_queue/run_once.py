@@ -17,7 +17,7 @@ class RunOnce:
         self._running = BoundedSemaphore(threads)
 
     def run(self, step: Callable[[], bool], seconds: float) -> bool:
-        """Call `step` while it returns True; return whether time ran out before it did not."""
+        """Call `step` while it returns True; return whether time ran out before."""
         until = time.monotonic() + seconds
         self._requested.set()
         while self._requested.is_set() and self._running.acquire(blocking=False):
@@ -28,4 +28,6 @@ class RunOnce:
                         return True
             finally:
                 self._running.release()
+            if time.monotonic() >= until:
+                return self._requested.is_set()
         return False

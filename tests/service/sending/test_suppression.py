@@ -82,6 +82,28 @@ def test_opt_out_callback_is_stored(post: Post) -> None:
     assert stored() == [(RECIPIENT, SERVICE, "twilio")]
 
 
+def test_repeated_callback_does_not_restore_an_opt_out(post: Post) -> None:
+    post()
+    deliver.deliver()
+    attempt = db.session.scalars(select(Attempt)).one()
+    refused = said("undelivered", attempt_id=attempt.id, error_code="21610")
+    record.record([refused])
+    with transaction():
+        opt_outs.remove([RECIPIENT])
+    record.record([refused])
+    assert stored() == []
+
+
+def test_opt_out_callback_before_its_sid_is_known_is_stored(post: Post) -> None:
+    post()
+    orphan = said("undelivered", sid="SMearly", error_code="21610")
+    record.record([orphan])
+    [claimed] = claiming.claim(1)
+    assert stored() == []
+    record.record([said("queued", attempt_id=claimed.outbound.attempt_id, sid="SMearly")])
+    assert stored() == [(RECIPIENT, SENDER, "twilio")]
+
+
 def test_message_to_an_opted_out_number_is_not_sent(
     opted_out: UUID, post: Post, provider: FakeProvider
 ) -> None:
