@@ -97,6 +97,7 @@ def test_guide_runs_from_start_to_end(
         pytest.skip(f"no node on this machine: {len(guide_reader.skipped)} js blocks not run")
 
 
+@pytest.mark.slow
 def test_readme_request_prints_the_answer_shown(stack: Stack, tmp_path: Path) -> None:
     shown = {block.kind: block for block in blocks(ROOT / "README.md")}
     expected = json.loads(shown["json"].text) | dict.fromkeys(

@@ -11,6 +11,8 @@ from tests.as_started.conftest import Install
 from tests.as_started.installation import Client, Installation, until
 from tests.stand import Stand, standing
 
+pytestmark = pytest.mark.slow
+
 WORD = "partially_delivered"
 SID = "SM" + "0" * 31 + "1"
 

@@ -19,6 +19,8 @@ from service.database import db, schema
 from tests.conftest import make_key, make_settings
 from tests.fakes import FakeProvider
 
+pytestmark = pytest.mark.slow
+
 # What the words of the document's formats stand for: an address that exists, a time to come.
 ADDRESSES = ("+14155552671", "+447911123456", "+1 (415) 555-2671", "whatsapp:+14155552671")
 SENDERS = ("+15005550006", "72345", "ACME", "whatsapp:+15005550006")
