@@ -4,6 +4,7 @@ import os
 import secrets
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -55,7 +56,10 @@ class Stack:
         """Start one of `commands`."""
         port = ("--port", str(self._port)) if name == "web" else ()
         command = (*self.commands[name], *port)
-        self._processes[name] = start_process(name, command, self.environment, self.directory)
+        environment = dict(self.environment)
+        if name == "web":  # its processes count into one directory, empty at each start
+            environment["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(dir=self.directory)
+        self._processes[name] = start_process(name, command, environment, self.directory)
         if name == "web":
             lower_priority(self.pid(name), _WEB_NICENESS)
 
