@@ -10,7 +10,6 @@ from typing import Final
 from service.components import components
 from service.database import transaction
 from service.database.errors import is_statement_timeout, is_transient
-from service.domain.report import StatusReport
 from service.inbox.stream import Entry, Inbox
 from service.observability import events
 from service.observability.metrics import counting
@@ -103,14 +102,13 @@ def _record_together(callbacks: Sequence[Callback]) -> None:
     if answers:
         record_answers(answers)
     if reported:
-        batch = record.record([_parsed(callback) for callback in reported])
+        providers = components().providers
+        batch = record.record(
+            [providers[callback.provider].parse(callback) for callback in reported]
+        )
         arrivals = [callback.received_at for callback in reported]
         counting.recorded(batch.counts, arrivals)
         events.recorded(batch, arrivals)
-
-
-def _parsed(callback: Callback) -> StatusReport:
-    return components().providers[callback.provider].parse(callback)
 
 
 def dead_letter(callback: Callback, error: str, reason: str) -> None:

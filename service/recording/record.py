@@ -5,7 +5,7 @@ Callbacks, answers to sends, look-ups, polls and our own verdicts all pass throu
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from service.database import transaction
@@ -20,13 +20,6 @@ from service.recording.rows import event_rows, message_columns, outcome_in, repo
 
 # Where the next search for orphans begins; each process has its own.
 _last_orphan = 0
-
-
-class OwnedReport(NamedTuple):
-    """A report and the attempt that it is about."""
-
-    report: StatusReport
-    owner: AttemptRef
 
 
 def record(reports: Sequence[StatusReport]) -> RecordedBatch:
@@ -48,9 +41,8 @@ def apply(
     rows = locked or ledger.lock_outcomes(owner.message_id for owner in owners if owner)
     entries = [_entry(*pair, rows) for pair in zip(reports, owners, strict=True)]
     new = ledger.write_events(event_rows(entries))
-    owned = [OwnedReport(entry.report, entry.owner) for entry in entries if entry.owner]
-    adopted = _bind_sids(owned, rows)
-    contradicted = _fold(rows, owned + adopted)
+    adopted = _bind_sids(entries, rows)
+    contradicted = _fold(rows, entries + adopted)
     recorded = list(effects_of(entries, rows, new, contradicted))
     learn_opt_outs([item for item in recorded if item.effect is not Effect.REPEAT], adopted)
     return RecordedBatch(recorded, len(contradicted))
@@ -79,13 +71,13 @@ def _entry(report: StatusReport, owner: AttemptRef | None, rows: Mapping[UUID, A
     return LedgerEntry(report.identity, report, owner)
 
 
-def _bind_sids(owned: Iterable[OwnedReport], rows: Mapping[UUID, Any]) -> list[OwnedReport]:
+def _bind_sids(entries: Iterable[LedgerEntry], rows: Mapping[UUID, Any]) -> list[LedgerEntry]:
     """Bind new SIDs to their attempts; return the reports about them that came earlier."""
     least: dict[UUID, str] = {}
     owners: dict[tuple[str, str], AttemptRef] = {}
-    for report, owner in owned:
+    for _, report, owner in entries:
         sid = report.provider_sid
-        if owner.id is None or sid is None or sid == owner.provider_sid:
+        if owner is None or owner.id is None or sid is None or sid == owner.provider_sid:
             continue
         least[owner.id] = min(sid, least.get(owner.id, sid))
         owners[report.provider, sid] = owner
@@ -97,17 +89,18 @@ def _bind_sids(owned: Iterable[OwnedReport], rows: Mapping[UUID, Any]) -> list[O
 
 def _adopt(
     owners: Mapping[tuple[str, str], AttemptRef], rows: Mapping[UUID, Any]
-) -> list[OwnedReport]:
+) -> list[LedgerEntry]:
     adopted = ledger.take_orphans(owners)
     redact_adopted(adopted, rows)
-    return [OwnedReport(report_of(event), owner) for event, owner in adopted]
+    return [LedgerEntry(event.identity, report_of(event), owner) for event, owner in adopted]
 
 
-def _fold(rows: Mapping[UUID, Any], owned: Iterable[OwnedReport]) -> set[UUID]:
+def _fold(rows: Mapping[UUID, Any], entries: Iterable[LedgerEntry]) -> set[UUID]:
     """Join reports onto the locked rows; return the messages that became contradictory."""
-    by_message: dict[UUID, list[OwnedReport]] = defaultdict(list)
-    for item in owned:
-        by_message[item.owner.message_id].append(item)
+    by_message: dict[UUID, list[tuple[StatusReport, AttemptRef]]] = defaultdict(list)
+    for _, report, owner in entries:
+        if owner is not None:
+            by_message[owner.message_id].append((report, owner))
     changed, contradicted = [], set()
     for message_id, row in rows.items():
         before = outcome_in(row)
@@ -125,7 +118,9 @@ def _fold(rows: Mapping[UUID, Any], owned: Iterable[OwnedReport]) -> set[UUID]:
     return contradicted
 
 
-def _shown_sid(row: Any, outcome: Outcome, owned: Iterable[OwnedReport]) -> str | None:
+def _shown_sid(
+    row: Any, outcome: Outcome, owned: Iterable[tuple[StatusReport, AttemptRef]]
+) -> str | None:
     """Return the SID of the attempt that is shown; the least, if the provider gave two."""
     sids = {row.provider_sid} if row.outcome_attempt == outcome.attempt else set()
     for report, owner in owned:
