@@ -115,11 +115,13 @@ def no_pending_wake_ups() -> Iterator[None]:
         request(wake_ups)
 
     with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("service.task_queue.wake_ups.INTERVAL", 0.005)
         patched.setattr(WakeUps, "request", noting)
         yield
     for wake_ups in requested:
         answered = threading.Event()
         with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("service.task_queue.wake_ups.INTERVAL", 0.005)
             patched.setattr(wake_ups, "_wake", lambda: answered.set() or True)  # noqa: B023
             wake_ups.request()
             answered.wait(10)
