@@ -36,13 +36,14 @@ _log = logging.getLogger(__name__)
 
 def consume_inbox() -> int:
     """Record entries until the inbox is empty or time is up; return how many."""
-    if components().inbox.is_paused() or not _database_answers():
-        return 0
     counts = list[int]()
 
     def record_next() -> bool:
+        # Once a run, and not in a task that finds all threads running.
+        if not counts and (components().inbox.is_paused() or not _database_answers()):
+            return False
         batch = _next_batch()
-        counts.append(_record_batch(batch))
+        counts.append(_record_batch(batch) if batch else 0)
         return bool(batch)
 
     components().queue.run_once(CONSUME_INBOX, record_next)

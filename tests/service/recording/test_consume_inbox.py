@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from itertools import count
 from threading import Barrier
@@ -87,6 +87,23 @@ def test_message_is_written_once_per_batch(
     monkeypatch.setattr(ledger, "write_outcomes", counted)
     assert consume_inbox.consume_inbox() == 8
     assert written == [2]
+
+
+def test_task_without_a_free_thread_asks_no_store(
+    context: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backlog brings 20 of these tasks a second."""
+    asked = list[str]()
+    monkeypatch.setattr(consume_inbox, "_database_answers", lambda: asked.append("database"))
+    monkeypatch.setattr(Inbox, "is_paused", lambda _: asked.append("Redis"))
+    run = components().queue._runs[CONSUME_INBOX]
+    with ExitStack() as running:
+        while run._running.acquire(blocking=False):
+            running.callback(run._running.release)
+        assert consume_inbox.consume_inbox() == 0
+        assert asked == []
+    consume_inbox.consume_inbox()
+    assert set(asked) == {"Redis", "database"}
 
 
 @pytest.mark.parametrize(("waiting", "called"), [(499, []), (500, [CONSUME_INBOX])])
