@@ -118,13 +118,12 @@ def no_pending_wake_ups() -> Iterator[None]:
         patched.setattr("service.task_queue.wake_ups.INTERVAL", 0.005)
         patched.setattr(WakeUps, "request", noting)
         yield
-    for wake_ups in requested:
-        answered = threading.Event()
-        with pytest.MonkeyPatch.context() as patched:
-            patched.setattr("service.task_queue.wake_ups.INTERVAL", 0.005)
-            patched.setattr(wake_ups, "_wake", lambda: answered.set() or True)  # noqa: B023
-            wake_ups.request()
-            answered.wait(10)
+        for wake_ups in requested:
+            answered = threading.Event()
+            with pytest.MonkeyPatch.context() as answering:
+                answering.setattr(wake_ups, "_wake", lambda: answered.set() or True)  # noqa: B023
+                request(wake_ups)
+                answered.wait(10)
 
 
 @pytest.fixture

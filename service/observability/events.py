@@ -6,7 +6,7 @@ message can be found across processes. No event holds a phone number, a text or 
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
@@ -16,30 +16,6 @@ from service.observability import tracing
 
 # Messages named in the event of a batch; the ledger has all of them.
 _MAX_MESSAGE_IDS: Final = 20
-
-
-class _Owner(Protocol):
-    """The attempt that a report is about."""
-
-    @property
-    def id(self) -> UUID | None: ...
-    @property
-    def message_id(self) -> UUID: ...
-
-
-class _Batch(Protocol):
-    """The result of recording a batch of reports."""
-
-    @property
-    def heard(self) -> int: ...
-    @property
-    def repeats(self) -> int: ...
-    @property
-    def orphans(self) -> int: ...
-    @property
-    def conflicts(self) -> int: ...
-    @property
-    def owners(self) -> Sequence[_Owner | None]: ...
 
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("waybill")
@@ -81,21 +57,16 @@ def message_expired(message_id: UUID, client_id: int, provider: str) -> None:
     _log.warning("expired", message_id=message_id, client_id=client_id, provider=provider)
 
 
-def recorded(batch: _Batch, arrivals: Sequence[datetime]) -> None:
-    """Log a committed batch of callbacks; `arrivals` has the time of arrival of each."""
-    messages = dict.fromkeys(owner.message_id for owner in batch.owners if owner)
-    _log.info(
-        "recorded",
-        callbacks=batch.heard,
-        repeats=batch.repeats,
-        orphans=batch.orphans,
-        conflicts=batch.conflicts,
-        message_ids=list(messages)[:_MAX_MESSAGE_IDS],
-    )
+def recorded(attempts: Sequence[tuple[UUID, UUID | None, datetime]], **totals: int) -> None:
+    """Log a committed batch of callbacks with its totals.
+
+    `attempts` has message, attempt and time of arrival of each callback that is no orphan.
+    """
+    messages = dict.fromkeys(message_id for message_id, _, _ in attempts)
+    _log.info("recorded", **totals, message_ids=list(messages)[:_MAX_MESSAGE_IDS])
     if tracing.is_on():
-        for arrived_at, owner in zip(arrivals, batch.owners, strict=True):
-            if owner:
-                tracing.recorded(owner.message_id, owner.id, arrived_at)
+        for message_id, attempt_id, arrived_at in attempts:
+            tracing.recorded(message_id, attempt_id, arrived_at)
 
 
 def forged(provider: str, attempt: str, reason: str) -> None:

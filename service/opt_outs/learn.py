@@ -1,9 +1,8 @@
 """Learns from status reports who opted out of messages from a sender."""
 
 from collections.abc import Iterable
-from itertools import chain
 from operator import itemgetter
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from service.components import components
@@ -14,24 +13,16 @@ from service.queries import opt_outs
 from service.queries.attempts import AttemptRef
 
 
-class OwnedReport(Protocol):
-    """A report and the attempt that it is about."""
+def learn_opt_outs(entries: Iterable[tuple[Any, StatusReport, AttemptRef | None]]) -> None:
+    """Store the opt-outs that ledger entries tell of, and delete those that a delivery disproves.
 
-    @property
-    def report(self) -> StatusReport: ...  # noqa: D102 - a field
-    @property
-    def owner(self) -> AttemptRef | None: ...  # noqa: D102 - a field
-
-
-def learn_opt_outs(*recorded: Iterable[OwnedReport]) -> None:
-    """Store the opt-outs that reports tell of, and delete those that a delivery disproves.
-
-    Part of the transaction that records the reports. Our own verdicts name no attempt and say
-    nothing about a recipient; neither does the sandbox.
+    An entry is an identity, a report and the attempt that it is about. Part of the transaction that
+    records them. Our own verdicts name no attempt and say nothing about a recipient; neither does
+    the sandbox.
     """
     refused, reached = dict[UUID, StatusReport](), set[UUID]()
-    for item in chain(*recorded):
-        report, attempt_id = item.report, item.owner.id if item.owner else None
+    for _, report, owner in entries:
+        attempt_id = owner.id if owner else None
         if attempt_id is None or report.provider == SANDBOX:
             continue
         if report.status in SUCCESSES:

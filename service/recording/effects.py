@@ -30,50 +30,33 @@ class LedgerEntry(NamedTuple):
     owner: AttemptRef | None
 
 
-class RecordedReport(NamedTuple):
-    """A report after it was recorded."""
-
-    report: StatusReport
-    owner: AttemptRef | None
-    effect: Effect
-
-
 # How many reports, by provider, by our status or "other", and by effect.
 Counts = Mapping[tuple[str, str, str], int]
 
 
 class RecordedBatch(NamedTuple):
-    """What became of the reports of one transaction, in their order."""
+    """What became of the reports of one transaction: their entries, and the effect of each."""
 
-    reports: Sequence[RecordedReport] = ()
+    entries: Sequence[LedgerEntry] = ()
+    effects: Sequence[Effect] = ()
     conflicts: int = 0  # messages that became contradictory
-
-    @property
-    def heard(self) -> int:
-        """Return how many reports there were."""
-        return len(self.reports)
-
-    @property
-    def owners(self) -> Sequence[AttemptRef | None]:
-        """Return the attempt of each report."""
-        return [recorded.owner for recorded in self.reports]
 
     @property
     def orphans(self) -> int:
         """Return how many reports belong to no message that we know."""
-        return sum(recorded.owner is None for recorded in self.reports)
+        return sum(entry.owner is None for entry in self.entries)
 
     @property
     def repeats(self) -> int:
         """Return how many reports were in the ledger already."""
-        return sum(recorded.effect is Effect.REPEAT for recorded in self.reports)
+        return self.effects.count(Effect.REPEAT)
 
     @property
     def counts(self) -> Counts:
         """Return how many reports had each effect."""
         return Counter(
-            (recorded.report.provider, str(recorded.report.status or "other"), recorded.effect)
-            for recorded in self.reports
+            (report.provider, str(report.status or "other"), effect)
+            for (_, report, _), effect in zip(self.entries, self.effects, strict=True)
         )
 
 
@@ -82,16 +65,15 @@ def effects_of(
     rows: Mapping[UUID, Any],
     new: Collection[bytes],
     contradicted: Collection[UUID],
-) -> Iterator[RecordedReport]:
-    """Yield the effect of each report; `rows` are the messages as they were before."""
+) -> Iterator[Effect]:
+    """Yield the effect of each entry; `rows` are the messages as they were before."""
     unseen = set(new)
     for identity, report, owner in entries:
         if identity in unseen:
             unseen.remove(identity)
-            effect = _effect(report, owner, rows, contradicted)
+            yield _effect(report, owner, rows, contradicted)
         else:
-            effect = Effect.REPEAT
-        yield RecordedReport(report, owner, effect)
+            yield Effect.REPEAT
 
 
 def _effect(

@@ -17,6 +17,7 @@ from service.providers.base import Callback
 from service.queries.callbacks import add_dead_letter
 from service.recording import record
 from service.recording.answers import ANSWER, unpacked
+from service.recording.effects import RecordedBatch
 from service.recording.record_answers import record_answers
 
 # Seconds after which another worker reclaims an entry: longer than a batch takes.
@@ -106,9 +107,19 @@ def _record_together(callbacks: Sequence[Callback]) -> None:
         batch = record.record(
             [providers[callback.provider].parse(callback) for callback in reported]
         )
-        arrivals = [callback.received_at for callback in reported]
-        counting.recorded(batch.counts, arrivals)
-        events.recorded(batch, arrivals)
+        _report(batch, [callback.received_at for callback in reported])
+
+
+def _report(batch: RecordedBatch, arrivals: Sequence[datetime]) -> None:
+    counting.recorded(batch.counts, arrivals)
+    pairs = zip(batch.entries, arrivals, strict=True)
+    events.recorded(
+        [(owner.message_id, owner.id, arrived_at) for (_, _, owner), arrived_at in pairs if owner],
+        callbacks=len(arrivals),
+        repeats=batch.repeats,
+        orphans=batch.orphans,
+        conflicts=batch.conflicts,
+    )
 
 
 def dead_letter(callback: Callback, error: str, reason: str) -> None:

@@ -43,9 +43,10 @@ def apply(
     new = ledger.write_events(event_rows(entries))
     adopted = _bind_sids(entries, rows)
     contradicted = _fold(rows, entries + adopted)
-    recorded = list(effects_of(entries, rows, new, contradicted))
-    learn_opt_outs([item for item in recorded if item.effect is not Effect.REPEAT], adopted)
-    return RecordedBatch(recorded, len(contradicted))
+    effects = list(effects_of(entries, rows, new, contradicted))
+    pairs = zip(entries, effects, strict=True)
+    learn_opt_outs([entry for entry, effect in pairs if effect is not Effect.REPEAT] + adopted)
+    return RecordedBatch(entries, effects, len(contradicted))
 
 
 def adopt_orphans(limit: int = 2_000) -> int:

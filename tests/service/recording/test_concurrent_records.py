@@ -40,7 +40,7 @@ def test_concurrent_records_lose_no_update(
         start.wait()
         with context.app_context():
             batches = [recording.record(batch) for batch in _batches(order, 16)]
-            return sum(batch.heard - batch.repeats for batch in batches)
+            return sum(len(batch.entries) - batch.repeats for batch in batches)
 
     with ThreadPoolExecutor(WORKERS) as pool:
         recorded = sum(pool.map(record, range(WORKERS)))

@@ -107,8 +107,8 @@ def test_equal_reports_are_one_event_with_repeats(
 
     first, second = record.record([sent, sent]), record.record([sent])
 
-    assert (first.heard - first.repeats, first.repeats) == (1, 1)
-    assert (second.heard - second.repeats, second.repeats) == (0, 1)
+    assert (len(first.entries) - first.repeats, first.repeats) == (1, 1)
+    assert (len(second.entries) - second.repeats, second.repeats) == (0, 1)
     event = db.session.scalars(select(StatusEvent).where(StatusEvent.word == "sent")).one()
     assert event.repeats == 2
 
