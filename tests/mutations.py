@@ -71,8 +71,8 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "waiting for a sender's rate limit uses no attempt",
-        "service.sending.claim",
-        "_put_back",
+        "service.queries.messages",
+        "leave_without_attempt",
         replace("message.attempts - 1", "message.attempts"),
         "tests/service/sending/test_claim.py"
         "::test_message_over_the_sender_rate_waits_without_attempt",

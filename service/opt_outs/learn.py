@@ -1,7 +1,7 @@
 """Learns from status reports who opted out of messages from a sender."""
 
 from collections.abc import Iterable
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -28,15 +28,13 @@ def learn_opt_outs(entries: Iterable[tuple[Any, StatusReport, AttemptRef | None]
         if report.status in SUCCESSES:
             reached.add(attempt_id)
         elif report.status in FAILURES and _opted_out(report):
-            refused[attempt_id] = max(report, refused.get(attempt_id, report), key=_received_at)
+            refused[attempt_id] = max(
+                report, refused.get(attempt_id, report), key=attrgetter("received_at")
+            )
     if refused:
         opt_outs.upsert(_rows(refused))
     if reached:
         opt_outs.delete_contradicted(reached)
-
-
-def _received_at(report: StatusReport) -> Any:
-    return report.received_at
 
 
 def _opted_out(report: StatusReport) -> bool:

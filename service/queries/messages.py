@@ -83,6 +83,12 @@ def leave_submitting(message_id: UUID, attempt: int, **columns: Any) -> None:
     )
 
 
+def leave_without_attempt(message: Message, **columns: Any) -> None:
+    """Release the claim of a message that was not sent: the claim counts as no attempt."""
+    before = {"attempts": message.attempts - 1, "submitted_at": None}
+    leave_submitting(message.id, message.attempts, **before, **columns)
+
+
 def expired_claims(now: datetime, limit: int) -> list[UUID]:
     """Return claimed messages whose lease is over, locked."""
     query = (

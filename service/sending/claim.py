@@ -154,15 +154,8 @@ def _send_request(message: Message, due_at: datetime) -> SendRequest:
 
 
 def _put_back(message: Message, due_at: datetime) -> None:
-    """Release a claim without an attempt."""
-    messages.leave_submitting(
-        message.id,
-        message.attempts,
-        status=Status.PENDING,
-        due_at=before_deadline(due_at, message),
-        submitted_at=None,
-        attempts=message.attempts - 1,
-    )
+    due_at = before_deadline(due_at, message)
+    messages.leave_without_attempt(message, status=Status.PENDING, due_at=due_at)
 
 
 def _provider_holds(message: Message, now: datetime) -> bool:

@@ -49,10 +49,7 @@ def expire_claimed(claimed: Sequence[Message], now: datetime) -> list[Message]:
     if not expired:
         return []
     for message in expired:
-        # No call, so no attempt.
-        messages.leave_submitting(
-            message.id, message.attempts, attempts=message.attempts - 1, submitted_at=None
-        )
+        messages.leave_without_attempt(message)
     _record(expired, now)
     return expired
 

@@ -28,10 +28,7 @@ def without_opted_out(claimed: Sequence[Claimed], now: datetime) -> list[Claimed
     for message, _ in claimed:
         opt_out = by_message[message.id]
         if opt_out is not None:
-            # No call, so no attempt.
-            messages.leave_submitting(
-                message.id, message.attempts, attempts=message.attempts - 1, submitted_at=None
-            )
+            messages.leave_without_attempt(message)
             verdicts.append(_verdict(message, opt_out, now))
     record.apply(verdicts)
     return [item for item in claimed if by_message[item[0].id] is None]
