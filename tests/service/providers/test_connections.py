@@ -323,8 +323,8 @@ def test_connection_in_steady_use_is_kept() -> None:
     def peer(conn: socket.socket) -> None:
         accepted.append(1)
         while head := read_head(conn):
+            answered.append(head)  # before the answer: the client may go on before this thread
             conn.sendall(CREATED)
-            answered.append(head)
 
     with listening(peer) as port:
         url = f"http://127.0.0.1:{port}"
