@@ -25,7 +25,7 @@ _EXEMPT: Final = ("/callbacks/", "/healthz", "/readyz", "/metrics")
 _MAX_REQUESTS: Final = 64
 # Seconds in which no request ends before the running requests count as stalled. A commit on a slow
 # disk is faster, and so is a worker's batch that locks SQLite. A callback may wait this long once.
-_STALL_TIMEOUT: Final = 0.25
+_STALL_TIMEOUT: Final = 0.5
 # Seconds that a request waits for its turn: as long as for a connection to the database.
 _WAIT_TIMEOUT: Final = 5.0
 _UNKNOWN_THREADS: Final = 4

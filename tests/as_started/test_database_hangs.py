@@ -168,10 +168,13 @@ def test_callback_that_cannot_be_stored_is_refused_soon(start: Start, redis: Red
     until(lambda: web.call_back()[0] == 204, TIMEOUT)
 
 
-def test_burst_of_posts_is_not_refused(start: Start) -> None:
+def test_burst_of_posts_waits_for_threads(start: Start) -> None:
     web = start("postgresql")
     with ThreadPoolExecutor(64) as pool:
-        assert list(pool.map(lambda _: web.post(), range(300))) == [202] * 300
+        answers = list(pool.map(lambda _: web.post(), range(300)))
+    # A disk that stalls for half a second may refuse some; refusing all that wait refuses 9 of 10.
+    assert set(answers) <= {202, 503}
+    assert answers.count(202) >= 270
 
 
 def test_overflow_takes_callbacks_while_posts_wait(start: Start, redis: RedisServer) -> None:
