@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from service.domain.scope import Scope
+
 
 class FieldError(NamedTuple):
     """An error in one field of a request. The message continues the name of the field."""
@@ -93,6 +95,24 @@ class Refused(ProviderError):
     """The provider refused the message and would refuse it again. Final."""
 
 
+class NoRoute(Refused):
+    """The provider cannot reach the recipient from this sender. Another provider may."""
+
+
+class Blocked(ProviderError):
+    """The provider refuses all messages of a scope until a person acts. Nothing was sent."""
+
+    def __init__(
+        self,
+        message: str,
+        code: str | None = None,
+        raw: Mapping[str, Any] | None = None,
+        scope: Scope = Scope.ACCOUNT,
+    ) -> None:
+        super().__init__(message, code, raw)
+        self.scope = scope
+
+
 class NotAccepted(ProviderError):
     """The request had no effect. It is safe to retry later."""
 
@@ -129,6 +149,10 @@ class ErrorFact(NamedTuple):
     """Whether sending the same text to the same number again could succeed."""
     opted_out: bool = False
     """Whether the recipient opted out of this sender: later messages are then not sent."""
+    blocks: Scope | None = None
+    """The scope whose messages fail in the same way until a person acts."""
+    no_route: bool = False
+    """Whether another provider may reach the recipient."""
 
 
 GAVE_UP: Final = "waybill_gave_up"
