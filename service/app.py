@@ -77,7 +77,6 @@ def _components(
         store(app.extensions["waybill"], callback)
 
     providers = configured(settings) if providers is None else providers
-    rates = {rule.sender: rule.rate for rule in settings.sender_rates}
     task_redis = _connect(settings, _TASK_TIMEOUT)
     return Components(
         settings=settings,
@@ -86,12 +85,22 @@ def _components(
         overflow=OverflowTable(app.app_context, callbacks.add_overflow),
         queue=TaskQueue(settings, redis, CircuitBreaker()),
         call_slots=CallSlots(settings.worker_concurrency),
-        sender_rates=SenderRateLimit(redis, CircuitBreaker(), rates),
+        sender_rates=SenderRateLimit(redis, CircuitBreaker(), _rates(settings)),
         heartbeats=Heartbeats(redis),
         cache=Cache(redis, CircuitBreaker()),
         callback_checks=CallbackChecks(redis, CircuitBreaker()),
         context=app.app_context,
     )
+
+
+def _rates(settings: Settings) -> dict[str, float]:
+    """Return segments per second by sender; senders of an accounts file with their account."""
+    rates = {rule.sender: rule.rate for rule in settings.sender_rates}
+    for provider, accounts in settings.accounts.items():
+        for name, account in accounts.items():
+            for sender, rate in account.sender_rates.items():
+                rates[f"{provider}:{name}:{sender}"] = rate
+    return rates
 
 
 def _connect(settings: Settings, timeout: float) -> Redis:

@@ -14,7 +14,7 @@ from service.coordination.sender_rate_limit import SenderRateLimit
 from service.errors import NotAccepted
 from service.inbox.overflow import OverflowTable
 from service.inbox.stream import Inbox
-from service.providers.base import Provider
+from service.providers.base import Account, Provider
 from service.providers.call_slots import CallSlots
 from service.task_queue.queue import TaskQueue
 
@@ -35,12 +35,12 @@ class Components:
     callback_checks: CallbackChecks
     context: Callable[[], AppContext]  # for code outside a request, such as the fast path
 
-    def provider(self, name: str) -> Provider:
-        """Return a provider. Raises NotAccepted while it is not configured."""
-        provider = self.providers.get(name)
-        if provider is None:
-            raise NotAccepted(f"{name} is not configured")
-        return provider
+    def account(self, provider: str, account: str) -> Account:
+        """Return an account of a provider. Raises NotAccepted while it is not configured."""
+        configured = self.providers.get(provider)
+        if configured is None or account not in configured.accounts:
+            raise NotAccepted(f"the account {account} of {provider} is not configured")
+        return configured.accounts[account]
 
 
 def components() -> Components:

@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from uuid import UUID
 
+from service.domain.account import DEFAULT_ACCOUNT
 from service.domain.report import Source, StatusReport
 from service.errors import ErrorFact, Forged, Refused
 from service.providers.base import (
+    Account,
     Callback,
     CallbackRequest,
     LookUpQuery,
@@ -58,6 +60,14 @@ class FakeProvider:
     script: Script | None = None
     answer: Callable[[UUID, str], StatusReport] | None = None  # to a fetch
     on_air: list[Outbound] = field(default_factory=list)
+    routes: Collection[str] = ()
+
+    @property
+    def accounts(self) -> Mapping[str, Account]:
+        return {DEFAULT_ACCOUNT: self}
+
+    def has_service(self, messaging_service_sid: str) -> bool:
+        return True
 
     def owns(self, sender: Sender) -> bool:
         return sender.messaging_service_sid is not None or sender == self.default_sender()

@@ -3,10 +3,10 @@
 import ipaddress
 import re
 import socket
-from typing import Annotated, Final, Self
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field
 
 from service.config.types import HttpUrl, http_url
 
@@ -98,15 +98,3 @@ class PublicSettings(BaseModel):
     def accepted_base_urls(self) -> tuple[str, ...]:
         """Return the URLs at which callbacks are accepted, that of new messages first."""
         return tuple(self.public_base_url.split(","))
-
-    def calls_real_provider(self) -> bool:
-        """Return whether messages may go to a real provider and not only to a simulator."""
-        return is_host_of(self.twilio_api_base_url, "twilio.com")
-
-    @model_validator(mode="after")
-    def _providers_reach_us(self) -> Self:
-        """Check the URL of new messages. A simulator may reach URLs that providers cannot."""
-        reason = unreachable(self.callback_base_url)
-        if reason is not None and self.calls_real_provider():
-            raise ValueError(f"PUBLIC_BASE_URL: {reason}")
-        return self

@@ -2,21 +2,30 @@
 
 from pydantic import BaseModel, Field
 
+from service.config.accounts import AccountsFile
+from service.config.routes import Routes
 from service.config.senders import RatedSenders
-from service.config.types import PostLimits, Routes, Seconds
+from service.config.types import PostLimits, Seconds
 
 
 class SendingSettings(BaseModel):
     """Settings of sending. The descriptions are also the text of `.env.example`."""
 
-    default_provider: str = Field(
-        default="twilio",
-        description="Provider used when the message names none and no route matches.",
+    accounts_file: AccountsFile | None = Field(
+        default=None,
+        description="TOML file with further accounts of the providers. Unset: only the accounts "
+        "of the other settings, each with the name default.",
+    )
+    default_provider: str | None = Field(
+        default=None,
+        description="Provider used when the message names none and no route matches. Unset: "
+        "twilio if it is configured, else sinch.",
     )
     sms_routes: Routes = Field(
         default=(),
-        description="Provider by the longest matching prefix of the recipient: +46:sinch,*:twilio. "
-        "* matches every number.",
+        description="Providers by the longest matching prefix of the recipient, in order: "
+        "+46:sinch>twilio,*:twilio. * matches every number. A later provider takes a message that "
+        "the earlier ones cannot send. twilio/marketing is the account marketing of twilio.",
     )
     sender_rates: RatedSenders = Field(
         default=(),
@@ -34,12 +43,19 @@ class SendingSettings(BaseModel):
         "start in the first half only, so half of it must exceed connect and read timeout "
         "together.",
     )
-    send_attempts: int = Field(
-        default=20,
+    send_patience: float = Field(
+        default=14_400,
         ge=1,
-        le=60,
-        description="Number of attempts for a send that the provider does not accept. Pauses "
-        "double from 1 s to 60 s: 20 attempts take 7 to 14 minutes.",
+        le=3_024_000,
+        description="Seconds after which a message that was not sent expires, if the request names "
+        "no deadline. The default is 4 hours.",
+    )
+    failover_after: float = Field(
+        default=30.0,
+        ge=0,
+        le=86_400,
+        description="Seconds without acceptance by one provider after which the next provider of "
+        "SMS_ROUTES takes the message.",
     )
     doubt_first_lookup: Seconds = Field(
         default=10.0,

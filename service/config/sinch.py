@@ -1,10 +1,11 @@
 """Settings of Sinch. Sinch is used only with a service plan."""
 
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from service.config.public_urls import PublicSettings, is_host_of
+from service.config.accounts import SinchAccount, SinchRegion
+from service.config.public_urls import PublicSettings
 from service.config.senders import SmsSenderSetting
 from service.config.types import HttpUrl, PathSecret, Seconds, Secrets
 
@@ -19,13 +20,29 @@ class SinchSettings(PublicSettings):
     sinch_service_plan_id: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9_-]{1,64}$",
-        description="Sinch service plan that sends. Unset: Sinch is not used.",
+        description="Sinch service plan that sends. Unset: Sinch is used only with a project or "
+        "with accounts of ACCOUNTS_FILE.",
     )
     sinch_api_token: SecretStr | None = Field(
         default=None,
         description="API token of that service plan. Required with a service plan.",
     )
-    sinch_region: Literal["us", "eu", "au", "br", "ca"] = Field(
+    sinch_project_id: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+        description="Sinch project that sends, in place of a service plan.",
+    )
+    sinch_key_id: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Id of an access key of that project. Required with a project.",
+    )
+    sinch_key_secret: SecretStr | None = Field(
+        default=None,
+        min_length=1,
+        description="Secret of that access key. Required with a project.",
+    )
+    sinch_region: SinchRegion = Field(
         default="us",
         description="Region of the service plan: us, eu, au, br or ca.",
     )
@@ -69,21 +86,36 @@ class SinchSettings(PublicSettings):
         "doubt.",
     )
 
-    def calls_real_provider(self) -> bool:
-        """Return whether messages may go to a real provider and not only to a simulator."""
-        url = self.sinch_api_base_url
-        real = url is None or is_host_of(url, "sinch.com")
-        return super().calls_real_provider() or (real and self.sinch_service_plan_id is not None)
-
     @model_validator(mode="after")
     def _sinch_is_complete(self) -> Self:
-        if self.sinch_service_plan_id is None:
-            return self
-        if self.sinch_api_token is None:
+        if self.sinch_service_plan_id is not None and self.sinch_api_token is None:
             raise ValueError("SINCH_API_TOKEN: is required with SINCH_SERVICE_PLAN_ID")
+        if self.sinch_project_id is not None and not (self.sinch_key_id and self.sinch_key_secret):
+            raise ValueError("SINCH_KEY_ID: is required with SINCH_PROJECT_ID and SINCH_KEY_SECRET")
+        if self.sinch_service_plan_id is not None and self.sinch_project_id is not None:
+            raise ValueError("SINCH_PROJECT_ID: set either this or SINCH_SERVICE_PLAN_ID")
+        if not (self.sinch_service_plan_id or self.sinch_project_id):
+            return self
         if bool(self.sinch_callback_secrets) == bool(self.sinch_callback_path_secret):
             raise ValueError(
                 "SINCH_CALLBACK_SECRETS: set either this or, for a plan that cannot sign, "
                 "SINCH_CALLBACK_PATH_SECRET"
             )
         return self
+
+    @property
+    def default_sinch_account(self) -> SinchAccount | None:
+        """Return the account of these settings."""
+        if not (self.sinch_service_plan_id or self.sinch_project_id):
+            return None
+        return SinchAccount(
+            service_plan_id=self.sinch_service_plan_id,
+            api_token=self.sinch_api_token if self.sinch_service_plan_id else None,
+            project_id=self.sinch_project_id,
+            key_id=self.sinch_key_id if self.sinch_project_id else None,
+            key_secret=self.sinch_key_secret if self.sinch_project_id else None,
+            region=self.sinch_region,
+            phone_number=self.sinch_phone_number,
+            callback_secrets=self.sinch_callback_secrets,
+            callback_path_secret=self.sinch_callback_path_secret,
+        )

@@ -33,14 +33,6 @@ class SharedKey(BaseModel):
     secret: SecretStr
 
 
-class Route(BaseModel):
-    """The provider for numbers with a prefix; `*` matches every number."""
-
-    model_config = ConfigDict(frozen=True)
-    prefix: str
-    provider: str
-
-
 class SenderRate(BaseModel):
     """Segments per second of a sender; `*` is any other sender."""
 
@@ -144,33 +136,25 @@ def _path_secret(value: SecretStr) -> SecretStr:
     return value
 
 
-def _pairs(value: str, form: str, example: str) -> list[tuple[str, str]]:
+def pairs(value: str, form: str, example: str) -> list[tuple[str, str]]:
     """Split `a:b,c:d` into pairs of the given form. Raises ValueError."""
     entries = [entry.strip() for entry in value.split(",") if entry.strip()]
     if not all(re.fullmatch(form, entry) for entry in entries):
         raise ValueError(f"must be a comma-separated list such as {example}")
-    pairs = [(key, text) for key, _, text in (entry.rpartition(":") for entry in entries)]
-    if len(dict(pairs)) < len(pairs):
+    split = [(key, text) for key, _, text in (entry.rpartition(":") for entry in entries)]
+    if len(dict(split)) < len(split):
         raise ValueError("must not name a prefix or sender twice")
-    return pairs
-
-
-def _routes(value: Any) -> Any:
-    """Split `+46:sinch,*:twilio` into routes."""
-    if not isinstance(value, str):
-        return value
-    pairs = _pairs(value, r"(\*|\+[1-9]\d{0,14}):[^:]+", "+46:sinch,*:twilio")
-    return tuple(Route(prefix=prefix, provider=name) for prefix, name in pairs)
+    return split
 
 
 def _sender_rates(value: Any) -> Any:
     """Split `+15005550006:10,*:1` into rates."""
     if not isinstance(value, str):
         return value
-    pairs = _pairs(value, r".+:\d{1,6}(\.\d+)?", "+15005550006:10,*:1")
-    if any(float(rate) == 0 for _, rate in pairs):
+    split = pairs(value, r".+:\d{1,6}(\.\d+)?", "+15005550006:10,*:1")
+    if any(float(rate) == 0 for _, rate in split):
         raise ValueError("must have rates above 0")
-    return tuple(SenderRate(sender=sender, rate=float(rate)) for sender, rate in pairs)
+    return tuple(SenderRate(sender=sender, rate=float(rate)) for sender, rate in split)
 
 
 def _post_limits(value: str) -> str:
@@ -194,4 +178,3 @@ Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_secrets)]
 PathSecret = Annotated[SecretStr, AfterValidator(_path_secret)]
 SenderRates = Annotated[tuple[SenderRate, ...], BeforeValidator(_sender_rates)]
 PostLimits = Annotated[str, AfterValidator(_post_limits)]
-Routes = Annotated[tuple[Route, ...], BeforeValidator(_routes)]

@@ -57,7 +57,8 @@ _log = logging.getLogger(__name__)
 class SendRequest(NamedTuple):
     """A message that is due."""
 
-    sender: str  # as `provider:sender`
+    account: str  # as `provider:account`
+    sender: str
     queue: str  # its client and priority
     segments: int
     rescheduled: bool  # this limit delayed it before
@@ -67,7 +68,10 @@ class SenderRateLimit:
     """Delays messages of senders that send too fast."""
 
     def __init__(self, redis: Redis, breaker: CircuitBreaker, rates: Mapping[str, float]) -> None:
-        """Take segments per second by sender; `*` means each other sender."""
+        """Take segments per second by sender; `*` means each other sender.
+
+        `provider:account:` before a sender limits the rate to that account.
+        """
         self._breaker = breaker
         self._rates = rates
         self._script = redis.register_script(_SCRIPT)
@@ -78,7 +82,8 @@ class SenderRateLimit:
         keys, arguments, limited = list[str](), list[Any](), list[int]()
         for index, request in enumerate(requests):
             if rate := self._rate(request):
-                keys += [f"{_PREFIX}{request.sender}", f"{_PREFIX}{request.sender}:{request.queue}"]
+                bucket = f"{_PREFIX}{request.account}:{request.sender}"
+                keys += [bucket, f"{bucket}:{request.queue}"]
                 arguments += [request.segments / rate, int(request.rescheduled)]
                 limited.append(index)
         results = self._run(keys, arguments) if limited else []
@@ -96,4 +101,9 @@ class SenderRateLimit:
             return []
 
     def _rate(self, request: SendRequest) -> float | None:
-        return self._rates.get(request.sender.partition(":")[2], self._rates.get(_ANY_SENDER))
+        """Return the rate of a sender in its account, else of a sender of that name."""
+        for prefix in (f"{request.account}:", ""):
+            for name in (request.sender, _ANY_SENDER):
+                if (rate := self._rates.get(prefix + name)) is not None:
+                    return rate
+        return None

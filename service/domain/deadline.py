@@ -1,6 +1,6 @@
-"""The deadline of a message: acceptance, or `send_at`, plus `validity_period`."""
+"""The deadline of a message: after it the message must not be sent."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 
@@ -10,11 +10,6 @@ class Expiring(Protocol):
     @property
     def expires_at(self) -> datetime | None:
         """Return the time after which the message must not be sent."""
-
-
-def deadline(begin: datetime, validity_period: int | None) -> datetime | None:
-    """Return the time after which a message must not be sent; None without a validity period."""
-    return None if validity_period is None else begin + timedelta(seconds=validity_period)
 
 
 def is_past_deadline(message: Expiring, now: datetime) -> bool:

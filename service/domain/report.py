@@ -38,6 +38,8 @@ class StatusReport(NamedTuple):
     received_at: datetime
     message_id: UUID | None = None  # only if there is no attempt
     attempt_id: UUID | None = None
+    # Without an attempt: 0, or the number of the resend that the report follows.
+    attempt_number: int = 0
     provider_sid: str | None = None
     error_code: str | None = None
     error_message: str | None = None
@@ -66,6 +68,7 @@ class StatusReport(NamedTuple):
             self.provider_time,
             self.segments,
             [str(self.price.amount), self.price.currency] if self.price else None,
+            *([self.attempt_number] if self.attempt_number else ()),
         ]
         digest = hashlib.sha256(json.dumps(parts).encode()).digest()
         subject = self.attempt_id or self.message_id

@@ -2,6 +2,7 @@
 
 from service.models.callbacks import DeadLetter, Overflow
 from service.models.clients import ApiKey, Client
+from service.models.holds import Hold
 from service.models.installation import InstallationKey
 from service.models.ledger import StatusEvent
 from service.models.messages import Attempt, Message
@@ -13,6 +14,7 @@ __all__ = [
     "Attempt",
     "Client",
     "DeadLetter",
+    "Hold",
     "InstallationKey",
     "Message",
     "OperatorKey",

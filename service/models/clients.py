@@ -22,6 +22,8 @@ class Client(Model):
     name: Mapped[str] = mapped_column(String(100))
     # Also a default in the database: during an upgrade the old version inserts without this column.
     test: Mapped[bool] = mapped_column(default=False, server_default=false())
+    # The account of messages that name none, where their provider has one of this name.
+    account: Mapped[str | None] = mapped_column(String(32))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
     __table_args__ = (UniqueConstraint("name", "test"),)

@@ -24,6 +24,8 @@ class StatusEvent(Model):
     # No foreign key: an attempt is deleted together with the events of its message. To check the
     # key, the database would need an index here, or read the whole ledger.
     attempt_id: Mapped[UUID | None]
+    # Of our own reports after a resend, which are about no attempt.
+    attempt_number: Mapped[int | None]
     provider: Mapped[str] = mapped_column(String(32))
     provider_sid: Mapped[str | None] = mapped_column(String(64))
     source: Mapped[Source] = mapped_column(enum_column(Source, "source"))

@@ -19,11 +19,13 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
     text,
+    true,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 from uuid_utils.compat import uuid7
 
 from service.database import Model
+from service.domain.account import DEFAULT_ACCOUNT
 from service.domain.priority import Priority
 from service.domain.status import Status
 from service.models.types import UtcDateTime, enum_column
@@ -72,6 +74,12 @@ class Message(Model):
     encoding: Mapped[str | None] = mapped_column(String(8))
     estimated_segments: Mapped[int | None]  # when accepted; `segments` is the provider's
     provider: Mapped[str] = mapped_column(String(32))
+    account: Mapped[str] = mapped_column(
+        String(32), default=DEFAULT_ACCOUNT, server_default=DEFAULT_ACCOUNT
+    )
+    # The request named them: another provider does not take the message over.
+    provider_fixed: Mapped[bool] = mapped_column(default=False, server_default=true())
+    sender_fixed: Mapped[bool] = mapped_column(default=False, server_default=true())
 
     status: Mapped[Status] = mapped_column(enum_column(Status, "status"))
     # With a server default, because an old version without priorities runs during the migration.
@@ -80,7 +88,14 @@ class Message(Model):
     )
     due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # while pending
     claimed_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # Attempts that may have had an effect, and resends: each has a bit in the outcome.
     attempts: Mapped[int] = mapped_column(default=0)
+    # Attempts without an effect, and since when the present provider has accepted none.
+    tries: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    tried_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # The hold for which a pending message waits. It is due again when the hold ends.
+    hold_id: Mapped[int | None]
+    resent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     submitted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     check_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when to poll or look up
     lookups: Mapped[int] = mapped_column(default=0)  # number of look-ups while in doubt
@@ -136,6 +151,7 @@ class Message(Model):
                 # Counts of due messages, over all clients.
                 ("ix_message_due", ("due_at",), "due_at IS NOT NULL"),
                 ("ix_message_expires", ("expires_at",), _UNSENT),
+                ("ix_message_hold", ("hold_id", "tries", "id"), "hold_id IS NOT NULL"),
                 ("ix_message_claimed", ("claimed_until",), "claimed_until IS NOT NULL"),
                 ("ix_message_check", ("check_at",), "check_at IS NOT NULL"),
                 # Look-ups that are due. A subset of ix_message_check: a look-up must not wait
@@ -163,8 +179,12 @@ class Attempt(Model):
     __tablename__ = "attempt"
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     message_id: Mapped[UUID] = mapped_column(ForeignKey("message.id"))
+    # Negative if the attempt certainly had no effect: the provider did not accept the message.
     number: Mapped[int]
     provider: Mapped[str] = mapped_column(String(32))
+    account: Mapped[str] = mapped_column(
+        String(32), default=DEFAULT_ACCOUNT, server_default=DEFAULT_ACCOUNT
+    )
     provider_sid: Mapped[str | None] = mapped_column(String(64))
     answer: Mapped[str | None] = mapped_column(String(16))
     answer_code: Mapped[str | None] = mapped_column(String(64))

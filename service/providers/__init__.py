@@ -1,6 +1,6 @@
 """The SMS providers, one package each. `base` has their common interface."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from service.config.settings import Settings
 from service.providers.base import Provider
@@ -9,8 +9,6 @@ from service.providers.twilio import Twilio
 
 
 def configured(settings: Settings) -> Mapping[str, Provider]:
-    """Return the providers that the settings configure, by name."""
-    providers: list[Provider] = [Twilio(settings)]
-    if settings.sinch_service_plan_id is not None:
-        providers.append(Sinch(settings))
-    return {provider.name: provider for provider in providers}
+    """Return the providers that have accounts, by name."""
+    kinds: Mapping[str, Callable[[Settings], Provider]] = {"twilio": Twilio, "sinch": Sinch}
+    return {name: kinds[name](settings) for name in settings.accounts}

@@ -26,6 +26,7 @@ class Outbound:
     send_at: datetime | None
     validity_period: int | None
     smart_encoding: bool = False
+    tries: int = 0  # earlier attempts that certainly had no effect
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,24 +78,25 @@ class RefusalAdvice(NamedTuple):
     remedy: str
 
 
-class Provider(Protocol):
-    """A provider. Its errors (`errors.ProviderError`) tell what may have happened to a message."""
+class Account(Protocol):
+    """One account of a provider. Errors (`errors.ProviderError`) tell what may have happened."""
 
     @property
     def name(self) -> str:
-        """Return the name of this provider in messages and URLs."""
+        """Return the name of this account, distinct among those of its provider."""
+
+    @property
+    def routes(self) -> Collection[str]:
+        """Return the prefixes of the numbers that use this account; `*` is every number."""
 
     def owns(self, sender: Sender) -> bool:
-        """Return whether the settings assign this sender to this provider only."""
+        """Return whether the settings assign this sender to this account."""
 
     def default_sender(self) -> Sender | None:
         """Return the sender of messages that name none, if the settings have one."""
 
-    def unsupported_fields(self, to: str, fields: Collection[str]) -> list[str]:
-        """Return which of these message fields, or `to`, this provider does not support."""
-
     def send(self, outbound: Outbound) -> StatusReport:
-        """Send one message. Raises Refused, NotAccepted or OutcomeUnknown."""
+        """Send one message. Raises Refused, NotAccepted, Blocked or OutcomeUnknown."""
 
     def cancel(self, attempt_id: UUID, provider_sid: str) -> StatusReport:
         """Cancel a scheduled message. Raises Refused when it is too late, or as `send` does."""
@@ -115,8 +117,29 @@ class Provider(Protocol):
         `send` does.
         """
 
+
+class Provider(Protocol):
+    """A provider: its accounts, and what is the same for all of them."""
+
+    @property
+    def name(self) -> str:
+        """Return the name of this provider in messages and URLs."""
+
+    @property
+    def accounts(self) -> Mapping[str, Account]:
+        """Return the accounts by name, that of messages that name none first."""
+
+    def unsupported_fields(self, to: str, fields: Collection[str]) -> list[str]:
+        """Return which of these message fields, or `to`, this provider does not support."""
+
+    def has_service(self, messaging_service_sid: str) -> bool:
+        """Return whether a Messaging Service with this id can belong to this provider."""
+
+    def can_schedule(self, messaging_service_sid: str | None, seconds_ahead: float) -> bool:
+        """Return whether the provider can hold a message until its send time."""
+
     def verify(self, request: CallbackRequest) -> None:
-        """Check the signature of a callback. Raises Forged."""
+        """Check that the account in the path signed a callback. Raises Forged."""
 
     def refusal_advice(self) -> Mapping[str, RefusalAdvice]:
         """Return advice for those reasons of `Forged` that a wrong setting causes."""
@@ -132,6 +155,3 @@ class Provider(Protocol):
 
         They hold status, codes, times, counts, prices and ids; no text, number or name.
         """
-
-    def can_schedule(self, messaging_service_sid: str | None, seconds_ahead: float) -> bool:
-        """Return whether the provider can hold a message until its send time."""

@@ -41,7 +41,7 @@ def owners_of(reports: Sequence[StatusReport]) -> list[AttemptRef | None]:
         if report.attempt_id in by_id:
             return by_id[report.attempt_id]
         if report.message_id:
-            return AttemptRef(None, report.message_id, number=0)
+            return AttemptRef(None, report.message_id, report.attempt_number)
         return by_sid.get((report.provider, report.provider_sid or ""))
 
     return [owner(report) for report in reports]
@@ -49,7 +49,7 @@ def owners_of(reports: Sequence[StatusReport]) -> list[AttemptRef | None]:
 
 def _by_id(ids: Collection[UUID]) -> dict[UUID | None, AttemptRef]:
     rows = db.session.execute(_REF.where(any_of(Attempt.id, ids))) if ids else ()
-    return {row.id: AttemptRef(*row) for row in rows}
+    return {row.id: _ref(row) for row in rows}
 
 
 def by_sids(sids: Collection[tuple[str, str]]) -> dict[tuple[str, str], AttemptRef]:
@@ -58,7 +58,12 @@ def by_sids(sids: Collection[tuple[str, str]]) -> dict[tuple[str, str], AttemptR
         return {}
     named = any_of(Attempt.provider_sid, {sid for _, sid in sids})
     rows = db.session.execute(_REF.add_columns(Attempt.provider).where(named))
-    return {(row.provider, row.provider_sid): AttemptRef(*row[:4]) for row in rows}
+    return {(row.provider, row.provider_sid): _ref(row) for row in rows}
+
+
+def _ref(row: Any) -> AttemptRef:
+    # A report about an attempt that certainly had no effect is recorded, but as about none.
+    return AttemptRef(row.id, row.message_id, max(row.number, 0), row.provider_sid)
 
 
 def bind_sids(sids: Mapping[UUID, str]) -> None:

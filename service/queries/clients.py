@@ -12,14 +12,15 @@ from service.queries.keys import digest_of
 
 
 class KeyOwner(NamedTuple):
-    """The client that owns a key, and whether the key is for tests."""
+    """The client that owns a key, whether the key is for tests, and the client's account."""
 
     id: int
     test: bool
+    account: str | None = None
 
 
 _OWNER: Final = (
-    select(Client.id, Client.test)
+    select(Client.id, Client.test, Client.account)
     .join(ApiKey, ApiKey.client_id == Client.id)
     .where(ApiKey.digest == bindparam("digest"), ApiKey.revoked_at.is_(None))
 )

@@ -27,6 +27,10 @@ _OUTCOME: Final = select(
     Message.price,
     Message.price_currency,
     Message.check_at,
+    Message.due_at,
+    Message.claimed_until,
+    Message.hold_id,
+    Message.resent_at,
     Message.unknown_since,
     Message.redacted_at,
 )
@@ -99,7 +103,7 @@ def numbered_events(message_ids: Collection[UUID]) -> Iterator[tuple[StatusEvent
     number_of = select(Attempt.number).where(Attempt.id == StatusEvent.attempt_id).scalar_subquery()
     query = select(StatusEvent, number_of).where(any_of(StatusEvent.message_id, message_ids))
     for event, number in db.session.execute(query):
-        yield event, number or 0
+        yield event, max(number or event.attempt_number or 0, 0)
 
 
 def take_orphans(

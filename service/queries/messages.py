@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Any, Final, cast
 from uuid import UUID
 
-from sqlalchemy import Table, inspect, select, update
+from sqlalchemy import ColumnElement, Table, exists, func, inspect, select, update
 
 from service.database import db
 from service.domain.status import Status
-from service.models import Message
+from service.models import Attempt, Message
 from service.queries import due as turns
 from service.queries.dialect import any_of, insert_all
 
@@ -67,26 +67,59 @@ def claim(
     return sorted(claimed, key=lambda item: (item[0].priority, item[1]))
 
 
-def leave_submitting(message_id: UUID, attempt: int, **columns: Any) -> None:
+def leave_submitting(message_id: UUID, attempt_id: UUID, attempt: int, **columns: Any) -> bool:
     """Update a claimed message, unless a report came first or another attempt began.
 
-    Also a message in doubt: a late answer ends the doubt.
+    Also a message in doubt: a late answer ends the doubt. Returns whether it was updated. An
+    answer that is recorded twice updates it once: the next attempt may have the same number.
     """
-    db.session.execute(
-        update(Message)
-        .where(
-            Message.id == message_id,
-            Message.status.in_([Status.SUBMITTING, Status.IN_DOUBT]),
-            Message.attempts == attempt,
-        )
-        .values({"claimed_until": None, "check_at": None, **columns})
+    open_attempt = exists().where(Attempt.id == attempt_id, Attempt.answer.is_(None))
+    return _leave(message_id, attempt, columns, open_attempt)
+
+
+def leave_untried(
+    message_id: UUID,
+    attempt_id: UUID,
+    attempt: int,
+    *,
+    due_at: datetime,
+    tried_since: datetime,
+    now: datetime,
+) -> bool:
+    """Make a message due again whose attempt had no effect: the attempt gets no number."""
+    return leave_submitting(
+        message_id,
+        attempt_id,
+        attempt,
+        status=Status.PENDING,
+        due_at=due_at,
+        attempts=Message.attempts - 1,
+        tries=Message.tries + 1,
+        tried_since=func.coalesce(Message.tried_since, tried_since)
+        if tried_since == now
+        else tried_since,
+        submitted_at=None,
+        updated_at=now,
     )
 
 
 def leave_without_attempt(message: Message, **columns: Any) -> None:
     """Release the claim of a message that was not sent: the claim counts as no attempt."""
     before = {"attempts": message.attempts - 1, "submitted_at": None}
-    leave_submitting(message.id, message.attempts, **before, **columns)
+    _leave(message.id, message.attempts, {**before, **columns})
+
+
+def _leave(
+    message_id: UUID, attempt: int, columns: Mapping[str, Any], *conditions: ColumnElement[bool]
+) -> bool:
+    statement = update(Message).where(
+        Message.id == message_id,
+        Message.status.in_([Status.SUBMITTING, Status.IN_DOUBT]),
+        Message.attempts == attempt,
+        *conditions,
+    )
+    values = {"claimed_until": None, "check_at": None, **columns}
+    return bool(db.session.execute(statement.values(values)).rowcount)  # type: ignore[attr-defined]
 
 
 def expired_claims(now: datetime, limit: int) -> list[UUID]:

@@ -64,6 +64,7 @@ def verdict(message: Message) -> StatusReport:
         status=Status.FAILED,
         received_at=datetime.now(UTC),
         message_id=message.id,
+        attempt_number=message.outcome_attempt or 0,
         error_code=OUTCOME_UNKNOWN,
     )
 
@@ -115,7 +116,7 @@ def _candidates(message: Message, attempt: Attempt) -> list[StatusReport]:
             texts = reconciliation.texts_of_others(message, until)
         query = replace(query, texts_of_others=texts)
     try:
-        reports = components().provider(message.provider).find(query)
+        reports = components().account(attempt.provider, attempt.account).find(query)
     except Refused as error:
         raise OutcomeUnknown("the provider refused to search", error.code) from error
     with transaction():

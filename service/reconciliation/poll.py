@@ -14,7 +14,7 @@ from service.components import components
 from service.database import transaction
 from service.domain.report import StatusReport
 from service.domain.status import Status, is_final
-from service.errors import NotAccepted, OutcomeUnknown, Refused
+from service.errors import Blocked, NotAccepted, OutcomeUnknown, Refused
 from service.models import Attempt, Message
 from service.observability import events
 from service.observability.metrics import counting
@@ -60,26 +60,27 @@ def reconcile(message_ids: Sequence[UUID], *, force: bool = False) -> list[UUID]
     A provider that does not answer is not asked again in this run. With `force`, also poll messages
     that are not due yet.
     """
-    unavailable: set[str] = set()
+    unavailable: set[tuple[str, str]] = set()
     return [
         message_id for message_id in message_ids if not _try_check(message_id, force, unavailable)
     ]
 
 
-def _try_check(message_id: UUID, force: bool, unavailable: set[str]) -> bool:
-    """Check one message; return False, and note the provider, if the provider does not answer."""
+def _try_check(message_id: UUID, force: bool, unavailable: set[tuple[str, str]]) -> bool:
+    """Check one message; return False, and note the account, if the provider does not answer."""
     with transaction():
         message, attempt = reconciliation.with_attempt(message_id)
     if message is None or attempt is None or is_final(message.status):
         return True
-    if message.provider in unavailable:
+    account = (attempt.provider, attempt.account)
+    if account in unavailable:
         return False
     try:
         _check(message, attempt, force)
-    except (NotAccepted, OutcomeUnknown) as error:
-        name, code = message.provider, error.code or type(error).__name__
+    except (NotAccepted, Blocked, OutcomeUnknown) as error:
+        name, code = attempt.provider, error.code or type(error).__name__
         _log.warning("%s did not answer about message %s (%s)", name, message_id, code)
-        unavailable.add(message.provider)
+        unavailable.add(account)
         return False
     return True
 
@@ -115,7 +116,7 @@ def _poll(message: Message, attempt: Attempt, sid: str, force: bool) -> None:
 
 def _fetch(message: Message, attempt: Attempt, sid: str) -> StatusReport:
     try:
-        return components().provider(message.provider).fetch(attempt.id, sid)
+        return components().account(attempt.provider, attempt.account).fetch(attempt.id, sid)
     except Refused as error:
         # The provider had the message before. Record the answer without changing the status.
         detail = f"{error.code} {datetime.now(UTC):%Y-%m-%d %H:%M}"

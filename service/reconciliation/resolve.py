@@ -39,7 +39,7 @@ def resolve(
     # Any time since the message was accepted: the text does not tell which attempt it was.
     since, until = message.created_at - look_up.SKEW, datetime.now(UTC) + look_up.SKEW
     query = look_up.description(message, attempt, since, until)
-    report = components().provider(message.provider).confirm(query, sid)
+    report = components().account(attempt.provider, attempt.account).confirm(query, sid)
     return _record(message, [decision, report], sid)
 
 

@@ -7,9 +7,17 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from service.domain.account import DEFAULT_ACCOUNT
 from service.domain.report import Price, Source, StatusReport
 from service.domain.status import Status
-from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
+from service.errors import (
+    Blocked,
+    NoRoute,
+    NotAccepted,
+    OutcomeUnknown,
+    ProviderError,
+    Refused,
+)
 from service.providers.base import Callback
 from service.recording.redaction import impersonal
 
@@ -19,6 +27,8 @@ ANSWER: Final = "answer"
 _VERSION: Final = 1
 WORDS: Final[Mapping[type[ProviderError], str]] = {
     Refused: "refused",
+    NoRoute: "no_route",
+    Blocked: "blocked",
     NotAccepted: "not_accepted",
     OutcomeUnknown: "unknown",
 }
@@ -34,6 +44,12 @@ class Answer(NamedTuple):
     attempt_id: UUID
     attempt: int
     answered_at: datetime
+    account: str = DEFAULT_ACCOUNT
+    tries: int = 0  # earlier attempts of the message without an effect
+    holds: tuple[int, ...] = ()  # active ones in spite of which the call was made
+    held_value: str = ""  # what a hold names, if the account is blocked: a sender or a country
+    began: bool = True  # false if no request was made
+    to_next: bool = False  # another provider takes the message
     report: StatusReport | None = None
     error: ProviderError | None = None
     expires_at: datetime | None = None  # the deadline of the message
@@ -63,6 +79,12 @@ def unpacked(entry: Callback) -> Answer:
         provider=document["provider"],
         attempt_id=UUID(document["attempt_id"]),
         attempt=document["attempt"],
+        account=document.get("account", DEFAULT_ACCOUNT),
+        tries=document.get("tries", 0),
+        holds=tuple(document.get("holds", ())),
+        held_value=document.get("held_value", ""),
+        began=document.get("began", True),
+        to_next=document.get("to_next", False),
         answered_at=entry.received_at,
         expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
         report=_unpacked_report(report) if report else None,

@@ -2,20 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
+from service.components import components
 from service.database import transaction
-from service.domain.deadline import before_deadline, is_past_deadline
+from service.domain.deadline import before_deadline
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
-from service.errors import GAVE_UP, NotAccepted, OutcomeUnknown, Refused
+from service.errors import Blocked, NoRoute, NotAccepted, OutcomeUnknown, Refused
+from service.holds import blocks
 from service.observability import events
-from service.queries import attempts, ledger, messages
+from service.queries import attempts, holds, ledger, messages
 from service.recording import record
 from service.recording.answers import WORDS, Answer
 from service.retry_policy import backoff, retry_policy
+from service.task_queue.queue import DELIVER
+
+# As the time of the first try: the next claim moves the message to the next provider.
+_LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def record_answers(answers: Sequence[Answer]) -> None:
@@ -28,11 +33,13 @@ def record_answers(answers: Sequence[Answer]) -> None:
     with transaction():
         rows = ledger.lock_outcomes(answer.message_id for answer in answers)
         record.apply([report for answer in answers if (report := _report(answer))], rows)
-        for answer in answers:
-            _release(answer, now)
-        attempts.answer([_answered(answer, rows) for answer in answers])
+        released = {answer.attempt_id for answer in answers if _release(answer, now)}
+        attempts.answer([_answered(answer, rows, released) for answer in answers])
+        ended = _end_holds(answers, now)
     for answer in answers:
         _log(answer)
+    if ended:
+        components().queue.request(DELIVER)
 
 
 def _report(answer: Answer) -> StatusReport | None:
@@ -40,46 +47,74 @@ def _report(answer: Answer) -> StatusReport | None:
     error = answer.error
     if error is None:
         return answer.report
-    failed = partial(
-        StatusReport,
+    if not isinstance(error, Refused) or answer.to_next:
+        return None
+    return StatusReport(
         provider=answer.provider,
         source=Source.API,
+        word="refused",
         status=Status.FAILED,
         received_at=answer.answered_at,
+        attempt_id=answer.attempt_id,
+        error_code=error.code,
         error_message=error.message,
         raw=error.raw,
     )
-    if isinstance(error, Refused):
-        return failed(word="refused", error_code=error.code, attempt_id=answer.attempt_id)
-    if isinstance(error, NotAccepted) and _is_last(answer):
-        # Our own verdict names no attempt: any later report of the provider outranks it.
-        return failed(word=GAVE_UP, error_code=GAVE_UP, message_id=answer.message_id)
-    return None
 
 
-def _release(answer: Answer, now: datetime) -> None:
-    """Release the claim: for another attempt, or for a look-up."""
-    leave = partial(messages.leave_submitting, answer.message_id, answer.attempt, updated_at=now)
-    if isinstance(answer.error, NotAccepted) and not _is_last(answer):
-        due_at = now + backoff(answer.attempt, answer.error.retry_after)
-        leave(status=Status.PENDING, due_at=before_deadline(due_at, answer), submitted_at=None)
-    elif isinstance(answer.error, OutcomeUnknown):
-        delay = timedelta(seconds=retry_policy(answer.provider).first_lookup)
-        leave(status=Status.IN_DOUBT, check_at=now + delay)
+def _release(answer: Answer, now: datetime) -> bool:
+    """Release the claim; return whether the message waits for an attempt in place of this one."""
+    error = answer.error
+    if isinstance(error, OutcomeUnknown):
+        check_at = now + timedelta(seconds=retry_policy(answer.provider).first_lookup)
+        doubt = {"status": Status.IN_DOUBT, "check_at": check_at, "updated_at": now}
+        messages.leave_submitting(answer.message_id, answer.attempt_id, answer.attempt, **doubt)
+        return False
+    if not isinstance(error, NotAccepted | Blocked | NoRoute):
+        return False
+    if isinstance(error, NoRoute) and not answer.to_next:
+        return False
+    return messages.leave_untried(
+        answer.message_id,
+        answer.attempt_id,
+        answer.attempt,
+        due_at=before_deadline(_next_try(answer, now), answer),
+        tried_since=_LONG_AGO if answer.to_next else now,
+        now=now,
+    )
 
 
-def _is_last(answer: Answer) -> bool:
-    if is_past_deadline(answer, datetime.now(UTC)):
-        return False  # the next claim expires it
-    return answer.attempt >= retry_policy(answer.provider).attempts
+def _next_try(answer: Answer, now: datetime) -> datetime:
+    """Return when the message is due again, and note what its answer says about others."""
+    error, tries = answer.error, answer.tries + 1
+    if isinstance(error, Blocked):
+        key = blocks.Key(error.scope, answer.provider, answer.account, answer.held_value)
+        provider = components().providers.get(answer.provider)
+        reason = provider.explain(error.code or "").explanation if provider else error.message
+        if blocks.block(key, error, answer.message_id, reason, now):
+            return now  # the next claim finds the hold
+        return now + backoff(tries)
+    if isinstance(error, NotAccepted):
+        if answer.began:
+            blocks.not_accepting(answer.provider, answer.account, error, now)
+        return now + backoff(tries, error.retry_after)
+    return now
 
 
-def _answered(answer: Answer, rows: Mapping[UUID, Any]) -> dict[str, Any]:
+def _end_holds(answers: Sequence[Answer], now: datetime) -> int:
+    """End the holds in spite of which a provider accepted a message; return how many."""
+    ids = {hold for answer in answers if answer.error is None for hold in answer.holds}
+    return holds.end(ids, now) if ids else 0
+
+
+def _answered(answer: Answer, rows: Mapping[UUID, Any], released: set[UUID]) -> dict[str, Any]:
     error, row = answer.error, rows.get(answer.message_id)
     # A callback may have ended the message meanwhile, and it may be redacted already.
     keep_text = error and (row is None or row.redacted_at is None)
     return {
         "key": answer.attempt_id,
+        # An attempt without an effect gives its number to the next one.
+        "number": -(answer.tries + 1) if answer.attempt_id in released else answer.attempt,
         "answer": "accepted" if error is None else WORDS[type(error)],
         "answer_code": error.code if error else None,
         "answer_text": error.message if error and keep_text else None,

@@ -8,7 +8,7 @@ from typing import Any
 
 from service.domain.outcome import Outcome
 from service.domain.report import Price, StatusReport
-from service.domain.status import UNREPORTED, is_final
+from service.domain.status import UNREPORTED, Status, is_final
 from service.models import StatusEvent
 from service.recording.effects import LedgerEntry
 
@@ -31,6 +31,7 @@ def _event_row(entry: LedgerEntry) -> dict[str, Any]:
         "identity": identity,
         "message_id": owner.message_id if owner else None,
         "attempt_id": owner.id if owner else None,
+        "attempt_number": report.attempt_number or None,
         "provider": report.provider,
         "provider_sid": report.provider_sid,
         "source": report.source,
@@ -57,6 +58,7 @@ def report_of(event: StatusEvent) -> StatusReport:
         status=event.status,
         received_at=event.received_at,
         attempt_id=event.attempt_id,
+        attempt_number=event.attempt_number or 0,
         provider_sid=event.provider_sid,
         error_code=event.error_code,
         error_message=event.error_message,
@@ -92,13 +94,17 @@ def random_identity(identity: bytes) -> bytes:
 
 
 def outcome_in(row: Any) -> Outcome | None:
-    """Return the outcome in a message row; None before the first report."""
-    if row.status in UNREPORTED:
+    """Return the outcome in a message row; None before the first report.
+
+    A message that is being sent again shows the resend: `pending`, also while it is submitted.
+    """
+    unreported = row.status in UNREPORTED
+    if unreported and row.outcome_attempt is None:
         return None
     return Outcome(
-        status=row.status,
+        status=Status.PENDING if unreported else row.status,
         attempt=row.outcome_attempt,
-        since=row.updated_at,
+        since=row.resent_at if unreported else row.updated_at,
         error_code=row.error_code,
         error_message=row.error_message,
         failed_in=row.failed_in,
@@ -109,17 +115,10 @@ def outcome_in(row: Any) -> Outcome | None:
 
 
 def message_columns(row: Any, outcome: Outcome, sid: str | None) -> dict[str, Any]:
-    """Return the columns that an outcome changes. A final status needs no more checks."""
-    final = is_final(outcome.status)
+    """Return the columns that an outcome changes."""
     return {
         "key": row.id,
-        "status": outcome.status,
         "outcome_attempt": outcome.attempt,
-        "updated_at": outcome.since,
-        "final_at": outcome.since if final else None,
-        # A message that was silent or final and is reported again is polled again.
-        "check_at": None if final else row.check_at or outcome.since,
-        "unknown_since": None,
         "provider_sid": sid,
         "error_code": outcome.error_code,
         "error_message": outcome.error_message,
@@ -128,7 +127,25 @@ def message_columns(row: Any, outcome: Outcome, sid: str | None) -> dict[str, An
         "segments": outcome.segments,
         "price": outcome.price.amount if outcome.price else None,
         "price_currency": outcome.price.currency if outcome.price else None,
-        "due_at": None,
+        "unknown_since": None,
+        **_progress(row, outcome),
+    }
+
+
+def _progress(row: Any, outcome: Outcome) -> dict[str, Any]:
+    """Return the status, and what the message waits for. A final one needs no more checks."""
+    if outcome.status is Status.PENDING and row.status in UNREPORTED:  # being sent again
+        names = ("status", "updated_at", "check_at", "due_at", "hold_id", "claimed_until")
+        return {**{name: getattr(row, name) for name in names}, "final_at": None}
+    resent, final = outcome.status is Status.PENDING, is_final(outcome.status)
+    return {
+        "status": outcome.status,
+        "updated_at": outcome.since,
+        "final_at": outcome.since if final else None,
+        # A message that was silent or final and is reported again is polled again.
+        "check_at": None if final or resent else row.check_at or outcome.since,
+        "due_at": outcome.since if resent else None,
+        "hold_id": None,
         "claimed_until": None,
     }
 

@@ -10,13 +10,13 @@ from uuid_utils.compat import uuid7
 
 from service.components import components
 from service.database import single_write, transaction
-from service.domain.deadline import deadline
 from service.domain.message_ids import creation_time
 from service.domain.priority import Priority
 from service.domain.status import Status
 from service.models import Message
 from service.observability import events
 from service.queries import messages
+from service.retry_policy import retry_policy
 from service.sending import idempotency
 from service.task_queue.queue import DELIVER
 
@@ -29,6 +29,9 @@ class Draft:
     """A validated message with defaults filled in, not yet stored."""
 
     provider: str
+    account: str
+    provider_fixed: bool  # the request names the provider or the account
+    sender_fixed: bool
     to: str
     sender: str | None
     messaging_service_sid: str | None
@@ -38,6 +41,7 @@ class Draft:
     content_variables: dict[str, str] | None
     send_at: datetime | None
     validity_period: int | None
+    expires_at: datetime | None
     reference: str | None
     details: dict[str, Any]
     resend_if_unknown: bool
@@ -105,13 +109,21 @@ def _row(client_id: int, draft: Draft, now: datetime) -> dict[str, Any]:
         "due_at": wait or now,
         # Only requests with an idempotency key are compared.
         "request_digest": draft.idempotency_key and idempotency.keyed(draft.request_digest),
-        "expires_at": deadline(begin, draft.validity_period),
+        "expires_at": draft.expires_at or begin + _patience(draft),
         "attempts": 0,
+        "tries": 0,
         "failed_in": 0,
         "delivered_in": 0,
         "created_at": now,
         "updated_at": now,
     }
+
+
+def _patience(draft: Draft) -> timedelta:
+    """Return how long a message may wait that names no time at which it expires."""
+    if draft.validity_period is not None:
+        return timedelta(seconds=draft.validity_period)
+    return retry_policy(draft.provider).patience
 
 
 def _hold_until(draft: Draft, now: datetime) -> datetime | None:

@@ -17,14 +17,17 @@ from service.coordination.sender_rate_limit import SendRequest
 from service.database import transaction
 from service.domain.deadline import before_deadline
 from service.domain.status import Status
+from service.holds.release import release
 from service.models import Message
 from service.observability import events
 from service.observability.metrics import counting
 from service.providers.base import Outbound
 from service.providers.sandbox import SANDBOX
-from service.queries import attempts, messages
+from service.queries import attempts, holds, messages
 from service.retry_policy import retry_policy
-from service.sending import expiry, suppression
+from service.sending import expiry, failover, suppression
+from service.sending.failover import Sendable
+from service.task_queue.queue import DELIVER
 from service.texts.segments import segments
 
 # Many due messages may exceed the rate of their sender, or be to recipients who opted out. A claim
@@ -42,6 +45,7 @@ class Claim(NamedTuple):
     message: Message
     outbound: Outbound
     ends: datetime
+    holds: tuple[int, ...] = ()  # active ones in spite of which the message is sent
 
     @property
     def is_over(self) -> bool:
@@ -54,10 +58,10 @@ class Claim(NamedTuple):
 
 def claim(limit: int) -> list[Claim]:
     """Claim up to `limit` due messages whose senders may send now; urgent ones first."""
-    claims = list[Claim]()
+    claims, more = list[Claim](), True
     for _ in range(_ROUNDS):
         try:
-            due, round_claims = _claim_round(limit - len(claims))
+            more, round_claims = _claim_round(limit - len(claims))
         except Exception as error:
             if not claims:
                 raise
@@ -65,35 +69,40 @@ def claim(limit: int) -> list[Claim]:
             _log.warning("a claim ended early (%s)", type(error).__name__)
             break
         claims += round_claims
-        if len(round_claims) == due:  # nothing more is due, or the limit is reached
-            break
+        if not more or len(claims) == limit:
+            return claims
+    if more:  # messages that wait for a hold or a rate were in front of others
+        components().queue.request(DELIVER)
     return claims
 
 
-def _claim_round(limit: int) -> tuple[int, list[Claim]]:
-    """Return how many messages were due, and the claims of those that may be sent."""
+def _claim_round(limit: int) -> tuple[bool, list[Claim]]:
+    """Return whether more messages may be due, and the claims of those that may be sent."""
     lease, now = timedelta(seconds=components().settings.claim_lease), datetime.now(UTC)
     first_check = now + timedelta(seconds=components().settings.reconcile_after)
     with transaction():
+        loaded = holds.unreleased()
+        more = release(loaded, now)
         due = messages.claim(now, limit, until=now + lease, check_at=first_check)
         if not due:
-            return 0, []
+            return more, []
         expired = expiry.expire_claimed([message for message, _ in due], now)
-        sendable = suppression.without_opted_out(
-            [claimed for claimed in due if claimed[0] not in expired], now
-        )
-        sendable = [claimed for claimed in sendable if not _postponed(claimed[0], now)]
+        open_messages = [claimed for claimed in due if claimed[0] not in expired]
+        wanted = suppression.without_opted_out(open_messages, now)
+        sendable = failover.sendable(wanted, loaded, now)
+        sendable = [item for item in sendable if not _postponed(item.message, now)]
         # Half of the lease is for the call and its answer.
-        claims = [_claim(message, now, now + lease / 2) for message in _within_rate(sendable, now)]
+        claims = [_claim(item, now, now + lease / 2) for item in _within_rate(sendable, now)]
         attempts.begin([_attempt(claimed, now) for claimed in claims])
     expiry.announce(expired)
-    return len(due), claims
+    return more or len(claims) < len(due), claims
 
 
-def _claim(message: Message, now: datetime, ends: datetime) -> Claim:
+def _claim(item: Sendable, now: datetime, ends: datetime) -> Claim:
+    message = item.message
     if message.provider == SANDBOX:
         message.check_at = now + retry_policy(SANDBOX).ask_after
-    return Claim(message, _outbound(message, now), before_deadline(ends, message))
+    return Claim(message, _outbound(message, now), before_deadline(ends, message), item.holds)
 
 
 def expire_claims(limit: int = 500) -> int:
@@ -130,26 +139,26 @@ def _postponed(message: Message, now: datetime) -> bool:
     return True
 
 
-def _within_rate(due: Sequence[tuple[Message, datetime]], now: datetime) -> list[Message]:
+def _within_rate(due: Sequence[Sendable], now: datetime) -> list[Sendable]:
     """Return the messages that their sender may send now; reschedule the others."""
-    requests = [_send_request(message, due_at) for message, due_at in due]
-    delays = components().sender_rates.delays(requests)
-    sendable = list[Message]()
-    for (message, _), delay in zip(due, delays, strict=True):
+    delays = components().sender_rates.delays([_send_request(item) for item in due])
+    sendable = list[Sendable]()
+    for item, delay in zip(due, delays, strict=True):
         if delay > 0:
-            _put_back(message, now + timedelta(seconds=max(delay, _SHORTEST_DELAY)))
+            _put_back(item.message, now + timedelta(seconds=max(delay, _SHORTEST_DELAY)))
         else:
-            sendable.append(message)
+            sendable.append(item)
     return sendable
 
 
-def _send_request(message: Message, due_at: datetime) -> SendRequest:
-    sender = message.messaging_service_sid or message.sender
+def _send_request(item: Sendable) -> SendRequest:
+    message = item.message
     return SendRequest(
-        sender=f"{message.provider}:{sender}",
+        account=f"{message.provider}:{message.account}",
+        sender=message.messaging_service_sid or message.sender or "",
         queue=f"{message.client_id}:{message.priority}",
         segments=segments(message.body),
-        rescheduled=due_at not in (message.created_at, message.send_at),
+        rescheduled=item.due_at not in (message.created_at, message.send_at),
     )
 
 
@@ -180,6 +189,7 @@ def _outbound(message: Message, now: datetime) -> Outbound:
         send_at=message.send_at if _provider_holds(message, now) else None,
         validity_period=message.validity_period,
         smart_encoding=message.smart_encoding,
+        tries=message.tries,
     )
 
 
@@ -189,5 +199,6 @@ def _attempt(claim: Claim, now: datetime) -> dict[str, Any]:
         "message_id": claim.message.id,
         "number": claim.outbound.attempt,
         "provider": claim.message.provider,
+        "account": claim.message.account,
         "started_at": now,
     }

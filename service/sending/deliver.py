@@ -17,12 +17,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from service.components import Components, components
 from service.database.errors import is_retryable
 from service.domain.report import StatusReport
-from service.errors import NotAccepted, OutcomeUnknown, ProviderError
+from service.errors import Blocked, NoRoute, NotAccepted, OutcomeUnknown, ProviderError
+from service.holds.match import Subject
 from service.models import Message
 from service.observability import tracing
 from service.observability.metrics import counting
 from service.recording.answers import Answer
-from service.sending import expiry
+from service.sending import expiry, failover
 from service.sending.claim import Claim, claim
 from service.sending.results import record_or_store
 from service.task_queue.queue import DELIVER
@@ -95,14 +96,15 @@ def _start_calls() -> set[Future[Answer]]:
 def _call(bound: Components, claimed: Claim) -> Answer:
     """Make the call, in a thread of the call slots. Raises nothing."""
     if claimed.is_over:
-        return _answer_to(claimed, error=NotAccepted("the call did not begin in time"))
+        error = NotAccepted("the call did not begin in time")
+        return _answer_to(claimed, error=error)._replace(began=False)
     try:
         with bound.context(), _measured(claimed):
-            report = bound.provider(claimed.message.provider).send(
-                expiry.with_time_left(claimed.outbound, claimed.message)
-            )
+            account = bound.account(claimed.message.provider, claimed.message.account)
+            report = account.send(expiry.with_time_left(claimed.outbound, claimed.message))
     except ProviderError as error:
-        return _answer_to(claimed, error=error)
+        with bound.context():
+            return _answer_to(claimed, error=error)
     except Exception as error:
         _log.exception("a call to %s failed unexpectedly", claimed.message.provider)
         return _answer_to(claimed, error=OutcomeUnknown(f"no answer ({type(error).__name__})"))
@@ -146,6 +148,11 @@ def _answer_to(
         provider=message.provider,
         attempt_id=outbound.attempt_id,
         attempt=outbound.attempt,
+        account=message.account,
+        tries=message.tries,
+        holds=claim.holds,
+        held_value=Subject.of(message).value(error.scope) if isinstance(error, Blocked) else "",
+        to_next=isinstance(error, NoRoute) and failover.has_next(message),
         answered_at=datetime.now(UTC),
         expires_at=message.expires_at,
         report=report,

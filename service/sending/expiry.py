@@ -93,6 +93,7 @@ def _verdict(message: Message, now: datetime, *, sent: bool) -> StatusReport:
         status=Status.FAILED if sent else Status.EXPIRED,
         received_at=now,
         message_id=message.id,
+        attempt_number=message.outcome_attempt or 0,
         error_code=OUTCOME_UNKNOWN if sent else EXPIRED,
         error_message=f"Not sent after its deadline, {message.expires_at:%Y-%m-%d %H:%M:%S}Z.",
     )

@@ -43,6 +43,7 @@ def _verdict(message: Message, opt_out: OptOut, now: datetime) -> StatusReport:
         status=Status.FAILED,
         received_at=now,
         message_id=message.id,
+        attempt_number=message.outcome_attempt or 0,
         error_code=opt_out.error_code,
         error_message=f"Not sent: the recipient opted out on {opt_out.since:%Y-%m-%d %H:%M:%S}Z.",
     )

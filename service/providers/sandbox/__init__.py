@@ -10,9 +10,11 @@ from typing import Final
 from urllib.parse import urlencode
 from uuid import UUID
 
+from service.domain.account import DEFAULT_ACCOUNT
 from service.domain.report import Source, StatusReport
 from service.errors import ErrorFact, Forged, NotAccepted, OutcomeUnknown, Refused
 from service.providers.base import (
+    Account,
     Callback,
     CallbackRequest,
     LookUpQuery,
@@ -31,13 +33,23 @@ _FAILURES: Final = ("failed", "undelivered")
 
 
 class Sandbox:
-    """A provider that exists in this process only."""
+    """A provider that exists in this process only, with one account: itself."""
 
     name: Final = SANDBOX
+    routes: Final[Collection[str]] = ()
 
     def __init__(self, call_back: Callable[[Callback], None]) -> None:
         """Use `call_back` to store a callback as if it had been received and verified."""
         self._call_back = call_back
+
+    @property
+    def accounts(self) -> Mapping[str, Account]:
+        """Return itself, as the default account."""
+        return {DEFAULT_ACCOUNT: self}
+
+    def has_service(self, messaging_service_sid: str) -> bool:
+        """Return True: it accepts every sender."""
+        return True
 
     def owns(self, sender: Sender) -> bool:
         """Return False: the key selects this provider, not the sender."""
@@ -54,7 +66,7 @@ class Sandbox:
     def send(self, outbound: Outbound) -> StatusReport:
         """Do what the number stands for. Raises Refused, NotAccepted or OutcomeUnknown."""
         outcome = outcome_of(outbound.to, outbound.sender)
-        answer = outcome.answer_to(outbound.attempt)
+        answer = outcome.answer_to(outbound.attempt + outbound.tries)
         if answer is Answer.REFUSED:
             raise Refused(_text(outcome), outcome.code, _raw(outcome))
         if answer is Answer.NOT_ACCEPTED:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
+from service.config.accounts import SinchAccount
 from service.config.settings import Settings
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
 from service.providers.http import ApiResponse, Server, call, json_object, with_query
@@ -24,13 +25,13 @@ _CODE: Final = re.compile(r"[a-z][a-z_]{2,63}")
 class Batches:
     """The batches of one service plan. Each call raises ProviderError unless it gets a 2xx."""
 
-    def __init__(self, settings: Settings) -> None:
-        assert settings.sinch_service_plan_id is not None
-        assert settings.sinch_api_token is not None
-        host = f"https://{settings.sinch_region}.sms.api.sinch.com"
-        plan = quote(settings.sinch_service_plan_id, safe="")
+    def __init__(self, account: SinchAccount, settings: Settings) -> None:
+        host = f"https://{account.region}.sms.api.sinch.com"
+        assert account.service_plan_id is not None
+        assert account.api_token is not None
+        plan = quote(account.service_plan_id, safe="")
         self._url = f"{settings.sinch_api_base_url or host}/xms/v1/{plan}/batches"
-        self._bearer = f"Bearer {settings.sinch_api_token.get_secret_value()}"
+        self._bearer = f"Bearer {account.api_token.get_secret_value()}"
         self._server = Server(
             self._url,
             settings.sinch_connect_timeout,

@@ -7,13 +7,16 @@ SDKs, whose test vectors we use.
 import hashlib
 import hmac
 from base64 import b64encode
+from collections.abc import Sequence
 from typing import Final
 
 from pydantic import SecretStr
 
+from service.config.accounts import SinchAccount
 from service.config.settings import Settings
 from service.errors import Forged
 from service.providers.base import CallbackRequest, RefusalAdvice
+from service.providers.callback_urls import secret_in
 
 _SIGNATURE: Final = "x-sinch-webhook-signature"
 _ALGORITHM: Final = "hmacsha256"
@@ -36,12 +39,18 @@ REFUSALS: Final = {
 
 
 class Keyring:
-    """The signing secrets, and the other settings of the check."""
+    """The secrets that may sign, and the other settings of the check.
 
-    def __init__(self, settings: Settings) -> None:
-        self.secrets = tuple(_bytes(secret) for secret in settings.sinch_callback_secrets)
-        path_secret = settings.sinch_callback_path_secret
-        self.path_secret = None if path_secret is None else _bytes(path_secret)
+    Without signing secrets, the path of the only account has a secret.
+    """
+
+    def __init__(self, accounts: Sequence[SinchAccount], settings: Settings) -> None:
+        self.secrets = tuple(
+            _bytes(secret) for account in accounts for secret in account.callback_secrets
+        )
+        self.account = accounts[0].name
+        path_secret = accounts[0].callback_path_secret
+        self.path_secret = None if self.secrets or path_secret is None else _bytes(path_secret)
         self.window = settings.sinch_callback_window
         self.older = settings.sinch_older_signature
 
@@ -49,7 +58,7 @@ class Keyring:
 def verify(request: CallbackRequest, keyring: Keyring, now: float) -> None:
     """Check a callback; `now` is in Unix seconds. Raises Forged."""
     if keyring.path_secret is not None:
-        _check_path(request.path, keyring.path_secret)
+        _check_path(request.path, keyring.account, keyring.path_secret)
     elif _SIGNATURE in request.headers:
         _check_signature(request, keyring, now)
     elif keyring.older and _OLDER_SIGNATURE in request.headers:
@@ -88,11 +97,9 @@ def _check_older_signature(request: CallbackRequest, keyring: Keyring, now: floa
     _check_age(timestamp, keyring.window, now)
 
 
-def _check_path(path: str, secret: bytes) -> None:
+def _check_path(path: str, account: str, secret: bytes) -> None:
     """Compare the segment before the attempt: /callbacks/<provider>/<secret>/<attempt>."""
-    segments = path.split("/")
-    presented = segments[3] if len(segments) == 5 else ""
-    if not hmac.compare_digest(presented.encode(errors="replace"), secret):
+    if not hmac.compare_digest(secret_in(path, account).encode(errors="replace"), secret):
         raise Forged("wrong_path")
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 from urllib.parse import parse_qs, parse_qsl, urlsplit, urlunsplit
 
-from service.config.settings import Settings
+from service.config.accounts import TwilioAccount
 from service.errors import Forged
 from service.providers.base import CallbackRequest, RefusalAdvice
 from service.providers.form import fields
@@ -65,21 +65,24 @@ class SigningKey(NamedTuple):
 class Keyring:
     """The signing keys by account, and the shared keys by id."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, accounts: Iterable[TwilioAccount]) -> None:
         self._by_account: dict[str, list[SigningKey]] = defaultdict(list)
-        primary = settings.twilio_auth_token.get_secret_value()
-        self._by_account[settings.twilio_account_sid].append(_key("primary", primary))
-        for extra in settings.twilio_extra_auth_tokens:
-            key = _key(extra.label, extra.token.get_secret_value())
-            self._by_account[extra.account_sid].append(key)
         # The key includes the algorithm: the header that names both is not signed, and must not
         # select an algorithm that is not configured for the key.
-        self._shared = {
-            (shared.key_id, shared.algorithm): _key(
-                shared.key_id, shared.secret.get_secret_value(), shared.algorithm
-            )
-            for shared in settings.twilio_shared_keys
-        }
+        self._shared: dict[tuple[str, str], SigningKey] = {}
+        for account in accounts:
+            self._add(account)
+
+    def _add(self, account: TwilioAccount) -> None:
+        keys = self._by_account[account.account_sid]
+        if account.auth_token is not None:
+            keys.append(_key("primary", account.auth_token.get_secret_value()))
+        for extra in account.extra_auth_tokens:
+            key = _key(extra.label, extra.token.get_secret_value())
+            self._by_account[extra.account_sid].append(key)
+        for shared in account.shared_keys:
+            key = _key(shared.key_id, shared.secret.get_secret_value(), shared.algorithm)
+            self._shared[shared.key_id, shared.algorithm] = key
 
     def candidates(self, account_sid: str, signed_with: str | None) -> list[SigningKey]:
         """Return the keys to try. Raises Forged for an unknown account or key."""

@@ -32,13 +32,17 @@ def draft(
     settings: Settings,
     providers: Mapping[str, Provider],
     idempotency_key: str | None,
+    client_account: str | None = None,
 ) -> Draft:
     """Return the draft of a message. Raises Invalid with every wrong field."""
     message = check(NewMessage, item, settings.default_region)
-    provider, sender = choose(message, settings, providers)
+    provider, account, sender = choose(message, settings, providers, client_account)
     segments = _estimate(message)
     return Draft(
-        provider=provider.name,
+        provider=provider,
+        account=account,
+        provider_fixed=message.provider is not None or message.account is not None,
+        sender_fixed=message.sender is not None or message.messaging_service_sid is not None,
         to=message.to,
         sender=sender.address,
         messaging_service_sid=sender.messaging_service_sid,
@@ -48,6 +52,7 @@ def draft(
         content_variables=message.content_variables,
         send_at=message.send_at,
         validity_period=message.validity_period,
+        expires_at=message.expires_at,
         reference=message.reference,
         details=message.metadata,
         resend_if_unknown=message.resend_if_unknown,

@@ -9,6 +9,7 @@ from werkzeug.exceptions import BadRequest
 
 from service.addresses import addresses_of
 from service.components import components
+from service.domain.account import DEFAULT_ACCOUNT
 from service.errors import ClientError, Conflict, Invalid
 from service.models import Message
 from service.providers.sandbox import SANDBOX
@@ -110,8 +111,10 @@ def _checked(client: KeyOwner, item: Any, key: str | None) -> Draft | Accepted |
     """Return a draft, the earlier answer to an equal request that is invalid by now, or why."""
     settings = components().settings
     try:
-        new = draft(item, settings, real_providers(), key)
-        return replace(new, provider=SANDBOX) if client.test else new
+        new = draft(item, settings, real_providers(), key, client.account)
+        if client.test:
+            return replace(new, provider=SANDBOX, account=DEFAULT_ACCOUNT, provider_fixed=True)
+        return new
     except Invalid as invalid:
         if key is None:
             return invalid

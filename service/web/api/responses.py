@@ -48,6 +48,7 @@ class Request(_Sender):
     test: Annotated[bool, Field(description="True for a test key: nothing is sent.")]
     redacted: Annotated[bool, Field(description="True if text and media are deleted.")]
     provider: Annotated[str, Field(examples=["twilio"])]
+    account: Annotated[str, Field(description="The account of the provider.")]
     to: str
     messaging_service_sid: str | None
     body: str | None
@@ -56,6 +57,7 @@ class Request(_Sender):
     content_variables: dict[str, str] | None
     send_at: Time | None
     validity_period: int | None
+    expires_at: Annotated[Time | None, Field(description="It is never sent after this time.")]
     reference: str | None
     metadata: dict[str, Any]
     priority: Literal["high", "normal"]

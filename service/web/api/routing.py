@@ -1,16 +1,14 @@
-"""Choose the provider and the sender of a message."""
+"""Choose the provider, the account and the sender of a message."""
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple
 
-from service.addresses import channel_of, number_of
+from service.addresses import channel_of
 from service.config.settings import Settings
-from service.config.types import Route
 from service.errors import FieldError, Invalid
-from service.providers.base import Provider, Sender
+from service.providers.base import Account, Provider, Sender
+from service.sending.routes import Providers, accounts_for, default_sender, targets
 from service.web.api.schemas import NewMessage
-
-Providers = Mapping[str, Provider]
 
 _RENAMED: Final = (
     "the provider test is now called sandbox. Leave provider out and post with a test key "
@@ -18,80 +16,120 @@ _RENAMED: Final = (
 )
 
 
+class Choice(NamedTuple):
+    """The provider, account and sender of a message."""
+
+    provider: str
+    account: str
+    sender: Sender
+
+
 def choose(
-    message: NewMessage, settings: Settings, providers: Providers
-) -> tuple[Provider, Sender]:
-    """Return provider and sender of a message. Raises Invalid if they do not fit the message."""
+    message: NewMessage,
+    settings: Settings,
+    providers: Providers,
+    client_account: str | None = None,
+) -> Choice:
+    """Return who sends a message. Raises Invalid if provider, account or sender do not fit it.
+
+    `client_account` is the account of a client's messages that name none.
+    """
+    _check_names(message, providers)
     owners = _owners(message, providers)
-    name = message.provider or _preferred(message.to, settings, providers, owners)
-    if name == "test":
-        raise Invalid("no such provider", [FieldError("provider", _RENAMED)])
-    if name not in providers:
-        names = ", ".join(sorted(providers))
-        raise Invalid("unknown provider", [FieldError("provider", f"must be one of: {names}")])
-    _check_owners(name, owners)
+    preferred = list(_preferred(message, settings, providers, client_account))
+    pairs = [pair for pair in preferred if all(pair in owned for owned in owners.values())]
+    if not pairs:
+        _refuse_sender(preferred, owners)
+    name, account_name = pairs[0]
     _check_fields(name, message, providers)
-    sender = _sender(message, providers[name])
+    account = providers[name].accounts[account_name]
+    sender = _sender(message, providers[name], account)
     if sender.address == message.to:
         raise Invalid("sender and recipient are equal", [FieldError("from", "must differ from to")])
-    return providers[name], sender
+    return Choice(name, account_name, sender)
 
 
-def route(to: str, routes: Sequence[Route], default: str) -> str:
-    """Return the provider of the longest prefix that matches the number, on any channel."""
-    number = number_of(to)
-    matching = [rule for rule in routes if rule.prefix == "*" or number.startswith(rule.prefix)]
-    longest = max(matching, key=lambda rule: len(rule.prefix.strip("*")), default=None)
-    return longest.provider if longest else default
+Pair = tuple[str, str]  # the names of a provider and of one of its accounts
 
 
-def _owners(message: NewMessage, providers: Providers) -> dict[str, list[str]]:
-    """Return the providers that have the sender, for each field that names a sender."""
-    senders = {
-        "from": Sender(message.sender),
-        "messaging_service_sid": Sender(None, message.messaging_service_sid),
-    }
-    owners = {
-        field: [name for name, provider in providers.items() if provider.owns(sender)]
-        for field, sender in senders.items()
-    }
-    return {field: names for field, names in owners.items() if names}
+def _check_names(message: NewMessage, providers: Providers) -> None:
+    """Raise Invalid for an unknown provider or account."""
+    if message.provider == "test":
+        raise Invalid("no such provider", [FieldError("provider", _RENAMED)])
+    if message.provider is not None and message.provider not in providers:
+        names = ", ".join(sorted(providers))
+        raise Invalid("unknown provider", [FieldError("provider", f"must be one of: {names}")])
+    if message.account is None:
+        return
+    chosen = [message.provider] if message.provider else list(providers)
+    known = sorted({name for provider in chosen for name in providers[provider].accounts})
+    if message.account not in known:
+        problem = f"must be an account of {' or '.join(chosen)}: {', '.join(known)}"
+        raise Invalid("unknown account", [FieldError("account", problem)])
 
 
 def _preferred(
-    to: str, settings: Settings, providers: Providers, owners: Mapping[str, Sequence[str]]
-) -> str:
-    """Return the provider that has the sender, else the provider of the routes."""
-    routed = route(to, _usable(to, settings.sms_routes, providers), settings.default_provider)
-    if not owners:
-        return routed
-    shared = [name for name in providers if all(name in names for names in owners.values())]
-    if routed in shared or not shared:
-        return routed
-    return shared[0]
+    message: NewMessage, settings: Settings, providers: Providers, client_account: str | None
+) -> Iterator[Pair]:
+    """Yield the pairs that the request allows, the one to use first."""
+    routed = targets(message.to, settings, providers)
+    names = dict.fromkeys([*(target.provider for target in routed), *providers])
+    for name in (message.provider,) if message.provider else names:
+        if name not in providers:
+            continue
+        accounts = [target.account for target in routed if target.provider == name]
+        for account in accounts_for(providers[name], message.to, [client_account, *accounts]):
+            if message.account in (None, account):
+                yield name, account
 
 
-def _usable(to: str, routes: Sequence[Route], providers: Providers) -> list[Route]:
-    """Return the routes whose provider supports the channel of this address."""
-    unsupported = {
-        name for name, provider in providers.items() if provider.unsupported_fields(to, ())
+def _owners(message: NewMessage, providers: Providers) -> dict[str, set[Pair]]:
+    """Return the pairs that have the sender, for each field that names a sender."""
+    owners = {}
+    if message.sender is not None:
+        owners["from"] = _pairs_with(Sender(message.sender), providers)
+    if message.messaging_service_sid is not None:
+        service = message.messaging_service_sid
+        owners["messaging_service_sid"] = _pairs_with(Sender(None, service), providers) or {
+            (name, account)
+            for name, provider in providers.items()
+            for account in provider.accounts
+            if provider.has_service(service)
+        }
+    return {field: pairs for field, pairs in owners.items() if pairs}
+
+
+def _pairs_with(sender: Sender, providers: Providers) -> set[Pair]:
+    return {
+        (name, account_name)
+        for name, provider in providers.items()
+        for account_name, account in provider.accounts.items()
+        if account.owns(sender)
     }
-    return [rule for rule in routes if rule.provider not in unsupported]
 
 
-def _check_owners(name: str, owners: Mapping[str, Sequence[str]]) -> None:
-    """Raise Invalid for a sender that only another provider has."""
-    errors = [
-        FieldError(
-            field,
-            f"must be a sender of {name}, but belongs to {' and '.join(names)}; "
-            "use another sender, or leave out provider",
+def _refuse_sender(preferred: list[Pair], owners: Mapping[str, set[Pair]]) -> None:
+    """Raise Invalid for a sender that only another provider or account has."""
+    name, account = preferred[0]
+    errors = []
+    for field, owned in owners.items():
+        if (name, account) in owned:
+            continue
+        if any(owner == name for owner, _ in owned):
+            mine = f"the account {account} of {name}"
+            others = " and ".join(sorted(other for owner, other in owned if owner == name))
+            left_out = "account"
+        else:
+            mine, left_out = name, "provider"
+            others = " and ".join(sorted({owner for owner, _ in owned}))
+        errors.append(
+            FieldError(
+                field,
+                f"must be a sender of {mine}, but belongs to {others}; "
+                f"use another sender, or leave out {left_out}",
+            )
         )
-        for field, names in owners.items()
-        if name not in names
-    ]
-    if errors:
-        raise Invalid("the sender does not belong to the provider", errors)
+    raise Invalid("the sender does not belong to the provider", errors)
 
 
 def _check_fields(name: str, message: NewMessage, providers: Providers) -> None:
@@ -113,9 +151,9 @@ def _check_fields(name: str, message: NewMessage, providers: Providers) -> None:
     )
 
 
-def _sender(message: NewMessage, provider: Provider) -> Sender:
+def _sender(message: NewMessage, provider: Provider, account: Account) -> Sender:
     if message.sender is None and message.messaging_service_sid is None:
-        return _default_sender(message.to, provider)
+        return _default_sender(message.to, provider, account)
     if message.sender is not None and channel_of(message.sender) != channel_of(message.to):
         problem = (
             f"must be on the channel of to, which is {channel_of(message.to)}, "
@@ -127,12 +165,14 @@ def _sender(message: NewMessage, provider: Provider) -> Sender:
     return Sender(message.sender, message.messaging_service_sid)
 
 
-def _default_sender(to: str, provider: Provider) -> Sender:
-    default, channel = provider.default_sender(), channel_of(to)
-    if default is None:
+def _default_sender(to: str, provider: Provider, account: Account) -> Sender:
+    default, channel = account.default_sender(), channel_of(to)
+    if default is None or default.address is None:
+        if default is not None:
+            return default
         problem = f"is required: no default sender is configured for {provider.name}"
-    elif default.address is None or channel_of(default.address) == channel:
-        return default
+    elif (fitting := default_sender(account, to)) is not None:
+        return fitting
     else:
         example = "" if channel == "sms" else f" (such as {channel}:…)"
         problem = (

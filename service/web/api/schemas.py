@@ -80,6 +80,10 @@ class NewMessage(_Strict):
     provider: ShortText | None = Field(
         default=None, description="The provider to use. Default: as configured on the server."
     )
+    account: ShortText | None = Field(
+        default=None,
+        description="The account of the provider. Default: as configured on the server.",
+    )
     sender: SenderText | None = Field(
         default=None,
         alias="from",
@@ -95,7 +99,13 @@ class NewMessage(_Strict):
     validity_period: ValiditySeconds | None = Field(
         default=None,
         description="Seconds after acceptance (or `send_at`) in which the message may be sent. "
-        "After that it is `expired` and never sent.",
+        "After that it is `expired` and never sent. Default: as configured on the server.",
+    )
+    # Declared after `send_at` and `validity_period`: the validation reads them.
+    expires_at: Timestamp | None = Field(
+        default=None,
+        description="Time after which the message is `expired` and never sent, up to 35 days "
+        "ahead, in place of `validity_period`.",
     )
     reference: ShortText | None = Field(
         default=None,
@@ -125,6 +135,21 @@ class NewMessage(_Strict):
             raise ValueError("must be in the future; leave it out to send now")
         if delay > _MAX_DELAY:
             raise ValueError("must be at most 35 days in the future")
+        return value
+
+    @field_validator("expires_at")
+    @classmethod
+    def _after_send_at(cls, value: datetime | None, info: ValidationInfo) -> datetime | None:
+        if value is None or (info.context or {}).get("allow_past"):
+            return value
+        if info.data.get("validity_period") is not None:
+            raise ValueError("must be left out with validity_period; send one of them")
+        if value <= datetime.now(UTC):
+            raise ValueError("must be in the future")
+        if value - datetime.now(UTC) > _MAX_DELAY:
+            raise ValueError("must be at most 35 days in the future")
+        if (send_at := info.data.get("send_at")) is not None and value <= send_at:
+            raise ValueError("must be later than send_at")
         return value
 
     @field_validator("metadata", "content_variables")
