@@ -10,6 +10,7 @@ from uuid_utils.compat import uuid7
 
 from service.components import components
 from service.database import single_write, transaction
+from service.domain.account import DEFAULT_ACCOUNT
 from service.domain.message_ids import creation_time
 from service.domain.priority import Priority
 from service.domain.status import Status
@@ -29,9 +30,9 @@ class Draft:
     """A validated message with defaults filled in, not yet stored."""
 
     provider: str
-    account: str
-    provider_fixed: bool  # the request names the provider or the account
-    sender_fixed: bool
+    account: str = DEFAULT_ACCOUNT
+    provider_fixed: bool = False  # the request names the provider or the account
+    sender_fixed: bool = False
     to: str
     sender: str | None
     messaging_service_sid: str | None
@@ -41,7 +42,7 @@ class Draft:
     content_variables: dict[str, str] | None
     send_at: datetime | None
     validity_period: int | None
-    expires_at: datetime | None
+    expires_at: datetime | None = None
     reference: str | None
     details: dict[str, Any]
     resend_if_unknown: bool

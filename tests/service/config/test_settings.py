@@ -218,10 +218,13 @@ def test_incomplete_sinch_settings_are_refused(changes: dict[str, str], name: st
 
 
 def test_routes_are_parsed() -> None:
-    settings = Settings.load({**SECRETS, "SMS_ROUTES": "+46:sinch, *:twilio,"})
-    assert [(route.prefix, route.provider) for route in settings.sms_routes] == [
-        ("+46", "sinch"),
-        ("*", "twilio"),
+    settings = Settings.load({**SECRETS, "SMS_ROUTES": "+46:sinch>twilio/default, *:twilio,"})
+    assert [
+        (route.prefix, [(target.provider, target.account) for target in route.targets])
+        for route in settings.sms_routes
+    ] == [
+        ("+46", [("sinch", None), ("twilio", "default")]),
+        ("*", [("twilio", None)]),
     ]
 
 
@@ -277,13 +280,13 @@ def test_other_variables_are_ignored() -> None:
 def test_environment_overrides_env_file(
     empty_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    values = {**GOOD, "LOG_LEVEL": "ERROR", "SEND_ATTEMPTS": "5"}
+    values = {**GOOD, "LOG_LEVEL": "ERROR", "SEND_PATIENCE": "5"}
     (empty_directory / ".env").write_text(
         "".join(f"{name}={value}\n" for name, value in values.items())
     )
     monkeypatch.setenv("LOG_LEVEL", "DEBUG")
     settings = Settings.load()
-    assert (settings.log_level, settings.send_attempts) == ("DEBUG", 5)
+    assert (settings.log_level, settings.send_patience) == ("DEBUG", 5)
 
 
 def test_env_file_is_optional(empty_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,6 @@ from service.database import db, transaction
 from service.domain.report import Price
 from service.domain.status import Status
 from service.errors import (
-    GAVE_UP,
     InboxUnavailable,
     NotAccepted,
     OutcomeUnknown,
@@ -250,19 +249,6 @@ def test_callbacks_and_answers_are_recorded_from_one_batch(
     components().inbox.put(Callback("twilio", str(attempt.id), body, datetime.now(UTC)))
     assert consume_inbox.consume_inbox() == 2
     assert message(message_id).status is Status.DELIVERED
-
-
-def test_last_attempt_fails_the_message_from_the_inbox_too(
-    post: Post, answer: Callable[[str], None], configure: Callable[..., None]
-) -> None:
-    configure(send_attempts=1)
-    answer("not_accepted")
-    message_id = post()
-    with away():
-        deliver.deliver()
-    consume_inbox.consume_inbox()
-    shown = message(message_id)
-    assert (shown.status, shown.error_code) == (Status.FAILED, GAVE_UP)
 
 
 def test_answer_cannot_be_posted_as_a_callback(app: Flask) -> None:

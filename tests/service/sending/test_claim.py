@@ -205,7 +205,7 @@ def test_message_is_sent_when_its_sender_rate_allows(
             update(Message).where(Message.status == Status.PENDING).values(due_at=now)
         )
     with Redis.from_url(components().settings.redis_url.get_secret_value()) as redis:
-        redis.delete("waybill:pace:twilio:+15005550006")  # as after ten seconds
+        redis.delete("waybill:pace:twilio:default:+15005550006")  # as after ten seconds
     deliver.deliver()
     assert len(provider.on_air) == 1
 

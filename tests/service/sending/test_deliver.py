@@ -18,7 +18,7 @@ from service.components import components
 from service.database import db, transaction
 from service.domain.report import StatusReport
 from service.domain.status import Status
-from service.errors import GAVE_UP, NotAccepted, OutcomeUnknown, ProviderError, Refused
+from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
 from service.models import Attempt, Message
 from service.providers.base import Outbound
 from service.recording import consume_inbox, record
@@ -26,7 +26,7 @@ from service.recording.answers import Answer
 from service.recording.record_answers import record_answers
 from service.retry_policy import backoff
 from service.sending import claim as claiming
-from service.sending import deliver, results
+from service.sending import deliver, expiry, results
 from service.sending.claim import Claim
 from service.task_queue import queue
 from service.task_queue.queue import DELIVER
@@ -67,7 +67,10 @@ def test_message_of_an_unconfigured_provider_waits(post: Post, provider: FakePro
     message_id = post(provider="gone")
     deliver.deliver()
     [attempt] = attempts(message_id)
-    assert (attempt.answer, attempt.answer_text) == ("not_accepted", "gone is not configured")
+    assert (attempt.answer, attempt.answer_text) == (
+        "not_accepted",
+        "the account default of gone is not configured",
+    )
     assert message(message_id).status is Status.PENDING
     assert provider.on_air == []
 
@@ -157,14 +160,41 @@ def test_retry_after_is_obeyed_up_to_an_hour(
     assert timedelta(seconds=least) <= waits <= timedelta(seconds=most) + until
 
 
-def test_message_fails_after_the_last_attempt(post: Post, provider: FakeProvider) -> None:
+def test_message_that_is_never_accepted_is_tried_until_it_expires(
+    post: Post, provider: FakeProvider
+) -> None:
     provider.script = failing(NotAccepted("too many", "20429"))
     message_id = post()
-    for _ in range(components().settings.send_attempts):
+    for _ in range(70):  # more than an outcome has bits
         make_due(message_id)
         deliver.deliver()
     shown = message(message_id)
-    assert (shown.status, shown.error_code) == (Status.FAILED, GAVE_UP)
+    assert (shown.status, shown.attempts, shown.tries) == (Status.PENDING, 0, 70)
+    with transaction():
+        db.session.execute(update(Message).values(expires_at=datetime.now(UTC)))
+    expiry.expire_due()
+    assert message(message_id).status is Status.EXPIRED
+
+
+def test_answer_that_is_recorded_twice_ends_one_attempt(post: Post) -> None:
+    """An attempt without an effect gives its number to the next one, which is under way."""
+    message_id = post()
+    [first] = claiming.claim(1)
+    answer = Answer(
+        message_id=message_id,
+        client_id=first.message.client_id,
+        provider="twilio",
+        attempt_id=first.outbound.attempt_id,
+        attempt=1,
+        answered_at=datetime.now(UTC),
+        error=NotAccepted("too many", "20429"),
+    )
+    record_answers([answer])
+    make_due(message_id)
+    [second] = claiming.claim(1)
+    record_answers([answer])
+    assert second.outbound.attempt == 1
+    assert message(message_id).status is Status.SUBMITTING
 
 
 def test_unknown_outcome_is_in_doubt_and_not_sent_again(post: Post, provider: FakeProvider) -> None:

@@ -18,6 +18,7 @@ from service.domain.report import Source
 from service.domain.status import Status
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
 from service.providers.base import LookUpQuery, Outbound, Sender
+from service.providers.sinch.account import Account
 from service.providers.sinch import Sinch
 from tests.conftest import BASE_URL, SINCH, make_settings
 from tests.stand import Stand
@@ -44,9 +45,13 @@ def _created(stand: Stand) -> None:
     stand.answer(201, CREATED)
 
 
-def sinch(url: str, **changes: str) -> Sinch:
+def provider(url: str, **changes: str) -> Sinch:
     changed = {**SINCH, "SINCH_API_BASE_URL": url, "SINCH_READ_TIMEOUT": "0.2", **changes}
     return Sinch(make_settings("sqlite:///unused.db", "redis://unused", **changed))
+
+
+def sinch(url: str, **changes: str) -> Account:
+    return provider(url, **changes).accounts["default"]
 
 
 def failure(call: Callable[[], object]) -> ProviderError:
@@ -132,7 +137,10 @@ def test_netrc_does_not_replace_the_token(
 def test_region_is_in_the_url(region: str) -> None:
     settings = make_settings("sqlite:///unused.db", "redis://u", **SINCH, SINCH_REGION=region)
 
-    assert Sinch(settings)._batches._url == f"https://{region}.sms.api.sinch.com{BATCHES}"
+    assert (
+        Sinch(settings).accounts["default"]._batches._url
+        == f"https://{region}.sms.api.sinch.com{BATCHES}"
+    )
 
 
 def refusal(code: object) -> dict[str, object]:
@@ -288,7 +296,7 @@ def test_cancellation_without_effect_is_refused(stand: Stand) -> None:
     [(59.9, False), (60.0, True), (172_800.0, True), (172_801.0, False), (-60.0, False)],
 )
 def test_sinch_schedules_from_a_minute_to_two_days(seconds: float, holds: bool) -> None:
-    assert sinch("http://unused.invalid").can_schedule(None, seconds) is holds
+    assert provider("http://unused.invalid").can_schedule(None, seconds) is holds
 
 
 @pytest.mark.parametrize(
@@ -307,7 +315,7 @@ def test_sinch_schedules_from_a_minute_to_two_days(seconds: float, holds: bool) 
 def test_only_plain_text_to_a_number_is_supported(
     to: str, fields: set[str], misfits: list[str]
 ) -> None:
-    assert sinch("http://unused.invalid").unsupported_fields(to, fields) == misfits
+    assert provider("http://unused.invalid").unsupported_fields(to, fields) == misfits
 
 
 @pytest.mark.parametrize(("number", "expected"), [("ACME", Sender("ACME")), ("", None)])

@@ -30,7 +30,9 @@ PATH_SECRET = "a-secret-in-the-path"
 
 def keyring(**changes: Any) -> Keyring:
     changed = {**SINCH, "SINCH_CALLBACK_SECRETS": "first,second", **changes}
-    return Keyring(make_settings("sqlite:///unused.db", "redis://unused", **changed))
+    settings = make_settings("sqlite:///unused.db", "redis://unused", **changed)
+    assert settings.default_sinch_account is not None
+    return Keyring([settings.default_sinch_account], settings)
 
 
 def sign(

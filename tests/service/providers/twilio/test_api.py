@@ -17,6 +17,7 @@ from service.domain.report import Source
 from service.domain.status import Status
 from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
 from service.providers.base import LookUpQuery, Outbound
+from service.providers.twilio.account import Account
 from service.providers.twilio import Twilio
 from tests.conftest import ACCOUNT, BASE_URL, TOKEN, make_settings
 from tests.stand import Stand
@@ -34,9 +35,13 @@ def _created(stand: Stand) -> None:
     stand.answer(201, CREATED)
 
 
-def twilio(url: str, **changes: str) -> Twilio:
+def provider(url: str, **changes: str) -> Twilio:
     changed = {"TWILIO_API_BASE_URL": url, "TWILIO_READ_TIMEOUT": "0.2", **changes}
     return Twilio(make_settings("sqlite:///unused.db", "redis://unused", **changed))
+
+
+def twilio(url: str, **changes: str) -> Account:
+    return provider(url, **changes).accounts["default"]
 
 
 def failure(url: str) -> ProviderError:
@@ -223,4 +228,4 @@ def test_refusal_keeps_the_answer_of_twilio(stand: Stand) -> None:
 def test_twilio_schedules_only_in_its_window_with_a_service(
     service: str | None, seconds: float, holds: bool
 ) -> None:
-    assert twilio("http://unused.invalid").can_schedule(service, seconds) is holds
+    assert provider("http://unused.invalid").can_schedule(service, seconds) is holds

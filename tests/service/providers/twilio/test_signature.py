@@ -33,14 +33,14 @@ PATH = "/callbacks/twilio/0198d1c5-0000-7000-8000-000000000001"
 FORM = {"AccountSid": ACCOUNT, "MessageSid": "SM1", "MessageStatus": "delivered", "Blank": ""}
 URL = BASE_URL + PATH
 
-KEYRING = Keyring(
-    make_settings(
-        "sqlite:///unused.db",
-        "redis://unused",
-        TWILIO_EXTRA_AUTH_TOKENS=f"{ACCOUNT}:next:67890,{SUBACCOUNT}:sub:sub:token",
-        TWILIO_SHARED_KEYS=f"{SHARED}:HMAC_SHA256:{SECRET}",
-    )
-)
+DEFAULT = make_settings(
+    "sqlite:///unused.db",
+    "redis://unused",
+    TWILIO_EXTRA_AUTH_TOKENS=f"{ACCOUNT}:next:67890,{SUBACCOUNT}:sub:sub:token",
+    TWILIO_SHARED_KEYS=f"{SHARED}:HMAC_SHA256:{SECRET}",
+).default_twilio_account
+assert DEFAULT is not None
+KEYRING = Keyring([DEFAULT])
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 forms = st.dictionaries(texts, texts, max_size=8).map(lambda more: {**more, "AccountSid": ACCOUNT})
