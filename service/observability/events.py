@@ -11,7 +11,7 @@ from uuid import UUID
 
 import structlog
 
-from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
+from service.errors import Blocked, NotAccepted, OutcomeUnknown, ProviderError, Refused
 from service.observability import tracing
 
 # Messages named in the event of a batch; the ledger has all of them.
@@ -38,6 +38,8 @@ def answered(
     code = error.code if error else None
     if isinstance(error, Refused):
         log.warning("refused", code=code)
+    elif isinstance(error, Blocked):
+        log.warning("blocked", code=code)
     elif isinstance(error, NotAccepted):
         log.warning("not accepted", code=code)
     elif isinstance(error, OutcomeUnknown):

@@ -8,8 +8,9 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from service.domain.report import Price, Source, StatusReport
+from service.domain.scope import Scope
 from service.domain.status import Status
-from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
+from service.errors import Blocked, NoRoute, NotAccepted, OutcomeUnknown, ProviderError, Refused
 from service.providers.base import Callback
 from service.recording.redaction import impersonal
 
@@ -19,6 +20,8 @@ ANSWER: Final = "answer"
 _VERSION: Final = 1
 WORDS: Final[Mapping[type[ProviderError], str]] = {
     Refused: "refused",
+    NoRoute: "no_route",
+    Blocked: "blocked",
     NotAccepted: "not_accepted",
     OutcomeUnknown: "unknown",
 }
@@ -101,4 +104,6 @@ def _packed_error(provider: str, error: ProviderError) -> dict[str, Any]:
 def _unpacked_error(fields: dict[str, Any]) -> ProviderError:
     error = _ERRORS[fields.pop("kind")](fields["message"])
     vars(error).update(fields)
+    if isinstance(error, Blocked):
+        error.scope = Scope(error.scope)
     return error

@@ -8,13 +8,15 @@ from functools import cache
 from typing import Final
 
 from service.domain.status import FINAL, Status
-from service.errors import NotAccepted, OutcomeUnknown, Refused
+from service.errors import Blocked, NoRoute, NotAccepted, OutcomeUnknown, Refused
 from service.observability.metrics import instruments
 
 # Clients choose the method of a request: any other one is counted as `other`.
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SEND_ERRORS: Final[Mapping[type[Exception], str]] = {
     Refused: "refused",
+    NoRoute: "no_route",
+    Blocked: "blocked",
     NotAccepted: "not_accepted",
     OutcomeUnknown: "unknown",
 }
