@@ -48,6 +48,11 @@ def answered(
         log.info("sent", provider_sid=provider_sid)
 
 
+def unknown_code(provider: str, code: str) -> None:
+    """Log an error code that is not in our list of the provider's codes."""
+    _log.warning("unknown error code", provider=provider, code=code)
+
+
 def expired(messages: Sequence[UUID]) -> None:
     """Log messages that are in doubt because their worker died."""
     for message_id in messages:

@@ -43,6 +43,7 @@ def prepare(providers: Iterable[str]) -> None:
             instruments.EXPIRED_MESSAGES,
             instruments.MISSED,
             instruments.DEAD_LETTERS,
+            instruments.UNKNOWN_CODES,
             instruments.SEND_TIME,
             instruments.SUBMIT_TIME,
         ):
@@ -86,6 +87,11 @@ def missed(effects: Mapping[tuple[str, str, str], int]) -> None:
 def dead_lettered(provider: str) -> None:
     """Count a callback that could not be recorded."""
     instruments.DEAD_LETTERS.labels(provider).inc()
+
+
+def unknown_code(provider: str) -> None:
+    """Count a report whose error code is not in our list."""
+    instruments.UNKNOWN_CODES.labels(provider).inc()
 
 
 @contextmanager

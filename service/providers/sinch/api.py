@@ -13,7 +13,7 @@ from service.config.settings import Settings
 from service.errors import Blocked, NotAccepted, OutcomeUnknown, ProviderError, Refused
 from service.providers.http import ApiResponse, Server, call, json_object, with_query
 from service.providers.sanitize import LONG, as_sid, clip
-from service.providers.sinch.errors import UNKNOWN, explain
+from service.providers.sinch.errors import explain
 
 # docs/adr/0007: 429 is never processed; 407 comes from a proxy that forwarded nothing.
 _NOT_ACCEPTED: Final = frozenset({407, 429})
@@ -134,7 +134,7 @@ def _provider_error(method: str, answer: ApiResponse, body: Mapping[str, Any]) -
 
 def _fault(answer: ApiResponse, code: str | None) -> str:
     """Return the code of a 4xx: Sinch's word, or the status if Sinch gave no word that we know."""
-    if code is not None and explain(code) is not UNKNOWN:
+    if code is not None and explain(code).listed:
         return code
     # Sinch sends some errors without a body. Any other body may be a proxy's.
     is_own = code is not None or not answer.text.strip() or answer.status == _UNAUTHORIZED

@@ -14,7 +14,9 @@ from service.errors import ErrorFact
 from service.providers import error_table
 
 UNKNOWN: Final = ErrorFact(
-    "This Sinch code is not in our list. Look it up before you resend.", retryable=False
+    "This Sinch code is not in our list. Look it up before you resend.",
+    retryable=False,
+    listed=False,
 )
 ERRORS: Final[Mapping[str, ErrorFact]] = error_table.load(Path(__file__).with_name("errors.csv"))
 

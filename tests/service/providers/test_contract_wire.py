@@ -243,9 +243,10 @@ def test_refused_send_has_the_code_of_the_provider(real: Provider) -> None:
 
 
 @pytest.mark.parametrize("name", REAL)
-def test_wrong_token_is_not_accepted(name: str, carrier: Running) -> None:
+def test_wrong_token_blocks_the_account(name: str, carrier: Running) -> None:
     stranger = made(name, carrier, TWILIO_AUTH_TOKEN="wrong", SINCH_API_TOKEN="wrong")
 
-    with pytest.raises(NotAccepted):
+    with pytest.raises(Blocked) as caught:
         stranger.send(outbound())
+    assert caught.value.scope is Scope.ACCOUNT
     assert carrier.records()["messages"] == []
