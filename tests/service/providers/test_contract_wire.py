@@ -9,8 +9,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from service.domain.report import Source
+from service.domain.scope import Scope
 from service.domain.status import Status
-from service.errors import NotAccepted, OutcomeUnknown, Refused
+from service.errors import Blocked, NotAccepted, OutcomeUnknown, Refused
 from service.providers import configured
 from service.providers.base import LookUpQuery, Outbound, Provider
 from simulator.config import Config

@@ -3,6 +3,7 @@
 The table repeats the judgement about each answer by hand, as a second opinion to `errors.csv`.
 """
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -90,12 +91,10 @@ def test_answer_to_a_send_is_classified_by_its_code(
     ("code", "scope"), [(410, Scope.COUNTRY), (412, Scope.COUNTRY), (413, Scope.ACCOUNT)]
 )
 def test_report_tells_what_it_is_about(stand: Stand, code: int, scope: Scope) -> None:
-    body = (
-        '{"type": "recipient_delivery_report_sms", "batch_id": "%s", "client_reference": "%s", '
-        '"status": "Failed", "code": %d}' % (BATCH, ATTEMPT, code)
-    )
+    fields = {"type": "recipient_delivery_report_sms", "batch_id": BATCH, "status": "Failed"}
+    body = json.dumps({**fields, "client_reference": str(ATTEMPT), "code": code}).encode()
     provider = sinch(stand)
-    report = provider.parse(Callback("sinch", "", body.encode(), datetime.now(UTC)))
+    report = provider.parse(Callback("sinch", "", body, datetime.now(UTC)))
     fact = provider.explain(report.error_code or "")
     assert (fact.retryable, fact.blocks) == (False, scope)
 
