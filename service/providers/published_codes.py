@@ -28,9 +28,8 @@ SOURCES: Final[Mapping[str, Source]] = {
         "all codes of the messaging products, and the general codes of the API",
     ),
     "sinch": Source(
-        "the tables of https://developers.sinch.com/docs/sms/api-reference/sms/tag/"
-        "Delivery-reports/, ../../status-codes/ and https://developers.sinch.com/docs/sms/smpp/"
-        "error-codes/",
+        "https://developers.sinch.com/docs/sms/: the tables of api-reference/sms/tag/"
+        "Delivery-reports/, api-reference/status-codes/ and smpp/error-codes/",
         "all codes of answers and reports, without 0, 400 and 401, which are no errors",
     ),
 }
@@ -75,13 +74,13 @@ def from_sinch(text: str) -> dict[str, str]:
         # In tables of answers the number is the HTTP status, and a word is the code.
         code, title = (word[1], third) if word else (number, second)
         codes[code] = title.strip()
-    found = {code: title for code, title in codes.items() if code not in _NO_ERRORS}
-    if not found:
+    errors = {code: title for code, title in codes.items() if code not in _NO_ERRORS}
+    if not errors:
         raise ValueError(
             "not a list of Sinch: Markdown tables that begin with a code are needed, as in "
             f"{SOURCES['sinch'].address}"
         )
-    return found
+    return errors
 
 
 def unexplained(provider: str, codes: Iterable[str]) -> list[str]:
