@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo run test test-slow test-all bench chaos mutations check format migration clean
+.PHONY: help demo run test test-slow test-all bench chaos mutations check format migration error-codes clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,9 @@ format: $(READY) ## Format the code and apply the linter's fixes.
 
 migration: $(READY) ## Generate a migration from the models: make migration MESSAGE="add x".
 	$(BIN)/flask --app service.app db migrate -m "$(MESSAGE)"
+
+error-codes: $(READY) ## Update the lists of codes: make error-codes TWILIO=codes.json SINCH="page.md ...".
+	$(BIN)/python -m service.providers.published_codes $(TWILIO:%=--twilio %) $(SINCH:%=--sinch %)
 
 clean: ## Remove all build files.
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .run

@@ -153,6 +153,8 @@ class ErrorFact(NamedTuple):
     """The scope whose messages fail in the same way until a person acts."""
     no_route: bool = False
     """Whether another provider may reach the recipient."""
+    listed: bool = True
+    """Whether our table of the provider's codes has this code."""
 
 
 GAVE_UP: Final = "waybill_gave_up"

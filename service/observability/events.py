@@ -11,7 +11,7 @@ from uuid import UUID
 
 import structlog
 
-from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
+from service.errors import Blocked, NotAccepted, OutcomeUnknown, ProviderError, Refused
 from service.observability import tracing
 
 # Messages named in the event of a batch; the ledger has all of them.
@@ -38,12 +38,19 @@ def answered(
     code = error.code if error else None
     if isinstance(error, Refused):
         log.warning("refused", code=code)
+    elif isinstance(error, Blocked):
+        log.warning("blocked", code=code)
     elif isinstance(error, NotAccepted):
         log.warning("not accepted", code=code)
     elif isinstance(error, OutcomeUnknown):
         log.warning("in doubt", code=code)
     else:
         log.info("sent", provider_sid=provider_sid)
+
+
+def unknown_code(provider: str, code: str) -> None:
+    """Log an error code that is not in our list of the provider's codes."""
+    _log.warning("unknown error code", provider=provider, code=code)
 
 
 def expired(messages: Sequence[UUID]) -> None:

@@ -9,15 +9,9 @@ from uuid import UUID
 
 from service.domain.account import DEFAULT_ACCOUNT
 from service.domain.report import Price, Source, StatusReport
+from service.domain.scope import Scope
 from service.domain.status import Status
-from service.errors import (
-    Blocked,
-    NoRoute,
-    NotAccepted,
-    OutcomeUnknown,
-    ProviderError,
-    Refused,
-)
+from service.errors import Blocked, NoRoute, NotAccepted, OutcomeUnknown, ProviderError, Refused
 from service.providers.base import Callback
 from service.recording.redaction import impersonal
 
@@ -123,4 +117,6 @@ def _packed_error(provider: str, error: ProviderError) -> dict[str, Any]:
 def _unpacked_error(fields: dict[str, Any]) -> ProviderError:
     error = _ERRORS[fields.pop("kind")](fields["message"])
     vars(error).update(fields)
+    if isinstance(error, Blocked):
+        error.scope = Scope(error.scope)
     return error

@@ -17,6 +17,7 @@ from service.queries.attempts import AttemptRef
 from service.recording.effects import Effect, LedgerEntry, RecordedBatch, effects_of
 from service.recording.redaction import redact_adopted, redacted
 from service.recording.rows import event_rows, message_columns, outcome_in, report_of
+from service.recording.unknown_codes import note_unknown_codes
 
 # Where the next search for orphans begins; each process has its own.
 _last_orphan = 0
@@ -45,7 +46,9 @@ def apply(
     contradicted = _fold(rows, entries + adopted)
     effects = list(effects_of(entries, rows, new, contradicted))
     pairs = zip(entries, effects, strict=True)
-    learn_opt_outs([entry for entry, effect in pairs if effect is not Effect.REPEAT] + adopted)
+    fresh = [entry for entry, effect in pairs if effect is not Effect.REPEAT]
+    learn_opt_outs(fresh + adopted)
+    note_unknown_codes(entry.report for entry in fresh)
     return RecordedBatch(entries, effects, len(contradicted))
 
 

@@ -8,13 +8,15 @@ from functools import cache
 from typing import Final
 
 from service.domain.status import FINAL, Status
-from service.errors import NotAccepted, OutcomeUnknown, Refused
+from service.errors import Blocked, NoRoute, NotAccepted, OutcomeUnknown, Refused
 from service.observability.metrics import instruments
 
 # Clients choose the method of a request: any other one is counted as `other`.
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SEND_ERRORS: Final[Mapping[type[Exception], str]] = {
     Refused: "refused",
+    NoRoute: "no_route",
+    Blocked: "blocked",
     NotAccepted: "not_accepted",
     OutcomeUnknown: "unknown",
 }
@@ -41,6 +43,7 @@ def prepare(providers: Iterable[str]) -> None:
             instruments.EXPIRED_MESSAGES,
             instruments.MISSED,
             instruments.DEAD_LETTERS,
+            instruments.UNKNOWN_CODES,
             instruments.SEND_TIME,
             instruments.SUBMIT_TIME,
         ):
@@ -84,6 +87,11 @@ def missed(effects: Mapping[tuple[str, str, str], int]) -> None:
 def dead_lettered(provider: str) -> None:
     """Count a callback that could not be recorded."""
     instruments.DEAD_LETTERS.labels(provider).inc()
+
+
+def unknown_code(provider: str) -> None:
+    """Count a report whose error code is not in our list."""
+    instruments.UNKNOWN_CODES.labels(provider).inc()
 
 
 @contextmanager

@@ -71,6 +71,11 @@ DEAD_LETTERS: Final = Counter(
     "Callbacks stored as dead letters because they could not be recorded.",
     ("provider",),
 )
+UNKNOWN_CODES: Final = Counter(
+    "waybill_unknown_error_codes_total",
+    "Reports with an error code that is not in the list of the provider's codes.",
+    ("provider",),
+)
 SENDS: Final = Counter(
     "waybill_sends_total",
     "Calls to the provider that send a message, by result.",

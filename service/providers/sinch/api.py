@@ -11,13 +11,14 @@ from urllib.parse import quote
 
 from service.config.accounts import SinchAccount
 from service.config.settings import Settings
-from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
+from service.errors import Blocked, NotAccepted, OutcomeUnknown, ProviderError, Refused
 from service.providers.http import ApiResponse, Server, call, json_object, with_query
 from service.providers.sanitize import LONG, as_sid, clip
+from service.providers.sinch.errors import explain
 
-# docs/adr/0007: 429 is never processed; 401 means that our token is wrong, and an operator can
-# correct it while the message waits; 407 comes from a proxy that forwarded nothing.
-_NOT_ACCEPTED: Final = frozenset({401, 407, 429})
+# docs/adr/0007: 429 is never processed; 407 comes from a proxy that forwarded nothing.
+_NOT_ACCEPTED: Final = frozenset({407, 429})
+_UNAUTHORIZED: Final = 401
 # Sinch's own errors have a word as code, and a text. Any other may come from a proxy.
 _CODE: Final = re.compile(r"[a-z][a-z_]{2,63}")
 
@@ -110,13 +111,32 @@ def _path(batch_id: str) -> str:
 
 
 def _provider_error(method: str, answer: ApiResponse, body: Mapping[str, Any]) -> ProviderError:
+    """Return the error of an answer. Outside of a 4xx the message may have been sent."""
     status = answer.status
     word, message = body.get("code"), clip(body.get("text"), LONG) or ""
     code = word if isinstance(word, str) and message and _CODE.fullmatch(word) else None
     raw: Mapping[str, Any] = {"status": status, "code": code, "message": message}
+    message = message or f"HTTP {status}"
     if status in _NOT_ACCEPTED:
-        return NotAccepted(message or f"HTTP {status}", code, raw, answer.retry_after)
-    if 400 <= status < 500 and (code is not None or method == "GET"):
+        return NotAccepted(message, code, raw, answer.retry_after)
+    if not 400 <= status < 500:
+        return OutcomeUnknown(message, code, raw)
+    fault = _fault(answer, code)
+    scope = explain(fault).blocks
+    if method == "POST" and scope is not None:
+        return Blocked(message, fault, raw, scope)
+    if status == _UNAUTHORIZED or (code is not None and explain(code).blocks is not None):
+        return NotAccepted(message, fault, raw, answer.retry_after)
+    if code is not None or method == "GET":
         # A GET has no effect, so nothing can be in doubt.
-        return Refused(message or f"HTTP {status}", code or f"http_{status}", raw)
-    return OutcomeUnknown(message or f"HTTP {status}", code, raw)
+        return Refused(message, code or f"http_{status}", raw)
+    return OutcomeUnknown(message, code, raw)
+
+
+def _fault(answer: ApiResponse, code: str | None) -> str:
+    """Return the code of a 4xx: Sinch's word, or the status if Sinch gave no word that we know."""
+    if code is not None and explain(code).listed:
+        return code
+    # Sinch sends some errors without a body. Any other body may be a proxy's.
+    is_own = code is not None or not answer.text.strip() or answer.status == _UNAUTHORIZED
+    return f"http_{answer.status}" if is_own else ""

@@ -1,7 +1,7 @@
 """Call Twilio's Messages API, and classify errors by what may have happened to the message.
 
 Source: https://www.twilio.com/docs/messaging/api/message-resource, error classes from
-https://www.twilio.com/docs/errors/20429 and https://www.twilio.com/docs/errors/20500.
+`errors.csv`, https://www.twilio.com/docs/errors/20429 and https://www.twilio.com/docs/errors/20500.
 """
 
 import json
@@ -15,17 +15,21 @@ from twilio.http import HttpClient
 from twilio.http.response import Response
 from urllib3.util import make_headers
 
-from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
+from service.errors import Blocked, NoRoute, NotAccepted, OutcomeUnknown, ProviderError, Refused
 from service.providers.http import ApiResponse, Server, json_object, with_query
 from service.providers.sanitize import LONG, as_sid, clip
+from service.providers.twilio.errors import explain
 
 if TYPE_CHECKING:  # importing it takes 7 MB, and web servers do not call the API
     from twilio.rest.api.v2010.account.message import MessageInstance
 
 _TWILIO = "https://api.twilio.com"
-# 429 is documented as never processed. 401 means that our token is wrong: nothing was sent, and an
-# operator can correct it while the message waits. 407 comes from a proxy that forwarded nothing.
+_MESSAGES = "/Messages.json"  # the end of the URL that sends; all others name a message
+# 429 is documented as never processed. 401 without a code of `errors.csv` means that some
+# credentials are wrong, and nothing was sent. 407 comes from a proxy that forwarded nothing.
 _NOT_ACCEPTED = frozenset({401, 407, 429})
+# About the account when we send. About the message when we fetch or cancel one.
+_NO_SUCH_RESOURCE = "20404"
 _FIELDS = (
     *("sid", "status", "error_code", "error_message", "num_segments", "num_media", "price"),
     *("price_unit", "messaging_service_sid", "date_created", "date_updated", "date_sent"),
@@ -65,7 +69,7 @@ class Http(HttpClient):
         body = urlencode(data, doseq=True).encode() if data else None
         answer = self._server.request(method, url, {**(headers or {}), **authorization}, body)
         if not 200 <= answer.status < 300:
-            raise _provider_error(answer)
+            raise _provider_error(answer, sends=method == "POST" and uri.endswith(_MESSAGES))
         return Response(answer.status, _without_bad_dates(answer.text))
 
 
@@ -101,15 +105,22 @@ def _is_date(value: object) -> bool:
         return False
 
 
-def _provider_error(answer: ApiResponse) -> ProviderError:
+def _provider_error(answer: ApiResponse, sends: bool) -> ProviderError:
+    """Return the error of an answer. Outside of a 4xx the message may have been sent."""
     status, body = answer.status, json_object(answer.text)
     code, message = body.get("code"), clip(body.get("message") or body.get("detail"), LONG) or ""
     # Twilio's codes have five digits. Without one a proxy may have answered, and Twilio may still
     # have received the request.
     error_code = str(code) if isinstance(code, int) and 10_000 <= code <= 99_999 else None
     raw: Mapping[str, Any] = {"status": status, "code": error_code, "message": message}
-    if status in _NOT_ACCEPTED:
-        return NotAccepted(message or f"HTTP {status}", error_code, raw, answer.retry_after)
-    if 400 <= status < 500 and error_code is not None:
-        return Refused(message, error_code, raw)
-    return OutcomeUnknown(message or f"HTTP {status}", error_code, raw)
+    facts = message or f"HTTP {status}", error_code, raw
+    if not 400 <= status < 500 or (error_code is None and status not in _NOT_ACCEPTED):
+        return OutcomeUnknown(*facts)
+    if error_code == _NO_SUCH_RESOURCE and not sends:
+        return Refused(*facts)
+    fact = explain(error_code or "")
+    if fact.blocks is not None and sends:
+        return Blocked(*facts, scope=fact.blocks)
+    if status in _NOT_ACCEPTED or fact.blocks is not None or fact.retryable:
+        return NotAccepted(*facts, answer.retry_after)
+    return NoRoute(*facts) if fact.no_route else Refused(*facts)

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import update
 
 from service.database import db
-from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
+from service.errors import Blocked, NotAccepted, OutcomeUnknown, ProviderError, Refused
 from service.models import Message
 from service.observability import logging
 from service.operations import operator_actions
@@ -94,6 +94,7 @@ def test_messages_of_a_batch_are_logged_once_each(web: FlaskClient, lines: Lines
     ("error", "event"),
     [
         (Refused("no", "21211"), "refused"),
+        (Blocked("inactive", "20005"), "blocked"),
         (NotAccepted("later", "20429"), "not accepted"),
         (OutcomeUnknown("no answer", "20500"), "in doubt"),
     ],

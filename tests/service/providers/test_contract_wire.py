@@ -9,8 +9,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from service.domain.report import Source
+from service.domain.scope import Scope
 from service.domain.status import Status
-from service.errors import NotAccepted, OutcomeUnknown, Refused
+from service.errors import Blocked, NotAccepted, OutcomeUnknown, Refused
 from service.providers import configured
 from service.providers.base import LookUpQuery, Outbound, Provider
 from simulator.config import Config
@@ -243,9 +244,10 @@ def test_refused_send_has_the_code_of_the_provider(real: Provider) -> None:
 
 
 @pytest.mark.parametrize("name", REAL)
-def test_wrong_token_is_not_accepted(name: str, carrier: Running) -> None:
+def test_wrong_token_blocks_the_account(name: str, carrier: Running) -> None:
     stranger = made(name, carrier, TWILIO_AUTH_TOKEN="wrong", SINCH_API_TOKEN="wrong")
 
-    with pytest.raises(NotAccepted):
+    with pytest.raises(Blocked) as caught:
         stranger.send(outbound())
+    assert caught.value.scope is Scope.ACCOUNT
     assert carrier.records()["messages"] == []

@@ -17,9 +17,12 @@ from sqlalchemy.exc import OperationalError
 from service.components import components
 from service.database import db, transaction
 from service.domain.report import Price
+from service.domain.scope import Scope
 from service.domain.status import Status
 from service.errors import (
+    Blocked,
     InboxUnavailable,
+    NoRoute,
     NotAccepted,
     OutcomeUnknown,
     ProviderError,
@@ -256,11 +259,19 @@ def test_answer_cannot_be_posted_as_a_callback(app: Flask) -> None:
     assert posted.status_code == 404
 
 
-ERRORS: list[ProviderError | None] = [None, REFUSAL, OutcomeUnknown("no answer (ReadTimeout)")]
+ERRORS: dict[str, ProviderError | None] = {
+    "none": None,
+    "refused": REFUSAL,
+    "no_route": NoRoute("no pair", "21612", {"status": 400, "code": 21612}),
+    "blocked_account": Blocked("inactive", "20005", {"status": 403, "code": 20005}),
+    "blocked_country": Blocked("not enabled", "21408", scope=Scope.COUNTRY),
+    "not_accepted": NotAccepted("too many", "20429", retry_after=30.0),
+    "unknown": OutcomeUnknown("no answer (ReadTimeout)"),
+}
 
 
 @pytest.mark.usefixtures("context")
-@pytest.mark.parametrize("error", ERRORS, ids=["none", "refused", "unknown"])
+@pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)
 def test_answer_is_unchanged_by_the_inbox(error: ProviderError | None) -> None:
     report = said("delivered", attempt_id=uuid4(), sid="SM1")._replace(
         price=Price(Decimal("-0.0075"), "USD"), segments=2, provider_time="2611260000"
@@ -272,7 +283,8 @@ def test_answer_is_unchanged_by_the_inbox(error: ProviderError | None) -> None:
     assert came._replace(error=None) == went._replace(error=None)
     assert type(came.error) is type(error)
     if came.error and error:
-        assert (came.error.message, came.error.code) == (error.message, error.code)
+        assert {**vars(came.error), "raw": None} == {**vars(error), "raw": None}
+        assert type(getattr(came.error, "scope", None)) is type(getattr(error, "scope", None))
 
 
 @pytest.mark.usefixtures("context")

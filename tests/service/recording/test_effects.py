@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 
 from service.domain.report import Source, StatusReport
-from service.errors import OutcomeUnknown
+from service.errors import Blocked, NoRoute, OutcomeUnknown
 from service.providers.base import Outbound
 from service.reconciliation import poll
 from service.recording import consume_inbox, record
@@ -148,6 +148,8 @@ def test_known_status_does_not_count_as_missed(
     ("error", "outcome"),
     [
         (None, "accepted"),
+        (NoRoute("no pair", "21612"), "no_route"),
+        (Blocked("inactive", "20005"), "blocked"),
         (OutcomeUnknown("silence"), "unknown"),
         (ZeroDivisionError(), "error"),
     ],

@@ -16,7 +16,7 @@ import pytest
 from demo.servers import free_port
 from service.domain.report import Source
 from service.domain.status import Status
-from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
+from service.errors import Blocked, NotAccepted, OutcomeUnknown, ProviderError, Refused
 from service.providers.base import LookUpQuery, Outbound, Sender
 from service.providers.sinch.account import Account
 from service.providers.sinch import Sinch
@@ -154,8 +154,8 @@ def refusal(code: object) -> dict[str, object]:
         (403, refusal("unknown_group"), Refused),
         (429, refusal("too_many_requests"), NotAccepted),
         (429, b"<html>slow down</html>", NotAccepted),
-        (401, refusal("unauthorized"), NotAccepted),
-        (401, b"", NotAccepted),
+        (401, refusal("unauthorized"), Blocked),
+        (401, b"", Blocked),
         (500, refusal("internal_error"), OutcomeUnknown),
         (503, b"<html>unavailable</html>", OutcomeUnknown),
         (502, b"<html>bad gateway</html>", OutcomeUnknown),

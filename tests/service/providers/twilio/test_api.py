@@ -15,7 +15,7 @@ import pytest
 from demo.servers import free_port
 from service.domain.report import Source
 from service.domain.status import Status
-from service.errors import NotAccepted, OutcomeUnknown, ProviderError, Refused
+from service.errors import Blocked, NotAccepted, OutcomeUnknown, ProviderError, Refused
 from service.providers.base import LookUpQuery, Outbound
 from service.providers.twilio.account import Account
 from service.providers.twilio import Twilio
@@ -130,14 +130,13 @@ def problem(status: object, code: object = 20001) -> dict[str, object]:
     ("status", "body", "kind", "code"),
     [
         (400, refusal(400, 21211), Refused, "21211"),
-        (403, refusal(403, 21408), Refused, "21408"),
-        (404, refusal(404, 20404), Refused, "20404"),
         (400, problem(400), Refused, "20001"),
         (429, refusal(429, 20429), NotAccepted, "20429"),
-        (429, refusal(429, 21611), NotAccepted, "21611"),
         (429, problem(429, 20429), NotAccepted, "20429"),
         (429, b"<html>slow down</html>", NotAccepted, None),
-        (401, refusal(401, 20003), NotAccepted, "20003"),
+        (401, refusal(401, 20003), Blocked, "20003"),
+        (401, problem(401, 20003), Blocked, "20003"),
+        (401, b"<html>unauthorized</html>", NotAccepted, None),
         (500, refusal(500, 20500), OutcomeUnknown, "20500"),
         (503, refusal(503, 20503), OutcomeUnknown, "20503"),
         (500, problem(500, 20500), OutcomeUnknown, "20500"),
