@@ -5,8 +5,10 @@ import asyncio
 import logging
 import signal
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from simulator.accounts import Account, read_accounts
 from simulator.config import DEFAULT_OUTCOMES, Config
 from simulator.faults import ALL
 from simulator.server import serve
@@ -44,6 +46,9 @@ def _config(options: argparse.Namespace) -> Config:
         sinch_token=options.sinch_token,
         sinch_secret=options.sinch_secret,
         sinch_retry_factor=options.sinch_retry_factor,
+        sinch_token_lifetime=options.sinch_token_lifetime,
+        accounts=options.accounts,
+        queue_time=options.queue_seconds,
         seed=options.seed,
         pace=options.pace,
         faults=dict(options.fault),
@@ -70,6 +75,19 @@ def _parser() -> argparse.ArgumentParser:
     add("--account-sid", default=default.account_sid)
     add("--auth-token", default=default.auth_token)
     _add_sinch(parser, default)
+    add(
+        "--accounts",
+        type=_accounts,
+        default=default.accounts,
+        metavar="FILE",
+        help="TOML file with more accounts",
+    )
+    add(
+        "--queue-seconds",
+        type=float,
+        default=default.queue_time,
+        help="time of messages in the provider's queue",
+    )
     add("--seed", type=int, default=default.seed, help="the same seed gives the same run")
     add("--pace", type=float, default=default.pace, help="multiplies the time between statuses")
     repeated: dict[str, Any] = {"type": _pair, "action": "append", "default": []}
@@ -103,6 +121,19 @@ def _add_sinch(parser: argparse.ArgumentParser, default: Config) -> None:
         default=default.sinch_retry_factor,
         help="multiplies the backoffs of Sinch callback retries",
     )
+    add(
+        "--sinch-token-lifetime",
+        type=float,
+        default=default.sinch_token_lifetime,
+        help="of the access tokens of projects, in seconds",
+    )
+
+
+def _accounts(path: str) -> tuple[Account, ...]:
+    try:
+        return read_accounts(Path(path))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _pair(text: str) -> tuple[str, float]:
