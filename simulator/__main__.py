@@ -72,22 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--host", default=default.host)
     add("--port", type=int, default=default.port, help="default 0: any free port")
-    add("--account-sid", default=default.account_sid)
-    add("--auth-token", default=default.auth_token)
-    _add_sinch(parser, default)
-    add(
-        "--accounts",
-        type=_accounts,
-        default=default.accounts,
-        metavar="FILE",
-        help="TOML file with more accounts",
-    )
-    add(
-        "--queue-seconds",
-        type=float,
-        default=default.queue_time,
-        help="time of messages in the provider's queue",
-    )
+    _add_accounts(parser, default)
+    waits = "time of messages in the provider's queue"
+    add("--queue-seconds", type=float, default=default.queue_time, help=waits)
     add("--seed", type=int, default=default.seed, help="the same seed gives the same run")
     add("--pace", type=float, default=default.pace, help="multiplies the time between statuses")
     repeated: dict[str, Any] = {"type": _pair, "action": "append", "default": []}
@@ -110,8 +97,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_sinch(parser: argparse.ArgumentParser, default: Config) -> None:
+def _add_accounts(parser: argparse.ArgumentParser, default: Config) -> None:
     add = parser.add_argument
+    add("--account-sid", default=default.account_sid)
+    add("--auth-token", default=default.auth_token)
+    add(
+        "--accounts",
+        type=_accounts,
+        default=default.accounts,
+        metavar="FILE",
+        help="TOML file with more accounts",
+    )
     add("--sinch-plan", default=default.sinch_plan, help="Sinch service plan id")
     add("--sinch-token", default=default.sinch_token)
     add("--sinch-secret", default=default.sinch_secret, help="signs Sinch callbacks")

@@ -19,6 +19,7 @@ _TABLES: Final[Mapping[str, Mapping[str, str]]] = {
     "sinch": {"service_plan": "id", "api_token": "token", "callback_secret": "secret"},
     "sinch_project": {"project": "id", "access_keys": "keys", "callback_secret": "secret"},
 }
+_KEYS: Final = frozenset({"api_keys", "access_keys"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,23 +77,40 @@ def read_accounts(path: Path) -> tuple[Account, ...]:
     """Read accounts from a TOML file. Raises ValueError."""
     try:
         tables = tomllib.loads(path.read_text())
+        return tuple(_account(*entry) for entry in _entries(tables))
     except OSError as error:
         raise ValueError(f"cannot read {path}: {error.strerror}") from None
-    unknown = tables.keys() - _TABLES.keys()
-    if unknown:
-        raise ValueError(f"{path}: use the tables {', '.join(_TABLES)}, not {sorted(unknown)}")
-    return tuple(_account(name, entry) for name, entries in tables.items() for entry in entries)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _entries(tables: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for name, entries in tables.items():
+        if name not in _TABLES:
+            raise ValueError(f"unknown table {name}; use {', '.join(_TABLES)}")
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise ValueError(f"write [[{name}]] before each account")
+        yield from ((name, entry) for entry in entries)
 
 
 def _account(table: str, entry: Mapping[str, Any]) -> Account:
     names = _TABLES[table]
-    problem = f"[[{table}]] needs an ID and credentials; its keys are {', '.join(names)}"
-    if not isinstance(entry, Mapping) or not names.keys() >= entry.keys():
-        raise ValueError(problem)
-    account = Account(table.partition("_")[0], **{names[key]: entry[key] for key in entry if key})
+    if unknown := sorted(entry.keys() - names.keys()):
+        raise ValueError(f"[[{table}]] has no keys {unknown}; use {', '.join(names)}")
+    for name, value in entry.items():
+        texts = value.values() if name in _KEYS and isinstance(value, dict) else (value,)
+        if (name in _KEYS) != isinstance(value, dict) or not all(map(_is_text, texts)):
+            raise ValueError(f"[[{table}]] {name} is not valid")
+    fields: dict[str, Any] = {names[name]: value for name, value in entry.items()}
+    fields.setdefault("id", "")
+    account = Account(table.partition("_")[0], **fields)
     if not account.id or not (account.token or account.keys):
-        raise ValueError(problem)
+        raise ValueError(f"[[{table}]] needs an ID and credentials: {', '.join(names)}")
     return account
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
 
 
 def basic_credentials(authorization: str) -> tuple[str, str]:

@@ -16,7 +16,7 @@ _REPORTS: Final = {"none", "summary", "full", "per_recipient", "per_recipient_fi
 _MAX_BODY: Final = 1_600
 _MAX_REFERENCE: Final = 128
 _MAX_URL: Final = 2_048
-_MAX_VALIDITY: Final = timedelta(days=3)  # also the default
+_DEFAULT_VALIDITY: Final = timedelta(days=3)
 
 
 class ApiError(Exception):
@@ -52,7 +52,7 @@ def parse_order(batch: object, account: Account) -> Order:
         body=_text(batch, "body", _MAX_BODY) or "",
         status_callback=_callback_url(batch),
         send_at=send_at if send_at and send_at > now else None,
-        expire_at=expire_at or (send_at or now) + _MAX_VALIDITY,
+        expire_at=expire_at or max(send_at or now, now) + _DEFAULT_VALIDITY,
         reference=_text(batch, "client_reference", _MAX_REFERENCE),
     )
 
