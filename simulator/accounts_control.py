@@ -1,7 +1,5 @@
 """The control API of the records of accounts."""
 
-from dataclasses import asdict
-
 from aiohttp import web
 
 from simulator.account_records import AccountRecords, Refusal
@@ -31,8 +29,17 @@ class AccountsControl:
         return web.json_response({"refusals": [*map(_refusal, refusals)]})
 
     def _entry(self, account: Account) -> dict[str, object]:
-        totals = asdict(self._records.of(account))
-        return {"provider": account.provider, "id": account.id, **totals}
+        totals = self._records.of(account)
+        return {
+            "provider": account.provider,
+            "id": account.id,
+            "calls": totals.calls,
+            "unauthorized": totals.unauthorized,
+            "creates": totals.creates,
+            "accepted": totals.accepted,
+            "refused": totals.refused,
+            "tokens": totals.tokens,
+        }
 
 
 def _refusal(refusal: Refusal) -> dict[str, object]:
