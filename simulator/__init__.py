@@ -5,13 +5,17 @@ It imports nothing of Waybill and keeps its own records, so that a test can comp
 For every provider:
 
 * ``config``          every option, with its default.
+* ``accounts``        accounts and credentials, from the options or a file.
 * ``seeded_random``   random numbers: the same seed gives the same run.
 * ``faults``          which faults exist, and how often they occur.
+* ``outages``         outages by schedule; ``outage`` is one, ``outage_fields`` parses it.
 * ``outcomes``        the final status of a message.
 * ``message``         one message, its statuses and its callbacks.
 * ``records``         all messages, and the totals.
+* ``account_records`` the requests of each account, and the refused create requests.
 * ``create_handler``  handles a create request, or injects a fault.
 * ``lifecycle``       moves each message through its statuses, named as Twilio names them.
+* ``queue_time``      how long messages stay in the queue, and when they expire there.
 * ``callbacks``       sends status callbacks, with retries and faults.
 * ``tasks``           running background work: the simulator is idle when there is none.
 * ``provider_format`` what differs between providers; ``retry_policy`` is a part of it.
@@ -29,6 +33,7 @@ Sinch: ``sinch``.
 
 Running it:
 
-* ``control``         the control API under ``/_simulator``: faults and records.
+* ``control``         the control API under ``/_simulator``: faults and records, with
+  ``outages_control``, ``accounts_control`` and ``control_json``. docs/simulator.md describes it.
 * ``server``          composes and serves the application; ``running`` does so in a thread.
 """

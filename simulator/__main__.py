@@ -5,8 +5,10 @@ import asyncio
 import logging
 import signal
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from simulator.accounts import Account, read_accounts
 from simulator.config import DEFAULT_OUTCOMES, Config
 from simulator.faults import ALL
 from simulator.server import serve
@@ -44,6 +46,9 @@ def _config(options: argparse.Namespace) -> Config:
         sinch_token=options.sinch_token,
         sinch_secret=options.sinch_secret,
         sinch_retry_factor=options.sinch_retry_factor,
+        sinch_token_lifetime=options.sinch_token_lifetime,
+        accounts=options.accounts,
+        queue_time=options.queue_seconds,
         seed=options.seed,
         pace=options.pace,
         faults=dict(options.fault),
@@ -67,9 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--host", default=default.host)
     add("--port", type=int, default=default.port, help="default 0: any free port")
-    add("--account-sid", default=default.account_sid)
-    add("--auth-token", default=default.auth_token)
-    _add_sinch(parser, default)
+    _add_accounts(parser, default)
+    waits = "time of messages in the provider's queue"
+    add("--queue-seconds", type=float, default=default.queue_time, help=waits)
     add("--seed", type=int, default=default.seed, help="the same seed gives the same run")
     add("--pace", type=float, default=default.pace, help="multiplies the time between statuses")
     repeated: dict[str, Any] = {"type": _pair, "action": "append", "default": []}
@@ -92,8 +97,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_sinch(parser: argparse.ArgumentParser, default: Config) -> None:
+def _add_accounts(parser: argparse.ArgumentParser, default: Config) -> None:
     add = parser.add_argument
+    add("--account-sid", default=default.account_sid)
+    add("--auth-token", default=default.auth_token)
+    add(
+        "--accounts",
+        type=_accounts,
+        default=default.accounts,
+        metavar="FILE",
+        help="TOML file with more accounts",
+    )
     add("--sinch-plan", default=default.sinch_plan, help="Sinch service plan id")
     add("--sinch-token", default=default.sinch_token)
     add("--sinch-secret", default=default.sinch_secret, help="signs Sinch callbacks")
@@ -103,6 +117,19 @@ def _add_sinch(parser: argparse.ArgumentParser, default: Config) -> None:
         default=default.sinch_retry_factor,
         help="multiplies the backoffs of Sinch callback retries",
     )
+    add(
+        "--sinch-token-lifetime",
+        type=float,
+        default=default.sinch_token_lifetime,
+        help="of the access tokens of projects, in seconds",
+    )
+
+
+def _accounts(path: str) -> tuple[Account, ...]:
+    try:
+        return read_accounts(Path(path))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _pair(text: str) -> tuple[str, float]:

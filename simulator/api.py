@@ -3,7 +3,6 @@
 https://www.twilio.com/docs/messaging/api/message-resource
 """
 
-from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import Final
@@ -11,9 +10,10 @@ from uuid import uuid4
 
 from aiohttp import web
 
+from simulator.accounts import Account, Accounts, basic_credentials
 from simulator.config import Config
 from simulator.create_handler import CreateHandler, InjectedError, error_headers
-from simulator.error_codes import ApiError
+from simulator.error_codes import ApiError, error_body
 from simulator.form import last_value, read_form
 from simulator.lifecycle import Lifecycle
 from simulator.listing import list_page
@@ -23,23 +23,29 @@ from simulator.resource import API_VERSION, to_resource
 from simulator.validation import parse_order
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+AccountHandler = Callable[[web.Request, Account], Awaitable[web.StreamResponse]]
 
-_FAILURES: Final = {429: 20429, 500: 20500, 503: 20503}
+#: The code of an injected status. Others come from a proxy in front of the API.
+_FAILURES: Final = {401: 20003, 403: 20403, 404: 20404, 429: 20429, 500: 20500, 503: 20503}
 
 
 class MessagesApi:
     """Serves the Messages resource to Twilio's client."""
 
     def __init__(
-        self, config: Config, records: Records, create_handler: CreateHandler, lifecycle: Lifecycle
+        self,
+        config: Config,
+        accounts: Accounts,
+        records: Records,
+        create_handler: CreateHandler,
+        lifecycle: Lifecycle,
     ) -> None:
         self._config = config
         self._records = records
         self._create_handler = create_handler
         self._lifecycle = lifecycle
         self._concurrent = 0
-        credentials = f"{config.account_sid}:{config.auth_token}".encode()
-        self._authorization = "Basic " + b64encode(credentials).decode()
+        self._accounts = accounts
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes of the resource."""
@@ -53,17 +59,21 @@ class MessagesApi:
             web.delete(one_message, self._guarded(self._delete)),
         ]
 
-    def _guarded(self, handler: Handler) -> Handler:
+    def _guarded(self, handler: AccountHandler) -> Handler:
         """Authenticate requests and return errors in Twilio's format."""
 
         async def guarded(request: web.Request) -> web.StreamResponse:
             started = perf_counter()
             self._concurrent += 1
             try:
-                self._authenticate(request)
-                response = await handler(request)
+                account = self._authenticate(request)
+                if handler != self._create:  # a create request is checked with its order
+                    self._create_handler.check(account)
+                response = await handler(request, account)
             except ApiError as error:
-                response = self._error_response(error)
+                response = self._error_response(error.status, error.body)
+            except InjectedError as error:
+                response = self._injected_response(error)
             finally:
                 self._concurrent -= 1
             response.headers["Twilio-Concurrent-Requests"] = str(self._concurrent + 1)
@@ -73,37 +83,51 @@ class MessagesApi:
 
         return guarded
 
-    def _error_response(self, error: ApiError) -> web.Response:
-        headers = error_headers(self._config, error.status)
-        return web.json_response(error.body, status=error.status, headers=headers)
+    def _error_response(self, status: int, body: dict[str, object]) -> web.Response:
+        headers = error_headers(self._config, status)
+        return web.json_response(body, status=status, headers=headers)
 
-    def _authenticate(self, request: web.Request) -> None:
-        authorized = request.headers.get("Authorization") == self._authorization
-        if not authorized or request.match_info["account"] != self._config.account_sid:
+    def _injected_response(self, error: InjectedError) -> web.Response:
+        """Format an injected error; a status without a code has no body."""
+        code = error.code or _FAILURES.get(error.status)
+        if code is None:
+            response = web.Response(status=error.status)
+        else:
+            response = self._error_response(error.status, error_body(int(code), error.status))
+        response.headers.update(error.headers)
+        return response
+
+    def _authenticate(self, request: web.Request) -> Account:
+        account = self._accounts.find("twilio", request.match_info["account"])
+        if account is None:
             raise ApiError(20003)
+        totals = self._records.accounts.of(account)
+        credentials = basic_credentials(request.headers.get("Authorization", ""))
+        if not account.accepts_basic(*credentials):
+            totals.unauthorized += 1
+            raise ApiError(20003)
+        totals.calls += 1
+        return account
 
-    async def _create(self, request: web.Request) -> web.StreamResponse:
-        self._records.creates["received"] += 1
+    async def _create(self, request: web.Request, account: Account) -> web.StreamResponse:
+        self._records.receive_create(account)
         try:
-            order = parse_order(read_form(await request.text()))
+            order = parse_order(read_form(await request.text()), account)
         except ApiError as error:
-            self._records.refused[error.code] += 1
+            self._records.refuse_create(account, error.code)
             raise
-        try:
-            return await self._create_handler.handle(request, order, self._created)
-        except InjectedError as error:
-            raise ApiError(_FAILURES[error.status]) from None
+        return await self._create_handler.handle(request, order, _created)
 
-    async def _list(self, request: web.Request) -> web.StreamResponse:
+    async def _list(self, request: web.Request, account: Account) -> web.StreamResponse:
         query = read_form(request.rel_url.raw_query_string)
-        return web.json_response(list_page(self._records, self._config.account_sid, query))
+        return web.json_response(list_page(self._records, account, query))
 
-    async def _fetch(self, request: web.Request) -> web.StreamResponse:
-        return self._show(self._find(request))
+    async def _fetch(self, request: web.Request, account: Account) -> web.StreamResponse:
+        return _show(self._find(request, account))
 
-    async def _update(self, request: web.Request) -> web.StreamResponse:
+    async def _update(self, request: web.Request, account: Account) -> web.StreamResponse:
         """Cancel or redact a message. No other change is allowed."""
-        message, form = self._find(request), read_form(await request.text())
+        message, form = self._find(request, account), read_form(await request.text())
         if status := last_value(form, "Status"):
             if status != "canceled":
                 raise ApiError(20001, f"Invalid Status: {status}")
@@ -112,20 +136,22 @@ class MessagesApi:
             self._lifecycle.redact(message)
         else:
             raise ApiError(21698)
-        return self._show(message)
+        return _show(message)
 
-    async def _delete(self, request: web.Request) -> web.StreamResponse:
-        self._lifecycle.delete(self._find(request))
+    async def _delete(self, request: web.Request, account: Account) -> web.StreamResponse:
+        self._lifecycle.delete(self._find(request, account))
         return web.Response(status=204)
 
-    def _find(self, request: web.Request) -> Message:
+    def _find(self, request: web.Request, account: Account) -> Message:
         message = self._records.find(request.match_info["sid"])
-        if message is None or message.deleted or message.order.provider != "twilio":
+        if message is None or message.deleted or message.order.account is not account:
             raise ApiError(20404, f"The requested resource {request.path} was not found")
         return message
 
-    def _created(self, message: Message) -> web.Response:
-        return self._show(message, status=201)
 
-    def _show(self, message: Message, status: int = 200) -> web.Response:
-        return web.json_response(to_resource(message, self._config.account_sid), status=status)
+def _created(message: Message) -> web.Response:
+    return _show(message, status=201)
+
+
+def _show(message: Message, status: int = 200) -> web.Response:
+    return web.json_response(to_resource(message), status=status)

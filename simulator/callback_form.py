@@ -20,7 +20,7 @@ _CHANNEL_INSTALL: Final = "XE00000000000000000000000000000001"
 Pairs = list[tuple[str, str]]
 
 
-def callback_form(message: Message, account_sid: str) -> Pairs:
+def callback_form(message: Message) -> Pairs:
     """Return the fields for the current status of a message."""
     fields: Pairs = []
     if message.status in {"failed", "undelivered"} and message.error_code:
@@ -36,7 +36,7 @@ def callback_form(message: Message, account_sid: str) -> Pairs:
         ("MessageStatus", message.status),
         ("To", message.order.to),
         ("MessageSid", message.sid),
-        ("AccountSid", account_sid),
+        ("AccountSid", message.order.account.id),
         ("ApiVersion", API_VERSION),
     ]
     return fields

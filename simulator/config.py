@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from simulator.accounts import Account, Accounts
+
 # Some mobile networks never send a receipt: their messages stay at "sent".
 DEFAULT_OUTCOMES: Mapping[str, float] = {
     "delivered": 0.91,
@@ -26,8 +28,11 @@ class Config:
     sinch_plan: str = "simulated-plan"
     sinch_token: str = "simulator-api-token"  # noqa: S105 - as above
     sinch_secret: str = "simulator-callback-secret"  # noqa: S105 - as above
+    sinch_token_lifetime: float = 3_600.0  # of the access tokens of projects
+    accounts: tuple[Account, ...] = ()  # more accounts; one with the same ID replaces the default
     seed: int = 1
     pace: float = 1.0  # multiplies the time between two statuses; 0: no delay
+    queue_time: float = 0.0  # time in the provider's queue, added to the pace
     faults: Mapping[str, float] = field(default_factory=dict)
     outcomes: Mapping[str, float] = field(default_factory=lambda: DEFAULT_OUTCOMES)
     slow: float = 1.0  # delay of the answer to a create, for the fault "slow"
@@ -42,3 +47,9 @@ class Config:
     concurrency: int = 256  # concurrent callback requests
     keep_alive: bool = False  # reuse callback connections, for load tests; Twilio closes them
     keep: int = 100_000  # messages kept in memory; totals include the others
+
+    def all_accounts(self) -> Accounts:
+        """Return the default account of each provider, and the others."""
+        twilio = Account("twilio", self.account_sid, self.auth_token)
+        sinch = Account("sinch", self.sinch_plan, self.sinch_token, self.sinch_secret)
+        return Accounts((twilio, sinch, *self.accounts))

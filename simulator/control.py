@@ -1,14 +1,12 @@
 """The control API: faults and records over HTTP, for tests and demonstrations."""
 
-import json
-from datetime import datetime
-from typing import Any
-
 from aiohttp import web
 
+from simulator.control_json import bad_request, message_entry, read_json
 from simulator.faults import Faults
 from simulator.lifecycle import Lifecycle
-from simulator.message import Message, Try
+from simulator.message import Message
+from simulator.queue_time import QueueTime
 from simulator.records import Records
 from simulator.tasks import Tasks
 
@@ -17,10 +15,16 @@ class Control:
     """The control API, under `/_simulator`. Real providers have no such API."""
 
     def __init__(
-        self, records: Records, faults: Faults, lifecycle: Lifecycle, tasks: Tasks
+        self,
+        records: Records,
+        faults: Faults,
+        queue_time: QueueTime,
+        lifecycle: Lifecycle,
+        tasks: Tasks,
     ) -> None:
         self._records = records
         self._faults = faults
+        self._queue_time = queue_time
         self._lifecycle = lifecycle
         self._tasks = tasks
 
@@ -32,6 +36,8 @@ class Control:
             web.get("/_simulator/faults", self._read_faults),
             web.post("/_simulator/faults", self._set_faults),
             web.post("/_simulator/next", self._inject_next),
+            web.get("/_simulator/queue", self._read_queue_time),
+            web.post("/_simulator/queue", self._set_queue_time),
             web.post("/_simulator/release/{sid}", self._release),
             web.post("/_simulator/callbacks/{sid}", self._force),
         ]
@@ -41,7 +47,7 @@ class Control:
         if request.query.get("summary") == "1":
             return web.json_response(totals)
         messages = self._records.oldest_first(request.query.get("to"))
-        return web.json_response({"totals": totals, "messages": [*map(_entry, messages)]})
+        return web.json_response({"totals": totals, "messages": [*map(message_entry, messages)]})
 
     async def _read_idle(self, _: web.Request) -> web.Response:
         in_flight = self._tasks.in_flight
@@ -51,91 +57,47 @@ class Control:
         return web.json_response(self._faults.rates)
 
     async def _set_faults(self, request: web.Request) -> web.Response:
-        rates = await _json(request)
+        rates = await read_json(request)
         try:
             self._faults.set({name: float(rate) for name, rate in rates.items()})
         except (TypeError, ValueError) as error:
-            raise _bad(str(error)) from None
+            raise bad_request(str(error)) from None
         return web.json_response(self._faults.rates)
 
     async def _inject_next(self, request: web.Request) -> web.Response:
-        fields = await _json(request)
+        fields = await read_json(request)
         try:
             self._faults.inject(str(fields.get("fault")), int(fields.get("count", 1)))
         except (TypeError, ValueError) as error:
-            raise _bad(str(error)) from None
+            raise bad_request(str(error)) from None
         return web.Response(status=204)
+
+    async def _read_queue_time(self, _: web.Request) -> web.Response:
+        return web.json_response({"seconds": self._queue_time.seconds})
+
+    async def _set_queue_time(self, request: web.Request) -> web.Response:
+        fields = await read_json(request)
+        try:
+            self._queue_time.set(float(fields["seconds"]))
+        except (KeyError, TypeError, ValueError):
+            raise bad_request("seconds must be a number between 0 and 86400") from None
+        return web.json_response({"seconds": self._queue_time.seconds})
 
     async def _release(self, request: web.Request) -> web.Response:
         if not self._lifecycle.release(self._find(request)):
-            raise _bad("the message is not scheduled")
+            raise bad_request("the message is not scheduled")
         return web.Response(status=204)
 
     async def _force(self, request: web.Request) -> web.Response:
-        message, fields = self._find(request), await _json(request)
+        message, fields = self._find(request), await read_json(request)
         status, code = fields.get("status"), fields.get("error_code")
         if not isinstance(status, str) or not status:
-            raise _bad("status must be a text that is not empty")
+            raise bad_request("status must be a text that is not empty")
         await self._lifecycle.force(message, status, int(code) if code else None)
-        return web.json_response(_entry(message))
+        return web.json_response(message_entry(message))
 
     def _find(self, request: web.Request) -> Message:
         message = self._records.find(request.match_info["sid"])
         if message is None:
             raise web.HTTPNotFound(text="no such message")
         return message
-
-
-async def _json(request: web.Request) -> dict[str, Any]:
-    try:
-        value = await request.json()
-    except json.JSONDecodeError:
-        value = None
-    if not isinstance(value, dict):
-        raise _bad("the body must be a JSON object")
-    return value
-
-
-def _bad(text: str) -> web.HTTPBadRequest:
-    return web.HTTPBadRequest(text=text)
-
-
-def _entry(message: Message) -> dict[str, object]:
-    return {
-        "number": message.number,
-        "provider": message.order.provider,
-        "sid": message.sid,
-        "to": message.order.to,
-        "from": message.sender,
-        "messaging_service_sid": message.order.service,
-        "body": message.body,
-        "body_sha256": message.body_sha256,
-        "created_at": _iso(message.created_at),
-        "status": message.status,
-        "statuses": message.statuses,
-        "error_code": message.error_code,
-        "on_air": message.on_air,
-        "deleted": message.deleted,
-        "fault": message.fault,
-        "reference": message.order.reference,
-        "status_callback": message.order.status_callback,
-        "callbacks": [*map(_try, message.tries)],
-        "dropped": message.dropped,
-    }
-
-
-def _try(entry: Try) -> dict[str, object]:
-    return {
-        "status": entry.status,
-        "url": entry.url,
-        "token": entry.token,
-        "try": entry.number,
-        "copy": entry.copy,
-        "at": _iso(entry.at),
-        "answer": entry.answer,
-        "error": entry.error,
-    }
-
-
-def _iso(moment: datetime) -> str:
-    return moment.isoformat()

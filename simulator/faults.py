@@ -7,7 +7,9 @@ from typing import Final
 from simulator.seeded_random import draw
 
 #: Faults on create that create no message.
-UNPROCESSED: Final = ("429", "500-unprocessed", "503", "cut-before")
+UNPROCESSED: Final = ("429", "500-unprocessed", "503", "cut-before", "timeout-unprocessed")
+#: Those of them that do not answer at all.
+CREATE_WITHOUT_ANSWER: Final = ("cut-before", "timeout-unprocessed")
 #: Faults on create that create the message, and then answer with an error, late, or not at all.
 PROCESSED: Final = ("500", "timeout", "cut", "early", "slow")
 ON_CREATE: Final = UNPROCESSED + PROCESSED

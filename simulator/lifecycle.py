@@ -19,6 +19,7 @@ from simulator.faults import Faults
 from simulator.message import Message, Order, new_message
 from simulator.outcomes import Outcomes
 from simulator.provider_format import ProviderFormat
+from simulator.queue_time import EXPIRED, QueueTime, expiry, seconds_left
 from simulator.records import Records
 from simulator.seeded_random import draw
 from simulator.tasks import Tasks
@@ -44,6 +45,7 @@ class Lifecycle:
         faults: Faults,
         callbacks: Callbacks,
         tasks: Tasks,
+        queue_time: QueueTime,
         formats: Mapping[str, ProviderFormat],
     ) -> None:
         self._config = config
@@ -52,6 +54,7 @@ class Lifecycle:
         self._faults = faults
         self._callbacks = callbacks
         self._tasks = tasks
+        self._queue_time = queue_time
         self._outcomes = Outcomes(config.outcomes)
         # SIDs differ from run to run, also with the same seed: a client's database may outlive
         # this process, and a new message must not get the SID of an old one.
@@ -121,16 +124,29 @@ class Lifecycle:
 
     def _start_sending(self, message: Message) -> asyncio.Task[None]:
         message.release = None
+        message.expires_at = expiry(message.order)
         return self._tasks.work(self._run(message))
 
     async def _run(self, message: Message) -> None:
         """Set all further statuses; return when every callback was sent."""
         reports = []
         for step, status in enumerate(_next_statuses(message)):
-            await asyncio.sleep(self._pause(message, step))
-            if event := self._set_status(message, status):
+            expired = await self._expires_first(message, self._pause(message, step))
+            if expired:
+                message.outcome = EXPIRED
+            if event := self._set_status(message, "failed" if expired else status):
                 reports.append(self._tasks.work(self._report(event)))
+            if expired:
+                break
         await asyncio.gather(*reports)
+
+    async def _expires_first(self, message: Message, pause: float) -> bool:
+        """Wait until the next status; return whether the message expired in the queue before."""
+        if message.status == "queued":
+            pause += self._queue_time.seconds
+        expired = seconds_left(message) <= pause
+        await asyncio.sleep(max(min(seconds_left(message), pause), 0))
+        return expired or seconds_left(message) <= 0  # a busy process may wake late
 
     def _set_status(self, message: Message, status: str) -> Event | None:
         now = datetime.now(UTC)

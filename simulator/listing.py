@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Final
 from urllib.parse import urlencode
 
+from simulator.accounts import Account
 from simulator.error_codes import ApiError
 from simulator.form import Form, last_value
 from simulator.message import Message
@@ -24,13 +25,13 @@ _PAGE_PREFIX: Final = "PA"
 Test = Callable[[Message], bool]
 
 
-def list_page(records: Records, account_sid: str, query: Form) -> dict[str, object]:
+def list_page(records: Records, account: Account, query: Form) -> dict[str, object]:
     """Return one page, newest first. Raises ApiError."""
     size = min(max(_integer(query, "PageSize", _DEFAULT_PAGE_SIZE), 1), _MAX_PAGE_SIZE)
     number = _integer(query, "Page", 0)
-    messages = list(islice(_matching(records, query), size + 1))
+    messages = list(islice(_matching(records, account, query), size + 1))
     page = messages[:size]
-    uri = f"/{API_VERSION}/Accounts/{account_sid}/Messages.json?"
+    uri = f"/{API_VERSION}/Accounts/{account.id}/Messages.json?"
     filters = {name: value for name in _FILTERS if (value := last_value(query, name))}
     here = uri + urlencode(filters | {"PageSize": size})
     next_page = {
@@ -38,7 +39,7 @@ def list_page(records: Records, account_sid: str, query: Form) -> dict[str, obje
         "PageToken": f"{_PAGE_PREFIX}{page[-1].number}" if page else "",
     }
     return {
-        "messages": [to_resource(message, account_sid) for message in page],
+        "messages": [to_resource(message) for message in page],
         "page": number,
         "page_size": size,
         "start": number * size,
@@ -50,13 +51,13 @@ def list_page(records: Records, account_sid: str, query: Form) -> dict[str, obje
     }
 
 
-def _matching(records: Records, query: Form) -> Iterator[Message]:
+def _matching(records: Records, account: Account, query: Form) -> Iterator[Message]:
     tests = list(_tests(query))
     messages = records.newest_first(last_value(query, "To"))
     return (
         message
         for message in messages
-        if message.order.provider == "twilio"
+        if message.order.account is account
         and not message.deleted
         and all(test(message) for test in tests)
     )

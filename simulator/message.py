@@ -4,7 +4,9 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
+from urllib.parse import urlsplit
 
+from simulator.accounts import Account
 from simulator.outcomes import Outcome
 
 FINAL = frozenset({"delivered", "undelivered", "failed", "canceled", "read"})
@@ -12,8 +14,9 @@ FINAL = frozenset({"delivered", "undelivered", "failed", "canceled", "read"})
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A valid create request to one provider."""
+    """A valid create request of one account."""
 
+    account: Account
     to: str
     sender: str | None
     service: str | None
@@ -22,8 +25,26 @@ class Order:
     content_sid: str | None = None
     status_callback: str | None = None
     send_at: datetime | None = None
-    provider: str = "twilio"
     reference: str | None = None  # Sinch's `client_reference`
+    validity_period: float | None = None  # Twilio: seconds in the queue
+    expire_at: datetime | None = None  # Sinch
+
+    @property
+    def provider(self) -> str:
+        """Return the name of the provider."""
+        return self.account.provider
+
+    @property
+    def recipient_number(self) -> str:
+        """Return the recipient without the prefix of a channel."""
+        return self.to.rpartition(":")[2]
+
+    @property
+    def attempt_id(self) -> str | None:
+        """Return the client's own id: the last segment of the path of its callback URL."""
+        if not self.status_callback:
+            return self.reference
+        return urlsplit(self.status_callback).path.rpartition("/")[2] or None
 
     @property
     def channel(self) -> str | None:
@@ -70,7 +91,8 @@ class Message:
     status: str = ""
     sent_at: datetime | None = None
     error_code: int | None = None
-    on_air: int = 0
+    expires_at: datetime | None = None  # the end of its time in the provider's queue
+    on_air: list[datetime] = field(default_factory=list)
     deleted: bool = False
     events: int = 0  # callbacks due so far
     statuses: list[str] = field(default_factory=list)

@@ -2,7 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
+from simulator.account_records import AccountRecords
+from simulator.accounts import Account
 from simulator.message import Message
 
 
@@ -22,6 +25,7 @@ class Records:
         self.statuses: Counter[str] = Counter()
         self.callbacks: Counter[str] = Counter()
         self.on_air = 0
+        self.accounts = AccountRecords(keep)
 
     def add(self, message: Message) -> None:
         """Add a message."""
@@ -42,6 +46,16 @@ class Records:
         """Iterate over the messages of one recipient, or of all, newest first."""
         return reversed(self._messages(to).values())
 
+    def receive_create(self, account: Account) -> None:
+        """Count a create request."""
+        self.creates["received"] += 1
+        self.accounts.of(account).creates += 1
+
+    def refuse_create(self, account: Account, code: int | str) -> None:
+        """Count a create request that is not valid."""
+        self.refused[code] += 1
+        self.accounts.refuse(account, str(code))
+
     def set_status(self, message: Message, status: str) -> None:
         """Set the next status of a message."""
         if message.status:
@@ -52,7 +66,7 @@ class Records:
 
     def put_on_air(self, message: Message) -> None:
         """Count a message as transmitted."""
-        message.on_air += 1
+        message.on_air.append(datetime.now(UTC))
         self.on_air += 1
 
     def summary(self) -> dict[str, object]:

@@ -14,8 +14,9 @@ API_VERSION = "2010-04-01"
 _PRICE = 0.0079  # US dollars for one segment
 
 
-def to_resource(message: Message, account_sid: str) -> dict[str, object]:
+def to_resource(message: Message) -> dict[str, object]:
     """Return the JSON of one message."""
+    account_sid = message.order.account.id
     uri = f"/{API_VERSION}/Accounts/{account_sid}/Messages/{message.sid}"
     segments = _segments(message)
     return {
@@ -50,7 +51,7 @@ def _segments(message: Message) -> int:
 
 
 def _price(message: Message, segments: int) -> str | None:
-    charged = message.status in FINAL and message.on_air > 0
+    charged = message.status in FINAL and bool(message.on_air)
     return f"-{_PRICE * segments:.5f}" if charged else None
 
 

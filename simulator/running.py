@@ -54,6 +54,34 @@ class Running:
         """Inject a fault into the next create requests."""
         self._call("POST", "next", {"fault": fault, "count": count})
 
+    def add_outage(self, **fields: object) -> dict[str, Any]:
+        """Schedule an outage and return its record; see `simulator.outage`."""
+        return self._call("POST", "outages", fields)
+
+    def outages(self) -> list[dict[str, Any]]:
+        """Return the records of all outages, also of those that ended."""
+        return list(self._call("GET", "outages")["outages"])
+
+    def end_outages(self) -> None:
+        """End all outages now."""
+        self._call("DELETE", "outages")
+
+    def account(self, account_id: str) -> dict[str, Any]:
+        """Return the totals of one account. Raises KeyError."""
+        for entry in self._call("GET", "accounts")["accounts"]:
+            if entry["id"] == account_id:
+                return dict(entry)
+        raise KeyError(account_id)
+
+    def refusals(self, account_id: str | None = None) -> list[dict[str, Any]]:
+        """Return the create requests of which no message was made."""
+        query = "?" + urlencode({"account": account_id}) if account_id else ""
+        return list(self._call("GET", f"refusals{query}")["refusals"])
+
+    def keep_queued(self, seconds: float) -> None:
+        """Keep messages in the provider's queue for this time from now on; 0: none."""
+        self._call("POST", "queue", {"seconds": seconds})
+
     def release(self, sid: str) -> None:
         """Send a scheduled message now."""
         self._call("POST", f"release/{sid}")

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from simulator.accounts_control import AccountsControl
 from simulator.api import MessagesApi
 from simulator.callbacks import Callbacks
 from simulator.config import Config
@@ -13,8 +14,12 @@ from simulator.control import Control
 from simulator.create_handler import CreateHandler
 from simulator.faults import Faults
 from simulator.lifecycle import Lifecycle
+from simulator.outages import Outages
+from simulator.outages_control import OutagesControl
 from simulator.provider_format import ProviderFormat
+from simulator.queue_time import QueueTime
 from simulator.records import Records
+from simulator.sinch.access_tokens import AccessTokens
 from simulator.sinch.api import BatchesApi
 from simulator.sinch.format import SinchFormat
 from simulator.tasks import Tasks
@@ -32,13 +37,18 @@ async def application(config: Config) -> AsyncIterator[web.Application]:
         "twilio": TwilioFormat(config),
         "sinch": SinchFormat(config),
     }
+    accounts, outages, queue_time = config.all_accounts(), Outages(), QueueTime(config.queue_time)
     callbacks = Callbacks(config, records, formats)
-    lifecycle = Lifecycle(config, records, faults, callbacks, tasks, formats)
-    creates = CreateHandler(config, records, faults, lifecycle)
+    lifecycle = Lifecycle(config, records, faults, callbacks, tasks, queue_time, formats)
+    creates = CreateHandler(config, records, faults, outages, lifecycle)
+    tokens = AccessTokens(config.sinch_token_lifetime, accounts, records.accounts)
     app = web.Application()
-    app.add_routes(MessagesApi(config, records, creates, lifecycle).routes())
-    app.add_routes(BatchesApi(config, records, creates, lifecycle).routes())
-    app.add_routes(Control(records, faults, lifecycle, tasks).routes())
+    app.add_routes(MessagesApi(config, accounts, records, creates, lifecycle).routes())
+    app.add_routes(tokens.routes())
+    app.add_routes(BatchesApi(config, accounts, tokens, records, creates, lifecycle).routes())
+    app.add_routes(Control(records, faults, queue_time, lifecycle, tasks).routes())
+    app.add_routes(OutagesControl(outages).routes())
+    app.add_routes(AccountsControl(accounts, records.accounts).routes())
     await callbacks.open()
     try:
         yield app

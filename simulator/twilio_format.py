@@ -28,7 +28,8 @@ class TwilioFormat:
     def callback(self, message: Message) -> CallbackRequest:
         """Return the signed form."""
         target, token = message.order.status_callback or "", str(uuid4())
-        pairs = callback_form(message, self._config.account_sid)
+        key = message.order.account.signing_key
+        pairs = callback_form(message)
         return CallbackRequest(
             status=message.status,
             url=target.partition("#")[0],
@@ -38,7 +39,7 @@ class TwilioFormat:
                 "Content-Type": "application/x-www-form-urlencoded; charset=utf-8",
                 "User-Agent": "TwilioProxy/1.1",
                 "X-Home-Region": "us1",
-                "X-Twilio-Signature": sign(self._config.auth_token, signed_url(target), pairs),
+                "X-Twilio-Signature": sign(key, signed_url(target), pairs),
                 "I-Twilio-Idempotency-Token": token,
             },
             token=token,

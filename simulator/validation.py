@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
+from simulator.accounts import Account
 from simulator.addresses import read_addresses
 from simulator.error_codes import ApiError
 from simulator.form import Form, last_value
@@ -25,13 +26,13 @@ _MIN_SEND_AT: Final = timedelta(minutes=5)
 _MAX_SEND_AT: Final = timedelta(days=35)
 
 
-def parse_order(form: Form) -> Order:
+def parse_order(form: Form, account: Account) -> Order:
     """Parse a create request. Raises ApiError."""
     to, sender, service = read_addresses(form)
     check_magic(to, sender)
     body, media, content_sid = _content(form)
-    _check_validity_period(last_value(form, "ValidityPeriod"))
     return Order(
+        account=account,
         to=to,
         sender=sender,
         service=service,
@@ -40,6 +41,7 @@ def parse_order(form: Form) -> Order:
         content_sid=content_sid,
         status_callback=_status_callback(last_value(form, "StatusCallback")),
         send_at=_send_at(form, service),
+        validity_period=_validity_period(last_value(form, "ValidityPeriod")),
     )
 
 
@@ -88,9 +90,13 @@ def _is_callback_url(url: str) -> bool:
     return parts.scheme in {"http", "https"} and bool(_HOST.fullmatch(parts.hostname or ""))
 
 
-def _check_validity_period(text: str | None) -> None:
-    if text is not None and not (text.isdecimal() and 1 <= int(text) <= _MAX_VALIDITY):
+def _validity_period(text: str | None) -> int:
+    """Return the longest time in Twilio's queue, in seconds."""
+    if text is None:
+        return _MAX_VALIDITY
+    if not (text.isdecimal() and 1 <= int(text) <= _MAX_VALIDITY):
         raise ApiError(21624)
+    return int(text)
 
 
 def _send_at(form: Form, service: str | None) -> datetime | None:

@@ -27,7 +27,6 @@ class SinchFormat:
     """Ids and callbacks of the SMS API (XMS)."""
 
     def __init__(self, config: Config) -> None:
-        self._config = config
         backoffs = [
             _FIRST_BACKOFF * config.sinch_retry_factor * 2**retry for retry in range(_RETRIES)
         ]
@@ -54,7 +53,7 @@ class SinchFormat:
             body=body,
             headers={
                 "Content-Type": "application/json",
-                **signed_headers(self._config.sinch_secret, body, nonce, int(time.time())),
+                **signed_headers(message.order.account.signing_key, body, nonce, int(time.time())),
             },
             token=nonce,
             retry_policy=self._retry_policy,

@@ -5,9 +5,10 @@ https://developers.sinch.com/docs/sms/api-reference/sms/tag/Batches/
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from simulator.accounts import Account
 from simulator.message import Order
 
 _E164: Final = re.compile(r"\+?[1-9]\d{6,14}")
@@ -15,6 +16,7 @@ _REPORTS: Final = {"none", "summary", "full", "per_recipient", "per_recipient_fi
 _MAX_BODY: Final = 1_600
 _MAX_REFERENCE: Final = 128
 _MAX_URL: Final = 2_048
+_DEFAULT_VALIDITY: Final = timedelta(days=3)
 
 
 class ApiError(Exception):
@@ -27,7 +29,7 @@ class ApiError(Exception):
         self.body = {"code": code, "text": text}
 
 
-def parse_order(batch: object) -> Order:
+def parse_order(batch: object, account: Account) -> Order:
     """Parse a batch request with one recipient, as Waybill sends it. Raises ApiError."""
     if not isinstance(batch, dict):
         raise ApiError(400, "syntax_invalid_json", "Expected a JSON object")
@@ -38,14 +40,19 @@ def parse_order(batch: object) -> Order:
         raise _bad("type")
     if batch.get("delivery_report", "none") not in _REPORTS:
         raise _bad("delivery_report")
+    send_at, expire_at = _moment(batch, "send_at"), _moment(batch, "expire_at")
+    if send_at and expire_at and expire_at <= send_at:
+        raise ApiError(400, "syntax_constraint_violation", "'expire_at' must be after 'send_at'")
+    now = datetime.now(UTC)
     return Order(
+        account=account,
         to=f"+{str(to[0]).removeprefix('+')}",
         sender=_text(batch, "from", 255),
         service=None,
         body=_text(batch, "body", _MAX_BODY) or "",
         status_callback=_callback_url(batch),
-        send_at=_moment(batch, "send_at"),
-        provider="sinch",
+        send_at=send_at if send_at and send_at > now else None,
+        expire_at=expire_at or max(send_at or now, now) + _DEFAULT_VALIDITY,
         reference=_text(batch, "client_reference", _MAX_REFERENCE),
     )
 
@@ -68,7 +75,7 @@ def _text(batch: Mapping[str, Any], name: str, max_length: int) -> str | None:
 
 
 def _moment(batch: Mapping[str, Any], name: str) -> datetime | None:
-    """Parse the time of a scheduled batch; a time in the past means now."""
+    """Parse a time."""
     if name not in batch:
         return None
     try:
@@ -77,7 +84,7 @@ def _moment(batch: Mapping[str, Any], name: str) -> datetime | None:
         raise _bad(name) from None
     if moment.tzinfo is None:
         raise _bad(name)
-    return moment if moment > datetime.now(moment.tzinfo) else None
+    return moment
 
 
 def _bad(name: str) -> ApiError:

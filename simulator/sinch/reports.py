@@ -25,6 +25,7 @@ _FAILURES: Final = {
     30006: ("Rejected", 402),
     30007: ("Aborted", 408),
     30008: ("Aborted", 403),
+    30036: ("Expired", 406),
 }
 
 
@@ -52,6 +53,7 @@ def to_batch(message: Message) -> dict[str, object]:
         "callback_url": order.status_callback,
         "client_reference": order.reference,
         "send_at": iso(order.send_at) if order.send_at else None,
+        "expire_at": iso(order.expire_at) if order.expire_at else None,
     }
     return {name: value for name, value in batch.items() if value is not None}
 

@@ -1,6 +1,7 @@
 """A running simulator, the official client, and a webhook server."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,6 +19,14 @@ from simulator.config import Config
 from simulator.running import Running, running
 
 TWILIO = "https://api.twilio.com"
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 10) -> None:
+    """Wait until a condition is true; fail after some seconds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not become true"
+        time.sleep(0.01)
 
 
 class SimulatorHttpClient(TwilioHttpClient):

@@ -35,9 +35,33 @@ def test_command_prints_its_url_and_stops_on_a_signal(number):
     assert (process.returncode, rest, errors) == (0, "", "")
 
 
+def test_accounts_file_adds_accounts(tmp_path):
+    path = tmp_path / "accounts.toml"
+    path.write_text('[[twilio]]\nsid = "AC2"\nauth_token = "token"')
+    options = ["--accounts", str(path), "--queue-seconds", "1.5"]
+    with simulator_process(*options) as process:
+        url = process.stdout.readline().split()[-1]
+        accounts = requests.get(f"{url}/_simulator/accounts", timeout=5).json()["accounts"]
+        queue = requests.get(f"{url}/_simulator/queue", timeout=5).json()
+        process.send_signal(signal.SIGTERM)
+    assert [(entry["provider"], entry["id"]) for entry in accounts] == [
+        ("twilio", "AC00000000000000000000000000000001"),
+        ("sinch", "simulated-plan"),
+        ("twilio", "AC2"),
+    ]
+    assert queue == {"seconds": 1.5}
+
+
 @pytest.mark.parametrize(
     "options",
-    [["--fault", "fire=1"], ["--fault", "cut"], ["--outcome", "lost=1"], ["--fault", "cut=2"]],
+    [
+        ["--accounts", "none.toml"],
+        ["--queue-seconds", "-1"],
+        ["--fault", "fire=1"],
+        ["--fault", "cut"],
+        ["--outcome", "lost=1"],
+        ["--fault", "cut=2"],
+    ],
 )
 def test_invalid_options_are_rejected(options):
     with simulator_process(*options) as process:

@@ -1,5 +1,7 @@
 """The control API: records, faults, forced callbacks."""
 
+from datetime import UTC, datetime
+
 import pytest
 import requests
 from twilio.request_validator import RequestValidator
@@ -24,6 +26,22 @@ def test_records_show_everything_about_a_message(simulator, webhook, sid):
     assert sorted(t["status"] for t in message["callbacks"]) == ["delivered", "sent"]
     assert {t["answer"] for t in message["callbacks"]} == {204}
     assert {t["url"] for t in message["callbacks"]} == {webhook.url}
+
+
+def test_records_keep_the_text_after_a_redaction(simulator, client, sid):
+    client.messages(sid).update(body="")
+    entry = simulator.message(sid)
+    assert (entry["body"], entry["text"]) == ("", "Hello")
+
+
+def test_records_name_account_attempt_and_time_on_air(simulator, client):
+    callback = "http://127.0.0.1:9/callbacks/twilio/attempt-1?x=/y#rc=0"
+    sid = client.messages.create(to=TO, from_=FROM, body="Hello", status_callback=callback).sid
+    simulator.wait_until_idle()
+    entry = simulator.message(sid)
+    assert (entry["account"], entry["attempt_id"]) == (simulator.config.account_sid, "attempt-1")
+    [on_air_at] = map(datetime.fromisoformat, entry["on_air_at"])
+    assert datetime.fromisoformat(entry["created_at"]) <= on_air_at <= datetime.now(UTC)
 
 
 def test_summary_counts_everything(simulator, sid):

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from simulator.accounts import Account
 from simulator.error_codes import ApiError
 from simulator.validation import parse_order
 
 SERVICE = "MG00000000000000000000000000000001"
+ACCOUNT = Account("twilio", "AC00000000000000000000000000000001", "token")
 VALID = {"To": "+15017122661", "From": "+15005550006", "Body": "Hello"}
 
 
@@ -21,7 +23,7 @@ def in_the_future(**delta):
 def read(**changes):
     """Parse the valid form with some fields changed, or left out if None."""
     form = {name: value for name, value in {**VALID, **changes}.items() if value is not None}
-    return parse_order({k: v if isinstance(v, list) else [v] for k, v in form.items()})
+    return parse_order({k: v if isinstance(v, list) else [v] for k, v in form.items()}, ACCOUNT)
 
 
 SCHEDULED = {"MessagingServiceSid": SERVICE, "ScheduleType": "fixed"}
