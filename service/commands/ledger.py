@@ -37,7 +37,6 @@ def rebuild(write: bool) -> None:
 
 
 def _show(what: str, rows: int) -> None:
-    """Show progress on a terminal."""
     if sys.stderr.isatty():
         click.echo(f"\r{what}: {rows:,} read …".ljust(_WIDTH), nl=False, err=True)
 

@@ -33,9 +33,9 @@ def audit(progress: Progress = lambda _name, _rows: None) -> list[Finding]:
     """Run every check; `progress` is called with the name of the rows and how many were read."""
     before = datetime.now(UTC) - _GRACE
     by_status, overdue = Counter[Status](), Counter[str]()
-    for statuses, late in _batches(partial(queries.messages, before=before), "messages", progress):
-        by_status += statuses
-        overdue += late
+    for batch in _batches(partial(queries.messages, before=before), "messages", progress):
+        by_status += batch.by_status
+        overdue += batch.overdue
     shared = sum(_batches(queries.shared_sids, "SIDs", progress))
     adoptable = partial(queries.adoptable_orphans, before=before)
     orphans = sum(_batches(adoptable, "orphans", progress))
@@ -60,7 +60,6 @@ def audit(progress: Progress = lambda _name, _rows: None) -> list[Finding]:
 def _batches(
     read: Callable[[Any], tuple[_Result, Any]], name: str, progress: Progress
 ) -> Iterator[_Result]:
-    """Yield the result of each batch of a table."""
     after, rows = None, 0
     while True:
         with transaction():

@@ -6,7 +6,7 @@ key of its batch, where the next one begins; None at the end.
 
 from collections import Counter
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, case, func, select
@@ -20,28 +20,30 @@ from service.models import Attempt, DeadLetter, Message, StatusEvent
 BATCH: Final = 10_000
 
 
-def messages(
-    after: UUID | None, before: datetime
-) -> tuple[tuple[Counter[Status], Counter[str]], UUID | None]:
-    """Count a batch of messages by status, and those that were due before `before`.
+class Messages(NamedTuple):
+    """Counts of one batch of messages; overdue by `claims`, `pending`, `doubts` and `person`."""
 
-    The latter by what they wait for: `claims`, `pending`, `doubts`, or `person` (to decide).
-    """
+    by_status: Counter[Status]
+    overdue: Counter[str]
+
+
+def messages(after: UUID | None, before: datetime) -> tuple[Messages, UUID | None]:
+    """Count a batch of messages; overdue are those that were due before `before`."""
     batch, last = _batch(Message.id, after)
     in_doubt = Message.status == Status.IN_DOUBT
     overdue = {
         "claims": and_(Message.status == Status.SUBMITTING, Message.claimed_until < before),
         "pending": and_(Message.status == Status.PENDING, Message.due_at < before),
         "doubts": and_(in_doubt, Message.check_at < before),
-        "person": and_(in_doubt, Message.check_at.is_(None)),
+        "person": and_(in_doubt, Message.check_at.is_(None)),  # only a person can decide
     }
     counts = [func.count(case((condition, 1))) for condition in overdue.values()]
     query = select(Message.status, func.count(), *counts).where(*batch).group_by(Message.status)
-    by_status, late = Counter[Status](), Counter[str]()
+    counted = Messages(Counter(), Counter())
     for status, number, *numbers in db.session.execute(query):
-        by_status[status] = number
-        late.update(dict(zip(overdue, numbers, strict=True)))
-    return (by_status, late), last
+        counted.by_status[status] = number
+        counted.overdue.update(dict(zip(overdue, numbers, strict=True)))
+    return counted, last
 
 
 def shared_sids(after: str | None) -> tuple[int, str | None]:
