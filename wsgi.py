@@ -6,7 +6,7 @@ Only web servers import this module: it starts the heartbeats of a web process. 
 
 from service.app import create_app, tune_garbage_collector
 from service.coordination.heartbeat_thread import start_in_web_process
-from service.web.ops import require_secret
+from service.web.ops.secret import require_secret
 
 app = create_app()
 require_secret(app)

@@ -1,5 +1,6 @@
 """Changes of counters during a test; counters belong to the process, which runs other tests."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -32,6 +33,6 @@ def counting(name: str) -> Iterator[dict[tuple[str, ...], float]]:
 
 def settled(readings: Readings) -> Readings:
     """Wait for the threads that read; each holds a connection, which outlives its engine."""
-    for store in readings._stores:
-        assert store._done.wait(20)
+    for store in readings._stores.values():
+        assert store.wait(time.monotonic() + 20)
     return readings

@@ -16,7 +16,7 @@ import requests
 
 from demo.stack import Stack, running
 from service.providers.sandbox.numbers import RECIPIENTS, SENDERS
-from service.web.openapi.examples import MESSAGE_ID
+from service.web.openapi import MESSAGE_ID
 from tests.conftest import make_database
 from tests.documents import COMMANDS, ROOT, Reader, assert_printed, blocks, matches
 

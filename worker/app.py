@@ -52,11 +52,8 @@ def make_celery(flask_app: Flask) -> Celery:
     return celery
 
 
-def _keep_logging(**_: Any) -> None:
-    """Keep Celery from configuring logging: it does not when this signal has a receiver."""
-
-
-signals.setup_logging.connect(_keep_logging)
+# Celery does not configure logging when this signal has a receiver.
+signals.setup_logging.connect(lambda **_: None, weak=False)
 _flask_app = create_app()
 app = make_celery(_flask_app)
 monitor(_flask_app)

@@ -35,15 +35,9 @@ def monitor(app: Flask) -> None:
         LIVENESS.watch_queues(lambda queue: bound.queue.waiting(queue)[0], queues)
         _begin(bound, WORKER, sender.hostname, queues)
 
-    def worker_shutdown(**_: Any) -> None:
-        _remove_consumer(bound.inbox)
-
-    def beat_init(**_: Any) -> None:
-        _begin(bound, BEAT, process_name(BEAT))
-
     signals.worker_ready.connect(worker_ready, weak=False)
-    signals.worker_shutdown.connect(worker_shutdown, weak=False)
-    signals.beat_init.connect(beat_init, weak=False)
+    signals.worker_shutdown.connect(lambda **_: _remove_consumer(bound.inbox), weak=False)
+    signals.beat_init.connect(lambda **_: _begin(bound, BEAT, process_name(BEAT)), weak=False)
     signals.task_prerun.connect(_task_started)
     signals.task_postrun.connect(_task_ended)
 
@@ -60,11 +54,7 @@ def serve(bound: Components) -> ThreadingHTTPServer:
 def _begin(bound: Components, kind: str, name: str, queues: Sequence[str] = ()) -> None:
     thread = HeartbeatThread(bound.heartbeats, kind, name, queues, LIVENESS.check)
     thread.start()
-
-    def stop(**_: Any) -> None:
-        thread.stop()
-
-    signals.worker_shutdown.connect(stop, weak=False)
+    signals.worker_shutdown.connect(lambda **_: thread.stop(), weak=False)
     if bound.settings.metrics_port:
         _serve_or_log(bound)
 

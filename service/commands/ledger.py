@@ -1,6 +1,7 @@
 """Audit the whole database, and rebuild messages from their ledgers."""
 
 import sys
+from functools import partial
 from typing import Final
 
 import click
@@ -27,7 +28,7 @@ def audit() -> None:
 def rebuild(write: bool) -> None:
     """Compare every message with its ledger and list the differences."""
     count = 0
-    for difference in rebuilding.rebuild(write=write, progress=lambda rows: _show("ledgers", rows)):
+    for difference in rebuilding.rebuild(write=write, progress=partial(_show, "ledgers")):
         count += 1
         _clear()
         click.echo(f"{difference.message_id}: shows {difference.shown}, ledger {difference.folded}")
@@ -36,7 +37,6 @@ def rebuild(write: bool) -> None:
 
 
 def _show(what: str, rows: int) -> None:
-    """Show progress on a terminal."""
     if sys.stderr.isatty():
         click.echo(f"\r{what}: {rows:,} read …".ljust(_WIDTH), nl=False, err=True)
 

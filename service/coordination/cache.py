@@ -39,22 +39,3 @@ class Cache:
                 pipe.execute()
         except _UNAVAILABLE:
             return
-
-    def claim(self, name: str, seconds: float) -> bool:
-        """Take a lock that expires after `seconds`; return whether to do the work it protects.
-
-        Without Redis every caller gets it.
-        """
-        try:
-            with self._breaker:
-                return bool(self._redis.set(_PREFIX + name, 1, nx=True, px=int(seconds * 1000)))
-        except _UNAVAILABLE:
-            return True
-
-    def release(self, name: str) -> None:
-        """Delete a lock or a value."""
-        try:
-            with self._breaker:
-                self._redis.delete(_PREFIX + name)
-        except _UNAVAILABLE:
-            return

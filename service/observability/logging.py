@@ -4,7 +4,6 @@ Records of all loggers pass through the same processors. An exception is logged 
 frames, without its message, which often quotes data (docs/adr/0019).
 """
 
-import json
 import logging
 import sys
 import traceback
@@ -18,6 +17,7 @@ from uuid import UUID
 import structlog
 from structlog.contextvars import merge_contextvars
 from structlog.dev import ConsoleRenderer, plain_traceback
+from structlog.processors import JSONRenderer
 from structlog.stdlib import BoundLogger, LoggerFactory, ProcessorFormatter, filter_by_level
 from structlog.typing import EventDict, Processor, WrappedLogger
 
@@ -88,7 +88,7 @@ def _formatter(log_format: str) -> logging.Formatter:
     colors = sys.stderr.isatty()
     as_text = log_format == "text" or (log_format == "auto" and colors)
     text = ConsoleRenderer(colors=colors, exception_formatter=plain_traceback)
-    renderer: Processor = text if as_text else _as_json
+    renderer: Processor = text if as_text else JSONRenderer()
     return ProcessorFormatter(
         foreign_pre_chain=[merge_contextvars],
         processors=[_describe, ProcessorFormatter.remove_processors_meta, _mask, renderer],
@@ -143,7 +143,3 @@ def _plain(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return type(value).__name__
-
-
-def _as_json(_logger: WrappedLogger, _name: str, event: EventDict) -> str:
-    return json.dumps(event)

@@ -7,13 +7,13 @@ statement comes near the statement timeout.
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
 from service.database import transaction
 from service.domain.status import FINAL, Status
 from service.operations import rebuild
 from service.queries import audit as queries
-from service.queries.audit import Overdue
 
 # Sweeps find these messages within seconds; later than this, they are a finding.
 _GRACE: Final = timedelta(minutes=2)
@@ -29,49 +29,37 @@ class Finding(NamedTuple):
     holds: bool
 
 
-def _no_progress(_name: str, _rows: int) -> None:
-    """Do nothing."""
-
-
-def audit(progress: Progress = _no_progress) -> list[Finding]:
+def audit(progress: Progress = lambda _name, _rows: None) -> list[Finding]:
     """Run every check; `progress` is called with the name of the rows and how many were read."""
     before = datetime.now(UTC) - _GRACE
-    by_status, overdue = _messages(before, progress)
+    by_status, overdue = Counter[Status](), Counter[str]()
+    for batch in _batches(partial(queries.messages, before=before), "messages", progress):
+        by_status += batch.by_status
+        overdue += batch.overdue
     shared = sum(_batches(queries.shared_sids, "SIDs", progress))
-    orphans = sum(
-        _batches(lambda after: queries.adoptable_orphans(after, before), "orphans", progress)
-    )
+    adoptable = partial(queries.adoptable_orphans, before=before)
+    orphans = sum(_batches(adoptable, "orphans", progress))
     missed = sum(_batches(queries.callbacks_missed, "events", progress))
     dead_letters = sum(_batches(queries.dead_letters, "dead letters", progress))
-    differences = rebuild.rebuild(progress=lambda rows: progress("ledgers", rows))
-    differing = sum(1 for _ in differences)
+    differing = sum(1 for _ in rebuild.rebuild(progress=partial(progress, "ledgers")))
     return [
         _identity(by_status),
-        _none("expired claims that were not released", overdue.claims),
-        _none("due messages that no worker claimed", overdue.pending),
-        _none("messages in doubt with an overdue look-up", overdue.doubts),
+        _none("expired claims that were not released", overdue["claims"]),
+        _none("due messages that no worker claimed", overdue["pending"]),
+        _none("messages in doubt with an overdue look-up", overdue["doubts"]),
         _none("SIDs that belong to two attempts", shared),
         _none("orphans whose message exists", orphans),
         _none("messages that differ from their ledger", differing),
         Finding(f"missed callbacks, found by polling: {missed}", holds=True),
         Finding(
-            f"need a person: {overdue.undecided} in doubt, {dead_letters} dead letters", holds=True
+            f"need a person: {overdue['person']} in doubt, {dead_letters} dead letters", holds=True
         ),
     ]
-
-
-def _messages(before: datetime, progress: Progress) -> tuple[Counter[Status], Overdue]:
-    by_status, overdue = Counter[Status](), Overdue()
-    for batch in _batches(lambda after: queries.messages(after, before), "messages", progress):
-        by_status += batch.by_status
-        overdue = Overdue(*map(sum, zip(overdue, batch.overdue, strict=True)))
-    return by_status, overdue
 
 
 def _batches(
     read: Callable[[Any], tuple[_Result, Any]], name: str, progress: Progress
 ) -> Iterator[_Result]:
-    """Yield the result of each batch of a table."""
     after, rows = None, 0
     while True:
         with transaction():

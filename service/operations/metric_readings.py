@@ -6,11 +6,11 @@ readings, up to the age of `MAX_AGE`.
 """
 
 import logging
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final, NamedTuple
 
 from prometheus_client import Metric
@@ -18,6 +18,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from service.components import Components
+from service.operations.background_read import BackgroundRead
 from service.queries import backlog
 from service.task_queue.queue import ROUTES
 
@@ -90,10 +91,11 @@ class Readings(Collector):
     """Collects the gauges of both stores; one for each application."""
 
     def __init__(self, parts: Components) -> None:
-        self._stores = (
-            _Store("database", lambda: _read_database(parts)),
-            _Store("redis", lambda: _read_redis(parts)),
-        )
+        readers = {"database": _read_database, "redis": _read_redis}
+        self._stores = {
+            store: BackgroundRead(partial(_read, store, reader, parts), READ_INTERVAL)
+            for store, reader in readers.items()
+        }
 
     def describe(self) -> list[Metric]:
         """Return nothing, so that registering this collector reads nothing."""
@@ -101,10 +103,14 @@ class Readings(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield every gauge that has a value."""
-        until = time.monotonic() + _READ_TIMEOUT
-        for store in self._stores:
-            store.start_reading()
-        readings = [reading for store in self._stores for reading in store.readings(until)]
+        deadline = time.monotonic() + _READ_TIMEOUT
+        for read in self._stores.values():
+            read.start()
+        readings = [
+            reading
+            for store, read in self._stores.items()
+            for reading in _last_readings(store, read, deadline)
+        ]
         for gauge in GAUGES:
             labels = [gauge.label] if gauge.label else []
             family = GaugeMetricFamily(gauge.name, gauge.help, labels=labels)
@@ -115,50 +121,26 @@ class Readings(Collector):
                 yield family
 
 
-class _Store:
-    """The last readings of one store."""
+def _last_readings(
+    store: str, read: BackgroundRead[list[Reading]], deadline: float
+) -> Iterator[Reading]:
+    read.wait(deadline)
+    readings, age = read.value, time.monotonic() - read.read_at
+    yield Reading(UP, store, float(readings is not None and read.error is None))
+    if readings is not None and age < MAX_AGE:
+        yield Reading(AGE, store, age)
+        yield from readings
 
-    def __init__(self, name: str, read: Callable[[], Iterator[Reading]]) -> None:
-        self._name = name
-        self._read = read
-        self._lock = threading.Lock()
-        self._started_at = float("-inf")
-        self._done = threading.Event()
-        self._done.set()
-        self._up = False
-        self._read_at = float("-inf")
-        self._readings: Sequence[Reading] = ()
 
-    def start_reading(self) -> None:
-        """Read the store in a thread, unless it was read lately or is being read."""
-        with self._lock:
-            now = time.monotonic()
-            if now - self._started_at < READ_INTERVAL or not self._done.is_set():
-                return
-            self._started_at = now
-            self._done.clear()
-        threading.Thread(target=self._run, name=f"read-{self._name}", daemon=True).start()
-
-    def readings(self, until: float) -> Iterator[Reading]:
-        """Yield the last readings; wait for new ones until `until`."""
-        self._done.wait(max(0.0, until - time.monotonic()))
-        age = time.monotonic() - self._read_at
-        yield Reading(UP, self._name, float(self._up))
-        if age < MAX_AGE:
-            yield Reading(AGE, self._name, age)
-            yield from self._readings
-
-    def _run(self) -> None:
-        try:
-            self._readings = list(self._read())
-            self._read_at = time.monotonic()
-            self._up = True
-        except Exception as error:
-            # waybill_store_up reports it, and a later scrape reads again.
-            _log.warning("cannot read gauges from %s (%s)", self._name, type(error).__name__)
-            self._up = False
-        finally:
-            self._done.set()
+def _read(
+    store: str, reader: Callable[[Components], Iterator[Reading]], parts: Components
+) -> list[Reading]:
+    try:
+        return list(reader(parts))
+    except Exception as error:
+        # waybill_store_up reports it, and a later scrape reads again.
+        _log.warning("cannot read gauges from %s (%s)", store, type(error).__name__)
+        raise
 
 
 def _read_database(parts: Components) -> Iterator[Reading]:

@@ -4,7 +4,7 @@ import logging
 import secrets
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -13,6 +13,7 @@ from service.models import OperatorKey
 from service.observability import events
 from service.queries import operators
 from service.queries.keys import digest_of
+from service.queries.operators import OpenSession
 
 # A working day, and a lunch break. An open page polls: its session is in use.
 MAX_AGE: Final = timedelta(hours=12)
@@ -25,14 +26,6 @@ _RETENTION: Final = timedelta(days=30)
 _log = logging.getLogger(__name__)
 
 
-class Session(NamedTuple):
-    """The session of a request."""
-
-    id: int
-    operator: str
-    seen_at: datetime
-
-
 def begin(key: OperatorKey) -> str:
     """Begin a session for a key; return its id, which is stored as a digest only."""
     session_id, now = secrets.token_urlsafe(32), datetime.now(UTC)
@@ -43,21 +36,20 @@ def begin(key: OperatorKey) -> str:
     return session_id
 
 
-def find(session_id: object) -> Session | None:
+def find(session_id: object) -> OpenSession | None:
     """Return the session, unless it ended or expired or its key is revoked."""
     if not isinstance(session_id, str):
         return None
     now = datetime.now(UTC)
-    row = operators.session_by_digest(
+    session = operators.session_by_digest(
         digest_of(session_id), created_after=now - MAX_AGE, seen_after=now - MAX_IDLE
     )
-    session = Session(*row) if row else None
     if session and now - session.seen_at > _SEEN_INTERVAL:
         _update_seen(session, now)
     return session
 
 
-def open_sessions() -> list[operators.OpenSession]:
+def open_sessions() -> list[OpenSession]:
     """Return the open sessions, oldest first."""
     now = datetime.now(UTC)
     return operators.open_sessions(created_after=now - MAX_AGE, seen_after=now - MAX_IDLE)
@@ -69,7 +61,7 @@ def end(ids: Collection[int] | None) -> int:
         return operators.end_sessions(datetime.now(UTC), ids=ids)
 
 
-def _update_seen(session: Session, now: datetime) -> None:
+def _update_seen(session: OpenSession, now: datetime) -> None:
     try:
         with transaction():
             operators.note_seen(session.id, now)

@@ -21,12 +21,8 @@ class Difference(NamedTuple):
     folded: str
 
 
-def _no_progress(_rows: int) -> None:
-    """Do nothing."""
-
-
 def rebuild(
-    *, write: bool = False, progress: Callable[[int], None] = _no_progress
+    *, write: bool = False, progress: Callable[[int], None] = lambda _rows: None
 ) -> Iterator[Difference]:
     """Yield every difference; with `write` also correct the message.
 

@@ -21,7 +21,6 @@ from service.privacy.number_pattern import NumberPattern
 from service.queries import redaction
 
 _MAX_LISTED: Final = 100
-_OVERVIEW: Final = "overview"  # a page of /ops that is cached for seconds and shows numbers
 
 
 class Erasure(NamedTuple):
@@ -57,7 +56,6 @@ def erase_number(number: str) -> Erasure:
     orphans, events = erase_tables.events(pattern)
     texts = erase_tables.attempts(pattern) + erase_tables.overflow(pattern)
     dead_letters, opt_outs = erase_tables.dead_letters(pattern), erase_tables.opt_outs(pattern)
-    components().cache.release(_OVERVIEW)
     with transaction():
         under_way = redaction.under_way(recipients, _MAX_LISTED)
     mentions = callbacks + others + events + texts

@@ -1,5 +1,6 @@
 """Delete old messages, orphans and dead letters when their retention time is over."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from service.components import components
@@ -15,29 +16,22 @@ def delete_old() -> int:
     """
     settings, count = components().settings, 0
     if settings.keep_messages is not None:
-        count += sweep(_delete_messages)
+        count += _sweep(_delete_messages, settings.keep_messages)
     if settings.keep_orphans is not None:
-        count += sweep(_delete_orphans) + sweep(_delete_dead_letters)
+        count += _sweep(retention.delete_orphans, settings.keep_orphans)
+        count += _sweep(retention.delete_dead_letters, settings.keep_orphans)
     return count
 
 
-def _delete_messages() -> int:
-    with transaction():
-        ids = retention.old_messages(_days_ago(components().settings.keep_messages), BATCH)
-        retention.delete_messages(ids)
+def _sweep(delete: Callable[[datetime, int], int], days: float) -> int:
+    def delete_batch() -> int:
+        with transaction():
+            return delete(datetime.now(UTC) - timedelta(days=days), BATCH)
+
+    return sweep(delete_batch)
+
+
+def _delete_messages(before: datetime, limit: int) -> int:
+    ids = retention.old_messages(before, limit)
+    retention.delete_messages(ids)
     return len(ids)
-
-
-def _delete_orphans() -> int:
-    with transaction():
-        return retention.delete_orphans(_days_ago(components().settings.keep_orphans), BATCH)
-
-
-def _delete_dead_letters() -> int:
-    with transaction():
-        return retention.delete_dead_letters(_days_ago(components().settings.keep_orphans), BATCH)
-
-
-def _days_ago(days: float | None) -> datetime:
-    assert days is not None
-    return datetime.now(UTC) - timedelta(days=days)

@@ -20,38 +20,30 @@ from service.models import Attempt, DeadLetter, Message, StatusEvent
 BATCH: Final = 10_000
 
 
-class Overdue(NamedTuple):
-    """How many messages should have moved on before now."""
-
-    claims: int = 0
-    pending: int = 0
-    doubts: int = 0
-    undecided: int = 0  # in doubt, and only a person can decide
-
-
 class Messages(NamedTuple):
-    """Counts of one batch of messages: by status, and overdue."""
+    """Counts of one batch of messages; overdue by `claims`, `pending`, `doubts` and `person`."""
 
     by_status: Counter[Status]
-    overdue: Overdue
+    overdue: Counter[str]
 
 
 def messages(after: UUID | None, before: datetime) -> tuple[Messages, UUID | None]:
     """Count a batch of messages; overdue are those that were due before `before`."""
     batch, last = _batch(Message.id, after)
     in_doubt = Message.status == Status.IN_DOUBT
-    overdue = (
-        and_(Message.status == Status.SUBMITTING, Message.claimed_until < before),
-        and_(Message.status == Status.PENDING, Message.due_at < before),
-        and_(in_doubt, Message.check_at < before),
-        and_(in_doubt, Message.check_at.is_(None)),
-    )
-    counts = [func.count(case((condition, 1))) for condition in overdue]
+    overdue = {
+        "claims": and_(Message.status == Status.SUBMITTING, Message.claimed_until < before),
+        "pending": and_(Message.status == Status.PENDING, Message.due_at < before),
+        "doubts": and_(in_doubt, Message.check_at < before),
+        "person": and_(in_doubt, Message.check_at.is_(None)),  # only a person can decide
+    }
+    counts = [func.count(case((condition, 1))) for condition in overdue.values()]
     query = select(Message.status, func.count(), *counts).where(*batch).group_by(Message.status)
-    rows = db.session.execute(query).all()
-    by_status = Counter({row[0]: row[1] for row in rows})
-    late = Overdue(*(sum(int(row[2 + place]) for row in rows) for place in range(len(overdue))))
-    return Messages(by_status, late), last
+    counted = Messages(Counter(), Counter())
+    for status, number, *numbers in db.session.execute(query):
+        counted.by_status[status] = number
+        counted.overdue.update(dict(zip(overdue, numbers, strict=True)))
+    return counted, last
 
 
 def shared_sids(after: str | None) -> tuple[int, str | None]:
@@ -112,7 +104,9 @@ def _batch(
         batch.append(key > after)
     ends = select(key).where(*batch).order_by(key).offset(BATCH - 1).limit(1)
     last = db.session.scalar(ends)
-    return [*batch, *([key <= last] if last is not None else [])], last
+    if last is not None:
+        batch.append(key <= last)
+    return batch, last
 
 
 def _first(column: InstrumentedAttribute[Any], *where: ColumnElement[bool]) -> ScalarSelect[Any]:

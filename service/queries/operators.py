@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Row, delete, select, update
+from sqlalchemy import Select, delete, select, update
 
 from service.database import db
 from service.models import OperatorKey, OperatorSession
@@ -12,7 +12,7 @@ from service.queries import keys
 
 
 class OpenSession(NamedTuple):
-    """An open session, as the command `operators sessions` lists it."""
+    """The session of an operator, which has neither ended nor expired."""
 
     id: int
     operator: str
@@ -45,23 +45,16 @@ def add_session(digest: bytes, key_id: int, now: datetime) -> None:
 
 def session_by_digest(
     digest: bytes, created_after: datetime, seen_after: datetime
-) -> Row[int, str, datetime] | None:
-    """Return id, operator and last use of an open session."""
-    query = select(OperatorSession.id, OperatorKey.name, OperatorSession.seen_at)
-    conditions = OperatorSession.digest == digest, *_open(created_after, seen_after)
-    query = query.join_from(OperatorSession, OperatorKey).where(*conditions)
-    return db.session.execute(query).first()
+) -> OpenSession | None:
+    """Return an open session."""
+    query = _open(created_after, seen_after).where(OperatorSession.digest == digest)
+    row = db.session.execute(query).first()
+    return OpenSession(*row) if row else None
 
 
 def open_sessions(created_after: datetime, seen_after: datetime) -> list[OpenSession]:
     """Return the open sessions, oldest first."""
-    columns = OperatorSession.id, OperatorKey.name, OperatorSession.key_id
-    query = (
-        select(*columns, OperatorSession.created_at, OperatorSession.seen_at)
-        .join_from(OperatorSession, OperatorKey)
-        .where(*_open(created_after, seen_after))
-        .order_by(OperatorSession.id)
-    )
+    query = _open(created_after, seen_after).order_by(OperatorSession.id)
     return [OpenSession(*row) for row in db.session.execute(query)]
 
 
@@ -89,8 +82,12 @@ def drop_sessions(created_before: datetime) -> None:
     db.session.execute(delete(OperatorSession).where(OperatorSession.created_at < created_before))
 
 
-def _open(created_after: datetime, seen_after: datetime) -> tuple[ColumnElement[bool], ...]:
-    return (
+def _open(
+    created_after: datetime, seen_after: datetime
+) -> Select[int, str, int, datetime, datetime]:
+    columns = OperatorSession.id, OperatorKey.name, OperatorSession.key_id
+    query = select(*columns, OperatorSession.created_at, OperatorSession.seen_at)
+    return query.join_from(OperatorSession, OperatorKey).where(
         OperatorSession.ended_at.is_(None),
         OperatorKey.revoked_at.is_(None),
         OperatorSession.created_at > created_after,

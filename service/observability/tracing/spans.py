@@ -40,11 +40,11 @@ class Spans:
         # A provider without arguments reads OTEL_TRACES_SAMPLER.
         self._sampler = TracerProvider(shutdown_on_exit=False).sampler
         self._ids = _MessageIds()
-        self._provider = TracerProvider(
+        provider = TracerProvider(
             sampler=ALWAYS_ON, resource=Resource.create(name), id_generator=self._ids
         )
-        self._provider.add_span_processor(processor)
-        self._tracer = self._provider.get_tracer("waybill")
+        provider.add_span_processor(processor)
+        self._tracer = provider.get_tracer("waybill")
 
     def write(
         self,
@@ -69,14 +69,6 @@ class Spans:
         if error:
             span.set_status(Status(StatusCode.ERROR, error))
         span.end(_nanoseconds(datetime.now(UTC)))
-
-    def flush(self) -> None:
-        """Export the spans written so far."""
-        self._provider.force_flush()
-
-    def close(self) -> None:
-        """Export the spans written so far and stop."""
-        self._provider.shutdown()
 
     def _is_sampled(self, message_id: UUID) -> bool:
         # Ratio samplers take the lower 64 bits as random, but the two highest of them are the same

@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from flask import Flask
-
 from service.addresses import channel_of
-from service.components import Components, components
+from service.components import components
 from service.config.settings import Settings
 from service.domain.priority import Priority
 from service.errors import FieldError, Invalid
@@ -21,10 +19,10 @@ from service.web.api.schemas import NewMessage, check
 _MAX_KEY_LENGTH: Final = 255
 
 
-def real_providers(app: Flask | None = None) -> dict[str, Provider]:
+def real_providers() -> dict[str, Provider]:
     """Return the configured providers, without the sandbox that test keys use."""
-    bound: Components = app.extensions["waybill"] if app else components()
-    return {name: provider for name, provider in bound.providers.items() if name != SANDBOX}
+    providers = components().providers
+    return {name: provider for name, provider in providers.items() if name != SANDBOX}
 
 
 def draft(

@@ -1,78 +1,100 @@
-"""Make the OpenAPI document from the routes, models and errors of the application.
+"""The OpenAPI document: `openapi.json`, completed with what the code defines.
 
-``operations`` describes each route; ``components`` makes schemas from the models and ``errors`` the
-error responses; ``examples`` and ``samples`` show requests and answers.
+The schemas and the parameters of a list come from the models of the API, the names of the providers
+from the settings, and the sample requests from `templates/samples`.
 """
 
-import re
+import json
+from collections.abc import Sequence
+from importlib.resources import files
 from typing import Any, Final
 
-from flask import Flask
-from werkzeug.routing import Rule
+from flask import render_template
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema
 
-from service.web.api.drafts import real_providers
-from service.web.openapi import components, errors, samples
-from service.web.openapi.operations import OPERATIONS, OUTSIDE, TAGS, Operation
+from service.web.api.responses import SHAPES
+from service.web.api.schemas import MessageQuery, NewBatch, NewMessage
 
-_ABOUT: Final = (
-    "Waybill sends SMS for internal services and records the outcome of each message. "
-    "Post a message with an `Idempotency-Key`, then read its status until it is `final`. "
-    "Every error is a problem document (RFC 9457)."
-)
-_VARIABLE: Final = re.compile(r"<(?:\w+:)?(\w+)>")
+_TEXT: Final = files(__name__).joinpath("openapi.json").read_text("utf-8")
+_REFERENCE: Final = "#/components/schemas/{model}"
+_LANGUAGES: Final = {"curl": "Shell", "Python": "Python", "Node": "JavaScript"}
+# The message of the examples.
+MESSAGE_ID: Final = "01a1fd14-9522-7078-b19f-9ef257cf0b38"
 
 
-def document(app: Flask) -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document. Raises KeyError for a route without a description."""
-    paths: dict[str, dict[str, Any]] = {}
-    for rule in app.url_map.iter_rules():
-        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
-            if not {rule.endpoint, rule.endpoint.partition(".")[0]} & OUTSIDE:
-                path = _VARIABLE.sub(r"{\1}", rule.rule)
-                paths.setdefault(path, {})[method.lower()] = _operation(path, method, rule)
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": "Waybill", "version": "1", "description": _ABOUT},
-        "servers": [{"url": "/"}],
-        "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
-        "paths": {path: paths[path] for path in sorted(paths, key=_position)},
-        "components": components.components(sorted(real_providers(app))),
+def document(providers: Sequence[str]) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document for these providers."""
+    api: dict[str, Any] = json.loads(_TEXT)
+    api["components"]["schemas"] = _schemas(providers)
+    api["paths"]["/v1/messages"]["get"]["parameters"] = _query_parameters()
+    for path, methods in api["paths"].items():
+        for method, operation in methods.items():
+            if operation["security"]:
+                operation["x-codeSamples"] = _samples(method, path, operation)
+    return api
+
+
+class _WithoutTitles(GenerateJsonSchema):
+    """Makes schemas without the titles that pydantic derives from the names of fields."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002
+        """Return False: titles repeat the names."""
+        return False
+
+
+def _schemas(providers: Sequence[str]) -> dict[str, Any]:
+    answers = [(shape.__name__, "serialization", TypeAdapter(shape)) for shape in SHAPES]
+    requests = [
+        (model.__name__, "validation", TypeAdapter(model)) for model in (NewMessage, NewBatch)
+    ]
+    _, document = TypeAdapter.json_schemas(
+        [*answers, *requests],  # type: ignore[list-item]
+        ref_template=_REFERENCE,
+        schema_generator=_WithoutTitles,
+    )
+    schemas: dict[str, Any] = dict(sorted(document["$defs"].items()))
+    for schema in schemas.values():
+        schema.pop("title", None)
+    # The model accepts any name: the providers depend on the settings.
+    schemas["NewMessage"]["properties"]["provider"]["anyOf"][0]["enum"] = list(providers)
+    # An invalid message does not make the batch invalid: it gets its own result.
+    schemas["NewBatch"]["properties"]["messages"]["items"] = {
+        "anyOf": [{"$ref": _REFERENCE.format(model="NewMessage")}, {}]
     }
+    return schemas
 
 
-def _operation(path: str, method: str, rule: Rule) -> dict[str, Any]:
-    operation = OPERATIONS[rule.endpoint]
-    variables = [components.path_parameter(name) for name in _VARIABLE.findall(rule.rule)]
-    suffix, variant = _variant(rule)
-    described: dict[str, Any] = {
-        "operationId": rule.endpoint.rpartition(".")[2] + suffix,
-        "tags": [operation.tag],
-        "summary": operation.summary + variant,
-        "description": operation.description,
-        "parameters": [*variables, *operation.parameters],
-        "responses": {**_answers(operation), **errors.references(operation.errors)},
-        "security": [{"key": []}] if operation.needs_key else [],
-    }
-    if operation.body is not None:
-        described["requestBody"] = {"required": True, "content": operation.body}
-    if operation.needs_key:
-        described["x-codeSamples"] = samples.code_samples(method, path, operation)
-    return described
+def _query_parameters() -> list[dict[str, Any]]:
+    schema = MessageQuery.model_json_schema(
+        ref_template=_REFERENCE, schema_generator=_WithoutTitles
+    )
+    return [_query_parameter(name, field) for name, field in schema["properties"].items()]
 
 
-def _variant(rule: Rule) -> tuple[str, str]:
-    """Return suffixes of operationId and summary that distinguish the routes of one view."""
-    if rule.defaults:
-        return "_sid", ", without an attempt"
-    if "secret" in rule.arguments:
-        return "_secret", ", of a provider that cannot sign"
-    return "", ""
+def _query_parameter(name: str, field: dict[str, Any]) -> dict[str, Any]:
+    # A field is nullable in the model, where null means "not given".
+    schema = dict(next(iter(field.get("anyOf", [field]))))
+    schema.pop("description", None)
+    schema |= {key: field[key] for key in ("format", "default") if field.get(key) is not None}
+    return {"name": name, "in": "query", "description": field["description"], "schema": schema}
 
 
-def _answers(operation: Operation) -> dict[str, Any]:
-    return {str(status): answer for status, answer in operation.answers.items()}
-
-
-def _position(path: str) -> tuple[int, str]:
-    """Return a sort key that puts the paths for clients first."""
-    return (0 if path.startswith("/v1") else 1, path)
+def _samples(method: str, path: str, operation: dict[str, Any]) -> list[dict[str, str]]:
+    """Return the operation's first example as a request in each language."""
+    values = {"method": method.upper(), "path": path.replace("{message_id}", MESSAGE_ID)}
+    for parameter in operation["parameters"]:
+        if parameter["name"] == "Idempotency-Key":
+            values["key"] = parameter["example"]
+    if "requestBody" in operation:
+        examples = operation["requestBody"]["content"]["application/json"]["examples"]
+        body = next(iter(examples.values()))["value"]
+        values["body"] = json.dumps(body, indent=2, ensure_ascii=False).replace("\n", "\n  ")
+    return [
+        {
+            "lang": language,
+            "label": label,
+            "source": render_template(f"samples/{label.lower()}.txt", **values),
+        }
+        for label, language in _LANGUAGES.items()
+    ]

@@ -1,6 +1,5 @@
 """The overview page, rendered at most once in 2 seconds by each web process."""
 
-import hashlib
 import threading
 import time
 from collections import Counter
@@ -77,7 +76,7 @@ def live() -> Response:
 def fragment_response(html: str) -> Response:
     """Return a fragment with its ETag, or 304 if the client has it."""
     response = Response(html, mimetype="text/html")
-    response.set_etag(hashlib.sha256(html.encode()).hexdigest()[:32])
+    response.add_etag()
     response.make_conditional(request)
     return response
 

@@ -116,6 +116,7 @@ LONG_AGO = datetime.now(UTC) - timedelta(hours=1)
         ),
         ({"status": Status.PENDING, "due_at": LONG_AGO}, "due messages that no worker claimed: 1"),
         ({"status": Status.IN_DOUBT, "check_at": LONG_AGO}, "an overdue look-up: 1"),
+        ({"status": Status.IN_DOUBT, "check_at": None}, "need a person: 1 in doubt"),
         ({"status": Status.READ}, "differ from their ledger: 1"),
         ({"error_code": "30003"}, "differ from their ledger: 1"),
         ({"provider_sid": "SMother"}, "differ from their ledger: 1"),

@@ -24,16 +24,7 @@ def test_values_can_be_read_until_they_expire(cache: Cache) -> None:
         assert time.monotonic() < deadline
 
 
-def test_lock_is_given_to_one_caller_at_a_time(cache: Cache) -> None:
-    assert cache.claim("work", 60)
-    assert not cache.claim("work", 60)
-    cache.release("work")
-    assert cache.claim("work", 60)
-
-
-def test_without_redis_reads_miss_and_every_caller_gets_locks() -> None:
+def test_without_redis_reads_miss_and_writes_are_dropped() -> None:
     down = Cache(Redis(port=1, socket_connect_timeout=0.2), CircuitBreaker())
     down.put({"a": 1}, 60)
     assert down.read(["a", "b"]) == [None, None]
-    assert down.claim("work", 60)
-    down.release("work")

@@ -39,8 +39,8 @@ def read(app: Flask) -> dict[tuple[str, str], float]:
 
 def refreshed(readings: Readings) -> Readings:
     """Read the stores and wait longer than a scrape does."""
-    for store in readings._stores:
-        store.start_reading()
+    for store in readings._stores.values():
+        store.start()
     return settled(readings)
 
 
@@ -198,8 +198,8 @@ def test_scrape_does_not_wait_for_a_frozen_store(
         readings = Readings(hanging.extensions["waybill"])
         assert shown(refreshed(readings))["waybill_inbox_entries", ""] == 0
         server.freeze()
-        for store in readings._stores:
-            store._started_at -= module.READ_INTERVAL
+        for store in readings._stores.values():
+            store.began_at -= module.READ_INTERVAL
 
         began = time.monotonic()
         gauges = shown(readings)
@@ -224,7 +224,7 @@ def test_many_scrapes_read_the_stores_once(app: Flask, monkeypatch: pytest.Monke
     reads = []
     readings = Readings(app.extensions["waybill"])
     monkeypatch.setattr(
-        readings._stores[0], "_read", lambda: reads.append(1) or iter([]), raising=True
+        readings._stores["database"], "_read", lambda: reads.append(1) or [], raising=True
     )
     for _ in range(20):
         shown(readings)

@@ -76,7 +76,7 @@ def test_erasure_removes_number_and_keeps_outcomes(ended: UUID, post: Post) -> N
     assert (shown.status, shown.error_code) == (Status.UNDELIVERED, "30005")
     after, _ = audit.messages(None, datetime.now(UTC))
     assert after.by_status == before.by_status
-    assert [finding.claim for finding in auditing.audit() if not finding.holds] == []
+    assert [finding.text for finding in auditing.audit() if not finding.holds] == []
 
 
 def test_erasure_keeps_messages_to_others(ended: UUID, post: Post) -> None:

@@ -174,7 +174,7 @@ def test_erased_number_is_in_no_column_and_no_redis_key(
     assert places_of_number(redis_url) == []
     statuses = db.session.execute(select(Message.status).distinct()).scalars().all()
     assert statuses == [Status.UNDELIVERED]
-    assert [finding.claim for finding in audit.audit() if not finding.holds] == []
+    assert [finding.text for finding in audit.audit() if not finding.holds] == []
     assert list(rebuild.rebuild()) == []
     others = db.session.scalars(select(Message).where(Message.to == OTHER)).all()
     assert len(others) == len(ALL)

@@ -94,7 +94,7 @@ def test_audit_and_rebuild_hold_after_redaction(sent: UUID, configure: Configure
     record.record([ending(sent)])
     redact.redact()
     assert list(rebuild.rebuild()) == []
-    assert [finding.claim for finding in audit.audit() if not finding.holds] == []
+    assert [finding.text for finding in audit.audit() if not finding.holds] == []
 
 
 def test_second_redaction_finds_nothing(sent: UUID, configure: Configure) -> None:

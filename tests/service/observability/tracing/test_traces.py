@@ -101,10 +101,10 @@ def test_collector_receives_spans_over_http() -> None:
     trace, attempt = uuid7(), uuid7()
     with standing() as collector:
         collector.status = 200
-        spans = Spans(exporting(collector.url))
-        spans.write("send", trace, trace, attempt, EPOCH, {"waybill.provider": "fake"})
-        spans.flush()
-        spans.close()
+        processor = exporting(collector.url)
+        Spans(processor).write("send", trace, trace, attempt, EPOCH, {"waybill.provider": "fake"})
+        processor.force_flush()
+        processor.shutdown()
 
     assert collector.paths == ["/v1/traces"]
     [resource] = ExportTraceServiceRequest.FromString(collector.sent).resource_spans
