@@ -18,8 +18,8 @@ from service.domain.report import Source
 from service.domain.status import Status
 from service.errors import Blocked, NotAccepted, OutcomeUnknown, ProviderError, Refused
 from service.providers.base import LookUpQuery, Outbound, Sender
-from service.providers.sinch.account import Account
 from service.providers.sinch import Sinch
+from service.providers.sinch.account import Account
 from tests.conftest import BASE_URL, SINCH, make_settings
 from tests.stand import Stand
 

@@ -17,8 +17,8 @@ from service.domain.report import Source
 from service.domain.status import Status
 from service.errors import Blocked, NotAccepted, OutcomeUnknown, ProviderError, Refused
 from service.providers.base import LookUpQuery, Outbound
-from service.providers.twilio.account import Account
 from service.providers.twilio import Twilio
+from service.providers.twilio.account import Account
 from tests.conftest import ACCOUNT, BASE_URL, TOKEN, make_settings
 from tests.stand import Stand
 
