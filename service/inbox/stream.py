@@ -5,6 +5,8 @@ that recorded it. All commands exist in Redis 6.2.
 https://redis.io/docs/latest/develop/data-types/streams/
 """
 
+import os
+import socket
 import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -29,6 +31,11 @@ _READY: Final = "waybill:inbox:ready"
 _READY_SECONDS: Final = 60
 # Seconds between two checks of the limit in one process: a check for each callback costs a command.
 _LIMIT_CHECK_INTERVAL: Final = 0.2
+# Entries that another consumer took and did not finish are recorded in smaller batches.
+_RECLAIMED_BATCH: Final = 500
+# Seconds for which a batch smaller than this waits for more entries, which then share its costs.
+_LINGER: Final = 0.05
+_SMALL_BATCH: Final = 500
 # Entries from before migration 0011 have the earlier name of the sandbox.
 _RENAMED_PROVIDERS: Final = {"test": SANDBOX}
 
@@ -77,6 +84,18 @@ class Inbox:
     def is_paused(self) -> bool:
         """Return whether consumers are paused."""
         return bool(self._redis.exists(_PAUSED))
+
+    def next_batch(self, count: int, idle: float) -> list[Entry]:
+        """Take entries for this process: what another left for `idle` seconds, else new ones."""
+        name = consumer_name()
+        reclaimed = self.reclaim(name, _RECLAIMED_BATCH, idle)
+        if reclaimed:
+            return reclaimed
+        batch = self.take(name, count, _LINGER)
+        if not batch or len(batch) >= _SMALL_BATCH:
+            return batch
+        time.sleep(_LINGER)
+        return batch + self.take(name, count - len(batch), linger=0)
 
     def take(self, consumer: str, count: int, linger: float) -> list[Entry]:
         """Take up to `count` new entries, waiting up to `linger` seconds for the first."""
@@ -178,6 +197,11 @@ class Inbox:
         except ResponseError as conflict:
             if "BUSYGROUP" not in str(conflict):
                 raise
+
+
+def consumer_name() -> str:
+    """Return the name of this process in the consumer group."""
+    return f"{socket.gethostname()}-{os.getpid()}"
 
 
 def _encode(callback: Callback) -> tuple[bytes | str | float, ...]:

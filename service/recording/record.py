@@ -3,20 +3,20 @@
 Callbacks, answers to sends, look-ups, polls and our own verdicts all pass through `apply`.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
 from service.database import transaction
-from service.domain.outcome import Outcome, merge_all, outcome_of
 from service.domain.report import StatusReport
 from service.opt_outs.learn import learn_opt_outs
 from service.queries import attempts, ledger
 from service.queries.attempts import AttemptRef
-from service.recording.effects import Effect, LedgerEntry, RecordedBatch, effects_of
+from service.recording.effects import Effect, LedgerEntry, RecordedBatch
+from service.recording.fold import effects_of, fold, report_of
 from service.recording.redaction import redact_adopted, redacted
-from service.recording.rows import event_rows, message_columns, outcome_in, report_of
 
 # Where the next search for orphans begins; each process has its own.
 _last_orphan = 0
@@ -37,16 +37,20 @@ def apply(
     """
     if not reports:
         return RecordedBatch()
-    owners = attempts.owners_of(reports)
+    owners = ledger.owners_of(reports)
     rows = locked or ledger.lock_outcomes(owner.message_id for owner in owners if owner)
     entries = [_entry(*pair, rows) for pair in zip(reports, owners, strict=True)]
     new = ledger.write_events(event_rows(entries))
     adopted = _bind_sids(entries, rows)
-    contradicted = _fold(rows, entries + adopted)
+    columns, contradicted = fold(rows, entries + adopted)
+    ledger.write_outcomes(columns)
     effects = list(effects_of(entries, rows, new, contradicted))
-    pairs = zip(entries, effects, strict=True)
+    pairs = list(zip(entries, effects, strict=True))
     learn_opt_outs([entry for entry, effect in pairs if effect is not Effect.REPEAT] + adopted)
-    return RecordedBatch(entries, effects, len(contradicted))
+    counts = Counter[tuple[str, str, str]](
+        (report.provider, str(report.status or "other"), effect) for (_, report, _), effect in pairs
+    )
+    return RecordedBatch(entries, effects, counts, len(contradicted))
 
 
 def adopt_orphans(limit: int = 2_000) -> int:
@@ -59,7 +63,7 @@ def adopt_orphans(limit: int = 2_000) -> int:
         owners, _last_orphan = attempts.with_orphans(_last_orphan, limit)
         rows = ledger.lock_outcomes(owner.message_id for owner in owners.values())
         adopted = _adopt(owners, rows)
-        _fold(rows, adopted)
+        ledger.write_outcomes(fold(rows, adopted).columns)
         learn_opt_outs(adopted)
     return len(adopted)
 
@@ -70,6 +74,27 @@ def _entry(report: StatusReport, owner: AttemptRef | None, rows: Mapping[UUID, A
     if row is not None and row.redacted_at is not None:
         report = redacted(report)
     return LedgerEntry(report.identity, report, owner)
+
+
+def event_rows(entries: Iterable[LedgerEntry]) -> Collection[dict[str, Any]]:
+    """Return the ledger rows of a batch: one for each identity, with its repeats counted."""
+    rows: dict[bytes, dict[str, Any]] = {}
+    for identity, report, owner in entries:
+        row = {
+            **report._asdict(),
+            "identity": identity,
+            "message_id": owner.message_id if owner else None,
+            "attempt_id": owner.id if owner else None,
+            "price": report.price.amount if report.price else None,
+            "price_currency": report.price.currency if report.price else None,
+            "repeats": 0,
+        }
+        earlier = rows.get(identity)
+        if earlier is not None:
+            first = min(earlier, row, key=itemgetter("received_at"))
+            row = {**first, "repeats": earlier["repeats"] + 1}
+        rows[identity] = row
+    return rows.values()
 
 
 def _bind_sids(entries: Iterable[LedgerEntry], rows: Mapping[UUID, Any]) -> list[LedgerEntry]:
@@ -94,37 +119,3 @@ def _adopt(
     adopted = ledger.take_orphans(owners)
     redact_adopted(adopted, rows)
     return [LedgerEntry(event.identity, report_of(event), owner) for event, owner in adopted]
-
-
-def _fold(rows: Mapping[UUID, Any], entries: Iterable[LedgerEntry]) -> set[UUID]:
-    """Join reports onto the locked rows; return the messages that became contradictory."""
-    by_message: dict[UUID, list[tuple[StatusReport, AttemptRef]]] = defaultdict(list)
-    for _, report, owner in entries:
-        if owner is not None:
-            by_message[owner.message_id].append((report, owner))
-    changed, contradicted = [], set()
-    for message_id, row in rows.items():
-        before = outcome_in(row)
-        new = [outcome_of(report, owner.number) for report, owner in by_message[message_id]]
-        after = merge_all([before, *new])
-        if after is None:
-            continue
-        sid = _shown_sid(row, after, by_message[message_id])
-        if after == before and sid == row.provider_sid:
-            continue
-        changed.append(message_columns(row, after, sid))
-        if after.conflict and not (before and before.conflict):
-            contradicted.add(message_id)
-    ledger.write_outcomes(changed)
-    return contradicted
-
-
-def _shown_sid(
-    row: Any, outcome: Outcome, owned: Iterable[tuple[StatusReport, AttemptRef]]
-) -> str | None:
-    """Return the SID of the attempt that is shown; the least, if the provider gave two."""
-    sids = {row.provider_sid} if row.outcome_attempt == outcome.attempt else set()
-    for report, owner in owned:
-        if owner.number == outcome.attempt:
-            sids |= {report.provider_sid, owner.provider_sid}
-    return min(filter(None, sids), default=None)
