@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from service.components import Components
 from service.coordination.heartbeat_thread import BEAT, WORKER, HeartbeatThread, process_name
-from service.inbox.stream import Inbox, consumer_name
+from service.inbox.stream import Inbox
 from service.observability.metrics import counting
 from service.observability.metrics.exposition import CONTENT_TYPE, exposed, may_read
 from worker.liveness import LIVENESS
@@ -79,7 +79,7 @@ def _serve_or_log(bound: Components) -> None:
 
 def _remove_consumer(inbox: Inbox) -> None:
     try:
-        inbox.remove_consumers(consumer_name())
+        inbox.remove_consumers(inbox.consumer)
     except RedisError as error:
         _log.debug("inbox consumer not removed (%s); it is in a day", type(error).__name__)
 

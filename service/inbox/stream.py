@@ -56,6 +56,8 @@ class Inbox:
 
         With more than `limit` entries the inbox refuses callbacks, to protect Redis's memory.
         """
+        # The name of this process in the consumer group.
+        self.consumer = f"{socket.gethostname()}-{os.getpid()}"
         self._redis = redis
         self._fast = FastClient(fast)
         self._breaker = breaker
@@ -87,15 +89,14 @@ class Inbox:
 
     def next_batch(self, count: int, idle: float) -> list[Entry]:
         """Take entries for this process: what another left for `idle` seconds, else new ones."""
-        name = consumer_name()
-        reclaimed = self.reclaim(name, _RECLAIMED_BATCH, idle)
+        reclaimed = self.reclaim(self.consumer, _RECLAIMED_BATCH, idle)
         if reclaimed:
             return reclaimed
-        batch = self.take(name, count, _LINGER)
+        batch = self.take(self.consumer, count, _LINGER)
         if not batch or len(batch) >= _SMALL_BATCH:
             return batch
         time.sleep(_LINGER)
-        return batch + self.take(name, count - len(batch), linger=0)
+        return batch + self.take(self.consumer, count - len(batch), linger=0)
 
     def take(self, consumer: str, count: int, linger: float) -> list[Entry]:
         """Take up to `count` new entries, waiting up to `linger` seconds for the first."""
@@ -199,29 +200,21 @@ class Inbox:
                 raise
 
 
-def consumer_name() -> str:
-    """Return the name of this process in the consumer group."""
-    return f"{socket.gethostname()}-{os.getpid()}"
-
-
 def _encode(callback: Callback) -> tuple[bytes | str | float, ...]:
     received = callback.received_at.timestamp()
     return (b"p", callback.provider, b"a", callback.attempt, b"b", callback.body, b"t", received)
 
 
 def _decode(entries: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> list[Entry]:
-    return [
-        Entry(entry_id.decode(), _callback(fields))
-        for entry_id, fields in entries
-        if fields  # Redis 6.2 returns an entry that was deleted meanwhile without its fields
-    ]
-
-
-def _callback(fields: dict[bytes, bytes]) -> Callback:
-    provider = fields[b"p"].decode()
-    return Callback(
-        provider=_RENAMED_PROVIDERS.get(provider, provider),
-        attempt=fields[b"a"].decode(),
-        body=fields[b"b"],
-        received_at=datetime.fromtimestamp(float(fields[b"t"]), UTC),
-    )
+    decoded = []
+    for entry_id, fields in entries:
+        if fields:  # Redis 6.2 returns an entry that was deleted meanwhile without its fields
+            provider = fields[b"p"].decode()
+            callback = Callback(
+                provider=_RENAMED_PROVIDERS.get(provider, provider),
+                attempt=fields[b"a"].decode(),
+                body=fields[b"b"],
+                received_at=datetime.fromtimestamp(float(fields[b"t"]), UTC),
+            )
+            decoded.append(Entry(entry_id.decode(), callback))
+    return decoded

@@ -48,14 +48,13 @@ def owners_of(reports: Sequence[StatusReport]) -> list[AttemptRef | None]:
     }
     by_sid = by_sids(sids) if sids else {}
 
-    def owner(report: StatusReport) -> AttemptRef | None:
-        if report.attempt_id in by_id:
-            return by_id[report.attempt_id]
-        if report.message_id:
-            return AttemptRef(None, report.message_id, number=0)
-        return by_sid.get((report.provider, report.provider_sid or ""))
-
-    return [owner(report) for report in reports]
+    owners = []
+    for report in reports:
+        owner = by_id.get(report.attempt_id)
+        if owner is None and report.message_id:
+            owner = AttemptRef(None, report.message_id, number=0)
+        owners.append(owner or by_sid.get((report.provider, report.provider_sid or "")))
+    return owners
 
 
 def lock_outcomes(message_ids: Iterable[UUID]) -> dict[UUID, Any]:

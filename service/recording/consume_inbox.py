@@ -84,7 +84,8 @@ def _record_batch(batch: Sequence[Entry], inbox: Inbox) -> int:
     suspects = [entry for entry in batch if entry.deliveries > _MAX_DELIVERIES]
     for entry in suspects:
         _record_suspect(entry, inbox)
-    inbox.ack(suspects)
+    if suspects:
+        inbox.ack(suspects)
     others = [entry for entry in batch if entry.deliveries <= _MAX_DELIVERIES]
     return len(suspects) + _record_or_isolate(others, inbox)
 

@@ -1,7 +1,7 @@
 """Joins reports onto the rows of their messages: what changes, and by which report."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -14,20 +14,29 @@ from service.queries.attempts import AttemptRef
 from service.recording.effects import Effect, LedgerEntry
 
 
-class Changes(NamedTuple):
-    """Columns of the messages that change, and the messages that became contradictory."""
+class Fold(NamedTuple):
+    """What a batch changes."""
 
-    columns: list[dict[str, Any]]
-    contradicted: set[UUID]
+    columns: list[dict[str, Any]]  # of the messages that change
+    effects: list[Effect]  # of each entry
+    conflicts: int  # messages that became contradictory
 
 
-def fold(rows: Mapping[UUID, Any], entries: Iterable[LedgerEntry]) -> Changes:
-    """Join reports onto the rows of their messages; return what changes."""
+def fold(
+    rows: Mapping[UUID, Any],
+    entries: Sequence[LedgerEntry],
+    new: Collection[bytes],
+    adopted: Sequence[LedgerEntry] = (),
+) -> Fold:
+    """Join the reports of entries and of adopted orphans onto the rows of their messages.
+
+    `new` are the identities of the entries that are no repeats.
+    """
     by_message: dict[UUID, list[tuple[StatusReport, AttemptRef]]] = defaultdict(list)
-    for _, report, owner in entries:
+    for _, report, owner in (*entries, *adopted):
         if owner is not None:
             by_message[owner.message_id].append((report, owner))
-    changes = Changes([], set())
+    columns, contradicted = [], set()
     for message_id, row in rows.items():
         owned, before = by_message[message_id], outcome_in(row)
         after = merge_all([before, *(outcome_of(report, owner.number) for report, owner in owned)])
@@ -36,10 +45,10 @@ def fold(rows: Mapping[UUID, Any], entries: Iterable[LedgerEntry]) -> Changes:
         sid = _shown_sid(row, after, owned)
         if after == before and sid == row.provider_sid:
             continue
-        changes.columns.append(message_columns(row, after, sid))
+        columns.append(message_columns(row, after, sid))
         if after.conflict and not (before and before.conflict):
-            changes.contradicted.add(message_id)
-    return changes
+            contradicted.add(message_id)
+    return Fold(columns, _effects(entries, rows, new, contradicted), len(contradicted))
 
 
 def _shown_sid(
@@ -53,20 +62,21 @@ def _shown_sid(
     return min(filter(None, sids), default=None)
 
 
-def effects_of(
+def _effects(
     entries: Iterable[LedgerEntry],
     rows: Mapping[UUID, Any],
     new: Collection[bytes],
     contradicted: Collection[UUID],
-) -> Iterator[Effect]:
-    """Yield the effect of each entry; `rows` are the messages as they were before."""
-    unseen = set(new)
+) -> list[Effect]:
+    """Return the effect of each entry; `rows` are the messages as they were before."""
+    effects, unseen = [], set(new)
     for identity, report, owner in entries:
         if identity in unseen:
             unseen.remove(identity)
-            yield _effect(report, owner, rows, contradicted)
+            effects.append(_effect(report, owner, rows, contradicted))
         else:
-            yield Effect.REPEAT
+            effects.append(Effect.REPEAT)
+    return effects
 
 
 def _effect(

@@ -7,7 +7,7 @@ from typing import Final
 
 from service.database import transaction
 from service.database.errors import is_statement_timeout, is_transient
-from service.inbox.stream import Entry, Inbox, consumer_name
+from service.inbox.stream import Entry, Inbox
 from service.observability import events
 from service.observability.metrics import counting
 from service.providers.base import Callback
@@ -91,7 +91,7 @@ class Isolation:
     def _give_back(self, idle: float) -> None:
         entries = [entry for piece in self._pieces for entry in piece]
         if self._inbox is not None and entries:
-            self._inbox.release(consumer_name(), entries, idle)
+            self._inbox.release(self._inbox.consumer, entries, idle)
 
 
 def dead_letter(callback: Callback, error: str, reason: str) -> None:

@@ -15,7 +15,7 @@ from service.opt_outs.learn import learn_opt_outs
 from service.queries import attempts, ledger
 from service.queries.attempts import AttemptRef
 from service.recording.effects import Effect, LedgerEntry, RecordedBatch
-from service.recording.fold import effects_of, fold, report_of
+from service.recording.fold import fold, report_of
 from service.recording.redaction import redact_adopted, redacted
 
 # Where the next search for orphans begins; each process has its own.
@@ -42,15 +42,14 @@ def apply(
     entries = [_entry(*pair, rows) for pair in zip(reports, owners, strict=True)]
     new = ledger.write_events(event_rows(entries))
     adopted = _bind_sids(entries, rows)
-    columns, contradicted = fold(rows, entries + adopted)
+    columns, effects, conflicts = fold(rows, entries, new, adopted)
     ledger.write_outcomes(columns)
-    effects = list(effects_of(entries, rows, new, contradicted))
     pairs = list(zip(entries, effects, strict=True))
     learn_opt_outs([entry for entry, effect in pairs if effect is not Effect.REPEAT] + adopted)
     counts = Counter[tuple[str, str, str]](
         (report.provider, str(report.status or "other"), effect) for (_, report, _), effect in pairs
     )
-    return RecordedBatch(entries, effects, counts, len(contradicted))
+    return RecordedBatch(entries, effects, counts, conflicts)
 
 
 def adopt_orphans(limit: int = 2_000) -> int:
@@ -63,7 +62,7 @@ def adopt_orphans(limit: int = 2_000) -> int:
         owners, _last_orphan = attempts.with_orphans(_last_orphan, limit)
         rows = ledger.lock_outcomes(owner.message_id for owner in owners.values())
         adopted = _adopt(owners, rows)
-        ledger.write_outcomes(fold(rows, adopted).columns)
+        ledger.write_outcomes(fold(rows, (), (), adopted).columns)
         learn_opt_outs(adopted)
     return len(adopted)
 
