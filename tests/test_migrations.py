@@ -33,7 +33,7 @@ from service.models.types import UtcDateTime
 from service.queries.attempts import AttemptRef
 from service.queries.dialect import is_postgresql
 from service.recording.effects import LedgerEntry
-from service.recording.record import event_rows
+from service.recording.rows import event_rows
 from service.sending import idempotency
 from tests.conftest import make_database, make_key, make_settings
 from tests.fakes import FakeProvider

@@ -8,7 +8,7 @@ from uuid import UUID
 from service.database import transaction
 from service.domain.outcome import Outcome, merge_all, outcome_of
 from service.queries import ledger
-from service.recording.fold import message_columns, outcome_in, report_of
+from service.recording.rows import message_columns, outcome_in, report_of
 
 _BATCH = 500
 

@@ -14,7 +14,8 @@ from service.models import Attempt, DeadLetter, Message, Overflow, StatusEvent
 from service.privacy.number_pattern import NumberPattern
 from service.queries import callbacks, redaction, table_scan
 from service.queries import opt_outs as opt_out_queries
-from service.recording.redaction import random_identity, redact_orphan
+from service.recording.redaction import redact_orphan
+from service.recording.rows import random_identity
 
 # What a client can write beside the recipient; and the content, which stays until it is sent.
 _NOTES: Final = ("reference", "details", "error_message")

@@ -15,7 +15,8 @@ from service.database.batches import BATCH, sweep
 from service.models import StatusEvent
 from service.privacy.number_pattern import NumberPattern
 from service.queries import redaction
-from service.recording.redaction import impersonal, random_identity, unquoted_identity
+from service.recording.redaction import impersonal
+from service.recording.rows import random_identity, unquoted_identity
 
 
 def redact() -> int:

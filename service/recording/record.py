@@ -3,20 +3,21 @@
 Callbacks, answers to sends, look-ups, polls and our own verdicts all pass through `apply`.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
 from service.database import transaction
+from service.domain.outcome import Outcome, merge_all, outcome_of, rank
 from service.domain.report import StatusReport
+from service.domain.status import FINAL, UNREPORTED
 from service.opt_outs.learn import learn_opt_outs
 from service.queries import attempts, ledger
 from service.queries.attempts import AttemptRef
 from service.recording.effects import Effect, LedgerEntry, RecordedBatch
-from service.recording.fold import fold, report_of
 from service.recording.redaction import redact_adopted, redacted
+from service.recording.rows import event_rows, message_columns, outcome_in, report_of
 
 # Where the next search for orphans begins; each process has its own.
 _last_orphan = 0
@@ -42,14 +43,14 @@ def apply(
     entries = [_entry(*pair, rows) for pair in zip(reports, owners, strict=True)]
     new = ledger.write_events(event_rows(entries))
     adopted = _bind_sids(entries, rows)
-    columns, effects, conflicts = fold(rows, entries, new, adopted)
-    ledger.write_outcomes(columns)
+    contradicted = _fold(rows, entries + adopted)
+    effects = _effects(entries, rows, new, contradicted)
     pairs = list(zip(entries, effects, strict=True))
     learn_opt_outs([entry for entry, effect in pairs if effect is not Effect.REPEAT] + adopted)
     counts = Counter[tuple[str, str, str]](
         (report.provider, str(report.status or "other"), effect) for (_, report, _), effect in pairs
     )
-    return RecordedBatch(entries, effects, counts, conflicts)
+    return RecordedBatch(entries, effects, counts, len(contradicted))
 
 
 def adopt_orphans(limit: int = 2_000) -> int:
@@ -62,7 +63,7 @@ def adopt_orphans(limit: int = 2_000) -> int:
         owners, _last_orphan = attempts.with_orphans(_last_orphan, limit)
         rows = ledger.lock_outcomes(owner.message_id for owner in owners.values())
         adopted = _adopt(owners, rows)
-        ledger.write_outcomes(fold(rows, (), (), adopted).columns)
+        _fold(rows, adopted)
         learn_opt_outs(adopted)
     return len(adopted)
 
@@ -73,27 +74,6 @@ def _entry(report: StatusReport, owner: AttemptRef | None, rows: Mapping[UUID, A
     if row is not None and row.redacted_at is not None:
         report = redacted(report)
     return LedgerEntry(report.identity, report, owner)
-
-
-def event_rows(entries: Iterable[LedgerEntry]) -> Collection[dict[str, Any]]:
-    """Return the ledger rows of a batch: one for each identity, with its repeats counted."""
-    rows: dict[bytes, dict[str, Any]] = {}
-    for identity, report, owner in entries:
-        row = {
-            **report._asdict(),
-            "identity": identity,
-            "message_id": owner.message_id if owner else None,
-            "attempt_id": owner.id if owner else None,
-            "price": report.price.amount if report.price else None,
-            "price_currency": report.price.currency if report.price else None,
-            "repeats": 0,
-        }
-        earlier = rows.get(identity)
-        if earlier is not None:
-            first = min(earlier, row, key=itemgetter("received_at"))
-            row = {**first, "repeats": earlier["repeats"] + 1}
-        rows[identity] = row
-    return rows.values()
 
 
 def _bind_sids(entries: Iterable[LedgerEntry], rows: Mapping[UUID, Any]) -> list[LedgerEntry]:
@@ -118,3 +98,74 @@ def _adopt(
     adopted = ledger.take_orphans(owners)
     redact_adopted(adopted, rows)
     return [LedgerEntry(event.identity, report_of(event), owner) for event, owner in adopted]
+
+
+def _fold(rows: Mapping[UUID, Any], entries: Iterable[LedgerEntry]) -> set[UUID]:
+    """Join reports onto the locked rows; return the messages that became contradictory."""
+    by_message: dict[UUID, list[tuple[StatusReport, AttemptRef]]] = defaultdict(list)
+    for _, report, owner in entries:
+        if owner is not None:
+            by_message[owner.message_id].append((report, owner))
+    columns, contradicted = [], set()
+    for message_id, row in rows.items():
+        owned, before = by_message[message_id], outcome_in(row)
+        after = merge_all([before, *(outcome_of(report, owner.number) for report, owner in owned)])
+        if after is None:
+            continue
+        sid = _shown_sid(row, after, owned)
+        if after == before and sid == row.provider_sid:
+            continue
+        columns.append(message_columns(row, after, sid))
+        if after.conflict and not (before and before.conflict):
+            contradicted.add(message_id)
+    ledger.write_outcomes(columns)
+    return contradicted
+
+
+def _shown_sid(
+    row: Any, outcome: Outcome, owned: Iterable[tuple[StatusReport, AttemptRef]]
+) -> str | None:
+    """Return the SID of the attempt that is shown; the least, if the provider gave two."""
+    sids = {row.provider_sid} if row.outcome_attempt == outcome.attempt else set()
+    for report, owner in owned:
+        if owner.number == outcome.attempt:
+            sids |= {report.provider_sid, owner.provider_sid}
+    return min(filter(None, sids), default=None)
+
+
+def _effects(
+    entries: Iterable[LedgerEntry],
+    rows: Mapping[UUID, Any],
+    new: Collection[bytes],
+    contradicted: Collection[UUID],
+) -> list[Effect]:
+    """Return the effect of each entry; `rows` are the messages as they were before."""
+    effects, unseen = [], set(new)
+    for identity, report, owner in entries:
+        if identity in unseen:
+            unseen.remove(identity)
+            effects.append(_effect(report, owner, rows, contradicted))
+        else:
+            effects.append(Effect.REPEAT)
+    return effects
+
+
+def _effect(
+    report: StatusReport,
+    owner: AttemptRef | None,
+    rows: Mapping[UUID, Any],
+    contradicted: Collection[UUID],
+) -> Effect:
+    row = rows.get(owner.message_id) if owner else None
+    if owner is None or row is None:
+        return Effect.ORPHAN
+    if report.status is None:
+        return Effect.RECORDED
+    if row.id in contradicted and report.status in FINAL:
+        return Effect.CONFLICT
+    if row.status in UNREPORTED:
+        return Effect.RECORDED
+    shown = rank(row.status, row.outcome_attempt)
+    if row.status in FINAL or rank(report.status, owner.number) <= shown:
+        return Effect.LATE
+    return Effect.RECORDED

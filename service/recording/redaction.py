@@ -1,6 +1,5 @@
 """Redacts reports about redacted messages, and rows that are in the ledger already."""
 
-import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from uuid import UUID
@@ -8,7 +7,7 @@ from uuid import UUID
 from service.components import components
 from service.domain.report import StatusReport
 from service.models import StatusEvent
-from service.recording.fold import report_of
+from service.recording.rows import random_identity
 
 # Prefix of ledger entries about decisions of operators (service/operations/operator_actions.py).
 DECISION: Final = "operator_"
@@ -43,27 +42,3 @@ def impersonal(provider: str, word: str, raw: Mapping[str, Any]) -> dict[str, An
     if word.startswith(DECISION):
         fields = ("operator",)
     return {name: value for name, value in raw.items() if name in fields}
-
-
-def unquoted_identity(event: StatusEvent) -> bytes:
-    """Return the identity of a ledger row without its error message. Later repeats get it too.
-
-    With the message in it, a reader who knows the other columns could guess a number by hashing.
-    """
-    if event.error_message is None:
-        return event.identity
-    report = report_of(event)
-    variants = (
-        report,  # found by our attempt id
-        report._replace(attempt_id=None),  # found by the SID
-        report._replace(attempt_id=None, message_id=event.message_id),  # our own verdict
-    )
-    for variant in variants:
-        if variant.identity == event.identity:
-            return variant._replace(error_message=None).identity
-    return random_identity(event.identity)
-
-
-def random_identity(identity: bytes) -> bytes:
-    """Return a random identity at the same place of the index."""
-    return identity[:6] + secrets.token_bytes(26)

@@ -1,0 +1,137 @@
+"""Maps reports to ledger rows and outcomes to columns of a message, and back."""
+
+import secrets
+from collections.abc import Collection, Iterable
+from decimal import Decimal
+from operator import itemgetter
+from typing import Any
+
+from service.domain.outcome import Outcome
+from service.domain.report import Price, StatusReport
+from service.domain.status import UNREPORTED, is_final
+from service.models import StatusEvent
+from service.recording.effects import LedgerEntry
+
+
+def event_rows(entries: Iterable[LedgerEntry]) -> Collection[dict[str, Any]]:
+    """Return the ledger rows of a batch: one for each identity, with its repeats counted."""
+    rows: dict[bytes, dict[str, Any]] = {}
+    for entry in entries:
+        row, earlier = _event_row(entry), rows.get(entry.identity)
+        if earlier is not None:
+            first = min(earlier, row, key=itemgetter("received_at"))
+            row = {**first, "repeats": earlier["repeats"] + 1}
+        rows[entry.identity] = row
+    return rows.values()
+
+
+def _event_row(entry: LedgerEntry) -> dict[str, Any]:
+    identity, report, owner = entry
+    return {
+        "identity": identity,
+        "message_id": owner.message_id if owner else None,
+        "attempt_id": owner.id if owner else None,
+        "provider": report.provider,
+        "provider_sid": report.provider_sid,
+        "source": report.source,
+        "word": report.word,
+        "status": report.status,
+        "error_code": report.error_code,
+        "error_message": report.error_message,
+        "provider_time": report.provider_time,
+        "segments": report.segments,
+        "price": report.price.amount if report.price else None,
+        "price_currency": report.price.currency if report.price else None,
+        "received_at": report.received_at,
+        "repeats": 0,
+        "raw": report.raw,
+    }
+
+
+def report_of(event: StatusEvent) -> StatusReport:
+    """Return the report in a ledger row."""
+    return StatusReport(
+        provider=event.provider,
+        source=event.source,
+        word=event.word,
+        status=event.status,
+        received_at=event.received_at,
+        attempt_id=event.attempt_id,
+        provider_sid=event.provider_sid,
+        error_code=event.error_code,
+        error_message=event.error_message,
+        provider_time=event.provider_time,
+        segments=event.segments,
+        price=_price(event.price, event.price_currency),
+        raw=event.raw,
+    )
+
+
+def unquoted_identity(event: StatusEvent) -> bytes:
+    """Return the identity of a ledger row without its error message. Later repeats get it too.
+
+    With the message in it, a reader who knows the other columns could guess a number by hashing.
+    """
+    if event.error_message is None:
+        return event.identity
+    report = report_of(event)
+    variants = (
+        report,  # found by our attempt id
+        report._replace(attempt_id=None),  # found by the SID
+        report._replace(attempt_id=None, message_id=event.message_id),  # our own verdict
+    )
+    for variant in variants:
+        if variant.identity == event.identity:
+            return variant._replace(error_message=None).identity
+    return random_identity(event.identity)
+
+
+def random_identity(identity: bytes) -> bytes:
+    """Return a random identity at the same place of the index."""
+    return identity[:6] + secrets.token_bytes(26)
+
+
+def outcome_in(row: Any) -> Outcome | None:
+    """Return the outcome in a message row; None before the first report."""
+    if row.status in UNREPORTED:
+        return None
+    return Outcome(
+        status=row.status,
+        attempt=row.outcome_attempt,
+        since=row.updated_at,
+        error_code=row.error_code,
+        error_message=row.error_message,
+        failed_in=row.failed_in,
+        delivered_in=row.delivered_in,
+        segments=row.segments,
+        price=_price(row.price, row.price_currency),
+    )
+
+
+def message_columns(row: Any, outcome: Outcome, sid: str | None) -> dict[str, Any]:
+    """Return the columns that an outcome changes. A final status needs no more checks."""
+    final = is_final(outcome.status)
+    return {
+        "key": row.id,
+        "status": outcome.status,
+        "outcome_attempt": outcome.attempt,
+        "updated_at": outcome.since,
+        "final_at": outcome.since if final else None,
+        # A message that was silent or final and is reported again is polled again.
+        "check_at": None if final else row.check_at or outcome.since,
+        "unknown_since": None,
+        "provider_sid": sid,
+        "error_code": outcome.error_code,
+        "error_message": outcome.error_message,
+        "failed_in": outcome.failed_in,
+        "delivered_in": outcome.delivered_in,
+        "segments": outcome.segments,
+        "price": outcome.price.amount if outcome.price else None,
+        "price_currency": outcome.price.currency if outcome.price else None,
+        "due_at": None,
+        "claimed_until": None,
+    }
+
+
+def _price(amount: Decimal | None, currency: str | None) -> Price | None:
+    return None if amount is None else Price(amount.normalize(), currency or "")
