@@ -8,7 +8,7 @@ from typing import Any
 
 from service.domain.outcome import Outcome
 from service.domain.report import Price, StatusReport
-from service.domain.status import UNREPORTED, is_final
+from service.domain.status import FINAL, UNREPORTED
 from service.models import StatusEvent
 from service.recording.effects import LedgerEntry
 
@@ -110,7 +110,7 @@ def outcome_in(row: Any) -> Outcome | None:
 
 def message_columns(row: Any, outcome: Outcome, sid: str | None) -> dict[str, Any]:
     """Return the columns that an outcome changes. A final status needs no more checks."""
-    final = is_final(outcome.status)
+    final = outcome.status in FINAL
     return {
         "key": row.id,
         "status": outcome.status,
