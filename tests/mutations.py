@@ -138,9 +138,9 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "entries are acknowledged after the commit",
-        "service.recording.isolation",
-        "Isolation.record",
-        insert_before("_record_together(...)", "self._inbox and self._inbox.ack(self._left[-1])"),
+        "service.recording.consume_inbox",
+        "_record_or_isolate",
+        insert_before("_record_together(...)", "inbox and inbox.ack(entries)"),
         "tests/service/recording/test_consume_inbox.py"
         "::test_failed_database_leaves_the_batch_in_the_inbox",
     ),

@@ -18,8 +18,9 @@ from sqlalchemy import text
 
 from demo.stack import COMMANDS
 from service.config.settings import Settings
-from service.database import db, is_postgresql
+from service.database import db
 from service.inbox import stream
+from service.queries.dialect import is_postgresql
 from service.sending import deliver
 from service.task_queue.queue import ROUTES
 from tests.messages import Post

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
 from service.app import create_app
-from service.database import db, is_postgresql, schema, transaction
+from service.database import db, schema, transaction
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
 from service.models import (
@@ -31,6 +31,7 @@ from service.models import (
 )
 from service.models.types import UtcDateTime
 from service.queries.attempts import AttemptRef
+from service.queries.dialect import is_postgresql
 from service.recording.effects import LedgerEntry
 from service.recording.rows import event_rows
 from service.sending import idempotency

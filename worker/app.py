@@ -6,7 +6,8 @@ from celery import Celery, Task, signals
 from flask import Flask
 
 from service.app import create_app, tune_garbage_collector
-from service.task_queue.queue import celery_settings
+from service.task_queue.celery_settings import celery_settings
+from service.task_queue.queue import ROUTES
 from worker.monitoring import monitor
 from worker.schedule import SCHEDULE
 
@@ -29,7 +30,7 @@ def make_celery(flask_app: Flask) -> Celery:
         amqp="worker.broker_connection:AMQP",
         include=["worker.tasks"],
     )
-    celery.conf.update(celery_settings(settings, timeout=_BROKER_TIMEOUT))
+    celery.conf.update(celery_settings(settings, ROUTES, timeout=_BROKER_TIMEOUT))
     celery.conf.update(
         # Sends wait for the provider: threads share the memory and connections of one process.
         worker_pool="threads",

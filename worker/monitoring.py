@@ -17,7 +17,6 @@ from service.coordination.heartbeat_thread import BEAT, WORKER, HeartbeatThread,
 from service.inbox.stream import Inbox
 from service.observability.metrics import counting
 from service.observability.metrics.exposition import CONTENT_TYPE, exposed, may_read
-from service.recording.isolation import consumer
 from worker.liveness import LIVENESS
 
 _REQUEST_TIMEOUT: Final = 5.0  # seconds
@@ -70,7 +69,7 @@ def _serve_or_log(bound: Components) -> None:
 
 def _remove_consumer(inbox: Inbox) -> None:
     try:
-        inbox.remove_consumers(consumer())
+        inbox.remove_consumers(inbox.consumer)
     except RedisError as error:
         _log.debug("inbox consumer not removed (%s); it is in a day", type(error).__name__)
 

@@ -55,11 +55,6 @@ def single_write() -> AbstractContextManager[None]:
     return _unit_of_work({"isolation_level": "AUTOCOMMIT"})
 
 
-def is_postgresql() -> bool:
-    """Return whether the database is PostgreSQL; otherwise it is SQLite."""
-    return db.engine.dialect.name == "postgresql"
-
-
 @contextmanager
 def _unit_of_work(options: dict[str, Any]) -> Iterator[None]:
     session = db.session

@@ -9,7 +9,7 @@ from typing import Final
 from flask import Flask
 from sqlalchemy import Column, Connection, inspect, text
 
-from service.database import db, is_postgresql
+from service.database import db
 
 # The last revision in migrations/versions; a test compares the two.
 HEAD: Final = "0013"
@@ -36,7 +36,7 @@ def include_name(name: str | None, kind: str, _parents: object) -> bool:
     tables = db.metadata.tables.values()
     indexes = {str(index.name): index for table in tables for index in table.indexes}
     index = indexes.get(str(name))
-    if kind != "index" or is_postgresql() or index is None:
+    if kind != "index" or index is None or db.engine.dialect.name != "sqlite":
         return True
     return all(isinstance(expression, Column) for expression in index.expressions)
 

@@ -31,14 +31,9 @@ class Outcome(NamedTuple):
         """Return whether one attempt was reported both delivered and failed."""
         return bool(self.failed_in & self.delivered_in)
 
-    @property
-    def rank(self) -> tuple[bool, int, int]:
-        """Return the rank, which decides which of two outcomes is shown."""
-        return rank(self.status, self.attempt)
-
 
 def rank(status: Status, attempt: int) -> tuple[bool, int, int]:
-    """Return the rank of a status of one attempt.
+    """Return the rank of a status of one attempt: it decides which of two outcomes is shown.
 
     A delivery by any attempt ranks highest. Otherwise the latest attempt does: a late failure of
     the first attempt must not hide the second. Then the rank of the status decides.
@@ -80,7 +75,7 @@ def _acceptance(report: StatusReport, attempt: int) -> Outcome:
 
 def merge(a: Outcome, b: Outcome) -> Outcome:
     """Merge two outcomes: commutative, associative, idempotent and total."""
-    rank_a, rank_b = a.rank, b.rank
+    rank_a, rank_b = rank(a.status, a.attempt), rank(b.status, b.attempt)
     shown, other = (a, b) if rank_a >= rank_b else (b, a)
     equal = rank_a == rank_b
     code, message = max(_error(shown), _error(other)) if equal else _error(shown)

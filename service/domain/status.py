@@ -6,6 +6,8 @@ from enum import StrEnum
 class Status(StrEnum):
     """Our status of a message; later members outrank earlier ones."""
 
+    rank: int  # distinct for every status; set below
+
     # No provider has reported anything yet.
     PENDING = "pending"  # stored, waiting for a worker
     SUBMITTING = "submitting"  # claimed by a worker
@@ -27,13 +29,9 @@ class Status(StrEnum):
     DELIVERED = "delivered"
     READ = "read"
 
-    @property
-    def rank(self) -> int:
-        """Return the rank, distinct for every status."""
-        return _RANK[self]
 
-
-_RANK = {status: rank for rank, status in enumerate(Status)}
+for _rank, _status in enumerate(Status):
+    _status.rank = _rank
 
 UNREPORTED = frozenset({Status.PENDING, Status.SUBMITTING, Status.IN_DOUBT})
 FAILURES = frozenset({Status.EXPIRED, Status.CANCELED, Status.FAILED, Status.UNDELIVERED})

@@ -5,6 +5,8 @@ that recorded it. All commands exist in Redis 6.2.
 https://redis.io/docs/latest/develop/data-types/streams/
 """
 
+import os
+import socket
 import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -29,6 +31,11 @@ _READY: Final = "waybill:inbox:ready"
 _READY_SECONDS: Final = 60
 # Seconds between two checks of the limit in one process: a check for each callback costs a command.
 _LIMIT_CHECK_INTERVAL: Final = 0.2
+# Entries that another consumer took and did not finish are recorded in smaller batches.
+_RECLAIMED_BATCH: Final = 500
+# Seconds for which a batch smaller than this waits for more entries, which then share its costs.
+_LINGER: Final = 0.05
+_SMALL_BATCH: Final = 500
 # Entries from before migration 0011 have the earlier name of the sandbox.
 _RENAMED_PROVIDERS: Final = {"test": SANDBOX}
 
@@ -49,6 +56,8 @@ class Inbox:
 
         With more than `limit` entries the inbox refuses callbacks, to protect Redis's memory.
         """
+        # The name of this process in the consumer group.
+        self.consumer = f"{socket.gethostname()}-{os.getpid()}"
         self._redis = redis
         self._fast = FastClient(fast)
         self._breaker = breaker
@@ -77,6 +86,17 @@ class Inbox:
     def is_paused(self) -> bool:
         """Return whether consumers are paused."""
         return bool(self._redis.exists(_PAUSED))
+
+    def next_batch(self, count: int, idle: float) -> list[Entry]:
+        """Take entries for this process: what another left for `idle` seconds, else new ones."""
+        reclaimed = self.reclaim(self.consumer, _RECLAIMED_BATCH, idle)
+        if reclaimed:
+            return reclaimed
+        batch = self.take(self.consumer, count, _LINGER)
+        if not batch or len(batch) >= _SMALL_BATCH:
+            return batch
+        time.sleep(_LINGER)
+        return batch + self.take(self.consumer, count - len(batch), linger=0)
 
     def take(self, consumer: str, count: int, linger: float) -> list[Entry]:
         """Take up to `count` new entries, waiting up to `linger` seconds for the first."""
@@ -186,18 +206,15 @@ def _encode(callback: Callback) -> tuple[bytes | str | float, ...]:
 
 
 def _decode(entries: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> list[Entry]:
-    return [
-        Entry(entry_id.decode(), _callback(fields))
-        for entry_id, fields in entries
-        if fields  # Redis 6.2 returns an entry that was deleted meanwhile without its fields
-    ]
-
-
-def _callback(fields: dict[bytes, bytes]) -> Callback:
-    provider = fields[b"p"].decode()
-    return Callback(
-        provider=_RENAMED_PROVIDERS.get(provider, provider),
-        attempt=fields[b"a"].decode(),
-        body=fields[b"b"],
-        received_at=datetime.fromtimestamp(float(fields[b"t"]), UTC),
-    )
+    decoded = []
+    for entry_id, fields in entries:
+        if fields:  # Redis 6.2 returns an entry that was deleted meanwhile without its fields
+            provider = fields[b"p"].decode()
+            callback = Callback(
+                provider=_RENAMED_PROVIDERS.get(provider, provider),
+                attempt=fields[b"a"].decode(),
+                body=fields[b"b"],
+                received_at=datetime.fromtimestamp(float(fields[b"t"]), UTC),
+            )
+            decoded.append(Entry(entry_id.decode(), callback))
+    return decoded

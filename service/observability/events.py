@@ -71,7 +71,7 @@ def recorded(attempts: Sequence[tuple[UUID, UUID | None, datetime]], **totals: i
     """
     messages = dict.fromkeys(message_id for message_id, _, _ in attempts)
     _log.info("recorded", **totals, message_ids=list(messages)[:_MAX_MESSAGE_IDS])
-    if tracing.is_on():
+    if tracing.writer is not None:
         for message_id, attempt_id, arrived_at in attempts:
             tracing.recorded(message_id, attempt_id, arrived_at)
 

@@ -4,9 +4,22 @@ import re
 from typing import Final
 from uuid import UUID
 
+from service.domain.report import StatusReport
+
 # Maximum lengths of columns; the raw payload has the full value.
 SHORT: Final = 64
 LONG: Final = 1000
+
+
+def clipped(report: StatusReport) -> StatusReport:
+    """Return a report with storable texts of limited length; `raw` has the full values."""
+    return report._replace(
+        word=clip(report.word, SHORT) or "",
+        provider_sid=as_sid(report.provider_sid),
+        error_code=clip(report.error_code, SHORT),
+        error_message=clip(report.error_message, LONG),
+        provider_time=clip(report.provider_time, SHORT),
+    )
 
 
 def storable(text: str) -> str:

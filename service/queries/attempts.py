@@ -1,4 +1,4 @@
-"""Queries on attempts: which attempt a report is about."""
+"""Queries on attempts: their calls, and the SIDs bound to them."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
@@ -7,7 +7,6 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Table, or_, select
 
 from service.database import db
-from service.domain.report import StatusReport
 from service.models import Attempt, StatusEvent
 from service.queries.dialect import any_of, insert_all, update_each
 
@@ -21,35 +20,8 @@ class AttemptRef(NamedTuple):
     provider_sid: str | None = None
 
 
-_REF: Final = select(Attempt.id, Attempt.message_id, Attempt.number, Attempt.provider_sid)
-
-
-def owners_of(reports: Sequence[StatusReport]) -> list[AttemptRef | None]:
-    """Return the attempt of each report: by our id in the callback URL, else by the SID.
-
-    A report that names a message is our own verdict, about no attempt.
-    """
-    by_id = _by_id({report.attempt_id for report in reports if report.attempt_id})
-    sids = {
-        (report.provider, report.provider_sid)
-        for report in reports
-        if report.provider_sid and report.attempt_id not in by_id
-    }
-    by_sid = by_sids(sids)
-
-    def owner(report: StatusReport) -> AttemptRef | None:
-        if report.attempt_id in by_id:
-            return by_id[report.attempt_id]
-        if report.message_id:
-            return AttemptRef(None, report.message_id, report.attempt_number)
-        return by_sid.get((report.provider, report.provider_sid or ""))
-
-    return [owner(report) for report in reports]
-
-
-def _by_id(ids: Collection[UUID]) -> dict[UUID | None, AttemptRef]:
-    rows = db.session.execute(_REF.where(any_of(Attempt.id, ids))) if ids else ()
-    return {row.id: _ref(row) for row in rows}
+# The columns of an AttemptRef.
+REFERENCE: Final = select(Attempt.id, Attempt.message_id, Attempt.number, Attempt.provider_sid)
 
 
 def by_sids(sids: Collection[tuple[str, str]]) -> dict[tuple[str, str], AttemptRef]:
@@ -57,12 +29,15 @@ def by_sids(sids: Collection[tuple[str, str]]) -> dict[tuple[str, str], AttemptR
     if not sids:
         return {}
     named = any_of(Attempt.provider_sid, {sid for _, sid in sids})
-    rows = db.session.execute(_REF.add_columns(Attempt.provider).where(named))
-    return {(row.provider, row.provider_sid): _ref(row) for row in rows}
+    rows = db.session.execute(REFERENCE.add_columns(Attempt.provider).where(named))
+    return {(row.provider, row.provider_sid): reference(row) for row in rows}
 
 
-def _ref(row: Any) -> AttemptRef:
-    # A report about an attempt that certainly had no effect is recorded, but as about none.
+def reference(row: Any) -> AttemptRef:
+    """Return the attempt in a row of REFERENCE.
+
+    A report about an attempt that certainly had no effect is recorded, but as about none.
+    """
     return AttemptRef(row.id, row.message_id, max(row.number, 0), row.provider_sid)
 
 
@@ -109,6 +84,9 @@ def without_outcome(message_ids: Collection[UUID]) -> set[UUID]:
 
 
 def answer(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Store how calls ended; `key` is the id of the attempt."""
-    table = cast(Table, Attempt.__table__)
-    update_each(table, rows)
+    """Store how calls ended, each once; `key` is the id of the attempt."""
+    update_each(cast(Table, Attempt.__table__), rows, _unless_answered)
+
+
+def _unless_answered(_new: Mapping[str, Any]) -> ColumnElement[bool]:
+    return cast(Table, Attempt.__table__).c.answer.is_(None)

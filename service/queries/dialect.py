@@ -37,7 +37,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.types import UserDefinedType
 
-from service.database import db, is_postgresql
+from service.database import db
+
+
+def is_postgresql() -> bool:
+    """Return whether the database is PostgreSQL; otherwise it is SQLite."""
+    return db.engine.dialect.name == "postgresql"
 
 
 def _unchanged(statement: Any) -> Any:
@@ -78,8 +83,10 @@ def insert_all(
     `finish` must be a module-level function: it is part of the key under which statements are
     cached.
     """
-    statement = _insert(table, tuple(rows[0]), finish, is_postgresql())
-    return db.session.connection().execute(statement, _parameters(rows))
+    as_json = is_postgresql()
+    statement = _insert(table, tuple(rows[0]), finish, as_json)
+    sent = {"rows": _json(rows)} if as_json else list(rows)
+    return db.session.connection().execute(statement, sent)
 
 
 def advisory_lock(name: str) -> None:
@@ -110,14 +117,12 @@ def update_each(
     `only` gets the new values and returns the condition for the update. It must be a module-level
     function: it is part of the key under which statements are cached.
     """
-    names = tuple(name for name in rows[0] if name != "key")
-    if is_postgresql():
-        rows = [{**row, "id": row["key"]} for row in rows]
-    db.session.connection().execute(_update(table, names, only, is_postgresql()), _parameters(rows))
-
-
-def _parameters(rows: Sequence[Mapping[str, Any]]) -> Any:
-    return {"rows": _json(rows)} if is_postgresql() else list(rows)
+    as_json = is_postgresql()
+    statement = _update(table, tuple(name for name in rows[0] if name != "key"), only, as_json)
+    sent: Any = list(rows)
+    if as_json:
+        sent = {"rows": _json([{**row, "id": row["key"]} for row in rows])}
+    db.session.connection().execute(statement, sent)
 
 
 # Compiling a statement takes as long as running it for one row.

@@ -1,4 +1,4 @@
-"""Queries of recording: outcomes of messages, and their ledger."""
+"""Queries of recording: the attempts of reports, outcomes of messages, and their ledger."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, cast
@@ -7,8 +7,9 @@ from uuid import UUID
 from sqlalchemy import Table, case, select
 
 from service.database import db
+from service.domain.report import StatusReport
 from service.models import Attempt, Message, StatusEvent
-from service.queries.attempts import AttemptRef
+from service.queries.attempts import REFERENCE, AttemptRef, by_sids, reference
 from service.queries.dialect import any_of, filter_returned, insert_all, update_each
 
 _OUTCOME: Final = select(
@@ -36,6 +37,30 @@ _OUTCOME: Final = select(
 )
 
 
+def owners_of(reports: Sequence[StatusReport]) -> list[AttemptRef | None]:
+    """Return the attempt of each report: by our id in the callback URL, else by the SID.
+
+    A report that names a message is our own verdict, about no attempt.
+    """
+    ids = {report.attempt_id for report in reports if report.attempt_id}
+    rows = db.session.execute(REFERENCE.where(any_of(Attempt.id, ids))) if ids else ()
+    by_id: dict[UUID | None, AttemptRef] = {row.id: reference(row) for row in rows}
+    sids = {
+        (report.provider, report.provider_sid)
+        for report in reports
+        if report.provider_sid and report.attempt_id not in by_id
+    }
+    by_sid = by_sids(sids) if sids else {}
+
+    owners = []
+    for report in reports:
+        owner = by_id.get(report.attempt_id)
+        if owner is None and report.message_id:
+            owner = AttemptRef(None, report.message_id, report.attempt_number)
+        owners.append(owner or by_sid.get((report.provider, report.provider_sid or "")))
+    return owners
+
+
 def lock_outcomes(message_ids: Iterable[UUID]) -> dict[UUID, Any]:
     """Return the outcomes of these messages, locked in the order of their ids.
 
@@ -51,8 +76,7 @@ def lock_outcomes(message_ids: Iterable[UUID]) -> dict[UUID, Any]:
 def write_outcomes(outcomes: Sequence[Mapping[str, Any]]) -> None:
     """Update messages that this transaction has locked; `key` is the id of the message."""
     if outcomes:
-        table = cast(Table, Message.__table__)
-        update_each(table, outcomes)
+        update_each(cast(Table, Message.__table__), outcomes)
 
 
 def write_events(events: Iterable[Mapping[str, Any]]) -> set[bytes]:

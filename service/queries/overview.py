@@ -9,11 +9,12 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import func, select, text
 
-from service.database import db, is_postgresql
+from service.database import db
 from service.domain.message_ids import first_id
 from service.domain.report import Source
 from service.domain.status import SUCCESSES
 from service.models import Message, StatusEvent
+from service.queries.dialect import is_postgresql
 
 # Events of other sources that are read for each callback: bounds the read where no callback comes.
 _EVENTS_PER_CALLBACK: Final = 10

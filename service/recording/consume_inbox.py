@@ -1,8 +1,8 @@
 """Consumes the inbox: takes callbacks out in batches, records them, and then acknowledges them."""
 
 import logging
-import time
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import select
@@ -11,19 +11,22 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from service.components import components
 from service.database import db
 from service.database.errors import is_statement_timeout
-from service.inbox.stream import Entry
-from service.recording.isolation import IDLE, Isolation, consumer, dead_letter, record_callbacks
+from service.inbox.stream import Entry, Inbox
+from service.observability import events
+from service.observability.metrics import counting
+from service.providers.base import Callback
+from service.recording import record
+from service.recording.answers import ANSWER, unpacked
+from service.recording.effects import Effect, RecordedBatch
+from service.recording.isolation import IDLE, Isolation, dead_letter
+from service.recording.record_answers import record_answers
 from service.task_queue.queue import CONSUME_INBOX
 
 # Entries of one transaction. In a backlog several are often about one message, whose row is then
 # read and written once for all of them.
 _BATCH: Final = 2_000
-# Entries that another consumer took and did not finish are recorded in smaller batches.
-_RECLAIMED_BATCH: Final = 500
 # A batch of this size is a backlog: other processes are asked to consume, too.
 _BACKLOG: Final = 500
-# Seconds for which a smaller batch waits for more entries, which then share its costs.
-_LINGER: Final = 0.05
 # An entry that was delivered more often than this may be what kills its consumers.
 _MAX_DELIVERIES: Final = 5
 # Seconds without a read after which the process of a consumer is considered dead.
@@ -36,18 +39,25 @@ _log = logging.getLogger(__name__)
 
 def consume_inbox() -> int:
     """Record entries until the inbox is empty or time is up; return how many."""
-    counts = list[int]()
+    bound, counts = components(), list[int]()
 
     def record_next() -> bool:
         # Once a run, and not in a task that finds all threads running.
-        if not counts and (components().inbox.is_paused() or not _database_answers()):
+        if not counts and (bound.inbox.is_paused() or not _database_answers(bound.inbox)):
             return False
-        batch = _next_batch()
-        counts.append(_record_batch(batch) if batch else 0)
+        batch = bound.inbox.next_batch(_BATCH, IDLE)
+        if len(batch) >= _BACKLOG:
+            bound.queue.request(CONSUME_INBOX)
+        counts.append(_record_batch(batch, bound.inbox) if batch else 0)
         return bool(batch)
 
-    components().queue.run_once(CONSUME_INBOX, record_next)
+    bound.queue.run_once(CONSUME_INBOX, record_next)
     return sum(counts)
+
+
+def record_callbacks(callbacks: Sequence[Callback]) -> None:
+    """Record callbacks, or store dead letters. Raises passing errors."""
+    _record_or_isolate([Entry("", callback) for callback in callbacks])
 
 
 def remove_dead_consumers() -> None:
@@ -55,22 +65,7 @@ def remove_dead_consumers() -> None:
     components().inbox.remove_consumers(idle=_DEAD_AFTER)
 
 
-def _next_batch() -> list[Entry]:
-    inbox, name = components().inbox, consumer()
-    reclaimed = inbox.reclaim(name, _RECLAIMED_BATCH, IDLE)
-    if reclaimed:
-        return reclaimed
-    batch = inbox.take(name, _BATCH, _LINGER)
-    if not batch:
-        return []
-    if len(batch) >= _BACKLOG:
-        components().queue.request(CONSUME_INBOX)
-        return batch
-    time.sleep(_LINGER)
-    return batch + inbox.take(name, _BATCH - len(batch), linger=0)
-
-
-def _database_answers() -> bool:
+def _database_answers(inbox: Inbox) -> bool:
     """Check the database before taking entries: each read of an entry counts as a delivery."""
     try:
         db.session.execute(select(1))
@@ -78,26 +73,25 @@ def _database_answers() -> bool:
     except SQLAlchemyError as error:
         reason = type(error).__name__
         _log.warning("database unavailable (%s); inbox paused for %d s", reason, _PAUSE)
-        components().inbox.pause(_PAUSE)
+        inbox.pause(_PAUSE)
         return False
     finally:
         db.session.close()
 
 
-def _record_batch(batch: Sequence[Entry]) -> int:
+def _record_batch(batch: Sequence[Entry], inbox: Inbox) -> int:
     """Record entries and acknowledge them; return how many are done."""
     suspects = [entry for entry in batch if entry.deliveries > _MAX_DELIVERIES]
     for entry in suspects:
-        _record_suspect(entry)
+        _record_suspect(entry, inbox)
     if suspects:
-        components().inbox.ack(suspects)
+        inbox.ack(suspects)
     others = [entry for entry in batch if entry.deliveries <= _MAX_DELIVERIES]
-    return len(suspects) + Isolation(others, components().inbox).record()
+    return len(suspects) + _record_or_isolate(others, inbox)
 
 
-def _record_suspect(entry: Entry) -> None:
+def _record_suspect(entry: Entry, inbox: Inbox) -> None:
     """Record an entry alone. If that kills the process, the entry becomes a dead letter."""
-    inbox = components().inbox
     if not inbox.mark_suspect(entry.id):
         reason = f"delivered {entry.deliveries} times; its consumers died"
         dead_letter(entry.callback, reason, reason)
@@ -110,3 +104,38 @@ def _record_suspect(entry: Entry) -> None:
         dead_letter(entry.callback, repr(error), type(error).__name__)
     finally:
         inbox.clear_suspect(entry.id)
+
+
+def _record_or_isolate(entries: Sequence[Entry], inbox: Inbox | None = None) -> int:
+    """Record entries together, or without those that cannot be recorded; return how many."""
+    try:
+        _record_together(entries)
+    except Exception as error:
+        return Isolation(_record_together, entries, inbox).after(error)
+    if inbox is not None:
+        inbox.ack(entries)
+    return len(entries)
+
+
+def _record_together(entries: Sequence[Entry]) -> None:
+    """Record callbacks in one transaction, and answers of providers in another."""
+    answers = [unpacked(entry.callback) for entry in entries if entry.callback.provider == ANSWER]
+    callbacks = [entry.callback for entry in entries if entry.callback.provider != ANSWER]
+    if answers:
+        record_answers(answers)
+    if callbacks:
+        providers = components().providers
+        reports = [providers[callback.provider].parse(callback) for callback in callbacks]
+        _report(record.record(reports), [callback.received_at for callback in callbacks])
+
+
+def _report(batch: RecordedBatch, arrivals: Sequence[datetime]) -> None:
+    counting.recorded(batch.counts, arrivals)
+    pairs = zip(batch.entries, arrivals, strict=True)
+    events.recorded(
+        [(owner.message_id, owner.id, arrived_at) for (_, _, owner), arrived_at in pairs if owner],
+        callbacks=len(arrivals),
+        repeats=batch.effects.count(Effect.REPEAT),
+        orphans=sum(owner is None for _, _, owner in batch.entries),
+        conflicts=batch.conflicts,
+    )

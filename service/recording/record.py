@@ -3,18 +3,19 @@
 Callbacks, answers to sends, look-ups, polls and our own verdicts all pass through `apply`.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from service.database import transaction
-from service.domain.outcome import Outcome, merge_all, outcome_of
+from service.domain.outcome import Outcome, merge_all, outcome_of, rank
 from service.domain.report import StatusReport
+from service.domain.status import FINAL, UNREPORTED
 from service.opt_outs.learn import learn_opt_outs
 from service.queries import attempts, ledger
 from service.queries.attempts import AttemptRef
-from service.recording.effects import Effect, LedgerEntry, RecordedBatch, effects_of
+from service.recording.effects import Effect, LedgerEntry, RecordedBatch
 from service.recording.redaction import redact_adopted, redacted
 from service.recording.rows import event_rows, message_columns, outcome_in, report_of
 from service.recording.unknown_codes import note_unknown_codes
@@ -38,18 +39,21 @@ def apply(
     """
     if not reports:
         return RecordedBatch()
-    owners = attempts.owners_of(reports)
+    owners = ledger.owners_of(reports)
     rows = locked or ledger.lock_outcomes(owner.message_id for owner in owners if owner)
     entries = [_entry(*pair, rows) for pair in zip(reports, owners, strict=True)]
     new = ledger.write_events(event_rows(entries))
     adopted = _bind_sids(entries, rows)
     contradicted = _fold(rows, entries + adopted)
-    effects = list(effects_of(entries, rows, new, contradicted))
-    pairs = zip(entries, effects, strict=True)
+    effects = _effects(entries, rows, new, contradicted)
+    pairs = list(zip(entries, effects, strict=True))
     fresh = [entry for entry, effect in pairs if effect is not Effect.REPEAT]
     learn_opt_outs(fresh + adopted)
     note_unknown_codes(entry.report for entry in fresh)
-    return RecordedBatch(entries, effects, len(contradicted))
+    counts = Counter[tuple[str, str, str]](
+        (report.provider, str(report.status or "other"), effect) for (_, report, _), effect in pairs
+    )
+    return RecordedBatch(entries, effects, counts, len(contradicted))
 
 
 def adopt_orphans(limit: int = 2_000) -> int:
@@ -105,20 +109,19 @@ def _fold(rows: Mapping[UUID, Any], entries: Iterable[LedgerEntry]) -> set[UUID]
     for _, report, owner in entries:
         if owner is not None:
             by_message[owner.message_id].append((report, owner))
-    changed, contradicted = [], set()
+    columns, contradicted = [], set()
     for message_id, row in rows.items():
-        before = outcome_in(row)
-        new = [outcome_of(report, owner.number) for report, owner in by_message[message_id]]
-        after = merge_all([before, *new])
+        owned, before = by_message[message_id], outcome_in(row)
+        after = merge_all([before, *(outcome_of(report, owner.number) for report, owner in owned)])
         if after is None:
             continue
-        sid = _shown_sid(row, after, by_message[message_id])
+        sid = _shown_sid(row, after, owned)
         if after == before and sid == row.provider_sid:
             continue
-        changed.append(message_columns(row, after, sid))
+        columns.append(message_columns(row, after, sid))
         if after.conflict and not (before and before.conflict):
             contradicted.add(message_id)
-    ledger.write_outcomes(changed)
+    ledger.write_outcomes(columns)
     return contradicted
 
 
@@ -131,3 +134,41 @@ def _shown_sid(
         if owner.number == outcome.attempt:
             sids |= {report.provider_sid, owner.provider_sid}
     return min(filter(None, sids), default=None)
+
+
+def _effects(
+    entries: Iterable[LedgerEntry],
+    rows: Mapping[UUID, Any],
+    new: Collection[bytes],
+    contradicted: Collection[UUID],
+) -> list[Effect]:
+    """Return the effect of each entry; `rows` are the messages as they were before."""
+    effects, unseen = [], set(new)
+    for identity, report, owner in entries:
+        if identity in unseen:
+            unseen.remove(identity)
+            effects.append(_effect(report, owner, rows, contradicted))
+        else:
+            effects.append(Effect.REPEAT)
+    return effects
+
+
+def _effect(
+    report: StatusReport,
+    owner: AttemptRef | None,
+    rows: Mapping[UUID, Any],
+    contradicted: Collection[UUID],
+) -> Effect:
+    row = rows.get(owner.message_id) if owner else None
+    if owner is None or row is None:
+        return Effect.ORPHAN
+    if report.status is None:
+        return Effect.RECORDED
+    if row.id in contradicted and report.status in FINAL:
+        return Effect.CONFLICT
+    if row.status in UNREPORTED:
+        return Effect.RECORDED
+    shown = rank(row.status, row.outcome_attempt)
+    if row.status in FINAL or rank(report.status, owner.number) <= shown:
+        return Effect.LATE
+    return Effect.RECORDED

@@ -8,7 +8,7 @@ from typing import Any
 
 from service.domain.outcome import Outcome
 from service.domain.report import Price, StatusReport
-from service.domain.status import UNREPORTED, Status, is_final
+from service.domain.status import FINAL, UNREPORTED, Status
 from service.models import StatusEvent
 from service.recording.effects import LedgerEntry
 
@@ -137,7 +137,7 @@ def _progress(row: Any, outcome: Outcome) -> dict[str, Any]:
     if outcome.status is Status.PENDING and row.status in UNREPORTED:  # being sent again
         names = ("status", "updated_at", "check_at", "due_at", "hold_id", "claimed_until")
         return {**{name: getattr(row, name) for name in names}, "final_at": None}
-    resent, final = outcome.status is Status.PENDING, is_final(outcome.status)
+    resent, final = outcome.status is Status.PENDING, outcome.status in FINAL
     return {
         "status": outcome.status,
         "updated_at": outcome.since,

@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable
 from functools import partial
+from threading import BoundedSemaphore, Event
 from typing import Any, Final
 
 from celery import Celery
@@ -17,9 +18,7 @@ from redis.exceptions import RedisError
 
 from service.config.settings import Settings
 from service.coordination.circuit_breaker import FAILURES, CircuitBreaker, CircuitOpen
-from service.redis_client.url import parse_redis_url
-from service.task_queue import transport
-from service.task_queue.run_once import RunOnce
+from service.task_queue.celery_settings import celery_settings
 from service.task_queue.wake_ups import INTERVAL, WakeUps
 
 SEND: Final = "send"
@@ -48,9 +47,6 @@ ROUTES: Final = {
     DELETE_OLD: MAINTENANCE,
 }
 
-# Seconds after which Redis gives an unacknowledged task to another worker. Tasks end within
-# seconds and carry no ETA, so that only tasks of dead workers reach it.
-VISIBILITY_TIMEOUT: Final = 300
 # The row is committed before its task is enqueued, so that a caller need not wait for the broker.
 _ENQUEUE_TIMEOUT: Final = 0.2
 # Threads of one process that run a task at a time. While the database works for one consumer, two
@@ -63,29 +59,6 @@ _RUN_SECONDS: Final = 3.0
 _ENQUEUED_AT: Final = "enqueued_at"
 
 _log = logging.getLogger(__name__)
-
-
-def celery_settings(settings: Settings, timeout: float) -> dict[str, Any]:
-    """Return the settings that web and worker share; `timeout` is in seconds."""
-    transport.register()
-    return {
-        **parse_redis_url(settings.redis_url.get_secret_value()).celery_settings(),
-        "task_routes": {name: {"queue": queue} for name, queue in ROUTES.items()},
-        "task_ignore_result": True,
-        "task_serializer": "json",
-        "accept_content": ["json"],
-        "broker_transport_options": {
-            "visibility_timeout": VISIBILITY_TIMEOUT,
-            "socket_timeout": timeout,
-            "socket_connect_timeout": timeout,
-            "socket_keepalive": True,
-            # Seconds after which a silent connection is checked.
-            "health_check_interval": 5,
-            # Otherwise a caller waits for the library's retries while the broker is down.
-            "max_retries": 0,
-            "retry_on_timeout": False,
-        },
-    }
 
 
 def _stamp(headers: dict[str, Any], **_: Any) -> None:
@@ -107,6 +80,34 @@ def _age(task: bytes | None) -> float:
     return max(0.0, time.time() - enqueued_at)
 
 
+class RunOnce:
+    """Repeats a step until it finds nothing to do, in `threads` threads of the process at most.
+
+    A call while all are running returns immediately, and makes a run repeat its step: it finds
+    whatever was committed before the call.
+    """
+
+    def __init__(self, threads: int = 1) -> None:
+        self._requested = Event()
+        self._running = BoundedSemaphore(threads)
+
+    def run(self, step: Callable[[], bool], seconds: float) -> bool:
+        """Call `step` while it returns True; return whether time ran out before."""
+        until = time.monotonic() + seconds
+        self._requested.set()
+        while self._requested.is_set() and self._running.acquire(blocking=False):
+            try:
+                self._requested.clear()
+                while step():
+                    if time.monotonic() >= until:
+                        return True
+            finally:
+                self._running.release()
+            if time.monotonic() >= until:
+                return self._requested.is_set()
+        return False
+
+
 class TaskQueue:
     """Enqueues tasks by name, and runs the two that work until nothing is left.
 
@@ -117,7 +118,7 @@ class TaskQueue:
         self._redis = redis
         self._breaker = breaker
         self._celery = Celery("waybill", set_as_current=False)
-        self._celery.conf.update(celery_settings(settings, timeout=_ENQUEUE_TIMEOUT))
+        self._celery.conf.update(celery_settings(settings, ROUTES, timeout=_ENQUEUE_TIMEOUT))
         self._runs = {task: RunOnce(threads) for task, threads in _THREADS.items()}
         self._wake_ups = {task: WakeUps(partial(self._wake, task)) for task in self._runs}
 

@@ -17,6 +17,7 @@ from service.components import components
 from service.database import db
 from service.models import Message
 from service.task_queue import queue
+from service.task_queue.celery_settings import VISIBILITY_TIMEOUT
 from tests.conftest import ACCOUNT, BASE_URL, TOKEN, make_key
 from tests.fakes import FakeProvider
 from worker.schedule import SCHEDULE
@@ -94,7 +95,7 @@ def test_task_results_are_not_stored(celery: Celery) -> None:
 def test_worker_and_service_share_broker_and_routes(celery: Celery, redis_url: str) -> None:
     assert celery.conf.broker_url == redis_url
     assert celery.conf.task_routes == {name: {"queue": to} for name, to in queue.ROUTES.items()}
-    assert celery.conf.broker_transport_options["visibility_timeout"] == queue.VISIBILITY_TIMEOUT
+    assert celery.conf.broker_transport_options["visibility_timeout"] == VISIBILITY_TIMEOUT
 
 
 def test_task_from_beat_has_its_time_of_enqueuing(celery: Celery, redis_url: str) -> None:

@@ -1,7 +1,5 @@
 """Every counter and histogram; docs/metrics.md lists them with their labels."""
 
-from bisect import bisect_right
-from collections.abc import Sequence
 from typing import Final
 
 from prometheus_client import Counter, Histogram, disable_created_metrics
@@ -14,25 +12,6 @@ _COMMIT_BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 
 _SEND_BUCKETS: Final = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 3, 5, 10, 15)
 _SUBMIT_BUCKETS: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
 _TASK_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-
-
-class BatchHistogram(Histogram):
-    """A histogram that observes a batch of values in one call.
-
-    It uses private attributes of the library: per value of a batch of 500, observe() costs 1.9 us
-    and observe_all() 0.02 us, of the 33 us that a worker spends on a callback.
-    """
-
-    def observe_all(self, values: Sequence[float]) -> None:
-        """Observe every value."""
-        ordered = sorted(values)
-        self._sum.inc(sum(ordered))
-        start = 0
-        for bucket, upper_bound in zip(self._buckets, self._upper_bounds, strict=True):
-            end = bisect_right(ordered, upper_bound, start)
-            if end > start:
-                bucket.inc(end - start)
-            start = end
 
 
 REQUESTS: Final = Histogram(
@@ -56,7 +35,7 @@ RECORDED: Final = Counter(
     "Callbacks taken from the inbox and committed, by status and effect.",
     ("provider", "status", "outcome"),
 )
-COMMITTED: Final = BatchHistogram(
+COMMITTED: Final = Histogram(
     "waybill_callback_commit_duration_seconds",
     "Time from the arrival of a callback to the commit that records it.",
     buckets=_COMMIT_BUCKETS,

@@ -17,24 +17,20 @@ if TYPE_CHECKING:
     from service.observability.tracing.spans import Spans
 
 _log = logging.getLogger(__name__)
-_spans: "Spans | None" = None
+# None while traces are not exported.
+writer: "Spans | None" = None
 
 
 def start(settings: "Settings") -> None:
     """Export traces to the endpoint in the settings, if there is one."""
-    global _spans
+    global writer
     endpoint = settings.otel_exporter_otlp_endpoint
     if endpoint is None:
-        _spans = None
+        writer = None
         return
     from service.observability.tracing.spans import Spans, exporting
 
-    _spans = Spans(exporting(endpoint))
-
-
-def is_on() -> bool:
-    """Return whether traces are exported."""
-    return _spans is not None
+    writer = Spans(exporting(endpoint))
 
 
 def posted(message_id: UUID, began: datetime) -> None:
@@ -45,7 +41,7 @@ def posted(message_id: UUID, began: datetime) -> None:
 @contextmanager
 def sending(message_id: UUID, attempt_id: UUID, provider: str) -> Iterator[None]:
     """Write the span of a call to a provider, with the type of the exception that it raises."""
-    if _spans is None:
+    if writer is None:
         yield
         return
     began, error = datetime.now(UTC), ""
@@ -65,10 +61,10 @@ def recorded(message_id: UUID, attempt_id: UUID | None, received_at: datetime) -
 
 
 def _write(*span: Any) -> None:
-    if _spans is None:
+    if writer is None:
         return
     try:
-        _spans.write(*span)
+        writer.write(*span)
     except Exception:
         # A failure to trace must not put a message in doubt that was sent.
         _log.exception("could not write a span")

@@ -9,7 +9,7 @@ from uuid import UUID
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
 from service.providers.base import Callback
-from service.providers.sanitize import SHORT, as_count, as_sid, as_uuid, clip, scalar, storable
+from service.providers.sanitize import as_count, as_uuid, clipped, scalar, storable
 
 NAME: Final = "sinch"
 
@@ -69,19 +69,20 @@ def from_fields(
 ) -> StatusReport:
     """Parse a delivery report, from a callback or from the API."""
     word, code = _status_and_code(fields)
-    return StatusReport(
+    report = StatusReport(
         provider=NAME,
         source=source,
-        word=clip(word, SHORT) or "",
+        word=word,
         status=STATUSES.get(word.lower()),
         received_at=received_at,
         attempt_id=attempt_id,
-        provider_sid=as_sid(fields.get("batch_id")),
-        error_code=None if code in _NO_ERROR else clip(code, SHORT),
-        provider_time=clip(scalar(fields.get("at")), SHORT),
+        provider_sid=fields.get("batch_id"),
+        error_code=None if code in _NO_ERROR else code,
+        provider_time=scalar(fields.get("at")),
         segments=as_count(scalar(fields.get("number_of_message_parts"))),
         raw=_flat(fields),
     )
+    return clipped(report)
 
 
 def from_batch(
@@ -90,17 +91,18 @@ def from_batch(
     """Parse a batch of the API."""
     word = _batch_word(batch, received_at)
     kept = ("id", "canceled", "created_at", "modified_at", "send_at", "expire_at", "type")
-    return StatusReport(
+    report = StatusReport(
         provider=NAME,
         source=source,
         word=word,
         status=BATCH_STATUSES[word],
         received_at=received_at,
         attempt_id=attempt_id,
-        provider_sid=as_sid(batch.get("id")),
+        provider_sid=batch.get("id"),
         # We have its text and numbers already.
         raw=_flat({name: batch[name] for name in kept if name in batch}),
     )
+    return clipped(report)
 
 
 def _attempt(fields: Mapping[str, Any]) -> UUID | None:

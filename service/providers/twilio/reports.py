@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
+from urllib.parse import parse_qsl, unquote_to_bytes
 from uuid import UUID
 
 from service.domain.report import Price, Source, StatusReport
 from service.domain.status import Status
 from service.providers.base import Callback
-from service.providers.form import fields
-from service.providers.sanitize import LONG, SHORT, as_count, as_sid, as_uuid, clip, storable
+from service.providers.sanitize import as_count, as_uuid, clip, clipped, storable
 
 NAME: Final = "twilio"
 
@@ -47,19 +47,20 @@ def from_callback(callback: Callback) -> StatusReport:
     """Parse a verified callback. Never raises: a bad body becomes a report of an unknown word."""
     form = _fields(callback.body)
     word = form.get("MessageStatus") or form.get("SmsStatus") or ""
-    return StatusReport(
+    report = StatusReport(
         provider=NAME,
         source=Source.CALLBACK,
-        word=clip(word, SHORT) or "",
+        word=word,
         status=STATUSES.get(word),
         received_at=callback.received_at,
         attempt_id=as_uuid(callback.attempt),
-        provider_sid=as_sid(form.get("MessageSid") or form.get("SmsSid")),
-        error_code=clip(form.get("ErrorCode"), SHORT),
-        error_message=clip(form.get("ErrorMessage") or form.get("ChannelStatusMessage"), LONG),
-        provider_time=clip(form.get("RawDlrDoneDate"), SHORT),
+        provider_sid=form.get("MessageSid") or form.get("SmsSid"),
+        error_code=form.get("ErrorCode"),
+        error_message=form.get("ErrorMessage") or form.get("ChannelStatusMessage"),
+        provider_time=form.get("RawDlrDoneDate"),
         raw=form,
     )
+    return clipped(report)
 
 
 def from_resource(
@@ -67,17 +68,17 @@ def from_resource(
 ) -> StatusReport:
     """Parse a Message resource of the API."""
     word = str(resource.get("status") or "")
-    return StatusReport(
+    report = StatusReport(
         provider=NAME,
         source=source,
-        word=clip(word, SHORT) or "",
+        word=word,
         status=STATUSES.get(word),
         received_at=received_at,
         attempt_id=attempt_id,
-        provider_sid=as_sid(resource.get("sid")),
-        error_code=clip(resource.get("error_code"), SHORT),
-        error_message=clip(resource.get("error_message"), LONG),
-        provider_time=clip(resource.get("date_sent"), SHORT),
+        provider_sid=resource.get("sid"),
+        error_code=resource.get("error_code"),
+        error_message=resource.get("error_message"),
+        provider_time=resource.get("date_sent"),
         segments=as_count(resource.get("num_segments")),
         price=_price(resource.get("price"), resource.get("price_unit")),
         raw={
@@ -85,13 +86,32 @@ def from_resource(
             for name, value in resource.items()
         },
     )
+    return clipped(report)
+
+
+def form_fields(text: str) -> list[tuple[str, str]]:
+    """Parse a form like `urllib.parse.parse_qsl`, in half its time (a property compares them).
+
+    Keeps the order, blanks and repeated names. Most values of a callback contain nothing to decode,
+    but the library decodes each of them.
+    """
+    if not text.isascii():
+        return parse_qsl(text, keep_blank_values=True)
+    parts = [part.partition("=") for part in text.split("&") if part]
+    return [(_decoded(name), _decoded(value)) for name, _, value in parts]
+
+
+def _decoded(text: str) -> str:
+    if "%" not in text and "+" not in text:
+        return text
+    return unquote_to_bytes(text.replace("+", " ")).decode(errors="replace")
 
 
 def _fields(body: bytes) -> dict[str, str]:
     text = body.decode(errors="replace")
     if text.startswith("{"):
         return _json_fields(text)
-    pairs = fields(text)
+    pairs = form_fields(text)
     # Only NUL makes a form unstorable; checking first takes a fifth of the time.
     if "\x00" in text or "%00" in text:
         return {storable(key): storable(value) for key, value in pairs}

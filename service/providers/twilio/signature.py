@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit, urlunsplit
 from service.config.accounts import TwilioAccount
 from service.errors import Forged
 from service.providers.base import CallbackRequest, RefusalAdvice
-from service.providers.form import fields
+from service.providers.twilio.reports import form_fields
 
 # The names and values of a form, in order.
 Form = list[tuple[str, str]]
@@ -124,7 +124,7 @@ def parse_form(request: CallbackRequest) -> Form:
     if request.body.count(b"&") >= _MAX_FIELDS:
         raise Forged("unreadable")
     try:
-        return fields(request.body.decode())
+        return form_fields(request.body.decode())
     except UnicodeDecodeError:
         raise Forged("unreadable") from None
 

@@ -10,8 +10,9 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from demo.servers import free_port
-from service.database import db, is_postgresql
+from service.database import db
 from service.database.errors import is_retryable, is_statement_timeout, is_transient
+from service.queries.dialect import is_postgresql
 
 
 def raised(statement: str, values: Any = None) -> DBAPIError:

@@ -6,8 +6,9 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from service.database import db, is_postgresql, single_write, transaction
+from service.database import db, single_write, transaction
 from service.models import Client
+from service.queries.dialect import is_postgresql
 
 pytestmark = pytest.mark.usefixtures("context")
 

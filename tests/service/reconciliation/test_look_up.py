@@ -12,7 +12,7 @@ from flask import Flask
 from sqlalchemy import select, text, update
 
 from service.components import components
-from service.database import db, is_postgresql, transaction
+from service.database import db, transaction
 from service.domain.status import Status
 from service.errors import Conflict, OutcomeUnknown, Refused
 from service.models import Message, StatusEvent
@@ -20,6 +20,7 @@ from service.operations import audit, operator_actions
 from service.providers import configured
 from service.providers.twilio import Twilio
 from service.queries import reconciliation
+from service.queries.dialect import is_postgresql
 from service.reconciliation.poll import reconcile, reconcile_due
 from service.reconciliation.resolve import resolve
 from service.sending import deliver

@@ -31,7 +31,7 @@ from service.errors import (
 from service.models import Attempt, DeadLetter, Message
 from service.providers.base import Callback, Outbound
 from service.queries import callbacks
-from service.recording import consume_inbox, isolation
+from service.recording import consume_inbox
 from service.recording.answers import ANSWER, Answer, packed, unpacked
 from service.sending import claim, deliver, results
 from tests.fakes import FakeProvider, said
@@ -209,7 +209,7 @@ def test_unrecordable_answer_is_a_dead_letter_to_replay(
 
     with monkeypatch.context() as patched:
         patched.setattr(results, "record_answers", broken)
-        patched.setattr(isolation, "record_answers", broken)
+        patched.setattr(consume_inbox, "record_answers", broken)
         deliver.deliver()
         consume_inbox.consume_inbox()
     db.session.rollback()

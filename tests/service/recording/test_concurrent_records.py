@@ -13,6 +13,7 @@ from service.domain.report import StatusReport
 from service.domain.status import Status
 from service.models import Message, StatusEvent
 from service.recording import record as recording
+from service.recording.effects import Effect
 from service.recording.record_answers import record_answers
 from service.sending import claim, deliver
 from tests.fakes import FakeProvider, said
@@ -40,7 +41,7 @@ def test_concurrent_records_lose_no_update(
         start.wait()
         with context.app_context():
             batches = [recording.record(batch) for batch in _batches(order, 16)]
-            return sum(len(batch.entries) - batch.repeats for batch in batches)
+            return sum(len(batch.entries) - batch.effects.count(Effect.REPEAT) for batch in batches)
 
     with ThreadPoolExecutor(WORKERS) as pool:
         recorded = sum(pool.map(record, range(WORKERS)))

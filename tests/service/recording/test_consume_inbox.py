@@ -18,6 +18,7 @@ from service.components import components
 from service.database import db, transaction
 from service.domain.status import Status
 from service.errors import InboxUnavailable
+from service.inbox import stream
 from service.inbox.stream import Inbox
 from service.models import DeadLetter, Message, Overflow, StatusEvent
 from service.providers.base import Callback
@@ -94,7 +95,7 @@ def test_task_without_a_free_thread_asks_no_store(
 ) -> None:
     """A backlog brings 20 of these tasks a second."""
     asked = list[str]()
-    monkeypatch.setattr(consume_inbox, "_database_answers", lambda: asked.append("database"))
+    monkeypatch.setattr(consume_inbox, "_database_answers", lambda _: asked.append("database"))
     monkeypatch.setattr(Inbox, "is_paused", lambda _: asked.append("Redis"))
     run = components().queue._runs[CONSUME_INBOX]
     with ExitStack() as running:
@@ -128,7 +129,7 @@ def test_poison_entry_is_a_dead_letter_and_others_recorded(
     again: int,
 ) -> None:
     """A batch larger than `again` is first retried in smaller batches."""
-    monkeypatch.setattr(consume_inbox, "_RECLAIMED_BATCH", again)
+    monkeypatch.setattr(stream, "_RECLAIMED_BATCH", again)
     attempt, inbox = _sent(post, provider), components().inbox
     batch = [callback(attempt, word) for word in ("sending", "sent", "delivered") * 2]
     for entry in [*batch[:place], POISON, *batch[place:]]:

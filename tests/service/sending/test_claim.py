@@ -15,10 +15,11 @@ from sqlalchemy.exc import OperationalError
 from service.components import Components, components
 from service.coordination.circuit_breaker import CircuitBreaker
 from service.coordination.sender_rate_limit import SenderRateLimit
-from service.database import db, is_postgresql, transaction
+from service.database import db, transaction
 from service.domain.priority import Priority
 from service.domain.status import Status
 from service.models import Attempt, Client, Message
+from service.queries.dialect import is_postgresql
 from service.sending import claim as claiming
 from service.sending import deliver
 from service.sending.accept import accept

@@ -31,7 +31,7 @@ HALF = (1 << 64) - 1
 @pytest.fixture
 def exporter(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
     exporter = InMemorySpanExporter()
-    monkeypatch.setattr(tracing, "_spans", Spans(SimpleSpanProcessor(exporter)))
+    monkeypatch.setattr(tracing, "writer", Spans(SimpleSpanProcessor(exporter)))
     return exporter
 
 
@@ -148,7 +148,7 @@ def test_sampled_messages_are_traced_completely(
 def test_failure_to_write_a_span_changes_no_status(
     post: Post, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tracing, "_spans", object())
+    monkeypatch.setattr(tracing, "writer", object())
     message_id = post()
     deliver.deliver()
 
@@ -157,7 +157,7 @@ def test_failure_to_write_a_span_changes_no_status(
 
 
 def test_without_an_endpoint_tracing_does_nothing() -> None:
-    assert not tracing.is_on()
+    assert tracing.writer is None
     with tracing.sending(uuid7(), uuid7(), "fake"):
         tracing.posted(uuid7(), EPOCH)
         tracing.recorded(uuid7(), None, EPOCH)

@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from service.app import create_app
 from service.components import components
 from service.coordination.heartbeats import Replica
-from service.database import db, is_postgresql, transaction
+from service.database import db, transaction
 from service.domain.report import Source
 from service.errors import Unavailable
 from service.models import Attempt, DeadLetter, Message, OperatorKey, Overflow
@@ -26,6 +26,7 @@ from service.operations import overview, replicas
 from service.operations.latency import percentiles
 from service.operations.overview import Overview, read_overview
 from service.providers.base import Callback
+from service.queries.dialect import is_postgresql
 from service.recording import record
 from service.sending import deliver
 from service.web.ops import overview as page
