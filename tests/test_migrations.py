@@ -298,7 +298,7 @@ def test_messages_survive_the_deadline_migration_both_ways(empty: Flask) -> None
         upgrade()
         messages = db.session.scalars(db.select(Message).order_by(Message.id)).all()
         deadlines = [message.expires_at for message in messages]
-        assert deadlines == [now + minute, now + hour + minute, None]
+        assert deadlines[:2] == [now + minute, now + hour + minute]
         assert {message.request_digest for message in messages} == {None}
         with transaction():
             db.session.execute(db.update(Message).values(status=Status.EXPIRED))
@@ -308,6 +308,52 @@ def test_messages_survive_the_deadline_migration_both_ways(empty: Flask) -> None
             connection.exec_driver_sql("DELETE FROM message")
         assert left == ["failed"] * 3
         downgrade(revision="base")
+
+
+def test_waiting_messages_get_a_deadline_in_the_migration(empty: Flask) -> None:
+    insert = text(
+        'INSERT INTO message (id, client_id, "to", metadata, resend_if_unknown, provider, status, '
+        "priority, attempts, lookups, failed_in, delivered_in, created_at, updated_at, due_at, "
+        "claimed_until, send_at) VALUES (:id, 7, '+14155552671', '{}', :no, 'twilio', :status, 1, "
+        "0, 0, 0, 0, :now, :now, :due_at, :claimed_until, :send_at)"
+    ).bindparams(
+        bindparam("id", type_=Uuid()),
+        *(
+            bindparam(name, type_=UtcDateTime())
+            for name in ("now", "due_at", "claimed_until", "send_at")
+        ),
+    )
+    now = datetime.now(UTC)
+    tomorrow, patience = now + timedelta(days=1), timedelta(hours=4)
+    rows: list[dict[str, Any]] = [
+        {"status": "pending", "due_at": now},
+        {"status": "pending", "due_at": tomorrow, "send_at": tomorrow},
+        {"status": "submitting", "claimed_until": now},
+        {"status": "in_doubt"},
+        {"status": "sent"},
+    ]
+    nothing = {"due_at": None, "claimed_until": None, "send_at": None}
+    with empty.app_context():
+        upgrade(revision="0012")
+        with db.engine.begin() as connection:
+            connection.exec_driver_sql(
+                "INSERT INTO client (id, name, created_at) VALUES (7, 'billing', '2026-11-21')"
+            )
+            for number, row in enumerate(rows, start=1):
+                values = {"id": UUID(int=number), "now": now, "no": False, **nothing, **row}
+                connection.execute(insert, values)
+        upgrade()
+        messages = db.session.scalars(db.select(Message).order_by(Message.id)).all()
+        deadlines = [message.expires_at for message in messages]
+        db.session.remove()
+        with db.engine.begin() as connection:
+            connection.exec_driver_sql("DELETE FROM message")
+        downgrade(revision="base")
+    minute = timedelta(minutes=1)
+    for deadline, begin in zip(deadlines, (now, tomorrow, now, now), strict=False):
+        assert deadline is not None
+        assert begin + patience <= deadline < begin + patience + minute
+    assert deadlines[4] is None
 
 
 def test_request_may_be_repeated_across_an_upgrade(empty: Flask) -> None:
