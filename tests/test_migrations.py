@@ -116,7 +116,7 @@ def test_readyz_fails_until_last_migration(migrated: Flask) -> None:
     upgrade()
 
 
-def test_second_upgrade_does_nothing(context: Flask) -> None:
+def test_second_upgrade_does_nothing(migrated: Flask) -> None:
     upgrade()
 
     assert tables() == set(db.metadata.tables)
