@@ -47,7 +47,7 @@ def empty(
     """An application over an empty database."""
     url = f"sqlite:///{tmp_path_factory.mktemp('migrations')}/empty.db"
     if request.param == "postgresql":
-        url = make_database(request.getfixturevalue("postgres_url"), "migrations")
+        url = make_database(request.getfixturevalue("postgres_url"), f"migrations_{uuid7().hex}")
     app = create_app(make_settings(url, redis_url), providers={"twilio": FakeProvider()})
     schema.prepare(app)
     yield app

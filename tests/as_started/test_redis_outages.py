@@ -13,7 +13,9 @@ from tests.as_started.installation import Client, Installation, until
 pytestmark = pytest.mark.slow
 
 ROLES = ("web", "worker-send", "worker-status", "beat")
-RECOVERY_TIMEOUT = 15.0  # seconds from the recovery of Redis until a message is delivered
+# Seconds from the recovery of Redis until a message is delivered; for the first message also from
+# the start of the workers, which took 30 s on a busy machine. What does not recover never does.
+RECOVERY_TIMEOUT = 60.0
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def waybill(install: Install) -> Installation:
 
 
 def redis_health(waybill: Installation) -> str:
-    return str(requests.get(f"{waybill.url}/readyz", timeout=5).json()["parts"]["redis"])
+    return str(requests.get(f"{waybill.url}/readyz", timeout=20).json()["parts"]["redis"])
 
 
 def assert_delivers(client: Client, waybill: Installation) -> None:
@@ -52,7 +54,7 @@ def test_processes_survive_freezes_of_redis(waybill: Installation, redis: RedisS
         time.sleep(12)
         redis.thaw()
         for message_id in message_ids:
-            until(lambda sent=message_id: client.status(sent) == "delivered", 2 * RECOVERY_TIMEOUT)
+            until(lambda sent=message_id: client.status(sent) == "delivered", RECOVERY_TIMEOUT)
     assert_delivers(client, waybill)
 
 
@@ -63,9 +65,9 @@ def test_read_only_redis_is_reported_and_used_again(
     client = Client(waybill)
     with Redis.from_url(redis.url) as admin:
         admin.execute_command("REPLICAOF", "127.0.0.1", free_port())
-        until(lambda: redis_health(waybill) != "ok", 10)
+        until(lambda: redis_health(waybill) != "ok", RECOVERY_TIMEOUT)
         message_id = client.post()
         admin.execute_command("REPLICAOF", "NO", "ONE")
-    until(lambda: redis_health(waybill) == "ok", 10)
-    until(lambda: client.status(message_id) == "delivered", 2 * RECOVERY_TIMEOUT)
+    until(lambda: redis_health(waybill) == "ok", RECOVERY_TIMEOUT)
+    until(lambda: client.status(message_id) == "delivered", RECOVERY_TIMEOUT)
     assert_delivers(client, waybill)

@@ -15,6 +15,9 @@ from service.errors import ClientError
 from service.web.openapi import examples
 from service.web.openapi.operations import OPERATIONS, OUTSIDE
 
+# The document does not depend on the database.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True, scope="session")
+
 SOME_ID = UUID(int=7)
 METHODS = {"get", "post", "put", "patch", "delete"}
 
