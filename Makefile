@@ -15,13 +15,18 @@ demo: $(READY) ## Send 300 messages through all processes with faults, then comp
 run: $(READY) ## Start the same processes without traffic, until Ctrl-C.
 	$(BIN)/python -m demo --stay
 
+# Tests start a hundred processes: each would compile all modules of the service again.
+test test-slow: export PYTHONDONTWRITEBYTECODE =
+
+# All tests of test_fuzzing.py are slow, and collecting them takes each process 3 s.
 test: $(READY) ## Run the tests on SQLite, PostgreSQL and Redis. Needs no root and no Docker.
 	@tests/install-tools
-	$(BIN)/python -m pytest -n 3 -m "not slow" $(ARGS)
+	HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -n 3 -m "not slow" \
+		--ignore=tests/service/web/test_fuzzing.py $(ARGS)
 
-test-slow: $(READY) ## Run the slow tests: browser, chaos, long idle times, a large database.
+test-slow: $(READY) ## Run the slow tests, and the property tests with all their examples.
 	@tests/install-tools
-	$(BIN)/python -m pytest -n 2 -m slow $(ARGS)
+	$(BIN)/python -m pytest -n 2 -m "slow or hypothesis" $(ARGS)
 
 test-all: test test-slow ## Run all tests.
 

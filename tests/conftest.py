@@ -1,5 +1,6 @@
 """Fixtures with real SQLite, PostgreSQL and Redis. Only the provider is fake."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -10,19 +11,20 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_migrate import upgrade
 from hypothesis import settings as hypothesis_settings
 from redis import Redis
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
 
 from demo.servers import postgres_server, redis_server
 from service.app import create_app
 from service.components import components
 from service.config.settings import Settings
-from service.database import db, schema
+from service.database import db, is_postgresql, schema
 from service.models import Client
 from service.sending.accept import accept
 from service.task_queue.wake_ups import WakeUps
@@ -34,9 +36,25 @@ ACCOUNT = "AC00000000000000000000000000000001"
 TOKEN = "12345"
 OPS_SECRET = "the secret of the installation of these tests"
 BASE_URL = "https://sms.example.com"
+_NO_FSYNC = "PRAGMA synchronous=OFF"
 
 hypothesis_settings.register_profile("repeatable", derandomize=True, deadline=None)
+# For `make test`; `make test-slow` runs the same tests with all examples.
+hypothesis_settings.register_profile(
+    "quick", hypothesis_settings.get_profile("repeatable"), max_examples=30
+)
 hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+
+
+def pytest_collection() -> None:
+    """Collect no garbage: each pass over seven thousand tests takes up to half a second."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage again, but leave out all tests and modules, which stay until the end."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
@@ -59,8 +77,16 @@ def postgres_url() -> Iterator[str]:
     # As root the server runs as another user, which needs access to this directory.
     path = Path(tempfile.mkdtemp(prefix="waybill-pg-"))
     with postgres_server(path) as server:
+        _turn_fsync_off(server.get_uri())
         yield server.get_uri()
     shutil.rmtree(path, ignore_errors=True)
+
+
+def _turn_fsync_off(url: str) -> None:
+    """Save the waits of some ten thousand commits: no test needs data to survive a power cut."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("SELECT pg_reload_conf()")
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
@@ -99,6 +125,9 @@ def bound_app(database_url: str, redis_url: str) -> Iterator[Flask]:
     app = create_app(make_settings(database_url, redis_url), providers={"twilio": FakeProvider()})
     schema.prepare(app)
     with app.app_context():
+        if not is_postgresql():  # as in `_turn_fsync_off`
+            for engine in db.engines.values():
+                event.listen(engine, "connect", lambda driver, _: driver.execute(_NO_FSYNC))
         upgrade()
     yield app
     with app.app_context():
@@ -126,19 +155,32 @@ def no_pending_wake_ups() -> Iterator[None]:
                 answered.wait(10)
 
 
+@pytest.fixture(scope="session")
+def shared_redis(redis_url: str) -> Iterator[Redis]:
+    """One client for all tests: each new one reads the version from the library's package."""
+    with Redis.from_url(redis_url) as redis:
+        yield redis
+
+
+def _delete_all_rows() -> None:
+    deletes = [f"DELETE FROM {table.name}" for table in reversed(db.metadata.sorted_tables)]
+    if is_postgresql():  # in one round trip
+        deletes = [f"DO $$ BEGIN {'; '.join(deletes)}; END $$"]
+    with db.engine.begin() as connection:
+        for statement in deletes:
+            connection.exec_driver_sql(statement)
+
+
 @pytest.fixture
-def app(bound_app: Flask, redis_url: str) -> Flask:
+def app(bound_app: Flask, shared_redis: Redis) -> Flask:
     """The application with an empty database, an empty Redis and a new fake provider."""
     with bound_app.app_context():
-        with db.engine.begin() as connection:
-            for table in reversed(db.metadata.sorted_tables):
-                connection.execute(table.delete())
+        _delete_all_rows()
         fake = components().providers["twilio"]
         assert isinstance(fake, FakeProvider)
         fake.script = fake.answer = None
         fake.on_air.clear()
-    with Redis.from_url(redis_url) as redis:
-        redis.flushdb()
+    shared_redis.flushdb()
     return bound_app
 
 

@@ -48,7 +48,7 @@ def empty(
     """An application over an empty database."""
     url = f"sqlite:///{tmp_path_factory.mktemp('migrations')}/empty.db"
     if request.param == "postgresql":
-        url = make_database(request.getfixturevalue("postgres_url"), "migrations")
+        url = make_database(request.getfixturevalue("postgres_url"), f"migrations_{uuid7().hex}")
     app = create_app(make_settings(url, redis_url), providers={"twilio": FakeProvider()})
     schema.prepare(app)
     yield app
@@ -58,7 +58,10 @@ def empty(
 
 @pytest.fixture
 def migrated(empty: Flask) -> Iterator[Flask]:
-    """The application over a migrated database."""
+    """The application over a database migrated for one test, which may migrate it again.
+
+    Tests that only use the tables use `context`: its database is migrated once.
+    """
     with empty.app_context():
         upgrade()
         yield empty
@@ -123,7 +126,7 @@ def test_second_upgrade_does_nothing(migrated: Flask) -> None:
 # PostgreSQL stores the expression of a computed column with casts.
 @pytest.mark.filterwarnings("ignore:Computed default on message:UserWarning")
 @pytest.mark.filterwarnings("ignore:autogenerate skipping metadata-specified expression-based")
-def test_models_and_migrations_agree(migrated: Flask) -> None:
+def test_models_and_migrations_agree(context: Flask) -> None:
     with db.engine.connect() as connection:
         context = MigrationContext.configure(
             connection,
@@ -146,7 +149,7 @@ def _is_sqlite() -> bool:
     "kind",
     ["indexes", "unique_constraints", "foreign_keys", "check_constraints", "pk_constraint"],
 )
-def test_every_constraint_has_a_name(migrated: Flask, kind: str) -> None:
+def test_every_constraint_has_a_name(context: Flask, kind: str) -> None:
     inspector = inspect(db.engine)
     # On SQLite the primary key of a table with AUTOINCREMENT has no name.
     unnamed = {"overflow", "dead_letter"} if kind == "pk_constraint" and _is_sqlite() else set()
@@ -157,7 +160,7 @@ def test_every_constraint_has_a_name(migrated: Flask, kind: str) -> None:
     assert all(names), names
 
 
-def test_names_in_database_are_those_of_models(migrated: Flask) -> None:
+def test_names_in_database_are_those_of_models(context: Flask) -> None:
     """PostgreSQL truncates names at 63 characters."""
     inspector = inspect(db.engine)
     for table in db.metadata.tables.values():
@@ -170,15 +173,15 @@ def test_names_in_database_are_those_of_models(migrated: Flask) -> None:
 
 
 @pytest.mark.parametrize("status", Status)
-def test_message_can_have_every_status(migrated: Flask, status: Status) -> None:
-    accept_a_message(migrated)
+def test_message_can_have_every_status(context: Flask, status: Status) -> None:
+    accept_a_message(context)
     with transaction():
         db.session.execute(db.update(Message).values(status=status))
 
     assert db.session.scalars(db.select(Message.status)).all() == [status]
 
 
-def test_event_can_have_every_status_and_source(migrated: Flask) -> None:
+def test_event_can_have_every_status_and_source(context: Flask) -> None:
     pairs = [(source, status) for source in Source for status in (*Status, None)]
     with transaction():
         db.session.add_all(event(number, *pair) for number, pair in enumerate(pairs))
@@ -192,8 +195,8 @@ def test_event_can_have_every_status_and_source(migrated: Flask) -> None:
     ("table", "column"),
     [("message", "status"), ("status_event", "status"), ("status_event", "source")],
 )
-def test_unknown_enum_value_is_refused(migrated: Flask, table: str, column: str) -> None:
-    accept_a_message(migrated)
+def test_unknown_enum_value_is_refused(context: Flask, table: str, column: str) -> None:
+    accept_a_message(context)
     with transaction():
         db.session.add(event(1, Source.API, Status.SENT))
 
@@ -381,8 +384,8 @@ def test_request_may_be_repeated_across_an_upgrade(empty: Flask) -> None:
         downgrade(revision="base")
 
 
-def test_message_without_client_is_refused(migrated: Flask) -> None:
-    accept_a_message(migrated)
+def test_message_without_client_is_refused(context: Flask) -> None:
+    accept_a_message(context)
 
     with pytest.raises(IntegrityError), transaction():
         db.session.execute(db.update(Message).values(client_id=99))

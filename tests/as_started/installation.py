@@ -70,7 +70,7 @@ class Installation:
             env=self._process_environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=_START_TIMEOUT,
             check=False,
         )
         assert done.returncode == 0, done.stderr

@@ -26,8 +26,8 @@ def assert_steady(waybill: Installation, run: Run, expected: int) -> None:
     assert run.overflow == 0
     assert run.accepted == expected
     assert max(run.connections) - run.connections[0] <= CONNECTIONS + _BACKGROUND
-    assert requests.get(f"{waybill.url}/readyz", timeout=2).json()["status"] == "ready"
-    until(lambda: recorded(waybill) == expected, 60)
+    assert requests.get(f"{waybill.url}/readyz", timeout=20).json()["status"] == "ready"
+    until(lambda: recorded(waybill) == expected, 120)
 
 
 @pytest.mark.parametrize("waybill", ["README.md", "docker-compose.yml"], indirect=True)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from statistics import median
 from time import monotonic, sleep
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -23,6 +24,8 @@ from tests.proxy import Proxy, proxy_to
 pytestmark = pytest.mark.slow
 
 TIMEOUT = 60
+# Seconds: a request that waits for the database waits at least this long, even on a fast machine.
+SHORTEST_WAIT = 2
 
 
 class Web(NamedTuple):
@@ -109,17 +112,23 @@ def twelve_posts(pool: ThreadPoolExecutor, web: Web) -> list[Future[int]]:
 
 
 def assert_callbacks_and_probes(web: Web) -> None:
+    """A stall of the machine may delay some answers, but not half of them."""
+    durations = list[float]()
     for _ in range(5):
         status, seconds = web.call_back()
-        assert (status, seconds < 1) == (204, True), seconds
+        assert status == 204
+        durations.append(seconds)
         for path in ("/healthz", "/readyz"):
             status, seconds = web.probe(path)
-            assert (status, seconds < 1) == (200, True), (path, seconds)
+            assert status == 200, path
+            durations.append(seconds)
+    assert median(durations) < 1, durations
+    assert max(durations) < SHORTEST_WAIT, durations
 
 
 def assert_not_ready_soon(web: Web) -> None:
     """The probe is cached for some seconds."""
-    until(lambda: web.probe("/readyz")[0] == 503, 10)
+    until(lambda: web.probe("/readyz")[0] == 503, TIMEOUT)
     assert web.probe("/healthz")[0] == 200
 
 
@@ -143,7 +152,7 @@ def test_callbacks_and_probes_answer_with_a_hanging_database(start: Start) -> No
         posts = twelve_posts(pool, web)
         assert_callbacks_and_probes(web)
         # Every wait ends, although no error reports that the database is gone.
-        assert {post.result(timeout=40) for post in posts} == {503}
+        assert {post.result(timeout=TIMEOUT) for post in posts} == {503}
         assert_callbacks_and_probes(web)
         web.proxy.resume()
     until(lambda: web.post() == 202, TIMEOUT)
@@ -160,7 +169,7 @@ def test_callback_that_cannot_be_stored_is_refused_soon(start: Start, redis: Red
         assert_not_ready_soon(web)
         answers = [call.result() for call in calls]
         assert {status for status, _ in answers} == {503}
-        assert max(seconds for _, seconds in answers) < 8
+        assert max(seconds for _, seconds in answers) < 12  # providers wait for 15 s
         redis.thaw()
         web.proxy.resume()
         for post in posts:
@@ -172,9 +181,9 @@ def test_burst_of_posts_waits_for_threads(start: Start) -> None:
     web = start("postgresql")
     with ThreadPoolExecutor(64) as pool:
         answers = list(pool.map(lambda _: web.post(), range(300)))
-    # A disk that stalls for half a second may refuse some; refusing all that wait refuses 9 of 10.
+    # A machine that stalls for a second refuses some; refusing all that wait refuses 9 of 10.
     assert set(answers) <= {202, 503}
-    assert answers.count(202) >= 270
+    assert answers.count(202) >= 150
 
 
 def test_overflow_takes_callbacks_while_posts_wait(start: Start, redis: RedisServer) -> None:
@@ -186,7 +195,8 @@ def test_overflow_takes_callbacks_while_posts_wait(start: Start, redis: RedisSer
             posts = twelve_posts(pool, web)
             for _ in range(5):
                 status, seconds = web.call_back()
-                assert (status, seconds < 2) == (204, True), seconds
+                # A post waits for a connection for 5 s.
+                assert (status, seconds < 5) == (204, True), seconds
         for post in posts:
             post.result()
     with psycopg.connect(web.database) as connection:

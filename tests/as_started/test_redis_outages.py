@@ -13,7 +13,10 @@ from tests.as_started.installation import Client, Installation, until
 pytestmark = pytest.mark.slow
 
 ROLES = ("web", "worker-send", "worker-status", "beat")
-RECOVERY_TIMEOUT = 15.0  # seconds from the recovery of Redis until a message is delivered
+# Seconds from the recovery of Redis until a message is delivered (docs/reliability.md), on an idle
+# machine; `recovery_limit` adds what a busy one needs.
+RECOVERY = 15.0
+START_TIMEOUT = 90.0  # workers took 30 s to start on a busy machine
 
 
 @pytest.fixture
@@ -24,36 +27,45 @@ def waybill(install: Install) -> Installation:
 
 
 def redis_health(waybill: Installation) -> str:
-    return str(requests.get(f"{waybill.url}/readyz", timeout=5).json()["parts"]["redis"])
+    return str(requests.get(f"{waybill.url}/readyz", timeout=20).json()["parts"]["redis"])
 
 
-def assert_delivers(client: Client, waybill: Installation) -> None:
+def deliver(client: Client, waybill: Installation, limit: float) -> float:
+    """Post a message; return the seconds until it is delivered, at most `limit`."""
     message_id = client.post()
-    until(lambda: client.status(message_id) == "delivered", RECOVERY_TIMEOUT)
+    seconds = until(lambda: client.status(message_id) == "delivered", limit)
     assert [role for role in ROLES if not waybill.is_running(role)] == []
+    return seconds
+
+
+def recovery_limit(client: Client, waybill: Installation) -> float:
+    """Wait until the workers have started; return the time limit of a recovery in seconds."""
+    deliver(client, waybill, START_TIMEOUT)
+    return RECOVERY + 5 * deliver(client, waybill, START_TIMEOUT)
 
 
 def test_processes_survive_restarts_of_redis(waybill: Installation, redis: RedisServer) -> None:
     client = Client(waybill)
-    assert_delivers(client, waybill)
+    limit = recovery_limit(client, waybill)
     for seconds in (0.1, 3.0):
         redis.kill()
         time.sleep(seconds)
         redis.start()
-        assert_delivers(client, waybill)
+        deliver(client, waybill, limit)
 
 
 def test_processes_survive_freezes_of_redis(waybill: Installation, redis: RedisServer) -> None:
     """Each freeze outlasts the time-out of the workers' connections."""
     client = Client(waybill)
+    limit = recovery_limit(client, waybill)
     for _ in range(4):
         message_ids = [client.post() for _ in range(5)]
         redis.freeze()
         time.sleep(12)
         redis.thaw()
         for message_id in message_ids:
-            until(lambda sent=message_id: client.status(sent) == "delivered", 2 * RECOVERY_TIMEOUT)
-    assert_delivers(client, waybill)
+            until(lambda sent=message_id: client.status(sent) == "delivered", 2 * limit)
+    deliver(client, waybill, limit)
 
 
 def test_read_only_redis_is_reported_and_used_again(
@@ -61,11 +73,12 @@ def test_read_only_redis_is_reported_and_used_again(
 ) -> None:
     """A former master that comes back as a replica rejects every write."""
     client = Client(waybill)
+    limit = recovery_limit(client, waybill)
     with Redis.from_url(redis.url) as admin:
         admin.execute_command("REPLICAOF", "127.0.0.1", free_port())
-        until(lambda: redis_health(waybill) != "ok", 10)
+        until(lambda: redis_health(waybill) != "ok", limit)
         message_id = client.post()
         admin.execute_command("REPLICAOF", "NO", "ONE")
-    until(lambda: redis_health(waybill) == "ok", 10)
-    until(lambda: client.status(message_id) == "delivered", 2 * RECOVERY_TIMEOUT)
-    assert_delivers(client, waybill)
+    until(lambda: redis_health(waybill) == "ok", limit)
+    until(lambda: client.status(message_id) == "delivered", 2 * limit)
+    deliver(client, waybill, limit)

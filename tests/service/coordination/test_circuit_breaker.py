@@ -189,8 +189,8 @@ def test_frozen_redis_delays_callers_only_briefly(bound: Components, frozen: Red
         with pytest.raises(InboxUnavailable):
             bound.inbox.put(CALLBACK)
         assert not bound.queue.enqueue(queue.CONSUME_INBOX)
-    # One time-out of 0.2 s each second, not forty. The limit allows for a busy machine.
-    assert monotonic() - begun < 2
+    # One time-out of 0.2 s each second, not forty (8 s). The limit allows for a busy machine.
+    assert monotonic() - begun < 4
 
 
 def test_redis_is_used_again_after_it_recovers(bound: Components, frozen: RedisServer) -> None:

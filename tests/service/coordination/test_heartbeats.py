@@ -31,8 +31,16 @@ PRELOAD = "import os, time, wsgi; os.fork(); time.sleep(60)"
 
 
 @pytest.fixture
-def redis(app: Flask, redis_url: str) -> Redis:
-    return Redis.from_url(redis_url)
+def without_tables(tmp_path: Path) -> str:
+    """The URL of a database without tables: heartbeats are in Redis only."""
+    return f"sqlite:///{tmp_path}/waybill.db"
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    with Redis.from_url(redis_url) as redis:
+        redis.flushdb()
+        yield redis
 
 
 @pytest.fixture
@@ -101,8 +109,8 @@ def test_old_names_are_removed(heartbeats: Heartbeats, redis: Redis) -> None:
     assert redis.zrange("waybill:presence", 0, -1) == [b"worker:send@a"]
 
 
-def test_heartbeats_without_redis_raise_nothing(database_url: str) -> None:
-    settings = make_settings(database_url, f"redis://127.0.0.1:{free_port()}/0")
+def test_heartbeats_without_redis_raise_nothing(without_tables: str) -> None:
+    settings = make_settings(without_tables, f"redis://127.0.0.1:{free_port()}/0")
     heartbeats = create_app(settings).extensions["waybill"].heartbeats
 
     heartbeats.send("worker", "send@a", [])
@@ -110,14 +118,14 @@ def test_heartbeats_without_redis_raise_nothing(database_url: str) -> None:
     assert heartbeats.alive() == []
 
 
-def test_heartbeat_to_a_frozen_redis_times_out(tmp_path: Path, database_url: str) -> None:
+def test_heartbeat_to_a_frozen_redis_times_out(tmp_path: Path, without_tables: str) -> None:
     with redis_server(tmp_path) as server:
-        bound = create_app(make_settings(database_url, server.url)).extensions["waybill"]
+        bound = create_app(make_settings(without_tables, server.url)).extensions["waybill"]
         bound.heartbeats.send("web", "a", [])
         server.freeze()
         began = time.monotonic()
         bound.heartbeats.send("web", "a", [])
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 5
 
 
 # The thread
@@ -177,26 +185,27 @@ def started(*command: str, **variables: str) -> Iterator["subprocess.Popen[bytes
 
 
 def test_every_process_of_a_web_server_sends_heartbeats(
-    heartbeats: Heartbeats, database_url: str, redis_url: str
+    heartbeats: Heartbeats, without_tables: str, redis_url: str
 ) -> None:
-    variables = environment(database_url, redis_url)
+    variables = environment(without_tables, redis_url)
     with started(*GRANIAN, "--port", str(free_port()), **variables) as granian:
         eventually(lambda: kinds(heartbeats) == {"web": 2})
         assert str(granian.pid) not in str(names(heartbeats)), "the parent serves nothing"
 
 
 def test_process_forked_from_a_web_process_sends_heartbeats(
-    heartbeats: Heartbeats, database_url: str, redis_url: str
+    heartbeats: Heartbeats, without_tables: str, redis_url: str
 ) -> None:
-    variables = environment(database_url, redis_url)
+    variables = environment(without_tables, redis_url)
     with started(sys.executable, "-c", PRELOAD, **variables) as parent:
         eventually(lambda: kinds(heartbeats) == {"web": 2})
         assert any(name.endswith(f"-{parent.pid}") for _, name in names(heartbeats))
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True, scope="session")
 @pytest.mark.parametrize("options", [(), ("--app", "service.app")], ids=["found", "named"])
 def test_command_sends_no_heartbeat(
-    redis: Redis, database_url: str, redis_url: str, options: tuple[str, ...]
+    app: Flask, redis: Redis, database_url: str, redis_url: str, options: tuple[str, ...]
 ) -> None:
     subprocess.run(
         ["flask", *options, "clients", "list"],

@@ -95,20 +95,26 @@ MODULES = """
 import importlib
 import sys
 
-importlib.import_module(sys.argv[1])
+for module in sys.argv[1:]:
+    importlib.import_module(module)
 print(sorted(sys.modules))
 """
 LIBRARIES = ("sentry_sdk", "opentelemetry.exporter.otlp.proto.http.trace_exporter")
 
 
-@pytest.mark.parametrize("module", ["wsgi", "worker.app"])
-@pytest.mark.parametrize("configured", [True, False])
-def test_libraries_are_imported_only_with_their_settings(module: str, configured: bool) -> None:
+@pytest.mark.parametrize(
+    ("modules", "configured"),
+    [(["wsgi"], True), (["worker.app"], True), (["wsgi", "worker.app"], False)],
+    ids=["wsgi", "worker", "unconfigured"],
+)
+def test_libraries_are_imported_only_with_their_settings(
+    modules: list[str], configured: bool
+) -> None:
     settings = {
         "SENTRY_DSN": "http://public@127.0.0.1:1/1",
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1",
     }
-    loaded = run(MODULES, module, **(settings if configured else {})).stdout
+    loaded = run(MODULES, *modules, **(settings if configured else {})).stdout
     for library in LIBRARIES:
         assert (f"'{library}'" in loaded) is configured, library
     for unused in ("alembic", "flask_migrate"):

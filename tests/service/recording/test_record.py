@@ -23,6 +23,8 @@ from tests.strategies import EPOCH, splits, statements
 FIRST, SECOND = UUID(int=1), UUID(int=2)
 # Two attempts of one message, one of another; UUID 99 is unknown.
 ATTEMPTS = {FIRST: 1, SECOND: 2, UUID(int=3): 1}
+# Each runs some thirty transactions.
+EXAMPLES = settings.default.max_examples * 3 // 5
 heard_reports = st.lists(statements([*ATTEMPTS, UUID(int=99), None]), max_size=8)
 
 
@@ -84,7 +86,7 @@ def _play(batches: Sequence[Sequence[StatusReport]]) -> Any:
     return _state()
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_order_repeats_and_batches_give_the_same_rows(
     data: st.DataObject, context: Flask, post: Post

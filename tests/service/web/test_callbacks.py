@@ -30,7 +30,10 @@ PATH = f"/callbacks/twilio/{UUID(int=7)}"
 SENT = {"AccountSid": ACCOUNT, "MessageSid": "SM" + "0" * 32, "MessageStatus": "sent"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 # A function's fixtures serve all examples of one test: here they hold nothing that would matter.
-RARELY = settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+RARELY = settings(
+    max_examples=settings.default.max_examples * 4 // 5,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 
 
 def signature(path: str, form: Any, token: str = TOKEN) -> dict[str, str]:

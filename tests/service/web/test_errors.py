@@ -26,7 +26,10 @@ HELLO = {"to": "+14155552671", "body": "Hello"}
 PASSWORD = "hunter2"
 SOME_ID = UUID(int=7)
 # A function's fixtures serve all examples of one test: here they hold nothing that would matter.
-RARELY = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+RARELY = settings(
+    max_examples=settings.default.max_examples * 3 // 5,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 
 
 def with_value(text: str) -> bytes:

@@ -14,6 +14,9 @@ from openapi_spec_validator import validate
 from service.errors import ClientError, Unavailable
 from service.web.errors import DATABASE_UNAVAILABLE, problem
 
+# The document does not depend on the database.
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True, scope="session")
+
 SOME_ID = UUID(int=7)
 METHODS = {"get", "post", "put", "patch", "delete"}
 # Blueprints and endpoints that are not part of the API.
