@@ -24,8 +24,9 @@ from demo.servers import postgres_server, redis_server
 from service.app import create_app
 from service.components import components
 from service.config.settings import Settings
-from service.database import db, is_postgresql, schema
+from service.database import db, schema
 from service.models import Client
+from service.queries.dialect import is_postgresql
 from service.sending.accept import accept
 from service.task_queue.wake_ups import WakeUps
 from tests.fakes import FakeProvider
