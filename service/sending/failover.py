@@ -58,18 +58,16 @@ class Placing:
         others = behind if self._leave_without_route(message) else alternatives
         active = holds_on(Subject.of(message), self._loaded)
         stopping = _stopping(active)
-        if self._probes(stopping) if stopping else not self._is_late(active, message.tried_since):
+        if self._probes(stopping) if stopping else self._accepts(active, message):
             return _ids(active)
         other = self._choose(message, others(message), bool(stopping))
-        if other is None and stopping:
+        if other is not None:
+            self._move(message, other, _described([*stopping, *active]))
+            return _ids(holds_on(other.subject(message), self._loaded))
+        if stopping:
             self._park(message, stopping)
             return None
-        # The late account gets a message now and then: its acceptance ends the hold.
-        if other is None or any(blocks.take_probe(hold, self._now) for hold in active):
-            return _ids(active)
-        reason = next(iter([*stopping, *active]), None)
-        self._move(message, other, f"{reason.kind} {reason.code or ''}" if reason else "no answer")
-        return _ids(holds_on(other.subject(message), self._loaded))
+        return _ids(active)
 
     def finish(self) -> None:
         """Write what was decided."""
@@ -90,6 +88,17 @@ class Placing:
             return False
         taken = [blocks.take_probe(hold, self._now) for hold in stopping]
         return all(taken)
+
+    def _accepts(self, active: Sequence[Hold], message: Message) -> bool:
+        """Tell whether the present account is to be tried, as far as a message has a choice.
+
+        If it accepts none, a new message shows now and then whether that has changed. A message
+        that it did not accept before has waited long enough.
+        """
+        if not self._is_late(active, message.tried_since):
+            return True
+        probes = () if message.tried_since else active
+        return any(blocks.take_probe(hold, self._now) for hold in probes)
 
     def _is_late(self, active: Sequence[Hold], tried_since: datetime | None = None) -> bool:
         """Tell whether an account has accepted nothing, or not this message, for too long."""
@@ -122,7 +131,7 @@ class Placing:
         self._parked.setdefault(hold.id, []).append(message.id)
 
     def _move(self, message: Message, other: Alternative, reason: str) -> None:
-        self._note(message, MOVED, f"{message.provider} to {other.provider}: {reason.strip()}")
+        self._note(message, MOVED, f"{message.provider} to {other.provider}: {reason}")
         message.provider, message.account = other.provider, other.account
         message.sender = other.sender.address
         message.messaging_service_sid = other.sender.messaging_service_sid
@@ -142,6 +151,11 @@ class Placing:
                 provider_time=detail[:64],
             )
         )
+
+
+def _described(active: Sequence[Hold]) -> str:
+    """Return why a message moves: the first hold, if there is one."""
+    return " ".join(filter(None, (active[0].kind, active[0].code))) if active else "no answer"
 
 
 def _stopping(active: Sequence[Hold]) -> list[Hold]:
