@@ -1,7 +1,7 @@
 """Two providers on one route, and a clock that tests can put forward."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -26,7 +26,7 @@ class SecondProvider(FakeProvider):
     """The provider behind the first one in the route: it has another sender."""
 
     name: str = "sinch"
-    sender: Sender | None = Sender("+447700900001")
+    sender: Sender | None = field(default=Sender("+447700900001"))
     unsupported: Collection[str] = ()
 
     def default_sender(self) -> Sender:
@@ -104,6 +104,13 @@ def later(seconds: float) -> None:
             row.tried_since = row.tried_since and row.tried_since - passed
             row.due_at = row.due_at and row.due_at - passed
             row.expires_at = row.expires_at and row.expires_at - passed
+
+
+def postpone_probes() -> None:
+    """Let no message probe a hold within the next hour."""
+    with transaction():
+        later_on = datetime.now(UTC) + timedelta(hours=1)
+        db.session.execute(update(Hold).values(probe_at=later_on))
 
 
 def deliver_later(seconds: float) -> None:
