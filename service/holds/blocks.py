@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from sqlalchemy.orm.attributes import set_committed_value
+
 from service.domain.scope import HoldKind, Scope
 from service.errors import Blocked, NotAccepted
 from service.models import Hold
@@ -66,7 +68,8 @@ def take_probe(hold: Hold, now: datetime) -> bool:
     longest = _LONGEST_PROBE[HoldKind(hold.kind)]
     pause = min(longest, _FIRST_PROBE * 2.0 ** min(hold.probes + 1, 20))
     taken = holds.take_probe(hold.id, now, now + timedelta(seconds=pause))
-    hold.probe_at = None  # as loaded: later messages of this claim get none
+    # Later messages of this claim get none. Not a change: a flush would overwrite the next probe.
+    set_committed_value(hold, "probe_at", None)
     return taken
 
 

@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Table, or_, select
+from sqlalchemy import ColumnElement, Table, func, or_, select
+from sqlalchemy.orm import aliased
 
 from service.database import db
 from service.models import Attempt, StatusEvent
@@ -83,10 +84,24 @@ def without_outcome(message_ids: Collection[UUID]) -> set[UUID]:
     return set(db.session.scalars(query))
 
 
+def unanswered(attempt_ids: Collection[UUID]) -> dict[UUID, int]:
+    """Return which of these attempts have no answer yet.
+
+    Each with the number that it gets if it had no effect: the next negative one of its message.
+    """
+    if not attempt_ids:
+        return {}
+    other = aliased(Attempt)
+    least = select(func.min(other.number)).where(other.message_id == Attempt.message_id)
+    query = select(Attempt.id, least.scalar_subquery())
+    query = query.where(any_of(Attempt.id, attempt_ids), Attempt.answer.is_(None))
+    return {attempt_id: min(number, 0) - 1 for attempt_id, number in db.session.execute(query)}
+
+
 def answer(rows: Sequence[Mapping[str, Any]]) -> None:
     """Store how calls ended, each once; `key` is the id of the attempt."""
     update_each(cast(Table, Attempt.__table__), rows, _unless_answered)
 
 
-def _unless_answered(_new: Mapping[str, Any]) -> ColumnElement[bool]:
+def _unless_answered(_: Mapping[str, Any]) -> ColumnElement[bool]:
     return cast(Table, Attempt.__table__).c.answer.is_(None)

@@ -1,21 +1,31 @@
 """Queries of sending. Each update is guarded by the status that it starts from."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
-from typing import Any, Final, cast
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Table, exists, func, inspect, select, update
+from sqlalchemy import Table, func, inspect, select, update
 
 from service.database import db
 from service.domain.status import Status
-from service.models import Attempt, Message
+from service.models import Message
 from service.queries import due as turns
 from service.queries.dialect import any_of, insert_all
 
 _COLUMNS: Final = {
     attribute.key: str(attribute.columns[0].name) for attribute in inspect(Message).column_attrs
 }
+# As `tried_since`: the present provider has no route to the recipient, another one may have.
+NO_ROUTE: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Claimed(NamedTuple):
+    """A claimed message, when it was due, and the active holds in spite of which it is sent."""
+
+    message: Message
+    due_at: datetime
+    holds: tuple[int, ...] = ()
 
 
 def insert(rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
@@ -38,12 +48,10 @@ def by_key(client_id: int, keys: Collection[str]) -> dict[str, Message]:
     return {message.idempotency_key or "": message for message in db.session.scalars(query)}
 
 
-def claim(
-    now: datetime, limit: int, until: datetime, check_at: datetime
-) -> list[tuple[Message, datetime]]:
+def claim(now: datetime, limit: int, until: datetime, check_at: datetime) -> list[Claimed]:
     """Claim the next pending messages, and skip those that other workers are claiming.
 
-    Returned with the time at which each was due: urgent ones first, then the longest due.
+    Returns the urgent ones first, then the longest due.
     """
     due = turns.next_due(now, limit)
     if not due:
@@ -54,6 +62,7 @@ def claim(
         .values(
             status=Status.SUBMITTING,
             due_at=None,
+            hold_id=None,
             claimed_until=until,
             check_at=check_at,
             submitted_at=now,
@@ -63,41 +72,44 @@ def claim(
         .returning(Message)
         .execution_options(synchronize_session=False, populate_existing=True)
     )
-    claimed = [(message, due[message.id]) for message in db.session.scalars(statement)]
-    return sorted(claimed, key=lambda item: (item[0].priority, item[1]))
+    claimed = [Claimed(message, due[message.id]) for message in db.session.scalars(statement)]
+    return sorted(claimed, key=lambda item: (item.message.priority, item.due_at))
 
 
-def leave_submitting(message_id: UUID, attempt_id: UUID, attempt: int, **columns: Any) -> bool:
-    """Update a claimed message, unless a report came first or another attempt began.
+def leave_submitting(message_id: UUID, attempt: int, **columns: Any) -> bool:
+    """Release the claim of an attempt, unless a report came first or another attempt began.
 
-    Also a message in doubt: a late answer ends the doubt. Returns whether it was updated. An
-    answer that is recorded twice updates it once: the next attempt may have the same number.
+    Also for a message in doubt: a late answer ends the doubt. Returns whether it was released.
     """
-    open_attempt = exists().where(Attempt.id == attempt_id, Attempt.answer.is_(None))
-    return _leave(message_id, attempt, columns, open_attempt)
+    statement = update(Message).where(
+        Message.id == message_id,
+        Message.status.in_([Status.SUBMITTING, Status.IN_DOUBT]),
+        Message.attempts == attempt,
+    )
+    values = {"claimed_until": None, "check_at": None, **columns}
+    return bool(db.session.execute(statement.values(values)).rowcount)  # type: ignore[attr-defined]
 
 
 def leave_untried(
     message_id: UUID,
-    attempt_id: UUID,
     attempt: int,
-    *,
     due_at: datetime,
-    tried_since: datetime,
+    tried_since: datetime | None,
     now: datetime,
 ) -> bool:
-    """Make a message due again whose attempt had no effect: the attempt gets no number."""
+    """Make a message due again whose attempt had no effect: the attempt gets no number.
+
+    A time does not replace an earlier `tried_since`; `NO_ROUTE` and None do.
+    """
+    keeps = tried_since not in (None, NO_ROUTE)
     return leave_submitting(
         message_id,
-        attempt_id,
         attempt,
         status=Status.PENDING,
         due_at=due_at,
         attempts=Message.attempts - 1,
         tries=Message.tries + 1,
-        tried_since=func.coalesce(Message.tried_since, tried_since)
-        if tried_since == now
-        else tried_since,
+        tried_since=func.coalesce(Message.tried_since, tried_since) if keeps else tried_since,
         submitted_at=None,
         updated_at=now,
     )
@@ -106,20 +118,7 @@ def leave_untried(
 def leave_without_attempt(message: Message, **columns: Any) -> None:
     """Release the claim of a message that was not sent: the claim counts as no attempt."""
     before = {"attempts": message.attempts - 1, "submitted_at": None}
-    _leave(message.id, message.attempts, {**before, **columns})
-
-
-def _leave(
-    message_id: UUID, attempt: int, columns: Mapping[str, Any], *conditions: ColumnElement[bool]
-) -> bool:
-    statement = update(Message).where(
-        Message.id == message_id,
-        Message.status.in_([Status.SUBMITTING, Status.IN_DOUBT]),
-        Message.attempts == attempt,
-        *conditions,
-    )
-    values = {"claimed_until": None, "check_at": None, **columns}
-    return bool(db.session.execute(statement.values(values)).rowcount)  # type: ignore[attr-defined]
+    leave_submitting(message.id, message.attempts, **{**before, **columns})
 
 
 def expired_claims(now: datetime, limit: int) -> list[UUID]:

@@ -1,8 +1,8 @@
 """Records how calls to providers ended, and releases their claims."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from service.components import components
@@ -19,22 +19,19 @@ from service.recording.answers import WORDS, Answer
 from service.retry_policy import backoff, retry_policy
 from service.task_queue.queue import DELIVER
 
-# As the time of the first try: the next claim moves the message to the next provider.
-_LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
 
 def record_answers(answers: Sequence[Answer]) -> None:
-    """Record how calls ended, in one transaction.
+    """Record how calls ended, in one transaction. A repeat of an answer changes nothing.
 
-    Locks messages first, by id, then attempts, as `record` does: any other order can deadlock with
-    the callbacks of the same messages.
+    Locks messages first, by id, then attempts, then holds, as `record` and `claim` do: any other
+    order can deadlock with the callbacks of the same messages.
     """
     now = datetime.now(UTC)
     with transaction():
         rows = ledger.lock_outcomes(answer.message_id for answer in answers)
         record.apply([report for answer in answers if (report := _report(answer))], rows)
-        released = {answer.attempt_id for answer in answers if _release(answer, now)}
-        attempts.answer([_answered(answer, rows, released) for answer in answers])
+        numbers = _release(answers, now)
+        attempts.answer([_answered(answer, rows, numbers) for answer in answers])
         ended = _end_holds(answers, now)
     for answer in answers:
         _log(answer)
@@ -62,43 +59,56 @@ def _report(answer: Answer) -> StatusReport | None:
     )
 
 
-def _release(answer: Answer, now: datetime) -> bool:
-    """Release the claim; return whether the message waits for an attempt in place of this one."""
-    error = answer.error
-    if isinstance(error, OutcomeUnknown):
-        check_at = now + timedelta(seconds=retry_policy(answer.provider).first_lookup)
-        doubt = {"status": Status.IN_DOUBT, "check_at": check_at, "updated_at": now}
-        messages.leave_submitting(answer.message_id, answer.attempt_id, answer.attempt, **doubt)
-        return False
-    if not isinstance(error, NotAccepted | Blocked | NoRoute):
-        return False
-    if isinstance(error, NoRoute) and not answer.to_next:
-        return False
-    return messages.leave_untried(
-        answer.message_id,
-        answer.attempt_id,
-        answer.attempt,
-        due_at=before_deadline(_next_try(answer, now), answer),
-        tried_since=_LONG_AGO if answer.to_next else now,
-        now=now,
-    )
+def _release(answers: Sequence[Answer], now: datetime) -> dict[UUID, int]:
+    """Release the claims of failed calls; return the new numbers of attempts without an effect."""
+    failed = [answer for answer in answers if answer.error is not None]
+    free = attempts.unanswered([answer.attempt_id for answer in failed])
+    failed = [answer for answer in failed if answer.attempt_id in free]
+    _note_not_accepting(failed, now)
+    for answer in failed:
+        if isinstance(answer.error, OutcomeUnknown):
+            _doubt(answer, now)
+    return {answer.attempt_id: free[answer.attempt_id] for answer in failed if _retry(answer, now)}
 
 
-def _next_try(answer: Answer, now: datetime) -> datetime:
-    """Return when the message is due again, and note what its answer says about others."""
-    error, tries = answer.error, answer.tries + 1
-    if isinstance(error, Blocked):
-        key = blocks.Key(error.scope, answer.provider, answer.account, answer.held_value)
-        provider = components().providers.get(answer.provider)
-        reason = provider.explain(error.code or "").explanation if provider else error.message
-        if blocks.block(key, error, answer.message_id, reason, now):
-            return now  # the next claim finds the hold
-        return now + backoff(tries)
-    if isinstance(error, NotAccepted):
-        if answer.began:
-            blocks.not_accepting(answer.provider, answer.account, error, now)
-        return now + backoff(tries, error.retry_after)
-    return now
+def _doubt(answer: Answer, now: datetime) -> None:
+    check_at = now + timedelta(seconds=retry_policy(answer.provider).first_lookup)
+    columns = {"status": Status.IN_DOUBT, "check_at": check_at, "updated_at": now}
+    messages.leave_submitting(answer.message_id, answer.attempt, **columns)
+
+
+def _retry(answer: Answer, now: datetime) -> bool:
+    """Make the message due again if the call certainly had no effect; return whether it is."""
+    error, due_at, tried_since = answer.error, now, None
+    if isinstance(error, NoRoute) and answer.to_next:
+        tried_since = messages.NO_ROUTE  # the next claim moves the message
+    elif isinstance(error, Blocked) and _block(answer, error, now):
+        pass  # the next claim finds the hold
+    elif isinstance(error, Blocked | NotAccepted):
+        due_at += backoff(answer.tries + 1, getattr(error, "retry_after", None))
+        tried_since = now if answer.began else None
+    else:
+        return False
+    due_at = before_deadline(due_at, answer)
+    return messages.leave_untried(answer.message_id, answer.attempt, due_at, tried_since, now)
+
+
+def _block(answer: Answer, error: Blocked, now: datetime) -> bool:
+    key = blocks.Key(error.scope, answer.provider, answer.account, answer.held_value)
+    provider = components().providers.get(answer.provider)
+    reason = provider.explain(error.code or "").explanation if provider else error.message
+    return blocks.block(key, error, answer.message_id, reason, now)
+
+
+def _note_not_accepting(failed: Iterable[Answer], now: datetime) -> None:
+    """Note which accounts accept nothing, each once."""
+    errors = {
+        (answer.provider, answer.account): answer.error
+        for answer in failed
+        if isinstance(answer.error, NotAccepted) and answer.began
+    }
+    for (provider, account), error in sorted(errors.items()):
+        blocks.not_accepting(provider, account, error, now)
 
 
 def _end_holds(answers: Sequence[Answer], now: datetime) -> int:
@@ -107,14 +117,16 @@ def _end_holds(answers: Sequence[Answer], now: datetime) -> int:
     return holds.end(ids, now) if ids else 0
 
 
-def _answered(answer: Answer, rows: Mapping[UUID, Any], released: set[UUID]) -> dict[str, Any]:
+def _answered(
+    answer: Answer, rows: Mapping[UUID, Any], numbers: Mapping[UUID, int]
+) -> dict[str, Any]:
     error, row = answer.error, rows.get(answer.message_id)
     # A callback may have ended the message meanwhile, and it may be redacted already.
     keep_text = error and (row is None or row.redacted_at is None)
     return {
         "key": answer.attempt_id,
         # An attempt without an effect gives its number to the next one.
-        "number": -(answer.tries + 1) if answer.attempt_id in released else answer.attempt,
+        "number": numbers.get(answer.attempt_id, answer.attempt),
         "answer": "accepted" if error is None else WORDS[type(error)],
         "answer_code": error.code if error else None,
         "answer_text": error.message if error and keep_text else None,

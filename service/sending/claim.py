@@ -24,9 +24,9 @@ from service.observability.metrics import counting
 from service.providers.base import Outbound
 from service.providers.sandbox import SANDBOX
 from service.queries import attempts, holds, messages
+from service.queries.messages import Claimed
 from service.retry_policy import retry_policy
 from service.sending import expiry, failover, suppression
-from service.sending.failover import Sendable
 from service.task_queue.queue import DELIVER
 from service.texts.segments import segments
 
@@ -86,19 +86,18 @@ def _claim_round(limit: int) -> tuple[bool, list[Claim]]:
         due = messages.claim(now, limit, until=now + lease, check_at=first_check)
         if not due:
             return more, []
-        expired = expiry.expire_claimed([message for message, _ in due], now)
-        open_messages = [claimed for claimed in due if claimed[0] not in expired]
-        wanted = suppression.without_opted_out(open_messages, now)
+        expired = expiry.expire_claimed(due, now)
+        wanted = suppression.without_opted_out([item for item in due if item not in expired], now)
         sendable = failover.sendable(wanted, loaded, now)
         sendable = [item for item in sendable if not _postponed(item.message, now)]
         # Half of the lease is for the call and its answer.
         claims = [_claim(item, now, now + lease / 2) for item in _within_rate(sendable, now)]
         attempts.begin([_attempt(claimed, now) for claimed in claims])
-    expiry.announce(expired)
+    expiry.announce([item.message for item in expired])
     return more or len(claims) < len(due), claims
 
 
-def _claim(item: Sendable, now: datetime, ends: datetime) -> Claim:
+def _claim(item: Claimed, now: datetime, ends: datetime) -> Claim:
     message = item.message
     if message.provider == SANDBOX:
         message.check_at = now + retry_policy(SANDBOX).ask_after
@@ -139,10 +138,10 @@ def _postponed(message: Message, now: datetime) -> bool:
     return True
 
 
-def _within_rate(due: Sequence[Sendable], now: datetime) -> list[Sendable]:
+def _within_rate(due: Sequence[Claimed], now: datetime) -> list[Claimed]:
     """Return the messages that their sender may send now; reschedule the others."""
     delays = components().sender_rates.delays([_send_request(item) for item in due])
-    sendable = list[Sendable]()
+    sendable = list[Claimed]()
     for item, delay in zip(due, delays, strict=True):
         if delay > 0:
             _put_back(item.message, now + timedelta(seconds=max(delay, _SHORTEST_DELAY)))
@@ -151,7 +150,7 @@ def _within_rate(due: Sequence[Sendable], now: datetime) -> list[Sendable]:
     return sendable
 
 
-def _send_request(item: Sendable) -> SendRequest:
+def _send_request(item: Claimed) -> SendRequest:
     message = item.message
     return SendRequest(
         account=f"{message.provider}:{message.account}",

@@ -23,7 +23,8 @@ from service.models import Message
 from service.observability import tracing
 from service.observability.metrics import counting
 from service.recording.answers import Answer
-from service.sending import expiry, failover
+from service.sending import expiry
+from service.sending.alternatives import behind
 from service.sending.claim import Claim, claim
 from service.sending.results import record_or_store
 from service.task_queue.queue import DELIVER
@@ -152,7 +153,7 @@ def _answer_to(
         tries=message.tries,
         holds=claim.holds,
         held_value=Subject.of(message).value(error.scope) if isinstance(error, Blocked) else "",
-        to_next=isinstance(error, NoRoute) and failover.has_next(message),
+        to_next=isinstance(error, NoRoute) and bool(behind(message)),
         answered_at=datetime.now(UTC),
         expires_at=message.expires_at,
         report=report,

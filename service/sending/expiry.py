@@ -19,6 +19,7 @@ from service.observability import events
 from service.observability.metrics import counting
 from service.providers.base import Outbound
 from service.queries import attempts, messages
+from service.queries.messages import Claimed
 from service.recording import record
 from service.retry_policy import retry_policy
 
@@ -43,14 +44,16 @@ def may_resend(message: Message, attempts_made: int) -> bool:
     )
 
 
-def expire_claimed(claimed: Sequence[Message], now: datetime) -> list[Message]:
-    """Expire the claimed messages past their deadline, in this transaction; return them."""
-    expired = [message for message in claimed if is_past_deadline(message, now)]
-    if not expired:
-        return []
-    for message in expired:
-        messages.leave_without_attempt(message)
-    _record(expired, now)
+def expire_claimed(claimed: Sequence[Claimed], now: datetime) -> list[Claimed]:
+    """Expire the claimed messages past their deadline, in this transaction; return them.
+
+    Also those that were to wait until then: a claim takes messages up to 0.25 s before they are
+    due, and would put them back again and again.
+    """
+    expired = [item for item in claimed if is_past_deadline(item.message, max(now, item.due_at))]
+    for item in expired:
+        messages.leave_without_attempt(item.message)
+    _record([item.message for item in expired], now)
     return expired
 
 
@@ -76,6 +79,8 @@ def _expire_some() -> int:
 
 
 def _record(expired: Sequence[Message], now: datetime) -> None:
+    if not expired:
+        return
     maybe_sent = attempts.without_outcome([message.id for message in expired])
     record.apply([_verdict(message, now, sent=message.id in maybe_sent) for message in expired])
 

@@ -1,184 +1,166 @@
-"""Let claimed messages wait for a hold, or move them to the next provider of their route."""
+"""Let claimed messages wait for a hold, or move them to another provider of their route."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final
 from uuid import UUID
 
 from service.components import components
-from service.config.routes import Target
 from service.domain.report import Source, StatusReport
 from service.domain.scope import HOLDING, HoldKind
 from service.holds import blocks
 from service.holds.match import Subject, holds_on
 from service.models import Hold, Message
-from service.providers.base import Sender
 from service.queries import holds
+from service.queries.messages import NO_ROUTE, Claimed
 from service.recording import record
-from service.sending.routes import accounts_for, default_sender, targets
+from service.sending import suppression
+from service.sending.alternatives import Alternative, alternatives, behind
 
 # The words of the ledger entries.
 MOVED: Final = "moved"
 NOT_MOVED: Final = "not_moved"
 
-# Fields that not every provider supports.
-_FIELDS: Final = ("messaging_service_sid", "media_urls", "content_sid", "content_variables")
 
-
-class Sendable(NamedTuple):
-    """A claimed message that may be sent now, and the active holds in spite of which it is."""
-
-    message: Message
-    due_at: datetime
-    holds: tuple[int, ...] = ()
-
-
-def sendable(
-    claimed: Sequence[tuple[Message, datetime]], loaded: Sequence[Hold], now: datetime
-) -> list[Sendable]:
+def sendable(claimed: Sequence[Claimed], loaded: Sequence[Hold], now: datetime) -> list[Claimed]:
     """Return the claimed messages that may be sent now; park the others, in this transaction.
 
-    `loaded` are the holds; each message comes with the time at which it was due.
+    `loaded` are the holds. A message that moved has another sender, from which its recipient may
+    have opted out: then it fails.
     """
+    if not loaded and not any(item.message.tried_since for item in claimed):
+        return list(claimed)
     placing = Placing(loaded, now)
-    places = [(message, due_at, placing.place(message)) for message, due_at in claimed]
+    places = [(item, placing.place(item.message)) for item in claimed]
     placing.finish()
-    return [
-        Sendable(message, due_at, passed)
-        for message, due_at, passed in places
-        if passed is not None
-    ]
-
-
-def has_next(message: Message) -> bool:
-    """Tell whether another provider of the route can take a message."""
-    return next(iter(_others(message)), None) is not None
+    placed = [item._replace(holds=passed) for item, passed in places if passed is not None]
+    if not placing.moved:
+        return placed
+    moved = [item for item in placed if item.message.id in placing.moved]
+    refused = set(moved) - set(suppression.without_opted_out(moved, now))
+    return [item for item in placed if item not in refused]
 
 
 class Placing:
     """Decides for each message of a claim: send it, move it first, or let it wait."""
 
     def __init__(self, loaded: Sequence[Hold], now: datetime) -> None:
+        self.moved = set[UUID]()
         self._loaded = loaded
         self._now = now
-        self._reports = list[StatusReport]()
+        self._notes = list[StatusReport]()
         self._parked = dict[int, list[UUID]]()
         self._failover_after = timedelta(seconds=components().settings.failover_after)
 
     def place(self, message: Message) -> tuple[int, ...] | None:
         """Return the holds in spite of which to send a message now; None if it must wait."""
-        while True:
-            active = holds_on(Subject.of(message), self._loaded)
-            stopping = [hold for hold in active if hold.kind in HOLDING]
-            if self._passes(active, stopping, message):
-                return tuple(hold.id for hold in active)
-            reason = next(iter([*stopping, *active]), None)
-            if not self._move(message, reason):
-                break
-        if not stopping:
-            return tuple(hold.id for hold in active)
-        self._parked.setdefault(stopping[0].id, []).append(message.id)
-        return None
+        # Not back to the provider that has no route: the two would take turns without a pause.
+        others = behind if self._leave_without_route(message) else alternatives
+        active = holds_on(Subject.of(message), self._loaded)
+        stopping = _stopping(active)
+        if self._probes(stopping) if stopping else self._accepts(active, message):
+            return _ids(active)
+        other = self._choose(message, others(message), bool(stopping))
+        if other is not None:
+            self._move(message, other, _described([*stopping, *active]))
+            return _ids(holds_on(other.subject(message), self._loaded))
+        if stopping:
+            self._park(message, stopping)
+            return None
+        return _ids(active)
 
     def finish(self) -> None:
         """Write what was decided."""
         for hold_id, message_ids in self._parked.items():
             holds.park(message_ids, hold_id)
-        record.apply(self._reports)
+        record.apply(self._notes)
 
-    def _passes(self, active: Sequence[Hold], stopping: Sequence[Hold], message: Message) -> bool:
-        """Tell whether the present provider gets a message: nothing holds it, or it probes."""
-        if stopping:
-            return all(blocks.take_probe(hold, self._now) for hold in stopping)
+    def _leave_without_route(self, message: Message) -> bool:
+        """Move a message to the provider behind one that has no route; tell whether it did."""
+        if message.tried_since != NO_ROUTE or not (following := behind(message)):
+            return False
+        self._move(message, following[0], "no route")
+        return True
+
+    def _probes(self, stopping: Sequence[Hold]) -> bool:
+        """Tell whether a message is the probe of all holds that stop it."""
+        if any(hold.probe_at is None or hold.probe_at > self._now for hold in stopping):
+            return False
+        taken = [blocks.take_probe(hold, self._now) for hold in stopping]
+        return all(taken)
+
+    def _accepts(self, active: Sequence[Hold], message: Message) -> bool:
+        """Tell whether the present account is to be tried, as far as a message has a choice.
+
+        If it accepts none, a new message shows now and then whether that has changed. A message
+        that it did not accept before has waited long enough.
+        """
+        if not self._is_late(active, message.tried_since):
+            return True
+        probes = () if message.tried_since else active
+        return any(blocks.take_probe(hold, self._now) for hold in probes)
+
+    def _is_late(self, active: Sequence[Hold], tried_since: datetime | None = None) -> bool:
+        """Tell whether an account has accepted nothing, or not this message, for too long."""
         since = [hold.started_at for hold in active if hold.kind == HoldKind.NOT_ACCEPTING]
-        since += [message.tried_since] if message.tried_since else []
-        if not since or min(since) + self._failover_after > self._now:
-            return True
-        return any(blocks.take_probe(hold, self._now) for hold in active)
+        since += [tried_since] if tried_since else []
+        return bool(since) and min(since) + self._failover_after <= self._now
 
-    def _move(self, message: Message, reason: Hold | None) -> bool:
-        """Move a message to the next provider that can send it now; tell whether it did."""
-        for other in _others(message):
+    def _choose(
+        self, message: Message, others: Sequence[Alternative], stopped: bool
+    ) -> Alternative | None:
+        """Return the first alternative that accepts messages.
+
+        For a message that is stopped, also one that has accepted none for some time.
+        """
+        for other in others:
             if other.refusal is not None:
-                self._reports.append(_note(message, NOT_MOVED, other.refusal, self._now))
-                continue
-            if any(hold.kind in HOLDING for hold in holds_on(other.subject(message), self._loaded)):
-                continue
-            self._reports.append(
-                _note(message, MOVED, _described(message, other, reason), self._now)
+                self._note(message, NOT_MOVED, other.refusal)
+        active = {
+            other: holds_on(other.subject(message), self._loaded)
+            for other in others
+            if other.refusal is None
+        }
+        running = [other for other in active if not _stopping(active[other])]
+        accepting = [other for other in running if not self._is_late(active[other])]
+        return next(iter([*accepting, *(running if stopped else [])]), None)
+
+    def _park(self, message: Message, stopping: Sequence[Hold]) -> None:
+        """Let a message wait: for a pause if there is one, because its end frees the message."""
+        hold = next((hold for hold in stopping if hold.probe_at is None), stopping[0])
+        self._parked.setdefault(hold.id, []).append(message.id)
+
+    def _move(self, message: Message, other: Alternative, reason: str) -> None:
+        self._note(message, MOVED, f"{message.provider} to {other.provider}: {reason}")
+        message.provider, message.account = other.provider, other.account
+        message.sender = other.sender.address
+        message.messaging_service_sid = other.sender.messaging_service_sid
+        message.tried_since = None
+        self.moved.add(message.id)
+
+    def _note(self, message: Message, word: str, detail: str) -> None:
+        """Add a ledger entry without a status."""
+        self._notes.append(
+            StatusReport(
+                provider=message.provider,
+                source=Source.API,
+                word=word,
+                status=None,
+                received_at=self._now,
+                message_id=message.id,
+                provider_time=detail[:64],
             )
-            message.provider, message.account = other.provider, other.account
-            message.sender = other.sender.address
-            message.messaging_service_sid = other.sender.messaging_service_sid
-            message.tried_since = None
-            return True
-        return False
+        )
 
 
-class Other(NamedTuple):
-    """Another provider of a message's route, or why it cannot send the message."""
-
-    provider: str
-    account: str
-    sender: Sender
-    refusal: str | None = None
-
-    def subject(self, message: Message) -> Subject:
-        """Return what holds of this provider can be about."""
-        sender = self.sender.messaging_service_sid or self.sender.address or ""
-        return Subject(self.provider, self.account, sender, message.client_id, message.to)
+def _described(active: Sequence[Hold]) -> str:
+    """Return why a message moves: the first hold, if there is one."""
+    return " ".join(filter(None, (active[0].kind, active[0].code))) if active else "no answer"
 
 
-def _others(message: Message) -> Sequence[Other]:
-    """Return the providers behind the present one in the route of a message.
-
-    A message whose provider the client named stays with it, and so does one that may have been
-    sent already.
-    """
-    maybe_sent = message.attempts - 1 > (message.outcome_attempt or 0)
-    if message.provider_fixed or maybe_sent:
-        return ()
-    settings, providers = components().settings, components().providers
-    route = targets(message.to, settings, providers)
-    places = [place for place, target in enumerate(route) if _is_present(target, message)]
-    behind = route[places[-1] + 1 :] if places else route
-    return [other for target in behind if (other := _other(message, target)) is not None]
+def _stopping(active: Sequence[Hold]) -> list[Hold]:
+    return [hold for hold in active if hold.kind in HOLDING]
 
 
-def _is_present(target: Target, message: Message) -> bool:
-    return target.provider == message.provider and target.account in (None, message.account)
-
-
-def _other(message: Message, target: Target) -> Other | None:
-    provider = components().providers.get(target.provider)
-    fields = [name for name in _FIELDS if getattr(message, name) is not None]
-    if not message.sender_fixed:
-        fields = [name for name in fields if name != "messaging_service_sid"]
-    if provider is None or provider.unsupported_fields(message.to, fields):
-        return None
-    name = accounts_for(provider, message.to, [target.account])[0]
-    account = provider.accounts[name]
-    if message.sender_fixed:
-        sender = Sender(message.sender, message.messaging_service_sid)
-        refusal = None if account.owns(sender) else f"{target.provider} does not own the sender"
-        return Other(target.provider, name, sender, refusal)
-    default = default_sender(account, message.to)
-    return None if default is None else Other(target.provider, name, default)
-
-
-def _described(message: Message, other: Other, reason: Hold | None) -> str:
-    why = " ".join(filter(None, (reason.kind, reason.code))) if reason else "no answer"
-    return f"{message.provider} to {other.provider}: {why}"
-
-
-def _note(message: Message, word: str, detail: str, now: datetime) -> StatusReport:
-    """Return a ledger entry without a status."""
-    return StatusReport(
-        provider=message.provider,
-        source=Source.API,
-        word=word,
-        status=None,
-        received_at=now,
-        message_id=message.id,
-        provider_time=detail[:64],
-    )
+def _ids(active: Sequence[Hold]) -> tuple[int, ...]:
+    return tuple(hold.id for hold in active)

@@ -8,6 +8,7 @@ from service.config.settings import Settings
 from service.providers.base import Account, Provider, Sender
 
 Providers = Mapping[str, Provider]
+Pair = tuple[str, str]  # the names of a provider and of one of its accounts
 
 
 def targets(to: str, settings: Settings, providers: Providers) -> Sequence[Target]:
@@ -24,6 +25,17 @@ def targets(to: str, settings: Settings, providers: Providers) -> Sequence[Targe
     ]
     longest = max(matching, key=lambda route: len(route.prefix.strip("*")), default=None)
     return longest.targets if longest else (Target(provider=settings.fallback_provider),)
+
+
+def pairs(to: str, settings: Settings, providers: Providers) -> list[Pair]:
+    """Return the accounts for a recipient, each with its provider, in the order of the route."""
+    return list(
+        dict.fromkeys(
+            (target.provider, accounts_for(providers[target.provider], to, [target.account])[0])
+            for target in targets(to, settings, providers)
+            if target.provider in providers
+        )
+    )
 
 
 def _usable(route: Route, to: str, providers: Providers) -> Route:

@@ -9,29 +9,27 @@ from service.domain.status import Status
 from service.models import Message, OptOut
 from service.providers.sandbox import SANDBOX
 from service.queries import messages, opt_outs
+from service.queries.messages import Claimed
 from service.recording import record
 
 # The word of the ledger entry; its error code is the provider's.
 SUPPRESSED: Final = "opted_out"
 
-Claimed = tuple[Message, datetime]  # and when it was due
-
 
 def without_opted_out(claimed: Sequence[Claimed], now: datetime) -> list[Claimed]:
     """Return the claimed messages that may be sent; fail the others, in this transaction."""
-    numbers = {message.to for message, _ in claimed if message.provider != SANDBOX}
+    numbers = {item.message.to for item in claimed if item.message.provider != SANDBOX}
     opted_out = opt_outs.by_recipient(numbers) if numbers else {}
-    if not opted_out:
-        return list(claimed)
-    by_message = {message.id: opted_out.get(opt_outs.pair_of(message)) for message, _ in claimed}
-    verdicts = []
-    for message, _ in claimed:
-        opt_out = by_message[message.id]
-        if opt_out is not None:
-            messages.leave_without_attempt(message)
-            verdicts.append(_verdict(message, opt_out, now))
+    wanted, verdicts = list[Claimed](), list[StatusReport]()
+    for item in claimed:
+        opt_out = opted_out.get(opt_outs.pair_of(item.message)) if opted_out else None
+        if opt_out is None:
+            wanted.append(item)
+        else:
+            messages.leave_without_attempt(item.message)
+            verdicts.append(_verdict(item.message, opt_out, now))
     record.apply(verdicts)
-    return [item for item in claimed if by_message[item[0].id] is None]
+    return wanted
 
 
 def _verdict(message: Message, opt_out: OptOut, now: datetime) -> StatusReport:

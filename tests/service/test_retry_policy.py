@@ -1,4 +1,4 @@
-"""A carrier is waited for as long as the settings say; a test no longer than its author waits."""
+"""The settings decide how long a provider is tried; a test message ends within seconds."""
 
 from datetime import timedelta
 
@@ -7,9 +7,16 @@ from flask import Flask
 from service.retry_policy import retry_policy
 
 
-def test_a_carrier_is_waited_for_as_the_settings_say(context: Flask) -> None:
-    assert retry_policy("twilio") == (20, 10.0, timedelta(hours=12), timedelta(days=4))
+def test_settings_limit_retries_and_polling(context: Flask) -> None:
+    assert retry_policy("twilio") == (
+        timedelta(hours=4),
+        20,
+        10.0,
+        timedelta(hours=12),
+        timedelta(days=4),
+    )
 
 
-def test_a_test_is_over_within_seconds(context: Flask) -> None:
-    assert retry_policy("sandbox") == (3, 1.0, timedelta(seconds=5), timedelta(seconds=15))
+def test_sandbox_message_ends_within_seconds(context: Flask) -> None:
+    seconds = timedelta(seconds=1)
+    assert retry_policy("sandbox") == (15 * seconds, 3, 1.0, 5 * seconds, 15 * seconds)

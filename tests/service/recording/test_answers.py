@@ -277,7 +277,12 @@ def test_answer_is_unchanged_by_the_inbox(error: ProviderError | None) -> None:
         price=Price(Decimal("-0.0075"), "USD"), segments=2, provider_time="2611260000"
     )
     went = Answer(
-        *(uuid4(), 7, "twilio", uuid4(), 3, datetime.now(UTC)), None if error else report, error
+        *(uuid4(), 7, "twilio", uuid4(), 3, datetime.now(UTC), "marketing", 5, (3, 4), "FR"),
+        began=False,
+        to_next=True,
+        report=None if error else report,
+        error=error,
+        expires_at=datetime.now(UTC),
     )
     came = unpacked(packed(went))
     assert came._replace(error=None) == went._replace(error=None)

@@ -1,0 +1,83 @@
+"""The other providers of a message's route, which can take the message over."""
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from service.components import components
+from service.holds.match import Subject
+from service.models import Message
+from service.providers.base import Sender
+from service.providers.sandbox import SANDBOX
+from service.sending.routes import Pair, default_sender, pairs
+
+# Fields of a message that not every provider supports.
+_FIELDS: Final = ("messaging_service_sid", "media_urls", "content_sid", "content_variables")
+
+
+class Alternative(NamedTuple):
+    """Another account that supports a message, and why it cannot send it all the same."""
+
+    provider: str
+    account: str
+    sender: Sender
+    refusal: str | None = None
+
+    def subject(self, message: Message) -> Subject:
+        """Return what holds on this account can be about."""
+        sender = self.sender.messaging_service_sid or self.sender.address or ""
+        return Subject(self.provider, self.account, sender, message.client_id, message.to)
+
+
+def alternatives(message: Message) -> list[Alternative]:
+    """Return the other accounts of the route: those behind the present one, then those before."""
+    after, before = _around(message)
+    return _supporting(message, [*after, *before])
+
+
+def behind(message: Message) -> list[Alternative]:
+    """Return the accounts behind the present one that can send a message."""
+    after, _ = _around(message)
+    return [other for other in _supporting(message, after) if other.refusal is None]
+
+
+def _around(message: Message) -> tuple[list[Pair], list[Pair]]:
+    """Return the route of a message behind its present account, and before it.
+
+    A message whose provider the client named stays with it, and so does one that may have been
+    sent already. A message of a test key never leaves the sandbox.
+    """
+    maybe_sent = message.attempts - 1 > (message.outcome_attempt or 0)
+    if message.provider_fixed or maybe_sent or message.provider == SANDBOX:
+        return [], []
+    route = pairs(message.to, components().settings, components().providers)
+    present = (message.provider, message.account)
+    same = [pair for pair in route if pair[0] == message.provider]
+    if not same:
+        return route, []
+    place = route.index(present if present in same else same[0])
+    return route[place + 1 :], route[:place]
+
+
+def _supporting(message: Message, accounts: Iterable[Pair]) -> list[Alternative]:
+    found = (_alternative(message, *pair) for pair in accounts)
+    return [other for other in found if other is not None]
+
+
+def _alternative(message: Message, provider_name: str, name: str) -> Alternative | None:
+    """Return an account as an alternative; None if it has no sender or supports not all fields."""
+    provider = components().providers[provider_name]
+    account = provider.accounts[name]
+    if message.sender_fixed:
+        sender = Sender(message.sender, message.messaging_service_sid)
+    elif (default := default_sender(account, message.to)) is not None:
+        sender = default
+    else:
+        return None
+    fields = [field for field in _FIELDS if getattr(message, field) is not None]
+    if not message.sender_fixed and "messaging_service_sid" in fields:
+        fields.remove("messaging_service_sid")  # the default sender replaces it
+    if provider.unsupported_fields(message.to, fields):
+        return None
+    owned = not message.sender_fixed or account.owns(sender)
+    refusal = None if owned else f"{provider_name} does not own the sender"
+    return Alternative(provider_name, name, sender, refusal)
