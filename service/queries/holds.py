@@ -2,21 +2,24 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import select, text, update
+from sqlalchemy import delete, func, literal, select, text, union_all, update
 
 from service.database import db
-from service.domain.scope import HoldKind
+from service.domain.scope import HOLDING, HoldKind
 from service.domain.status import Status
 from service.models import Hold, Message
-from service.queries.dialect import insert_into
+from service.queries.dialect import any_of, insert_into
+
+# Every claim reads all of them.
+MAX_HOLDS: Final = 1_000
 
 
 def unreleased() -> Sequence[Hold]:
     """Return the active holds, and the ended ones whose messages are not all due again."""
-    query = select(Hold).where(Hold.released_at.is_(None)).order_by(Hold.id)
+    query = select(Hold).where(Hold.released_at.is_(None)).order_by(Hold.id).limit(2 * MAX_HOLDS)
     return db.session.scalars(query.execution_options(populate_existing=True)).all()
 
 
@@ -34,6 +37,18 @@ def active(key: tuple[str, str, str, str], kind: HoldKind) -> Hold | None:
     return db.session.scalars(query.with_for_update()).one_or_none()
 
 
+def has_room() -> bool:
+    """Tell whether another hold may be opened; at the limit, delete the oldest suspicion."""
+    rows = select(Hold.id).where(Hold.released_at.is_(None)).limit(MAX_HOLDS)
+    if len(db.session.scalars(rows).all()) < MAX_HOLDS:
+        return True
+    oldest = select(func.min(Hold.id)).where(
+        Hold.kind == HoldKind.SUSPECTED, Hold.released_at.is_(None)
+    )
+    deleted = db.session.execute(delete(Hold).where(Hold.id == oldest.scalar_subquery()))
+    return bool(deleted.rowcount)  # type: ignore[attr-defined]
+
+
 def open_hold(
     key: tuple[str, str, str, str],
     kind: HoldKind,
@@ -41,8 +56,8 @@ def open_hold(
     reason: str,
     now: datetime,
     **columns: Any,
-) -> bool:
-    """Open a hold, unless the same is active; return whether it is new."""
+) -> Hold | None:
+    """Open a hold and return it; None if the same is active."""
     scope, provider, account, value = key
     statement = insert_into(Hold).on_conflict_do_nothing(
         index_elements=[Hold.scope, Hold.provider, Hold.account, Hold.value, Hold.kind],
@@ -61,21 +76,83 @@ def open_hold(
         "probes": 0,
         **columns,
     }
-    return bool(db.session.execute(statement.values(row)).rowcount)  # type: ignore[attr-defined]
+    return db.session.scalars(statement.values(row).returning(Hold)).one_or_none()
 
 
-def end(ids: Collection[int], now: datetime, by: str | None = None) -> int:
-    """End holds; return how many were active. Their messages are released afterwards."""
-    statement = update(Hold).where(Hold.id.in_(ids), Hold.ended_at.is_(None))
-    ended = db.session.execute(statement.values(ended_at=now, ended_by=by))
-    return int(ended.rowcount)  # type: ignore[attr-defined]
+def named(hold_id: int) -> Hold | None:
+    """Return a hold, also an ended one."""
+    return db.session.get(Hold, hold_id, populate_existing=True)
+
+
+def by_ids(ids: Collection[int]) -> dict[int, Hold]:
+    """Return holds by their ids."""
+    return {hold.id: hold for hold in db.session.scalars(select(Hold).where(any_of(Hold.id, ids)))}
+
+
+def ended_since(since: datetime, limit: int) -> Sequence[Hold]:
+    """Return holds that ended, the latest first."""
+    query = select(Hold).where(Hold.ended_at >= since)
+    return db.session.scalars(query.order_by(Hold.ended_at.desc()).limit(limit)).all()
+
+
+def waiting(ids: Collection[int], limit: int) -> dict[int, int]:
+    """Return how many messages wait for each hold, at most `limit`."""
+    if not ids:
+        return {}
+    counts = [
+        select(literal(hold_id), func.count()).select_from(
+            select(Message.id).where(Message.hold_id == hold_id).limit(limit).subquery()
+        )
+        for hold_id in ids
+    ]
+    return {row[0]: row[1] for row in db.session.execute(union_all(*counts))}
+
+
+def set_probe(hold_id: int, probe_at: datetime) -> None:
+    """Set the time of the next probe."""
+    db.session.execute(update(Hold).where(Hold.id == hold_id).values(probe_at=probe_at))
+
+
+def end(ids: Collection[int], now: datetime, by: str | None = None) -> list[Hold]:
+    """End holds; return those that held messages, which are released afterwards.
+
+    The others are deleted: an account that accepts only some messages opens one every second.
+    """
+    # Waits for the transactions that park messages (`lock_active`).
+    query = select(Hold).where(Hold.id.in_(ids), Hold.ended_at.is_(None))
+    query = query.order_by(Hold.id).with_for_update()
+    ended = list[Hold]()
+    for hold in db.session.scalars(query.execution_options(populate_existing=True)):
+        if hold.kind in HOLDING:
+            hold.ended_at, hold.ended_by = now, by
+            ended.append(hold)
+        else:
+            db.session.delete(hold)
+    db.session.flush()
+    return ended
+
+
+def lock_active(ids: Collection[int]) -> set[int]:
+    """Return which of these holds are active, and prevent their end until the commit.
+
+    Holds that another transaction is ending are skipped: waiting for it could deadlock.
+    """
+    query = select(Hold.id).where(Hold.id.in_(ids), Hold.ended_at.is_(None))
+    # FOR KEY SHARE: it does not conflict with a probe that another claim takes.
+    locked = query.with_for_update(read=True, key_share=True, skip_locked=True)
+    return set(db.session.scalars(locked))
 
 
 def take_probe(hold_id: int, now: datetime, next_probe: datetime) -> bool:
-    """Postpone the next probe; return whether this call did, and no other."""
+    """Postpone the next probe; return whether this call did, and no other.
+
+    A claim that waited for another here could deadlock with it.
+    """
+    free = select(Hold.id).where(Hold.id == hold_id)
+    free = free.with_for_update(key_share=True, skip_locked=True)
     statement = (
         update(Hold)
-        .where(Hold.id == hold_id, Hold.ended_at.is_(None), Hold.probe_at <= now)
+        .where(Hold.id.in_(free), Hold.ended_at.is_(None), Hold.probe_at <= now)
         .values(probe_at=next_probe, probes=Hold.probes + 1)
         .execution_options(synchronize_session=False)
     )
@@ -89,17 +166,25 @@ def released(hold_id: int, now: datetime) -> None:
 
 def park(message_ids: Collection[UUID], hold_id: int) -> None:
     """Let claimed messages wait for a hold: each until its deadline, without an attempt."""
+    _unclaim(message_ids, hold_id=hold_id, due_at=Message.expires_at)
+
+
+def put_back(message_ids: Collection[UUID], now: datetime) -> None:
+    """Make claimed messages due again, without an attempt."""
+    _unclaim(message_ids, due_at=now)
+
+
+def _unclaim(message_ids: Collection[UUID], **columns: Any) -> None:
     db.session.execute(
         update(Message)
-        .where(Message.id.in_(message_ids), Message.status == Status.SUBMITTING)
+        .where(any_of(Message.id, message_ids), Message.status == Status.SUBMITTING)
         .values(
             status=Status.PENDING,
-            hold_id=hold_id,
-            due_at=Message.expires_at,
             attempts=Message.attempts - 1,
             claimed_until=None,
             check_at=None,
             submitted_at=None,
+            **columns,
         )
         .execution_options(synchronize_session=False)
     )
@@ -115,6 +200,6 @@ def make_due(hold_id: int, limit: int, now: datetime) -> int:
         .with_for_update(skip_locked=True)
     )
     ids = db.session.scalars(waiting).all()
-    statement = update(Message).where(Message.id.in_(ids)).values(hold_id=None, due_at=now)
+    statement = update(Message).where(any_of(Message.id, ids)).values(hold_id=None, due_at=now)
     db.session.execute(statement.execution_options(synchronize_session=False))
     return len(ids)

@@ -12,8 +12,9 @@ from service.domain.report import Source, StatusReport
 from service.domain.status import Status
 from service.errors import Blocked, NoRoute, NotAccepted, OutcomeUnknown, Refused
 from service.holds import blocks
+from service.holds.key import Key
 from service.observability import events
-from service.queries import attempts, holds, ledger, messages
+from service.queries import attempts, ledger, messages
 from service.recording import record
 from service.recording.answers import WORDS, Answer
 from service.retry_policy import backoff, retry_policy
@@ -88,10 +89,8 @@ def _next_try(answer: Answer, now: datetime) -> datetime:
     """Return when the message is due again, and note what its answer says about others."""
     error, tries = answer.error, answer.tries + 1
     if isinstance(error, Blocked):
-        key = blocks.Key(error.scope, answer.provider, answer.account, answer.held_value)
-        provider = components().providers.get(answer.provider)
-        reason = provider.explain(error.code or "").explanation if provider else error.message
-        if blocks.block(key, error, answer.message_id, reason, now):
+        key = Key(error.scope, answer.provider, answer.account, answer.held_value)
+        if blocks.block(key, error.code, answer.message_id, now):
             return now  # the next claim finds the hold
         return now + backoff(tries)
     if isinstance(error, NotAccepted):
@@ -104,7 +103,7 @@ def _next_try(answer: Answer, now: datetime) -> datetime:
 def _end_holds(answers: Sequence[Answer], now: datetime) -> int:
     """End the holds in spite of which a provider accepted a message; return how many."""
     ids = {hold for answer in answers if answer.error is None for hold in answer.holds}
-    return holds.end(ids, now) if ids else 0
+    return blocks.end(ids, now) if ids else 0
 
 
 def _answered(answer: Answer, rows: Mapping[UUID, Any], released: set[UUID]) -> dict[str, Any]:

@@ -9,11 +9,10 @@ from service.components import components
 from service.config.routes import Target
 from service.domain.report import Source, StatusReport
 from service.domain.scope import HOLDING, HoldKind
-from service.holds import blocks
+from service.holds import blocks, release
 from service.holds.match import Subject, holds_on
 from service.models import Hold, Message
 from service.providers.base import Sender
-from service.queries import holds
 from service.recording import record
 from service.sending.routes import accounts_for, default_sender, targets
 
@@ -82,14 +81,13 @@ class Placing:
 
     def finish(self) -> None:
         """Write what was decided."""
-        for hold_id, message_ids in self._parked.items():
-            holds.park(message_ids, hold_id)
+        release.park(self._parked, self._now)
         record.apply(self._reports)
 
     def _passes(self, active: Sequence[Hold], stopping: Sequence[Hold], message: Message) -> bool:
         """Tell whether the present provider gets a message: nothing holds it, or it probes."""
         if stopping:
-            return all(blocks.take_probe(hold, self._now) for hold in stopping)
+            return blocks.take_probes(stopping, self._now)
         since = [hold.started_at for hold in active if hold.kind == HoldKind.NOT_ACCEPTING]
         since += [message.tried_since] if message.tried_since else []
         if not since or min(since) + self._failover_after > self._now:
