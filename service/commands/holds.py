@@ -51,7 +51,7 @@ def pause(reason: str, **scopes: str | None) -> None:
     """Let messages wait: of one provider, account, sender or client. Deadlines go on counting."""
     kind, name = _scope(scopes)
     hold = _run(lambda: holds.pause(kind, name, reason, _OPERATOR))
-    click.echo(f"paused {kind} {name} (hold {hold.id}); resume it with: holds resume --{kind}")
+    click.echo(f"paused {kind} {name}: its messages wait (hold {hold.id}); `holds resume` ends it")
 
 
 @group.command("resume")

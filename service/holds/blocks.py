@@ -1,9 +1,9 @@
 """Open and end holds after the answers of providers."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy.orm.attributes import set_committed_value
@@ -26,20 +26,25 @@ _LONGEST_PROBE: Final = {HoldKind.BLOCKED: 300.0, HoldKind.NOT_ACCEPTING: 60.0}
 _log = logging.getLogger(__name__)
 
 
-def block(key: Key, code: str | None, message_id: UUID, now: datetime) -> bool:
-    """Open a hold, or note the message if it is not certain yet; return whether it holds."""
+def block(
+    key: Key, code: str | None, message_id: UUID, now: datetime, *, reported: bool = False
+) -> bool:
+    """Open a hold, or note the message if it is not certain yet; return whether it holds.
+
+    `reported`: the provider accepted the message, and a delivery report has the code.
+    """
     if key.provider == SANDBOX:
         return False
     if holds.active(key, HoldKind.BLOCKED) is not None:
         return True
     if key.scope is Scope.SENDER and not _is_certain(key, code, message_id, now):
         return False
-    return _open(key, HoldKind.BLOCKED, code, now)
+    return _open(key, HoldKind.BLOCKED, code, now, reported=reported)
 
 
 def _is_certain(key: Key, code: str | None, message_id: UUID, now: datetime) -> bool:
     """Note a message that the sender failed; return whether enough others failed, too."""
-    hold = holds.active(key, HoldKind.SUSPECTED)
+    hold = holds.active(key, HoldKind.SUSPECTED, lock=True)
     if hold is None:
         _open(key, HoldKind.SUSPECTED, code, now, suspects=[str(message_id)])
         return False
@@ -78,6 +83,21 @@ def take_probe(hold: Hold, now: datetime) -> bool:
     return taken
 
 
+def accepted(messages: Mapping[int, UUID], now: datetime) -> int:
+    """End the holds in spite of which a message was accepted; return how many held messages.
+
+    Where the provider accepts messages and then fails them, wait until the message arrives.
+    """
+    return end(messages.keys() - holds.note_probes(messages), now) if messages else 0
+
+
+def end_if_arrived(hold: Hold, now: datetime) -> bool:
+    """End a hold if the probe that the provider accepted reached its recipient."""
+    if hold.probe_message is None or not holds.arrived(hold.probe_message, now):
+        return False
+    return bool(end([hold.id], now))
+
+
 def end(ids: Collection[int], now: datetime, by: str | None = None) -> int:
     """End holds; return how many held messages, which are released afterwards."""
     ended = holds.end(ids, now, by)
@@ -86,16 +106,14 @@ def end(ids: Collection[int], now: datetime, by: str | None = None) -> int:
     return len(ended)
 
 
-def _open(
-    key: Key, kind: HoldKind, code: str | None, now: datetime, suspects: Collection[str] = ()
-) -> bool:
+def _open(key: Key, kind: HoldKind, code: str | None, now: datetime, **columns: Any) -> bool:
     """Open a hold unless it is open; return False if there are too many."""
     if not holds.has_room():
         _log.error("no more than %d holds: %s is not held", holds.MAX_HOLDS, key.scope)
         return False
-    probe_at = None if suspects else now + timedelta(seconds=_FIRST_PROBE)
+    if kind in _LONGEST_PROBE:
+        columns["probe_at"] = now + timedelta(seconds=_FIRST_PROBE)
     reason = _explanation(key.provider, code)
-    columns = {"probe_at": probe_at, "suspects": list(suspects)}
     hold = holds.open_hold(key, kind, code, reason, now, **columns)
     if hold is not None:
         events.hold_opened(hold)

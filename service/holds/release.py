@@ -6,6 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from service.domain.scope import HoldKind
+from service.holds import blocks
 from service.models import Hold
 from service.queries import holds
 
@@ -36,6 +37,8 @@ def release(loaded: Sequence[Hold], now: datetime) -> bool:
                 holds.released(hold.id, now)
             else:
                 more = True
+        elif blocks.end_if_arrived(hold, now):
+            more = True
         elif hold.probe_at is not None and hold.probe_at <= now and not _is_paused(hold, loaded):
             holds.make_due(hold.id, 1, now)
     return more

@@ -1,18 +1,21 @@
 """Queries of holds."""
 
-from collections.abc import Collection, Sequence
-from datetime import datetime
-from typing import Any, Final
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import delete, func, literal, select, text, union_all, update
+from sqlalchemy import ColumnElement, delete, func, literal, select, text, union_all, update
 
 from service.database import db
 from service.domain.scope import HOLDING, HoldKind
-from service.domain.status import Status
-from service.models import Hold, Message
+from service.domain.status import SUCCESSES, Status
+from service.models import Attempt, Hold, Message
 from service.queries.dialect import any_of, insert_into
 
+_Key = tuple[str, str, str, str]  # scope, provider, account, value
+# A message without delivery reports stays sent. A failure would have been reported by then.
+_ARRIVED_AFTER: Final = timedelta(seconds=60)
 # Every claim reads all of them.
 MAX_HOLDS: Final = 1_000
 
@@ -23,18 +26,53 @@ def unreleased() -> Sequence[Hold]:
     return db.session.scalars(query.execution_options(populate_existing=True)).all()
 
 
-def active(key: tuple[str, str, str, str], kind: HoldKind) -> Hold | None:
-    """Return the active hold of a scope, locked."""
-    scope, provider, account, value = key
-    query = select(Hold).where(
-        Hold.scope == scope,
-        Hold.provider == provider,
-        Hold.account == account,
-        Hold.value == value,
-        Hold.kind == kind,
-        Hold.ended_at.is_(None),
-    )
-    return db.session.scalars(query.with_for_update()).one_or_none()
+def active(key: _Key, kind: HoldKind, *, lock: bool = False) -> Hold | None:
+    """Return the active hold of a scope."""
+    query = select(Hold).where(*_is(key, kind), Hold.ended_at.is_(None))
+    query = query.execution_options(populate_existing=True)
+    return db.session.scalars(query.with_for_update() if lock else query).one_or_none()
+
+
+def last_end(key: _Key, kind: HoldKind) -> datetime | None:
+    """Return when the last hold of a scope ended."""
+    return db.session.scalar(select(func.max(Hold.ended_at)).where(*_is(key, kind)))
+
+
+def _is(key: _Key, kind: HoldKind) -> list[ColumnElement[bool]]:
+    names = ("scope", "provider", "account", "value")
+    equal = [getattr(Hold, name) == value for name, value in zip(names, key, strict=True)]
+    return [*equal, Hold.kind == kind]
+
+
+class Sending(NamedTuple):
+    """An attempt, and what holds can be about, of its message."""
+
+    attempt_id: UUID
+    message_id: UUID
+    provider: str
+    account: str
+    started_at: datetime
+    sender: str | None
+    messaging_service_sid: str | None
+    to: str
+    is_current: bool  # no other provider took the message over since
+
+
+def sendings(attempt_ids: Collection[UUID]) -> list[Sending]:
+    """Return attempts with the senders and recipients of their messages."""
+    query = select(
+        Attempt.id,
+        Message.id,
+        Attempt.provider,
+        Attempt.account,
+        Attempt.started_at,
+        Message.sender,
+        Message.messaging_service_sid,
+        Message.to,
+        (Attempt.provider == Message.provider) & (Attempt.account == Message.account),
+    ).join(Message, Message.id == Attempt.message_id)
+    rows = db.session.execute(query.where(any_of(Attempt.id, attempt_ids)))
+    return [Sending(*row) for row in rows]
 
 
 def has_room() -> bool:
@@ -50,7 +88,7 @@ def has_room() -> bool:
 
 
 def open_hold(
-    key: tuple[str, str, str, str],
+    key: _Key,
     kind: HoldKind,
     code: str | None,
     reason: str,
@@ -157,6 +195,26 @@ def take_probe(hold_id: int, now: datetime, next_probe: datetime) -> bool:
         .execution_options(synchronize_session=False)
     )
     return bool(db.session.execute(statement).rowcount)  # type: ignore[attr-defined]
+
+
+def note_probes(messages: Mapping[int, UUID]) -> set[int]:
+    """Note accepted probes of holds that delivery reports opened; return these holds."""
+    query = select(Hold.id).where(Hold.id.in_(messages), Hold.reported, Hold.ended_at.is_(None))
+    reported = set(db.session.scalars(query))
+    for hold_id in sorted(reported):
+        noted = update(Hold).where(Hold.id == hold_id).values(probe_message=messages[hold_id])
+        db.session.execute(noted.execution_options(synchronize_session=False))
+    return reported
+
+
+def arrived(message_id: UUID, now: datetime) -> bool:
+    """Tell whether a message reached its recipient, or probably did."""
+    query = select(Message.status, Message.updated_at).where(Message.id == message_id)
+    row = db.session.execute(query).one_or_none()
+    if row is None:
+        return False
+    sent_before = row.updated_at <= now - _ARRIVED_AFTER
+    return row.status in SUCCESSES or (row.status is Status.SENT and sent_before)
 
 
 def released(hold_id: int, now: datetime) -> None:

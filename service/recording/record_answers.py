@@ -34,7 +34,9 @@ def record_answers(answers: Sequence[Answer]) -> None:
     with transaction():
         rows = ledger.lock_outcomes(answer.message_id for answer in answers)
         record.apply([report for answer in answers if (report := _report(answer))], rows)
-        released = {answer.attempt_id for answer in answers if _release(answer, now)}
+        # Holds are opened in the same order everywhere: otherwise two processes can deadlock.
+        ordered = sorted(answers, key=lambda answer: (answer.provider, answer.account))
+        released = {answer.attempt_id for answer in ordered if _release(answer, now)}
         attempts.answer([_answered(answer, rows, released) for answer in answers])
         ended = _end_holds(answers, now)
     for answer in answers:
@@ -102,8 +104,13 @@ def _next_try(answer: Answer, now: datetime) -> datetime:
 
 def _end_holds(answers: Sequence[Answer], now: datetime) -> int:
     """End the holds in spite of which a provider accepted a message; return how many."""
-    ids = {hold for answer in answers if answer.error is None for hold in answer.holds}
-    return blocks.end(ids, now) if ids else 0
+    passed = {
+        hold: answer.message_id
+        for answer in answers
+        if answer.error is None
+        for hold in answer.holds
+    }
+    return blocks.accepted(passed, now)
 
 
 def _answered(answer: Answer, rows: Mapping[UUID, Any], released: set[UUID]) -> dict[str, Any]:
