@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from service.components import components
 from service.database import transaction
-from service.domain.scope import HoldKind, Scope
+from service.domain.scope import HOLDING, HoldKind, Scope
 from service.errors import Conflict, Invalid, NotFound
 from service.holds import blocks
 from service.holds.key import Key
@@ -20,6 +20,7 @@ from service.task_queue.queue import DELIVER
 MAX_REASON: Final = 500
 _ENDED_FOR: Final = timedelta(days=3)
 _LISTED: Final = 50
+_ORDER: Final = {kind: place for place, kind in enumerate(HoldKind)}
 
 
 class ListedHold(NamedTuple):
@@ -39,17 +40,32 @@ class Holds(NamedTuple):
 
 def read_holds(now: datetime) -> Holds:
     """Return the active holds and those that ended lately, 50 of each at most."""
-    unreleased = holds.unreleased()
-    active = [hold for hold in unreleased if hold.ended_at is None]
-    active.sort(key=lambda hold: (_ORDER[HoldKind(hold.kind)], hold.id))
-    return Holds(listed(active[:_LISTED]), listed(holds.ended_since(now - _ENDED_FOR, _LISTED)))
+    return Holds(_listed(_active_holds()[:_LISTED]), _listed(_ended(now)))
 
 
-# What stops messages comes first.
-_ORDER: Final = {kind: place for place, kind in enumerate(HoldKind)}
+def problems(now: datetime, limit: int) -> list[ListedHold]:
+    """Return the holds that an operator must know of: suspicions and short ones are left out."""
+    before = now - timedelta(seconds=components().settings.failover_after)
+    serious = [
+        hold
+        for hold in _active_holds()
+        if hold.kind in HOLDING
+        or (hold.kind == HoldKind.NOT_ACCEPTING and hold.started_at < before)
+    ]
+    return _listed(serious[:limit])
 
 
-def listed(found: Sequence[Hold]) -> list[ListedHold]:
+def _active_holds() -> list[Hold]:
+    """Return the active holds: first those that stop messages."""
+    active = [hold for hold in holds.unreleased() if hold.ended_at is None]
+    return sorted(active, key=lambda hold: (_ORDER[HoldKind(hold.kind)], hold.id))
+
+
+def _ended(now: datetime) -> Sequence[Hold]:
+    return holds.ended_since(now - _ENDED_FOR, _LISTED)
+
+
+def _listed(found: Sequence[Hold]) -> list[ListedHold]:
     """Return holds with what they stop, and how many messages wait for each."""
     waiting = holds.waiting([hold.id for hold in found], COUNT_LIMIT)
     names = clients.names([int(hold.value) for hold in found if hold.scope == Scope.CLIENT])

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, literal, select, text, union_all, update
+from sqlalchemy import ColumnElement, delete, exists, func, literal, select, text, union_all, update
 
 from service.database import db
 from service.domain.scope import HOLDING, HoldKind
@@ -123,7 +123,9 @@ def named(hold_id: int) -> Hold | None:
 
 
 def by_ids(ids: Collection[int]) -> dict[int, Hold]:
-    """Return holds by their ids."""
+    """Return holds by their ids; without ids, make no query."""
+    if not ids:
+        return {}
     return {hold.id: hold for hold in db.session.scalars(select(Hold).where(any_of(Hold.id, ids)))}
 
 
@@ -218,8 +220,10 @@ def arrived(message_id: UUID, now: datetime) -> bool:
 
 
 def released(hold_id: int, now: datetime) -> None:
-    """Note that all messages of a hold are due again."""
-    db.session.execute(update(Hold).where(Hold.id == hold_id).values(released_at=now))
+    """Note that all messages of a hold are due again, unless some were locked meanwhile."""
+    waits = exists().where(Message.hold_id == hold_id)
+    statement = update(Hold).where(Hold.id == hold_id, ~waits).values(released_at=now)
+    db.session.execute(statement.execution_options(synchronize_session=False))
 
 
 def park(message_ids: Collection[UUID], hold_id: int) -> None:

@@ -54,6 +54,7 @@ def claim(
         .values(
             status=Status.SUBMITTING,
             due_at=None,
+            hold_id=None,
             claimed_until=until,
             check_at=check_at,
             submitted_at=now,
