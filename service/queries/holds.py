@@ -148,6 +148,19 @@ def waiting(ids: Collection[int], limit: int) -> dict[int, int]:
     return {row[0]: row[1] for row in db.session.execute(union_all(*counts))}
 
 
+def count_active() -> dict[tuple[str, str, str], int]:
+    """Return how many holds are active, by kind, scope and provider."""
+    labels = (Hold.kind, Hold.scope, Hold.provider)
+    query = select(*labels, func.count()).where(Hold.ended_at.is_(None), Hold.released_at.is_(None))
+    return {(row[0], row[1], row[2]): row[3] for row in db.session.execute(query.group_by(*labels))}
+
+
+def count_held(limit: int) -> int:
+    """Return how many messages wait for holds, at most `limit`."""
+    held = select(Message.id).where(Message.hold_id.is_not(None)).limit(limit).subquery()
+    return db.session.scalar(select(func.count()).select_from(held)) or 0
+
+
 def set_probe(hold_id: int, probe_at: datetime) -> None:
     """Set the time of the next probe."""
     db.session.execute(update(Hold).where(Hold.id == hold_id).values(probe_at=probe_at))
