@@ -18,7 +18,7 @@ from service.providers.base import (
     RefusalAdvice,
     Sender,
 )
-from service.providers.twilio import reports
+from service.providers.twilio import errors, reports
 
 Script = Callable[[Outbound], StatusReport]
 
@@ -128,7 +128,9 @@ class FakeProvider:
 
     def explain(self, error_code: str) -> ErrorFact:
         opted_out = error_code == "21610"
-        return ErrorFact(f"Explained: {error_code}.", retryable=False, opted_out=opted_out)
+        blocks = errors.explain(error_code).blocks
+        text = f"Explained: {error_code}."
+        return ErrorFact(text, retryable=False, opted_out=opted_out, blocks=blocks)
 
     def non_personal_fields(self) -> Collection[str]:
         return {*reports.NON_PERSONAL_FIELDS, "word"}

@@ -53,7 +53,7 @@ def series() -> Iterator[tuple[str, set[str]]]:
             for suffix in SUFFIXES[family.type]:
                 yield family.name + suffix, {*metric._labelnames}
     for gauge in GAUGES:
-        yield gauge.name, {gauge.label} if gauge.label else set()
+        yield gauge.name, {*gauge.labels}
 
 
 SERIES = dict(series())

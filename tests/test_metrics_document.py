@@ -18,6 +18,7 @@ DOCUMENT = (ROOT / "docs" / "metrics.md").read_text()
 # https://prometheus.io/docs/practices/naming/
 UNITS = ("_seconds", "_total")
 COUNTS = ("_up", "_alive", "_entries", "_tasks", "_in_doubt", "_overdue", "_waiting", "_due")
+COUNTS += ("_holds", "_held_messages")
 
 INSTRUMENTS = [
     value for value in vars(instruments).values() if isinstance(value, MetricWrapperBase)
@@ -51,7 +52,7 @@ def test_histograms_are_documented_as_histograms() -> None:
 
 
 def test_every_gauge_is_documented() -> None:
-    labels_of = {gauge.name: ((gauge.label,) if gauge.label else ()) for gauge in GAUGES}
+    labels_of = {gauge.name: gauge.labels for gauge in GAUGES}
     assert {
         metric: labels for metric, (labels, _) in listed("Gauges of the stores").items()
     } == labels_of
@@ -77,10 +78,10 @@ def test_metric_names_follow_the_conventions() -> None:
 
 def test_labels_have_few_values() -> None:
     labels = {label for metric in INSTRUMENTS for label in metric._labelnames}
-    labels |= {gauge.label for gauge in GAUGES if gauge.label}
+    labels |= {label for gauge in GAUGES for label in gauge.labels}
     assert labels == {
         *("code", "kind", "method", "outcome", "provider", "queue", "reason", "route"),
-        *("status", "store", "task", "waits_for"),
+        *("scope", "status", "store", "task", "waits_for"),
     }, "document the values of the new label in docs/metrics.md, and add it here"
 
 

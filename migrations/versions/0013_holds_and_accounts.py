@@ -49,6 +49,8 @@ def upgrade():
     sa.Column('suspects', sa.JSON(), nullable=False),
     sa.Column('probe_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('probes', sa.Integer(), nullable=False),
+    sa.Column('reported', sa.Boolean(), server_default=sa.false(), nullable=False),
+    sa.Column('probe_message', sa.Uuid(), nullable=True),
     sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('ended_by', sa.String(length=100), nullable=True),
     sa.Column('released_at', sa.DateTime(timezone=True), nullable=True),
@@ -56,6 +58,7 @@ def upgrade():
     )
     op.create_index('uq_hold_active', 'hold', _KEY, unique=True, sqlite_where=sa.text(_ACTIVE), postgresql_where=sa.text(_ACTIVE))
     op.create_index('ix_hold_unreleased', 'hold', ['id'], unique=False, sqlite_where=sa.text(_UNRELEASED), postgresql_where=sa.text(_UNRELEASED))
+    op.create_index('ix_hold_ended_at', 'hold', ['ended_at'], unique=False)
     # Constant defaults: neither database rewrites the table.
     op.add_column('message', sa.Column('account', sa.String(length=32), server_default='default', nullable=False))
     op.add_column('message', sa.Column('provider_fixed', sa.Boolean(), server_default=sa.true(), nullable=False))

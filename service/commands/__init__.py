@@ -1,18 +1,19 @@
 """Commands for operators: `flask --app service.app …`.
 
 ``clients`` and ``operators`` manage keys; ``messages`` has explain, reconcile and resolve;
-``ledger`` has audit and rebuild; ``privacy`` has forget and opt-outs.
+``holds`` pauses and resumes; ``ledger`` has audit and rebuild; ``privacy`` has forget and opt-outs.
 """
 
 from flask import Flask
 
-from service.commands import clients, dead_letters, ledger, messages, operators, privacy
+from service.commands import clients, dead_letters, holds, ledger, messages, operators, privacy
 
 
 def init_app(app: Flask) -> None:
     """Register every command."""
     app.cli.add_command(clients.group)
     app.cli.add_command(dead_letters.group)
+    app.cli.add_command(holds.group)
     app.cli.add_command(operators.group)
     app.cli.add_command(privacy.group)
     app.cli.add_command(privacy.forget)

@@ -6,8 +6,9 @@ from typing import Final, NamedTuple, Self
 import phonenumbers
 
 from service.addresses import number_of
-from service.domain.scope import Scope
+from service.domain.scope import HoldKind, Scope
 from service.models import Hold, Message
+from service.providers.sandbox import SANDBOX
 
 UNKNOWN_COUNTRY: Final = "unknown"
 
@@ -37,8 +38,14 @@ class Subject(NamedTuple):
 
 
 def holds_on(subject: Subject, holds: Iterable[Hold]) -> list[Hold]:
-    """Return those of the active holds that concern a message."""
-    return [hold for hold in holds if hold.ended_at is None and _concerns(hold, subject)]
+    """Return those of the active holds that concern a message, pauses first.
+
+    A message that waits for a pause is not released to probe a block.
+    """
+    if subject.provider == SANDBOX:
+        return []
+    active = [hold for hold in holds if hold.ended_at is None and _concerns(hold, subject)]
+    return sorted(active, key=lambda hold: hold.kind != HoldKind.PAUSED)
 
 
 def country_of(address: str) -> str:

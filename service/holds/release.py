@@ -1,18 +1,31 @@
-"""Make messages due that waited for a hold, when it ends or is to be tried."""
+"""Let messages wait for a hold, and make them due when it ends or is to be tried."""
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Final
+from uuid import UUID
 
-from service.domain.scope import HOLDING
+from service.domain.scope import HOLDING, HoldKind
+from service.holds import blocks
 from service.models import Hold
 from service.queries import holds
 
 # Messages of one step: the claims of other holds' messages go on meanwhile.
 _BATCH: Final = 1_000
-# A claim that read the hold before its end may park messages after it, and a locked message is
-# skipped. Longer than any transaction of a claim.
-_GRACE: Final = timedelta(seconds=60)
+
+
+def park(message_ids: Mapping[int, Sequence[UUID]], now: datetime) -> None:
+    """Let claimed messages wait, by hold. If it ended meanwhile, they are due again immediately.
+
+    The end of a hold waits for the transactions that park messages on it, so that `release` finds
+    them.
+    """
+    active = holds.lock_active(message_ids)
+    for hold_id, ids in message_ids.items():
+        if hold_id in active:
+            holds.park(ids, hold_id)
+        else:
+            holds.put_back(ids, now)
 
 
 def release(loaded: Sequence[Hold], now: datetime) -> bool:
@@ -20,13 +33,26 @@ def release(loaded: Sequence[Hold], now: datetime) -> bool:
     more = False
     for hold in loaded:
         if hold.kind not in HOLDING:  # no message waits for it
-            if hold.ended_at is not None:
+            continue
+        if hold.ended_at is not None:
+            if holds.make_due(hold.id, _BATCH, now) < _BATCH:
                 holds.released(hold.id, now)
-        elif hold.ended_at is not None:
-            if holds.make_due(hold.id, _BATCH, now) == _BATCH:
+            else:
                 more = True
-            elif hold.ended_at + _GRACE <= now:
-                holds.released(hold.id, now)
-        elif hold.probe_at is not None and hold.probe_at <= now:
+        elif blocks.end_if_arrived(hold, now):
+            more = True
+        elif hold.probe_at is not None and hold.probe_at <= now and not _is_paused(hold, loaded):
             holds.make_due(hold.id, 1, now)
     return more
+
+
+def _is_paused(hold: Hold, loaded: Sequence[Hold]) -> bool:
+    """Tell whether a pause covers a block: then no message can probe it."""
+    return any(
+        pause.kind == HoldKind.PAUSED
+        and pause.ended_at is None
+        and pause.provider in ("", hold.provider)
+        and pause.account in ("", hold.account)
+        and pause.value in ("", hold.value)
+        for pause in loaded
+    )

@@ -1,8 +1,9 @@
 """Holds: why messages of a scope wait."""
 
 from datetime import datetime
+from uuid import UUID
 
-from sqlalchemy import JSON, Index, String, Text, text
+from sqlalchemy import JSON, Index, String, Text, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.database import Model
@@ -33,6 +34,10 @@ class Hold(Model):
     # One message is tried at this time, in spite of the hold; the pause between two doubles.
     probe_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     probes: Mapped[int] = mapped_column(default=0)
+    # Opened by a delivery report. The provider accepts messages all the same: a probe proves
+    # something when it arrives.
+    reported: Mapped[bool] = mapped_column(default=False, server_default=false())
+    probe_message: Mapped[UUID | None]  # the last probe that the provider accepted
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     ended_by: Mapped[str | None] = mapped_column(String(100))
     released_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # all messages are due again
@@ -51,4 +56,5 @@ class Hold(Model):
             sqlite_where=text("released_at IS NULL"),
             postgresql_where=text("released_at IS NULL"),
         ),
+        Index("ix_hold_ended_at", "ended_at"),
     )

@@ -11,7 +11,9 @@ from uuid import UUID
 
 import structlog
 
+from service.domain.scope import HOLDING, HoldKind
 from service.errors import Blocked, NotAccepted, OutcomeUnknown, ProviderError, Refused
+from service.models import Hold
 from service.observability import tracing
 
 # Messages named in the event of a batch; the ledger has all of them.
@@ -64,6 +66,21 @@ def message_expired(message_id: UUID, client_id: int, provider: str) -> None:
     _log.warning("expired", message_id=message_id, client_id=client_id, provider=provider)
 
 
+def hold_opened(hold: Hold) -> None:
+    """Log that messages of a scope wait. `reason` is our explanation of the provider's code."""
+    if hold.kind in HOLDING:
+        log = _log.bind(**_hold(hold))
+        if hold.kind == HoldKind.PAUSED:
+            log.warning("hold opened", operator=hold.started_by)
+        else:
+            log.error("hold opened", code=hold.code, reason=hold.reason)
+
+
+def hold_ended(hold: Hold, operator: str | None, seconds: float) -> None:
+    """Log that the messages of a scope are due again."""
+    _log.warning("hold ended", **_hold(hold), operator=operator, seconds=round(seconds, 1))
+
+
 def recorded(attempts: Sequence[tuple[UUID, UUID | None, datetime]], **totals: int) -> None:
     """Log a committed batch of callbacks with its totals.
 
@@ -96,6 +113,17 @@ def reconciled(message_id: UUID, attempt_id: UUID, provider: str, result: str) -
 def operator_action(operator: str, action: str, **ids: UUID | int) -> None:
     """Log an action of an operator."""
     _log.warning("operator action", operator=operator, action=action, **ids)
+
+
+def _hold(hold: Hold) -> dict[str, Any]:
+    # The sender of a hold is a phone number: it is not logged, but `holds list` shows it.
+    return {
+        "hold": hold.id,
+        "kind": str(hold.kind),
+        "scope": str(hold.scope),
+        "provider": hold.provider or None,
+        "account": hold.account or None,
+    }
 
 
 def _parse_uuid(text: str) -> UUID | None:

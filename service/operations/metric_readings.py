@@ -8,7 +8,7 @@ readings, up to the age of `MAX_AGE`.
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final, NamedTuple
@@ -18,8 +18,11 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from service.components import Components
+from service.domain.scope import HoldKind, Scope
 from service.operations.background_read import BackgroundRead
-from service.queries import backlog
+from service.providers.sandbox import SANDBOX
+from service.queries import backlog, holds
+from service.queries.backlog import COUNT_LIMIT
 from service.task_queue.queue import ROUTES
 
 READ_INTERVAL: Final = 5.0  # seconds
@@ -30,15 +33,17 @@ KINDS: Final = ("web", "worker", "beat")
 
 
 class Gauge(NamedTuple):
-    """A gauge: its name, its help text, and the name of its label, if it has one."""
+    """A gauge: its name, its help text, and the names of its labels."""
 
     name: str
     help: str
-    label: str | None = None
+    labels: tuple[str, ...] = ()
 
 
-UP: Final = Gauge("waybill_store_up", "Whether a store answered the last read.", "store")
-AGE: Final = Gauge("waybill_store_reading_age_seconds", "Age of the readings of a store.", "store")
+UP: Final = Gauge("waybill_store_up", "Whether a store answered the last read.", ("store",))
+AGE: Final = Gauge(
+    "waybill_store_reading_age_seconds", "Age of the readings of a store.", ("store",)
+)
 DUE: Final = Gauge("waybill_messages_due", "Messages that are due and not claimed by a worker.")
 DUE_AGE: Final = Gauge(
     "waybill_messages_due_oldest_age_seconds", "How long the oldest due message has waited."
@@ -46,8 +51,14 @@ DUE_AGE: Final = Gauge(
 IN_DOUBT: Final = Gauge(
     "waybill_messages_in_doubt",
     "Messages whose outcome is unknown, by what they wait for.",
-    "waits_for",
+    ("waits_for",),
 )
+HOLDS: Final = Gauge(
+    "waybill_holds",
+    "Active holds, by kind, by what they are about, and by provider.",
+    ("kind", "scope", "provider"),
+)
+HELD: Final = Gauge("waybill_held_messages", "Messages that wait for a block or a pause to end.")
 OVERDUE: Final = Gauge("waybill_claims_overdue", "Expired claims that no worker has released yet.")
 OVERFLOW: Final = Gauge("waybill_overflow_entries", "Callbacks in the overflow table.")
 OVERFLOW_AGE: Final = Gauge(
@@ -60,27 +71,27 @@ INBOX: Final = Gauge("waybill_inbox_entries", "Accepted callbacks that are not y
 INBOX_AGE: Final = Gauge(
     "waybill_inbox_oldest_age_seconds", "Age of the oldest callback that is not yet recorded."
 )
-QUEUE: Final = Gauge("waybill_queue_tasks", "Tasks waiting on a Celery queue.", "queue")
+QUEUE: Final = Gauge("waybill_queue_tasks", "Tasks waiting on a Celery queue.", ("queue",))
 QUEUE_AGE: Final = Gauge(
-    "waybill_queue_oldest_age_seconds", "Age of the oldest task on a Celery queue.", "queue"
+    "waybill_queue_oldest_age_seconds", "Age of the oldest task on a Celery queue.", ("queue",)
 )
 ALIVE: Final = Gauge(
-    "waybill_replicas_alive", "Processes with a heartbeat in the last 20 s, by kind.", "kind"
+    "waybill_replicas_alive", "Processes with a heartbeat in the last 20 s, by kind.", ("kind",)
 )
 QUEUE_READERS: Final = Gauge(
-    "waybill_queue_workers_alive", "Live workers that read a Celery queue.", "queue"
+    "waybill_queue_workers_alive", "Live workers that read a Celery queue.", ("queue",)
 )
 GAUGES: Final = (
-    *(UP, AGE, DUE, DUE_AGE, IN_DOUBT, OVERDUE, OVERFLOW, OVERFLOW_AGE, DEAD_LETTERS),
+    *(UP, AGE, DUE, DUE_AGE, IN_DOUBT, HOLDS, HELD, OVERDUE, OVERFLOW, OVERFLOW_AGE, DEAD_LETTERS),
     *(INBOX, INBOX_AGE, QUEUE, QUEUE_AGE, ALIVE, QUEUE_READERS),
 )
 
 
 class Reading(NamedTuple):
-    """A value of a gauge; `label` is empty for a gauge without a label."""
+    """A value of a gauge, and the values of its labels."""
 
     gauge: Gauge
-    label: str
+    labels: tuple[str, ...]
     value: float
 
 
@@ -112,11 +123,10 @@ class Readings(Collector):
             for reading in _last_readings(store, read, deadline)
         ]
         for gauge in GAUGES:
-            labels = [gauge.label] if gauge.label else []
-            family = GaugeMetricFamily(gauge.name, gauge.help, labels=labels)
+            family = GaugeMetricFamily(gauge.name, gauge.help, labels=gauge.labels)
             for reading in readings:
                 if reading.gauge is gauge:
-                    family.add_metric([reading.label] if gauge.label else [], reading.value)
+                    family.add_metric(reading.labels, reading.value)
             if family.samples:
                 yield family
 
@@ -126,9 +136,9 @@ def _last_readings(
 ) -> Iterator[Reading]:
     read.wait(deadline)
     readings, age = read.value, time.monotonic() - read.read_at
-    yield Reading(UP, store, float(readings is not None and read.error is None))
+    yield Reading(UP, (store,), float(readings is not None and read.error is None))
     if readings is not None and age < MAX_AGE:
-        yield Reading(AGE, store, age)
+        yield Reading(AGE, (store,), age)
         yield from readings
 
 
@@ -147,26 +157,43 @@ def _read_database(parts: Components) -> Iterator[Reading]:
     now = datetime.now(UTC)
     with parts.context():
         backlogs = backlog.measure(now)
-    yield Reading(DUE, "", backlogs.due.size)
-    yield Reading(DUE_AGE, "", backlogs.due.age(now))
-    yield Reading(IN_DOUBT, "answer", backlogs.in_doubt.size - backlogs.undecided.size)
-    yield Reading(IN_DOUBT, "person", backlogs.undecided.size)
-    yield Reading(OVERDUE, "", backlogs.expired_claims.size)
-    yield Reading(OVERFLOW, "", backlogs.overflow.size)
-    yield Reading(OVERFLOW_AGE, "", backlogs.overflow.age(now))
-    yield Reading(DEAD_LETTERS, "", backlogs.dead_letters.size)
+        active = holds.count_active()
+        held = holds.count_held(COUNT_LIMIT)
+    yield from _holds(active, parts)
+    yield Reading(HELD, (), held)
+    yield Reading(DUE, (), backlogs.due.size)
+    yield Reading(DUE_AGE, (), backlogs.due.age(now))
+    yield Reading(IN_DOUBT, ("answer",), backlogs.in_doubt.size - backlogs.undecided.size)
+    yield Reading(IN_DOUBT, ("person",), backlogs.undecided.size)
+    yield Reading(OVERDUE, (), backlogs.expired_claims.size)
+    yield Reading(OVERFLOW, (), backlogs.overflow.size)
+    yield Reading(OVERFLOW_AGE, (), backlogs.overflow.age(now))
+    yield Reading(DEAD_LETTERS, (), backlogs.dead_letters.size)
+
+
+def _holds(active: Mapping[tuple[str, str, str], int], parts: Components) -> Iterator[Reading]:
+    """Yield the number of holds. Without a hold, accounts show 0: an alert needs a series."""
+    accounts = (
+        (kind.value, Scope.ACCOUNT.value, provider)
+        for kind in HoldKind
+        for provider in parts.providers
+        if provider != SANDBOX
+    )
+    for labels, number in {**dict.fromkeys(accounts, 0), **active}.items():
+        kind, scope, provider = labels
+        yield Reading(HOLDS, (kind, scope, provider or "any"), number)
 
 
 def _read_redis(parts: Components) -> Iterator[Reading]:
-    yield Reading(INBOX, "", parts.inbox.lag())
-    yield Reading(INBOX_AGE, "", parts.inbox.oldest_age())
+    yield Reading(INBOX, (), parts.inbox.lag())
+    yield Reading(INBOX_AGE, (), parts.inbox.oldest_age())
     replicas = parts.heartbeats.alive()
     kinds = Counter(replica.kind for replica in replicas)
     readers = Counter(queue for replica in replicas for queue in replica.queues)
     for kind in KINDS:
-        yield Reading(ALIVE, kind, kinds[kind])
+        yield Reading(ALIVE, (kind,), kinds[kind])
     for queue in sorted(set(ROUTES.values())):
         depth, age = parts.queue.waiting(queue)
-        yield Reading(QUEUE, queue, depth)
-        yield Reading(QUEUE_AGE, queue, age)
-        yield Reading(QUEUE_READERS, queue, readers[queue])
+        yield Reading(QUEUE, (queue,), depth)
+        yield Reading(QUEUE_AGE, (queue,), age)
+        yield Reading(QUEUE_READERS, (queue,), readers[queue])

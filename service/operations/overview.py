@@ -15,8 +15,9 @@ from service.coordination.circuit_breaker import CircuitOpen
 from service.database import db
 from service.database.errors import is_retryable
 from service.models import DeadLetter, Message
-from service.operations import activity
+from service.operations import activity, holds
 from service.operations.activity import Minute
+from service.operations.holds import ListedHold
 from service.operations.latency import Latencies, latencies
 from service.operations.replicas import Replicas, replicas
 from service.providers.base import RefusalAdvice
@@ -25,7 +26,7 @@ from service.queries.backlog import Backlogs
 from service.task_queue.queue import ROUTES
 
 QUEUES: Final = tuple(sorted(set(ROUTES.values())))
-_LISTED: Final = 8  # messages in doubt and dead letters
+_LISTED: Final = 8  # messages in doubt, dead letters and holds
 _STATEMENT_TIMEOUT: Final = 2.0
 _COUNTING_SECONDS: Final = 0.2  # for all minutes that are not cached
 
@@ -38,6 +39,7 @@ class DatabaseFigures(NamedTuple):
     backlogs: Backlogs
     in_doubt: Sequence[Message]
     dead_letters: Sequence[DeadLetter]
+    holds: Sequence[ListedHold]
     latencies: Latencies
     messages: list[Minute]
     callbacks: list[Minute]
@@ -76,6 +78,7 @@ def _database_figures(now: datetime) -> DatabaseFigures | None:
             backlogs=backlogs,
             in_doubt=overview.in_doubt(_LISTED) if backlogs.in_doubt.size else (),
             dead_letters=callbacks.dead_letters(_LISTED) if backlogs.dead_letters.size else (),
+            holds=holds.problems(now, _LISTED),
             latencies=latencies(now),
             messages=activity.last_hour("messages", now, deadline),
             callbacks=activity.last_hour("callbacks", now, deadline),

@@ -9,19 +9,30 @@ from service.components import components
 from service.database import transaction
 from service.domain.status import Status, is_final
 from service.errors import NotFound
-from service.models import Attempt, Message, StatusEvent
+from service.holds import waiting
+from service.models import Attempt, Hold, Message, StatusEvent
 from service.queries import message_details
+from service.queries.message_details import Tries
+from service.sending.failover import MOVED, NOT_MOVED
 
 MAX_EVENTS: Final = 1000
+# Different answers to attempts without an effect.
+_MAX_TRIES: Final = 50
+# What our own entries about failover say, before their details.
+MOVES: Final = {MOVED: "moved from", NOT_MOVED: "not moved:"}
 
 
 class Entry(NamedTuple):
-    """One thing that happened: a call or its answer has an attempt, an event its ledger row."""
+    """One thing that happened: a call or its answer has an attempt, an event its ledger row.
+
+    All attempts without an effect that had the same answer are one entry, at the last of them.
+    """
 
     at: datetime
-    kind: str  # accepted, call, answer, event
+    kind: str  # accepted, call, answer, event, tries
     attempt: Attempt | None = None
     event: StatusEvent | None = None
+    tries: Tries | None = None
 
 
 class Timeline(NamedTuple):
@@ -30,6 +41,7 @@ class Timeline(NamedTuple):
     message: Message
     entries: list[Entry]
     truncated: bool
+    hold: Hold | None = None  # for which it waits
 
     @property
     def is_contradicted(self) -> bool:
@@ -41,8 +53,11 @@ def read_timeline(message_id: UUID) -> Timeline:
     """Return the timeline of any client's message. Raises NotFound."""
     message, attempts = message_details.with_attempts(message_id)
     events = message_details.events(message_id, MAX_EVENTS)
-    entries = sorted(_entries(message, attempts, events), key=lambda entry: entry.at)
-    return Timeline(message, entries, truncated=len(events) == MAX_EVENTS)
+    tries = message_details.tries(message_id, _MAX_TRIES)
+    entries = [*_entries(message, attempts, events), *map(_tries, tries)]
+    entries.sort(key=lambda entry: entry.at)
+    truncated = len(events) == MAX_EVENTS
+    return Timeline(message, entries, truncated, waiting.hold_of(message))
 
 
 def explain(message_id: UUID) -> Iterator[str]:
@@ -57,12 +72,16 @@ def explain(message_id: UUID) -> Iterator[str]:
     conflict = ", contradicted" if timeline.is_contradicted else ""
     yield f"Message {message.id} is {message.status}{conflict}."
     yield from (f"  {_time(entry.at)}  {_describe(entry)}" for entry in timeline.entries)
-    yield f"It waits for {waits_for(message)}."
-    yield f"Next: {next_step(message)}."
+    yield f"It waits for {waits_for(message, timeline.hold)}."
+    yield f"Next: {next_step(message, timeline.hold)}."
 
 
-def waits_for(message: Message) -> str:
+def waits_for(message: Message, hold: Hold | None = None) -> str:
     """Return what a message waits for, to follow "it waits for"."""
+    if hold is not None:
+        end = "release" if hold.ended_at else "end"
+        since = _time(hold.started_at)
+        return f"the {end} of hold {hold.id}: {waiting.reason(hold)}, since {since}"
     if is_final(message.status):
         return "nothing"
     if message.status is Status.PENDING:
@@ -76,8 +95,13 @@ def waits_for(message: Message) -> str:
     return "a callback from the provider"
 
 
-def next_step(message: Message) -> str:
+def next_step(message: Message, hold: Hold | None = None) -> str:
     """Return what happens next without a person, and when."""
+    if hold is not None:
+        expires = f"it expires at {_time(message.expires_at)}"
+        if hold.probe_at is None:
+            return f"nothing until the hold ends; {expires}"
+        return f"one message tries the block at {_time(hold.probe_at)} or later; {expires}"
     if is_final(message.status):
         return "nothing; a later report is still recorded"
     if message.status is Status.PENDING:
@@ -109,8 +133,24 @@ def _entries(
         yield Entry(event.received_at, "event", None, event)
 
 
+def _tries(tries: Tries) -> Entry:
+    return Entry(tries.last, "tries", tries=tries)
+
+
+def describe_tries(tries: Tries) -> str:
+    """Return what attempts without an effect had for an answer, and how many there were."""
+    times = "once" if tries.number == 1 else f"{tries.number} times since {_time(tries.first)}"
+    code = f", code {tries.code}" if tries.code else ""
+    answer = (tries.answer or "not_accepted").replace("_", " ")
+    return f"{answer} by {tries.provider}/{tries.account} {times}{code}"
+
+
 def _describe(entry: Entry) -> str:
     attempt, event = entry.attempt, entry.event
+    if entry.tries is not None:
+        return describe_tries(entry.tries)
+    if event is not None and event.word in MOVES:
+        return f"{MOVES[event.word]} {event.provider_time}"
     if event is not None:
         details = " ".join(filter(None, [event.word, event.error_code, event.provider_time]))
         repeats = f", received {event.repeats + 1} times" if event.repeats else ""

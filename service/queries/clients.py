@@ -1,5 +1,6 @@
 """Queries on clients and their keys."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -41,6 +42,18 @@ def ensure(name: str, now: datetime, *, test: bool = False) -> int:
     db.session.execute(statement, {"name": name, "test": test, "created_at": now})
     query = select(Client.id).where(Client.name == name, Client.test.is_(test))
     return db.session.scalars(query).one()
+
+
+def named(name: str) -> int | None:
+    """Return the id of the client of this name. Clients for tests do not count."""
+    query = select(Client.id).where(Client.name == name, Client.test.is_(False))
+    return db.session.scalars(query).one_or_none()
+
+
+def names(ids: Collection[int]) -> dict[int, str]:
+    """Return the names of clients by id."""
+    rows = db.session.execute(select(Client.id, Client.name).where(Client.id.in_(ids)))
+    return {row.id: row.name for row in rows}
 
 
 def name_of(client_id: int) -> str:

@@ -1,9 +1,11 @@
 """Queries for one message, its attempts and its ledger."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from service.database import db
 from service.errors import NotFound
@@ -19,13 +21,36 @@ def message(client_id: int, message_id: UUID) -> Message:
     return message
 
 
+class Tries(NamedTuple):
+    """Attempts without an effect that had the same answer: at most hundreds for a message."""
+
+    provider: str
+    account: str
+    answer: str | None
+    code: str | None
+    number: int
+    first: datetime
+    last: datetime
+
+
 def with_attempts(message_id: UUID) -> tuple[Message, Sequence[Attempt]]:
-    """Return any client's message and its attempts, in order. Raises NotFound."""
+    """Return any client's message and its numbered attempts, in order. Raises NotFound."""
     message = db.session.get(Message, message_id)
     if message is None:
         raise NotFound("there is no such message")
-    query = select(Attempt).where(Attempt.message_id == message_id).order_by(Attempt.number)
-    return message, db.session.scalars(query).all()
+    query = select(Attempt).where(Attempt.message_id == message_id, Attempt.number >= 0)
+    return message, db.session.scalars(query.order_by(Attempt.number)).all()
+
+
+def tries(message_id: UUID, limit: int) -> list[Tries]:
+    """Return the attempts of a message without an effect, grouped by their answer."""
+    group = (Attempt.provider, Attempt.account, Attempt.answer, Attempt.answer_code)
+    first = func.min(Attempt.started_at)
+    last = func.max(func.coalesce(Attempt.answered_at, Attempt.started_at))
+    query = select(*group, func.count(), first, last)
+    query = query.where(Attempt.message_id == message_id, Attempt.number < 0)
+    rows = db.session.execute(query.group_by(*group).order_by(first).limit(limit))
+    return [Tries(*row) for row in rows]
 
 
 def events(message_id: UUID, limit: int) -> Sequence[StatusEvent]:

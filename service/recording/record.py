@@ -12,6 +12,7 @@ from service.database import transaction
 from service.domain.outcome import Outcome, merge_all, outcome_of, rank
 from service.domain.report import StatusReport
 from service.domain.status import FINAL, UNREPORTED
+from service.holds.learn import learn_blocks
 from service.opt_outs.learn import learn_opt_outs
 from service.queries import attempts, ledger
 from service.queries.attempts import AttemptRef
@@ -49,6 +50,7 @@ def apply(
     pairs = list(zip(entries, effects, strict=True))
     fresh = [entry for entry, effect in pairs if effect is not Effect.REPEAT]
     learn_opt_outs(fresh + adopted)
+    learn_blocks(fresh + adopted)
     note_unknown_codes(entry.report for entry in fresh)
     counts = Counter[tuple[str, str, str]](
         (report.provider, str(report.status or "other"), effect) for (_, report, _), effect in pairs
@@ -68,6 +70,7 @@ def adopt_orphans(limit: int = 2_000) -> int:
         adopted = _adopt(owners, rows)
         _fold(rows, adopted)
         learn_opt_outs(adopted)
+        learn_blocks(adopted)
     return len(adopted)
 
 

@@ -12,8 +12,9 @@ from service.domain.report import Source, StatusReport
 from service.domain.status import Status
 from service.errors import Blocked, NoRoute, NotAccepted, OutcomeUnknown, Refused
 from service.holds import blocks
+from service.holds.key import Key
 from service.observability import events
-from service.queries import attempts, holds, ledger, messages
+from service.queries import attempts, ledger, messages
 from service.recording import record
 from service.recording.answers import WORDS, Answer
 from service.retry_policy import backoff, retry_policy
@@ -64,6 +65,8 @@ def _release(answers: Sequence[Answer], now: datetime) -> dict[UUID, int]:
     failed = [answer for answer in answers if answer.error is not None]
     free = attempts.unanswered([answer.attempt_id for answer in failed])
     failed = [answer for answer in failed if answer.attempt_id in free]
+    # Holds are opened in the same order everywhere: otherwise two processes can deadlock.
+    failed.sort(key=lambda answer: (answer.provider, answer.account))
     _note_not_accepting(failed, now)
     for answer in failed:
         if isinstance(answer.error, OutcomeUnknown):
@@ -82,7 +85,12 @@ def _retry(answer: Answer, now: datetime) -> bool:
     error, due_at, tried_since = answer.error, now, None
     if isinstance(error, NoRoute) and answer.to_next:
         tried_since = messages.NO_ROUTE  # the next claim moves the message
-    elif isinstance(error, Blocked) and _block(answer, error, now):
+    elif isinstance(error, Blocked) and blocks.block(
+        Key(error.scope, answer.provider, answer.account, answer.held_value),
+        error.code,
+        answer.message_id,
+        now,
+    ):
         pass  # the next claim finds the hold
     elif isinstance(error, Blocked | NotAccepted):
         due_at += backoff(answer.tries + 1, getattr(error, "retry_after", None))
@@ -91,13 +99,6 @@ def _retry(answer: Answer, now: datetime) -> bool:
         return False
     due_at = before_deadline(due_at, answer)
     return messages.leave_untried(answer.message_id, answer.attempt, due_at, tried_since, now)
-
-
-def _block(answer: Answer, error: Blocked, now: datetime) -> bool:
-    key = blocks.Key(error.scope, answer.provider, answer.account, answer.held_value)
-    provider = components().providers.get(answer.provider)
-    reason = provider.explain(error.code or "").explanation if provider else error.message
-    return blocks.block(key, error, answer.message_id, reason, now)
 
 
 def _note_not_accepting(failed: Iterable[Answer], now: datetime) -> None:
@@ -113,8 +114,13 @@ def _note_not_accepting(failed: Iterable[Answer], now: datetime) -> None:
 
 def _end_holds(answers: Sequence[Answer], now: datetime) -> int:
     """End the holds in spite of which a provider accepted a message; return how many."""
-    ids = {hold for answer in answers if answer.error is None for hold in answer.holds}
-    return holds.end(ids, now) if ids else 0
+    passed = {
+        hold: answer.message_id
+        for answer in answers
+        if answer.error is None
+        for hold in answer.holds
+    }
+    return blocks.accepted(passed, now)
 
 
 def _answered(

@@ -8,10 +8,9 @@ from uuid import UUID
 from service.components import components
 from service.domain.report import Source, StatusReport
 from service.domain.scope import HOLDING, HoldKind
-from service.holds import blocks
+from service.holds import blocks, release
 from service.holds.match import Subject, holds_on
 from service.models import Hold, Message
-from service.queries import holds
 from service.queries.messages import NO_ROUTE, Claimed
 from service.recording import record
 from service.sending import suppression
@@ -58,7 +57,7 @@ class Placing:
         others = behind if self._leave_without_route(message) else alternatives
         active = holds_on(Subject.of(message), self._loaded)
         stopping = _stopping(active)
-        if self._probes(stopping) if stopping else self._accepts(active, message):
+        if blocks.take_probes(stopping, self._now) if stopping else self._accepts(active, message):
             return _ids(active)
         other = self._choose(message, others(message), bool(stopping))
         if other is not None:
@@ -71,8 +70,7 @@ class Placing:
 
     def finish(self) -> None:
         """Write what was decided."""
-        for hold_id, message_ids in self._parked.items():
-            holds.park(message_ids, hold_id)
+        release.park(self._parked, self._now)
         record.apply(self._notes)
 
     def _leave_without_route(self, message: Message) -> bool:
@@ -81,13 +79,6 @@ class Placing:
             return False
         self._move(message, following[0], "no route")
         return True
-
-    def _probes(self, stopping: Sequence[Hold]) -> bool:
-        """Tell whether a message is the probe of all holds that stop it."""
-        if any(hold.probe_at is None or hold.probe_at > self._now for hold in stopping):
-            return False
-        taken = [blocks.take_probe(hold, self._now) for hold in stopping]
-        return all(taken)
 
     def _accepts(self, active: Sequence[Hold], message: Message) -> bool:
         """Tell whether the present account is to be tried, as far as a message has a choice.

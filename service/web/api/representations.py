@@ -1,5 +1,6 @@
 """Turn messages and ledger events into the JSON of the API."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -7,6 +8,7 @@ from service.components import components
 from service.domain.priority import Priority
 from service.domain.status import Status, is_final
 from service.errors import OUTCOME_UNKNOWN, OWN_CODES, ErrorFact
+from service.holds.waiting import Waiting, waiting
 from service.models import Message, StatusEvent
 from service.providers.sandbox import SANDBOX
 from service.web.api import responses
@@ -14,13 +16,24 @@ from service.web.api import responses
 _UNCONFIGURED: Final = ErrorFact("A code of a provider that is no longer configured.", False)
 
 
+def messages(messages: Sequence[Message]) -> list[responses.Message]:
+    """Return messages with their current statuses."""
+    reasons = waiting(messages)
+    return [_message(message, reasons.get(message.hold_id or 0)) for message in messages]
+
+
 def message(message: Message) -> responses.Message:
     """Return a message with its current status."""
+    return messages([message])[0]
+
+
+def _message(message: Message, waiting: Waiting | None) -> responses.Message:
     return {
         **_request(message),
         "status": message.status,
         "final": is_final(message.status),
         "provider_sid": message.provider_sid,
+        "waiting": _waiting(waiting),
         "error": _error(message),
         "conflict": bool(message.failed_in & message.delivered_in),
         "segments": message.estimated_segments if message.segments is None else message.segments,
@@ -38,6 +51,7 @@ def accepted(message: Message) -> responses.Message:
         "status": Status.PENDING,
         "final": False,
         "provider_sid": None,
+        "waiting": None,
         "error": None,
         "conflict": False,
         "segments": message.estimated_segments,
@@ -91,6 +105,10 @@ def _request(message: Message) -> responses.Request:
         "encoding": message.encoding,
         "created_at": _text(message.created_at),
     }
+
+
+def _waiting(waiting: Waiting | None) -> responses.Waiting | None:
+    return waiting and {"reason": waiting.reason, "since": _text(waiting.since)}
 
 
 def _error(message: Message) -> responses.Error | None:

@@ -28,6 +28,15 @@ class Error(TypedDict):
     ]
 
 
+class Waiting(TypedDict):
+    """Why a pending message waits, although it is due. Its deadline goes on counting."""
+
+    reason: Annotated[
+        str, Field(examples=["the provider account is blocked by the provider (error 20005)"])
+    ]
+    since: Time
+
+
 class Price(TypedDict):
     """The provider's charge, as a negative amount."""
 
@@ -79,6 +88,10 @@ class Message(Request):
     status: Status
     final: Annotated[bool, Field(description="True if no further status is expected.")]
     provider_sid: Annotated[str | None, Field(description="The provider's id of the message.")]
+    waiting: Annotated[
+        Waiting | None,
+        Field(description="Set while the message waits for a block or a pause to end."),
+    ]
     error: Error | None
     conflict: Annotated[bool, Field(description="True if reported delivered and not delivered.")]
     segments: Annotated[

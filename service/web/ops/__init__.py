@@ -8,6 +8,7 @@ from service.web.ops import (  # noqa: F401 - each registers its pages
     actions,
     dead_letters,
     formatting,
+    holds,
     login,
     messages,
     overview,

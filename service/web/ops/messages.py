@@ -13,7 +13,9 @@ from service.domain.status import is_final
 from service.models import Message
 from service.operations.timeline import (
     MAX_EVENTS,
+    MOVES,
     Timeline,
+    describe_tries,
     next_step,
     read_timeline,
     waits_for,
@@ -105,7 +107,9 @@ def _fragment(timeline: Timeline) -> str:
         },
         client=clients.name_of(timeline.message.client_id),
         final=is_final(timeline.message.status),
-        waits_for=waits_for(timeline.message),
-        next_step=next_step(timeline.message),
+        waits_for=waits_for(timeline.message, timeline.hold),
+        next_step=next_step(timeline.message, timeline.hold),
+        describe_tries=describe_tries,
+        moves=MOVES,
         max_events=MAX_EVENTS,
     )

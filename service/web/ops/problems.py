@@ -1,9 +1,11 @@
 """Decides what is a problem, for the first section of the overview."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from service.domain.scope import HoldKind
+from service.operations.holds import ListedHold
 from service.operations.overview import QUEUES, Overview, RedisFigures
 from service.operations.replicas import Replicas
 from service.queries.backlog import Backlog, Backlogs
@@ -29,6 +31,7 @@ def find_problems(overview: Overview) -> list[Problem]:
     if overview.redis:
         problems += _redis(overview.redis)
     if overview.database:
+        problems += _holds(overview.database.holds)
         problems += _due(overview.database.backlogs.due, overview.now)
         problems += _overdue(overview.database.backlogs, overview.now)
         problems += _unresolved(overview.database.backlogs)
@@ -76,6 +79,24 @@ def _replicas(replicas: Replicas) -> Iterator[Problem]:
         summary = f"{replica.kind.capitalize()} {replica.name} stopped unexpectedly"
         advice = f"Its last heartbeat was at {replica.seen:%H:%M:%S}. Check its log."
         yield Problem(False, summary, advice)
+
+
+def _holds(holds: Sequence[ListedHold]) -> Iterator[Problem]:
+    for hold, what, waiting in holds:
+        since = f"since {hold.started_at:%Y-%m-%d %H:%M:%S}"
+        wait = f"{waiting:,} {'message waits' if waiting == 1 else 'messages wait'}"
+        if hold.kind == HoldKind.BLOCKED:
+            summary = f"Blocked {since}: {what} (code {hold.code}); {wait}"
+            yield Problem(True, summary, hold.reason, "holds")
+        elif hold.kind == HoldKind.PAUSED:
+            summary = f"Paused {since} by {hold.started_by}: {what}; {wait}"
+            yield Problem(
+                False, summary, hold.reason or "Resume it when it may send again.", "holds"
+            )
+        else:
+            summary = f"No message accepted {since}: {what}"
+            advice = f"{hold.reason} Messages are retried, or go to the next provider."
+            yield Problem(False, summary, advice, "holds")
 
 
 def _due(due: Backlog, now: datetime) -> Iterator[Problem]:

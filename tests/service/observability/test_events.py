@@ -16,7 +16,7 @@ from service.database import db
 from service.errors import Blocked, NotAccepted, OutcomeUnknown, ProviderError, Refused
 from service.models import Message
 from service.observability import logging
-from service.operations import operator_actions
+from service.operations import holds, operator_actions
 from service.reconciliation import poll
 from service.recording import consume_inbox
 from service.sending import claim, deliver
@@ -163,3 +163,23 @@ def test_reconciliation_and_operator_action_are_logged(
     assert (action["event"], action["action"]) == ("operator action", "given_up")
     assert action["operator"] == "maria"
     assert action["message_id"] == looked_up["message_id"] == str(message_id)
+
+
+def test_block_is_logged_without_the_text_of_the_provider(
+    post: Post, provider: FakeProvider, lines: Lines
+) -> None:
+    def refuse(_: Any) -> None:
+        raise Blocked("call +46701234567", "20005")
+
+    provider.script = refuse  # type: ignore[assignment]
+    post()
+    deliver.deliver()
+    [opened] = [line for line in lines() if line["event"] == "hold opened"]
+    assert (opened["level"], opened["scope"], opened["code"]) == ("error", "account", "20005")
+    assert opened["reason"] == "Explained: 20005."
+    provider.script = None
+    db.session.rollback()
+    holds.release(opened["hold"], "ada")
+    ended, action = lines()
+    assert (ended["event"], ended["operator"]) == ("hold ended", "ada")
+    assert (action["event"], action["action"]) == ("operator action", "released")

@@ -18,10 +18,12 @@ from service.components import components
 from service.database import db, transaction
 from service.domain.status import Status
 from service.models import Message
+from service.operations import holds
 from service.operations import metric_readings as module
 from service.operations.metric_readings import Readings
 from service.providers.base import Callback
 from service.queries import backlog, callbacks
+from service.sending import deliver
 from service.task_queue.queue import DELIVER, MAINTENANCE, SEND, STATUS
 from tests.conftest import make_settings
 from tests.counted import settled
@@ -230,3 +232,18 @@ def test_many_scrapes_read_the_stores_once(app: Flask, monkeypatch: pytest.Monke
         shown(readings)
 
     assert reads == [1]
+
+
+def test_holds_and_the_messages_that_wait_are_counted(context: Flask, post: Post) -> None:
+    holds.pause("provider", "twilio", "", "ada")
+    holds.pause("client", "payments", "", "ada")
+    for _ in range(3):
+        post()
+    deliver.deliver()
+    gauges = read(context)
+    assert gauges["waybill_held_messages", ""] == 3
+    assert gauges["waybill_holds", "pausedprovidertwilio"] == 1
+    assert gauges["waybill_holds", "pausedclientany"] == 1
+    assert gauges["waybill_holds", "blockedaccounttwilio"] == 0
+    holds.resume("client", "payments", "ada")
+    assert ("waybill_holds", "pausedclientany") not in read(context)

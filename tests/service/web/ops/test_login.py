@@ -12,10 +12,11 @@ from tests.conftest import make_key, make_settings
 from tests.fakes import FakeProvider, fake_signature
 from tests.service.web.ops.conftest import BASE, Operator, make_operator_key
 
-PAGES = ("/", "/live", "/messages", "/doubts", "/dead-letters", "/test")
+PAGES = ("/", "/live", "/messages", "/doubts", "/dead-letters", "/holds", "/test")
 MESSAGE = "/messages/01a1fd14-9522-7078-b19f-9ef257cf0b38"
 FORMS = (
     *("/logout", "/test", "/dead-letters/replay"),
+    *("/holds/pause", "/holds/7/release", "/holds/7/extend"),
     *(f"{MESSAGE}/{action}" for action in ("look-up", "send-again", "give-up", "sid")),
 )
 
@@ -53,7 +54,9 @@ def test_csrf_token_of_another_session_is_refused(
 
 def test_every_post_route_is_tested(app: Flask) -> None:
     posts = {
-        rule.rule.removeprefix("/ops").replace("/<uuid:message_id>", MESSAGE[9:])
+        rule.rule.removeprefix("/ops")
+        .replace("/<uuid:message_id>", MESSAGE[9:])
+        .replace("<int:hold_id>", "7")
         for rule in app.url_map.iter_rules()
         if rule.endpoint.startswith("ops.") and "POST" in (rule.methods or ())
     }
