@@ -64,6 +64,12 @@ def message_expired(message_id: UUID, client_id: int, provider: str) -> None:
     _log.warning("expired", message_id=message_id, client_id=client_id, provider=provider)
 
 
+def sent_again(messages: Sequence[UUID]) -> None:
+    """Log messages that are pending again after they had failed or expired."""
+    for message_id in messages:
+        _log.warning("sent again", message_id=message_id)
+
+
 def recorded(attempts: Sequence[tuple[UUID, UUID | None, datetime]], **totals: int) -> None:
     """Log a committed batch of callbacks with its totals.
 

@@ -145,18 +145,35 @@ def _others(message: Message) -> Sequence[Other]:
     return [other for target in behind if (other := _other(message, target)) is not None]
 
 
+def first_of_route(message: Message, client_account: str | None) -> Other | None:
+    """Return the first provider of a message's route that can send it.
+
+    None if the message stays where it is: that is the first, no other can send it, or the client
+    named its provider.
+    """
+    if message.provider_fixed:
+        return None
+    for target in targets(message.to, components().settings, components().providers):
+        if _is_present(target, message):
+            return None
+        other = _other(message, target, client_account)
+        if other is not None and other.refusal is None:
+            return other
+    return None
+
+
 def _is_present(target: Target, message: Message) -> bool:
     return target.provider == message.provider and target.account in (None, message.account)
 
 
-def _other(message: Message, target: Target) -> Other | None:
+def _other(message: Message, target: Target, client_account: str | None = None) -> Other | None:
     provider = components().providers.get(target.provider)
     fields = [name for name in _FIELDS if getattr(message, name) is not None]
     if not message.sender_fixed:
         fields = [name for name in fields if name != "messaging_service_sid"]
     if provider is None or provider.unsupported_fields(message.to, fields):
         return None
-    name = accounts_for(provider, message.to, [target.account])[0]
+    name = accounts_for(provider, message.to, [client_account, target.account])[0]
     account = provider.accounts[name]
     if message.sender_fixed:
         sender = Sender(message.sender, message.messaging_service_sid)
