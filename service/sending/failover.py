@@ -153,13 +153,20 @@ def first_of_route(message: Message, client_account: str | None) -> Other | None
     """
     if message.provider_fixed:
         return None
+    configured = is_configured(message)
     for target in targets(message.to, components().settings, components().providers):
-        if _is_present(target, message):
+        if configured and _is_present(target, message):
             return None
         other = _other(message, target, client_account)
         if other is not None and other.refusal is None:
             return other
     return None
+
+
+def is_configured(message: Message) -> bool:
+    """Tell whether the settings have the provider and the account of a message."""
+    provider = components().providers.get(message.provider)
+    return provider is not None and message.account in provider.accounts
 
 
 def _is_present(target: Target, message: Message) -> bool:

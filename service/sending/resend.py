@@ -23,7 +23,7 @@ from service.queries import attempts, ledger, message_details, resends
 from service.recording import record
 from service.recording.redaction import DECISION
 from service.retry_policy import retry_policy
-from service.sending.failover import Other, first_of_route
+from service.sending.failover import Other, first_of_route, is_configured
 from service.task_queue.queue import DELIVER
 
 # The word of the ledger entry.
@@ -130,7 +130,7 @@ def _refusal(message: Message) -> Refusal | None:
         (_opted_out(message), Refusal.OPTED_OUT),
         (message.redacted_at is not None or message.forget_as is not None, Refusal.REDACTED),
         (message.attempts >= _MAX_NUMBER, Refusal.TOO_OFTEN),
-        (not _is_configured(message), Refusal.NOT_CONFIGURED),
+        (not (is_configured(message) or first_of_route(message, None)), Refusal.NOT_CONFIGURED),
     )
     return next((refusal for applies, refusal in rules if applies), None)
 
@@ -143,13 +143,6 @@ def _opted_out(message: Message) -> bool:
     provider = components().providers.get(message.provider)
     code = message.error_code
     return provider is not None and code is not None and provider.explain(code).opted_out
-
-
-def _is_configured(message: Message) -> bool:
-    provider = components().providers.get(message.provider)
-    if provider is not None and message.account in provider.accounts:
-        return True
-    return first_of_route(message, None) is not None
 
 
 def _columns(message: Message, client_account: str | None, now: datetime) -> dict[str, Any]:
