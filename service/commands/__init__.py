@@ -1,12 +1,13 @@
 """Commands for operators: `flask --app service.app …`.
 
 ``clients`` and ``operators`` manage keys; ``messages`` has explain, reconcile and resolve;
-``ledger`` has audit and rebuild; ``privacy`` has forget and opt-outs.
+``resend`` sends messages again; ``ledger`` has audit and rebuild; ``privacy`` has forget and
+opt-outs.
 """
 
 from flask import Flask
 
-from service.commands import clients, dead_letters, ledger, messages, operators, privacy
+from service.commands import clients, dead_letters, ledger, messages, operators, privacy, resend
 
 
 def init_app(app: Flask) -> None:
@@ -15,6 +16,7 @@ def init_app(app: Flask) -> None:
     app.cli.add_command(dead_letters.group)
     app.cli.add_command(operators.group)
     app.cli.add_command(privacy.group)
+    app.cli.add_command(resend.group)
     app.cli.add_command(privacy.forget)
     for command in (messages.explain, messages.reconcile, messages.resolve):
         app.cli.add_command(command)
