@@ -52,7 +52,8 @@ def post_bulk_resend() -> Response | tuple[str, int]:
 
 
 def _fields(values: Mapping[str, str]) -> dict[str, Any]:
-    return {name: values.get(name, "").strip()[:_MAX_FIELD] for name in _FIELDS}
+    # PostgreSQL stores no NUL.
+    return {name: values.get(name, "").replace("\0", "").strip()[:_MAX_FIELD] for name in _FIELDS}
 
 
 def _limits() -> Limits:
