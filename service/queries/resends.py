@@ -45,12 +45,12 @@ def page(
     client_id: int, status: Status, after: UUID, before: UUID, limit: int
 ) -> Sequence[Row[UUID, str | None]]:
     """Return id and error code of a client's messages of a final status, oldest first."""
-    # BETWEEN and the order of nulls: as in message_lists.py, for the index.
+    # The exact reverse of the index, and BETWEEN: see message_lists.py.
     query = select(Message.id, Message.error_code).where(
         Message.client_id == client_id,
         Message.listed_as.between(status.value, status.value),
         Message.id > after,
         Message.id < before,
     )
-    ordered = query.order_by(Message.listed_as, Message.id.asc().nulls_first())
-    return db.session.execute(ordered.limit(limit)).all()
+    backward = Message.listed_as.desc().nulls_first(), Message.id.asc().nulls_first()
+    return db.session.execute(query.order_by(*backward).limit(limit)).all()
