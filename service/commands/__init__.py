@@ -1,12 +1,22 @@
 """Commands for operators: `flask --app service.app …`.
 
 ``clients`` and ``operators`` manage keys; ``messages`` has explain, reconcile and resolve;
-``holds`` pauses and resumes; ``ledger`` has audit and rebuild; ``privacy`` has forget and opt-outs.
+``holds`` pauses and resumes; ``resend`` sends messages again; ``ledger`` has audit and rebuild;
+``privacy`` has forget and opt-outs.
 """
 
 from flask import Flask
 
-from service.commands import clients, dead_letters, holds, ledger, messages, operators, privacy
+from service.commands import (
+    clients,
+    dead_letters,
+    holds,
+    ledger,
+    messages,
+    operators,
+    privacy,
+    resend,
+)
 
 
 def init_app(app: Flask) -> None:
@@ -16,6 +26,7 @@ def init_app(app: Flask) -> None:
     app.cli.add_command(holds.group)
     app.cli.add_command(operators.group)
     app.cli.add_command(privacy.group)
+    app.cli.add_command(resend.group)
     app.cli.add_command(privacy.forget)
     for command in (messages.explain, messages.reconcile, messages.resolve):
         app.cli.add_command(command)

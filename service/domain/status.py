@@ -37,6 +37,8 @@ UNREPORTED = frozenset({Status.PENDING, Status.SUBMITTING, Status.IN_DOUBT})
 FAILURES = frozenset({Status.EXPIRED, Status.CANCELED, Status.FAILED, Status.UNDELIVERED})
 SUCCESSES = frozenset({Status.DELIVERED, Status.READ})
 FINAL = FAILURES | SUCCESSES
+# The message was handed to the mobile network: sent again, it may arrive twice.
+ON_AIR = SUCCESSES | {Status.SENDING, Status.SENT, Status.UNDELIVERED}
 
 
 def is_final(status: Status) -> bool:

@@ -81,6 +81,12 @@ def hold_ended(hold: Hold, operator: str | None, seconds: float) -> None:
     _log.warning("hold ended", **_hold(hold), operator=operator, seconds=round(seconds, 1))
 
 
+def sent_again(messages: Sequence[UUID]) -> None:
+    """Log messages that are pending again after they had failed or expired."""
+    for message_id in messages:
+        _log.warning("sent again", message_id=message_id)
+
+
 def recorded(attempts: Sequence[tuple[UUID, UUID | None, datetime]], **totals: int) -> None:
     """Log a committed batch of callbacks with its totals.
 

@@ -33,7 +33,8 @@ def latencies(now: datetime) -> Latencies:
         if callback.recorded_at is not None:
             recording.append(_seconds(callback.received_at, callback.recorded_at))
         if callback.created_at is not None:
-            start = max(callback.created_at, callback.send_at or callback.created_at)
+            times = callback.created_at, callback.send_at, callback.resent_at
+            start = max(time for time in times if time is not None)
             delivery.append(_seconds(start, callback.received_at))
     return Latencies(percentiles(delivery), percentiles(recording))
 

@@ -19,6 +19,7 @@ from service.reconciliation.resolve import in_doubt, resolve
 from service.recording import record, return_to_inbox
 from service.recording.redaction import DECISION
 from service.sending.accept import Draft, accept
+from service.sending.resend import Order, resend_one
 from service.task_queue.queue import DELIVER
 
 # The client that owns the test messages of operators.
@@ -44,6 +45,17 @@ def send_again(message_id: UUID, operator: str) -> None:
     with transaction():
         reconciliation.make_pending(message.id, attempt.number, datetime.now(UTC))
     components().queue.request(DELIVER)
+
+
+def resend(message_id: UUID, operator: str, *, confirmed: bool) -> None:
+    """Send a failed or expired message again. Raises NotFound, or Conflict with the reason."""
+    resend_one(message_id, by_operator(operator, confirmed=confirmed))
+    events.operator_action(operator, "resent", message_id=message_id)
+
+
+def by_operator(operator: str, *, confirmed: bool = False) -> Order:
+    """Return the order of an operator to send messages again."""
+    return Order(Source.RECONCILIATION, confirmed, operator)
 
 
 def give_up(message_id: UUID, operator: str) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Table, func, or_, select
 from sqlalchemy.orm import aliased
 
 from service.database import db
-from service.models import Attempt, StatusEvent
+from service.models import Attempt, Message, StatusEvent
 from service.queries.dialect import any_of, insert_all, update_each
 
 
@@ -76,11 +76,19 @@ def begin(rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def without_outcome(message_ids: Collection[UUID]) -> set[UUID]:
-    """Return the messages with an attempt that may have been sent."""
+    """Return the messages with an attempt that may have been sent.
+
+    An attempt without a certain answer that was reported as failed later is certain, too.
+    """
     if not message_ids:
         return set()
     open_ended = or_(Attempt.answer.is_(None), Attempt.answer == "unknown")
-    query = select(Attempt.message_id).where(any_of(Attempt.message_id, message_ids), open_ended)
+    failed = Message.failed_in.bitwise_rshift(Attempt.number).bitwise_and(1) == 1
+    query = (
+        select(Attempt.message_id)
+        .join(Message, Message.id == Attempt.message_id)
+        .where(any_of(Attempt.message_id, message_ids), open_ended, ~failed)
+    )
     return set(db.session.scalars(query))
 
 

@@ -36,6 +36,7 @@ class ReceivedCallback(NamedTuple):
     recorded_at: datetime | None
     created_at: datetime | None
     send_at: datetime | None
+    resent_at: datetime | None
 
 
 def limit_statement_time(seconds: float) -> None:
@@ -78,8 +79,9 @@ def latest_callbacks(since: datetime, limit: int) -> list[ReceivedCallback]:
     )
     latest = select(events).where(events.c.source == Source.CALLBACK).limit(limit).subquery()
     delivered = (Message.id == latest.c.message_id) & latest.c.status.in_(SUCCESSES)
-    times = latest.c.received_at, latest.c.recorded_at, Message.created_at, Message.send_at
-    query = select(*times).select_from(latest).outerjoin(Message, delivered)
+    callback = latest.c.received_at, latest.c.recorded_at
+    query = select(*callback, Message.created_at, Message.send_at, Message.resent_at)
+    query = query.select_from(latest).outerjoin(Message, delivered)
     return [ReceivedCallback(*row) for row in db.session.execute(query)]
 
 

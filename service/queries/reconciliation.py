@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, or_, select, update
 
 from service.database import db
 from service.domain.message_ids import first_id
-from service.domain.status import FINAL, Status
+from service.domain.status import FINAL, UNREPORTED, Status
 from service.models import Attempt, Message
 from service.providers.sandbox import SANDBOX
 
@@ -64,14 +64,23 @@ def unfinished(since: datetime, after: UUID | None, limit: int) -> Sequence[UUID
 def with_attempt(message_id: UUID) -> tuple[Message | None, Attempt | None]:
     """Return a message and the attempt that its outcome shows.
 
-    Before the first report that is the latest attempt with a SID, or else the latest attempt.
+    Before the first report since it was accepted or sent again, that is the latest attempt with a
+    SID, or else the latest attempt; none, if none was made since.
     """
     with_sid = (
         select(func.max(Attempt.number))
-        .where(Attempt.message_id == message_id, Attempt.provider_sid.is_not(None))
+        .where(
+            Attempt.message_id == message_id,
+            Attempt.provider_sid.is_not(None),
+            Attempt.number > func.coalesce(Message.outcome_attempt, 0),
+        )
+        .correlate(Message)
         .scalar_subquery()
     )
-    shown = func.coalesce(Message.outcome_attempt, with_sid, Message.attempts)
+    shown = case(
+        (Message.status.in_(UNREPORTED), func.coalesce(with_sid, Message.attempts)),
+        else_=Message.outcome_attempt,
+    )
     query = (
         select(Message, Attempt)
         .outerjoin(Attempt, and_(Attempt.message_id == Message.id, Attempt.number == shown))
@@ -141,14 +150,22 @@ def schedule_check(message_id: UUID, check_at: datetime | None, lookups: int) ->
 
 
 def make_pending(message_id: UUID, attempt: int, now: datetime) -> None:
-    """Make a message in doubt pending, unless it has a SID or a report arrived meanwhile."""
+    """Make a message in doubt pending, unless its attempt has a SID or a report arrived meanwhile.
+
+    A SID of an attempt before the message was sent again does not count.
+    """
+    with_sid = exists().where(
+        Attempt.message_id == message_id,
+        Attempt.provider_sid.is_not(None),
+        Attempt.number > func.coalesce(Message.outcome_attempt, 0),
+    )
     db.session.execute(
         update(Message)
         .where(
             Message.id == message_id,
             Message.status == Status.IN_DOUBT,
             Message.attempts == attempt,
-            ~exists().where(Attempt.message_id == message_id, Attempt.provider_sid.is_not(None)),
+            ~with_sid,
         )
         .values(
             status=Status.PENDING,

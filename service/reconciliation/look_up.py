@@ -139,7 +139,7 @@ def _not_found(message: Message, attempt: Attempt, lookups: int) -> None:
         pause = timedelta(seconds=retry_policy(message.provider).first_lookup * 2**lookups)
         check_at = datetime.now(UTC) + pause
         _record_look_up(message, attempt, "not_found", lookups, check_at=check_at)
-    elif expiry.may_resend(message, attempt.number):
+    elif expiry.may_resend(message, attempt.number - (message.outcome_attempt or 0)):
         _resend(message, attempt, lookups)
     else:
         record.record([verdict(message)])

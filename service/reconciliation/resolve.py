@@ -81,5 +81,11 @@ def _raise_if_confusable(message: Message) -> None:
 def _raise_if_bound(message: Message, sid: str) -> None:
     pair = (message.provider, sid)
     owner = attempts.by_sids({pair}).get(pair)
-    if owner is not None and owner.message_id != message.id:
+    if owner is None:
+        return
+    if owner.message_id != message.id:
         raise Conflict(f"{sid} is the SID of message {owner.message_id}; check the SID")
+    if owner.number <= (message.outcome_attempt or 0):
+        raise Conflict(
+            f"{sid} is the SID of an attempt before the message was sent again; check the SID"
+        )

@@ -11,7 +11,7 @@ from uuid import UUID
 from service.database import transaction
 from service.domain.outcome import Outcome, merge_all, outcome_of, rank
 from service.domain.report import StatusReport
-from service.domain.status import FINAL, UNREPORTED
+from service.domain.status import FINAL, UNREPORTED, Status
 from service.holds.learn import learn_blocks
 from service.opt_outs.learn import learn_opt_outs
 from service.queries import attempts, ledger
@@ -169,9 +169,11 @@ def _effect(
         return Effect.RECORDED
     if row.id in contradicted and report.status in FINAL:
         return Effect.CONFLICT
-    if row.status in UNREPORTED:
+    if row.outcome_attempt is None:
         return Effect.RECORDED
-    shown = rank(row.status, row.outcome_attempt)
+    # Until the next attempt is reported, a message that is sent again shows the resend.
+    status = Status.PENDING if row.status in UNREPORTED else row.status
+    shown = rank(status, row.outcome_attempt)
     if row.status in FINAL or rank(report.status, owner.number) <= shown:
         return Effect.LATE
     return Effect.RECORDED

@@ -40,6 +40,30 @@ def behind(message: Message) -> list[Alternative]:
     return [other for other in _supporting(message, after) if other.refusal is None]
 
 
+def first_of_route(message: Message, client_account: str | None) -> Alternative | None:
+    """Return the first account of a message's route that can send it.
+
+    None if the message stays where it is: that is the first, no other can send it, or the client
+    named its provider.
+    """
+    if message.provider_fixed:
+        return None
+    route = pairs(message.to, components().settings, components().providers, client_account)
+    for pair in route:
+        if pair == (message.provider, message.account) and is_configured(message):
+            return None
+        other = _alternative(message, *pair)
+        if other is not None and other.refusal is None:
+            return other
+    return None
+
+
+def is_configured(message: Message) -> bool:
+    """Tell whether the settings have the provider and the account of a message."""
+    provider = components().providers.get(message.provider)
+    return provider is not None and message.account in provider.accounts
+
+
 def _around(message: Message) -> tuple[list[Pair], list[Pair]]:
     """Return the route of a message behind its present account, and before it.
 

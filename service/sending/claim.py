@@ -157,7 +157,7 @@ def _send_request(item: Claimed) -> SendRequest:
         sender=message.messaging_service_sid or message.sender or "",
         queue=f"{message.client_id}:{message.priority}",
         segments=segments(message.body),
-        rescheduled=item.due_at not in (message.created_at, message.send_at),
+        rescheduled=item.due_at not in (message.created_at, message.send_at, message.resent_at),
     )
 
 

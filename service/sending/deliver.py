@@ -123,10 +123,14 @@ def _measured(claimed: Claim) -> Iterator[None]:
 
 
 def _due_since(message: Message) -> datetime:
-    """Return when the message was due: at its `send_at` if we held it, else when it was posted."""
+    """Return when the message was due: at its `send_at` if we held it, else when it was posted.
+
+    Posted or sent again, whichever is later.
+    """
+    posted = message.resent_at or message.created_at
     if message.send_at is None or message.send_at > datetime.now(UTC):
-        return message.created_at
-    return max(message.created_at, message.send_at)
+        return posted
+    return max(posted, message.send_at)
 
 
 def _await_some(

@@ -27,11 +27,16 @@ def targets(to: str, settings: Settings, providers: Providers) -> Sequence[Targe
     return longest.targets if longest else (Target(provider=settings.fallback_provider),)
 
 
-def pairs(to: str, settings: Settings, providers: Providers) -> list[Pair]:
+def pairs(
+    to: str, settings: Settings, providers: Providers, client_account: str | None = None
+) -> list[Pair]:
     """Return the accounts for a recipient, each with its provider, in the order of the route."""
     return list(
         dict.fromkeys(
-            (target.provider, accounts_for(providers[target.provider], to, [target.account])[0])
+            (
+                target.provider,
+                accounts_for(providers[target.provider], to, [client_account, target.account])[0],
+            )
             for target in targets(to, settings, providers)
             if target.provider in providers
         )

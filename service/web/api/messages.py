@@ -1,4 +1,4 @@
-"""Routes of `/v1/messages`: post, read, list and cancel messages."""
+"""Routes of `/v1/messages`: post, read, list, cancel and resend messages."""
 
 from dataclasses import replace
 from typing import Any
@@ -17,10 +17,11 @@ from service.queries import message_details, message_lists
 from service.queries.clients import KeyOwner
 from service.sending.accept import Accepted, Draft, accept, answered_before
 from service.sending.cancel import cancel
+from service.sending.resend import resend
 from service.web.api import authentication, representations
 from service.web.api.drafts import check_idempotency_key, digests, draft, real_providers
 from service.web.api.responses import AcceptedItem, RefusedItem
-from service.web.api.schemas import MessageQuery, NewBatch, check
+from service.web.api.schemas import MessageQuery, NewBatch, Resend, check
 from service.web.errors import problem
 
 # The ledger of a message has about five events. This bounds the answer if a provider sends more.
@@ -86,6 +87,14 @@ def events(message_id: UUID) -> Response:
 def post_cancel(message_id: UUID) -> Response:
     """Cancel a message that is not sent yet."""
     return jsonify(representations.message(cancel(authentication.client_id(), message_id)))
+
+
+@blueprint.post("/<uuid:message_id>/resend")
+def post_resend(message_id: UUID) -> tuple[Response, int]:
+    """Send a message again that failed or expired without having been on the air."""
+    order = check(Resend, _json() if request.get_data() else {})
+    message = resend(authentication.client_id(), message_id, confirmed=order.confirm_duplicate)
+    return jsonify(representations.message(message)), 202
 
 
 def _json() -> Any:

@@ -181,6 +181,16 @@ class NewBatch(_Strict):
     messages: list[Any] = Field(min_length=1, max_length=1000)
 
 
+class Resend(_Strict):
+    """How to send a message again."""
+
+    confirm_duplicate: StrictBool = Field(
+        default=False,
+        description="Send it also if it is unknown whether it was sent before. The recipient may "
+        "then get it twice.",
+    )
+
+
 class MessageQuery(_Strict):
     """Filters and page of a list of messages."""
 

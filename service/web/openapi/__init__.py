@@ -14,10 +14,11 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from service.web.api.responses import SHAPES
-from service.web.api.schemas import MessageQuery, NewBatch, NewMessage
+from service.web.api.schemas import MessageQuery, NewBatch, NewMessage, Resend
 
 _TEXT: Final = files(__name__).joinpath("openapi.json").read_text("utf-8")
 _REFERENCE: Final = "#/components/schemas/{model}"
+_REQUESTS: Final = (NewMessage, NewBatch, Resend)
 _LANGUAGES: Final = {"curl": "Shell", "Python": "Python", "Node": "JavaScript"}
 # The message of the examples.
 MESSAGE_ID: Final = "01a1fd14-9522-7078-b19f-9ef257cf0b38"
@@ -45,9 +46,7 @@ class _WithoutTitles(GenerateJsonSchema):
 
 def _schemas(providers: Sequence[str]) -> dict[str, Any]:
     answers = [(shape.__name__, "serialization", TypeAdapter(shape)) for shape in SHAPES]
-    requests = [
-        (model.__name__, "validation", TypeAdapter(model)) for model in (NewMessage, NewBatch)
-    ]
+    requests = [(model.__name__, "validation", TypeAdapter(model)) for model in _REQUESTS]
     _, document = TypeAdapter.json_schemas(
         [*answers, *requests],  # type: ignore[list-item]
         ref_template=_REFERENCE,

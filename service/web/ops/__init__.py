@@ -12,6 +12,7 @@ from service.web.ops import (  # noqa: F401 - each registers its pages
     login,
     messages,
     overview,
+    resend,
     send_test_message,
 )
 from service.web.ops.blueprint import PREFIX, blueprint, csrf

@@ -29,6 +29,18 @@ def send_again(message_id: UUID) -> Response:
     return _run(message_id, lambda: operator_actions.send_again(message_id, g.operator), done)
 
 
+@blueprint.post("/messages/<uuid:message_id>/resend")
+def resend(message_id: UUID) -> Response:
+    """Send a failed or expired message again."""
+    confirmed = request.form.get("confirm_duplicate") == "yes"
+    done = "The message will be sent again."
+    return _run(
+        message_id,
+        lambda: operator_actions.resend(message_id, g.operator, confirmed=confirmed),
+        done,
+    )
+
+
 @blueprint.post("/messages/<uuid:message_id>/give-up")
 def give_up(message_id: UUID) -> Response:
     """Mark a message in doubt as failed."""

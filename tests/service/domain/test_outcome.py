@@ -1,7 +1,7 @@
 """Merging reports about a message over several attempts."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from hypothesis import given
@@ -9,16 +9,37 @@ from hypothesis import strategies as st
 
 from service.domain.outcome import Outcome, merge, merge_all, outcome_of
 from service.domain.report import StatusReport
-from service.domain.status import Status
+from service.domain.status import SUCCESSES, Status
 from tests.fakes import said
-from tests.strategies import EPOCH, splits, statements
+from tests.strategies import EPOCH, moments, splits, statements
 
-ATTEMPTS = {UUID(int=number): number for number in (1, 2, 3)}
-reports = statements(list(ATTEMPTS))
+# After three attempts the message was sent again (number 4), which took two more.
+ATTEMPTS = {UUID(int=number): number for number in (1, 2, 3, 5, 6)}
+RESEND = 4
+
+
+def _own(status: Status, number: int, at: datetime) -> StatusReport:
+    """Return a report of ours, which is about no attempt."""
+    own = said(status.value, message_id=UUID(int=9), at=at)
+    return own._replace(status=status, attempt_number=number)
+
+
+resends = moments.map(lambda at: _own(Status.PENDING, RESEND, at))
+verdicts = st.builds(
+    _own,
+    st.sampled_from([Status.EXPIRED, Status.CANCELED, Status.FAILED]),
+    st.sampled_from([0, RESEND]),
+    moments,
+)
+reports = statements(list(ATTEMPTS)) | resends | verdicts
+
+
+def _number(report: StatusReport) -> int:
+    return ATTEMPTS[report.attempt_id] if report.attempt_id else report.attempt_number
 
 
 def _outcome(received: Sequence[StatusReport]) -> Outcome | None:
-    return merge_all(outcome_of(report, ATTEMPTS[report.attempt_id]) for report in received)  # type: ignore[index]
+    return merge_all(outcome_of(report, _number(report)) for report in received)
 
 
 outcomes = st.lists(reports, min_size=1).map(_outcome).filter(lambda outcome: outcome is not None)
@@ -46,6 +67,23 @@ def test_order_repeats_and_batches_give_one_outcome(
     expected = _outcome(received)
     batches = data.draw(splits(received))
     assert merge_all(_outcome(batch) for batch in batches) == expected
+
+
+@given(st.lists(reports, max_size=8))
+def test_resend_is_outranked_by_later_reports_and_deliveries_only(
+    received: list[StatusReport],
+) -> None:
+    outcome = _outcome([*received, _own(Status.PENDING, RESEND, EPOCH)])
+    assert outcome is not None
+    stated = [report for report in received if outcome_of(report, _number(report))]
+    outranking = [
+        report
+        for report in stated
+        if report.status in SUCCESSES
+        or _number(report) > RESEND
+        or (_number(report) == RESEND and report.status is not Status.PENDING)
+    ]
+    assert (outcome.status is Status.PENDING) == (not outranking)
 
 
 def test_late_failure_of_first_attempt_does_not_hide_second() -> None:

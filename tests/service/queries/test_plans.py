@@ -22,6 +22,9 @@ from service.domain.report import Source
 from service.domain.status import Status
 from service.models import Attempt, Message
 from service.operations import audit as auditing
+from service.operations import bulk_resend
+from service.operations.bulk_resend import Limits, Selection
+from service.operations.operator_actions import by_operator
 from service.operations.overview import read_overview
 from service.privacy import erase, purge, redact
 from service.queries import audit, backlog, reconciliation
@@ -271,6 +274,18 @@ def test_pending_message_is_canceled_by_key(filled: Flask) -> None:
     query = db.select(Message.id).where(Message.client_id == 2, Message.status == Status.PENDING)
     message_id = db.session.scalars(query.limit(1)).one()
     assert_frugal(lambda: cancel.cancel(2, message_id))
+
+
+def test_failed_messages_are_selected_and_sent_again_by_index(
+    filled: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk_resend, "_BATCH", 100)
+    since = datetime.now(UTC) - timedelta(days=30)
+    order, limits = by_operator("ada"), Limits(200)
+    for code in (None, "30008"):  # no message has this code
+        selection = Selection(since, datetime.now(UTC), error_code=code)
+        assert_frugal(lambda s=selection: bulk_resend.count(s, order, limits), at_most=4 * 100)
+        assert_frugal(lambda s=selection: bulk_resend.run(s, order, limits), at_most=4 * 100)
 
 
 def test_redaction_and_purge_read_changed_rows(
