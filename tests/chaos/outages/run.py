@@ -6,6 +6,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -166,7 +167,9 @@ class _Watch:
 def _evidence(
     client: traffic.Client, provider: Running, schedule: Schedule, watch: _Watch
 ) -> Evidence:
-    refused = Counter(entry["outage"] for entry in provider.refusals())
+    refused = defaultdict(list)
+    for entry in provider.refusals():
+        refused[entry["outage"]].append(datetime.fromisoformat(entry["at"]))
     return Evidence(
         shown=client.messages(),
         sent=provider.records()["messages"],

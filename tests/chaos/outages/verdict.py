@@ -4,7 +4,6 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from math import ceil
 from typing import Any, Final, NamedTuple
 
 from service.domain.status import FINAL
@@ -39,7 +38,7 @@ class Evidence:
     sent: Sequence[Mapping[str, Any]]  # messages in the provider's records
     words: Mapping[str, Collection[str]]  # words of the ledger that state no status, by message id
     outages: Mapping[str, Outage]
-    refused: Mapping[int, int]  # create requests without a message, by outage
+    refused: Mapping[int, Sequence[datetime]]  # create requests without a message, by outage
     by_text: dict[str, list[Mapping[str, Any]]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -52,6 +51,10 @@ class Evidence:
         """Return every time at which a message went on the air."""
         times = (time for entry in self.by_text[message["body"]] for time in entry["on_air_at"])
         return sorted(map(datetime.fromisoformat, times))
+
+    def refusals(self, outage: str) -> Sequence[datetime]:
+        """Return when an outage refused create requests."""
+        return self.refused.get(self.outages[outage].id, ())
 
     def of(self, group: str) -> list[Mapping[str, Any]]:
         """Return the messages of a group."""
@@ -116,27 +119,39 @@ def _deadlines(evidence: Evidence) -> Iterable[Claim]:
     yield Claim("deadline before the end of the outages", f"{len(dead):,}", bool(dead))
     yield _none("of these on the air", sent)
     yield _none("expired although their deadline was hours away", alive)
-    times = sorted(time for entry in pending for time in evidence.on_air(entry))
-    for share, name in ((0.5, "half"), (0.95, "95%"), (1.0, "all")):
-        seconds = (times[ceil(share * len(times)) - 1] - end).total_seconds() if times else 0.0
-        yield Claim(
-            f"from the end of the outages until {name} of the others are on the air",
-            f"{seconds:.1f} s",
-        )
+    yield from _recovery([message for message in pending if message not in dead], evidence)
+
+
+def _recovery(waiting: Sequence[Mapping[str, Any]], evidence: Evidence) -> Iterable[Claim]:
+    """Yield the time from the end of the outages until messages were on the air."""
+    doubtful = [entry for entry in waiting if "resend" in evidence.words.get(entry["id"], ())]
+    groups = {
+        "half": [entry for entry in waiting if entry not in doubtful],
+        "all": [entry for entry in waiting if entry not in doubtful],
+        "those of killed workers": doubtful,
+    }
+    end = evidence.outages["20005"].ends_at
+    for name, messages in groups.items():
+        times = sorted(time for entry in messages for time in evidence.on_air(entry))
+        if not times:
+            continue
+        last = times[len(times) // 2] if name == "half" else times[-1]
+        text = f"from the end of the outages until {name} are on the air"
+        yield Claim(text, f"{(last - end).total_seconds():.1f} s")
 
 
 def _calls(evidence: Evidence) -> Iterable[Claim]:
     for name in ("429", "429 with Retry-After"):
-        count = evidence.refused.get(evidence.outages[name].id, 0)
+        count = len(evidence.refusals(name))
         yield Claim(f"calls answered with {name}", f"{count:,}", count > 0)
-    count, limit = evidence.refused.get(evidence.outages["20005"].id, 0), _CALLS_IN_FLIGHT + _PROBES
+    count, limit = len(evidence.refusals("20005")), _CALLS_IN_FLIGHT + _PROBES
     yield Claim(f"calls answered with 20005, at most {limit}", f"{count:,}", 0 < count <= limit)
 
 
 def _failover(plan: Plan, evidence: Evidence) -> Iterable[Claim]:
-    moved, start = evidence.moved(FAILOVER), evidence.outages["sinch"].starts_at
+    moved, end = evidence.moved(FAILOVER), evidence.outages["sinch"].ends_at
+    start = min(evidence.refusals("sinch"), default=end)
     ready = start + timedelta(seconds=plan.failover_after)
-    end = evidence.outages["sinch"].ends_at
     first = min(
         (evidence.on_air(entry)[0] for entry in moved if evidence.on_air(entry)), default=end
     )
