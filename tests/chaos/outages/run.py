@@ -93,8 +93,8 @@ def _outages(
 
 def _hang(plan: Plan, client: traffic.Client, schedule: Schedule, watch: "_Watch") -> None:
     """Post messages whose provider does not answer."""
-    # Longer than all calls take: each waits 2 s, in one of 16 threads.
-    seconds = 4.0 + 2.0 * plan.hanging / 16
+    # Longer than all calls take: each waits 3 s, in one of 16 threads.
+    seconds = 4.0 + 3.0 * plan.hanging / 16
     schedule.hang(seconds)
     watch.log(f"  one provider does not answer for {seconds:.0f} s")
     traffic.post_hanging(client, plan)
@@ -140,7 +140,8 @@ class _Watch:
         """Wait until the fate of every message is known, or the time-out."""
         deadline = time.monotonic() + timeout
         while self._open() and time.monotonic() < deadline:
-            self.until(time.monotonic() + _PROGRESS)
+            time.sleep(_PROGRESS)
+            self._log_counts()
 
     def words(self) -> dict[str, list[str]]:
         """Return the words of the ledger that state no status, by message id."""
