@@ -33,8 +33,8 @@ test-all: test test-slow ## Run all tests.
 bench: $(READY) ## Measure Waybill and two other designs: make bench ARGS=--quick.
 	$(BIN)/python -m bench $(ARGS)
 
-chaos: $(READY) ## Kill every process under traffic, then compare the records: make chaos SEED=1.
-	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED))
+chaos: $(READY) ## Kill processes, let providers refuse, then compare: make chaos SEED=1 PART=outages.
+	$(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(PART:%=--part %)
 
 mutations: $(READY) ## Remove each guard from the code in turn; a test must fail.
 	$(BIN)/python -m tests.mutations

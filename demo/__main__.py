@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from demo import accounting, traffic
+from demo import accounting, outage, traffic
 from demo.stack import Stack, running
 
 _LOGS = Path(".run")  # kept after a failure
@@ -47,6 +47,8 @@ def _demo(directory: Path) -> bool:
         api = traffic.Api(stack.url, stack.flask("clients", "create", "demo"))
         print("Sending. The provider repeats, reorders and sends callbacks early, and answers 429.")
         posted = traffic.send(api)
+        traffic.watch(stack, api)
+        posted += outage.suspend_account(stack, api)
         traffic.watch(stack, api)
         passed = _report(stack, api, posted)
     print(f"\nDone in {time.monotonic() - started:.0f} s")

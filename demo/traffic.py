@@ -59,6 +59,13 @@ class Api:
             if cursor is None:
                 return
 
+    def newest(self, count: int) -> list[dict[str, Any]]:
+        """Return the newest messages: 200 at most."""
+        messages: list[dict[str, Any]] = self._answer("GET", "", params={"limit": count})[
+            "messages"
+        ]
+        return messages
+
     def events(self, message_id: str) -> list[dict[str, Any]]:
         """Return the events of one message."""
         events: list[dict[str, Any]] = self._answer("GET", f"/{message_id}/events")["events"]

@@ -92,7 +92,7 @@ def _check(message: Message, attempt: Attempt, force: bool) -> None:
         _poll(message, attempt, sid, force or in_doubt)
     elif in_doubt:
         look_up(message, attempt)
-    else:
+    elif message.status is not Status.SUBMITTING:  # else its claim may end in doubt meanwhile
         _schedule(message, None)
 
 

@@ -1,13 +1,19 @@
-"""Kill and freeze processes under traffic, then compare with the simulated provider."""
+"""Cause failures under traffic, then compare Waybill with the simulated provider.
+
+Two parts: `processes` kills and freezes them; in `outages` the providers accept nothing.
+"""
 
 import argparse
 import random
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
-from tests.chaos import plan as plans
-from tests.chaos.run import run
+from tests.chaos import plan, run
+from tests.chaos.outages import plan as outage_plan
+from tests.chaos.outages import run as outage_run
+from tests.chaos.outages.verdict import Claim
 from tests.chaos.verdict import Verdict
 
 
@@ -16,16 +22,48 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, help="any number; random by default")
     parser.add_argument(
-        "--short", action="store_true", help="the run of `make test-slow`, one minute"
+        "--part", choices=sorted(_PARTS), action="append", help="only this part; default: both"
+    )
+    parser.add_argument(
+        "--short", action="store_true", help="the run of `make test-slow`, a minute for each part"
     )
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
-    result = run((plans.short if options.short else plans.long)(seed), _log)
-    print(f"\nseed {seed}, {result.seconds:.0f} s\n")
-    for name, count in result.totals.items():
-        print(f"{count:>8,}  {name}")
+    passed = [_PARTS[name](seed, options.short) for name in options.part or _PARTS]
+    return 0 if all(passed) else 1
+
+
+def _processes(seed: int, short: bool) -> bool:
+    result = run.run((plan.short if short else plan.long)(seed), _log)
+    _print_totals("processes", seed, result.seconds, result.totals)
     print(f"\n{_checks(result.verdict)}\n\nflask audit:\n{result.audit}")
-    return 0 if result.verdict.holds() else 1
+    return result.verdict.holds()
+
+
+def _outages(seed: int, short: bool) -> bool:
+    result = outage_run.run((outage_plan.short if short else outage_plan.long)(seed), _log)
+    _print_totals("outages", seed, result.seconds, result.totals)
+    print("\n" + "\n".join(map(_claim, result.claims)) + f"\n\nflask audit:\n{result.audit}")
+    return result.holds()
+
+
+_PARTS: Final[Mapping[str, Callable[[int, bool], bool]]] = {
+    "processes": _processes,
+    "outages": _outages,
+}
+
+
+def _print_totals(part: str, seed: int, seconds: float, totals: Mapping[str, int]) -> None:
+    print(f"\n{part}: seed {seed}, {seconds:.0f} s\n")
+    for name, count in sorted(totals.items()):
+        print(f"{count:>8,}  {name}")
+
+
+def _claim(claim: Claim) -> str:
+    """Return the line of one claim, with examples of what breaks it."""
+    result = {None: "", True: "ok", False: "FAILED"}[claim.holds]
+    line = f"{claim.value:>8}  {claim.name:<66} {result}".rstrip()
+    return "\n".join([line, *(f"          {example}" for example in claim.examples)])
 
 
 def _checks(verdict: Verdict) -> str:

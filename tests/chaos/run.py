@@ -1,41 +1,17 @@
 """One run: start the stack, disturb it under traffic, wait until it settles, and compare."""
 
-import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import requests
 from sqlalchemy import create_engine
 
-from demo.servers import postgres_server, redis_server
-from demo.stack import Stack, running
 from tests.chaos import verdict as verdicts
 from tests.chaos.disturbances import Targets, disturb
 from tests.chaos.plan import Plan
+from tests.chaos.system import Log, service_manager, started
 from tests.chaos.traffic import Traffic
 from tests.chaos.verdict import Verdict
-from tests.proxy import proxy_to
-
-# As in production, with minutes in place of hours.
-_SETTINGS = {
-    "TWILIO_CONNECT_TIMEOUT": "1",
-    "TWILIO_READ_TIMEOUT": "3",
-    "SINCH_CONNECT_TIMEOUT": "1",
-    "SINCH_READ_TIMEOUT": "3",
-    "CLAIM_LEASE": "10",
-    "DOUBT_FIRST_LOOKUP": "2",
-    "DOUBT_LOOKUPS": "4",
-    "RECONCILE_AFTER": "20",
-    "RECONCILE_HORIZON": "86400",
-    "RECONCILE_BUDGET": "100",
-    "WORKER_CONCURRENCY": "16",
-}
-
-Log = Callable[[str], None]
 
 
 class Result(NamedTuple):
@@ -50,56 +26,20 @@ class Result(NamedTuple):
 def run(plan: Plan, log: Log = print) -> Result:
     """Run a plan and compare. Raises RuntimeError when a process does not start again."""
     start = time.monotonic()
-    with ExitStack() as resources:
-        data = Path(tempfile.mkdtemp(prefix="chaos-pg-"))
-        postgres = resources.enter_context(postgres_server(data))
-        directory = Path(tempfile.mkdtemp(prefix="chaos-"))
-        redis = resources.enter_context(redis_server(directory / "redis"))
-        proxies = {
-            "postgres": resources.enter_context(proxy_to(str(data / ".s.PGSQL.5432"))),
-            "redis": resources.enter_context(proxy_to(("127.0.0.1", redis.port))),
-        }
-        environment = {
-            **_SETTINGS,
-            "DATABASE_URL": f"postgresql://postgres@127.0.0.1:{proxies['postgres'].port}/postgres",
-            "REDIS_URL": f"redis://127.0.0.1:{proxies['redis'].port}/0",
-        }
-        stack = resources.enter_context(
-            running(directory, simulator=plan.simulator, environment=environment)
-        )
-        targets = Targets(stack, redis, postgres, proxies, deleted=set())
-        log(f"seed {plan.seed}: {plan.messages} messages; process logs in {directory}")
+    with started(plan.simulator, {}) as targets:
+        stack = targets.stack
+        log(f"seed {plan.seed}: {plan.messages} messages; process logs in {stack.directory}")
         traffic = Traffic(stack.url, stack.flask("clients", "create", "chaos"), plan)
         traffic.start()
-        resources.enter_context(_service_manager(stack, log))
-        _disturb(targets, plan, log)
-        traffic.wait()
-        log(
-            f"all messages accepted after {time.monotonic() - start:.0f} s: {dict(traffic.answers)}"
-        )
-        verdict = _await_settled(targets, plan, log)
+        with service_manager(stack, log):
+            _disturb(targets, plan, log)
+            traffic.wait()
+            took = time.monotonic() - start
+            log(f"all messages accepted after {took:.0f} s: {dict(traffic.answers)}")
+            verdict = _await_settled(targets, plan, log)
         audit = _audit(targets)
         totals = verdicts.totals(verdicts.read_records(stack))
         return Result(verdict, dict(sorted(totals.items())), audit, time.monotonic() - start)
-
-
-@contextmanager
-def _service_manager(stack: Stack, log: Log) -> Iterator[None]:
-    """Restart processes that exit, as `restart: unless-stopped` of compose does."""
-    done = threading.Event()
-
-    def watch() -> None:
-        while not done.wait(1):
-            for name in stack.revive():
-                log(f"    {name} exited; restarted")
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
 
 
 def _disturb(targets: Targets, plan: Plan, log: Log) -> None:

@@ -15,12 +15,16 @@ def test_demo_succeeds_and_loses_nothing() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "FAILED" not in done.stdout
     posted, accepted = _numbers(done.stdout, r"(\d+) posted, (\d+) accepted, 0 lost")
-    assert posted == accepted == 300
+    assert posted == accepted == 320
     acknowledged, recorded, duplicates = _numbers(
         done.stdout, r"(\d+) acknowledged, (\d+) recorded \+ (\d+) duplicates, 0 lost"
     )
     assert acknowledged == recorded + duplicates
     assert duplicates > 0, "the simulated provider sends duplicates"
+    [waiting] = _numbers(done.stdout, r"(\d+) messages wait")
+    assert waiting == 20, "the account is suspended"
+    [_, refused] = _numbers(done.stdout, r"all are sent after (\d+) s; Twilio refused (\d+) calls")
+    assert refused > 0
     assert _numbers(done.stdout, r"sent by the provider, (\d+) repeated") == (0,)
     for provider in ("twilio", "sinch"):
         [delivered] = _numbers(done.stdout, rf"(\d+) +{provider} +delivered")

@@ -10,13 +10,14 @@ from sqlalchemy import select, update
 from service.components import components
 from service.database import db, transaction
 from service.domain.report import Source, StatusReport
-from service.domain.status import Status
+from service.domain.status import Status, is_final
 from service.errors import OUTCOME_UNKNOWN, NotAccepted, OutcomeUnknown
 from service.models import Attempt, Message, StatusEvent
 from service.providers.base import LookUpQuery, Outbound
+from service.reconciliation import poll
 from service.reconciliation.poll import reconcile, reconcile_due
 from service.recording import record
-from service.sending import deliver
+from service.sending import claim, deliver
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
 
@@ -80,6 +81,25 @@ def test_successful_look_up_ends_doubt_and_binds_sid(
     assert shown.status is Status.SENT
     assert shown.provider_sid == provider.sid(provider.on_air[0].attempt_id)
     assert words(message_id) == ["sent"]
+
+
+def test_doubt_that_begins_during_a_check_is_looked_up(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message_id = post()
+    claim.claim(1)
+    age(check_at=datetime.now(UTC) - LONG_AGO, claimed_until=datetime.now(UTC) - LONG_AGO)
+
+    def is_final_after_expiry(status: Status) -> bool:
+        assert claim.expire_claims() == 1
+        return is_final(status)
+
+    monkeypatch.setattr(poll, "is_final", is_final_after_expiry)
+    assert reconcile_due() == 1
+    monkeypatch.undo()
+    shown = message(message_id)
+    assert shown.status is Status.IN_DOUBT
+    assert shown.check_at is not None, "else no look-up would ever end the doubt"
 
 
 def test_sid_of_another_attempt_is_not_a_candidate(

@@ -1,0 +1,180 @@
+"""One run: 5,000 messages wait while their account accepts nothing, and workers are killed."""
+
+import json
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from sqlalchemy import create_engine, func, select
+
+from demo.stack import Stack
+from service.domain.status import FINAL
+from service.models import Message, StatusEvent
+from simulator.config import Config
+from simulator.running import Running
+from tests.chaos.disturbances import Targets, disturb
+from tests.chaos.outages import plan as plans
+from tests.chaos.outages import traffic, verdict
+from tests.chaos.outages.plan import Plan
+from tests.chaos.outages.schedule import Schedule
+from tests.chaos.outages.verdict import Claim, Evidence
+from tests.chaos.system import Log, service_manager, started
+
+_PAUSE = 0.5  # seconds until a killed Redis starts again
+_AFTER = 5.0  # seconds of traffic after the end of the outages
+_PROGRESS = 5.0  # seconds between two lines about the progress
+
+
+class Result(NamedTuple):
+    """Result of a run."""
+
+    claims: list[Claim]
+    totals: Counter[str]
+    audit: str
+    seconds: float
+
+    def holds(self) -> bool:
+        """Report whether no claim is broken."""
+        return all(claim.holds is not False for claim in self.claims)
+
+
+def run(plan: Plan, log: Log = print) -> Result:
+    """Run a plan and compare. Raises RuntimeError when a process does not start again."""
+    start = time.monotonic()
+    with (
+        _accounts() as (waybill, simulator),
+        started(
+            (*plan.simulator, "--accounts", str(simulator)),
+            {**plan.settings, "ACCOUNTS_FILE": str(waybill)},
+        ) as targets,
+    ):
+        stack = targets.stack
+        log(f"seed {plan.seed}; process logs in {stack.directory}")
+        provider = Running(stack.simulator_url, Config())
+        client = traffic.Client(stack.url, stack.flask("clients", "create", "chaos"))
+        schedule = Schedule(provider)
+        watch = _Watch(stack, log)
+        with service_manager(stack, log):
+            _outages(targets, plan, client, schedule, watch)
+            _hang(plan, client, schedule, watch)
+            watch.settled(plan.settle_timeout)
+            provider.wait_until_idle(30)
+        evidence = _evidence(client, provider, schedule, watch)
+        claims = verdict.judge(plan, evidence)
+        audit = stack.flask("audit")
+        return Result(claims, verdict.totals(evidence), audit, time.monotonic() - start)
+
+
+def _outages(
+    targets: Targets, plan: Plan, client: traffic.Client, schedule: Schedule, watch: "_Watch"
+) -> None:
+    """Post while the account accepts nothing, kill processes, and wait for the recovery."""
+    schedule.begin()
+    traffic.post_pending(client, plan)
+    watch.log(f"  {plan.pending:,} messages accepted; {plans.describe(plan)}")
+    schedule.set(plan)
+    steady, begin = traffic.Steady(client, plan.rate), time.monotonic()
+    steady.start()
+    try:
+        for kill in plan.kills():
+            watch.until(begin + kill.at)
+            watch.log(f"  kill: {kill.name}")
+            disturb(targets, kill.name, _PAUSE)
+        watch.until(begin + plan.throttled + plan.suspended + _AFTER)
+    finally:
+        steady.end()
+    watch.settled(plan.settle_timeout)
+
+
+def _hang(plan: Plan, client: traffic.Client, schedule: Schedule, watch: "_Watch") -> None:
+    """Post messages whose provider does not answer."""
+    # Longer than all calls take: each waits 3 s, in one of 16 threads.
+    seconds = 4.0 + 3.0 * plan.hanging / 16
+    schedule.hang(seconds)
+    watch.log(f"  one provider does not answer for {seconds:.0f} s")
+    traffic.post_hanging(client, plan)
+    watch.until(time.monotonic() + seconds)
+
+
+@contextmanager
+def _accounts() -> Iterator[tuple[Path, Path]]:
+    """Write the file of the second account, for Waybill and for the simulator."""
+    entry = {"auth_token": plans.SECOND_TOKEN}
+    waybill = {
+        "name": "second",
+        "account_sid": plans.SECOND_ACCOUNT,
+        "phone_number": plans.SECOND_SENDER,
+        **entry,
+    }
+    with tempfile.TemporaryDirectory(prefix="chaos-accounts-") as name:
+        files = Path(name, "waybill.toml"), Path(name, "simulator.toml")
+        for file, fields in zip(
+            files, (waybill, {"sid": plans.SECOND_ACCOUNT, **entry}), strict=True
+        ):
+            lines = (f"{key} = {json.dumps(value)}" for key, value in fields.items())
+            file.write_text("\n".join(["[[twilio]]", *lines]))
+        yield files
+
+
+class _Watch:
+    """Reads the statuses in Waybill's database, and logs them now and then."""
+
+    def __init__(self, stack: Stack, log: Log) -> None:
+        self.log = log
+        url = stack.environment["DATABASE_URL"].replace("://", "+psycopg://", 1)
+        self._engine = create_engine(url)
+
+    def until(self, moment: float) -> None:
+        """Wait, and log the progress."""
+        while (left := moment - time.monotonic()) > 0:
+            time.sleep(min(left, _PROGRESS))
+            if left >= _PROGRESS:
+                self._log_counts()
+
+    def settled(self, timeout: float) -> None:
+        """Wait until the fate of every message is known, or the time-out."""
+        deadline = time.monotonic() + timeout
+        while self._open() and time.monotonic() < deadline:
+            time.sleep(_PROGRESS)
+            self._log_counts()
+
+    def words(self) -> dict[str, list[str]]:
+        """Return the words of the ledger that state no status, by message id."""
+        query = select(StatusEvent.message_id, StatusEvent.word)
+        words = defaultdict(list)
+        with self._engine.connect() as connection:
+            for row in connection.execute(query.where(StatusEvent.status.is_(None))):
+                words[str(row.message_id)].append(row.word)
+        return words
+
+    def _open(self) -> bool:
+        return any(count for status, count in self._counts().items() if status not in FINAL)
+
+    def _counts(self) -> Counter[str]:
+        query = select(Message.status, func.count()).group_by(Message.status)
+        with self._engine.connect() as connection:
+            return Counter({row[0]: row[1] for row in connection.execute(query)})
+
+    def _log_counts(self) -> None:
+        counts = sorted(self._counts().items())
+        self.log("    " + ", ".join(f"{status} {count:,}" for status, count in counts))
+
+
+def _evidence(
+    client: traffic.Client, provider: Running, schedule: Schedule, watch: _Watch
+) -> Evidence:
+    refused = defaultdict(list)
+    for entry in provider.refusals():
+        refused[entry["outage"]].append(datetime.fromisoformat(entry["at"]))
+    return Evidence(
+        shown=client.messages(),
+        sent=provider.records()["messages"],
+        words=watch.words(),
+        outages=schedule.outages(),
+        refused=refused,
+    )
