@@ -52,6 +52,12 @@ class _Account(BaseModel):
     def _normalised(cls, rates: Mapping[str, float], info: ValidationInfo) -> Mapping[str, float]:
         return rates_by_sender(rates, info)
 
+    @property
+    def senders(self) -> Collection[str]:
+        """Return the senders of the account: its defaults, and those with a rate."""
+        defaults = (getattr(self, name, None) for name in ("phone_number", "messaging_service_sid"))
+        return {*filter(None, defaults), *self.sender_rates} - {"*"}
+
 
 class TwilioAccount(_Account):
     """An account of Twilio. Calls use the API key if there is one, else the auth token."""

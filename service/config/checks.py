@@ -1,7 +1,7 @@
 """Check settings that depend on each other."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from pydantic import BaseModel
 
@@ -13,11 +13,9 @@ from service.config.accounts import (
     sinch_gaps,
     twilio_gaps,
 )
+from service.config.providers import ProviderSettings
 from service.config.public_urls import unreachable
 from service.domain.account import DEFAULT_ACCOUNT
-
-if TYPE_CHECKING:
-    from service.config.settings import Settings
 
 # Seconds between the end of the longest call and the end of its claim, to record the answer.
 _MARGIN: Final = 5.0
@@ -33,7 +31,7 @@ class Problem(NamedTuple):
     others: tuple[str, ...] = ()
 
 
-def problems(settings: "Settings", faulty: Collection[str] = ()) -> Iterator[tuple[str, str]]:
+def problems(settings: ProviderSettings, faulty: Collection[str] = ()) -> Iterator[tuple[str, str]]:
     """Yield each setting that does not fit the others, and what to do.
 
     Checks of `faulty` settings are left out: they have no value.
@@ -44,7 +42,7 @@ def problems(settings: "Settings", faulty: Collection[str] = ()) -> Iterator[tup
                 yield problem.setting, problem.text
 
 
-def _accounts(settings: "Settings") -> Iterator[Problem]:
+def _accounts(settings: ProviderSettings) -> Iterator[Problem]:
     """Check the accounts that settings describe, by the rules for those of a file."""
     kinds: tuple[tuple[str, type[BaseModel], Callable[..., Iterator[Gap]]], ...] = (
         ("twilio", TwilioAccount, twilio_gaps),
@@ -60,7 +58,7 @@ def _accounts(settings: "Settings") -> Iterator[Problem]:
                 yield Problem(names[field], text, tuple(names[each] for each in given))
 
 
-def _lease(settings: "Settings") -> Iterator[Problem]:
+def _lease(settings: ProviderSettings) -> Iterator[Problem]:
     twilio = settings.twilio_connect_timeout + settings.twilio_read_timeout
     sinch = settings.sinch_connect_timeout + settings.sinch_read_timeout
     if any(_is_project(account) for account in settings.accounts.get("sinch", {}).values()):
@@ -80,7 +78,7 @@ def _is_project(account: TwilioAccount | SinchAccount) -> bool:
     return isinstance(account, SinchAccount) and account.project_id is not None
 
 
-def _providers(settings: "Settings") -> Iterator[Problem]:
+def _providers(settings: ProviderSettings) -> Iterator[Problem]:
     configured = settings.accounts
     if not configured:
         yield Problem(
@@ -105,7 +103,7 @@ _SOURCES: Final = (
 )
 
 
-def _names(settings: "Settings") -> Iterator[Problem]:
+def _names(settings: ProviderSettings) -> Iterator[Problem]:
     file = settings.accounts_file
     if file is None:
         return
@@ -122,7 +120,7 @@ def _names(settings: "Settings") -> Iterator[Problem]:
             )
 
 
-def _routes(settings: "Settings") -> Iterator[Problem]:
+def _routes(settings: ProviderSettings) -> Iterator[Problem]:
     configured = settings.accounts
     if not configured:
         return
@@ -142,7 +140,7 @@ def _routes(settings: "Settings") -> Iterator[Problem]:
             )
 
 
-def _address(settings: "Settings") -> Iterator[Problem]:
+def _address(settings: ProviderSettings) -> Iterator[Problem]:
     """Check the URL of new messages. A simulator may reach URLs that providers cannot."""
     reason = unreachable(settings.callback_base_url)
     if reason is not None and settings.calls_real_provider():

@@ -2,22 +2,16 @@
 
 import os
 from collections.abc import Collection, Iterator, Mapping
-from functools import cached_property
 from typing import Any, Final
 
 from dotenv import dotenv_values
 from pydantic import ConfigDict, Field, SecretStr, ValidationError
 
 from service.config import checks
-from service.config.accounts import Accounts, SinchAccount, TwilioAccount
 from service.config.monitoring import MonitoringSettings
 from service.config.privacy import PrivacySettings
-from service.config.public_urls import is_host_of
-from service.config.senders import RegionSettings
-from service.config.sending import SendingSettings
-from service.config.sinch import SinchSettings
+from service.config.providers import ProviderSettings
 from service.config.stores import StoreSettings
-from service.config.twilio import TwilioSettings
 from service.errors import as_requirement
 
 SESSIONS_NEED_A_KEY: Final = (
@@ -39,15 +33,7 @@ class ConfigurationError(Exception):
     """The settings are invalid. The message lists every invalid variable, but no value."""
 
 
-class Settings(
-    MonitoringSettings,
-    PrivacySettings,
-    SendingSettings,
-    SinchSettings,
-    TwilioSettings,
-    StoreSettings,
-    RegionSettings,  # validated first
-):
+class Settings(MonitoringSettings, PrivacySettings, StoreSettings, ProviderSettings):
     """All settings of the service. The descriptions are also the text of `.env.example`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -72,39 +58,6 @@ class Settings(
         description="Threads of one Celery worker process. A send worker makes as many calls to "
         "the provider at the same time.",
     )
-
-    def calls_real_provider(self) -> bool:
-        """Return whether messages may go to a real provider and not only to a simulator."""
-        sinch_url = self.sinch_api_base_url
-        return (
-            "twilio" in self.accounts and is_host_of(self.twilio_api_base_url, "twilio.com")
-        ) or (
-            "sinch" in self.accounts and (sinch_url is None or is_host_of(sinch_url, "sinch.com"))
-        )
-
-    @cached_property
-    def accounts(self) -> Mapping[str, Mapping[str, TwilioAccount | SinchAccount]]:
-        """Return the accounts of each configured provider by name, that of the settings first."""
-        file = self.accounts_file or Accounts()
-        by_provider = {
-            "twilio": (self.default_twilio_account, *file.twilio),
-            "sinch": (self.default_sinch_account, *file.sinch),
-        }
-        named = {
-            provider: {account.name: account for account in accounts if account is not None}
-            for provider, accounts in by_provider.items()
-        }
-        return {provider: accounts for provider, accounts in named.items() if accounts}
-
-    @property
-    def fallback_provider(self) -> str:
-        """Return the provider of messages that no route matches."""
-        return self.default_provider or next(iter(self.accounts))
-
-    @property
-    def given(self) -> Collection[str]:
-        """Return the names of the settings that have a value other than nothing."""
-        return {name for name in self.model_fields_set if getattr(self, name) not in (None, ())}
 
     @classmethod
     def load(cls, environ: Mapping[str, str | None] | None = None) -> "Settings":
