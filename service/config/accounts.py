@@ -1,99 +1,91 @@
 """Accounts of providers: their credentials, senders, rates and routes."""
 
-import tomllib
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
+    ValidationInfo,
     field_validator,
-    model_validator,
 )
 
-from service.config.senders import SenderSetting, ServiceSetting, SmsSenderSetting
+from service.config.senders import SenderSetting, ServiceSetting, SmsSenderSetting, rates_by_sender
 from service.config.types import ExtraToken, PathSecret, SharedKey
 from service.domain.account import DEFAULT_ACCOUNT
 
 AccountName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 TwilioSid = Annotated[str, Field(pattern=r"^AC[0-9a-fA-F]{32}$")]
 ApiKeySid = Annotated[str, Field(pattern=r"^SK[0-9a-fA-F]{32}$")]
-Prefix = Annotated[str, Field(pattern=r"^(\*|\+[1-9]\d{0,14})$")]
-Rate = Annotated[float, Field(gt=0, le=999_999)]
+TwilioRegion = Annotated[str, Field(pattern=r"^[a-z]{2}[0-9]$")]
+TwilioEdge = Annotated[str, Field(pattern=r"^[a-z-]{2,32}$")]
+SinchId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 SinchRegion = Literal["us", "eu", "au", "br", "ca"]
-_MAX_BYTES: Final = 1_000_000
+Secret = Annotated[SecretStr, Field(min_length=1)]
+_Prefix = Annotated[str, Field(pattern=r"^(\*|\+[1-9]\d{0,14})$")]
+_Rate = Annotated[float, Field(gt=0, le=999_999)]
+
+# A field that is missing or must be left out, and why.
+Gap = tuple[str, str]
+# The name of a field for a person: that of a setting, or that in a file.
+Naming = Callable[[str], str]
+
+
+def _distinct(prefixes: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(prefixes)) < len(prefixes):
+        raise ValueError("must not name a prefix twice")
+    return prefixes
 
 
 class _Account(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     name: AccountName = DEFAULT_ACCOUNT
-    sender_rates: Mapping[str, Rate] = {}
-    routes: tuple[Prefix, ...] = ()
+    sender_rates: Mapping[str, _Rate] = {}
+    routes: Annotated[tuple[_Prefix, ...], AfterValidator(_distinct)] = ()
+
+    @field_validator("sender_rates")
+    @classmethod
+    def _normalised(cls, rates: Mapping[str, float], info: ValidationInfo) -> Mapping[str, float]:
+        return rates_by_sender(rates, info)
+
+    @property
+    def senders(self) -> Collection[str]:
+        """Return the senders of the account: its defaults, and those with a rate."""
+        defaults = (getattr(self, name, None) for name in ("phone_number", "messaging_service_sid"))
+        return {*filter(None, defaults), *self.sender_rates} - {"*"}
 
 
 class TwilioAccount(_Account):
     """An account of Twilio. Calls use the API key if there is one, else the auth token."""
 
     account_sid: TwilioSid
-    auth_token: SecretStr | None = Field(default=None, min_length=1)
+    auth_token: Secret | None = None
     api_key_sid: ApiKeySid | None = None
-    api_key_secret: SecretStr | None = Field(default=None, min_length=1)
+    api_key_secret: Secret | None = None
     extra_auth_tokens: tuple[ExtraToken, ...] = ()
     shared_keys: tuple[SharedKey, ...] = ()
-    region: str | None = Field(default=None, pattern=r"^[a-z]{2}[0-9]$")
-    edge: str | None = Field(default=None, pattern=r"^[a-z-]{2,32}$")
+    region: TwilioRegion | None = None
+    edge: TwilioEdge | None = None
     phone_number: SenderSetting | None = None
     messaging_service_sid: ServiceSetting | None = None
-
-    @model_validator(mode="after")
-    def _is_complete(self) -> Self:
-        if (self.api_key_sid is None) != (self.api_key_secret is None):
-            raise ValueError("must have both api_key_sid and api_key_secret, or neither")
-        if self.auth_token is None and self.api_key_sid is None:
-            raise ValueError("must have auth_token, or api_key_sid and api_key_secret")
-        if not (self.auth_token or self.extra_auth_tokens or self.shared_keys):
-            raise ValueError("must have auth_token or shared_keys, which sign its callbacks")
-        if (self.region is None) != (self.edge is None):
-            raise ValueError(
-                "must have both region and edge, such as ie1 and dublin: Twilio does not serve a "
-                "region without its edge"
-            )
-        return self
 
 
 class SinchAccount(_Account):
     """A service plan of Sinch, or a project with an access key."""
 
-    service_plan_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,64}$")
-    api_token: SecretStr | None = Field(default=None, min_length=1)
-    project_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,64}$")
-    key_id: str | None = Field(default=None, min_length=1)
-    key_secret: SecretStr | None = Field(default=None, min_length=1)
+    service_plan_id: SinchId | None = None
+    api_token: Secret | None = None
+    project_id: SinchId | None = None
+    key_id: Annotated[str, Field(min_length=1)] | None = None
+    key_secret: Secret | None = None
     region: SinchRegion = "us"
     phone_number: SmsSenderSetting | None = None
-    callback_secrets: tuple[SecretStr, ...] = ()
+    callback_secrets: tuple[Secret, ...] = ()
     callback_path_secret: PathSecret | None = None
-
-    @model_validator(mode="after")
-    def _is_complete(self) -> Self:
-        plan = (self.service_plan_id, self.api_token)
-        project = (self.project_id, self.key_id, self.key_secret)
-        if not all(plan) and not all(project):
-            raise ValueError(
-                "must have service_plan_id and api_token, or project_id, key_id and key_secret"
-            )
-        if any(plan) and any(project):
-            raise ValueError("must have either a service plan or a project, not both")
-        if bool(self.callback_secrets) == bool(self.callback_path_secret):
-            raise ValueError(
-                "must have either callback_secrets or, if it cannot sign, callback_path_secret"
-            )
-        return self
 
 
 class Accounts(BaseModel):
@@ -104,28 +96,49 @@ class Accounts(BaseModel):
     twilio: tuple[TwilioAccount, ...] = ()
     sinch: tuple[SinchAccount, ...] = ()
 
-    @field_validator("twilio", "sinch")
-    @classmethod
-    def _distinct_names(cls, accounts: tuple[_Account, ...]) -> tuple[_Account, ...]:
-        names = [account.name for account in accounts]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"must not have two accounts of one name: {', '.join(twice)}")
-        return accounts
+
+def twilio_gaps(given: Collection[str], named: Naming) -> Iterator[Gap]:
+    """Yield what is missing in an account of Twilio that has the given fields."""
+    if "account_sid" not in given:
+        yield "account_sid", f"is required with {named(min(given))}"
+    if "api_key_sid" in given and "api_key_secret" not in given:
+        yield "api_key_secret", f"is required with {named('api_key_sid')}"
+    if "api_key_secret" in given and "api_key_sid" not in given:
+        yield "api_key_sid", f"is required with {named('api_key_secret')}"
+    signs = {"auth_token", "extra_auth_tokens", "shared_keys"}.intersection(given)
+    if not signs or not {"auth_token", "api_key_sid", "api_key_secret"}.intersection(given):
+        yield (
+            "auth_token",
+            f"is required; without it, set {named('api_key_sid')} and {named('api_key_secret')} "
+            f"for calls, and {named('shared_keys')} for callbacks",
+        )
+    # Twilio stopped its hosts with a region and no edge on 28 April 2026:
+    # https://www.twilio.com/docs/global-infrastructure/using-the-twilio-rest-api-in-a-non-us-region
+    if "region" in given and "edge" not in given:
+        yield "edge", f"is required with {named('region')}, such as dublin for ie1"
+    if "edge" in given and "region" not in given:
+        yield "region", f"is required with {named('edge')}, such as ie1 for dublin"
 
 
-def _read(value: Any) -> Any:
-    """Return the content of a TOML file. Raises ValueError, without any of its content."""
-    if not isinstance(value, str):
-        return value
-    try:
-        with Path(value).open("rb") as file:
-            text = file.read(_MAX_BYTES).decode()
-        return tomllib.loads(text)
-    except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        place = str(error).rpartition("(")[2].rstrip(")") if "(at " in str(error) else "its text"
-        raise ValueError(f"must be TOML; see {place}") from None
-
-
-AccountsFile = Annotated[Accounts, BeforeValidator(_read)]
+def sinch_gaps(given: Collection[str], named: Naming) -> Iterator[Gap]:
+    """Yield what is missing in an account of Sinch that has the given fields."""
+    plan = {"service_plan_id", "api_token"}
+    project = {"project_id", "key_id", "key_secret"}
+    if plan.intersection(given) and project.intersection(given):
+        yield (
+            "project_id",
+            f"must be left out with {named('service_plan_id')}; so must "
+            f"{named('key_id')} and {named('key_secret')}",
+        )
+    elif project.intersection(given):
+        for field in sorted(project.difference(given)):
+            yield field, "is required for a project with an access key"
+    else:
+        for field in sorted(plan.difference(given), reverse=True):
+            yield field, f"is required, unless {named('project_id')} is set"
+    signing = {"callback_secrets", "callback_path_secret"}.intersection(given)
+    if len(signing) != 1:
+        yield (
+            "callback_secrets",
+            f"set either this or, if Sinch cannot sign, {named('callback_path_secret')}",
+        )

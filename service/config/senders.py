@@ -1,5 +1,6 @@
 """Settings with senders, normalised like the senders of messages."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import phonenumbers
@@ -15,8 +16,14 @@ def _region(value: str) -> str:
     return value
 
 
+def _default_region(info: ValidationInfo) -> str | None:
+    """Return the country of numbers without +: of the settings, or of the context of a file."""
+    region: str | None = (info.context or info.data).get("default_region")
+    return region
+
+
 def _sender(value: str, info: ValidationInfo) -> str:
-    return addresses.sender(value, info.data.get("default_region"))
+    return addresses.sender(value, _default_region(info))
 
 
 def _for_sms(value: str) -> str:
@@ -27,7 +34,7 @@ def _for_sms(value: str) -> str:
 
 def _rated(rates: tuple[SenderRate, ...], info: ValidationInfo) -> tuple[SenderRate, ...]:
     """Return the rates with normalised senders."""
-    region = info.data.get("default_region")
+    region = _default_region(info)
     normalised = tuple(_normalised(rate, region) for rate in rates)
     if len({rate.sender for rate in normalised}) < len(normalised):
         raise ValueError("must not name a sender twice")
@@ -42,6 +49,12 @@ def _normalised(rate: SenderRate, region: str | None) -> SenderRate:
     except addresses.UnusableAddress as error:
         raise ValueError(f"has an invalid sender, which {error}") from None
     return SenderRate(sender=sender, rate=rate.rate)
+
+
+def rates_by_sender(rates: Mapping[str, float], info: ValidationInfo) -> Mapping[str, float]:
+    """Return the rates of a table by normalised sender. Raises ValueError."""
+    rated = _rated(tuple(SenderRate(sender=name, rate=rate) for name, rate in rates.items()), info)
+    return {each.sender: each.rate for each in rated}
 
 
 class RegionSettings(BaseModel):

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, Field
 
-from service.config.accounts import AccountsFile
+from service.config.accounts_file import AccountsFile
 from service.config.routes import Routes
 from service.config.senders import RatedSenders
 from service.config.types import PostLimits, Seconds
@@ -14,7 +14,7 @@ class SendingSettings(BaseModel):
     accounts_file: AccountsFile | None = Field(
         default=None,
         description="TOML file with further accounts of the providers. Unset: only the accounts "
-        "of the other settings, each with the name default.",
+        "of the other settings, each with the name default. docs/accounts.md shows one.",
     )
     default_provider: str | None = Field(
         default=None,
@@ -41,7 +41,7 @@ class SendingSettings(BaseModel):
         default=60.0,
         description="Seconds after which the worker that claimed a message counts as dead. Calls "
         "start in the first half only, so half of it must exceed connect and read timeout "
-        "together.",
+        "together; for a project of Sinch, twice these timeouts.",
     )
     send_patience: float = Field(
         default=14_400,

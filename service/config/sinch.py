@@ -1,10 +1,8 @@
-"""Settings of Sinch. Sinch is used only with a service plan."""
+"""Settings of Sinch. Sinch is used only with a service plan or a project."""
 
-from typing import Self
+from pydantic import Field
 
-from pydantic import Field, SecretStr, model_validator
-
-from service.config.accounts import SinchAccount, SinchRegion
+from service.config.accounts import Secret, SinchAccount, SinchId, SinchRegion
 from service.config.public_urls import PublicSettings
 from service.config.senders import SmsSenderSetting
 from service.config.types import HttpUrl, PathSecret, Seconds, Secrets
@@ -17,34 +15,30 @@ _TWO_DAYS = 172_800.0
 class SinchSettings(PublicSettings):
     """Settings of Sinch. The descriptions are also the text of `.env.example`."""
 
-    sinch_service_plan_id: str | None = Field(
+    sinch_service_plan_id: SinchId | None = Field(
         default=None,
-        pattern=r"^[A-Za-z0-9_-]{1,64}$",
         description="Sinch service plan that sends. Unset: Sinch is used only with a project or "
         "with accounts of ACCOUNTS_FILE.",
     )
-    sinch_api_token: SecretStr | None = Field(
+    sinch_api_token: Secret | None = Field(
         default=None,
         description="API token of that service plan. Required with a service plan.",
     )
-    sinch_project_id: str | None = Field(
+    sinch_project_id: SinchId | None = Field(
         default=None,
-        pattern=r"^[A-Za-z0-9_-]{1,64}$",
         description="Sinch project that sends, in place of a service plan.",
     )
     sinch_key_id: str | None = Field(
         default=None,
-        min_length=1,
         description="Id of an access key of that project. Required with a project.",
     )
-    sinch_key_secret: SecretStr | None = Field(
+    sinch_key_secret: Secret | None = Field(
         default=None,
-        min_length=1,
         description="Secret of that access key. Required with a project.",
     )
     sinch_region: SinchRegion = Field(
         default="us",
-        description="Region of the service plan: us, eu, au, br or ca.",
+        description="Region of the service plan or project: us, eu, au, br or ca.",
     )
     sinch_phone_number: SmsSenderSetting | None = Field(
         default=None,
@@ -53,11 +47,11 @@ class SinchSettings(PublicSettings):
     sinch_callback_secrets: Secrets = Field(
         default=(),
         description="Secrets that may sign Sinch's callbacks, separated by commas: two during a "
-        "rotation. A service plan needs this or SINCH_CALLBACK_PATH_SECRET.",
+        "rotation. An account needs this or SINCH_CALLBACK_PATH_SECRET.",
     )
     sinch_callback_path_secret: PathSecret | None = Field(
         default=None,
-        description="Secret part of the callback URLs of a plan that cannot sign: 16 to 64 "
+        description="Secret part of the callback URLs of an account that cannot sign: 16 to 64 "
         "letters, digits, - or _.",
     )
     sinch_callback_window: float = Field(
@@ -86,23 +80,6 @@ class SinchSettings(PublicSettings):
         "doubt.",
     )
 
-    @model_validator(mode="after")
-    def _sinch_is_complete(self) -> Self:
-        if self.sinch_service_plan_id is not None and self.sinch_api_token is None:
-            raise ValueError("SINCH_API_TOKEN: is required with SINCH_SERVICE_PLAN_ID")
-        if self.sinch_project_id is not None and not (self.sinch_key_id and self.sinch_key_secret):
-            raise ValueError("SINCH_KEY_ID: is required with SINCH_PROJECT_ID and SINCH_KEY_SECRET")
-        if self.sinch_service_plan_id is not None and self.sinch_project_id is not None:
-            raise ValueError("SINCH_PROJECT_ID: set either this or SINCH_SERVICE_PLAN_ID")
-        if not (self.sinch_service_plan_id or self.sinch_project_id):
-            return self
-        if bool(self.sinch_callback_secrets) == bool(self.sinch_callback_path_secret):
-            raise ValueError(
-                "SINCH_CALLBACK_SECRETS: set either this or, for a plan that cannot sign, "
-                "SINCH_CALLBACK_PATH_SECRET"
-            )
-        return self
-
     @property
     def default_sinch_account(self) -> SinchAccount | None:
         """Return the account of these settings."""
@@ -110,10 +87,10 @@ class SinchSettings(PublicSettings):
             return None
         return SinchAccount(
             service_plan_id=self.sinch_service_plan_id,
-            api_token=self.sinch_api_token if self.sinch_service_plan_id else None,
+            api_token=self.sinch_api_token,
             project_id=self.sinch_project_id,
-            key_id=self.sinch_key_id if self.sinch_project_id else None,
-            key_secret=self.sinch_key_secret if self.sinch_project_id else None,
+            key_id=self.sinch_key_id,
+            key_secret=self.sinch_key_secret,
             region=self.sinch_region,
             phone_number=self.sinch_phone_number,
             callback_secrets=self.sinch_callback_secrets,

@@ -1,10 +1,15 @@
 """Settings of Twilio."""
 
-from typing import Self
+from pydantic import BaseModel, Field
 
-from pydantic import BaseModel, Field, SecretStr, model_validator
-
-from service.config.accounts import ApiKeySid, TwilioAccount, TwilioSid
+from service.config.accounts import (
+    ApiKeySid,
+    Secret,
+    TwilioAccount,
+    TwilioEdge,
+    TwilioRegion,
+    TwilioSid,
+)
 from service.config.senders import SenderSetting, ServiceSetting
 from service.config.types import CallbackOverrides, ExtraTokens, Seconds, SharedKeys
 
@@ -17,9 +22,8 @@ class TwilioSettings(BaseModel):
         description="Twilio account that sends: AC and 32 hexadecimal digits. Unset: Twilio is "
         "used only with accounts of ACCOUNTS_FILE.",
     )
-    twilio_auth_token: SecretStr | None = Field(
+    twilio_auth_token: Secret | None = Field(
         default=None,
-        min_length=1,
         description="Primary auth token of that account. It signs callbacks and, without "
         "TWILIO_API_KEY_SID, authenticates sends.",
     )
@@ -28,20 +32,17 @@ class TwilioSettings(BaseModel):
         description="API key that authenticates sends in place of the auth token: SK and 32 "
         "hexadecimal digits.",
     )
-    twilio_api_key_secret: SecretStr | None = Field(
+    twilio_api_key_secret: Secret | None = Field(
         default=None,
-        min_length=1,
         description="Secret of that API key.",
     )
-    twilio_region: str | None = Field(
+    twilio_region: TwilioRegion | None = Field(
         default=None,
-        pattern=r"^[a-z]{2}[0-9]$",
         description="Twilio region that processes messages, such as ie1. It needs TWILIO_EDGE and "
         "credentials of that region. Unset: us1.",
     )
-    twilio_edge: str | None = Field(
+    twilio_edge: TwilioEdge | None = Field(
         default=None,
-        pattern=r"^[a-z-]{2,32}$",
         description="Twilio edge of that region, such as dublin.",
     )
     twilio_phone_number: SenderSetting | None = Field(
@@ -76,26 +77,6 @@ class TwilioSettings(BaseModel):
         default="ct=2000&rt=4000&tt=15000&rc=5&rp=all",
         description="Connection overrides: how Twilio retries a callback. none: Twilio's defaults.",
     )
-
-    @model_validator(mode="after")
-    def _twilio_is_complete(self) -> Self:
-        if self.twilio_account_sid is None:
-            if self.twilio_auth_token is not None or self.twilio_api_key_sid is not None:
-                raise ValueError("TWILIO_ACCOUNT_SID: is required with credentials of Twilio")
-            return self
-        if (self.twilio_api_key_sid is None) != (self.twilio_api_key_secret is None):
-            raise ValueError("TWILIO_API_KEY_SECRET: is required with TWILIO_API_KEY_SID")
-        signs = (self.twilio_auth_token, self.twilio_extra_auth_tokens, self.twilio_shared_keys)
-        if not any(signs) or not (self.twilio_auth_token or self.twilio_api_key_sid):
-            raise ValueError(
-                "TWILIO_AUTH_TOKEN: is required with TWILIO_ACCOUNT_SID, because it signs callbacks"
-            )
-        if (self.twilio_region is None) != (self.twilio_edge is None):
-            raise ValueError(
-                "TWILIO_EDGE: is required with TWILIO_REGION (dublin for ie1): Twilio does not "
-                "serve a region without its edge"
-            )
-        return self
 
     @property
     def default_twilio_account(self) -> TwilioAccount | None:

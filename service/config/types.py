@@ -1,7 +1,7 @@
 """Validated types for settings."""
 
 import re
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from limits import parse_many
@@ -18,19 +18,19 @@ _DIALECTS: Final = {
 class ExtraToken(BaseModel):
     """A further auth token that may sign callbacks: of a subaccount, or during a rotation."""
 
-    model_config = ConfigDict(frozen=True)
-    account_sid: str
-    label: str
-    token: SecretStr
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    account_sid: str | None = None  # None: the account that has this token
+    label: str = Field(min_length=1)
+    token: SecretStr = Field(min_length=1)
 
 
 class SharedKey(BaseModel):
     """A webhook shared key and its algorithm."""
 
-    model_config = ConfigDict(frozen=True)
-    key_id: str
-    algorithm: str
-    secret: SecretStr
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    key_id: str = Field(min_length=1)
+    algorithm: Literal["HMAC_SHA1", "HMAC_SHA256"]
+    secret: SecretStr = Field(min_length=1)
 
 
 class SenderRate(BaseModel):
@@ -97,10 +97,8 @@ def _callback_overrides(value: str) -> str:
     return value.removeprefix("#")
 
 
-def _triples(value: Any) -> Any:
+def _triples(value: str) -> list[Any]:
     """Split `a:b:c, d:e:f` into lists of three. The last part may contain colons."""
-    if not isinstance(value, str):
-        return value
     entries = [entry.strip().split(":", 2) for entry in value.split(",") if entry.strip()]
     if any(len(entry) != 3 or not all(entry) for entry in entries):
         raise ValueError("must be a comma-separated list of entries such as a:b:c")
@@ -108,6 +106,8 @@ def _triples(value: Any) -> Any:
 
 
 def _extra_tokens(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
     return tuple(
         ExtraToken(account_sid=account, label=label, token=token)
         for account, label, token in _triples(value)
@@ -115,13 +115,15 @@ def _extra_tokens(value: Any) -> Any:
 
 
 def _shared_keys(value: Any) -> Any:
-    keys = tuple(
-        SharedKey(key_id=key_id, algorithm=algorithm, secret=secret)
-        for key_id, algorithm, secret in _triples(value)
-    )
-    if any(key.algorithm not in ("HMAC_SHA1", "HMAC_SHA256") for key in keys):
+    if not isinstance(value, str):
+        return value
+    keys = _triples(value)
+    if any(algorithm not in ("HMAC_SHA1", "HMAC_SHA256") for _, algorithm, _ in keys):
         raise ValueError("must have the algorithm HMAC_SHA1 or HMAC_SHA256 in each entry")
-    return keys
+    return tuple(
+        SharedKey(key_id=key_id, algorithm=algorithm, secret=secret)
+        for key_id, algorithm, secret in keys
+    )
 
 
 def _secrets(value: Any) -> Any:

@@ -29,9 +29,9 @@ _log = logging.getLogger(__name__)
 
 
 class Refusals(NamedTuple):
-    """How many callbacks of a provider were refused for one reason, while none was accepted."""
+    """How many callbacks of an account were refused for one reason, while none was accepted."""
 
-    provider: str
+    provider: str  # as `provider`, or `provider/account` if that is not the default
     reason: str
     number: int
 
@@ -46,7 +46,7 @@ class _ProviderState:
 
 
 class CallbackChecks:
-    """Detects providers whose callbacks are all refused."""
+    """Detects accounts whose callbacks are all refused; `provider` may be `provider/account`."""
 
     def __init__(self, redis: Redis, breaker: CircuitBreaker) -> None:
         """Use a Redis client with short time-outs: a callback may wait for it."""

@@ -110,6 +110,6 @@ def _refusals() -> list[tuple[Refusals, RefusalAdvice]]:
     """Return refused callbacks that a wrong setting explains, with the advice of the provider."""
     providers, pairs = components().providers, []
     for refusals in components().callback_checks.all_refused():
-        if provider := providers.get(refusals.provider):
+        if provider := providers.get(refusals.provider.partition("/")[0]):
             pairs.append((refusals, provider.refusal_advice().get(refusals.reason)))
     return [(refusals, advice) for refusals, advice in pairs if advice]

@@ -1,13 +1,25 @@
 """The paths at which accounts call back: they name the account that must sign."""
 
+import re
 from collections.abc import Collection
 from typing import Final
 from uuid import UUID
 
 from service.domain.account import DEFAULT_ACCOUNT
+from service.providers.base import RefusalAdvice
 
 _WITHOUT_ATTEMPT: Final = 3
 _WITH_ACCOUNT: Final = 5
+_ACCOUNT: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+
+# The reason of refusal for an account that was removed from the settings.
+NOT_CONFIGURED: Final = "account_not_configured"
+NOT_CONFIGURED_ADVICE: Final = RefusalAdvice(
+    "their paths name an account that is not configured",
+    "Configure it again under the same name, with ACCOUNTS_FILE or, for the account default, the "
+    "other settings, until its messages have ended. /ops and the log of refused callbacks have the "
+    "ids of their attempts.",
+)
 
 
 def callback_path(provider: str, account: str, attempt_id: UUID, secret: str | None = None) -> str:
@@ -30,6 +42,13 @@ def account_in(path: str, names: Collection[str]) -> str | None:
         return None
     name = segments[3].partition(".")[0] if len(segments) == _WITH_ACCOUNT else ""
     return name if name in names else DEFAULT_ACCOUNT
+
+
+def names_unknown_account(path: str, names: Collection[str]) -> bool:
+    """Return whether a path may name an account that is not configured (or has a secret)."""
+    segments = path.split("/")
+    name = segments[3].partition(".")[0] if len(segments) == _WITH_ACCOUNT else DEFAULT_ACCOUNT
+    return name not in names and _ACCOUNT.fullmatch(name) is not None
 
 
 def secret_in(path: str, account: str) -> str:

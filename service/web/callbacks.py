@@ -9,10 +9,12 @@ from urllib.parse import quote
 from flask import Blueprint, Response, request
 
 from service.components import Components, components
+from service.domain.account import DEFAULT_ACCOUNT
 from service.errors import Forged, InboxUnavailable, OverflowUnavailable
 from service.observability import events
 from service.observability.metrics import counting
-from service.providers.base import Callback, CallbackRequest
+from service.providers.base import Callback, CallbackRequest, Provider
+from service.providers.callback_urls import NOT_CONFIGURED, account_in
 from service.task_queue.queue import CONSUME_INBOX
 
 MAX_BODY: Final = 64 * 1024
@@ -50,12 +52,21 @@ def receive(bound: Components, provider: str, attempt: str, callback: CallbackRe
         events.forged(provider, attempt, forged.reason)
         counting.forged(provider, forged.reason)
         explanation = verifier.refusal_advice().get(forged.reason)
-        bound.callback_checks.refused(provider, forged.reason, explanation)
+        account = _account(provider, callback.path, verifier)
+        if forged.reason == NOT_CONFIGURED:  # accepted callbacks of others must not hide it
+            account = f"{provider}/(unknown)"
+        bound.callback_checks.refused(account, forged.reason, explanation)
         return FORBIDDEN
-    bound.callback_checks.accepted(provider)
+    bound.callback_checks.accepted(_account(provider, callback.path, verifier))
     # Attempt ids are printable ASCII; other texts belong to no attempt.
     attempt_id = attempt[:64] if attempt.isascii() and attempt.isprintable() else ""
     return store(bound, Callback(provider, attempt_id, callback.body, datetime.now(UTC)))
+
+
+def _account(provider: str, path: str, verifier: Provider) -> str:
+    """Return the provider of a callback, and the account in its path if that is not the default."""
+    name = account_in(path, verifier.accounts)
+    return provider if name in (None, DEFAULT_ACCOUNT) else f"{provider}/{name}"
 
 
 def store(bound: Components, callback: Callback) -> Answer:

@@ -30,6 +30,7 @@ class Account:
         self.routes: Final[Collection[str]] = account.routes
         self._batches = Batches(account, settings)
         self._number = account.phone_number
+        self._senders = account.senders
         self._base_url = settings.callback_base_url
         secret = account.callback_path_secret
         self._path_secret = None if secret is None else secret.get_secret_value()
@@ -41,8 +42,8 @@ class Account:
             )
 
     def owns(self, sender: Sender) -> bool:
-        """Return whether the sender is the number of the settings."""
-        return sender.address is not None and sender.address == self._number
+        """Return whether the settings of this account name the sender."""
+        return sender.messaging_service_sid is None and sender.address in self._senders
 
     def default_sender(self) -> Sender | None:
         """Return the number of the settings."""

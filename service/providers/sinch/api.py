@@ -5,6 +5,7 @@ Source: https://developers.sinch.com/docs/sms/api-reference/sms/tag/Batches/.
 
 import json
 import re
+import time
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
@@ -14,25 +15,26 @@ from service.config.settings import Settings
 from service.errors import Blocked, NotAccepted, OutcomeUnknown, ProviderError, Refused
 from service.providers.http import ApiResponse, Server, call, json_object, with_query
 from service.providers.sanitize import LONG, as_sid, clip
+from service.providers.sinch.access_token import AccessToken, KeyRefused
 from service.providers.sinch.errors import explain
 
 # docs/adr/0007: 429 is never processed; 407 comes from a proxy that forwarded nothing.
 _NOT_ACCEPTED: Final = frozenset({407, 429})
 _UNAUTHORIZED: Final = 401
+# Seconds. CLAIM_LEASE has time for a token request and a call, and a few seconds more.
+_MAX_REFUSAL: Final = 2.0
 # Sinch's own errors have a word as code, and a text. Any other may come from a proxy.
 _CODE: Final = re.compile(r"[a-z][a-z_]{2,63}")
 
 
 class Batches:
-    """The batches of one service plan. Each call raises ProviderError unless it gets a 2xx."""
+    """The batches of one account. Each call raises ProviderError unless it gets a 2xx."""
 
     def __init__(self, account: SinchAccount, settings: Settings) -> None:
-        host = f"https://{account.region}.sms.api.sinch.com"
-        assert account.service_plan_id is not None
-        assert account.api_token is not None
-        plan = quote(account.service_plan_id, safe="")
-        self._url = f"{settings.sinch_api_base_url or host}/xms/v1/{plan}/batches"
-        self._bearer = f"Bearer {account.api_token.get_secret_value()}"
+        self._url = f"{_address(account, settings)}/batches"
+        token = account.api_token
+        self._bearer = None if token is None else token.get_secret_value()
+        self._access_token = AccessToken(account, settings)
         self._server = Server(
             self._url,
             settings.sinch_connect_timeout,
@@ -81,15 +83,50 @@ class Batches:
         return call(lambda: self._request(method, url, batch))
 
     def _request(self, method: str, url: str, batch: Mapping[str, Any] | None) -> dict[str, Any]:
-        headers = {"Accept": "application/json", "Authorization": self._bearer}
-        if batch is not None:
-            headers["Content-Type"] = "application/json"
-        content = None if batch is None else json.dumps(batch).encode()
-        answer = self._server.request(method, url, headers, content)
+        answer = self._authorized(method, url, batch)
         body = json_object(answer.text)
         if not 200 <= answer.status < 300:
             raise _provider_error(method, answer, body)
         return body
+
+    def _authorized(self, method: str, url: str, batch: Mapping[str, Any] | None) -> ApiResponse:
+        """Return the answer; renew the token of a project once if Sinch refuses an older one."""
+        if self._bearer is not None:
+            return self._send(method, url, batch, self._bearer)
+        began = time.monotonic()
+        try:
+            token = self._access_token.get()
+            requested = self._access_token.requested_since(began)
+            answer = self._send(method, url, batch, token)
+            if answer.status != _UNAUTHORIZED or requested or _is_late(began):
+                return answer
+            self._access_token.discard(token)
+            return self._send(method, url, batch, self._access_token.get())
+        except KeyRefused:
+            raise _provider_error(method, ApiResponse(_UNAUTHORIZED, ""), {}) from None
+
+    def _send(
+        self, method: str, url: str, batch: Mapping[str, Any] | None, token: str
+    ) -> ApiResponse:
+        headers = {"Accept": "application/json", "Authorization": f"Bearer {token}"}
+        if batch is not None:
+            headers["Content-Type"] = "application/json"
+        content = None if batch is None else json.dumps(batch).encode()
+        return self._server.request(method, url, headers, content)
+
+
+def _address(account: SinchAccount, settings: Settings) -> str:
+    """Return the address of a service plan or project; projects have hosts of their own."""
+    host = f"{account.region}.sms.api.sinch.com"
+    if account.project_id is not None:
+        host = f"zt.{host}"
+    owner = quote(account.project_id or account.service_plan_id or "", safe="")
+    return f"{settings.sinch_api_base_url or f'https://{host}'}/xms/v1/{owner}"
+
+
+def _is_late(began: float) -> bool:
+    """Return whether the claim leaves no time for a token request and another call."""
+    return time.monotonic() - began > _MAX_REFUSAL
 
 
 def _require_id(batch: dict[str, Any]) -> dict[str, Any]:

@@ -24,12 +24,13 @@ _ALGORITHM: Final = "hmacsha256"
 _OLDER_SIGNATURE: Final = "x-sinch-signature"
 _OLDER_TIMESTAMP: Final = "x-sinch-timestamp"
 _MAX_TIMESTAMP_LENGTH: Final = 12
-
+WRONG_PATH: Final = "wrong_path"
 
 REFUSALS: Final = {
     "mismatch": RefusalAdvice(
         "the secret does not match",
-        "Set SINCH_CALLBACK_SECRETS to the signing secret of this Sinch plan.",
+        "Set SINCH_CALLBACK_SECRETS (in ACCOUNTS_FILE: callback_secrets of this account) to the "
+        "signing secret of the plan or project.",
     ),
     "stale": RefusalAdvice(
         "their signatures are too old, or in the future",
@@ -100,7 +101,7 @@ def _check_older_signature(request: CallbackRequest, keyring: Keyring, now: floa
 def _check_path(path: str, account: str, secret: bytes) -> None:
     """Compare the segment before the attempt: /callbacks/<provider>/<secret>/<attempt>."""
     if not hmac.compare_digest(secret_in(path, account).encode(errors="replace"), secret):
-        raise Forged("wrong_path")
+        raise Forged(WRONG_PATH)
 
 
 def _check_age(timestamp: str, window: float, now: float) -> None:

@@ -8,7 +8,12 @@ from service.config.settings import Settings
 from service.domain.report import StatusReport
 from service.errors import ErrorFact, Forged
 from service.providers.base import Callback, CallbackRequest, RefusalAdvice
-from service.providers.callback_urls import account_in
+from service.providers.callback_urls import (
+    NOT_CONFIGURED,
+    NOT_CONFIGURED_ADVICE,
+    account_in,
+    names_unknown_account,
+)
 from service.providers.twilio import errors, reports, signature
 from service.providers.twilio.account import Account
 
@@ -46,13 +51,18 @@ class Twilio:
         """Check that the account in the path signed a callback. Raises Forged."""
         name = account_in(request.path, self.accounts)
         keyring = self._all_keys if name is None else self._keyrings.get(name)
-        if keyring is None:
-            raise Forged("unknown_account")
-        signature.verify(request, self._base_urls, keyring)
+        try:
+            if keyring is not None:
+                signature.verify(request, self._base_urls, keyring)
+                return
+        except Forged:
+            if not names_unknown_account(request.path, self.accounts):
+                raise
+        raise Forged(NOT_CONFIGURED)
 
     def refusal_advice(self) -> Mapping[str, RefusalAdvice]:
         """Return advice for callbacks that were signed with another token or key."""
-        return signature.REFUSALS
+        return {**signature.REFUSALS, NOT_CONFIGURED: NOT_CONFIGURED_ADVICE}
 
     def parse(self, callback: Callback) -> StatusReport:
         """Parse a verified callback. Never raises for any body."""

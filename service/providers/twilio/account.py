@@ -36,6 +36,7 @@ class Account:
         self.routes: Final[Collection[str]] = account.routes
         self._number = account.phone_number
         self._service = account.messaging_service_sid
+        self._senders = account.senders
         self._base_url = settings.callback_base_url
         self._overrides = settings.twilio_callback_overrides
         self._client = Client(
@@ -52,10 +53,8 @@ class Account:
         )
 
     def owns(self, sender: Sender) -> bool:
-        """Return whether the sender is the Messaging Service or the number of this account."""
-        if sender.messaging_service_sid is not None:
-            return sender.messaging_service_sid == self._service
-        return sender.address is not None and sender.address == self._number
+        """Return whether the settings of this account name the Messaging Service or sender."""
+        return (sender.messaging_service_sid or sender.address) in self._senders
 
     def default_sender(self) -> Sender | None:
         """Return the Messaging Service of the settings, else the number."""

@@ -33,12 +33,13 @@ _MAX_FIELDS: Final = 200
 REFUSALS: Final = {
     "mismatch": RefusalAdvice(
         "the token does not match",
-        "Set TWILIO_AUTH_TOKEN to the primary token of the account: Twilio does not sign with the "
-        "secondary token. If it is correct, set PUBLIC_BASE_URL to the address that Twilio calls.",
+        "Set TWILIO_AUTH_TOKEN (in ACCOUNTS_FILE: auth_token of this account) to the primary token "
+        "of the account: Twilio does not sign with the secondary token. If it is correct, set "
+        "PUBLIC_BASE_URL to the address that Twilio calls.",
     ),
     "unknown_key": RefusalAdvice(
         "they are signed with a shared key that is not configured",
-        "Add the key to TWILIO_SHARED_KEYS.",
+        "Add the key to TWILIO_SHARED_KEYS (in ACCOUNTS_FILE: shared_keys of this account).",
     ),
 }
 
@@ -79,7 +80,7 @@ class Keyring:
             keys.append(_key("primary", account.auth_token.get_secret_value()))
         for extra in account.extra_auth_tokens:
             key = _key(extra.label, extra.token.get_secret_value())
-            self._by_account[extra.account_sid].append(key)
+            self._by_account[extra.account_sid or account.account_sid].append(key)
         for shared in account.shared_keys:
             key = _key(shared.key_id, shared.secret.get_secret_value(), shared.algorithm)
             self._shared[shared.key_id, shared.algorithm] = key

@@ -1,5 +1,6 @@
 """Settings: every problem at once, no secret anywhere, and an example file that tells the truth."""
 
+import re
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,7 @@ SECRETS = {
     "SINCH_CALLBACK_SECRETS": "hunter2-callbacks,hunter2-next",
 }
 PATH_SECRET = "hunter2-in-the-path"
+SINCH_ALONE = {"PUBLIC_BASE_URL": "https://sms.example.com", **SINCH}
 
 
 def problems(**changes: str) -> str:
@@ -55,17 +57,40 @@ def test_required_settings_suffice() -> None:
 
 def test_error_lists_every_invalid_setting() -> None:
     with pytest.raises(ConfigurationError) as caught:
-        Settings.load({"DATABASE_URL": "mysql://db", "SEND_ATTEMPTS": "many", "LOG_LEVEL": "LOUD"})
+        Settings.load(
+            {
+                "DATABASE_URL": "mysql://db",
+                "SEND_ATTEMPTS": "many",
+                "LOG_LEVEL": "LOUD",
+                "CLAIM_LEASE": "10",
+                "TWILIO_API_KEY_SECRET": "hunter2",
+                "SINCH_API_TOKEN": "hunter2",
+            }
+        )
     lines = str(caught.value).splitlines()
     assert ".env.example" in lines[0]
     assert {line.partition(":")[0].strip() for line in lines[1:]} == {
-        "DATABASE_URL",
-        "PUBLIC_BASE_URL",
-        "TWILIO_ACCOUNT_SID",
-        "TWILIO_AUTH_TOKEN",
-        "SEND_ATTEMPTS",
-        "LOG_LEVEL",
+        *("DATABASE_URL", "PUBLIC_BASE_URL", "SEND_ATTEMPTS", "LOG_LEVEL", "CLAIM_LEASE"),
+        *("TWILIO_ACCOUNT_SID", "TWILIO_API_KEY_SID", "TWILIO_AUTH_TOKEN"),
+        *("SINCH_SERVICE_PLAN_ID", "SINCH_CALLBACK_SECRETS"),
     }
+
+
+def test_error_asks_for_any_provider() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.load({"PUBLIC_BASE_URL": "https://sms.example.com"})
+    [_, problem] = str(caught.value).splitlines()
+    assert {"TWILIO_AUTH_TOKEN", "SINCH_API_TOKEN", "ACCOUNTS_FILE"} <= set(
+        re.findall("[A-Z_]{5,}", problem)
+    )
+
+
+@pytest.mark.parametrize("name", ["TWILIO_ACCOUNT_SID", "SINCH_SERVICE_PLAN_ID", "ACCOUNTS_FILE"])
+def test_faulty_setting_causes_no_second_problem(name: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.load({**SECRETS, "SMS_ROUTES": "+46:sinch,*:twilio", name: "/missing"})
+    lines = str(caught.value).splitlines()[1:]
+    assert {line.partition(":")[0].strip() for line in lines} <= {name}
 
 
 @pytest.mark.parametrize(
@@ -323,7 +348,8 @@ def test_example_file_describes_setting_and_default(example: Example) -> None:
     assert example.description == field.description
     assert example.commented is not field.is_required()
     if example.commented:
-        assert default_of(Settings.load({**GOOD, example.name: example.value}), example) == (
+        base = SINCH_ALONE if example.name.startswith("TWILIO_") else GOOD
+        assert default_of(Settings.load({**base, example.name: example.value}), example) == (
             None if field.default is PydanticUndefined else field.default
         )
 
