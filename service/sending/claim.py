@@ -5,7 +5,6 @@ the provider is called: a worker that dies before the commit certainly did not c
 """
 
 import logging
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -13,10 +12,8 @@ from redis.exceptions import RedisError
 from uuid_utils.compat import uuid7
 
 from service.components import components
-from service.coordination.sender_rate_limit import SendRequest
 from service.database import transaction
 from service.domain.deadline import before_deadline
-from service.domain.status import Status
 from service.holds.release import release
 from service.models import Message
 from service.observability import events
@@ -26,15 +23,15 @@ from service.providers.sandbox import SANDBOX
 from service.queries import attempts, holds, messages
 from service.queries.messages import Claimed
 from service.retry_policy import retry_policy
-from service.sending import expiry, failover, suppression
+from service.sending import expiry, failover, postpone, suppression
 from service.task_queue.queue import DELIVER
-from service.texts.segments import segments
 
-# Many due messages may exceed the rate of their sender, or be to recipients who opted out. A claim
-# looks past this many batches of them.
+# Many due messages may wait for a hold, exceed the rate of their sender, or be to recipients who
+# opted out. A claim looks past this many batches of them.
 _ROUNDS: Final = 8
-# Seconds. A claim takes messages that are due within 0.25 s: a shorter delay would be in vain.
-_SHORTEST_DELAY: Final = 0.3
+# A round after one without a claim takes four times as many messages: with a million that must wait
+# for a hold, a message costs a third of the time (measured with 32 and 500 on PostgreSQL).
+_LARGEST_BATCH: Final = 500
 
 _log = logging.getLogger(__name__)
 
@@ -58,10 +55,10 @@ class Claim(NamedTuple):
 
 def claim(limit: int) -> list[Claim]:
     """Claim up to `limit` due messages whose senders may send now; urgent ones first."""
-    claims, more = list[Claim](), True
+    claims, more, batch = list[Claim](), True, limit
     for _ in range(_ROUNDS):
         try:
-            more, round_claims = _claim_round(limit - len(claims))
+            more, round_claims = _claim_round(limit - len(claims), batch)
         except Exception as error:
             if not claims:
                 raise
@@ -71,27 +68,31 @@ def claim(limit: int) -> list[Claim]:
         claims += round_claims
         if not more or len(claims) == limit:
             return claims
+        batch = limit - len(claims) if round_claims else min(_LARGEST_BATCH, 4 * batch)
     if more:  # messages that wait for a hold or a rate were in front of others
         components().queue.request(DELIVER)
     return claims
 
 
-def _claim_round(limit: int) -> tuple[bool, list[Claim]]:
-    """Return whether more messages may be due, and the claims of those that may be sent."""
+def _claim_round(limit: int, batch: int) -> tuple[bool, list[Claim]]:
+    """Claim a batch of due messages, and put back those that may not be sent now.
+
+    Returns whether more messages may be due, and at most `limit` claims.
+    """
     lease, now = timedelta(seconds=components().settings.claim_lease), datetime.now(UTC)
     first_check = now + timedelta(seconds=components().settings.reconcile_after)
     with transaction():
         loaded = holds.unreleased()
         more = release(loaded, now)
-        due = messages.claim(now, limit, until=now + lease, check_at=first_check)
+        due = messages.claim(now, batch, until=now + lease, check_at=first_check)
         if not due:
             return more, []
         expired = expiry.expire_claimed(due, now)
         wanted = suppression.without_opted_out([item for item in due if item not in expired], now)
         sendable = failover.sendable(wanted, loaded, now)
-        sendable = [item for item in sendable if not _postponed(item.message, now)]
+        sendable = postpone.ready(sendable, limit, now)
         # Half of the lease is for the call and its answer.
-        claims = [_claim(item, now, now + lease / 2) for item in _within_rate(sendable, now)]
+        claims = [_claim(item, now, now + lease / 2) for item in sendable]
         attempts.begin([_attempt(claimed, now) for claimed in claims])
     expiry.announce([item.message for item in expired])
     return more or len(claims) < len(due), claims
@@ -130,50 +131,6 @@ def _first_lookup() -> timedelta:
     return timedelta(seconds=components().settings.doubt_first_lookup)
 
 
-def _postponed(message: Message, now: datetime) -> bool:
-    """Reschedule a message if the provider's scheduling window closed while it was queued."""
-    if message.send_at is None or message.send_at <= now or _provider_holds(message, now):
-        return False
-    _put_back(message, message.send_at)
-    return True
-
-
-def _within_rate(due: Sequence[Claimed], now: datetime) -> list[Claimed]:
-    """Return the messages that their sender may send now; reschedule the others."""
-    delays = components().sender_rates.delays([_send_request(item) for item in due])
-    sendable = list[Claimed]()
-    for item, delay in zip(due, delays, strict=True):
-        if delay > 0:
-            _put_back(item.message, now + timedelta(seconds=max(delay, _SHORTEST_DELAY)))
-        else:
-            sendable.append(item)
-    return sendable
-
-
-def _send_request(item: Claimed) -> SendRequest:
-    message = item.message
-    return SendRequest(
-        account=f"{message.provider}:{message.account}",
-        sender=message.messaging_service_sid or message.sender or "",
-        queue=f"{message.client_id}:{message.priority}",
-        segments=segments(message.body),
-        rescheduled=item.due_at not in (message.created_at, message.send_at, message.resent_at),
-    )
-
-
-def _put_back(message: Message, due_at: datetime) -> None:
-    due_at = before_deadline(due_at, message)
-    messages.leave_without_attempt(message, status=Status.PENDING, due_at=due_at)
-
-
-def _provider_holds(message: Message, now: datetime) -> bool:
-    if message.send_at is None:
-        return False
-    ahead = (message.send_at - now).total_seconds()
-    provider = components().providers.get(message.provider)
-    return provider is not None and provider.can_schedule(message.messaging_service_sid, ahead)
-
-
 def _outbound(message: Message, now: datetime) -> Outbound:
     return Outbound(
         attempt_id=uuid7(),
@@ -185,7 +142,7 @@ def _outbound(message: Message, now: datetime) -> Outbound:
         media_urls=message.media_urls,
         content_sid=message.content_sid,
         content_variables=message.content_variables,
-        send_at=message.send_at if _provider_holds(message, now) else None,
+        send_at=message.send_at if postpone.provider_schedules(message, now) else None,
         validity_period=message.validity_period,
         smart_encoding=message.smart_encoding,
         tries=message.tries,

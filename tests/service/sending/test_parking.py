@@ -187,14 +187,29 @@ def test_claim_shortly_before_the_deadline_does_not_repeat(
     postpone_probes()
     rounds, claim_round = list[int](), claiming._claim_round
 
-    def counted(limit: int) -> object:
-        rounds.append(limit)
-        return claim_round(limit)
+    def counted(limit: int, batch: int) -> object:
+        rounds.append(batch)
+        return claim_round(limit, batch)
 
     monkeypatch.setattr(claiming, "_claim_round", counted)
     claiming.claim(10)
     assert len(rounds) <= 2
     assert message(parked).status is Status.EXPIRED
+
+
+def test_large_parked_backlog_does_not_hide_others(
+    parked: UUID, post: Post, provider: FakeProvider, second: SecondProvider
+) -> None:
+    """Rounds that only park messages grow, and what is too much for a round keeps its turn."""
+    postpone_probes()
+    for _ in range(100):
+        post(provider_fixed=True)
+    others = [post(provider="sinch", provider_fixed=True) for _ in range(6)]
+    claims = claiming.claim(4)
+    assert [claim.message.id for claim in claims] == others[:4]
+    waiting = message(others[4])
+    assert (waiting.status, waiting.attempts) == (Status.PENDING, 0)
+    assert [claim.message.id for claim in claiming.claim(4)] == others[4:]
 
 
 def test_parked_message_can_be_canceled(parked: UUID, provider: FakeProvider) -> None:
