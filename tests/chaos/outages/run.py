@@ -4,7 +4,7 @@ import json
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -26,7 +26,6 @@ from tests.chaos.outages.verdict import Claim, Evidence
 from tests.chaos.system import Log, service_manager, started
 
 _PAUSE = 0.5  # seconds until a killed Redis starts again
-_AFTER = 5.0  # seconds of traffic after the end of the outages
 _PROGRESS = 5.0  # seconds between two lines about the progress
 
 
@@ -56,15 +55,21 @@ def run(plan: Plan, log: Log = print) -> Result:
         stack = targets.stack
         log(f"seed {plan.seed}; process logs in {stack.directory}")
         provider = Running(stack.simulator_url, Config())
-        client = traffic.Client(stack.url, stack.flask("clients", "create", "chaos"))
+        # Of two clients: the messages of one that wait do not delay those of the other.
+        bulk, other = (
+            traffic.Client(stack.url, stack.flask("clients", "create", name))
+            for name in ("bulk", "other")
+        )
         schedule = Schedule(provider)
         watch = _Watch(stack, log)
         with service_manager(stack, log):
-            _outages(targets, plan, client, schedule, watch)
-            _hang(plan, client, schedule, watch)
+            schedule.begin()
+            traffic.post_pending(bulk, plan)
+            _outages(targets, plan, other, schedule, watch)
+            _hang(plan, other, schedule, watch)
             watch.settled(plan.settle_timeout)
             provider.wait_until_idle(30)
-        evidence = _evidence(client, provider, schedule, watch)
+        evidence = _evidence((bulk, other), provider, schedule, watch)
         claims = verdict.judge(plan, evidence)
         audit = stack.flask("audit")
         return Result(claims, verdict.totals(evidence), audit, time.monotonic() - start)
@@ -73,9 +78,7 @@ def run(plan: Plan, log: Log = print) -> Result:
 def _outages(
     targets: Targets, plan: Plan, client: traffic.Client, schedule: Schedule, watch: "_Watch"
 ) -> None:
-    """Post while the account accepts nothing, kill processes, and wait for the recovery."""
-    schedule.begin()
-    traffic.post_pending(client, plan)
+    """Post with a second account behind the one that accepts nothing, and kill processes."""
     watch.log(f"  {plan.pending:,} messages accepted; {plans.describe(plan)}")
     schedule.set(plan)
     steady, begin = traffic.Steady(client, plan.rate), time.monotonic()
@@ -85,10 +88,9 @@ def _outages(
             watch.until(begin + kill.at)
             watch.log(f"  kill: {kill.name}")
             disturb(targets, kill.name, _PAUSE)
-        watch.until(begin + plan.throttled + plan.suspended + _AFTER)
+        watch.until(begin + plan.refusing)
     finally:
         steady.end()
-    watch.settled(plan.settle_timeout)
 
 
 def _hang(plan: Plan, client: traffic.Client, schedule: Schedule, watch: "_Watch") -> None:
@@ -166,13 +168,13 @@ class _Watch:
 
 
 def _evidence(
-    client: traffic.Client, provider: Running, schedule: Schedule, watch: _Watch
+    clients: Iterable[traffic.Client], provider: Running, schedule: Schedule, watch: _Watch
 ) -> Evidence:
     refused = defaultdict(list)
     for entry in provider.refusals():
         refused[entry["outage"]].append(datetime.fromisoformat(entry["at"]))
     return Evidence(
-        shown=client.messages(),
+        shown=[message for client in clients for message in client.messages()],
         sent=provider.records()["messages"],
         words=watch.words(),
         outages=schedule.outages(),

@@ -33,7 +33,7 @@ class Schedule:
 
     def set(self, plan: Plan) -> None:
         """Schedule the outages from now on."""
-        half, end = plan.throttled / 2, plan.throttled + plan.suspended
+        half = plan.throttled / 2
         account = {"provider": "twilio", "account": ACCOUNT}
         self._add("429", **account, status=429, duration=half)
         self._add(
@@ -52,7 +52,7 @@ class Schedule:
             after=plan.throttled,
             duration=plan.suspended,
         )
-        self._add("sinch", provider="sinch", status=429, duration=end)
+        self._add("sinch", provider="sinch", status=429, duration=plan.refusing)
         for name in ("429 before", "sinch before"):
             requests.delete(self._url(name), timeout=10).raise_for_status()
 
