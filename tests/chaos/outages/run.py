@@ -21,7 +21,7 @@ from tests.chaos.disturbances import Targets, disturb
 from tests.chaos.outages import plan as plans
 from tests.chaos.outages import traffic, verdict
 from tests.chaos.outages.plan import Plan
-from tests.chaos.outages.schedule import Schedule
+from tests.chaos.outages.schedule import HANGS, Schedule
 from tests.chaos.outages.verdict import Claim, Evidence
 from tests.chaos.system import Log, service_manager, started
 
@@ -95,12 +95,13 @@ def _outages(
 
 def _hang(plan: Plan, client: traffic.Client, schedule: Schedule, watch: "_Watch") -> None:
     """Post messages whose provider does not answer."""
-    # Longer than all calls take: each waits 3 s, in one of 16 threads.
-    seconds = 4.0 + 3.0 * plan.hanging / 16
-    schedule.hang(seconds)
-    watch.log(f"  one provider does not answer for {seconds:.0f} s")
+    schedule.hang()
+    watch.log("  one provider does not answer")
     traffic.post_hanging(client, plan)
-    watch.until(time.monotonic() + seconds)
+    deadline = time.monotonic() + plan.settle_timeout
+    while schedule.hung() < plan.hanging and time.monotonic() < deadline:
+        watch.progress()
+    schedule.end(HANGS)
 
 
 @contextmanager
@@ -131,19 +132,25 @@ class _Watch:
         url = stack.environment["DATABASE_URL"].replace("://", "+psycopg://", 1)
         self._engine = create_engine(url)
 
+    def progress(self) -> None:
+        """Wait some seconds, and log the statuses."""
+        time.sleep(_PROGRESS)
+        counts = sorted(self._counts().items())
+        self.log("    " + ", ".join(f"{status} {count:,}" for status, count in counts))
+
     def until(self, moment: float) -> None:
         """Wait, and log the progress."""
         while (left := moment - time.monotonic()) > 0:
-            time.sleep(min(left, _PROGRESS))
-            if left >= _PROGRESS:
-                self._log_counts()
+            if left < _PROGRESS:
+                time.sleep(left)
+            else:
+                self.progress()
 
     def settled(self, timeout: float) -> None:
         """Wait until the fate of every message is known, or the time-out."""
         deadline = time.monotonic() + timeout
         while self._open() and time.monotonic() < deadline:
-            time.sleep(_PROGRESS)
-            self._log_counts()
+            self.progress()
 
     def words(self) -> dict[str, list[str]]:
         """Return the words of the ledger that state no status, by message id."""
@@ -161,10 +168,6 @@ class _Watch:
         query = select(Message.status, func.count()).group_by(Message.status)
         with self._engine.connect() as connection:
             return Counter({row[0]: row[1] for row in connection.execute(query)})
-
-    def _log_counts(self) -> None:
-        counts = sorted(self._counts().items())
-        self.log("    " + ", ".join(f"{status} {count:,}" for status, count in counts))
 
 
 def _evidence(
