@@ -124,7 +124,8 @@ def describe(plan: Plan) -> str:
     return (
         f"429 for {THROTTLED / 60:.0f} min, in the second half with Retry-After, then 20005 for "
         f"{SUSPENDED / 60:.0f} min; time factor {plan.factor:g}: {plan.throttled:.0f} s and "
-        f"{plan.suspended:.0f} s, SEND_PATIENCE {PATIENCE / plan.factor:.0f} s"
+        f"{plan.suspended:.0f} s, SEND_PATIENCE {PATIENCE / plan.factor:.0f} s, "
+        f"FAILOVER_AFTER {plan.failover_after:.0f} s"
     )
 
 

@@ -5,7 +5,7 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -45,13 +45,11 @@ class Result(NamedTuple):
 def run(plan: Plan, log: Log = print) -> Result:
     """Run a plan and compare. Raises RuntimeError when a process does not start again."""
     start = time.monotonic()
-    with (
-        _accounts() as (waybill, simulator),
-        started(
-            (*plan.simulator, "--accounts", str(simulator)),
-            {**plan.settings, "ACCOUNTS_FILE": str(waybill)},
-        ) as targets,
-    ):
+    with ExitStack() as resources:
+        waybill, simulator = resources.enter_context(_accounts())
+        options = (*plan.simulator, "--accounts", str(simulator))
+        settings = {**plan.settings, "ACCOUNTS_FILE": str(waybill)}
+        targets = resources.enter_context(started(options, settings))
         stack = targets.stack
         log(f"seed {plan.seed}; process logs in {stack.directory}")
         provider = Running(stack.simulator_url, Config())
@@ -61,7 +59,7 @@ def run(plan: Plan, log: Log = print) -> Result:
             for name in ("bulk", "other")
         )
         schedule = Schedule(provider)
-        watch = _Watch(stack, log)
+        watch = resources.enter_context(closing(_Watch(stack, log)))
         with service_manager(stack, log):
             schedule.begin()
             traffic.post_pending(bulk, plan)
@@ -131,6 +129,10 @@ class _Watch:
         self.log = log
         url = stack.environment["DATABASE_URL"].replace("://", "+psycopg://", 1)
         self._engine = create_engine(url)
+
+    def close(self) -> None:
+        """Close the connections to the database."""
+        self._engine.dispose()
 
     def progress(self) -> None:
         """Wait some seconds, and log the statuses."""
