@@ -14,6 +14,8 @@ from tests.chaos.outages.schedule import HANGS, Outage
 # Calls that may be refused while an account is blocked: those that began before its first answer
 # was recorded, a few for each thread of a send worker and again after a kill, and the probes.
 _REFUSED: Final = 100
+# Calls of a send worker at a time: WORKER_CONCURRENCY.
+_IN_FLIGHT: Final = 16
 # Seconds that a message may need from its post to the mobile network: on a busy machine, the only
 # send worker takes half a minute to start again after a kill.
 _OVERHEAD: Final = 30.0
@@ -68,7 +70,7 @@ class Evidence:
 def judge(plan: Plan, evidence: Evidence) -> list[Claim]:
     """Return all claims, the broken ones with examples."""
     return [
-        *_fates(evidence),
+        *_fates(plan, evidence),
         *_deadlines(evidence),
         *_calls(evidence),
         *_failover(plan, evidence),
@@ -81,7 +83,7 @@ def is_unfinished(message: Mapping[str, Any]) -> bool:
     return message["status"] not in FINAL
 
 
-def _fates(evidence: Evidence) -> Iterable[Claim]:
+def _fates(plan: Plan, evidence: Evidence) -> Iterable[Claim]:
     by_status = defaultdict(list)
     for message in evidence.shown:
         by_status[message["status"]].append(message)
@@ -95,7 +97,12 @@ def _fates(evidence: Evidence) -> Iterable[Claim]:
     strange = [entry["text"] for entry in evidence.sent if entry["text"] not in posted]
     differ = [entry for entry in evidence.shown if not _agree(entry, evidence)]
     yield _none("failed", failed)
-    yield Claim("outcome unknown: worker killed, then the deadline passed", f"{len(unknown):,}")
+    limit = _IN_FLIGHT * sum(kill.name == "worker-send" for kill in plan.kills())
+    yield Claim(
+        f"outcome unknown: worker killed, then the deadline passed; at most {limit}",
+        f"{len(unknown):,}",
+        len(unknown) <= limit,
+    )
     yield _none("sent twice", twice)
     yield _none("unfinished", [entry for entry in evidence.shown if is_unfinished(entry)])
     yield _none("status differs from the provider's", [*differ, *strange])
