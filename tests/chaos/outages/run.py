@@ -20,9 +20,10 @@ from simulator.running import Running
 from tests.chaos.disturbances import Targets, disturb
 from tests.chaos.outages import plan as plans
 from tests.chaos.outages import traffic, verdict
+from tests.chaos.outages.evidence import Evidence
 from tests.chaos.outages.plan import Plan
 from tests.chaos.outages.schedule import HANGS, Schedule
-from tests.chaos.outages.verdict import Claim, Evidence
+from tests.chaos.outages.verdict import Claim
 from tests.chaos.system import Log, service_manager, started
 
 _PAUSE = 0.5  # seconds until a killed Redis starts again
