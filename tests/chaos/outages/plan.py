@@ -22,9 +22,16 @@ STANDBY: Final = "standby"  # the same account, with a second account behind it
 FAILOVER: Final = "failover"  # a provider that accepts nothing, with a second one behind it
 HANGING: Final = "hanging"  # a provider that does not answer, with a second one behind it
 PREFIXES: Final = {PENDING: "+1415", STANDBY: "+4520", FAILOVER: "+4670", HANGING: "+4740"}
-# Besides send workers, in the four phases: 429, 429 with Retry-After, suspended, recovery. No web
-# server: on a busy machine it takes a minute to start, without traffic that could fail over.
-_KILLED: Final = ("worker-status", "redis", "beat", "worker-status")
+#: A second send worker: while one starts again after a kill, the other sends.
+SECOND_WORKER: Final = "worker-send-2"
+# In the four phases: 429, 429 with Retry-After, suspended, recovery. No web server: on a busy
+# machine it takes a minute to start, without traffic that could fail over.
+_KILLED: Final = (
+    ("worker-send", "worker-status"),
+    (SECOND_WORKER, "redis"),
+    ("worker-send", "beat"),
+    (SECOND_WORKER, "worker-status"),
+)
 ROUTES: Final = "+45:twilio>twilio/second,+46:sinch>twilio/second,+47:twilio/second>sinch,*:twilio"
 
 
@@ -100,10 +107,9 @@ class Plan:
         chance, half = random.Random(self.seed), self.throttled / 2
         ends = self.throttled + self.suspended
         phases = [(0.0, half), (half, half), (self.throttled, self.suspended), (ends, 6.0)]
-        for (start, length), other in [*zip(phases, _KILLED, strict=True)][self.first_killed :]:
+        for (start, length), killed in [*zip(phases, _KILLED, strict=True)][self.first_killed :]:
             moments = sorted(chance.uniform(0.15, 0.85) for _ in range(2))
-            names = chance.sample(("worker-send", other), 2)
-            for moment, name in zip(moments, names, strict=True):
+            for moment, name in zip(moments, chance.sample(killed, 2), strict=True):
                 yield Kill(start + moment * length, name)
 
     def validity(self, number: int) -> int | None:

@@ -52,6 +52,7 @@ def run(plan: Plan, log: Log = print) -> Result:
         settings = {**plan.settings, "ACCOUNTS_FILE": str(waybill)}
         targets = resources.enter_context(started(options, settings))
         stack = targets.stack
+        _start_second_worker(stack)
         log(f"seed {plan.seed}; process logs in {stack.directory}")
         provider = Running(stack.simulator_url, Config())
         # Of two clients: the messages of one that wait do not delay those of the other.
@@ -86,10 +87,23 @@ def _outages(
         for kill in plan.kills():
             watch.until(begin + kill.at)
             watch.log(f"  kill: {kill.name}")
-            disturb(targets, kill.name, _PAUSE)
+            _kill(targets, kill.name)
         watch.until(begin + plan.refusing)
     finally:
         steady.end()
+
+
+def _kill(targets: Targets, name: str) -> None:
+    if name == "redis":
+        disturb(targets, name, _PAUSE)
+    else:
+        targets.stack.kill(name)  # the service manager restarts it
+
+
+def _start_second_worker(stack: Stack) -> None:
+    first = stack.commands["worker-send"]
+    stack.commands[plans.SECOND_WORKER] = (*first[: first.index("-n")], "-n", "send-2@%h")
+    stack.start(plans.SECOND_WORKER)
 
 
 def _hang(plan: Plan, client: traffic.Client, schedule: Schedule, watch: "_Watch") -> None:
