@@ -62,7 +62,7 @@ def _print_totals(part: str, seed: int, seconds: float, totals: Mapping[str, int
 def _claim(claim: Claim) -> str:
     """Return the line of one claim, with examples of what breaks it."""
     result = {None: "", True: "ok", False: "FAILED"}[claim.holds]
-    line = f"{claim.value:>8}  {claim.name:<66} {result}".rstrip()
+    line = f"{claim.value:>8}  {claim.name:<70} {result}".rstrip()
     return "\n".join([line, *(f"          {example}" for example in claim.examples)])
 
 

@@ -22,6 +22,16 @@ STANDBY: Final = "standby"  # the same account, with a second account behind it
 FAILOVER: Final = "failover"  # a provider that accepts nothing, with a second one behind it
 HANGING: Final = "hanging"  # a provider that does not answer, with a second one behind it
 PREFIXES: Final = {PENDING: "+1415", STANDBY: "+4520", FAILOVER: "+4670", HANGING: "+4740"}
+#: A second send worker: while one starts again after a kill, the other sends.
+SECOND_WORKER: Final = "worker-send-2"
+# In the four phases: 429, 429 with Retry-After, suspended, recovery. No web server: on a busy
+# machine it takes a minute to start, without traffic that could fail over.
+_KILLED: Final = (
+    ("worker-send", "worker-status"),
+    (SECOND_WORKER, "redis"),
+    ("worker-send", "beat"),
+    (SECOND_WORKER, "worker-status"),
+)
 ROUTES: Final = "+45:twilio>twilio/second,+46:sinch>twilio/second,+47:twilio/second>sinch,*:twilio"
 
 
@@ -51,7 +61,7 @@ class Plan:
     rate: float  # posts per second of each of the other groups
     failover_after: float
     hanging: int  # messages to a provider that does not answer
-    killed: tuple[str, ...]  # besides send workers: in the first phases, of four
+    first_killed: int  # the first phase with kills, of four
     settle_timeout: float
 
     @property
@@ -87,15 +97,19 @@ class Plan:
         options = (part for fault in faults for part in ("--fault", fault))
         return (*options, "--outcome", "delivered=1", "--seed", str(self.seed), "--pace", "2")
 
+    @property
+    def refusing(self) -> float:
+        """Return how long the first provider of a route refuses: some time longer than Twilio."""
+        return self.throttled + self.suspended + self.failover_after
+
     def kills(self) -> Iterator[Kill]:
         """Yield the kills in order: in each phase a send worker and another process."""
         chance, half = random.Random(self.seed), self.throttled / 2
         ends = self.throttled + self.suspended
         phases = [(0.0, half), (half, half), (self.throttled, self.suspended), (ends, 6.0)]
-        for (start, length), other in zip(phases, self.killed, strict=False):
+        for (start, length), killed in [*zip(phases, _KILLED, strict=True)][self.first_killed :]:
             moments = sorted(chance.uniform(0.15, 0.85) for _ in range(2))
-            names = chance.sample(("worker-send", other), 2)
-            for moment, name in zip(moments, names, strict=True):
+            for moment, name in zip(moments, chance.sample(killed, 2), strict=True):
                 yield Kill(start + moment * length, name)
 
     def validity(self, number: int) -> int | None:
@@ -116,7 +130,8 @@ def describe(plan: Plan) -> str:
     return (
         f"429 for {THROTTLED / 60:.0f} min, in the second half with Retry-After, then 20005 for "
         f"{SUSPENDED / 60:.0f} min; time factor {plan.factor:g}: {plan.throttled:.0f} s and "
-        f"{plan.suspended:.0f} s, SEND_PATIENCE {PATIENCE / plan.factor:.0f} s"
+        f"{plan.suspended:.0f} s, SEND_PATIENCE {PATIENCE / plan.factor:.0f} s, "
+        f"FAILOVER_AFTER {plan.failover_after:.0f} s"
     )
 
 
@@ -124,12 +139,12 @@ def short(seed: int) -> Plan:
     """Return a plan of about one minute."""
     return Plan(
         seed=seed,
-        factor=60,
+        factor=80,
         pending=600,
         rate=3,
         failover_after=5,
         hanging=16,
-        killed=("worker-status",),
+        first_killed=3,
         settle_timeout=60,
     )
 
@@ -138,11 +153,11 @@ def long(seed: int) -> Plan:
     """Return the plan of the run in docs/reliability.md."""
     return Plan(
         seed=seed,
-        factor=20,
+        factor=30,
         pending=5_000,
         rate=5,
         failover_after=30,
         hanging=60,
-        killed=("worker-status", "redis", "beat", "worker-status"),
+        first_killed=0,
         settle_timeout=240,
     )

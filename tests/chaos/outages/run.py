@@ -4,8 +4,8 @@ import json
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -20,13 +20,13 @@ from simulator.running import Running
 from tests.chaos.disturbances import Targets, disturb
 from tests.chaos.outages import plan as plans
 from tests.chaos.outages import traffic, verdict
+from tests.chaos.outages.evidence import Evidence
 from tests.chaos.outages.plan import Plan
-from tests.chaos.outages.schedule import Schedule
-from tests.chaos.outages.verdict import Claim, Evidence
+from tests.chaos.outages.schedule import HANGS, Schedule
+from tests.chaos.outages.verdict import Claim
 from tests.chaos.system import Log, service_manager, started
 
 _PAUSE = 0.5  # seconds until a killed Redis starts again
-_AFTER = 5.0  # seconds of traffic after the end of the outages
 _PROGRESS = 5.0  # seconds between two lines about the progress
 
 
@@ -46,25 +46,30 @@ class Result(NamedTuple):
 def run(plan: Plan, log: Log = print) -> Result:
     """Run a plan and compare. Raises RuntimeError when a process does not start again."""
     start = time.monotonic()
-    with (
-        _accounts() as (waybill, simulator),
-        started(
-            (*plan.simulator, "--accounts", str(simulator)),
-            {**plan.settings, "ACCOUNTS_FILE": str(waybill)},
-        ) as targets,
-    ):
+    with ExitStack() as resources:
+        waybill, simulator = resources.enter_context(_accounts())
+        options = (*plan.simulator, "--accounts", str(simulator))
+        settings = {**plan.settings, "ACCOUNTS_FILE": str(waybill)}
+        targets = resources.enter_context(started(options, settings))
         stack = targets.stack
+        _start_second_worker(stack)
         log(f"seed {plan.seed}; process logs in {stack.directory}")
         provider = Running(stack.simulator_url, Config())
-        client = traffic.Client(stack.url, stack.flask("clients", "create", "chaos"))
+        # Of two clients: the messages of one that wait do not delay those of the other.
+        bulk, other = (
+            traffic.Client(stack.url, stack.flask("clients", "create", name))
+            for name in ("bulk", "other")
+        )
         schedule = Schedule(provider)
-        watch = _Watch(stack, log)
+        watch = resources.enter_context(closing(_Watch(stack, log)))
         with service_manager(stack, log):
-            _outages(targets, plan, client, schedule, watch)
-            _hang(plan, client, schedule, watch)
+            schedule.begin()
+            traffic.post_pending(bulk, plan)
+            _outages(targets, plan, other, schedule, watch)
+            _hang(plan, other, schedule, watch)
             watch.settled(plan.settle_timeout)
             provider.wait_until_idle(30)
-        evidence = _evidence(client, provider, schedule, watch)
+        evidence = _evidence((bulk, other), provider, schedule, watch)
         claims = verdict.judge(plan, evidence)
         audit = stack.flask("audit")
         return Result(claims, verdict.totals(evidence), audit, time.monotonic() - start)
@@ -73,9 +78,7 @@ def run(plan: Plan, log: Log = print) -> Result:
 def _outages(
     targets: Targets, plan: Plan, client: traffic.Client, schedule: Schedule, watch: "_Watch"
 ) -> None:
-    """Post while the account accepts nothing, kill processes, and wait for the recovery."""
-    schedule.begin()
-    traffic.post_pending(client, plan)
+    """Post with a second account behind the one that accepts nothing, and kill processes."""
     watch.log(f"  {plan.pending:,} messages accepted; {plans.describe(plan)}")
     schedule.set(plan)
     steady, begin = traffic.Steady(client, plan.rate), time.monotonic()
@@ -84,21 +87,34 @@ def _outages(
         for kill in plan.kills():
             watch.until(begin + kill.at)
             watch.log(f"  kill: {kill.name}")
-            disturb(targets, kill.name, _PAUSE)
-        watch.until(begin + plan.throttled + plan.suspended + _AFTER)
+            _kill(targets, kill.name)
+        watch.until(begin + plan.refusing)
     finally:
         steady.end()
-    watch.settled(plan.settle_timeout)
+
+
+def _kill(targets: Targets, name: str) -> None:
+    if name == "redis":
+        disturb(targets, name, _PAUSE)
+    else:
+        targets.stack.kill(name)  # the service manager restarts it
+
+
+def _start_second_worker(stack: Stack) -> None:
+    first = stack.commands["worker-send"]
+    stack.commands[plans.SECOND_WORKER] = (*first[: first.index("-n")], "-n", "send-2@%h")
+    stack.start(plans.SECOND_WORKER)
 
 
 def _hang(plan: Plan, client: traffic.Client, schedule: Schedule, watch: "_Watch") -> None:
     """Post messages whose provider does not answer."""
-    # Longer than all calls take: each waits 3 s, in one of 16 threads.
-    seconds = 4.0 + 3.0 * plan.hanging / 16
-    schedule.hang(seconds)
-    watch.log(f"  one provider does not answer for {seconds:.0f} s")
+    schedule.hang()
+    watch.log("  one provider does not answer")
     traffic.post_hanging(client, plan)
-    watch.until(time.monotonic() + seconds)
+    deadline = time.monotonic() + plan.settle_timeout
+    while schedule.hung() < plan.hanging and time.monotonic() < deadline:
+        watch.progress()
+    schedule.end(HANGS)
 
 
 @contextmanager
@@ -129,19 +145,29 @@ class _Watch:
         url = stack.environment["DATABASE_URL"].replace("://", "+psycopg://", 1)
         self._engine = create_engine(url)
 
+    def close(self) -> None:
+        """Close the connections to the database."""
+        self._engine.dispose()
+
+    def progress(self) -> None:
+        """Wait some seconds, and log the statuses."""
+        time.sleep(_PROGRESS)
+        counts = sorted(self._counts().items())
+        self.log("    " + ", ".join(f"{status} {count:,}" for status, count in counts))
+
     def until(self, moment: float) -> None:
         """Wait, and log the progress."""
         while (left := moment - time.monotonic()) > 0:
-            time.sleep(min(left, _PROGRESS))
-            if left >= _PROGRESS:
-                self._log_counts()
+            if left < _PROGRESS:
+                time.sleep(left)
+            else:
+                self.progress()
 
     def settled(self, timeout: float) -> None:
         """Wait until the fate of every message is known, or the time-out."""
         deadline = time.monotonic() + timeout
         while self._open() and time.monotonic() < deadline:
-            time.sleep(_PROGRESS)
-            self._log_counts()
+            self.progress()
 
     def words(self) -> dict[str, list[str]]:
         """Return the words of the ledger that state no status, by message id."""
@@ -160,19 +186,15 @@ class _Watch:
         with self._engine.connect() as connection:
             return Counter({row[0]: row[1] for row in connection.execute(query)})
 
-    def _log_counts(self) -> None:
-        counts = sorted(self._counts().items())
-        self.log("    " + ", ".join(f"{status} {count:,}" for status, count in counts))
-
 
 def _evidence(
-    client: traffic.Client, provider: Running, schedule: Schedule, watch: _Watch
+    clients: Iterable[traffic.Client], provider: Running, schedule: Schedule, watch: _Watch
 ) -> Evidence:
     refused = defaultdict(list)
     for entry in provider.refusals():
         refused[entry["outage"]].append(datetime.fromisoformat(entry["at"]))
     return Evidence(
-        shown=client.messages(),
+        shown=[message for client in clients for message in client.messages()],
         sent=provider.records()["messages"],
         words=watch.words(),
         outages=schedule.outages(),

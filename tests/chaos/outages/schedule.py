@@ -1,13 +1,17 @@
 """The scheduled outages of the simulated provider."""
 
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import requests
 
 from demo.stack import ACCOUNT
 from simulator.running import Running
 from tests.chaos.outages.plan import HANGING, PREFIXES, SECOND_ACCOUNT, Plan
+
+#: Outages in which a call gets no answer; in the first its message is sent all the same.
+HANGS: Final = ("timeout", "timeout-unprocessed")
 
 
 class Outage(NamedTuple):
@@ -33,7 +37,7 @@ class Schedule:
 
     def set(self, plan: Plan) -> None:
         """Schedule the outages from now on."""
-        half, end = plan.throttled / 2, plan.throttled + plan.suspended
+        half = plan.throttled / 2
         account = {"provider": "twilio", "account": ACCOUNT}
         self._add("429", **account, status=429, duration=half)
         self._add(
@@ -52,24 +56,30 @@ class Schedule:
             after=plan.throttled,
             duration=plan.suspended,
         )
-        self._add("sinch", provider="sinch", status=429, duration=end)
-        for name in ("429 before", "sinch before"):
-            requests.delete(self._url(name), timeout=10).raise_for_status()
+        self._add("sinch", provider="sinch", status=429, duration=plan.refusing)
+        self.end(("429 before", "sinch before"))
 
-    def hang(self, seconds: float) -> None:
+    def hang(self) -> None:
         """Let the second account answer no create request: half of them are processed."""
         second: dict[str, Any] = {"provider": "twilio", "account": SECOND_ACCOUNT}
-        for fault, digit in (("timeout", 0), ("timeout-unprocessed", 1)):
-            prefix = f"{PREFIXES[HANGING]}{digit}"
-            self._add(fault, **second, fault=fault, prefix=prefix, duration=seconds)
+        for digit, fault in enumerate(HANGS):
+            self._add(fault, **second, fault=fault, prefix=f"{PREFIXES[HANGING]}{digit}")
+
+    def hung(self) -> int:
+        """Return how many calls got no answer."""
+        records = {entry["id"]: entry for entry in self._simulator.outages()}
+        return sum(records[self._ids[fault]]["answered"] for fault in HANGS)
+
+    def end(self, names: Iterable[str]) -> None:
+        """End outages now."""
+        for name in names:
+            url = f"{self._simulator.url}/_simulator/outages/{self._ids[name]}"
+            requests.delete(url, timeout=10).raise_for_status()
 
     def outages(self) -> dict[str, Outage]:
         """Return the records of the outages by name."""
         records = {entry["id"]: entry for entry in self._simulator.outages()}
         return {name: _outage(records[number]) for name, number in self._ids.items()}
-
-    def _url(self, name: str) -> str:
-        return f"{self._simulator.url}/_simulator/outages/{self._ids[name]}"
 
     def _add(self, name: str, **fields: object) -> None:
         self._ids[name] = self._simulator.add_outage(**fields)["id"]

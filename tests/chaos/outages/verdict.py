@@ -1,22 +1,22 @@
 """Checks the claims about outages by two witnesses: Waybill and the simulated provider."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from service.domain.status import FINAL
 from service.errors import OUTCOME_UNKNOWN
+from tests.chaos.outages.evidence import Evidence, code, created, deadline, is_short, wait
 from tests.chaos.outages.plan import FAILOVER, HANGING, PENDING, Plan
-from tests.chaos.outages.schedule import Outage
+from tests.chaos.outages.schedule import HANGS
 
 # Calls that may be refused while an account is blocked: those that began before its first answer
-# (one for each thread of a send worker, again after a kill), and the probes.
-_CALLS_IN_FLIGHT: Final = 32
-_PROBES: Final = 12
-# Seconds that a message needs on a busy machine, from its post to the mobile network.
-_OVERHEAD: Final = 5.0
+# was recorded, a few for each thread of a send worker and again after a kill, and the probes.
+_REFUSED: Final = 100
+# Calls of a send worker at a time: WORKER_CONCURRENCY.
+_IN_FLIGHT: Final = 16
+# Seconds that a message may need from its post to the mobile network, on a busy machine.
+_OVERHEAD: Final = 30.0
 # A message that was tried before waits for the end of its backoff.
 _LONGEST_BACKOFF: Final = 60.0
 
@@ -30,45 +30,10 @@ class Claim(NamedTuple):
     examples: Sequence[str] = ()
 
 
-@dataclass
-class Evidence:
-    """What both sides know when all work is done."""
-
-    shown: Sequence[Mapping[str, Any]]  # messages in Waybill's API
-    sent: Sequence[Mapping[str, Any]]  # messages in the provider's records
-    words: Mapping[str, Collection[str]]  # words of the ledger that state no status, by message id
-    outages: Mapping[str, Outage]
-    refused: Mapping[int, Sequence[datetime]]  # create requests without a message, by outage
-    by_text: dict[str, list[Mapping[str, Any]]] = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Sort the provider's messages by their text."""
-        self.by_text = defaultdict(list)
-        for entry in self.sent:
-            self.by_text[entry["text"]].append(entry)
-
-    def on_air(self, message: Mapping[str, Any]) -> list[datetime]:
-        """Return every time at which a message went on the air."""
-        times = (time for entry in self.by_text[message["body"]] for time in entry["on_air_at"])
-        return sorted(map(datetime.fromisoformat, times))
-
-    def refusals(self, outage: str) -> Sequence[datetime]:
-        """Return when an outage refused create requests."""
-        return self.refused.get(self.outages[outage].id, ())
-
-    def of(self, group: str) -> list[Mapping[str, Any]]:
-        """Return the messages of a group."""
-        return [message for message in self.shown if message["body"].startswith(f"{group} ")]
-
-    def moved(self, group: str) -> list[Mapping[str, Any]]:
-        """Return the messages of a group that the next provider took."""
-        return [entry for entry in self.of(group) if "moved" in self.words.get(entry["id"], ())]
-
-
 def judge(plan: Plan, evidence: Evidence) -> list[Claim]:
     """Return all claims, the broken ones with examples."""
     return [
-        *_fates(evidence),
+        *_fates(plan, evidence),
         *_deadlines(evidence),
         *_calls(evidence),
         *_failover(plan, evidence),
@@ -81,21 +46,26 @@ def is_unfinished(message: Mapping[str, Any]) -> bool:
     return message["status"] not in FINAL
 
 
-def _fates(evidence: Evidence) -> Iterable[Claim]:
+def _fates(plan: Plan, evidence: Evidence) -> Iterable[Claim]:
     by_status = defaultdict(list)
     for message in evidence.shown:
         by_status[message["status"]].append(message)
     failed = [*by_status["failed"], *by_status["undelivered"]]
     # A worker was killed during the call, and then the deadline passed: whether the message was
     # sent stays unknown.
-    unknown = [entry for entry in failed if _code(entry) == OUTCOME_UNKNOWN and _is_short(entry)]
+    unknown = [entry for entry in failed if code(entry) == OUTCOME_UNKNOWN and is_short(entry)]
     failed = [entry for entry in failed if entry not in unknown]
     twice = [entry for entry in evidence.shown if len(evidence.on_air(entry)) > 1]
     posted = {entry["body"] for entry in evidence.shown}
     strange = [entry["text"] for entry in evidence.sent if entry["text"] not in posted]
     differ = [entry for entry in evidence.shown if not _agree(entry, evidence)]
     yield _none("failed", failed)
-    yield Claim("outcome unknown: worker killed, then the deadline passed", f"{len(unknown):,}")
+    limit = _IN_FLIGHT * sum(kill.name.startswith("worker-send") for kill in plan.kills())
+    yield Claim(
+        f"outcome unknown: worker killed, then the deadline passed; at most {limit}",
+        f"{len(unknown):,}",
+        len(unknown) <= limit,
+    )
     yield _none("sent twice", twice)
     yield _none("unfinished", [entry for entry in evidence.shown if is_unfinished(entry)])
     yield _none("status differs from the provider's", [*differ, *strange])
@@ -106,13 +76,13 @@ def _deadlines(evidence: Evidence) -> Iterable[Claim]:
     late = [
         message
         for message in evidence.shown
-        if any(time > _deadline(message) for time in evidence.on_air(message))
+        if any(time > deadline(message) for time in evidence.on_air(message))
     ]
     expired = [message for message in evidence.shown if message["status"] == "expired"]
     end = evidence.outages["20005"].ends_at
     pending = evidence.of(PENDING)
-    dead = [message for message in pending if _deadline(message) <= end]
-    alive = [entry for entry in expired if not _is_short(entry) or entry not in pending]
+    dead = [message for message in pending if deadline(message) <= end]
+    alive = [entry for entry in expired if not is_short(entry) or entry not in pending]
     sent = [message for message in dead if evidence.on_air(message)]
     yield Claim("expired", f"{len(expired):,}", bool(expired))
     yield _none("on the air after their deadline", late)
@@ -144,20 +114,19 @@ def _calls(evidence: Evidence) -> Iterable[Claim]:
     for name in ("429", "429 with Retry-After"):
         count = len(evidence.refusals(name))
         yield Claim(f"calls answered with {name}", f"{count:,}", count > 0)
-    count, limit = len(evidence.refusals("20005")), _CALLS_IN_FLIGHT + _PROBES
+    count, limit = len(evidence.refusals("20005")), _REFUSED
     yield Claim(f"calls answered with 20005, at most {limit}", f"{count:,}", 0 < count <= limit)
 
 
 def _failover(plan: Plan, evidence: Evidence) -> Iterable[Claim]:
     moved, end = evidence.moved(FAILOVER), evidence.outages["sinch"].ends_at
     start = min(evidence.refusals("sinch"), default=end)
-    ready = start + timedelta(seconds=plan.failover_after)
     first = min(
         (evidence.on_air(entry)[0] for entry in moved if evidence.on_air(entry)), default=end
     )
-    waits = {entry["id"]: _wait(entry, evidence) for entry in evidence.of(FAILOVER)}
-    late = [waits[entry["id"]] for entry in evidence.of(FAILOVER) if ready <= _created(entry) < end]
-    early = [waits[entry["id"]] for entry in evidence.of(FAILOVER) if _created(entry) < ready]
+    waits = {entry["id"]: wait(entry, evidence) for entry in evidence.of(FAILOVER)}
+    late = [waits[entry["id"]] for entry in evidence.of(FAILOVER) if first <= created(entry) < end]
+    early = [waits[entry["id"]] for entry in evidence.of(FAILOVER) if created(entry) < first]
     yield Claim("messages that the second provider took", f"{len(moved):,}", bool(moved))
     limit = plan.failover_after + _OVERHEAD
     seconds = (first - start).total_seconds()
@@ -179,7 +148,7 @@ def _failover(plan: Plan, evidence: Evidence) -> Iterable[Claim]:
 
 
 def _hanging(plan: Plan, evidence: Evidence) -> Iterable[Claim]:
-    hung = sum(evidence.outages[name].answered for name in ("timeout", "timeout-unprocessed"))
+    hung = sum(evidence.outages[name].answered for name in HANGS)
     yield Claim("calls without an answer", f"{hung:,}", hung >= plan.hanging)
     yield _none("moved after a call without an answer", evidence.moved(HANGING))
 
@@ -206,25 +175,3 @@ def _agree(message: Mapping[str, Any], evidence: Evidence) -> bool:
     if message["status"] == "delivered":
         return [entry["status"] for entry in entries] == ["delivered"]
     return not evidence.on_air(message)
-
-
-def _is_short(message: Mapping[str, Any]) -> bool:
-    return message["validity_period"] is not None
-
-
-def _code(message: Mapping[str, Any]) -> str | None:
-    return message["error"] and str(message["error"]["code"])
-
-
-def _deadline(message: Mapping[str, Any]) -> datetime:
-    return datetime.fromisoformat(message["expires_at"])
-
-
-def _created(message: Mapping[str, Any]) -> datetime:
-    return datetime.fromisoformat(message["created_at"])
-
-
-def _wait(message: Mapping[str, Any], evidence: Evidence) -> float:
-    """Return the seconds from the post to the mobile network; infinite if it never came there."""
-    times = evidence.on_air(message)
-    return (times[0] - _created(message)).total_seconds() if times else float("inf")
