@@ -154,18 +154,17 @@ def make_pending(message_id: UUID, attempt: int, now: datetime) -> None:
 
     A SID of an attempt before the message was sent again does not count.
     """
-    with_sid = exists().where(
-        Attempt.message_id == message_id,
-        Attempt.provider_sid.is_not(None),
-        Attempt.number > func.coalesce(Message.outcome_attempt, 0),
-    )
     db.session.execute(
         update(Message)
         .where(
             Message.id == message_id,
             Message.status == Status.IN_DOUBT,
             Message.attempts == attempt,
-            ~with_sid,
+            ~exists().where(
+                Attempt.message_id == message_id,
+                Attempt.provider_sid.is_not(None),
+                Attempt.number > func.coalesce(Message.outcome_attempt, 0),
+            ),
         )
         .values(
             status=Status.PENDING,

@@ -35,9 +35,9 @@ def start_over(rows: Sequence[Mapping[str, Any]]) -> None:
 
 def client_ids(name: str | None) -> Sequence[int]:
     """Return the clients of this name; for None all, without those that use test keys."""
-    wanted = Client.test.is_(False) if name is None else Client.name == name
+    condition = Client.test.is_(False) if name is None else Client.name == name
     return db.session.scalars(
-        select(Client.id).where(wanted).order_by(Client.id).limit(_MAX_CLIENTS)
+        select(Client.id).where(condition).order_by(Client.id).limit(_MAX_CLIENTS)
     ).all()
 
 

@@ -91,8 +91,8 @@ def resend_all(ids: Collection[UUID], order: Order) -> Refusals:
         rows = ledger.lock_outcomes(ids)
         messages = resends.with_accounts(rows)
         refusals = _refusals([message for message, _ in messages], order)
-        wanted = [pair for pair in messages if refusals[pair[0].id] is None]
-        columns = [_columns(message, account, now) for message, account in wanted]
+        chosen = [pair for pair in messages if refusals[pair[0].id] is None]
+        columns = [_columns(message, account, now) for message, account in chosen]
         if columns:
             resends.start_over(columns)
             record.apply([report for row in columns for report in _reports(row, order)], rows)
@@ -156,7 +156,7 @@ def _columns(message: Message, client_account: str | None, now: datetime) -> dic
         "account": place.account,
         "sender": place.sender.address,
         "messaging_service_sid": place.sender.messaging_service_sid,
-        # The resend takes a number of its own: reports about earlier attempts rank below it.
+        # The resend has a number, too: reports about earlier attempts rank below it.
         "attempts": message.attempts + 1,
         "tries": 0,
         "tried_since": None,

@@ -20,8 +20,9 @@ from service.sending.cancel import cancel
 from service.sending.resend import resend
 from service.web.api import authentication, representations
 from service.web.api.drafts import check_idempotency_key, digests, draft, real_providers
+from service.web.api.resend import Resend
 from service.web.api.responses import AcceptedItem, RefusedItem
-from service.web.api.schemas import MessageQuery, NewBatch, Resend, check
+from service.web.api.schemas import MessageQuery, NewBatch, check
 from service.web.errors import problem
 
 # The ledger of a message has about five events. This bounds the answer if a provider sends more.

@@ -44,11 +44,13 @@ _PATTERN_ERRORS: Final = {
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """A request whose unknown fields are refused."""
+
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
 
 
-class NewMessage(_Strict):
+class NewMessage(Strict):
     """A message to send."""
 
     model_config = ConfigDict(json_schema_extra={"anyOf": CONTENTS})
@@ -175,23 +177,13 @@ class NewMessage(_Strict):
         return {name: value for name, value in fields.items() if value not in (None, {})}
 
 
-class NewBatch(_Strict):
+class NewBatch(Strict):
     """Up to 1000 messages; each is validated on its own later."""
 
     messages: list[Any] = Field(min_length=1, max_length=1000)
 
 
-class Resend(_Strict):
-    """How to send a message again."""
-
-    confirm_duplicate: StrictBool = Field(
-        default=False,
-        description="Send it also if it is unknown whether it was sent before. The recipient may "
-        "then get it twice.",
-    )
-
-
-class MessageQuery(_Strict):
+class MessageQuery(Strict):
     """Filters and page of a list of messages."""
 
     status: Status | None = Field(default=None, description="Messages with this status.")

@@ -13,8 +13,9 @@ from flask import render_template
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
+from service.web.api.resend import Resend
 from service.web.api.responses import SHAPES
-from service.web.api.schemas import MessageQuery, NewBatch, NewMessage, Resend
+from service.web.api.schemas import MessageQuery, NewBatch, NewMessage
 
 _TEXT: Final = files(__name__).joinpath("openapi.json").read_text("utf-8")
 _REFERENCE: Final = "#/components/schemas/{model}"

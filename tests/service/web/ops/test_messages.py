@@ -1,5 +1,6 @@
 """Search, timelines, actions on messages, and escaping."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
@@ -205,7 +206,8 @@ def test_give_up_fails_the_message_and_records_the_operator(
     assert status_of(message_id) == "failed"
     text = operator.get(f"/messages/{message_id}").text
     assert "<b>operator given up</b>" in text
-    assert 'formaction="' not in text
+    actions = re.findall('formaction="([^"]+)"', text)
+    assert actions == [f"/ops/messages/{message_id}/resend"]
 
 
 def test_sid_from_an_operator_ends_the_doubt(
