@@ -37,7 +37,8 @@ def list_holds() -> None:
     found = holds.read_holds(datetime.now(UTC))
     for item in found.active:
         click.echo("\n".join(_lines(item)))
-    click.echo("nothing is blocked or paused" if not found.active else f"{len(found.active)} holds")
+    if not found.active:
+        click.echo("nothing is blocked or paused")
     for item in found.ended:
         hold = item.hold
         by = f" by {hold.ended_by}" if hold.ended_by else ""
