@@ -15,7 +15,7 @@ from service.holds.key import Key
 from service.models import Hold
 from service.observability import events
 from service.providers.sandbox import SANDBOX
-from service.queries import holds
+from service.queries import held_messages, holds
 
 # Messages that a sender must fail before it is certain that the sender, and not the recipient, is
 # the reason.
@@ -93,7 +93,7 @@ def accepted(messages: Mapping[int, UUID], now: datetime) -> int:
 
 def end_if_arrived(hold: Hold, now: datetime) -> bool:
     """End a hold if the probe that the provider accepted reached its recipient."""
-    if hold.probe_message is None or not holds.arrived(hold.probe_message, now):
+    if hold.probe_message is None or not held_messages.arrived(hold.probe_message, now):
         return False
     return bool(end([hold.id], now))
 
