@@ -176,7 +176,17 @@ def test_account_that_accepts_again_leaves_no_row(post: Post, fail: Fail) -> Non
 def test_several_processes_take_one_probe(context: Flask) -> None:
     open_block()
     probe_now()
-    taken = in_threads(context, 6, take_probe)
+    loaded = Barrier(6)
+
+    def load_then_take() -> bool:
+        found = queries.unreleased()
+        db.session.expunge_all()
+        db.session.rollback()
+        loaded.wait()  # all have read that the probe is due
+        with transaction():
+            return blocks.take_probes(found, datetime.now(UTC))
+
+    taken = in_threads(context, 6, load_then_take)
     assert sorted(map(bool, taken)) == [False] * 5 + [True]
     [hold] = holds()
     assert hold.probes == 1
