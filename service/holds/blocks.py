@@ -35,9 +35,8 @@ def block(
     """
     if key.provider == SANDBOX:
         return False
-    if holds.active(key, HoldKind.BLOCKED) is not None:
-        return True
-    if key.scope is Scope.SENDER and not _is_certain(key, code, message_id, now):
+    is_blocked = holds.active(key, HoldKind.BLOCKED) is not None
+    if not is_blocked and key.scope is Scope.SENDER and not _is_certain(key, code, message_id, now):
         return False
     return _open(key, HoldKind.BLOCKED, code, now, reported=reported)
 
@@ -108,6 +107,9 @@ def end(ids: Collection[int], now: datetime, by: str | None = None) -> int:
 
 def _open(key: Key, kind: HoldKind, code: str | None, now: datetime, **columns: Any) -> bool:
     """Open a hold unless it is open; return False if there are too many."""
+    # An INSERT that conflicts would use up an id.
+    if holds.active(key, kind) is not None:
+        return True
     if not holds.has_room():
         _log.error("no more than %d holds: %s is not held", holds.MAX_HOLDS, key.scope)
         return False
