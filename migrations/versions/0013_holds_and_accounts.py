@@ -54,7 +54,8 @@ def upgrade():
     sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('ended_by', sa.String(length=100), nullable=True),
     sa.Column('released_at', sa.DateTime(timezone=True), nullable=True),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_hold'))
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_hold')),
+    sqlite_autoincrement=True,
     )
     op.create_index('uq_hold_active', 'hold', _KEY, unique=True, sqlite_where=sa.text(_ACTIVE), postgresql_where=sa.text(_ACTIVE))
     op.create_index('ix_hold_unreleased', 'hold', ['id'], unique=False, sqlite_where=sa.text(_UNRELEASED), postgresql_where=sa.text(_UNRELEASED))
@@ -65,7 +66,7 @@ def upgrade():
     op.add_column('message', sa.Column('sender_fixed', sa.Boolean(), server_default=sa.true(), nullable=False))
     op.add_column('message', sa.Column('tries', sa.Integer(), server_default=sa.text('0'), nullable=False))
     op.add_column('message', sa.Column('tried_since', sa.DateTime(timezone=True), nullable=True))
-    op.add_column('message', sa.Column('hold_id', sa.Integer(), nullable=True))
+    op.add_column('message', sa.Column('hold_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True))
     op.add_column('message', sa.Column('resent_at', sa.DateTime(timezone=True), nullable=True))
     op.add_column('attempt', sa.Column('account', sa.String(length=32), server_default='default', nullable=False))
     op.add_column('client', sa.Column('account', sa.String(length=32), nullable=True))

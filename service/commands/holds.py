@@ -18,8 +18,8 @@ group = AppGroup("holds", help="List, pause, resume and release what is blocked 
 # Stands for the operator of a command.
 _OPERATOR: Final = "command line"
 _SCOPES: Final = {
-    "provider": "All messages of a provider, such as twilio.",
-    "account": "All messages of one account, such as twilio/marketing.",
+    "provider": "All messages of a provider, by its name.",
+    "account": "All messages of one account: PROVIDER/ACCOUNT.",
     "sender": "All messages of a sender: a number, a name or a Messaging Service.",
     "client": "All messages of a client of the API, by its name.",
 }
@@ -37,7 +37,8 @@ def list_holds() -> None:
     found = holds.read_holds(datetime.now(UTC))
     for item in found.active:
         click.echo("\n".join(_lines(item)))
-    click.echo("nothing is blocked or paused" if not found.active else f"{len(found.active)} holds")
+    if not found.active:
+        click.echo("nothing is blocked or paused")
     for item in found.ended:
         hold = item.hold
         by = f" by {hold.ended_by}" if hold.ended_by else ""

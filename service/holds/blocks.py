@@ -15,7 +15,7 @@ from service.holds.key import Key
 from service.models import Hold
 from service.observability import events
 from service.providers.sandbox import SANDBOX
-from service.queries import holds
+from service.queries import held_messages, holds
 
 # Messages that a sender must fail before it is certain that the sender, and not the recipient, is
 # the reason.
@@ -35,9 +35,8 @@ def block(
     """
     if key.provider == SANDBOX:
         return False
-    if holds.active(key, HoldKind.BLOCKED) is not None:
-        return True
-    if key.scope is Scope.SENDER and not _is_certain(key, code, message_id, now):
+    is_blocked = holds.active(key, HoldKind.BLOCKED) is not None
+    if not is_blocked and key.scope is Scope.SENDER and not _is_certain(key, code, message_id, now):
         return False
     return _open(key, HoldKind.BLOCKED, code, now, reported=reported)
 
@@ -93,7 +92,7 @@ def accepted(messages: Mapping[int, UUID], now: datetime) -> int:
 
 def end_if_arrived(hold: Hold, now: datetime) -> bool:
     """End a hold if the probe that the provider accepted reached its recipient."""
-    if hold.probe_message is None or not holds.arrived(hold.probe_message, now):
+    if hold.probe_message is None or not held_messages.arrived(hold.probe_message, now):
         return False
     return bool(end([hold.id], now))
 
@@ -108,6 +107,9 @@ def end(ids: Collection[int], now: datetime, by: str | None = None) -> int:
 
 def _open(key: Key, kind: HoldKind, code: str | None, now: datetime, **columns: Any) -> bool:
     """Open a hold unless it is open; return False if there are too many."""
+    # An INSERT that conflicts would use up an id.
+    if holds.active(key, kind) is not None:
+        return True
     if not holds.has_room():
         _log.error("no more than %d holds: %s is not held", holds.MAX_HOLDS, key.scope)
         return False

@@ -14,9 +14,9 @@ from service.holds import blocks
 from service.holds.key import Key
 from service.holds.match import Subject
 from service.providers.sandbox import SANDBOX
-from service.queries import holds
+from service.queries import held_messages, holds
 from service.queries.attempts import AttemptRef
-from service.queries.holds import Sending
+from service.queries.held_messages import Sending
 
 
 def learn_blocks(entries: Iterable[tuple[Any, StatusReport, AttemptRef | None]]) -> None:
@@ -43,7 +43,7 @@ def _blocked_scope(provider: str, code: str) -> Scope | None:
 
 def _open_holds(codes: dict[UUID, tuple[str, Scope]]) -> None:
     by_key = defaultdict[Key, list[tuple[Sending, str]]](list)
-    for sending in holds.sendings(codes):
+    for sending in held_messages.sendings(codes):
         code, scope = codes[sending.attempt_id]
         if (key := _key(sending, scope)) is not None:
             by_key[key].append((sending, code))

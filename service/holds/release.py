@@ -8,7 +8,7 @@ from uuid import UUID
 from service.domain.scope import HOLDING, HoldKind
 from service.holds import blocks
 from service.models import Hold
-from service.queries import holds
+from service.queries import held_messages, holds
 
 # Messages of one step: the claims of other holds' messages go on meanwhile.
 _BATCH: Final = 1_000
@@ -23,9 +23,9 @@ def park(message_ids: Mapping[int, Sequence[UUID]], now: datetime) -> None:
     active = holds.lock_active(message_ids)
     for hold_id, ids in message_ids.items():
         if hold_id in active:
-            holds.park(ids, hold_id)
+            held_messages.park(ids, hold_id)
         else:
-            holds.put_back(ids, now)
+            held_messages.put_back(ids, now)
 
 
 def release(loaded: Sequence[Hold], now: datetime) -> bool:
@@ -35,14 +35,14 @@ def release(loaded: Sequence[Hold], now: datetime) -> bool:
         if hold.kind not in HOLDING:  # no message waits for it
             continue
         if hold.ended_at is not None:
-            if holds.make_due(hold.id, _BATCH, now) < _BATCH:
+            if held_messages.make_due(hold.id, _BATCH, now) < _BATCH:
                 holds.released(hold.id, now)
             else:
                 more = True
         elif blocks.end_if_arrived(hold, now):
             more = True
         elif hold.probe_at is not None and hold.probe_at <= now and not _is_paused(hold, loaded):
-            holds.make_due(hold.id, 1, now)
+            held_messages.make_due(hold.id, 1, now)
     return more
 
 

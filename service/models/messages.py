@@ -28,7 +28,7 @@ from service.database import Model
 from service.domain.account import DEFAULT_ACCOUNT
 from service.domain.priority import Priority
 from service.domain.status import Status
-from service.models.types import UtcDateTime, enum_column
+from service.models.types import Serial, UtcDateTime, enum_column
 
 # Messages that have ended and still hold their content.
 _UNREDACTED: Final = "final_at IS NOT NULL AND redacted_at IS NULL"
@@ -94,7 +94,7 @@ class Message(Model):
     tries: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     tried_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     # The hold for which a pending message waits. It is due again when the hold ends.
-    hold_id: Mapped[int | None]
+    hold_id: Mapped[int | None] = mapped_column(Serial)
     resent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     submitted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     check_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when to poll or look up

@@ -13,7 +13,7 @@ from service.holds.key import Key
 from service.models import Hold
 from service.observability import events
 from service.operations.pause_targets import scope_named
-from service.queries import clients, holds
+from service.queries import clients, held_messages, holds
 from service.queries.backlog import COUNT_LIMIT
 from service.task_queue.queue import DELIVER
 
@@ -67,7 +67,7 @@ def _ended(now: datetime) -> Sequence[Hold]:
 
 def _listed(found: Sequence[Hold]) -> list[ListedHold]:
     """Return holds with what they stop, and how many messages wait for each."""
-    waiting = holds.waiting([hold.id for hold in found], COUNT_LIMIT)
+    waiting = held_messages.waiting([hold.id for hold in found], COUNT_LIMIT)
     names = clients.names([int(hold.value) for hold in found if hold.scope == Scope.CLIENT])
     return [ListedHold(hold, _what(hold, names), waiting[hold.id]) for hold in found]
 

@@ -21,7 +21,7 @@ from service.components import Components
 from service.domain.scope import HoldKind, Scope
 from service.operations.background_read import BackgroundRead
 from service.providers.sandbox import SANDBOX
-from service.queries import backlog, holds
+from service.queries import backlog, held_messages, holds
 from service.queries.backlog import COUNT_LIMIT
 from service.task_queue.queue import ROUTES
 
@@ -158,7 +158,7 @@ def _read_database(parts: Components) -> Iterator[Reading]:
     with parts.context():
         backlogs = backlog.measure(now)
         active = holds.count_active()
-        held = holds.count_held(COUNT_LIMIT)
+        held = held_messages.count_held(COUNT_LIMIT)
     yield from _holds(active, parts)
     yield Reading(HELD, (), held)
     yield Reading(DUE, (), backlogs.due.size)

@@ -1,21 +1,18 @@
 """Queries of holds."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from datetime import datetime
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, exists, func, literal, select, text, union_all, update
+from sqlalchemy import ColumnElement, delete, exists, func, select, text, update
 
 from service.database import db
 from service.domain.scope import HOLDING, HoldKind
-from service.domain.status import SUCCESSES, Status
-from service.models import Attempt, Hold, Message
+from service.models import Hold, Message
 from service.queries.dialect import any_of, insert_into
 
 _Key = tuple[str, str, str, str]  # scope, provider, account, value
-# A message without delivery reports stays sent. A failure would have been reported by then.
-_ARRIVED_AFTER: Final = timedelta(seconds=60)
 # Every claim reads all of them.
 MAX_HOLDS: Final = 1_000
 
@@ -42,37 +39,6 @@ def _is(key: _Key, kind: HoldKind) -> list[ColumnElement[bool]]:
     names = ("scope", "provider", "account", "value")
     equal = [getattr(Hold, name) == value for name, value in zip(names, key, strict=True)]
     return [*equal, Hold.kind == kind]
-
-
-class Sending(NamedTuple):
-    """An attempt, and what holds can be about, of its message."""
-
-    attempt_id: UUID
-    message_id: UUID
-    provider: str
-    account: str
-    started_at: datetime
-    sender: str | None
-    messaging_service_sid: str | None
-    to: str
-    is_current: bool  # no other provider took the message over since
-
-
-def sendings(attempt_ids: Collection[UUID]) -> list[Sending]:
-    """Return attempts with the senders and recipients of their messages."""
-    query = select(
-        Attempt.id,
-        Message.id,
-        Attempt.provider,
-        Attempt.account,
-        Attempt.started_at,
-        Message.sender,
-        Message.messaging_service_sid,
-        Message.to,
-        (Attempt.provider == Message.provider) & (Attempt.account == Message.account),
-    ).join(Message, Message.id == Attempt.message_id)
-    rows = db.session.execute(query.where(any_of(Attempt.id, attempt_ids)))
-    return [Sending(*row) for row in rows]
 
 
 def has_room() -> bool:
@@ -135,30 +101,11 @@ def ended_since(since: datetime, limit: int) -> Sequence[Hold]:
     return db.session.scalars(query.order_by(Hold.ended_at.desc()).limit(limit)).all()
 
 
-def waiting(ids: Collection[int], limit: int) -> dict[int, int]:
-    """Return how many messages wait for each hold, at most `limit`."""
-    if not ids:
-        return {}
-    counts = [
-        select(literal(hold_id), func.count()).select_from(
-            select(Message.id).where(Message.hold_id == hold_id).limit(limit).subquery()
-        )
-        for hold_id in ids
-    ]
-    return {row[0]: row[1] for row in db.session.execute(union_all(*counts))}
-
-
 def count_active() -> dict[tuple[str, str, str], int]:
     """Return how many holds are active, by kind, scope and provider."""
     labels = (Hold.kind, Hold.scope, Hold.provider)
     query = select(*labels, func.count()).where(Hold.ended_at.is_(None), Hold.released_at.is_(None))
     return {(row[0], row[1], row[2]): row[3] for row in db.session.execute(query.group_by(*labels))}
-
-
-def count_held(limit: int) -> int:
-    """Return how many messages wait for holds, at most `limit`."""
-    held = select(Message.id).where(Message.hold_id.is_not(None)).limit(limit).subquery()
-    return db.session.scalar(select(func.count()).select_from(held)) or 0
 
 
 def set_probe(hold_id: int, probe_at: datetime) -> None:
@@ -222,59 +169,8 @@ def note_probes(messages: Mapping[int, UUID]) -> set[int]:
     return reported
 
 
-def arrived(message_id: UUID, now: datetime) -> bool:
-    """Tell whether a message reached its recipient, or probably did."""
-    query = select(Message.status, Message.updated_at).where(Message.id == message_id)
-    row = db.session.execute(query).one_or_none()
-    if row is None:
-        return False
-    sent_before = row.updated_at <= now - _ARRIVED_AFTER
-    return row.status in SUCCESSES or (row.status is Status.SENT and sent_before)
-
-
 def released(hold_id: int, now: datetime) -> None:
     """Note that all messages of a hold are due again, unless some were locked meanwhile."""
     waits = exists().where(Message.hold_id == hold_id)
     statement = update(Hold).where(Hold.id == hold_id, ~waits).values(released_at=now)
     db.session.execute(statement.execution_options(synchronize_session=False))
-
-
-def park(message_ids: Collection[UUID], hold_id: int) -> None:
-    """Let claimed messages wait for a hold: each until its deadline, without an attempt."""
-    _unclaim(message_ids, hold_id=hold_id, due_at=Message.expires_at)
-
-
-def put_back(message_ids: Collection[UUID], now: datetime) -> None:
-    """Make claimed messages due again, without an attempt."""
-    _unclaim(message_ids, due_at=now)
-
-
-def _unclaim(message_ids: Collection[UUID], **columns: Any) -> None:
-    db.session.execute(
-        update(Message)
-        .where(any_of(Message.id, message_ids), Message.status == Status.SUBMITTING)
-        .values(
-            status=Status.PENDING,
-            attempts=Message.attempts - 1,
-            claimed_until=None,
-            check_at=None,
-            submitted_at=None,
-            **columns,
-        )
-        .execution_options(synchronize_session=False)
-    )
-
-
-def make_due(hold_id: int, limit: int, now: datetime) -> int:
-    """Make messages that wait for a hold due, the ones tried least first; return how many."""
-    waiting = (
-        select(Message.id)
-        .where(Message.hold_id == hold_id, Message.status == Status.PENDING)
-        .order_by(Message.tries, Message.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    ids = db.session.scalars(waiting).all()
-    statement = update(Message).where(any_of(Message.id, ids)).values(hold_id=None, due_at=now)
-    db.session.execute(statement.execution_options(synchronize_session=False))
-    return len(ids)

@@ -40,6 +40,8 @@ def pause() -> Response:
     kind, name = request.form.get("kind", ""), request.form.get("name", "").strip()
     if kind not in _KINDS or not name:
         return _failed("Choose what to pause, and enter its name")
+    if request.form.get("confirmed") != "yes":
+        return _failed("Confirm that messages may expire meanwhile")
     reason = request.form.get("reason", "")
     return _run(
         lambda: operations.pause(kind, name, reason, g.operator),
@@ -57,7 +59,7 @@ def release(hold_id: int) -> Response:
 @blueprint.post("/holds/<int:hold_id>/extend")
 def extend(hold_id: int) -> Response:
     """Postpone the next probe of a block."""
-    minutes = request.form.get(f"minutes-{hold_id}", "").strip()
+    minutes = request.form.get("minutes", "").strip()
     if not (minutes.isascii() and minutes.isdecimal() and 0 < int(minutes[:9]) <= _MAX_MINUTES):
         return _failed(f"Enter a number of minutes from 1 to {_MAX_MINUTES}")
     until = datetime.now(UTC) + timedelta(minutes=int(minutes))

@@ -9,11 +9,18 @@ from sqlalchemy import select, update
 
 from service.database import db, transaction
 from service.errors import ProviderError
+from service.holds import blocks
 from service.models import Hold, Message
 from service.providers.base import Outbound
 from tests.fakes import FakeProvider
 
 Fail = Callable[[ProviderError | None], None]
+
+
+@pytest.fixture(autouse=True)
+def no_probe_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let probes be due only by `probe_now`, however slow the machine is."""
+    monkeypatch.setattr(blocks, "_FIRST_PROBE", 1_000.0)
 
 
 @pytest.fixture

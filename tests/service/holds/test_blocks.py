@@ -70,20 +70,35 @@ def test_blocked_account_holds_all_its_messages(
     assert {message(message_id).attempts for message_id in ids} == {0}
 
 
-def test_each_probe_is_one_message_and_pauses_double(post: Post, fail: Fail) -> None:
+def test_each_probe_is_one_message(post: Post, fail: Fail) -> None:
     fail(SUSPENDED)
     for _ in range(3):
         post()
     deliver.deliver()
-    pauses = []
-    for probes in range(1, 5):
+    for probes in range(1, 4):
         probe_now()
         deliver.deliver()
         [hold] = holds()
         assert hold.probes == probes
+
+
+def test_pauses_between_probes_double_to_five_minutes(
+    context: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "_FIRST_PROBE", 1.0)
+    open_block()
+    pauses = []
+    for _ in range(10):
+        [hold] = holds()
+        due_at = hold.probe_at
+        assert due_at is not None
+        with transaction():
+            [hold] = queries.unreleased()
+            assert blocks.take_probe(hold, due_at)
+        [hold] = holds()
         assert hold.probe_at is not None
-        pauses.append(round((hold.probe_at - datetime.now(UTC)).total_seconds()))
-    assert pauses == [2, 4, 8, 16]
+        pauses.append((hold.probe_at - due_at).total_seconds())
+    assert pauses == [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
 
 
 def test_accepted_probe_releases_every_message(
@@ -176,7 +191,17 @@ def test_account_that_accepts_again_leaves_no_row(post: Post, fail: Fail) -> Non
 def test_several_processes_take_one_probe(context: Flask) -> None:
     open_block()
     probe_now()
-    taken = in_threads(context, 6, take_probe)
+    loaded = Barrier(6)
+
+    def load_then_take() -> bool:
+        found = queries.unreleased()
+        db.session.expunge_all()
+        db.session.rollback()
+        loaded.wait()  # all have read that the probe is due
+        with transaction():
+            return blocks.take_probes(found, datetime.now(UTC))
+
+    taken = in_threads(context, 6, load_then_take)
     assert sorted(map(bool, taken)) == [False] * 5 + [True]
     [hold] = holds()
     assert hold.probes == 1

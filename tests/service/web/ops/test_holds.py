@@ -58,7 +58,7 @@ def test_page_shows_why_messages_wait(operator: Operator, blocked: UUID) -> None
 def test_pause_and_resume_with_buttons(
     context: Flask, operator: Operator, post: Post, provider: FakeProvider
 ) -> None:
-    form = {"kind": "provider", "name": "twilio", "reason": "maintenance <b>"}
+    form = {"kind": "provider", "name": "twilio", "reason": "maintenance <b>", "confirmed": "yes"}
     assert operator.post("/holds/pause", **form).location == "/ops/holds"
     assert (hold().kind, hold().started_by) == (HoldKind.PAUSED, "ada")
     message_id = post()
@@ -81,13 +81,14 @@ def test_pause_and_resume_with_buttons(
         ({"kind": "country", "name": "SE"}, "Choose"),
         ({"kind": "client", "name": ""}, "Choose"),
         ({"kind": "client", "name": "nobody"}, "no client"),
+        ({"kind": "provider", "name": "twilio", "confirmed": ""}, "Confirm"),
         ({"kind": "provider", "name": "twilio", "reason": "x" * 501}, "500"),
     ],
 )
 def test_wrong_pause_is_explained(
     context: Flask, operator: Operator, form: dict[str, str], hint: str
 ) -> None:
-    operator.post("/holds/pause", **form)
+    operator.post("/holds/pause", **{"confirmed": "yes", **form})
     assert hint in operator.get("/holds").text
     assert db.session.scalars(select(Hold)).all() == []
 
@@ -104,12 +105,12 @@ def test_release_of_an_ended_hold_is_explained(
 
 def test_probe_is_postponed_by_minutes(operator: Operator, blocked: UUID) -> None:
     number = hold().id
-    operator.post(f"/holds/{number}/extend", **{f"minutes-{number}": "90"})
+    operator.post(f"/holds/{number}/extend", minutes="90")
     probe_at = hold().probe_at
     assert probe_at is not None
     assert timedelta(minutes=89) < probe_at - datetime.now(UTC) < timedelta(minutes=91)
     for minutes in ("", "0", "-1", "ten", "99999999999999", "²"):
-        operator.post(f"/holds/{number}/extend", **{f"minutes-{number}": minutes})
+        operator.post(f"/holds/{number}/extend", minutes=minutes)
     assert hold().probe_at == probe_at
 
 
