@@ -36,7 +36,10 @@ def choose(
     """
     _check_names(message, providers)
     owners = _owners(message, providers)
-    preferred = list(_preferred(message, settings, providers, client_account))
+    preferred = sorted(
+        _preferred(message, settings, providers, client_account),
+        key=lambda pair: not _is_of_client(pair, message, providers, client_account),
+    )
     pairs = [pair for pair in preferred if all(pair in owned for owned in owners.values())]
     if not pairs:
         _refuse_sender(preferred, owners)
@@ -81,6 +84,14 @@ def _preferred(
         for account in accounts_for(providers[name], message.to, [client_account, *accounts]):
             if message.account in (None, account):
                 yield name, account
+
+
+def _is_of_client(
+    pair: Pair, message: NewMessage, providers: Providers, client_account: str | None
+) -> bool:
+    """Return whether this is the client's account, and its provider supports the recipient."""
+    name, account = pair
+    return account == client_account and not providers[name].unsupported_fields(message.to, ())
 
 
 def _owners(message: NewMessage, providers: Providers) -> dict[str, set[Pair]]:
@@ -143,6 +154,10 @@ def _check_fields(name: str, message: NewMessage, providers: Providers) -> None:
         if not provider.unsupported_fields(message.to, fields)
     ]
     problem = f"is not supported by {name}; leave it out"
+    if message.account is not None and any(
+        message.account not in providers[o].accounts for o in others
+    ):
+        problem += ", or leave out account"
     if others:
         problem += f", or set provider to {' or '.join(others)}"
     raise Invalid(
