@@ -15,12 +15,14 @@ from service.queries import clients, keys
 _ACCOUNT_HELP: Final = "Account of the client's messages that name none."
 
 
-def _check_account(_: click.Context, __: click.Parameter, account: str | None) -> str | None:
-    """Return the account. Raises BadParameter if no provider has one of this name."""
+def _check_account(account: str | None) -> None:
+    """Raise BadParameter unless a provider has an account of this name."""
     known = {name for accounts in components().settings.accounts.values() for name in accounts}
-    if account is None or account in known:
-        return account
-    raise click.BadParameter(f"no account has this name; use {', '.join(sorted(known))}")
+    if account is not None and account not in known:
+        names = ", ".join(sorted(known))
+        raise click.BadParameter(
+            f"must be an account of a provider: {names}", param_hint="--account"
+        )
 
 
 group = AppGroup(
@@ -32,13 +34,14 @@ group = AppGroup(
 @group.command("create")
 @click.argument("name")
 @click.option("--test", is_flag=True, help="Create a test key: its messages are never sent.")
-@click.option("--account", callback=_check_account, help=_ACCOUNT_HELP)
+@click.option("--account", help=_ACCOUNT_HELP)
 def create(name: str, test: bool, account: str | None) -> None:
     """Create an API key for the client NAME and print it. It is not shown again.
 
     The client is created if it does not exist.
     """
     check_name(name)
+    _check_account(account)
     prefix = keys.TEST_CLIENT if test else keys.CLIENT
     with transaction():
         client_id = clients.ensure(name, datetime.now(UTC), test=test)
@@ -59,12 +62,13 @@ def list_keys() -> None:
 @group.command("set")
 @click.argument("name")
 @click.option("--test", is_flag=True, help="Change the client of the test keys.")
-@click.option("--account", callback=_check_account, help=_ACCOUNT_HELP)
+@click.option("--account", help=_ACCOUNT_HELP)
 @click.option("--no-account", is_flag=True, help="Choose the account by the settings again.")
 def set_account(name: str, test: bool, account: str | None, no_account: bool) -> None:
     """Change the account of the client NAME for its next messages."""
     if (account is None) != no_account:
         raise click.UsageError("give either --account or --no-account")
+    _check_account(account)
     with transaction():
         client = clients.find(name, test=test)
         if client is None:
