@@ -42,7 +42,7 @@ def choose(
     )
     pairs = [pair for pair in preferred if all(pair in owned for owned in owners.values())]
     if not pairs:
-        _refuse_sender(preferred, owners)
+        _refuse_sender(message, preferred, owners)
     name, account_name = pairs[0]
     _check_fields(name, message, providers)
     account = providers[name].accounts[account_name]
@@ -119,19 +119,21 @@ def _pairs_with(sender: Sender, providers: Providers) -> set[Pair]:
     }
 
 
-def _refuse_sender(preferred: list[Pair], owners: Mapping[str, set[Pair]]) -> None:
+def _refuse_sender(
+    message: NewMessage, preferred: list[Pair], owners: Mapping[str, set[Pair]]
+) -> None:
     """Raise Invalid for a sender that only another provider or account has."""
     name, account = preferred[0]
     errors = []
+    left_out = "provider" if message.account is None else "account"
     for field, owned in owners.items():
         if (name, account) in owned:
             continue
         if any(owner == name for owner, _ in owned):
             mine = f"the account {account} of {name}"
             others = " and ".join(sorted(other for owner, other in owned if owner == name))
-            left_out = "account"
         else:
-            mine, left_out = name, "provider"
+            mine = name
             others = " and ".join(sorted({owner for owner, _ in owned}))
         errors.append(
             FieldError(
