@@ -50,12 +50,12 @@ def _sender(name: str) -> Key:
 
 
 def _client(name: str) -> Key:
-    client_id = clients.named(name)
-    if client_id is None:
+    client = clients.find(name)
+    if client is None:
         raise NotFound(
             f"there is no client “{name}”; `flask --app service.app clients list` shows the names"
         )
-    return Key(Scope.CLIENT, value=str(client_id))
+    return Key(Scope.CLIENT, value=str(client.id))
 
 
 def _providers() -> Mapping[str, Provider]:

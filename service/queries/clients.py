@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, select, update
 
 from service.database import db
 from service.models import ApiKey, Client
@@ -44,10 +44,15 @@ def ensure(name: str, now: datetime, *, test: bool = False) -> int:
     return db.session.scalars(query).one()
 
 
-def named(name: str) -> int | None:
-    """Return the id of the client of this name. Clients for tests do not count."""
-    query = select(Client.id).where(Client.name == name, Client.test.is_(False))
+def find(name: str, *, test: bool = False) -> Client | None:
+    """Return the client of this name."""
+    query = select(Client).where(Client.name == name, Client.test.is_(test))
     return db.session.scalars(query).one_or_none()
+
+
+def set_account(client_id: int, account: str | None) -> None:
+    """Set the account of a client's messages that name none; None: as configured."""
+    db.session.execute(update(Client).where(Client.id == client_id).values(account=account))
 
 
 def names(ids: Collection[int]) -> dict[int, str]:

@@ -36,10 +36,13 @@ def choose(
     """
     _check_names(message, providers)
     owners = _owners(message, providers)
-    preferred = list(_preferred(message, settings, providers, client_account))
+    preferred = sorted(
+        _preferred(message, settings, providers, client_account),
+        key=lambda pair: not _is_of_client(pair, message, providers, client_account),
+    )
     pairs = [pair for pair in preferred if all(pair in owned for owned in owners.values())]
     if not pairs:
-        _refuse_sender(preferred, owners)
+        _refuse_sender(message, preferred, owners)
     name, account_name = pairs[0]
     _check_fields(name, message, providers)
     account = providers[name].accounts[account_name]
@@ -83,6 +86,14 @@ def _preferred(
                 yield name, account
 
 
+def _is_of_client(
+    pair: Pair, message: NewMessage, providers: Providers, client_account: str | None
+) -> bool:
+    """Return whether this is the client's account, and its provider supports the recipient."""
+    name, account = pair
+    return account == client_account and not providers[name].unsupported_fields(message.to, ())
+
+
 def _owners(message: NewMessage, providers: Providers) -> dict[str, set[Pair]]:
     """Return the pairs that have the sender, for each field that names a sender."""
     owners = {}
@@ -108,19 +119,21 @@ def _pairs_with(sender: Sender, providers: Providers) -> set[Pair]:
     }
 
 
-def _refuse_sender(preferred: list[Pair], owners: Mapping[str, set[Pair]]) -> None:
+def _refuse_sender(
+    message: NewMessage, preferred: list[Pair], owners: Mapping[str, set[Pair]]
+) -> None:
     """Raise Invalid for a sender that only another provider or account has."""
     name, account = preferred[0]
     errors = []
+    left_out = "provider" if message.account is None else "account"
     for field, owned in owners.items():
         if (name, account) in owned:
             continue
         if any(owner == name for owner, _ in owned):
             mine = f"the account {account} of {name}"
             others = " and ".join(sorted(other for owner, other in owned if owner == name))
-            left_out = "account"
         else:
-            mine, left_out = name, "provider"
+            mine = name
             others = " and ".join(sorted({owner for owner, _ in owned}))
         errors.append(
             FieldError(
@@ -143,6 +156,10 @@ def _check_fields(name: str, message: NewMessage, providers: Providers) -> None:
         if not provider.unsupported_fields(message.to, fields)
     ]
     problem = f"is not supported by {name}; leave it out"
+    if message.account is not None and any(
+        message.account not in providers[o].accounts for o in others
+    ):
+        problem += ", or leave out account"
     if others:
         problem += f", or set provider to {' or '.join(others)}"
     raise Invalid(

@@ -84,7 +84,8 @@ class NewMessage(Strict):
     )
     account: ShortText | None = Field(
         default=None,
-        description="The account of the provider. Default: as configured on the server.",
+        description="The account of the provider, by its name in the settings of the server. "
+        "Default: the account of your client, else as configured on the server.",
     )
     sender: SenderText | None = Field(
         default=None,

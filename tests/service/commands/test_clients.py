@@ -94,3 +94,34 @@ def test_revoked_key_cannot_be_revoked_again(app: Flask) -> None:
 def test_revoke_takes_a_number_and_no_key(app: Flask) -> None:
     """A key typed on a command line stays in the shell's history."""
     assert run(app, "revoke", make_key(app, "billing")).exit_code == 2
+
+
+def test_client_has_a_default_account(app: Flask) -> None:
+    assert run(app, "create", "billing", "--account", "default").exit_code == 0
+    assert "billing, account default" in run(app, "list").output
+    assert run(app, "set", "billing", "--no-account").exit_code == 0
+    assert "account" not in run(app, "list").output
+    assert run(app, "set", "billing", "--account", "default").exit_code == 0
+    assert run(app, "create", "billing").exit_code == 0  # a second key keeps the account
+    assert run(app, "list").output.count("account default") == 2
+
+
+@pytest.mark.parametrize(
+    ("args", "reason"),
+    [
+        (("create", "alerts", "--account", "nobody"), "must be an account of a provider: default"),
+        (("set", "billing", "--account", "nobody"), "must be an account of a provider: default"),
+        (("set", "alerts", "--no-account"), "no client is called alerts"),
+        (("set", "billing"), "either --account or --no-account"),
+        (("set", "billing", "--account", "default", "--no-account"), "either"),
+        (("set", "billing", "--test", "--no-account"), "no client is called billing"),
+    ],
+)
+def test_unusable_account_of_a_client_is_refused(
+    context: Flask, args: tuple[str, ...], reason: str
+) -> None:
+    make_key(context, "billing")
+    refused = run(context, *args)
+    assert refused.exit_code != 0
+    assert reason in refused.output
+    assert [client.name for client in db.session.scalars(select(Client))] == ["billing"]

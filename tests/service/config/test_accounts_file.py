@@ -1,5 +1,6 @@
 """ACCOUNTS_FILE: every problem with its place, no secret, and senders in one form."""
 
+import re
 import traceback
 from pathlib import Path
 
@@ -201,3 +202,20 @@ def test_lease_outlives_a_token_request_and_a_call(path: Path) -> None:
     assert loaded(path, entry, CLAIM_LEASE="31")
     with pytest.raises(ConfigurationError, match="CLAIM_LEASE: must be at least 31"):
         loaded(path, entry, CLAIM_LEASE="30")
+
+
+def test_file_of_the_documentation_is_accepted(path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs/accounts.md").read_text()
+    [text] = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    accounts = loaded(path, text, **TWILIO, SMS_ROUTES="+46:sinch/plan>twilio/marketing").accounts
+    assert {provider: list(named) for provider, named in accounts.items()} == {
+        "twilio": ["default", "marketing", "dublin"],
+        "sinch": ["plan", "project"],
+    }
+
+
+def test_page_lists_every_field() -> None:
+    page = (Path(__file__).parents[3] / "docs/accounts.md").read_text()
+    rows = re.findall(r"^\| (`.*?) \|", page.partition("## Fields")[2], re.MULTILINE)
+    shown = {name for row in rows for name in re.findall("`(\\w+)`", row)}
+    assert shown == {*TwilioAccount.model_fields, *SinchAccount.model_fields}

@@ -24,7 +24,9 @@ def rate_limit(redis: Redis, **rates: float) -> SenderRateLimit:
 def request(
     sender: str = "twilio:bulk", queue: str = "1:1", segments: int = 1, *, rescheduled: bool = False
 ) -> SendRequest:
-    return SendRequest(sender, queue, segments, rescheduled)
+    provider, _, name = sender.partition(":")
+    account = provider if "/" in provider else f"{provider}/default"
+    return SendRequest(account.replace("/", ":"), name, queue, segments, rescheduled)
 
 
 def test_one_second_of_segments_is_sent_and_the_rest_delayed(redis: Redis) -> None:
@@ -97,3 +99,18 @@ def test_without_redis_rates_are_not_limited(caplog: pytest.LogCaptureFixture) -
     down = SenderRateLimit(Redis(port=1, socket_connect_timeout=0.2), CircuitBreaker(), {"*": 1})
     assert down.delays([request() for _ in range(5)]) == [0] * 5
     assert "sender rates are not limited" in caplog.text
+
+
+def test_rate_of_an_account_comes_before_that_of_any_account(redis: Redis) -> None:
+    rates = {"bulk": 5, "*": 1, "twilio:shop:bulk": 2, "twilio:shop:*": 3}
+    limit = rate_limit(redis, **rates)
+    for sender, rate in {
+        "twilio/shop:bulk": 2,
+        "twilio/shop:other": 3,
+        "twilio:bulk": 5,
+        "twilio/alerts:bulk": 5,
+        "sinch/shop:bulk": 5,
+        "sinch/shop:other": 1,
+    }.items():
+        delays = limit.delays([request(sender) for _ in range(8)])
+        assert delays.count(0) == rate, sender

@@ -177,16 +177,17 @@ def test_plain_text_is_supported_and_others_are_named(sample: Sample) -> None:
 
 
 def test_default_sender_is_an_address_or_a_service(sample: Sample) -> None:
-    sender = sample.provider.default_sender()
+    sender = sample.provider.accounts["default"].default_sender()
 
     assert sender is not None
     assert [sender.address, sender.messaging_service_sid].count(None) == 1
 
 
 def test_provider_owns_only_its_default_sender(sample: Sample) -> None:
-    default = sample.provider.default_sender()
+    account = sample.provider.accounts["default"]
+    default = account.default_sender()
 
     assert default is not None
-    assert sample.provider.owns(default)
+    assert account.owns(default)
     for sender in (Sender("+14155550000"), Sender("ACME"), Sender("72345"), Sender()):
-        assert not sample.provider.owns(sender)
+        assert not account.owns(sender)

@@ -75,7 +75,7 @@ def look_up(attempt_id: UUID) -> LookUpQuery:
 def test_send_returns_the_attempt_and_the_provider_id(provider: Provider) -> None:
     sent = outbound()
 
-    report = provider.send(sent)
+    report = provider.accounts["default"].send(sent)
 
     assert (report.provider, report.source) == (provider.name, Source.API)
     assert report.attempt_id == sent.attempt_id
@@ -86,9 +86,9 @@ def test_send_returns_the_attempt_and_the_provider_id(provider: Provider) -> Non
 
 def test_sent_message_is_found(provider: Provider) -> None:
     sent = outbound()
-    report = provider.send(sent)
+    report = provider.accounts["default"].send(sent)
 
-    [found] = provider.find(look_up(sent.attempt_id))
+    [found] = provider.accounts["default"].find(look_up(sent.attempt_id))
 
     assert found.provider_sid == report.provider_sid
     assert found.attempt_id in (None, sent.attempt_id)
@@ -99,21 +99,21 @@ def test_threads_that_share_a_provider_get_their_own_answer(real: Provider) -> N
     sends = [outbound() for _ in range(40)]
 
     with ThreadPoolExecutor(8) as lines:
-        reports = list(lines.map(real.send, sends))
+        reports = list(lines.map(real.accounts["default"].send, sends))
 
     assert [report.attempt_id for report in reports] == [send.attempt_id for send in sends]
     assert len({report.provider_sid for report in reports}) == len(sends)
 
 
 def test_nothing_is_found_if_nothing_was_sent(provider: Provider) -> None:
-    assert provider.find(look_up(uuid4())) == []
+    assert provider.accounts["default"].find(look_up(uuid4())) == []
 
 
 def test_look_up_by_our_id_finds_one_of_two_equal_messages(real: Provider) -> None:
     first, second = outbound(), outbound()
-    sids = [real.send(message).provider_sid for message in (first, second)]
+    sids = [real.accounts["default"].send(message).provider_sid for message in (first, second)]
 
-    reports = real.find(look_up(second.attempt_id))
+    reports = real.accounts["default"].find(look_up(second.attempt_id))
 
     certain = [report for report in reports if report.attempt_id is not None]
     assert {report.provider_sid for report in reports} in ({*sids}, {sids[1]})
@@ -122,11 +122,11 @@ def test_look_up_by_our_id_finds_one_of_two_equal_messages(real: Provider) -> No
 
 def test_message_is_fetched_by_its_id(real: Provider, carrier: Running) -> None:
     sent = outbound()
-    sid = real.send(sent).provider_sid
+    sid = real.accounts["default"].send(sent).provider_sid
     assert sid is not None
     carrier.wait_until_idle()
 
-    report = real.fetch(sent.attempt_id, sid)
+    report = real.accounts["default"].fetch(sent.attempt_id, sid)
 
     assert (report.status, report.attempt_id) == (Status.DELIVERED, sent.attempt_id)
     assert (report.provider_sid, report.source) == (sid, Source.RECONCILIATION)
@@ -134,11 +134,11 @@ def test_message_is_fetched_by_its_id(real: Provider, carrier: Running) -> None:
 
 def test_entered_sid_is_confirmed(real: Provider, carrier: Running) -> None:
     sent = outbound()
-    sid = real.send(sent).provider_sid
+    sid = real.accounts["default"].send(sent).provider_sid
     assert sid is not None
     carrier.wait_until_idle()
 
-    report = real.confirm(look_up(sent.attempt_id), sid)
+    report = real.accounts["default"].confirm(look_up(sent.attempt_id), sid)
 
     assert (report.provider_sid, report.attempt_id) == (sid, sent.attempt_id)
     assert (report.status, report.source) == (Status.DELIVERED, Source.RECONCILIATION)
@@ -146,15 +146,15 @@ def test_entered_sid_is_confirmed(real: Provider, carrier: Running) -> None:
 
 def test_entered_sid_of_another_recipient_is_refused(real: Provider) -> None:
     other = replace(outbound(), to="+14155552672")
-    sid = real.send(other).provider_sid
+    sid = real.accounts["default"].send(other).provider_sid
     assert sid is not None
 
     with pytest.raises(Refused, match=f"{sid} is another message: different .*recipient"):
-        real.confirm(look_up(uuid4()), sid)
+        real.accounts["default"].confirm(look_up(uuid4()), sid)
 
 
 def test_entered_sid_with_another_reference_is_refused(carrier: Running) -> None:
-    sinch = made("sinch", carrier)
+    sinch = made("sinch", carrier).accounts["default"]
     sid = sinch.send(outbound()).provider_sid
     assert sid is not None
 
@@ -164,7 +164,7 @@ def test_entered_sid_with_another_reference_is_refused(carrier: Running) -> None
 
 def test_unknown_message_is_refused(provider: Provider) -> None:
     with pytest.raises(Refused):
-        provider.fetch(uuid4(), "SM" + "0" * 32)
+        provider.accounts["default"].fetch(uuid4(), "SM" + "0" * 32)
 
 
 def test_scheduled_message_can_be_canceled(provider: Provider) -> None:
@@ -172,11 +172,11 @@ def test_scheduled_message_can_be_canceled(provider: Provider) -> None:
     service = "MG" + "0" * 32 if provider.name == "twilio" else None
     held = replace(outbound(), send_at=later, messaging_service_sid=service)
     assert provider.can_schedule(service, 7200.0)
-    report = provider.send(held)
+    report = provider.accounts["default"].send(held)
     assert report.status is Status.SCHEDULED
     assert report.provider_sid is not None
 
-    canceled = provider.cancel(held.attempt_id, report.provider_sid)
+    canceled = provider.accounts["default"].cancel(held.attempt_id, report.provider_sid)
 
     assert (canceled.status, canceled.attempt_id) == (Status.CANCELED, held.attempt_id)
     assert canceled.provider_sid == report.provider_sid
@@ -184,12 +184,12 @@ def test_scheduled_message_can_be_canceled(provider: Provider) -> None:
 
 def test_sent_message_cannot_be_canceled(real: Provider, carrier: Running) -> None:
     sent = outbound()
-    sid = real.send(sent).provider_sid
+    sid = real.accounts["default"].send(sent).provider_sid
     assert sid is not None
     carrier.wait_until_idle()
 
     with pytest.raises(Refused):
-        real.cancel(sent.attempt_id, sid)
+        real.accounts["default"].cancel(sent.attempt_id, sid)
 
 
 @pytest.mark.parametrize(
@@ -211,12 +211,12 @@ def test_every_end_of_a_send_is_classified(
     sent = outbound()
 
     with pytest.raises(error) as caught:
-        real.send(sent)
+        real.accounts["default"].send(sent)
 
     assert type(caught.value) is error
     taken = fault in ("500", "timeout", "cut")
     assert len(carrier.records()["messages"]) == taken
-    assert len(real.find(look_up(sent.attempt_id))) == taken
+    assert len(real.accounts["default"].find(look_up(sent.attempt_id))) == taken
 
 
 @pytest.mark.parametrize("name", REAL)
@@ -231,13 +231,13 @@ def test_retry_after_of_a_429_is_passed_on(name: str) -> None:
     with running(config) as carrier:
         carrier.next_create("429")
         with pytest.raises(NotAccepted) as caught:
-            made(name, carrier).send(outbound())
+            made(name, carrier).accounts["default"].send(outbound())
     assert caught.value.retry_after == 90.0
 
 
 def test_refused_send_has_the_code_of_the_provider(real: Provider) -> None:
     with pytest.raises(Refused) as caught:
-        real.send(replace(outbound(), body="x" * 2000))
+        real.accounts["default"].send(replace(outbound(), body="x" * 2000))
 
     assert caught.value.code
     assert real.explain(caught.value.code).explanation
@@ -248,6 +248,6 @@ def test_wrong_token_blocks_the_account(name: str, carrier: Running) -> None:
     stranger = made(name, carrier, TWILIO_AUTH_TOKEN="wrong", SINCH_API_TOKEN="wrong")
 
     with pytest.raises(Blocked) as caught:
-        stranger.send(outbound())
+        stranger.accounts["default"].send(outbound())
     assert caught.value.scope is Scope.ACCOUNT
     assert carrier.records()["messages"] == []

@@ -81,7 +81,7 @@ def test_answer_to_a_send_is_classified_by_its_code(
 ) -> None:
     stand.answer(status, body)
     provider = sinch(stand)
-    error = failure(lambda: provider.send(PLAIN))
+    error = failure(lambda: provider.accounts["default"].send(PLAIN))
     assert (type(error), getattr(error, "scope", None)) == (kind, scope)
     if scope is not None:
         assert provider.explain(error.code or "").blocks is scope
@@ -110,21 +110,21 @@ def test_account_fault_tells_nothing_of_a_fetched_message(
     """As "refused" it would be recorded as a message that Sinch does not have."""
     stand.answer(status, body)
     for call in (
-        lambda: sinch(stand).fetch(ATTEMPT, BATCH),
-        lambda: sinch(stand).cancel(ATTEMPT, BATCH),
-        lambda: sinch(stand).find(WANTED),
+        lambda: sinch(stand).accounts["default"].fetch(ATTEMPT, BATCH),
+        lambda: sinch(stand).accounts["default"].cancel(ATTEMPT, BATCH),
+        lambda: sinch(stand).accounts["default"].find(WANTED),
     ):
         assert type(failure(call)) is NotAccepted
 
 
 def test_unknown_batch_is_no_account_fault(stand: Stand) -> None:
     stand.answer(404, b"")
-    assert type(failure(lambda: sinch(stand).fetch(ATTEMPT, BATCH))) is Refused
+    assert type(failure(lambda: sinch(stand).accounts["default"].fetch(ATTEMPT, BATCH))) is Refused
 
 
 def test_retry_after_of_a_busy_plan_is_kept(stand: Stand) -> None:
     stand.answer(429, b"")
     stand.headers["Retry-After"] = "30"
-    error = failure(lambda: sinch(stand).send(PLAIN))
+    error = failure(lambda: sinch(stand).accounts["default"].send(PLAIN))
     assert isinstance(error, NotAccepted)
     assert error.retry_after == 30.0

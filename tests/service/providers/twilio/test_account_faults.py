@@ -135,7 +135,7 @@ def test_answer_to_a_send_is_classified_by_its_code(
     stand: Stand, status: int, code: str, kind: Kind, scope: Scope | None
 ) -> None:
     refuse(stand, status, code)
-    error = failure(lambda: twilio(stand).send(PLAIN))
+    error = failure(lambda: twilio(stand).accounts["default"].send(PLAIN))
     assert (type(error), error.code) == (kind, code)
     assert getattr(error, "scope", None) is scope
 
@@ -169,9 +169,9 @@ def test_account_fault_tells_nothing_of_a_fetched_message(
     """As "refused" it would be recorded as a message that Twilio does not have."""
     refuse(stand, status, code)
     for call in (
-        lambda: twilio(stand).fetch(ATTEMPT, SID),
-        lambda: twilio(stand).cancel(ATTEMPT, SID),
-        lambda: twilio(stand).find(WANTED),
+        lambda: twilio(stand).accounts["default"].fetch(ATTEMPT, SID),
+        lambda: twilio(stand).accounts["default"].cancel(ATTEMPT, SID),
+        lambda: twilio(stand).accounts["default"].find(WANTED),
     ):
         assert type(failure(call)) is NotAccepted
 
@@ -179,8 +179,8 @@ def test_account_fault_tells_nothing_of_a_fetched_message(
 def test_unknown_sid_is_no_account_fault(stand: Stand) -> None:
     refuse(stand, 404, "20404")
     for call in (
-        lambda: twilio(stand).fetch(ATTEMPT, SID),
-        lambda: twilio(stand).cancel(ATTEMPT, SID),
+        lambda: twilio(stand).accounts["default"].fetch(ATTEMPT, SID),
+        lambda: twilio(stand).accounts["default"].cancel(ATTEMPT, SID),
     ):
         assert type(failure(call)) is Refused
 
@@ -188,6 +188,6 @@ def test_unknown_sid_is_no_account_fault(stand: Stand) -> None:
 def test_retry_after_of_a_busy_account_is_kept(stand: Stand) -> None:
     refuse(stand, 429, "20429")
     stand.headers["Retry-After"] = "30"
-    error = failure(lambda: twilio(stand).send(PLAIN))
+    error = failure(lambda: twilio(stand).accounts["default"].send(PLAIN))
     assert isinstance(error, NotAccepted)
     assert error.retry_after == 30.0

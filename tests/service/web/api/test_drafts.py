@@ -1,19 +1,16 @@
 """From a checked request to a draft: addresses in one form, defaults filled in."""
 
-from itertools import permutations
 from typing import Any
 
 import pytest
 
 from service.config.settings import Settings
-from service.config.types import Route
 from service.domain.priority import Priority
 from service.errors import Invalid
 from service.providers import configured
 from service.sending.accept import Draft
 from service.web.api import drafts
 from service.web.api.drafts import check_idempotency_key
-from service.web.api.routing import route
 from tests.conftest import SINCH, make_settings
 
 HELLO = {"to": "+14155552671", "body": "Hello"}
@@ -103,36 +100,6 @@ def test_field_order_does_not_change_the_digest() -> None:
 )
 def test_different_value_changes_the_digest(change: dict[str, Any]) -> None:
     assert digest({**HELLO, **change}) != digest(HELLO)
-
-
-ROUTES = tuple(
-    Route(prefix=prefix, provider=name)
-    for prefix, name in [("+46", "sinch"), ("+4673", "other"), ("+1", "one")]
-)
-ANY = Route(prefix="*", provider="any")
-
-
-@pytest.mark.parametrize(
-    ("to", "expected"),
-    [
-        ("+46701740605", "sinch"),
-        ("+46731740605", "other"),
-        ("+14155552671", "one"),
-        ("+4", "default"),
-        ("+447700900001", "default"),
-        ("whatsapp:+46701740605", "sinch"),
-        ("", "default"),
-    ],
-)
-def test_longest_matching_prefix_chooses_the_provider(to: str, expected: str) -> None:
-    for routes in permutations(ROUTES):
-        assert route(to, routes, "default") == expected
-    for routes in permutations([*ROUTES, ANY]):
-        assert route(to, routes, "default") == expected.replace("default", "any")
-
-
-def test_default_provider_is_used_without_routes() -> None:
-    assert route("+46701740605", (), "default") == "default"
 
 
 @pytest.mark.parametrize(
