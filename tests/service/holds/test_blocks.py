@@ -154,7 +154,9 @@ def test_parked_message_expires_on_time(post: Post, fail: Fail) -> None:
     fail(SUSPENDED)
     message_id = post()
     deliver.deliver()
-    assert message(message_id).hold_id is not None
+    parked = message(message_id)
+    assert parked.hold_id is not None
+    assert parked.due_at == parked.expires_at
     with transaction():
         past = datetime.now(UTC) - timedelta(seconds=1)
         db.session.execute(update(Message).values(expires_at=past, due_at=past))
