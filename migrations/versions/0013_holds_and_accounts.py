@@ -55,7 +55,6 @@ def upgrade():
     sa.Column('ended_by', sa.String(length=100), nullable=True),
     sa.Column('released_at', sa.DateTime(timezone=True), nullable=True),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_hold')),
-    sqlite_autoincrement=True,
     )
     op.create_index('uq_hold_active', 'hold', _KEY, unique=True, sqlite_where=sa.text(_ACTIVE), postgresql_where=sa.text(_ACTIVE))
     op.create_index('ix_hold_unreleased', 'hold', ['id'], unique=False, sqlite_where=sa.text(_UNRELEASED), postgresql_where=sa.text(_UNRELEASED))

@@ -57,6 +57,4 @@ class Hold(Model):
             postgresql_where=text("released_at IS NULL"),
         ),
         Index("ix_hold_ended_at", "ended_at"),
-        # No id is used twice: an answer that is under way names the holds that it passed.
-        {"sqlite_autoincrement": True},
     )
