@@ -88,7 +88,7 @@ MUTATIONS: Final = (
         "a message of a test key reaches no provider",
         "service.web.api.messages",
         "_checked",
-        replace("replace(new, provider=_)", "new"),
+        replace("replace(new, provider=_, account=_, provider_fixed=_)", "new"),
         "tests/service/web/api/test_messages_of_test_keys.py",
     ),
     Mutation(

@@ -124,8 +124,10 @@ def cause_error_of_cache(bound: Components, redis: Redis) -> None:
 
 
 def cause_error_of_sender_rates(bound: Components, redis: Redis) -> None:
-    redis.lpush("waybill:pace:twilio:+1", "not a number")
-    assert bound.sender_rates.delays([SendRequest("twilio:+1", "1:1", 1, False)]) == [0.0]
+    redis.lpush("waybill:pace:twilio:default:+1", "not a number")
+    assert bound.sender_rates.delays([SendRequest("twilio:default", "+1", "1:1", 1, False)]) == [
+        0.0
+    ]
 
 
 def cause_error_of_wakes(bound: Components, redis: Redis) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from flask import Flask
 
-from service.database import db, is_postgresql, transaction
+from service.database import db, transaction
 from service.domain.scope import HoldKind, Scope
 from service.domain.status import Status
 from service.holds import blocks, match
@@ -15,6 +15,7 @@ from service.holds.key import Key
 from service.models import Client, Hold
 from service.providers.sandbox import SANDBOX
 from service.queries import holds as queries
+from service.queries.dialect import is_postgresql
 from service.sending import claim, deliver
 from service.sending.accept import accept
 from tests.fakes import FakeProvider
@@ -138,7 +139,7 @@ def test_paused_block_is_not_probed_in_a_loop(
         db.session.execute(
             db.update(Hold).where(Hold.kind == HoldKind.BLOCKED).values(probe_at=EPOCH)
         )
-    assert claim._claim_round(10) == (False, [])
+    assert claim._claim_round(10, 10) == (False, [])
 
 
 def test_test_messages_are_never_held(context: Flask) -> None:

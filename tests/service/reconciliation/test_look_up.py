@@ -18,7 +18,7 @@ from service.errors import Conflict, OutcomeUnknown, Refused
 from service.models import Message, StatusEvent
 from service.operations import audit, operator_actions
 from service.providers import configured
-from service.providers.twilio import Twilio
+from service.providers.twilio.account import Account
 from service.queries import reconciliation
 from service.queries.dialect import is_postgresql
 from service.reconciliation.poll import reconcile, reconcile_due
@@ -300,15 +300,15 @@ def test_resolve_refuses_sid_bound_meanwhile(
 ) -> None:
     first, second = doubtful(), doubtful()
     carrier.fetches(resource())
-    confirm = Twilio.confirm
+    confirm = Account.confirm
 
     def late(*args: Any) -> Any:
         report = confirm(*args)
-        monkeypatch.setattr(Twilio, "confirm", confirm)
+        monkeypatch.setattr(Account, "confirm", confirm)
         resolve(first, SID)
         return report
 
-    monkeypatch.setattr(Twilio, "confirm", late)
+    monkeypatch.setattr(Account, "confirm", late)
     with pytest.raises(Conflict, match="is the SID of message"):
         resolve(second, SID)
     assert (shown(first)[1], shown(second)[1]) == (SID, None)

@@ -6,7 +6,6 @@ from uuid import UUID
 import pytest
 from flask import Flask
 from sqlalchemy import select
-from sqlalchemy.orm.attributes import set_committed_value
 
 from service.database import db, transaction
 from service.domain.scope import HoldKind, Scope
@@ -129,38 +128,14 @@ def test_message_of_another_account_is_not_delayed(
     assert message(other).status is Status.QUEUED
 
 
-def test_message_parked_after_the_end_of_its_hold_is_released(
-    post: Post, provider: FakeProvider, parked: UUID, monkeypatch: pytest.MonkeyPatch
+def test_ended_hold_is_released_when_its_messages_are_due(
+    parked: UUID, provider: FakeProvider
 ) -> None:
-    """A claim read the hold before its end, and commits after all others were released."""
-    read = hold_queries.unreleased
-    provider.script = None
-    hold_id = holds()[0].id
-    end(holds()[0])
-    deliver.deliver()
-    second = post()
-
-    def stale() -> list[Hold]:
-        loaded = list(read())
-        for item in loaded:
-            set_committed_value(item, "ended_at", None)
-        return loaded
-
-    with monkeypatch.context() as patched:
-        patched.setattr(hold_queries, "unreleased", stale)
-        claiming.claim(10)
-    assert message(second).hold_id == hold_id
-    deliver.deliver()
-    assert message(second).status is Status.QUEUED
-
-
-def test_hold_is_released_for_good_after_a_minute(parked: UUID, provider: FakeProvider) -> None:
     provider.script = None
     end(holds()[0])
     deliver.deliver()
-    assert holds()[0].released_at is None
-    deliver_later(61)
     assert holds()[0].released_at is not None
+    assert message(parked).status is Status.QUEUED
 
 
 def test_parked_message_expires_without_a_send_worker(parked: UUID) -> None:

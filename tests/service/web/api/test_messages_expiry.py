@@ -104,14 +104,16 @@ def test_validity_of_1_second_is_sent_immediately(
     assert expiry.with_time_left(claim.outbound, claim.message).validity_period == 1
 
 
-def test_message_without_a_validity_period_never_expires(
+def test_message_without_a_validity_period_expires_after_four_hours(
     web: FlaskClient, context: Flask, provider: FakeProvider
 ) -> None:
     post(web, validity_period=None)
     time.sleep(OVER)
     deliver.deliver()
 
-    assert [sent.validity_period for sent in provider.on_air] == [None]
+    [sent] = provider.on_air
+    assert sent.validity_period is not None
+    assert 14_300 < sent.validity_period < 14_400
 
 
 def test_sweep_expires_messages_without_a_send_worker(

@@ -15,9 +15,9 @@ from tests.service.web.ops.conftest import BASE, Operator, make_operator_key
 PAGES = ("/", "/live", "/messages", "/doubts", "/dead-letters", "/holds", "/test")
 MESSAGE = "/messages/01a1fd14-9522-7078-b19f-9ef257cf0b38"
 FORMS = (
-    *("/logout", "/test", "/dead-letters/replay"),
+    *("/logout", "/test", "/dead-letters/replay", "/resend"),
     *("/holds/pause", "/holds/7/release", "/holds/7/extend"),
-    *(f"{MESSAGE}/{action}" for action in ("look-up", "send-again", "give-up", "sid")),
+    *(f"{MESSAGE}/{action}" for action in ("look-up", "send-again", "resend", "give-up", "sid")),
 )
 
 
