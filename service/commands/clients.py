@@ -17,9 +17,9 @@ _ACCOUNT_HELP: Final = "Account of the client's messages that name none."
 
 def _check_account(account: str | None) -> None:
     """Raise BadParameter unless a provider has an account of this name."""
-    known = {name for accounts in components().settings.accounts.values() for name in accounts}
-    if account is not None and account not in known:
-        names = ", ".join(sorted(known))
+    configured = {name for accounts in components().settings.accounts.values() for name in accounts}
+    if account is not None and account not in configured:
+        names = ", ".join(sorted(configured))
         raise click.BadParameter(
             f"must be an account of a provider: {names}", param_hint="--account"
         )

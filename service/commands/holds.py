@@ -34,12 +34,12 @@ def _scope_options(command: Callable[..., None]) -> Callable[..., None]:
 @group.command("list")
 def list_holds() -> None:
     """List what is blocked or paused, why, and how many messages wait; then what has ended."""
-    found = holds.read_holds(datetime.now(UTC))
-    for item in found.active:
+    listed = holds.read_holds(datetime.now(UTC))
+    for item in listed.active:
         click.echo("\n".join(_lines(item)))
-    if not found.active:
+    if not listed.active:
         click.echo("nothing is blocked or paused")
-    for item in found.ended:
+    for item in listed.ended:
         hold = item.hold
         by = f" by {hold.ended_by}" if hold.ended_by else ""
         click.echo(f"ended {_time(hold.ended_at)}{by}: {hold.id}  {hold.kind} {item.what}")
@@ -49,7 +49,7 @@ def list_holds() -> None:
 @_scope_options
 @click.option("--reason", default="", help="Shown to operators.")
 def pause(reason: str, **scopes: str | None) -> None:
-    """Let messages wait: of one provider, account, sender or client. Deadlines go on counting."""
+    """Pause one provider, account, sender or client. Deadlines of its messages still count."""
     kind, name = _scope(scopes)
     hold = _run(lambda: holds.pause(kind, name, reason, _OPERATOR))
     click.echo(f"paused {kind} {name}: its messages wait (hold {hold.id}); `holds resume` ends it")
@@ -87,10 +87,10 @@ def extend(hold_id: int, seconds: int | None, until: datetime | None) -> None:
 
 
 def _scope(scopes: dict[str, Any]) -> tuple[str, str]:
-    given = [(kind, name) for kind, name in scopes.items() if name is not None]
-    if len(given) != 1:
+    chosen = [(kind, name) for kind, name in scopes.items() if name is not None]
+    if len(chosen) != 1:
         raise click.UsageError("give one of --provider, --account, --sender and --client")
-    return given[0]
+    return chosen[0]
 
 
 def _run(action: Callable[[], Hold]) -> Hold:

@@ -97,16 +97,16 @@ class Accounts(BaseModel):
     sinch: tuple[SinchAccount, ...] = ()
 
 
-def twilio_gaps(given: Collection[str], named: Naming) -> Iterator[Gap]:
-    """Yield what is missing in an account of Twilio that has the given fields."""
-    if "account_sid" not in given:
-        yield "account_sid", f"is required with {named(min(given))}"
-    if "api_key_sid" in given and "api_key_secret" not in given:
+def twilio_gaps(fields: Collection[str], named: Naming) -> Iterator[Gap]:
+    """Yield what is missing in an account of Twilio that has the fields fields."""
+    if "account_sid" not in fields:
+        yield "account_sid", f"is required with {named(min(fields))}"
+    if "api_key_sid" in fields and "api_key_secret" not in fields:
         yield "api_key_secret", f"is required with {named('api_key_sid')}"
-    if "api_key_secret" in given and "api_key_sid" not in given:
+    if "api_key_secret" in fields and "api_key_sid" not in fields:
         yield "api_key_sid", f"is required with {named('api_key_secret')}"
-    signs = {"auth_token", "extra_auth_tokens", "shared_keys"}.intersection(given)
-    if not signs or not {"auth_token", "api_key_sid", "api_key_secret"}.intersection(given):
+    signs = {"auth_token", "extra_auth_tokens", "shared_keys"}.intersection(fields)
+    if not signs or not {"auth_token", "api_key_sid", "api_key_secret"}.intersection(fields):
         yield (
             "auth_token",
             f"is required; without it, set {named('api_key_sid')} and {named('api_key_secret')} "
@@ -114,29 +114,29 @@ def twilio_gaps(given: Collection[str], named: Naming) -> Iterator[Gap]:
         )
     # Twilio stopped its hosts with a region and no edge on 28 April 2026:
     # https://www.twilio.com/docs/global-infrastructure/using-the-twilio-rest-api-in-a-non-us-region
-    if "region" in given and "edge" not in given:
+    if "region" in fields and "edge" not in fields:
         yield "edge", f"is required with {named('region')}, such as dublin for ie1"
-    if "edge" in given and "region" not in given:
+    if "edge" in fields and "region" not in fields:
         yield "region", f"is required with {named('edge')}, such as ie1 for dublin"
 
 
-def sinch_gaps(given: Collection[str], named: Naming) -> Iterator[Gap]:
-    """Yield what is missing in an account of Sinch that has the given fields."""
+def sinch_gaps(fields: Collection[str], named: Naming) -> Iterator[Gap]:
+    """Yield what is missing in an account of Sinch that has the fields fields."""
     plan = {"service_plan_id", "api_token"}
     project = {"project_id", "key_id", "key_secret"}
-    if plan.intersection(given) and project.intersection(given):
+    if plan.intersection(fields) and project.intersection(fields):
         yield (
             "project_id",
             f"must be left out with {named('service_plan_id')}; so must "
             f"{named('key_id')} and {named('key_secret')}",
         )
-    elif project.intersection(given):
-        for field in sorted(project.difference(given)):
+    elif project.intersection(fields):
+        for field in sorted(project.difference(fields)):
             yield field, "is required for a project with an access key"
     else:
-        for field in sorted(plan.difference(given), reverse=True):
+        for field in sorted(plan.difference(fields), reverse=True):
             yield field, f"is required, unless {named('project_id')} is set"
-    signing = {"callback_secrets", "callback_path_secret"}.intersection(given)
+    signing = {"callback_secrets", "callback_path_secret"}.intersection(fields)
     if len(signing) != 1:
         yield (
             "callback_secrets",

@@ -101,9 +101,9 @@ def _shape(content: Mapping[str, Any]) -> Iterator[str]:
 def _missing(content: Mapping[str, Any]) -> Iterator[str]:
     for provider, gaps in _GAPS.items():
         for index, account in enumerate(_tables(content, provider)):
-            given = {field for field, value in account.items() if value not in ("", [])}
-            known = given.intersection(_MODELS[provider].model_fields)
-            for field, text in gaps({*known, "account_sid"}, str) if known else ():
+            fields = {field for field, value in account.items() if value not in ("", [])}
+            valid = fields.intersection(_MODELS[provider].model_fields)
+            for field, text in gaps({*valid, "account_sid"}, str) if valid else ():
                 yield f"{_place(content, provider, index)}, {field}: {text}"
 
 

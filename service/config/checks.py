@@ -50,12 +50,12 @@ def _accounts(settings: ProviderSettings) -> Iterator[Problem]:
     )
     for provider, model, gaps in kinds:
         names = {field: f"{provider}_{field}" for field in model.model_fields.keys() - _COMMON}
-        given = {field for field, name in names.items() if name in settings.given}
+        fields = {field for field, name in names.items() if name in settings.given}
         # A region has a default, and does not make an account.
-        if given - {"region"}:
+        if fields - {"region"}:
             named: Naming = lambda field, names=names: names[field].upper()  # type: ignore[misc]  # noqa: E731
-            for field, text in gaps(given, named):
-                yield Problem(names[field], text, tuple(names[each] for each in given))
+            for field, text in gaps(fields, named):
+                yield Problem(names[field], text, tuple(names[each] for each in fields))
 
 
 def _lease(settings: ProviderSettings) -> Iterator[Problem]:

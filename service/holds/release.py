@@ -1,4 +1,4 @@
-"""Let messages wait for a hold, and make them due when it ends or is to be tried."""
+"""Park messages that wait for a hold; make them due when it ends or is to be tried."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -15,7 +15,7 @@ _BATCH: Final = 1_000
 
 
 def park(message_ids: Mapping[int, Sequence[UUID]], now: datetime) -> None:
-    """Let claimed messages wait, by hold. If it ended meanwhile, they are due again immediately.
+    """Park claimed messages, by hold. If it ended meanwhile, they are due again immediately.
 
     The end of a hold waits for the transactions that park messages on it, so that `release` finds
     them.

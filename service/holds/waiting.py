@@ -21,8 +21,8 @@ class Waiting(NamedTuple):
 def waiting(messages: Iterable[Message]) -> dict[int, Waiting]:
     """Return by hold why messages wait, with one query; none if no message waits."""
     ids = {message.hold_id for message in messages if is_parked(message)}
-    found = holds.by_ids({hold_id for hold_id in ids if hold_id is not None})
-    return {hold_id: Waiting(reason(hold), hold.started_at) for hold_id, hold in found.items()}
+    by_id = holds.by_ids({hold_id for hold_id in ids if hold_id is not None})
+    return {hold_id: Waiting(reason(hold), hold.started_at) for hold_id, hold in by_id.items()}
 
 
 def hold_of(message: Message) -> Hold | None:

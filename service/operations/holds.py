@@ -65,15 +65,15 @@ def _ended(now: datetime) -> Sequence[Hold]:
     return holds.ended_since(now - _ENDED_FOR, _LISTED)
 
 
-def _listed(found: Sequence[Hold]) -> list[ListedHold]:
+def _listed(rows: Sequence[Hold]) -> list[ListedHold]:
     """Return holds with what they stop, and how many messages wait for each."""
-    waiting = held_messages.waiting([hold.id for hold in found], COUNT_LIMIT)
-    names = clients.names([int(hold.value) for hold in found if hold.scope == Scope.CLIENT])
-    return [ListedHold(hold, _what(hold, names), waiting[hold.id]) for hold in found]
+    waiting = held_messages.waiting([hold.id for hold in rows], COUNT_LIMIT)
+    names = clients.names([int(hold.value) for hold in rows if hold.scope == Scope.CLIENT])
+    return [ListedHold(hold, _what(hold, names), waiting[hold.id]) for hold in rows]
 
 
 def pause(kind: str, name: str, reason: str, operator: str) -> Hold:
-    """Let the messages of a scope wait. Raises NotFound, Invalid, and Conflict if it is paused."""
+    """Pause the messages of a scope. Raises NotFound, Invalid, and Conflict if it is paused."""
     reason = reason.strip()
     if len(reason) > MAX_REASON:
         raise Invalid(f"the reason must have at most {MAX_REASON} characters")

@@ -36,8 +36,8 @@ def _account(name: str) -> Key:
     provider, _, account = name.partition("/")
     configured = _providers().get(provider)
     if configured is None or account not in configured.accounts:
-        known = (f"{name}/{one}" for name, each in _providers().items() for one in each.accounts)
-        raise NotFound(f"there is no account “{name}”; write {_list(known)}")
+        accounts = (f"{name}/{one}" for name, each in _providers().items() for one in each.accounts)
+        raise NotFound(f"there is no account “{name}”; write {_list(accounts)}")
     return Key(Scope.ACCOUNT, provider, account)
 
 

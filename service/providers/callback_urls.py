@@ -25,7 +25,7 @@ NOT_CONFIGURED_ADVICE: Final = RefusalAdvice(
 def callback_path(provider: str, account: str, attempt_id: UUID, secret: str | None = None) -> str:
     """Return the path of callbacks about an attempt.
 
-    The default account has none of its own: its messages keep the paths of earlier versions.
+    The default account has no name in it: its messages keep the paths of earlier versions.
     """
     name = None if account == DEFAULT_ACCOUNT else account
     owner = ".".join(filter(None, (name, secret)))

@@ -77,7 +77,7 @@ def arrived(message_id: UUID, now: datetime) -> bool:
 
 
 def park(message_ids: Collection[UUID], hold_id: int) -> None:
-    """Let claimed messages wait for a hold: each until its deadline, without an attempt."""
+    """Park claimed messages on a hold: each until its deadline, without an attempt."""
     _unclaim(message_ids, hold_id=hold_id, due_at=Message.expires_at)
 
 

@@ -83,8 +83,8 @@ def _around(message: Message) -> tuple[list[Pair], list[Pair]]:
 
 
 def _supporting(message: Message, accounts: Iterable[Pair]) -> list[Alternative]:
-    found = (_alternative(message, *pair) for pair in accounts)
-    return [other for other in found if other is not None]
+    candidates = (_alternative(message, *pair) for pair in accounts)
+    return [other for other in candidates if other is not None]
 
 
 def _alternative(message: Message, provider_name: str, name: str) -> Alternative | None:

@@ -88,8 +88,8 @@ def _claim_round(limit: int, batch: int) -> tuple[bool, list[Claim]]:
         if not due:
             return more, []
         expired = expiry.expire_claimed(due, now)
-        wanted = suppression.without_opted_out([item for item in due if item not in expired], now)
-        sendable = failover.sendable(wanted, loaded, now)
+        opted_in = suppression.without_opted_out([item for item in due if item not in expired], now)
+        sendable = failover.sendable(opted_in, loaded, now)
         sendable = postpone.ready(sendable, limit, now)
         # Half of the lease is for the call and its answer.
         claims = [_claim(item, now, now + lease / 2) for item in sendable]

@@ -1,4 +1,4 @@
-"""Let claimed messages wait for a hold, or move them to another provider of their route."""
+"""Park claimed messages on a hold, or move them to another provider of their route."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -117,7 +117,7 @@ class Placing:
         return next(iter([*accepting, *(running if stopped else [])]), None)
 
     def _park(self, message: Message, stopping: Sequence[Hold]) -> None:
-        """Let a message wait: for a pause if there is one, because its end frees the message."""
+        """Park a message: on a pause if there is one, because its end frees the message."""
         hold = next((hold for hold in stopping if hold.probe_at is None), stopping[0])
         self._parked.setdefault(hold.id, []).append(message.id)
 

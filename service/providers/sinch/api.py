@@ -116,7 +116,7 @@ class Batches:
 
 
 def _address(account: SinchAccount, settings: Settings) -> str:
-    """Return the address of a service plan or project; projects have hosts of their own."""
+    """Return the address of a service plan or project; projects have other hosts."""
     host = f"{account.region}.sms.api.sinch.com"
     if account.project_id is not None:
         host = f"zt.{host}"

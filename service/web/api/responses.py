@@ -29,7 +29,7 @@ class Error(TypedDict):
 
 
 class Waiting(TypedDict):
-    """Why a pending message waits, although it is due. Its deadline goes on counting."""
+    """Why a pending message waits, although it is due. Its deadline still counts."""
 
     reason: Annotated[
         str, Field(examples=["the provider account is blocked by the provider (error 20005)"])

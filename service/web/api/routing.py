@@ -65,9 +65,9 @@ def _check_names(message: NewMessage, providers: Providers) -> None:
     if message.account is None:
         return
     chosen = [message.provider] if message.provider else list(providers)
-    known = sorted({name for provider in chosen for name in providers[provider].accounts})
-    if message.account not in known:
-        problem = f"must be an account of {' or '.join(chosen)}: {', '.join(known)}"
+    accounts = sorted({name for provider in chosen for name in providers[provider].accounts})
+    if message.account not in accounts:
+        problem = f"must be an account of {' or '.join(chosen)}: {', '.join(accounts)}"
         raise Invalid("unknown account", [FieldError("account", problem)])
 
 
@@ -130,15 +130,15 @@ def _refuse_sender(
         if (name, account) in owned:
             continue
         if any(owner == name for owner, _ in owned):
-            mine = f"the account {account} of {name}"
+            present = f"the account {account} of {name}"
             others = " and ".join(sorted(other for owner, other in owned if owner == name))
         else:
-            mine = name
+            present = name
             others = " and ".join(sorted({owner for owner, _ in owned}))
         errors.append(
             FieldError(
                 field,
-                f"must be a sender of {mine}, but belongs to {others}; "
+                f"must be a sender of {present}, but belongs to {others}; "
                 f"use another sender, or leave out {left_out}",
             )
         )

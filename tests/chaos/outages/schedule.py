@@ -31,7 +31,7 @@ class Schedule:
         self._ids = dict[str, int]()
 
     def begin(self) -> None:
-        """Let the account and the first provider answer 429 until the schedule is set."""
+        """Make the account and the first provider answer 429 until the schedule is set."""
         self._add("429 before", provider="twilio", account=ACCOUNT, status=429)
         self._add("sinch before", provider="sinch", status=429)
 
@@ -60,7 +60,7 @@ class Schedule:
         self.end(("429 before", "sinch before"))
 
     def hang(self) -> None:
-        """Let the second account answer no create request: half of them are processed."""
+        """Make the second account answer no create request: half of them are processed."""
         second: dict[str, Any] = {"provider": "twilio", "account": SECOND_ACCOUNT}
         for digit, fault in enumerate(HANGS):
             self._add(fault, **second, fault=fault, prefix=f"{PREFIXES[HANGING]}{digit}")

@@ -19,13 +19,13 @@ Fail = Callable[[ProviderError | None], None]
 
 @pytest.fixture(autouse=True)
 def no_probe_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let probes be due only by `probe_now`, however slow the machine is."""
+    """Make probes due only by `probe_now`, however slow the machine is."""
     monkeypatch.setattr(blocks, "_FIRST_PROBE", 1_000.0)
 
 
 @pytest.fixture
 def fail(provider: FakeProvider) -> Fail:
-    """Let every send fail with an error, or succeed again."""
+    """Make every send fail with an error, or succeed again."""
 
     def choose(error: ProviderError | None) -> None:
         def script(_: Outbound) -> None:
@@ -49,7 +49,7 @@ def holds() -> list[Hold]:
 
 
 def probe_now() -> None:
-    """Let the next probe of every hold be due."""
+    """Make the next probe of every hold due."""
     with transaction():
         past = datetime.now(UTC) - timedelta(seconds=1)
         db.session.execute(update(Hold).where(Hold.probe_at.is_not(None)).values(probe_at=past))

@@ -93,7 +93,7 @@ def holds() -> list[Hold]:
 
 
 def later(seconds: float) -> None:
-    """Let time pass: for holds, probes, backoff and the time without acceptance."""
+    """Advance the time: for holds, probes, backoff and the time without acceptance."""
     passed = timedelta(seconds=seconds)
     with transaction():
         for hold in db.session.scalars(select(Hold)):
@@ -107,14 +107,14 @@ def later(seconds: float) -> None:
 
 
 def postpone_probes() -> None:
-    """Let no message probe a hold within the next hour."""
+    """Make no message probe a hold within the next hour."""
     with transaction():
         later_on = datetime.now(UTC) + timedelta(hours=1)
         db.session.execute(update(Hold).values(probe_at=later_on))
 
 
 def deliver_later(seconds: float) -> None:
-    """Let time pass, then deliver what is due."""
+    """Advance the time, then deliver what is due."""
     later(seconds)
     deliver.deliver()
 
