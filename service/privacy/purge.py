@@ -1,4 +1,4 @@
-"""Delete old messages, orphans and dead letters when their retention time is over."""
+"""Delete old messages, holds, orphans and dead letters when their retention time is over."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -17,6 +17,7 @@ def delete_old() -> int:
     settings, count = components().settings, 0
     if settings.keep_messages is not None:
         count += _sweep(_delete_messages, settings.keep_messages)
+        count += _sweep(retention.delete_holds, settings.keep_messages)
     if settings.keep_orphans is not None:
         count += _sweep(retention.delete_orphans, settings.keep_orphans)
         count += _sweep(retention.delete_dead_letters, settings.keep_orphans)

@@ -8,7 +8,7 @@ from sqlalchemy import delete, or_, select
 
 from service.database import db
 from service.domain.message_ids import first_id
-from service.models import Attempt, DeadLetter, Message, StatusEvent
+from service.models import Attempt, DeadLetter, Hold, Message, StatusEvent
 from service.queries.dialect import any_of
 
 
@@ -63,4 +63,13 @@ def delete_dead_letters(before: datetime, limit: int) -> int:
     ids = [row.id for row in rows if row.set_aside_at < before]
     if ids:
         db.session.execute(delete(DeadLetter).where(DeadLetter.id.in_(ids)))
+    return len(ids)
+
+
+def delete_holds(before: datetime, limit: int) -> int:
+    """Delete holds that ended before this time and for which no message waits."""
+    ended = select(Hold.id).where(Hold.ended_at < before, Hold.released_at.is_not(None))
+    ids = db.session.scalars(ended.order_by(Hold.ended_at).limit(limit)).all()
+    if ids:
+        db.session.execute(delete(Hold).where(Hold.id.in_(ids)))
     return len(ids)

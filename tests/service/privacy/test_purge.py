@@ -11,9 +11,12 @@ from sqlalchemy import UniqueConstraint, func, select, update
 
 from service.database import batches, db, transaction
 from service.domain.report import Source
-from service.models import Attempt, DeadLetter, Message, StatusEvent
+from service.domain.scope import HoldKind, Scope
+from service.holds.key import Key
+from service.models import Attempt, DeadLetter, Hold, Message, StatusEvent
 from service.operations import audit
 from service.privacy import purge
+from service.queries import holds
 from service.recording import record
 from service.sending import deliver
 from tests.fakes import FakeProvider, said
@@ -43,6 +46,18 @@ def test_purge_deletes_message_with_attempts_and_ledger(ended: UUID, configure: 
     assert purge.delete_old() == 1
     assert [count(model) for model in (Message, Attempt, StatusEvent)] == [0, 0, 0]
     assert all(finding.holds for finding in audit.audit())
+
+
+def test_purge_deletes_ended_holds_only(context: Flask, configure: Configure) -> None:
+    configure(keep_messages=MINIMUM_AGE)
+    now = datetime.now(UTC)
+    with transaction():
+        for account, ended_at in (("old", now), ("active", None)):
+            key = Key(Scope.ACCOUNT, "twilio", account)
+            columns = {"ended_at": ended_at, "released_at": ended_at}
+            holds.open_hold(key, HoldKind.BLOCKED, "20005", "", now, **columns)
+    assert purge.delete_old() == 1
+    assert db.session.scalars(select(Hold.account)).all() == ["active"]
 
 
 @pytest.mark.parametrize("days", [None, 1.0])
