@@ -64,6 +64,7 @@ def test_scheduled_message_is_valid_from_its_send_time(post: Post, provider: Fak
     assert sent.validity_period == 600
 
 
+@pytest.mark.slow
 def test_attempts_without_effect_use_up_no_number(post: Post, provider: FakeProvider) -> None:
     provider.script = failing(BUSY)
     message_id = post()

@@ -331,6 +331,7 @@ def test_delivery_of_the_attempt_before_outranks_a_failed_resend(
 LATE_WORDS = ("failed", "queued", "sent", "sending", "undelivered", "delivered", "canceled")
 
 
+@pytest.mark.slow
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_row_equals_its_ledger_in_every_order_of_reports_and_resends(

@@ -62,6 +62,7 @@ def address(app: Flask) -> Iterator[str]:
     server.server_close()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
 def test_browser_shows_the_page_under_its_policy(address: str, tmp_path: Path) -> None:
     assert CHROMIUM is not None

@@ -266,6 +266,7 @@ def environment(database_url: str, redis_url: str, secret: str) -> dict[str, str
     }
 
 
+@pytest.mark.slow
 def test_server_with_operators_and_no_secret_does_not_start(
     operator_key: str, database_url: str, redis_url: str
 ) -> None:
@@ -326,6 +327,7 @@ def test_web_process_with_operators_requires_the_secret(
     assert (SECRET_COMMAND in ran.stderr) is not starts
 
 
+@pytest.mark.slow
 def test_commands_run_without_the_secret(
     operator_key: str, database_url: str, redis_url: str
 ) -> None:
