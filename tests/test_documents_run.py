@@ -101,7 +101,7 @@ def test_guide_runs_from_start_to_end(
 def test_readme_request_prints_the_answer_shown(stack: Stack, tmp_path: Path) -> None:
     shown = {block.kind: block for block in blocks(ROOT / "README.md")}
     expected = json.loads(shown["json"].text) | dict.fromkeys(
-        ("id", "created_at", "updated_at"), "…"
+        ("id", "expires_at", "created_at", "updated_at"), "…"
     )
     printed = reader(stack, tmp_path, "readme").run("sh", shown["sh"].text, "README.md")
     assert matches(expected, json.loads(printed)), printed

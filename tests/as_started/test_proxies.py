@@ -19,7 +19,7 @@ def test_message_waits_until_the_proxy_is_back(install: Install) -> None:
     message_id = client.post()
 
     explain = ("flask", "--app", "service.app", "explain", message_id)
-    until(lambda: "attempt 1: not_accepted" in waybill.run(*explain), 90)
+    until(lambda: "not accepted by twilio" in waybill.run(*explain), 90)
     assert client.status(message_id) in ("pending", "submitting")
     with standing(port) as proxy:
         proxy.answer(201, {"sid": "SM" + "0" * 32, "status": "queued"})

@@ -289,7 +289,7 @@ def test_documented_redis_rights_are_sufficient(bench: Bench) -> None:
         parts.inbox.put(CALLBACK)
         parts.inbox.ping()
         parts.cache.put({"page": 1}, seconds=60)
-        parts.sender_rates.delays([SendRequest("twilio:+1", "line", 1, False)])
+        parts.sender_rates.delays([SendRequest("twilio:default", "+1", "line", 1, False)])
         bench.start("worker", "-B", "-Q", "send,status,maintenance", "-n", "all@%h")
         wait_for(lambda: redis.xlen("waybill:inbox") == 0, 60)
         bench.probe(30)

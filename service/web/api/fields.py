@@ -108,6 +108,11 @@ SenderText = Annotated[
     AfterValidator(_storable),
     AfterValidator(_sender),
 ]
+AccountText = Annotated[
+    str,
+    Field(min_length=1, max_length=32, json_schema_extra={**_NO_NUL, "format": "account"}),
+    AfterValidator(_storable),
+]
 Url = Annotated[
     str,
     # No spaces and no control characters. `\s` means different characters in each language.

@@ -20,6 +20,7 @@ from service.domain.status import Status
 from service.errors import FieldError, Invalid, as_requirement
 from service.web.api.fields import (
     CONTENTS,
+    AccountText,
     BodyText,
     ContentSid,
     Recipient,
@@ -82,7 +83,7 @@ class NewMessage(Strict):
     provider: ShortText | None = Field(
         default=None, description="The provider to use. Default: as configured on the server."
     )
-    account: ShortText | None = Field(
+    account: AccountText | None = Field(
         default=None,
         description="The account of the provider, by its name in the settings of the server. "
         "Default: the account of your client, else as configured on the server.",

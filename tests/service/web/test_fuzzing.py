@@ -25,6 +25,7 @@ pytestmark = pytest.mark.slow
 ADDRESSES = ("+14155552671", "+447911123456", "+1 (415) 555-2671", "whatsapp:+14155552671")
 SENDERS = ("+15005550006", "72345", "ACME", "whatsapp:+15005550006")
 schemathesis.openapi.format("address", st.sampled_from(ADDRESSES))
+schemathesis.openapi.format("account", st.just("default"))
 schemathesis.openapi.format("sender", st.sampled_from(SENDERS))
 schemathesis.openapi.format(
     "date-time",
