@@ -40,7 +40,10 @@ BEYOND_SCHEMAS = (
     "the default sender of",
     "at least one visible character",
     "must have at most 1600 characters",
+    "must be an account of",  # the settings have the accounts
     "must be in the future",
+    "must be later than send_at",
+    "must be left out with validity_period",
     "must be at most 35 days in the future",
     "must have at most 4096 characters as JSON",
 )
