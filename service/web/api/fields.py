@@ -1,7 +1,7 @@
 """Validated types for the fields of a request."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, ValidationInfo
@@ -15,6 +15,7 @@ from service.texts.smart_encoding import smart_encoded
 
 # Characters of a text, or of a variable of a template, as providers count (docs/adr/0029).
 _MAX_TEXT: Final = 1600
+_MAX_DELAY: Final = timedelta(days=35)
 _DATE_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]")
 
 
@@ -55,6 +56,16 @@ def _sender(value: str, info: ValidationInfo) -> str:
 def region_of(info: ValidationInfo) -> str | None:
     """Return the region for numbers in national form, if one is configured."""
     return (info.context or {}).get("region")
+
+
+def within_35_days(value: datetime, advice: str = "") -> datetime:
+    """Return a time within the next 35 days. Raises ValueError for others."""
+    delay = value - datetime.now(UTC)
+    if delay <= timedelta(0):
+        raise ValueError(f"must be in the future{advice}")
+    if delay > _MAX_DELAY:
+        raise ValueError("must be at most 35 days in the future")
+    return value
 
 
 def _date_time_text(value: Any) -> Any:

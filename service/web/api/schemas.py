@@ -1,7 +1,7 @@
 """Request models of the API, and the errors of an invalid request."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal, Self, TypeVar
 from uuid import UUID
 
@@ -33,9 +33,9 @@ from service.web.api.fields import (
     Url,
     ValiditySeconds,
     Variables,
+    within_35_days,
 )
 
-_MAX_DELAY: Final = timedelta(days=35)
 _MAX_ERRORS: Final = 100
 _PATTERN_ERRORS: Final = {
     "media_urls": "must start with https:// or http://, and have no spaces",
@@ -134,12 +134,7 @@ class NewMessage(Strict):
     def _within_35_days(cls, value: datetime | None, info: ValidationInfo) -> datetime | None:
         if (info.context or {}).get("allow_past"):
             return value
-        delay = value - datetime.now(UTC) if value else _MAX_DELAY
-        if delay <= timedelta(0):
-            raise ValueError("must be in the future; leave it out to send now")
-        if delay > _MAX_DELAY:
-            raise ValueError("must be at most 35 days in the future")
-        return value
+        return value and within_35_days(value, "; leave it out to send now")
 
     @field_validator("expires_at")
     @classmethod
@@ -148,10 +143,7 @@ class NewMessage(Strict):
             return value
         if info.data.get("validity_period") is not None:
             raise ValueError("must be left out with validity_period; send one of them")
-        if value <= datetime.now(UTC):
-            raise ValueError("must be in the future")
-        if value - datetime.now(UTC) > _MAX_DELAY:
-            raise ValueError("must be at most 35 days in the future")
+        within_35_days(value)
         if (send_at := info.data.get("send_at")) is not None and value <= send_at:
             raise ValueError("must be later than send_at")
         return value
