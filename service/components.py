@@ -16,6 +16,7 @@ from service.inbox.overflow import OverflowTable
 from service.inbox.stream import Inbox
 from service.providers.base import Account, Provider
 from service.providers.call_slots import CallSlots
+from service.providers.sandbox import SANDBOX
 from service.task_queue.queue import TaskQueue
 
 
@@ -34,6 +35,11 @@ class Components:
     cache: Cache
     callback_checks: CallbackChecks
     context: Callable[[], AppContext]  # for code outside a request, such as the fast path
+
+    @property
+    def real_providers(self) -> dict[str, Provider]:
+        """Return the configured providers, without the sandbox that test keys use."""
+        return {name: each for name, each in self.providers.items() if name != SANDBOX}
 
     def account(self, provider: str, account: str) -> Account:
         """Return an account of a provider. Raises NotAccepted while it is not configured."""

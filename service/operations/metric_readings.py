@@ -20,7 +20,6 @@ from prometheus_client.registry import Collector
 from service.components import Components
 from service.domain.scope import HoldKind, Scope
 from service.operations.background_read import BackgroundRead
-from service.providers.sandbox import SANDBOX
 from service.queries import backlog, held_messages, holds
 from service.queries.backlog import COUNT_LIMIT
 from service.task_queue.queue import ROUTES
@@ -176,8 +175,7 @@ def _holds(active: Mapping[tuple[str, str, str], int], parts: Components) -> Ite
     accounts = (
         (kind.value, Scope.ACCOUNT.value, provider)
         for kind in HoldKind
-        for provider in parts.providers
-        if provider != SANDBOX
+        for provider in parts.real_providers
     )
     for labels, number in {**dict.fromkeys(accounts, 0), **active}.items():
         kind, scope, provider = labels

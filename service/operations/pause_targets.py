@@ -1,14 +1,12 @@
 """Find the scope that an operator names: a provider, an account, a sender or a client."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from service import addresses
 from service.components import components
 from service.domain.scope import Scope
 from service.errors import FieldError, Invalid, NotFound
 from service.holds.key import Key
-from service.providers.base import Provider
-from service.providers.sandbox import SANDBOX
 from service.queries import clients
 
 
@@ -26,18 +24,23 @@ def scope_named(kind: str, name: str) -> Key:
     return find[Scope(kind)](name.strip())
 
 
+def account_names() -> list[str]:
+    """Return the accounts that may be paused, as an operator writes them."""
+    providers = components().real_providers.items()
+    return [f"{name}/{account}" for name, provider in providers for account in provider.accounts]
+
+
 def _provider(name: str) -> Key:
-    if name not in _providers():
-        raise NotFound(f"there is no provider “{name}”; write {_list(_providers())}")
+    if name not in components().real_providers:
+        raise NotFound(f"there is no provider “{name}”; write {_list(components().real_providers)}")
     return Key(Scope.PROVIDER, name)
 
 
 def _account(name: str) -> Key:
     provider, _, account = name.partition("/")
-    configured = _providers().get(provider)
+    configured = components().real_providers.get(provider)
     if configured is None or account not in configured.accounts:
-        accounts = (f"{name}/{one}" for name, each in _providers().items() for one in each.accounts)
-        raise NotFound(f"there is no account “{name}”; write {_list(accounts)}")
+        raise NotFound(f"there is no account “{name}”; write {_list(account_names())}")
     return Key(Scope.ACCOUNT, provider, account)
 
 
@@ -56,11 +59,6 @@ def _client(name: str) -> Key:
             f"there is no client “{name}”; `flask --app service.app clients list` shows the names"
         )
     return Key(Scope.CLIENT, value=str(client.id))
-
-
-def _providers() -> Mapping[str, Provider]:
-    """Return the providers that send: the sandbox sends nothing, and is never held."""
-    return {name: each for name, each in components().providers.items() if name != SANDBOX}
 
 
 def _list(names: Iterable[str]) -> str:

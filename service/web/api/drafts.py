@@ -4,12 +4,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from service.addresses import channel_of
-from service.components import components
 from service.config.settings import Settings
 from service.domain.priority import Priority
 from service.errors import FieldError, Invalid
 from service.providers.base import Provider
-from service.providers.sandbox import SANDBOX
 from service.sending.accept import Draft
 from service.sending.idempotency import digest_of_json, request_digest
 from service.texts.segments import Estimate, estimate
@@ -17,12 +15,6 @@ from service.web.api.routing import choose
 from service.web.api.schemas import NewMessage, check
 
 _MAX_KEY_LENGTH: Final = 255
-
-
-def real_providers() -> dict[str, Provider]:
-    """Return the configured providers, without the sandbox that test keys use."""
-    providers = components().providers
-    return {name: provider for name, provider in providers.items() if name != SANDBOX}
 
 
 def draft(

@@ -19,7 +19,7 @@ from service.sending.accept import Accepted, Draft, accept, answered_before
 from service.sending.cancel import cancel
 from service.sending.resend import resend
 from service.web.api import authentication, representations
-from service.web.api.drafts import check_idempotency_key, digests, draft, real_providers
+from service.web.api.drafts import check_idempotency_key, digests, draft
 from service.web.api.resend import Resend
 from service.web.api.responses import AcceptedItem, RefusedItem
 from service.web.api.schemas import MessageQuery, NewBatch, check
@@ -120,7 +120,7 @@ def _checked(client: KeyOwner, item: Any, key: str | None) -> Draft | Accepted |
     """Return a draft, the earlier answer to an equal request that is invalid by now, or why."""
     settings = components().settings
     try:
-        new = draft(item, settings, real_providers(), key, client.account)
+        new = draft(item, settings, components().real_providers, key, client.account)
         if client.test:
             return replace(new, provider=SANDBOX, account=DEFAULT_ACCOUNT, provider_fixed=True)
         return new

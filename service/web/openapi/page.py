@@ -12,7 +12,7 @@ from typing import Any, Final
 from flask import Blueprint, Response, current_app, render_template, request
 from markupsafe import Markup, escape
 
-from service.web.api.drafts import real_providers
+from service.components import components
 from service.web.openapi import document as document_of
 
 blueprint = Blueprint("docs", __name__, template_folder="templates")
@@ -51,7 +51,7 @@ def _documents() -> tuple[bytes, bytes]:
 
 
 def _make() -> tuple[bytes, bytes]:
-    api = document_of(sorted(real_providers()))
+    api = document_of(sorted(components().real_providers))
     page = render_template("docs.html", api=api, style=Markup(_STYLE), resolve=_resolver(api))  # noqa: S704
     return json.dumps(api, ensure_ascii=False).encode(), page.encode()
 

@@ -7,11 +7,10 @@ from typing import Final
 from flask import flash, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from service.components import components
 from service.errors import ClientError
 from service.operations import holds as operations
 from service.operations.holds import MAX_REASON
-from service.providers.sandbox import SANDBOX
+from service.operations.pause_targets import account_names
 from service.web.ops.blueprint import blueprint
 
 # What an operator may enter to postpone a probe.
@@ -28,7 +27,7 @@ def holds() -> str:
         holds=operations.read_holds(now),
         now=now,
         kinds=_KINDS,
-        accounts=_accounts(),
+        accounts=account_names(),
         max_reason=MAX_REASON,
         max_minutes=_MAX_MINUTES,
     )
@@ -80,14 +79,3 @@ def _run(action: Callable[[], object], done: str) -> Response:
 def _failed(reason: str) -> Response:
     flash(f"{reason[:1].upper()}{reason[1:]}.", "bad")
     return redirect(url_for("ops.holds"), 303)
-
-
-def _accounts() -> list[str]:
-    """Return the configured accounts, as an operator writes them."""
-    providers = components().providers.items()
-    return [
-        f"{name}/{account}"
-        for name, provider in providers
-        if name != SANDBOX
-        for account in provider.accounts
-    ]

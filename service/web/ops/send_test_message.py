@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 from service.components import components
 from service.errors import ClientError, Invalid
 from service.operations import operator_actions
-from service.web.api.drafts import check_idempotency_key, draft, real_providers
+from service.web.api.drafts import check_idempotency_key, draft
 from service.web.ops.blueprint import blueprint
 
 _FIELDS: Final = ("to", "body", "from", "reference")
@@ -30,7 +30,7 @@ def post_test() -> Response | tuple[str, int]:
     fields = {name: text for name in _FIELDS if (text := request.form.get(name, "").strip())}
     try:
         key = check_idempotency_key(request.form.get("key", ""))
-        message = draft(fields, components().settings, real_providers(), key)
+        message = draft(fields, components().settings, components().real_providers, key)
         message_id = operator_actions.send_test(message, g.operator)
     except ClientError as error:
         return _form(fields, error), error.status
