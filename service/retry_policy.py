@@ -41,6 +41,13 @@ def retry_policy(provider: str) -> RetryPolicy:
     )
 
 
+def patience(provider: str, validity_period: int | None) -> timedelta:
+    """Return how long a message may wait that names no time at which it expires."""
+    if validity_period is not None:
+        return timedelta(seconds=validity_period)
+    return retry_policy(provider).patience
+
+
 def backoff(tries: int, retry_after: float | None = None) -> timedelta:
     """Return the pause after so many tries: doubling from 1 s to 60 s, with jitter.
 

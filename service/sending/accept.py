@@ -17,7 +17,7 @@ from service.domain.status import Status
 from service.models import Message
 from service.observability import events
 from service.queries import messages
-from service.retry_policy import retry_policy
+from service.retry_policy import patience
 from service.sending import idempotency
 from service.task_queue.queue import DELIVER
 
@@ -110,7 +110,7 @@ def _row(client_id: int, draft: Draft, now: datetime) -> dict[str, Any]:
         "due_at": wait or now,
         # Only requests with an idempotency key are compared.
         "request_digest": draft.idempotency_key and idempotency.keyed(draft.request_digest),
-        "expires_at": draft.expires_at or begin + _patience(draft),
+        "expires_at": draft.expires_at or begin + patience(draft.provider, draft.validity_period),
         "attempts": 0,
         "tries": 0,
         "failed_in": 0,
@@ -118,13 +118,6 @@ def _row(client_id: int, draft: Draft, now: datetime) -> dict[str, Any]:
         "created_at": now,
         "updated_at": now,
     }
-
-
-def _patience(draft: Draft) -> timedelta:
-    """Return how long a message may wait that names no time at which it expires."""
-    if draft.validity_period is not None:
-        return timedelta(seconds=draft.validity_period)
-    return retry_policy(draft.provider).patience
 
 
 def _hold_until(draft: Draft, now: datetime) -> datetime | None:

@@ -6,7 +6,7 @@ docs/adr/0040-send-again.md.
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -22,7 +22,7 @@ from service.providers.base import Sender
 from service.queries import attempts, ledger, message_details, resends
 from service.recording import record
 from service.recording.redaction import DECISION
-from service.retry_policy import retry_policy
+from service.retry_policy import patience
 from service.sending.alternatives import Alternative, first_of_route, is_configured
 from service.task_queue.queue import DELIVER
 
@@ -161,16 +161,11 @@ def _columns(message: Message, client_account: str | None, now: datetime) -> dic
         "tries": 0,
         "tried_since": None,
         "resent_at": now,
-        "expires_at": max(now, message.send_at or now) + _patience(message, place.provider),
+        "expires_at": max(now, message.send_at or now)
+        + patience(place.provider, message.validity_period),
         "submitted_at": None,
         "lookups": 0,
     }
-
-
-def _patience(message: Message, provider: str) -> timedelta:
-    if message.validity_period is not None:
-        return timedelta(seconds=message.validity_period)
-    return retry_policy(provider).patience
 
 
 def _reports(columns: Mapping[str, Any], order: Order) -> Iterator[StatusReport]:
