@@ -13,6 +13,7 @@ from service.domain.status import FAILURES
 from service.holds import blocks
 from service.holds.key import Key
 from service.holds.match import Subject
+from service.providers.base import Sender
 from service.providers.sandbox import SANDBOX
 from service.queries import held_messages, holds
 from service.queries.attempts import AttemptRef
@@ -64,6 +65,6 @@ def _key(sending: Sending, scope: Scope) -> Key | None:
         return Key(scope, sending.provider, sending.account)
     if scope is Scope.SENDER and not sending.is_current:
         return None  # another provider took the message over, with its own sender
-    sender = sending.messaging_service_sid or sending.sender or ""
+    sender = Sender(sending.sender, sending.messaging_service_sid).key
     subject = Subject(sending.provider, sending.account, sender, 0, sending.to)
     return Key(scope, sending.provider, sending.account, subject.value(scope))

@@ -8,6 +8,7 @@ import phonenumbers
 from service.addresses import number_of
 from service.domain.scope import HoldKind, Scope
 from service.models import Hold, Message
+from service.providers.base import Sender
 from service.providers.sandbox import SANDBOX
 
 UNKNOWN_COUNTRY: Final = "unknown"
@@ -25,7 +26,7 @@ class Subject(NamedTuple):
     @classmethod
     def of(cls, message: Message) -> Self:
         """Return the subject of a message as it is now."""
-        sender = message.messaging_service_sid or message.sender or ""
+        sender = Sender(message.sender, message.messaging_service_sid).key
         return cls(message.provider, message.account, sender, message.client_id, message.to)
 
     def value(self, scope: Scope) -> str:

@@ -52,6 +52,11 @@ class Sender(NamedTuple):
     address: str | None = None
     messaging_service_sid: str | None = None
 
+    @property
+    def key(self) -> str:
+        """Return what rates, holds and opt-outs know a sender by: its service, else its address."""
+        return self.messaging_service_sid or self.address or ""
+
 
 class CallbackRequest(NamedTuple):
     """A callback as received. `path` and `query` are not decoded."""

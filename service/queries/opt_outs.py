@@ -8,6 +8,7 @@ from sqlalchemy import Table, and_, case, delete, func, select
 
 from service.database import db
 from service.models import Attempt, Message, OptOut
+from service.providers.base import Sender
 from service.queries.dialect import any_of, insert_all
 from service.queries.redaction import PSEUDONYM
 
@@ -26,7 +27,8 @@ _SENDER = func.coalesce(Message.messaging_service_sid, Message.sender)
 
 def pair_of(message: Message) -> Pair:
     """Return the key of an opt-out from this message's sender."""
-    return Pair(message.to, message.messaging_service_sid or message.sender or "", message.provider)
+    sender = Sender(message.sender, message.messaging_service_sid)
+    return Pair(message.to, sender.key, message.provider)
 
 
 def by_recipient(addresses: Collection[str]) -> dict[Pair, OptOut]:

@@ -24,8 +24,7 @@ class Alternative(NamedTuple):
 
     def subject(self, message: Message) -> Subject:
         """Return what holds on this account can be about."""
-        sender = self.sender.messaging_service_sid or self.sender.address or ""
-        return Subject(self.provider, self.account, sender, message.client_id, message.to)
+        return Subject(self.provider, self.account, self.sender.key, message.client_id, message.to)
 
 
 def alternatives(message: Message) -> list[Alternative]:

@@ -9,6 +9,7 @@ from service.coordination.sender_rate_limit import SendRequest
 from service.domain.deadline import before_deadline
 from service.domain.status import Status
 from service.models import Message
+from service.providers.base import Sender
 from service.queries import messages
 from service.queries.messages import Claimed
 from service.texts.segments import segments
@@ -64,7 +65,7 @@ def _send_request(item: Claimed) -> SendRequest:
     message = item.message
     return SendRequest(
         account=f"{message.provider}:{message.account}",
-        sender=message.messaging_service_sid or message.sender or "",
+        sender=Sender(message.sender, message.messaging_service_sid).key,
         queue=f"{message.client_id}:{message.priority}",
         segments=segments(message.body),
         rescheduled=item.due_at not in (message.created_at, message.send_at, message.resent_at),

@@ -54,7 +54,7 @@ class Account:
 
     def owns(self, sender: Sender) -> bool:
         """Return whether the settings of this account name the Messaging Service or sender."""
-        return (sender.messaging_service_sid or sender.address) in self._senders
+        return sender.key in self._senders
 
     def default_sender(self) -> Sender | None:
         """Return the Messaging Service of the settings, else the number."""
