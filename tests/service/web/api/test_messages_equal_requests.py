@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from service.database import db, transaction
 from service.models import Message
 from service.sending.idempotency import digest_of_json, keyed
-from service.web.api import schemas
+from service.web.api import fields
 
 HELLO = {"to": "+14155552671", "body": "Hello", "metadata": {"n": 5}}
 TEMPLATE = {"to": "+14155552671", "content_sid": "HX" + "a" * 32}
@@ -132,7 +132,7 @@ def test_repeat_after_send_at_with_other_spelling(
         def now(cls, tz: Any = None) -> datetime:
             return datetime.now(tz) + timedelta(days=2)
 
-    monkeypatch.setattr(schemas, "datetime", InTwoDays)
+    monkeypatch.setattr(fields, "datetime", InTwoDays)
     second = post(web, {**HELLO, "priority": "normal", "send_at": at(2, TOMORROW)})
     assert (second.status_code, second.data) == (202, first.data)
     assert post(web, LATER, "another key").status_code == 422
