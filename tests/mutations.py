@@ -73,7 +73,7 @@ MUTATIONS: Final = (
         "waiting for a sender's rate limit uses no attempt",
         "service.queries.messages",
         "leave_without_attempt",
-        replace("message.attempts - 1", "message.attempts"),
+        replace("Message.attempts - 1", "Message.attempts"),
         "tests/service/sending/test_claim.py"
         "::test_message_over_the_sender_rate_waits_without_attempt",
     ),

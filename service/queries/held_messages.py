@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import func, literal, select, union_all, update
@@ -11,6 +11,7 @@ from service.database import db
 from service.domain.status import SUCCESSES, Status
 from service.models import Attempt, Message
 from service.queries.dialect import any_of
+from service.queries.messages import leave_without_attempt
 
 # A message without delivery reports stays sent. A failure would have been reported by then.
 _ARRIVED_AFTER: Final = timedelta(seconds=60)
@@ -78,28 +79,13 @@ def arrived(message_id: UUID, now: datetime) -> bool:
 
 def park(message_ids: Collection[UUID], hold_id: int) -> None:
     """Park claimed messages on a hold: each until its deadline, without an attempt."""
-    _unclaim(message_ids, hold_id=hold_id, due_at=Message.expires_at)
+    columns = {"status": Status.PENDING, "hold_id": hold_id, "due_at": Message.expires_at}
+    leave_without_attempt(message_ids, **columns)
 
 
 def put_back(message_ids: Collection[UUID], now: datetime) -> None:
     """Make claimed messages due again, without an attempt."""
-    _unclaim(message_ids, due_at=now)
-
-
-def _unclaim(message_ids: Collection[UUID], **columns: Any) -> None:
-    db.session.execute(
-        update(Message)
-        .where(any_of(Message.id, message_ids), Message.status == Status.SUBMITTING)
-        .values(
-            status=Status.PENDING,
-            attempts=Message.attempts - 1,
-            claimed_until=None,
-            check_at=None,
-            submitted_at=None,
-            **columns,
-        )
-        .execution_options(synchronize_session=False)
-    )
+    leave_without_attempt(message_ids, status=Status.PENDING, due_at=now)
 
 
 def make_due(hold_id: int, limit: int, now: datetime) -> int:

@@ -115,10 +115,17 @@ def leave_untried(
     )
 
 
-def leave_without_attempt(message: Message, **columns: Any) -> None:
-    """Release the claim of a message that was not sent: the claim counts as no attempt."""
-    before = {"attempts": message.attempts - 1, "submitted_at": None}
-    leave_submitting(message.id, message.attempts, **{**before, **columns})
+def leave_without_attempt(message_ids: Collection[UUID], **columns: Any) -> None:
+    """Release claims of this transaction: messages that were not sent have made no attempt."""
+    if not message_ids:
+        return
+    released = {"claimed_until": None, "check_at": None, "submitted_at": None}
+    db.session.execute(
+        update(Message)
+        .where(any_of(Message.id, message_ids), Message.status == Status.SUBMITTING)
+        .values({**released, "attempts": Message.attempts - 1, **columns})
+        .execution_options(synchronize_session=False)
+    )
 
 
 def expired_claims(now: datetime, limit: int) -> list[UUID]:

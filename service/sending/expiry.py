@@ -51,8 +51,7 @@ def expire_claimed(claimed: Sequence[Claimed], now: datetime) -> list[Claimed]:
     due, and would put them back again and again.
     """
     expired = [item for item in claimed if is_past_deadline(item.message, max(now, item.due_at))]
-    for item in expired:
-        messages.leave_without_attempt(item.message)
+    messages.leave_without_attempt([item.message.id for item in expired])
     _record([item.message for item in expired], now)
     return expired
 

@@ -74,4 +74,4 @@ def _send_request(item: Claimed) -> SendRequest:
 
 def _put_back(message: Message, due_at: datetime) -> None:
     due_at = before_deadline(due_at, message)
-    messages.leave_without_attempt(message, status=Status.PENDING, due_at=due_at)
+    messages.leave_without_attempt([message.id], status=Status.PENDING, due_at=due_at)

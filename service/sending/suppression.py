@@ -20,16 +20,16 @@ def without_opted_out(claimed: Sequence[Claimed], now: datetime) -> list[Claimed
     """Return the claimed messages that may be sent; fail the others, in this transaction."""
     numbers = {item.message.to for item in claimed if item.message.provider != SANDBOX}
     opted_out = opt_outs.by_recipient(numbers) if numbers else {}
-    wanted, verdicts = list[Claimed](), list[StatusReport]()
+    sendable, refused = list[Claimed](), list[tuple[Message, OptOut]]()
     for item in claimed:
         opt_out = opted_out.get(opt_outs.pair_of(item.message)) if opted_out else None
         if opt_out is None:
-            wanted.append(item)
+            sendable.append(item)
         else:
-            messages.leave_without_attempt(item.message)
-            verdicts.append(_verdict(item.message, opt_out, now))
-    record.apply(verdicts)
-    return wanted
+            refused.append((item.message, opt_out))
+    messages.leave_without_attempt([message.id for message, _ in refused])
+    record.apply([_verdict(message, opt_out, now) for message, opt_out in refused])
+    return sendable
 
 
 def _verdict(message: Message, opt_out: OptOut, now: datetime) -> StatusReport:
