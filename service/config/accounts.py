@@ -1,7 +1,7 @@
 """Accounts of providers: their credentials, senders, rates and routes."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -142,3 +142,10 @@ def sinch_gaps(fields: Collection[str], named: Naming) -> Iterator[Gap]:
             "callback_secrets",
             f"set either this or, if Sinch cannot sign, {named('callback_path_secret')}",
         )
+
+
+MODELS: Final[Mapping[str, type[BaseModel]]] = {"twilio": TwilioAccount, "sinch": SinchAccount}
+GAPS: Final[Mapping[str, Callable[[Collection[str], Naming], Iterator[Gap]]]] = {
+    "twilio": twilio_gaps,
+    "sinch": sinch_gaps,
+}

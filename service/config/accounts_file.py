@@ -2,31 +2,18 @@
 
 import re
 import tomllib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ValidationError, ValidationInfo
+from pydantic import BeforeValidator, ValidationError, ValidationInfo
 
-from service.config.accounts import (
-    Accounts,
-    Gap,
-    Naming,
-    SinchAccount,
-    TwilioAccount,
-    sinch_gaps,
-    twilio_gaps,
-)
+from service.config.accounts import GAPS, MODELS, Accounts
 from service.domain.account import DEFAULT_ACCOUNT
 from service.errors import as_requirement
 
 _MAX_BYTES: Final = 1_000_000
-_GAPS: Final[Mapping[str, Callable[[Collection[str], Naming], Iterator[Gap]]]] = {
-    "twilio": twilio_gaps,
-    "sinch": sinch_gaps,
-}
-_MODELS: Final[Mapping[str, type[BaseModel]]] = {"twilio": TwilioAccount, "sinch": SinchAccount}
 _FIELD: Final = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _WRONG_FORM: Final = {
@@ -90,19 +77,19 @@ def _parsed(text: str) -> dict[str, Any]:
 
 def _shape(content: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is wrong with the file as a whole."""
-    if not any(content.get(provider) for provider in _MODELS):
+    if not any(content.get(provider) for provider in MODELS):
         yield "has no accounts; begin each with [[twilio]] or [[sinch]]"
-    for provider in _MODELS:
+    for provider in MODELS:
         names = [_name(account) for account in _tables(content, provider)]
         for name in sorted({name for name in names if names.count(name) > 1}):
             yield f"{provider}: several accounts have the name {name}; rename all but one"
 
 
 def _missing(content: Mapping[str, Any]) -> Iterator[str]:
-    for provider, gaps in _GAPS.items():
+    for provider, gaps in GAPS.items():
         for index, account in enumerate(_tables(content, provider)):
             fields = {field for field, value in account.items() if value not in ("", [])}
-            valid = fields.intersection(_MODELS[provider].model_fields)
+            valid = fields.intersection(MODELS[provider].model_fields)
             for field, text in gaps({*valid, "account_sid"}, str) if valid else ():
                 yield f"{_place(content, provider, index)}, {field}: {text}"
 
@@ -113,7 +100,7 @@ def _problem(
     """Return the place of an error of pydantic, what is wrong, and what to do."""
     provider, index, *steps = (*location, None, None)[: max(len(location), 2)]
     if not isinstance(index, int):
-        if provider in _MODELS:
+        if provider in MODELS:
             return f"{provider}: {_LISTS.format(provider)}"
         return f"{_shown(provider)}: is not a provider; use twilio or sinch"
     place = _place(content, str(provider), index)
@@ -125,7 +112,7 @@ def _problem(
 
 def _text(provider: str, steps: list[Any], kind: str, message: str) -> str:
     if kind == "extra_forbidden":
-        names = get_close_matches(str(steps[0]), _MODELS[provider].model_fields, 1)
+        names = get_close_matches(str(steps[0]), MODELS[provider].model_fields, 1)
         hint = f"; did you mean {names[0]}?" if names and len(steps) == 1 else "; remove it"
         return f"is not a known field{hint}"
     if kind == "string_pattern_mismatch":

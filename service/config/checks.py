@@ -1,18 +1,10 @@
 """Check settings that depend on each other."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from functools import partial
 from typing import Final, NamedTuple
 
-from pydantic import BaseModel
-
-from service.config.accounts import (
-    Gap,
-    Naming,
-    SinchAccount,
-    TwilioAccount,
-    sinch_gaps,
-    twilio_gaps,
-)
+from service.config.accounts import GAPS, MODELS, SinchAccount, TwilioAccount
 from service.config.providers import ProviderSettings
 from service.config.public_urls import unreachable
 from service.domain.account import DEFAULT_ACCOUNT
@@ -44,18 +36,17 @@ def problems(settings: ProviderSettings, faulty: Collection[str] = ()) -> Iterat
 
 def _accounts(settings: ProviderSettings) -> Iterator[Problem]:
     """Check the accounts that settings describe, by the rules for those of a file."""
-    kinds: tuple[tuple[str, type[BaseModel], Callable[..., Iterator[Gap]]], ...] = (
-        ("twilio", TwilioAccount, twilio_gaps),
-        ("sinch", SinchAccount, sinch_gaps),
-    )
-    for provider, model, gaps in kinds:
+    for provider, model in MODELS.items():
         names = {field: f"{provider}_{field}" for field in model.model_fields.keys() - _COMMON}
         fields = {field for field, name in names.items() if name in settings.given}
         # A region has a default, and does not make an account.
         if fields - {"region"}:
-            named: Naming = lambda field, names=names: names[field].upper()  # type: ignore[misc]  # noqa: E731
-            for field, text in gaps(fields, named):
+            for field, text in GAPS[provider](fields, partial(_setting, provider)):
                 yield Problem(names[field], text, tuple(names[each] for each in fields))
+
+
+def _setting(provider: str, field: str) -> str:
+    return f"{provider}_{field}".upper()
 
 
 def _lease(settings: ProviderSettings) -> Iterator[Problem]:

@@ -110,8 +110,8 @@ def test_every_problem_is_listed_with_its_place(path: Path) -> None:
         [[vonage]]
         name = "x"
     """
-    found = problems(path, text)
-    places = {problem.partition(": ")[0] for problem in found}
+    listed = problems(path, text)
+    places = {problem.partition(": ")[0] for problem in listed}
     assert places == {
         *(
             f"twilio account marketing, {field}"
@@ -124,7 +124,7 @@ def test_every_problem_is_listed_with_its_place(path: Path) -> None:
         *(f"sinch account eu, {field}" for field in ("project_id", "region", "callback_secrets.0")),
         "vonage",
     }
-    assert "did you mean auth_token?" in " ".join(found)
+    assert "did you mean auth_token?" in " ".join(listed)
 
 
 @pytest.mark.parametrize(
@@ -141,9 +141,9 @@ def test_every_problem_is_listed_with_its_place(path: Path) -> None:
     ],
 )
 def test_incomplete_account_is_refused(path: Path, fields: str, place: str) -> None:
-    found = problems(path, f'[[twilio]]\nname = "b"\n{fields}')
-    assert found
-    assert all(problem.startswith(f"twilio account b, {place}") for problem in found), found
+    listed = problems(path, f'[[twilio]]\nname = "b"\n{fields}')
+    assert listed
+    assert all(problem.startswith(f"twilio account b, {place}") for problem in listed), listed
 
 
 @pytest.mark.parametrize(

@@ -196,12 +196,12 @@ def test_several_processes_take_one_probe(context: Flask) -> None:
     loaded = Barrier(6)
 
     def load_then_take() -> bool:
-        found = queries.unreleased()
+        active = queries.unreleased()
         db.session.expunge_all()
         db.session.rollback()
         loaded.wait()  # all have read that the probe is due
         with transaction():
-            return blocks.take_probes(found, datetime.now(UTC))
+            return blocks.take_probes(active, datetime.now(UTC))
 
     taken = in_threads(context, 6, load_then_take)
     assert sorted(map(bool, taken)) == [False] * 5 + [True]

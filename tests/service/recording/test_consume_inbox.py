@@ -94,17 +94,17 @@ def test_task_without_a_free_thread_asks_no_store(
     context: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A backlog brings 20 of these tasks a second."""
-    asked = list[str]()
-    monkeypatch.setattr(consume_inbox, "_database_answers", lambda _: asked.append("database"))
-    monkeypatch.setattr(Inbox, "is_paused", lambda _: asked.append("Redis"))
+    checks = list[str]()
+    monkeypatch.setattr(consume_inbox, "_database_answers", lambda _: checks.append("database"))
+    monkeypatch.setattr(Inbox, "is_paused", lambda _: checks.append("Redis"))
     run = components().queue._runs[CONSUME_INBOX]
     with ExitStack() as running:
         while run._running.acquire(blocking=False):
             running.callback(run._running.release)
         assert consume_inbox.consume_inbox() == 0
-        assert asked == []
+        assert checks == []
     consume_inbox.consume_inbox()
-    assert set(asked) == {"Redis", "database"}
+    assert set(checks) == {"Redis", "database"}
 
 
 @pytest.mark.parametrize(("waiting", "called"), [(499, []), (500, [CONSUME_INBOX])])

@@ -123,5 +123,5 @@ def set_deadline(message_id: UUID, seconds: float) -> None:
     """Move the deadline of a message."""
     with transaction():
         expires_at = datetime.now(UTC) + timedelta(seconds=seconds)
-        found = Message.id == message_id
-        db.session.execute(update(Message).where(found).values(expires_at=expires_at))
+        condition = Message.id == message_id
+        db.session.execute(update(Message).where(condition).values(expires_at=expires_at))
