@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from flask import current_app
 from flask.ctx import AppContext
@@ -11,13 +12,15 @@ from service.coordination.cache import Cache
 from service.coordination.callback_checks import CallbackChecks
 from service.coordination.heartbeats import Heartbeats
 from service.coordination.sender_rate_limit import SenderRateLimit
-from service.errors import NotAccepted
+from service.errors import OWN_CODES, ErrorFact, NotAccepted
 from service.inbox.overflow import OverflowTable
 from service.inbox.stream import Inbox
 from service.providers.base import Account, Provider
 from service.providers.call_slots import CallSlots
 from service.providers.sandbox import SANDBOX
 from service.task_queue.queue import TaskQueue
+
+_UNCONFIGURED: Final = ErrorFact("A code of a provider that is no longer configured.", False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,13 @@ class Components:
     def real_providers(self) -> dict[str, Provider]:
         """Return the configured providers, without the sandbox that test keys use."""
         return {name: each for name, each in self.providers.items() if name != SANDBOX}
+
+    def explain(self, provider: str, code: str) -> ErrorFact:
+        """Explain an error code: Waybill's or the provider's."""
+        configured = self.providers.get(provider)
+        if code in OWN_CODES:
+            return OWN_CODES[code]
+        return configured.explain(code) if configured else _UNCONFIGURED
 
     def account(self, provider: str, account: str) -> Account:
         """Return an account of a provider. Raises NotAccepted while it is not configured."""

@@ -38,8 +38,7 @@ def learn_blocks(entries: Iterable[tuple[Any, StatusReport, AttemptRef | None]])
 
 
 def _blocked_scope(provider: str, code: str) -> Scope | None:
-    configured = None if provider == SANDBOX else components().providers.get(provider)
-    return configured.explain(code).blocks if configured else None
+    return None if provider == SANDBOX else components().explain(provider, code).blocks
 
 
 def _open_holds(codes: dict[UUID, tuple[str, Scope]]) -> None:

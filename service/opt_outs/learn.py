@@ -38,10 +38,8 @@ def learn_opt_outs(entries: Iterable[tuple[Any, StatusReport, AttemptRef | None]
 
 
 def _opted_out(report: StatusReport) -> bool:
-    if report.error_code is None:
-        return False
-    provider = components().providers.get(report.provider)
-    return provider is not None and provider.explain(report.error_code).opted_out
+    code = report.error_code
+    return code is not None and components().explain(report.provider, code).opted_out
 
 
 def _rows(refused: dict[UUID, StatusReport]) -> list[dict[str, Any]]:

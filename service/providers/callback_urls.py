@@ -8,8 +8,9 @@ from uuid import UUID
 from service.domain.account import DEFAULT_ACCOUNT
 from service.providers.base import RefusalAdvice
 
-_WITHOUT_ATTEMPT: Final = 3
-_WITH_ACCOUNT: Final = 5
+# Slashes of /callbacks/<provider> and /callbacks/<provider>/<owner>/<attempt>.
+_WITHOUT_ATTEMPT: Final = 2
+_WITH_OWNER: Final = 4
 _ACCOUNT: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 
 # The reason of refusal for an account that was removed from the settings.
@@ -37,22 +38,28 @@ def account_in(path: str, names: Collection[str]) -> str | None:
 
     Only a path without an attempt, as set in a provider's console, is open to all accounts.
     """
-    segments = path.split("/")
-    if len(segments) == _WITHOUT_ATTEMPT:
+    if path.count("/") == _WITHOUT_ATTEMPT:
         return None
-    name = segments[3].partition(".")[0] if len(segments) == _WITH_ACCOUNT else ""
+    name = _account_part(path)
     return name if name in names else DEFAULT_ACCOUNT
 
 
 def names_unknown_account(path: str, names: Collection[str]) -> bool:
     """Return whether a path may name an account that is not configured (or has a secret)."""
-    segments = path.split("/")
-    name = segments[3].partition(".")[0] if len(segments) == _WITH_ACCOUNT else DEFAULT_ACCOUNT
+    name = _account_part(path)
     return name not in names and _ACCOUNT.fullmatch(name) is not None
 
 
 def secret_in(path: str, account: str) -> str:
     """Return the secret in a path, after the account if it is not the default; else nothing."""
-    segments = path.split("/")
-    owner = segments[3] if len(segments) == _WITH_ACCOUNT else ""
-    return owner.removeprefix(f"{account}.")
+    return _owner(path).removeprefix(f"{account}.")
+
+
+def _account_part(path: str) -> str:
+    """Return what stands in a path in place of an account; the default if nothing does."""
+    return _owner(path).partition(".")[0] if path.count("/") == _WITH_OWNER else DEFAULT_ACCOUNT
+
+
+def _owner(path: str) -> str:
+    """Return the part of a path before the attempt: account, secret or both; else nothing."""
+    return path.split("/")[3] if path.count("/") == _WITH_OWNER else ""

@@ -5,7 +5,6 @@ from functools import lru_cache
 
 from service.components import components
 from service.domain.report import StatusReport
-from service.errors import OWN_CODES
 from service.observability import events
 from service.observability.metrics import counting
 
@@ -18,14 +17,9 @@ def note_unknown_codes(reports: Iterable[StatusReport]) -> None:
     """
     for report in reports:
         code = report.error_code
-        if code is not None and code not in OWN_CODES and not _is_listed(report.provider, code):
+        if code is not None and not components().explain(report.provider, code).listed:
             counting.unknown_code(report.provider)
             _log_once(report.provider, code)
-
-
-def _is_listed(provider: str, code: str) -> bool:
-    configured = components().providers.get(provider)
-    return configured is None or configured.explain(code).listed
 
 
 # A network operator may send the same code many times a second.

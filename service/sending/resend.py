@@ -140,9 +140,8 @@ def _is_unknown(message: Message, order: Order) -> bool:
 
 
 def _opted_out(message: Message) -> bool:
-    provider = components().providers.get(message.provider)
     code = message.error_code
-    return provider is not None and code is not None and provider.explain(code).opted_out
+    return code is not None and components().explain(message.provider, code).opted_out
 
 
 def _columns(message: Message, client_account: str | None, now: datetime) -> dict[str, Any]:

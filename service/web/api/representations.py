@@ -2,18 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Final
 
 from service.components import components
 from service.domain.priority import Priority
 from service.domain.status import Status, is_final
-from service.errors import OUTCOME_UNKNOWN, OWN_CODES, ErrorFact
+from service.errors import OUTCOME_UNKNOWN
 from service.holds.waiting import Waiting, waiting
 from service.models import Message, StatusEvent
 from service.providers.sandbox import SANDBOX
 from service.web.api import responses
-
-_UNCONFIGURED: Final = ErrorFact("A code of a provider that is no longer configured.", False)
 
 
 def messages(messages: Sequence[Message]) -> list[responses.Message]:
@@ -116,21 +113,13 @@ def _error(message: Message) -> responses.Error | None:
     code = message.error_code or (OUTCOME_UNKNOWN if message.unknown_since else None)
     if code is None:
         return None
-    fact = explained(message.provider, code)
+    fact = components().explain(message.provider, code)
     return {
         "code": code,
         "message": message.error_message,
         "explanation": fact.explanation,
         "retryable": fact.retryable,
     }
-
-
-def explained(provider: str, code: str) -> ErrorFact:
-    """Return the explanation of an error code: Waybill's or the provider's."""
-    if code in OWN_CODES:
-        return OWN_CODES[code]
-    configured = components().providers.get(provider)
-    return configured.explain(code) if configured else _UNCONFIGURED
 
 
 def _price(message: Message) -> responses.Price | None:

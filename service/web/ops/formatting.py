@@ -6,9 +6,10 @@ from typing import Any, Final
 
 from flask import Flask, g
 
+from service.components import components
 from service.domain.status import Status
+from service.errors import ErrorFact
 from service.queries.backlog import COUNT_LIMIT, Backlog
-from service.web.api.representations import explained
 from service.web.ops.charts import FAMILY_OF
 
 _MAX_PAYLOAD: Final = 20_000
@@ -18,7 +19,7 @@ def init_app(app: Flask) -> None:
     """Register the filters, and the operator's name for every template."""
     for filter_ in (clock, date_and_time, duration, family, grouped, capped, payload):
         app.add_template_filter(filter_)
-    app.add_template_global(explained, "error_fact")
+    app.add_template_global(_error_fact, "error_fact")
     app.context_processor(lambda: {"operator": g.get("operator")})
 
 
@@ -63,3 +64,7 @@ def payload(raw: Any) -> str:
     if isinstance(raw, bytes):
         return raw[:_MAX_PAYLOAD].decode(errors="replace")
     return json.dumps(raw, indent=2, ensure_ascii=False)[:_MAX_PAYLOAD]
+
+
+def _error_fact(provider: str, code: str) -> ErrorFact:
+    return components().explain(provider, code)
