@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from service.database import transaction
 from service.database.batches import BATCH, sweep
-from service.domain.deadline import is_past_deadline
+from service.domain.deadline import ARRIVAL, LEAST_TIME_LEFT, is_past_deadline
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
 from service.errors import EXPIRED, OUTCOME_UNKNOWN
@@ -25,13 +25,13 @@ from service.retry_policy import retry_policy
 
 
 def with_time_left(outbound: Outbound, message: Message) -> Outbound:
-    """Return the outbound message with the validity that is left when the call begins.
+    """Return the outbound message with the validity that is left when the call arrives.
 
     Providers take whole seconds: rounded down, and at least 1.
     """
     if message.expires_at is None:
         return outbound
-    left = message.expires_at - (outbound.send_at or datetime.now(UTC))
+    left = message.expires_at - (outbound.send_at or datetime.now(UTC) + ARRIVAL)
     return replace(outbound, validity_period=max(1, int(left.total_seconds())))
 
 
@@ -71,7 +71,7 @@ def announce(expired: Sequence[Message]) -> None:
 def _expire_some() -> int:
     now = datetime.now(UTC)
     with transaction():
-        expired = messages.past_deadline(now, BATCH)
+        expired = messages.past_deadline(now + LEAST_TIME_LEFT, BATCH)
         _record(expired, now)
     announce(expired)
     return len(expired)

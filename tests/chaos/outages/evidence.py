@@ -1,12 +1,14 @@
 """What Waybill and the simulated provider know of the messages when all work is done."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from tests.chaos.outages.schedule import Outage
+
+Messages = list[Mapping[str, Any]]
 
 
 @dataclass
@@ -38,6 +40,14 @@ class Evidence:
     def of(self, group: str) -> list[Mapping[str, Any]]:
         """Return the messages of a group."""
         return [message for message in self.shown if message["body"].startswith(f"{group} ")]
+
+    def by_doubt(self, messages: Iterable[Mapping[str, Any]]) -> tuple[Messages, Messages]:
+        """Return those that no killed worker held, and those that were looked up, then resent."""
+        sure, doubtful = Messages(), Messages()
+        for message in messages:
+            resent = "resend" in self.words.get(message["id"], ())
+            (doubtful if resent else sure).append(message)
+        return sure, doubtful
 
     def moved(self, group: str) -> list[Mapping[str, Any]]:
         """Return the messages of a group that the next provider took."""

@@ -94,12 +94,8 @@ def _deadlines(evidence: Evidence) -> Iterable[Claim]:
 
 def _recovery(waiting: Sequence[Mapping[str, Any]], evidence: Evidence) -> Iterable[Claim]:
     """Yield the time from the end of the outages until messages were on the air."""
-    doubtful = [entry for entry in waiting if "resend" in evidence.words.get(entry["id"], ())]
-    groups = {
-        "half": [entry for entry in waiting if entry not in doubtful],
-        "all": [entry for entry in waiting if entry not in doubtful],
-        "those of killed workers": doubtful,
-    }
+    sure, doubtful = evidence.by_doubt(waiting)
+    groups = {"half": sure, "all": sure, "those of killed workers": doubtful}
     end = evidence.outages["20005"].ends_at
     for name, messages in groups.items():
         times = sorted(time for entry in messages for time in evidence.on_air(entry))
@@ -124,9 +120,9 @@ def _failover(plan: Plan, evidence: Evidence) -> Iterable[Claim]:
     first = min(
         (evidence.on_air(entry)[0] for entry in moved if evidence.on_air(entry)), default=end
     )
-    waits = {entry["id"]: wait(entry, evidence) for entry in evidence.of(FAILOVER)}
-    late = [waits[entry["id"]] for entry in evidence.of(FAILOVER) if first <= created(entry) < end]
-    early = [waits[entry["id"]] for entry in evidence.of(FAILOVER) if created(entry) < first]
+    sure, doubtful = evidence.by_doubt(evidence.of(FAILOVER))
+    late = [wait(entry, evidence) for entry in sure if first <= created(entry) < end]
+    early = [wait(entry, evidence) for entry in sure if created(entry) < first]
     yield Claim("messages that the second provider took", f"{len(moved):,}", bool(moved))
     limit = plan.failover_after + _OVERHEAD
     seconds = (first - start).total_seconds()
@@ -145,6 +141,8 @@ def _failover(plan: Plan, evidence: Evidence) -> Iterable[Claim]:
         f"{longest:.1f} s",
         longest < limit,
     )
+    longest = max((wait(entry, evidence) for entry in doubtful), default=0.0)
+    yield Claim("longest wait of those of killed workers", f"{longest:.1f} s, {len(doubtful):,}")
 
 
 def _hanging(plan: Plan, evidence: Evidence) -> Iterable[Claim]:
