@@ -19,6 +19,7 @@ from service.providers.base import Account, Provider
 from service.providers.call_slots import CallSlots
 from service.providers.sandbox import SANDBOX
 from service.task_queue.queue import TaskQueue
+from service.webhook_client.client import WebhookClient
 
 _UNCONFIGURED: Final = ErrorFact("A code of a provider that is no longer configured.", False)
 
@@ -33,6 +34,8 @@ class Components:
     overflow: OverflowTable
     queue: TaskQueue
     call_slots: CallSlots
+    webhook_slots: CallSlots
+    webhook_client: WebhookClient
     sender_rates: SenderRateLimit
     heartbeats: Heartbeats
     cache: Cache

@@ -5,10 +5,11 @@ from typing import Any, Final
 from service.task_queue import queue
 
 _SECONDS: Final = {
-    # Seconds. Callbacks and posts request these two themselves; beat finds what a dead process
+    # Seconds. Callbacks and posts request the first themselves; beat finds what a dead process
     # left, and messages that are due now.
     queue.CONSUME_INBOX: 5,
     queue.DELIVER: 1,
+    queue.NOTIFY: 1,
     queue.EXPIRE_CLAIMS: 10,
     queue.EXPIRE_MESSAGES: 5,
     queue.RECONCILE: 1,  # RECONCILE_BUDGET is per second

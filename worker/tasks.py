@@ -10,6 +10,7 @@ from service.recording import record, return_to_inbox
 from service.sending import claim, expiry
 from service.sending import deliver as sending
 from service.task_queue import queue
+from service.webhooks import deliver as webhooks
 
 
 @shared_task(name=queue.DELIVER)
@@ -22,6 +23,12 @@ def deliver() -> None:
 def consume_inbox() -> None:
     """Record the callbacks in the inbox."""
     inbox.consume_inbox()
+
+
+@shared_task(name=queue.NOTIFY)
+def notify() -> None:
+    """Deliver events to the webhook endpoints of clients."""
+    webhooks.deliver()
 
 
 @shared_task(name=queue.EXPIRE_CLAIMS)

@@ -12,6 +12,7 @@ from service.config.monitoring import MonitoringSettings
 from service.config.privacy import PrivacySettings
 from service.config.providers import ProviderSettings
 from service.config.stores import StoreSettings
+from service.config.webhooks import WebhookSettings
 from service.errors import as_requirement
 
 SESSIONS_NEED_A_KEY: Final = (
@@ -33,7 +34,9 @@ class ConfigurationError(Exception):
     """The settings are invalid. The message lists every invalid variable, but no value."""
 
 
-class Settings(MonitoringSettings, PrivacySettings, StoreSettings, ProviderSettings):
+class Settings(
+    MonitoringSettings, PrivacySettings, StoreSettings, WebhookSettings, ProviderSettings
+):
     """All settings of the service. The descriptions are also the text of `.env.example`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)

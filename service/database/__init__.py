@@ -1,7 +1,7 @@
 """The database extension `db`, transactions, and the configuration of SQLite."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
@@ -32,6 +32,8 @@ db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
 OVERFLOW: Final = "overflow"
 # PostgreSQL engines that connect to the server without a pooler.
 unpooled: Final = WeakSet[Engine]()
+# What to do after the commit, in the `info` of the session.
+_ACTIONS: Final = "after_commit"
 
 if TYPE_CHECKING:
     Model = Base
@@ -60,11 +62,20 @@ def _unit_of_work(options: dict[str, Any]) -> Iterator[None]:
     session = db.session
     session.rollback()  # end the transaction that an earlier read began
     session.connection(execution_options=options)
+    actions: dict[str, Callable[[str], None]] = {}
+    session.info[_ACTIONS] = actions
     try:
         yield
         session.commit()
     finally:
         session.close()
+    for name, action in actions.items():
+        action(name)
+
+
+def after_commit(name: str, action: Callable[[str], None]) -> None:
+    """Call `action(name)`, once for each name, when the transaction has been committed."""
+    db.session.info[_ACTIONS][name] = action
 
 
 def configure_sqlite(engine: Engine, busy_timeout: int = 15) -> None:

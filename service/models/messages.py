@@ -112,6 +112,12 @@ class Message(Model):
     price: Mapped[Decimal | None] = mapped_column(Numeric(12, 6))
     price_currency: Mapped[str | None] = mapped_column(String(8))
 
+    # Rises with each UPDATE of the row: of two copies the higher is newer.
+    version: Mapped[int] = mapped_column(
+        default=1, server_default=text("1"), onupdate=text("message.version + 1")
+    )
+    # Events go to this endpoint only; null: to all of the client.
+    webhook_endpoint_id: Mapped[UUID | None]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     final_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

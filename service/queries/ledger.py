@@ -34,6 +34,7 @@ _OUTCOME: Final = select(
     Message.resent_at,
     Message.unknown_since,
     Message.redacted_at,
+    Message.webhook_endpoint_id,
 )
 
 

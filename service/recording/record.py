@@ -20,6 +20,7 @@ from service.recording.effects import Effect, LedgerEntry, RecordedBatch
 from service.recording.redaction import redact_adopted, redacted
 from service.recording.rows import event_rows, message_columns, outcome_in, report_of
 from service.recording.unknown_codes import note_unknown_codes
+from service.webhooks.owe import owe
 
 # Where the next search for orphans begins; each process has its own.
 _last_orphan = 0
@@ -125,6 +126,7 @@ def _fold(rows: Mapping[UUID, Any], entries: Iterable[LedgerEntry]) -> set[UUID]
         if after.conflict and not (before and before.conflict):
             contradicted.add(message_id)
     ledger.write_outcomes(columns)
+    owe({column["key"]: rows[column["key"]] for column in columns})
     return contradicted
 
 

@@ -3,20 +3,15 @@
 import hashlib
 import hmac
 import json
-import secrets
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
-from flask import current_app
-
 from service.components import components
-from service.database import transaction
+from service.installation_keys import cached_key, database_key
 from service.queries import installation
 
 _PURPOSE: Final = b"waybill: digests of requests"
 _KEY_NAME: Final = "request_digest"  # of the key in the database
-_CACHED_KEY: Final = "waybill.request_digest"  # of the key in app.extensions
 
 
 def request_digest(request: Mapping[str, Any]) -> bytes:
@@ -43,7 +38,7 @@ def keyed(digest: bytes) -> bytes:
     """
     secret = components().settings.ops_secret
     if secret is None:
-        return _under(_database_key(), digest)
+        return _under(database_key(_KEY_NAME), digest)
     key = hmac.digest(secret.get_secret_value().encode(), _PURPOSE, hashlib.sha256)
     return _under(key, digest)
 
@@ -58,7 +53,7 @@ def matches(stored: bytes | None, digest: bytes) -> bool:
         return False
     if hmac.compare_digest(stored, keyed(digest)):
         return True
-    key = current_app.extensions.get(_CACHED_KEY) or installation.find_key(_KEY_NAME)
+    key = cached_key(_KEY_NAME) or installation.find_key(_KEY_NAME)
     return key is not None and hmac.compare_digest(stored, _under(key, digest))
 
 
@@ -78,15 +73,3 @@ def _with_integers(value: Any) -> Any:
 
 def _under(key: bytes, digest: bytes) -> bytes:
     return hmac.digest(key, digest, hashlib.sha256)
-
-
-def _database_key() -> bytes:
-    """Return the key that all replicas share. The first process creates it; each reads it once."""
-    key: bytes | None = current_app.extensions.get(_CACHED_KEY)
-    if key is None:
-        with transaction():
-            installation.add_key(_KEY_NAME, secrets.token_bytes(32), datetime.now(UTC))
-            key = installation.find_key(_KEY_NAME)
-        assert key is not None
-        current_app.extensions[_CACHED_KEY] = key
-    return key

@@ -24,9 +24,11 @@ from service.task_queue.wake_ups import INTERVAL, WakeUps
 SEND: Final = "send"
 STATUS: Final = "status"
 MAINTENANCE: Final = "maintenance"
+WEBHOOKS: Final = "webhooks"
 
 DELIVER: Final = "waybill.deliver"
 CONSUME_INBOX: Final = "waybill.consume_inbox"
+NOTIFY: Final = "waybill.notify"
 EXPIRE_CLAIMS: Final = "waybill.expire_claims"
 EXPIRE_MESSAGES: Final = "waybill.expire_messages"
 RECONCILE: Final = "waybill.reconcile"
@@ -38,6 +40,7 @@ DELETE_OLD: Final = "waybill.delete_old"
 ROUTES: Final = {
     DELIVER: SEND,
     CONSUME_INBOX: STATUS,
+    NOTIFY: WEBHOOKS,
     EXPIRE_CLAIMS: MAINTENANCE,
     EXPIRE_MESSAGES: MAINTENANCE,
     RECONCILE: MAINTENANCE,
@@ -52,7 +55,7 @@ _ENQUEUE_TIMEOUT: Final = 0.2
 # Threads of one process that run a task at a time. While the database works for one consumer, two
 # others read. Seven deliveries that claimed side by side, a few messages each, spent half of the
 # processor's time on claims.
-_THREADS: Final = {DELIVER: 1, CONSUME_INBOX: 3}
+_THREADS: Final = {DELIVER: 1, CONSUME_INBOX: 3, NOTIFY: 1}
 # Seconds for which one run of a task works before the next is requested: a shutdown waits for it.
 _RUN_SECONDS: Final = 3.0
 # The header of a task with the time at which it was enqueued, in seconds since 1970.
@@ -109,7 +112,7 @@ class RunOnce:
 
 
 class TaskQueue:
-    """Enqueues tasks by name, and runs the two that work until nothing is left.
+    """Enqueues tasks by name, and runs those that work until nothing is left.
 
     No method but `waiting` raises while the broker is down: beat enqueues every task again.
     """

@@ -5,20 +5,21 @@ from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, Response, jsonify, request, url_for
-from werkzeug.exceptions import BadRequest
 
 from service.addresses import addresses_of
 from service.components import components
 from service.domain.account import DEFAULT_ACCOUNT
-from service.errors import ClientError, Conflict, Invalid
+from service.errors import Conflict, Invalid
 from service.models import Message
 from service.providers.sandbox import SANDBOX
 from service.queries import message_details, message_lists
 from service.queries.clients import KeyOwner
+from service.representations import messages as representations
 from service.sending.accept import Accepted, Draft, accept, answered_before
 from service.sending.cancel import cancel
 from service.sending.resend import resend
-from service.web.api import authentication, representations
+from service.web.api import authentication
+from service.web.api.bodies import json_body
 from service.web.api.drafts import check_idempotency_key, digests, draft
 from service.web.api.resend import Resend
 from service.web.api.responses import AcceptedItem, RefusedItem
@@ -36,7 +37,7 @@ blueprint.before_request(authentication.authenticate)
 def post() -> tuple[Response, int, dict[str, str]]:
     """Accept one message."""
     key = check_idempotency_key(request.headers.get("Idempotency-Key"))
-    [accepted] = _accept_all([(_json(), key)])
+    [accepted] = _accept_all([(json_body(), key)])
     if isinstance(accepted, Invalid):
         raise accepted
     if accepted.conflict:
@@ -50,7 +51,7 @@ def post() -> tuple[Response, int, dict[str, str]]:
 def post_batch() -> tuple[Response, int, dict[str, str]]:
     """Accept up to 1000 messages. An invalid message does not affect the others."""
     key = check_idempotency_key(request.headers.get("Idempotency-Key"))
-    items = check(NewBatch, _json()).messages
+    items = check(NewBatch, json_body()).messages
     results = _accept_all([(item, key and f"{key}\n{i}") for i, item in enumerate(items)])
     accepted = [result for result in results if isinstance(result, Accepted)]
     return jsonify(results=[_result(result) for result in results]), 202, _replayed(accepted)
@@ -93,18 +94,9 @@ def post_cancel(message_id: UUID) -> Response:
 @blueprint.post("/<uuid:message_id>/resend")
 def post_resend(message_id: UUID) -> tuple[Response, int]:
     """Send a message again that failed or expired without having been on the air."""
-    order = check(Resend, _json() if request.get_data() else {})
+    order = check(Resend, json_body() if request.get_data() else {})
     message = resend(authentication.client_id(), message_id, confirmed=order.confirm_duplicate)
     return jsonify(representations.message(message)), 202
-
-
-def _json() -> Any:
-    if not request.is_json:
-        raise ClientError("the request must have Content-Type: application/json")
-    try:
-        return request.get_json()
-    except (BadRequest, RecursionError):
-        raise ClientError("the body must be valid JSON") from None
 
 
 def _accept_all(items: list[tuple[Any, str | None]]) -> list[Accepted | Invalid]:

@@ -1,4 +1,4 @@
-"""Turn messages and ledger events into the JSON of the API."""
+"""Turn messages and ledger events into JSON."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -10,23 +10,24 @@ from service.errors import OUTCOME_UNKNOWN
 from service.holds.waiting import Waiting, waiting
 from service.models import Message, StatusEvent
 from service.providers.sandbox import SANDBOX
-from service.web.api import responses
+from service.representations import types
 
 
-def messages(messages: Sequence[Message]) -> list[responses.Message]:
+def messages(messages: Sequence[Message]) -> list[types.Message]:
     """Return messages with their current statuses."""
     reasons = waiting(messages)
     return [_message(message, reasons.get(message.hold_id or 0)) for message in messages]
 
 
-def message(message: Message) -> responses.Message:
+def message(message: Message) -> types.Message:
     """Return a message with its current status."""
     return messages([message])[0]
 
 
-def _message(message: Message, waiting: Waiting | None) -> responses.Message:
+def _message(message: Message, waiting: Waiting | None) -> types.Message:
     return {
         **_request(message),
+        "version": message.version,
         "status": message.status,
         "final": is_final(message.status),
         "provider_sid": message.provider_sid,
@@ -37,14 +38,15 @@ def _message(message: Message, waiting: Waiting | None) -> responses.Message:
         "price": _price(message),
         "submitted_at": _time(message.submitted_at),
         "final_at": _time(message.final_at),
-        "updated_at": _text(message.updated_at),
+        "updated_at": time_text(message.updated_at),
     }
 
 
-def accepted(message: Message) -> responses.Message:
+def accepted(message: Message) -> types.Message:
     """Return a message as it was when accepted: a repeated post gets the same answer."""
     return {
         **_request(message),
+        "version": 1,
         "status": Status.PENDING,
         "final": False,
         "provider_sid": None,
@@ -55,11 +57,11 @@ def accepted(message: Message) -> responses.Message:
         "price": None,
         "submitted_at": None,
         "final_at": None,
-        "updated_at": _text(message.created_at),
+        "updated_at": time_text(message.created_at),
     }
 
 
-def event(event: StatusEvent) -> responses.Event:
+def event(event: StatusEvent) -> types.Event:
     """Return an event of the ledger."""
     return {
         "status": event.status,
@@ -70,14 +72,14 @@ def event(event: StatusEvent) -> responses.Event:
         "attempt_id": event.attempt_id,
         "error_code": event.error_code,
         "error_message": event.error_message,
-        "received_at": _text(event.received_at),
+        "received_at": time_text(event.received_at),
         "provider_time": event.provider_time,
         "repeats": event.repeats,
         "raw": event.raw,
     }
 
 
-def _request(message: Message) -> responses.Request:
+def _request(message: Message) -> types.Request:
     return {
         "id": message.id,
         "test": message.provider == SANDBOX,
@@ -100,15 +102,15 @@ def _request(message: Message) -> responses.Request:
         "resend_if_unknown": message.resend_if_unknown,
         "smart_encoding": message.smart_encoding,
         "encoding": message.encoding,
-        "created_at": _text(message.created_at),
+        "created_at": time_text(message.created_at),
     }
 
 
-def _waiting(waiting: Waiting | None) -> responses.Waiting | None:
-    return waiting and {"reason": waiting.reason, "since": _text(waiting.since)}
+def _waiting(waiting: Waiting | None) -> types.Waiting | None:
+    return waiting and {"reason": waiting.reason, "since": time_text(waiting.since)}
 
 
-def _error(message: Message) -> responses.Error | None:
+def _error(message: Message) -> types.Error | None:
     # A message whose provider stays silent keeps its status; the error says so.
     code = message.error_code or (OUTCOME_UNKNOWN if message.unknown_since else None)
     if code is None:
@@ -122,15 +124,16 @@ def _error(message: Message) -> responses.Error | None:
     }
 
 
-def _price(message: Message) -> responses.Price | None:
+def _price(message: Message) -> types.Price | None:
     if message.price is None:
         return None
     return {"amount": f"{message.price:f}", "currency": message.price_currency}
 
 
 def _time(time: datetime | None) -> str | None:
-    return None if time is None else _text(time)
+    return None if time is None else time_text(time)
 
 
-def _text(time: datetime) -> str:
+def time_text(time: datetime) -> str:
+    """Return a time in UTC, with milliseconds."""
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,1 @@
+"""The events of a client in one order, to read instead of webhooks."""

@@ -1,0 +1,1 @@
+"""The JSON of messages, for the API, webhooks and the event feed."""

@@ -1,0 +1,1 @@
+"""Tells clients what became of their messages, by signed HTTPS requests."""
