@@ -35,6 +35,7 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "web": (*_WEB, "--workers", "2", "--blocking-threads", "4"),
     "worker-send": (*_WORKER, "-Q", "send", "-n", "send@%h"),
     "worker-status": (*_WORKER, "-Q", "status,maintenance", "-n", "status@%h"),
+    "worker-webhooks": (*_WORKER, "-Q", "webhooks", "-n", "webhooks@%h"),
     "beat": ("celery", "-A", "worker.app", "beat"),
 }
 

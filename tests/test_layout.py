@@ -106,7 +106,7 @@ def test_only_providers_and_settings_name_a_provider() -> None:
     packages = {path.name for path in (ROOT / "service/providers").iterdir() if path.is_dir()}
     # Test keys are treated differently on purpose; documents need an example.
     providers = packages - {"__pycache__", "sandbox"}
-    example = "service/web/api/responses.py"
+    example = "service/representations/types.py"
     allowed = ("service/providers/", "service/config/", example)
     mentions = [
         f"{relative(path)}: {provider}"

@@ -6,7 +6,8 @@ from service.event_feed import cursor
 from service.event_feed.read import read
 from service.representations import events as representations
 from service.web.api import authentication
-from service.web.api.schemas import EventQuery, check
+from service.web.api.event_schemas import EventQuery
+from service.web.api.schemas import check
 
 blueprint = Blueprint("events", __name__, url_prefix="/v1/events")
 blueprint.before_request(authentication.authenticate)

@@ -6,7 +6,6 @@ from typing import Annotated, Any, Final, Literal, Self, TypeVar
 from uuid import UUID
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -19,7 +18,6 @@ from pydantic import (
 
 from service.domain.status import Status
 from service.errors import FieldError, Invalid, as_requirement
-from service.event_feed.cursor import decode
 from service.web.api.fields import (
     CONTENTS,
     AccountText,
@@ -44,11 +42,6 @@ _PATTERN_ERRORS: Final = {
     "content_sid": "must be HX and 32 hexadecimal digits",
     "messaging_service_sid": "must be MG and 32 hexadecimal digits",
 }
-
-
-def _position(text: str) -> str:
-    decode(text)
-    return text
 
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -184,16 +177,6 @@ class NewBatch(Strict):
     """Up to 1000 messages; each is validated on its own later."""
 
     messages: list[Any] = Field(min_length=1, max_length=1000)
-
-
-class EventQuery(Strict):
-    """Parameters of the event feed."""
-
-    after: Annotated[str, AfterValidator(_position)] | None = Field(
-        default=None, description="The `next_cursor` of the last answer. Default: the oldest event."
-    )
-    limit: int = Field(default=100, ge=1, le=500)
-    wait: float = Field(default=0, ge=0, le=25)
 
 
 class MessageQuery(Strict):

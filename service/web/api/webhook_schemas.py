@@ -15,9 +15,7 @@ class NewWebhookEndpoint(Strict):
 
     url: Annotated[str, Field(min_length=1, max_length=2_048)]
     description: Annotated[str, Field(max_length=255)] | None = None
-    types: Annotated[list[EventType], Field(min_length=1)] = Field(
-        default=["message.updated"]
-    )
+    types: Annotated[list[EventType], Field(min_length=1)] = Field(default=["message.updated"])
     statuses: Annotated[list[Status], Field(min_length=1)] = Field(
         default_factory=lambda: [status for status in Status if status in FINAL]
     )

@@ -68,8 +68,8 @@ def _state() -> tuple[list[dict[str, Any]], list[tuple[Any, ...]], list[tuple[An
     """Return all message rows, events and bound SIDs."""
     db.session.rollback()
     messages = db.session.execute(select(Message.__table__).order_by(Message.id))
-    # `check_at` does not depend on reports.
-    rows = [{**row._mapping, "check_at": None} for row in messages]
+    # `check_at` does not depend on reports, and `version` counts the transactions.
+    rows = [{**row._mapping, "check_at": None, "version": None} for row in messages]
     # These columns depend on the order and time of recording.
     excluded = ("id", "recorded_at")
     columns = [column for column in StatusEvent.__table__.columns if column.name not in excluded]
