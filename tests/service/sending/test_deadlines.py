@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import select
 
 from service.database import db
-from service.domain.status import Status
 from service.domain.deadline import LEAST_TIME_LEFT
+from service.domain.status import Status
 from service.errors import NotAccepted, OutcomeUnknown
 from service.models import Attempt
 from service.reconciliation import poll
