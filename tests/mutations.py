@@ -294,6 +294,42 @@ MUTATIONS: Final = (
         "tests/service/web/api/test_messages_expiry.py",
     ),
     Mutation(
+        "a blocked account gets no message",
+        "service.sending.failover",
+        "_stopping",
+        replace("_.kind in HOLDING", "False"),
+        "tests/service/sending/test_parking.py"
+        "::test_later_messages_of_a_blocked_account_wait_without_an_attempt",
+    ),
+    Mutation(
+        "only one caller takes a probe",
+        "service.holds.blocks",
+        "take_probe",
+        replace("holds.take_probe(...)", "True"),
+        "tests/service/holds/test_blocks.py::test_several_processes_take_one_probe",
+    ),
+    Mutation(
+        "a message with an unknown outcome does not move",
+        "service.sending.alternatives",
+        "_around",
+        replace("_.attempts - 1 > (_.outcome_attempt or 0)", "False"),
+        "tests/service/sending/test_failover.py::test_message_with_unknown_outcome_never_moves",
+    ),
+    Mutation(
+        "a message with an unknown attempt is not sent again without consent",
+        "service.sending.resend",
+        "_refusals",
+        replace("attempts.without_outcome(ids)", "set()"),
+        "tests/service/web/api/test_messages_resend.py",
+    ),
+    Mutation(
+        "no call begins too late to arrive before the deadline",
+        "service.domain.deadline",
+        "is_past_deadline",
+        replace("_.expires_at - LEAST_TIME_LEFT", "message.expires_at"),
+        "tests/service/web/api/test_messages_expiry.py",
+    ),
+    Mutation(
         "request digests are keyed",
         "service.sending.idempotency",
         "_under",
