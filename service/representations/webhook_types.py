@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 from service.domain.status import Status
 from service.queries.webhook_log import DeliveryStatus
-from service.representations.types import Time
+from service.representations.types import Message, Time
 
 
 class WebhookEndpoint(TypedDict):
@@ -78,3 +78,11 @@ class WebhookDelivery(TypedDict):
     attempted_at: Annotated[Time | None, Field(description="When the last attempt began.")]
     delivered_at: Time | None
     next_attempt_at: Annotated[Time | None, Field(description="Null unless it is pending.")]
+
+
+class MessageUpdated(TypedDict):
+    """The body of a webhook. `data` has its content only for endpoints with `include_body`."""
+
+    type: Annotated[str, Field(json_schema_extra={"const": "message.updated"})]
+    timestamp: Annotated[Time, Field(description="When the message changed.")]
+    data: Message
