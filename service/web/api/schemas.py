@@ -135,8 +135,7 @@ class NewMessage(Strict):
     )
     webhook_endpoint: EndpointId | None = Field(
         default=None,
-        description="The webhook endpoint to which the events of this message go. Default: all "
-        "of yours.",
+        description="The webhook endpoint that gets its events. Default: all of yours.",
     )
 
     @field_validator("send_at")

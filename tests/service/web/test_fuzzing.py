@@ -49,6 +49,7 @@ BEYOND_SCHEMAS = (
     "must be left out with validity_period",
     "must be at most 35 days in the future",
     "must have at most 4096 characters as JSON",
+    "must have a host name",  # only a name server says which exist
     "must be the id of a webhook endpoint of yours",
     "must start with https://",  # WEBHOOK_ALLOW_HTTP allows http://
     "must be in the past",
