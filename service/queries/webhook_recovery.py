@@ -39,14 +39,14 @@ def position_at(moment: datetime) -> Position | None:
     return (event.transaction_id, 0) if event.transaction_id else (0, event.id - 1)
 
 
-def transactions_to_come() -> int:
-    """Return the lowest number that no transaction has had; 0 on SQLite, where one writes."""
-    return _snapshot("xmax")
+def this_transaction() -> int:
+    """Return the number of this transaction: those that ran before have lower ones; 0 on SQLite."""
+    return _number("pg_current_xact_id()")
 
 
 def oldest_running() -> int:
     """Return the number below which all transactions have ended; 0 on SQLite."""
-    return _snapshot("xmin")
+    return _number("pg_snapshot_xmin(pg_current_snapshot())")
 
 
 def events_after(client_id: int, after: Position, limit: int) -> Sequence[Any]:
@@ -107,11 +107,10 @@ def _unless_present(statement: Any) -> Any:
     )
 
 
-def _snapshot(bound: str) -> int:
-    if not is_postgresql():
+def _number(transaction: str) -> int:
+    if not is_postgresql():  # one transaction writes at a time
         return 0
-    query = f"SELECT pg_snapshot_{bound}(pg_current_snapshot())::text::bigint"
-    return int(db.session.scalars(text(query)).one())
+    return int(db.session.scalars(text(f"SELECT {transaction}::text::bigint")).one())
 
 
 def _first_from(event_id: int) -> Any:

@@ -80,7 +80,7 @@ def recover_part(
 def _beginning(client_id: int, endpoint_id: UUID, since: datetime) -> Position | None:
     with transaction():
         locked_enabled(client_id, endpoint_id)
-        started = webhook_recovery.transactions_to_come()
+        started = webhook_recovery.this_transaction()
     _wait_for_earlier(started)
     with transaction():
         return webhook_recovery.position_at(since)

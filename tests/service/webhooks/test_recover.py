@@ -1,16 +1,19 @@
 """What an endpoint missed is delivered after one call; a single delivery after a retry."""
 
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import delete, update
+from sqlalchemy import delete, text, update
 
 from service.database import db
 from service.models import Event, WebhookDelivery, WebhookEndpoint
+from service.queries.dialect import is_postgresql
 from service.recording import record
 from service.sending import deliver as sending
 from service.webhooks import deliver as webhooks
@@ -247,18 +250,57 @@ def test_retry_delivers_one_delivery_now(
     assert (delivered["status"], delivered["attempts"]) == ("delivered", 1)
 
 
-def test_failed_retry_starts_the_schedule_over(
-    web: FlaskClient, subscribe: Subscribe, send: Send, down: Receiver
+@pytest.mark.parametrize("call", ["retry", "recover"])
+def test_schedule_of_attempts_starts_over(
+    web: FlaskClient, subscribe: Subscribe, send: Send, down: Receiver, call: str
 ) -> None:
+    """Otherwise a delivery that fails once more would have had its last attempt."""
     created = subscribe()
     send()
     webhooks.deliver()
     write(WebhookDelivery, due_at=None, attempts=10)
     [failed] = web.get(f"{path_of(created)}/deliveries").json["deliveries"]
-    web.post(f"{path_of(created)}/deliveries/{failed['id']}/retry")
+    if call == "retry":
+        web.post(f"{path_of(created)}/deliveries/{failed['id']}/retry")
+    else:
+        assert recover(web, created) == 1
     webhooks.deliver()
     [waiting] = web.get(f"{path_of(created)}/deliveries").json["deliveries"]
     assert (waiting["status"], waiting["attempts"]) == ("pending", 1)
+
+
+def test_recover_waits_for_transactions_that_saw_the_endpoint_disabled(
+    context: Flask, web: FlaskClient, subscribe: Subscribe, send: Send
+) -> None:
+    if not is_postgresql():
+        pytest.skip("on SQLite one transaction writes at a time")
+    created = subscribe()
+    write(WebhookEndpoint, disabled_at=datetime.now(UTC))
+    send()
+    web.post(f"{path_of(created)}/enable")
+    counts = list[int]()
+
+    def run() -> None:
+        with context.app_context():
+            counts.append(recover(web, created))
+
+    with db.engine.connect() as late:
+        late.execute(text(LATE_EVENT))
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join(0.5)
+        assert thread.is_alive()
+        late.commit()
+        thread.join()
+    assert counts == [2]
+
+
+# An event of the same message, in a transaction that has not committed.
+LATE_EVENT = """
+INSERT INTO event (transaction_id, client_id, type, message_id, status, version, created_at)
+SELECT pg_current_xact_id()::text::bigint, client_id, type, message_id, status, version, created_at
+FROM event WHERE status = 'delivered'
+"""
 
 
 def test_disabled_endpoint_is_enabled_before_a_retry(
