@@ -25,6 +25,8 @@ def _checked(url: str) -> str:
         resolve(parts.hostname or "", parts.port or 443, settings.webhook_networks)
     except Forbidden as error:
         raise ValueError(f"must not lead there: {error}") from None
+    except UnicodeError:
+        raise ValueError("must have a valid host name") from None
     except OSError:
         raise ValueError("must have a host name that can be resolved") from None
     return url

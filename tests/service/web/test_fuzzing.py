@@ -50,6 +50,12 @@ BEYOND_SCHEMAS = (
     "must be at most 35 days in the future",
     "must have at most 4096 characters as JSON",
     "must have a host name",  # only a name server says which exist
+    "must have a valid host name",
+    "must have a port",
+    "must be a URL such as",
+    "must percent-encode",
+    "no user name",
+    "backslashes",
     "must be the id of a webhook endpoint of yours",
     "must start with https://",  # WEBHOOK_ALLOW_HTTP allows http://
     "must be in the past",

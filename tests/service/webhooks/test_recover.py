@@ -138,7 +138,7 @@ def test_recover_begins_at_the_time(
     created = subscribe()
     write(WebhookEndpoint, disabled_at=datetime.now(UTC))
     messages = [send() for _ in range(6)]
-    for hours, message_id in zip((50, 40, 30, 20, 10, 1), messages, strict=True):
+    for hours, message_id in zip((50, 40, 25.05, 20, 10, 1), messages, strict=True):
         at = datetime.now(UTC) - timedelta(hours=hours)
         write_event(message_id, at)
     web.post(f"{path_of(created)}/enable")
