@@ -46,7 +46,7 @@ def create(client_id: int, fields: Mapping[str, Any]) -> tuple[WebhookEndpoint, 
 def change(client_id: int, endpoint_id: UUID, fields: Mapping[str, Any]) -> WebhookEndpoint:
     """Change fields of an endpoint and return it. Raises NotFound or Invalid.
 
-    What failed at another URL says nothing about a new one: it is called without a pause.
+    A new URL is called without a pause, whatever failed at the URL before it.
     """
     if "url" in fields:
         fields = {**fields, "url": checked_url(fields["url"])}

@@ -32,8 +32,8 @@ def post() -> tuple[Response, int, dict[str, str]]:
 @blueprint.get("")
 def list_endpoints() -> Response:
     """List the endpoints of the client, the oldest first."""
-    found = webhook_endpoints.all_of_client(authentication.client_id())
-    return jsonify(webhook_endpoints=representations.endpoints(found))
+    listed = webhook_endpoints.all_of_client(authentication.client_id())
+    return jsonify(webhook_endpoints=representations.endpoints(listed))
 
 
 @blueprint.get("/<uuid:endpoint_id>")

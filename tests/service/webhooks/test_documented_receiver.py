@@ -48,7 +48,7 @@ def requests(web: FlaskClient, provider: FakeProvider, endpoint: Receiver) -> Ca
     return made
 
 
-def test_documented_receiver_keeps_the_newest_version_in_any_order(
+def test_documented_receiver_keeps_the_newest_version(
     subscribe: Subscribe, requests: Callable[[], Any]
 ) -> None:
     receiver = documented(subscribe(statuses=["sent", "delivered"])["secret"])

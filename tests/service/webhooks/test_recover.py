@@ -269,7 +269,7 @@ def test_schedule_of_attempts_starts_over(
     assert (waiting["status"], waiting["attempts"]) == ("pending", 1)
 
 
-def test_recover_waits_for_transactions_that_saw_the_endpoint_disabled(
+def test_recover_waits_for_transactions_that_began_before(
     context: Flask, web: FlaskClient, subscribe: Subscribe, send: Send
 ) -> None:
     if not is_postgresql():

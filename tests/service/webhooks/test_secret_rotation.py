@@ -78,7 +78,7 @@ def test_zero_overlap_ends_all_earlier_secrets(
     assert secrets_at(datetime.now(UTC)) == [last]
 
 
-def test_earlier_secret_does_not_sign_longer_after_another_rotation(
+def test_second_rotation_does_not_prolong_an_earlier_secret(
     created: dict[str, Any], rotate: Callable[..., Any]
 ) -> None:
     rotate(overlap_seconds=60)

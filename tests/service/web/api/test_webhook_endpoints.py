@@ -11,8 +11,13 @@ from flask.testing import FlaskClient
 from sqlalchemy import update
 
 from service.database import db
+from service.domain.report import StatusReport
+from service.errors import Refused
 from service.models import WebhookEndpoint
+from service.providers.base import Outbound
+from service.sending import deliver as sending
 from tests.conftest import make_key
+from tests.fakes import FakeProvider
 
 pytestmark = pytest.mark.usefixtures("context")
 
@@ -275,3 +280,20 @@ def test_repeat_keeps_the_endpoint_also_when_it_is_deleted(web: FlaskClient, sen
         again = send("once", webhook_endpoint=endpoint_id)
         assert (again.status_code, again.json) == (202, first.json)
         web.delete(f"{ENDPOINTS}/{endpoint_id}")
+
+
+def test_message_that_is_sent_again_keeps_its_endpoint(
+    web: FlaskClient, provider: FakeProvider, send: Send
+) -> None:
+    def refuse(_: Outbound) -> StatusReport:
+        raise Refused("invalid number", "21211")
+
+    endpoint_id = endpoint_id_of(web)
+    provider.script = refuse
+    message_id = send(webhook_endpoint=endpoint_id).json["id"]
+    sending.deliver()
+    answer = web.post(f"/v1/messages/{message_id}/resend")
+    assert (answer.status_code, answer.json["webhook_endpoint"]) == (202, endpoint_id)
+    provider.script = None
+    sending.deliver()
+    assert web.get(f"/v1/messages/{message_id}").json["webhook_endpoint"] == endpoint_id
