@@ -297,3 +297,10 @@ def test_message_that_is_sent_again_keeps_its_endpoint(
     provider.script = None
     sending.deliver()
     assert web.get(f"/v1/messages/{message_id}").json["webhook_endpoint"] == endpoint_id
+
+
+def test_unchanged_url_is_not_checked_again(web: FlaskClient, path: str) -> None:
+    """Its host may have no address for a while."""
+    write(url="https://hooks.invalid/")
+    assert web.patch(path, json={"statuses": ["failed"]}).status_code == 200
+    assert web.patch(path, json={"url": "https://hooks.invalid/"}).status_code == 422
