@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from service.domain.status import Status, is_final
 from service.providers.sinch import reports as sinch_reports
 from service.task_queue.queue import ROUTES
 from service.web.api.schemas import MessageQuery, NewBatch, NewMessage, check
+from service.web.api.webhook_schemas import NewWebhookEndpoint
 from worker.schedule import SCHEDULE
 
 ROOT = Path(__file__).parents[1]
@@ -31,6 +33,7 @@ DOCUMENTS = sorted(
 )
 README = (ROOT / "README.md").read_text()
 INTEGRATING = (ROOT / "docs/integrating.md").read_text()
+WEBHOOKS = (ROOT / "docs/webhooks.md").read_text()
 ROUTES_PAGE = (ROOT / "docs/routes.md").read_text()
 SETTINGS_PAGE = (ROOT / "docs/settings.md").read_text()
 # Options that the demo adds to the commands of the README to fit one machine.
@@ -94,6 +97,11 @@ def test_integrating_lists_every_message_field() -> None:
 def test_integrating_lists_every_list_parameter() -> None:
     shown = [name.strip("`") for name, _ in table(INTEGRATING, "List messages")]
     assert shown == list(MessageQuery.model_fields)
+
+
+def test_webhooks_page_lists_every_endpoint_field() -> None:
+    shown = [name.strip("`") for name, _ in table(WEBHOOKS, "Create an endpoint")]
+    assert shown == list(NewWebhookEndpoint.model_fields)
 
 
 def test_sinch_page_maps_every_provider_word() -> None:
@@ -185,6 +193,21 @@ def test_readme_shows_the_answer_to_its_request(web: FlaskClient) -> None:
     posted = web.post("/v1/messages", json=json.loads(request[1]))
     assert posted.status_code == 202
     assert stable(posted.json) == stable(answer)
+
+
+def test_webhooks_page_shows_the_answers_of_the_application(web: FlaskClient) -> None:
+    posts = dict(posts_shown(WEBHOOKS))
+    endpoint = {**posts["/v1/webhook-endpoints"], "url": "https://8.8.8.8/"}  # no name server
+    [shown] = answers_shown(WEBHOOKS, "Create an endpoint")
+    answer = web.post("/v1/webhook-endpoints", json=endpoint).json
+    assert answer.keys() == shown.keys()
+    differing = {name for name in shown if stable(answer).get(name) != stable(shown).get(name)}
+    assert differing == {"url", "secret"}
+
+    since = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    [recovered] = answers_shown(WEBHOOKS, "Recover")
+    answer = web.post(f"/v1/webhook-endpoints/{answer['id']}/recover", json={"since": since}).json
+    assert answer.keys() == recovered.keys()
 
 
 def test_readiness_shown_is_that_of_the_application(web: FlaskClient) -> None:
@@ -293,12 +316,12 @@ def answers_shown(text: str, heading: str) -> list[dict[str, Any]]:
     return [json.loads(body) for body in blocks]
 
 
-def posts_shown() -> Iterator[tuple[str, Any]]:
-    """Yield the path and the body of every POST in the integration guide."""
-    for request in re.findall(r"^```http\n(.*?)^```", INTEGRATING, re.DOTALL | re.MULTILINE):
+def posts_shown(document: str = INTEGRATING) -> Iterator[tuple[str, Any]]:
+    """Yield the path and the body of every POST with an API key in a document."""
+    for request in re.findall(r"^```http\n(.*?)^```", document, re.DOTALL | re.MULTILINE):
         head, _, body = request.partition("\n\n")
         method, path = head.splitlines()[0].split()
-        if method == "POST":
+        if method == "POST" and body:
             yield path, json.loads(body)
 
 

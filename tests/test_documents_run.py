@@ -16,7 +16,7 @@ import requests
 
 from demo.stack import Stack, running
 from service.providers.sandbox.numbers import RECIPIENTS, SENDERS
-from service.web.openapi import MESSAGE_ID
+from service.web.openapi import DELIVERY_ID, ENDPOINT_ID, MESSAGE_ID
 from tests.conftest import make_database
 from tests.documents import COMMANDS, ROOT, Reader, assert_printed, blocks, matches
 
@@ -109,19 +109,25 @@ def test_readme_request_prints_the_answer_shown(stack: Stack, tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_openapi_samples_run(stack: Stack, tmp_path: Path) -> None:
-    """Unchanged, except that the id becomes that of a message that can be canceled."""
+    """Unchanged, except that ids become those of objects that exist, and the host an address."""
     samples_reader = reader(stack, tmp_path, "samples")
-    message_id = samples_reader.run("python", POST_SCHEDULED, "a scheduled message").strip()
+    made = samples_reader.run("python", POST_SCHEDULED, "a message, an endpoint, a delivery")
+    shown = (MESSAGE_ID, ENDPOINT_ID, DELIVERY_ID, "hooks.example.com", "2026-11-21T07:00:00Z")
+    hour_ago = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    replacements = dict(zip(shown, (*made.split(), "8.8.8.8", hour_ago), strict=True))
     document = requests.get(f"{stack.url}/openapi.json", timeout=10).json()
     for path, operation in (
         (path, operation)
         for path, methods in document["paths"].items()
-        for operation in methods.values()
+        for method, operation in methods.items()
+        if method != "delete"  # the samples of other operations need it
     ):
         for sample in operation.get("x-codeSamples", []):
             kind = {"Shell": "sh", "Python": "python", "JavaScript": "js"}[sample["lang"]]
             if shutil.which(COMMANDS[kind][0]):
-                source = sample["source"].replace(MESSAGE_ID, message_id)
+                source = sample["source"]
+                for text, existing in replacements.items():
+                    source = source.replace(text, existing)
                 printed = samples_reader.run(kind, source, path)
                 # The batch sample posts two messages, of which one is invalid; the message of the
                 # others is canceled by then, so that it is not sent again.
@@ -138,6 +144,12 @@ posted = requests.post(
     timeout=10,
 )
 print(posted.json()["id"])
+endpoints = os.environ["WAYBILL_URL"] + "/v1/webhook-endpoints"
+headers = {"Authorization": "Bearer " + os.environ["WAYBILL_KEY"]}
+endpoint = requests.post(endpoints, json={"url": "https://8.8.8.8/"}, headers=headers, timeout=10)
+print(endpoint.json()["id"])
+path = f"{endpoints}/{endpoint.json()['id']}/test"
+print(requests.post(path, headers=headers, timeout=10).json()["id"])
 """.replace("TOMORROW", repr((datetime.now(UTC) + timedelta(days=1)).isoformat()))
 
 

@@ -7,19 +7,24 @@ from service.representations import messages, types
 from service.representations.messages import time_text
 
 # Of a message, only endpoints that ask for it and the feed get the content.
-_CONTENT: Final = ("body", "media_urls", "content_variables")
+CONTENT: Final = ("body", "media_urls", "content_variables")
 
 
 def event_id(event: Event) -> str:
     """Return the id that clients see, the same in every delivery."""
-    return f"evt_{event.id}"
+    return id_text(event.id)
+
+
+def id_text(number: int) -> str:
+    """Return the id of an event that clients see."""
+    return f"evt_{number}"
 
 
 def webhook_body(event: Event, message: types.Message | None, *, include_body: bool) -> Any:
     """Return the JSON of a webhook: the message as it is now, which is at least the event's."""
     data: dict[str, Any] = dict(message or {})
     if not include_body:
-        data = {name: value for name, value in data.items() if name not in _CONTENT}
+        data = {name: value for name, value in data.items() if name not in CONTENT}
     return {"type": event.type, "timestamp": time_text(event.created_at), "data": data}
 
 

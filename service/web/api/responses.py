@@ -9,7 +9,13 @@ from uuid import UUID
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from service.representations.types import Event, Message
+from service.representations.types import Event, FeedItem, Message
+from service.representations.webhook_types import (
+    MessageUpdated,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookEndpointWithSecret,
+)
 from service.web.errors import Problem
 
 
@@ -49,6 +55,40 @@ class BatchAnswer(TypedDict):
     results: list[AcceptedItem | RefusedItem]
 
 
+class FeedPage(TypedDict):
+    """Events of the feed, the oldest first."""
+
+    events: list[FeedItem]
+    next_cursor: Annotated[str, Field(description="The `after` of the next request. Keep it.")]
+    has_more: Annotated[bool, Field(description="True if more events can be read immediately.")]
+
+
+class WebhookEndpoints(TypedDict):
+    """All webhook endpoints of a client, the oldest first."""
+
+    webhook_endpoints: list[WebhookEndpoint]
+
+
+class WebhookDeliveries(TypedDict):
+    """A page of deliveries, newest first. A short page is not always the last."""
+
+    deliveries: list[WebhookDelivery]
+    next_cursor: Annotated[
+        UUID | None,
+        Field(description="The `cursor` of the next page; null on the last page."),
+    ]
+
+
+class Recovered(TypedDict):
+    """How many deliveries were made due."""
+
+    recovered: Annotated[int, Field(ge=0)]
+    next_cursor: Annotated[
+        str | None,
+        Field(description="Null when all is done. Else send the request again with this `cursor`."),
+    ]
+
+
 class Alive(TypedDict):
     """The process is alive."""
 
@@ -62,4 +102,8 @@ class Ready(TypedDict):
     parts: Annotated[dict[str, str], Field(examples=[{"database": "ok", "redis": "ok"}])]
 
 
-SHAPES: Final = (Message, Event, Page, Ledger, Problem, BatchAnswer, Alive, Ready)
+SHAPES: Final = (
+    *(Message, Event, Page, Ledger, Problem, BatchAnswer, Alive, Ready),
+    *(FeedPage, WebhookEndpoints, WebhookEndpointWithSecret, WebhookDeliveries, Recovered),
+    MessageUpdated,
+)

@@ -5,31 +5,48 @@ from the settings, and the sample requests from `templates/samples`.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Final
 
 from flask import render_template
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
+from service.representations.events import CONTENT
+from service.web.api.event_schemas import EventQuery
 from service.web.api.resend import Resend
 from service.web.api.responses import SHAPES
 from service.web.api.schemas import MessageQuery, NewBatch, NewMessage
+from service.web.api.webhook_schemas import (
+    DeliveryQuery,
+    NewWebhookEndpoint,
+    Recover,
+    SecretRotation,
+)
 
 _TEXT: Final = files(__name__).joinpath("openapi.json").read_text("utf-8")
 _REFERENCE: Final = "#/components/schemas/{model}"
-_REQUESTS: Final = (NewMessage, NewBatch, Resend)
+_REQUESTS: Final = (NewMessage, NewBatch, Resend, NewWebhookEndpoint, SecretRotation, Recover)
+_QUERIES: Final[Mapping[str, type[BaseModel]]] = {
+    "/v1/messages": MessageQuery,
+    "/v1/events": EventQuery,
+    "/v1/webhook-endpoints/{endpoint_id}/deliveries": DeliveryQuery,
+}
 _LANGUAGES: Final = {"curl": "Shell", "Python": "Python", "Node": "JavaScript"}
-# The message of the examples.
+# The message, the webhook endpoint and the delivery of the examples.
 MESSAGE_ID: Final = "01a1fd14-9522-7078-b19f-9ef257cf0b38"
+ENDPOINT_ID: Final = "01a1fd10-1f6e-7c31-8f0a-3b1d5a7c2e94"
+DELIVERY_ID: Final = "01a1fd15-02b4-7d15-a6c2-51f0c88e7b3d"
+_IDS: Final = {"message_id": MESSAGE_ID, "endpoint_id": ENDPOINT_ID, "delivery_id": DELIVERY_ID}
 
 
 def document(providers: Sequence[str]) -> dict[str, Any]:
     """Return the OpenAPI 3.1 document for these providers."""
     api: dict[str, Any] = json.loads(_TEXT)
     api["components"]["schemas"] = _schemas(providers)
-    api["paths"]["/v1/messages"]["get"]["parameters"] = _query_parameters()
+    for path, query in _QUERIES.items():
+        api["paths"][path]["get"]["parameters"] += _query_parameters(query)
     for path, methods in api["paths"].items():
         for method, operation in methods.items():
             if operation["security"]:
@@ -62,13 +79,29 @@ def _schemas(providers: Sequence[str]) -> dict[str, Any]:
     schemas["NewBatch"]["properties"]["messages"]["items"] = {
         "anyOf": [{"$ref": _REFERENCE.format(model="NewMessage")}, {}]
     }
+    schemas["WebhookEndpointChanges"] = _changes(schemas["NewWebhookEndpoint"])
+    # Without `include_body` a webhook has no content.
+    message = schemas["Message"]
+    required = [name for name in message["required"] if name not in CONTENT]
+    schemas["WebhookMessage"] = {**message, "required": required}
+    schemas["MessageUpdated"]["properties"]["data"]["$ref"] = _REFERENCE.format(
+        model="WebhookMessage"
+    )
     return schemas
 
 
-def _query_parameters() -> list[dict[str, Any]]:
-    schema = MessageQuery.model_json_schema(
-        ref_template=_REFERENCE, schema_generator=_WithoutTitles
-    )
+def _changes(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of changes to an object: every field may be left out."""
+    changed = {name: {**field} for name, field in schema["properties"].items()}
+    for field in changed.values():
+        field.pop("default", None)
+    changes = {**schema, "description": "Fields to change.", "properties": changed}
+    del changes["required"]
+    return changes
+
+
+def _query_parameters(query: type[BaseModel]) -> list[dict[str, Any]]:
+    schema = query.model_json_schema(ref_template=_REFERENCE, schema_generator=_WithoutTitles)
     return [_query_parameter(name, field) for name, field in schema["properties"].items()]
 
 
@@ -77,12 +110,19 @@ def _query_parameter(name: str, field: dict[str, Any]) -> dict[str, Any]:
     schema = dict(next(iter(field.get("anyOf", [field]))))
     schema.pop("description", None)
     schema |= {key: field[key] for key in ("format", "default") if field.get(key) is not None}
-    return {"name": name, "in": "query", "description": field["description"], "schema": schema}
+    parameter = {
+        "name": name,
+        "in": "query",
+        "description": field.get("description", ""),
+        "schema": schema,
+    }
+    # Several values are one text with commas.
+    return parameter | ({"explode": False} if schema.get("type") == "array" else {})
 
 
 def _samples(method: str, path: str, operation: dict[str, Any]) -> list[dict[str, str]]:
     """Return the operation's first example as a request in each language."""
-    values = {"method": method.upper(), "path": path.replace("{message_id}", MESSAGE_ID)}
+    values = {"method": method.upper(), "path": path.format(**_IDS)}
     for parameter in operation["parameters"]:
         if parameter["name"] == "Idempotency-Key":
             values["key"] = parameter["example"]
