@@ -120,8 +120,9 @@ def hidden_since(until: Position) -> datetime | None:
         .limit(1)
         .scalar_subquery()
     )
-    oldest = select(first.label("created_at")).select_from(Client).subquery()
-    return db.session.scalars(select(func.min(oldest.c.created_at))).one()
+    firsts = select(first.label("created_at")).select_from(Client).subquery()
+    oldest: datetime | None = db.session.scalar(select(func.min(firsts.c.created_at)))
+    return oldest
 
 
 def last_id() -> int:

@@ -33,7 +33,7 @@ class EventQuery(Strict):
         default=None,
         description="Only events of these types, separated by commas. Default: all.",
     )
-    limit: int = Field(default=100, ge=1, le=500)
+    limit: int = Field(default=100, ge=1, le=500, description="How many events at most.")
     wait: float = Field(
         default=0,
         ge=0,
