@@ -90,9 +90,13 @@ def init_app(app: Flask, limit: int | None) -> None:
     inner: Any = app.wsgi_app
     limit = limit or _all_but_one()
     app.wsgi_app = ThreadLimit(inner, limit)  # type: ignore[assignment, method-assign]
-    # A quarter may wait for events; requests that do not wait always have a thread.
-    app.extensions[_WAITING] = threading.Semaphore(min(limit - 1, max(1, limit // 4)))
+    limit_waiting(app, limit)
     app.before_request(_refuse)
+
+
+def limit_waiting(app: Flask, limit: int) -> None:
+    """Let a quarter of the requests wait for events; one thread at least never waits."""
+    app.extensions[_WAITING] = threading.Semaphore(min(limit - 1, max(1, limit // 4)))
 
 
 @contextmanager
