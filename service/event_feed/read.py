@@ -1,8 +1,8 @@
 """Reads the events of a client behind a cursor, and waits for new ones."""
 
-import time
 from collections.abc import Collection
 from datetime import UTC, datetime
+from time import monotonic, sleep
 from typing import Final, NamedTuple
 
 from service.database import db
@@ -61,11 +61,11 @@ def wait(
     client_id: int, after: Cursor, limit: int, types: Collection[str] | None, seconds: float
 ) -> Page:
     """Return the next events behind a cursor as soon as there are any. Raises Gone."""
-    until = time.monotonic() + seconds
+    until = monotonic() + seconds
     while True:
         db.session.close()  # returns the connection
-        time.sleep(max(0.0, min(_PAUSE, until - time.monotonic())))
+        sleep(max(0.0, min(_PAUSE, until - monotonic())))
         page = read(client_id, after, limit, types)
-        if not page.is_last or time.monotonic() >= until:
+        if not page.is_last or monotonic() >= until:
             return page
         after = page.next

@@ -130,17 +130,17 @@ def last_id() -> int:
     return db.session.scalar(select(func.max(Event.id))) or 0
 
 
-def renumber(after: int, until: int, limit: int) -> int:
+def renumber(after: int, until: int, limit: int) -> tuple[int, int]:
     """Put a batch of events, from one id to another, before those of all transactions to come.
 
-    Returns the last id of the batch, or `until` at the end.
+    Returns the last id of the batch, or `until` at the end, and how many events it has.
     """
     batch = select(Event.id).where(Event.id > after, Event.id <= until)
     ids = db.session.scalars(batch.order_by(Event.id).limit(limit)).all()
     last = ids[-1] if len(ids) == limit else until
     statement = update(Event).where(Event.id > after, Event.id <= last)
     db.session.execute(statement.values(transaction_id=0))
-    return last
+    return last, len(ids)
 
 
 def _shown(client_id: int, until: Position) -> Select[Event]:

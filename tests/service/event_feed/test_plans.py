@@ -27,7 +27,8 @@ SIZES: Final = (50_000, pytest.param(1_000_000, marks=pytest.mark.slow))
 # number is lower than that of the next transaction of the server.
 _EVENTS: Final = """
 INSERT INTO event (transaction_id, client_id, type, message_id, status, version, created_at)
-SELECT number / 10 - :many, CASE WHEN number % :third = 17 THEN 3 WHEN number % 10 = 9 THEN 2 ELSE 1 END,
+SELECT number / 10 - :many,
+    CASE WHEN number % :third = 17 THEN 3 WHEN number % 10 = 9 THEN 2 ELSE 1 END,
     'message.updated', gen_random_uuid(), 'delivered', 3,
     now() - (:many - number) * (interval '29 days' / :many)
 FROM generate_series(1, :many) AS number

@@ -218,7 +218,7 @@ def test_waiting_request_gets_an_event_when_it_comes(
         waits.set()
         sleep(seconds)
 
-    monkeypatch.setattr(feed.time, "sleep", note)
+    monkeypatch.setattr(feed, "sleep", note)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(get, web, f"after={start}&wait=25")
         assert waits.wait(10)
@@ -246,7 +246,7 @@ def test_waiting_request_holds_no_connection(
     web: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = list[int]()
-    monkeypatch.setattr(feed.time, "sleep", lambda _: held.append(db.engine.pool.checkedout()))
+    monkeypatch.setattr(feed, "sleep", lambda _: held.append(db.engine.pool.checkedout()))
     before = db.engine.pool.checkedout()
     get(web, "after=now&wait=0.1")
     assert set(held) == {before}
@@ -262,7 +262,7 @@ def test_requests_over_the_bound_are_answered_without_waiting(
         started.append(seconds)
         go_on.wait(10)
 
-    monkeypatch.setattr(feed.time, "sleep", hold)
+    monkeypatch.setattr(feed, "sleep", hold)
     with ThreadPoolExecutor(2) as pool:
         waiting = [pool.submit(get, app_client(web), "after=now&wait=1") for _ in range(2)]
         assert_soon(lambda: len(started) == 2)
