@@ -48,7 +48,7 @@ def append_changes(message_ids: Collection[UUID], now: datetime) -> Sequence[Any
     """Add an event for each of these messages as this transaction leaves it; return the events."""
     changed = (
         select(
-            _transaction(),
+            transaction_number(),
             Message.client_id,
             literal(MESSAGE_UPDATED),
             Message.id,
@@ -68,7 +68,9 @@ def append_changes(message_ids: Collection[UUID], now: datetime) -> Sequence[Any
 def append_test(client_id: int, now: datetime) -> int:
     """Add an event that tests an endpoint; return its id."""
     values = {"client_id": client_id, "type": WEBHOOK_TEST, "created_at": now}
-    statement = insert(Event).values(transaction_id=_transaction(), **values).returning(Event.id)
+    statement = (
+        insert(Event).values(transaction_id=transaction_number(), **values).returning(Event.id)
+    )
     return int(db.session.execute(statement).scalar_one())
 
 
@@ -161,7 +163,8 @@ def unassigned_transaction() -> ColumnElement[int]:
     return _number(func.pg_snapshot_xmax(func.pg_current_snapshot()))
 
 
-def _transaction() -> ColumnElement[int]:
+def transaction_number() -> ColumnElement[int]:
+    """Return the number of this transaction, which orders the feed."""
     return _number(func.pg_current_xact_id()) if is_postgresql() else literal(0, BigInteger)
 
 

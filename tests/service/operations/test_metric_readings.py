@@ -18,15 +18,16 @@ from service.app import create_app
 from service.components import components
 from service.database import db, transaction
 from service.domain.status import Status
-from service.models import Message
+from service.models import Event, Message
 from service.operations import holds
 from service.operations import metric_readings as module
 from service.operations.metric_readings import Readings
 from service.providers.base import Callback
-from service.queries import backlog, callbacks, events
+from service.queries import backlog, callbacks, ledger
 from service.queries.dialect import is_postgresql
 from service.sending import deliver
 from service.task_queue.queue import DELIVER, MAINTENANCE, SEND, STATUS
+from service.webhooks.owe import owe
 from tests.conftest import make_settings
 from tests.counted import settled
 from tests.messages import Post
@@ -121,7 +122,8 @@ def test_delay_of_the_event_feed_is_that_of_hidden_events(app: Flask, post: Post
     with db.engine.connect() as elsewhere:
         elsewhere.execute(text("SELECT pg_current_xact_id()"))
         with transaction():
-            events.append_changes([message_id], datetime.now(UTC) - MINUTE)
+            owe(ledger.lock_outcomes([message_id]))
+            db.session.execute(db.update(Event).values(created_at=datetime.now(UTC) - MINUTE))
         assert 59 < read(app)["waybill_event_feed_delay_seconds", ""] < 70
         elsewhere.rollback()
     assert read(app)["waybill_event_feed_delay_seconds", ""] == 0
