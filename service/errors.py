@@ -47,6 +47,13 @@ class Conflict(ClientError):
     title = "Conflict"
 
 
+class Gone(ClientError):
+    """What the request refers to was deleted."""
+
+    status = 410
+    title = "Gone"
+
+
 class Invalid(ClientError):
     """A field of the request is invalid."""
 

@@ -21,6 +21,14 @@ def database_key(name: str) -> bytes:
     return key
 
 
+def replace_database_key(name: str) -> None:
+    """Replace a key by a new one. Other processes use the old one until they are restarted."""
+    with transaction():
+        installation.delete_key(name)
+    current_app.extensions.pop(_extension(name), None)
+    database_key(name)
+
+
 def cached_key(name: str) -> bytes | None:
     """Return a key that this process has read already."""
     key: bytes | None = current_app.extensions.get(_extension(name))

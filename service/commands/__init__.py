@@ -2,7 +2,7 @@
 
 ``clients`` and ``operators`` manage keys; ``messages`` has explain, reconcile and resolve;
 ``holds`` pauses and resumes; ``resend`` sends messages again; ``ledger`` has audit and rebuild;
-``privacy`` has forget and opt-outs.
+``privacy`` has forget and opt-outs; ``events`` shows the feeds of clients.
 """
 
 from flask import Flask
@@ -10,6 +10,7 @@ from flask import Flask
 from service.commands import (
     clients,
     dead_letters,
+    events,
     holds,
     ledger,
     messages,
@@ -23,6 +24,7 @@ def init_app(app: Flask) -> None:
     """Register every command."""
     app.cli.add_command(clients.group)
     app.cli.add_command(dead_letters.group)
+    app.cli.add_command(events.group)
     app.cli.add_command(holds.group)
     app.cli.add_command(operators.group)
     app.cli.add_command(privacy.group)

@@ -1,33 +1,71 @@
 """Reads the events of a client behind a cursor, and waits for new ones."""
 
-import time
+from collections.abc import Collection
+from datetime import UTC, datetime
+from time import monotonic, sleep
 from typing import Final, NamedTuple
 
 from service.database import db
+from service.event_feed import cursor
+from service.event_feed.cursor import Cursor
 from service.models import Event, Message
 from service.queries import events
-from service.queries.events import Position
 
 # Seconds between two queries of a request that waits. No connection is held in between.
 _PAUSE: Final = 0.5
 
 
 class Page(NamedTuple):
-    """Events with their messages, and the position behind them."""
+    """Events with their messages, and the cursor behind them.
+
+    Events of deleted messages are left out: the cursor passes them.
+    """
 
     events: list[tuple[Event, Message]]
-    next: Position
+    next: Cursor
     more: bool
 
+    @property
+    def is_last(self) -> bool:
+        """Tell whether there is nothing to show yet, here and behind the cursor."""
+        return not self.events and not self.more
 
-def read(client_id: int, after: Position, limit: int, wait: float) -> Page:
-    """Return the next events; wait up to `wait` seconds for the first."""
-    until = time.monotonic() + wait
-    while not (found := events.page(client_id, after, limit + 1)) and time.monotonic() < until:
-        db.session.rollback()  # returns the connection
-        time.sleep(_PAUSE)
-    shown = found[:limit]
-    told = events.with_messages({event.id for event in shown})
+
+def end() -> Cursor:
+    """Return the cursor behind every event that is shown now."""
+    now, feed = datetime.now(UTC), cursor.current_feed()
+    return Cursor(feed, events.end(), now)
+
+
+def read(
+    client_id: int, after: Cursor | None, limit: int, types: Collection[str] | None = None
+) -> Page:
+    """Return the next events behind a cursor, for None the oldest. Raises Gone."""
+    # Before the page is read: what is committed in between comes in the next one.
+    last = end()
+    if after is not None:
+        cursor.check(after, last.position, last.time)
+    begin = events.START if after is None else after.position
+    since = cursor.oldest_shown(last.time) if after is None else None
+    found = events.page(client_id, begin, last.position, limit + 1, types, since)
+    shown, more = found[:limit], len(found) > limit
+    if more:
+        position = (shown[-1].transaction_id, shown[-1].id)
+        last = Cursor(last.feed, position, shown[-1].created_at)
+    told = events.with_messages({event.id for event in shown}) if shown else {}
     pairs = [(event, message) for event in shown if (message := told[event.id][1]) is not None]
-    last = (shown[-1].transaction_id, shown[-1].id) if shown else after
-    return Page(pairs, last, len(found) > limit)
+    return Page(pairs, last, more)
+
+
+def wait(
+    client_id: int, after: Cursor, limit: int, types: Collection[str] | None, seconds: float
+) -> Page:
+    """Return the next events behind a cursor as soon as there are any. Raises Gone."""
+    until = monotonic() + seconds
+    while True:
+        db.session.close()  # returns the connection
+        sleep(max(0.0, min(_PAUSE, until - monotonic())))
+        page = read(client_id, after, limit, types)
+        if not page.is_last or monotonic() >= until:
+            return page
+        after = page.next

@@ -41,6 +41,8 @@ def audit(progress: Progress = lambda _name, _rows: None) -> list[Finding]:
     orphans = sum(_batches(adoptable, "orphans", progress))
     missed = sum(_batches(queries.callbacks_missed, "events", progress))
     dead_letters = sum(_batches(queries.dead_letters, "dead letters", progress))
+    hidden = sum(_batches(queries.hidden_events, "events of the feed", progress))
+    lost = sum(_batches(queries.deliveries_without_event, "deliveries", progress))
     differing = sum(1 for _ in rebuild.rebuild(progress=partial(progress, "ledgers")))
     return [
         _identity(by_status),
@@ -50,6 +52,8 @@ def audit(progress: Progress = lambda _name, _rows: None) -> list[Finding]:
         _none("SIDs that belong to two attempts", shared),
         _none("orphans whose message exists", orphans),
         _none("messages that differ from their ledger", differing),
+        _none("events that the feed does not show", hidden),
+        _none("owed deliveries without an event", lost),
         Finding(f"missed callbacks, found by polling: {missed}", holds=True),
         Finding(
             f"need a person: {overdue['person']} in doubt, {dead_letters} dead letters", holds=True

@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 from service.components import Components
 from service.domain.scope import HoldKind, Scope
 from service.operations.background_read import BackgroundRead
-from service.queries import backlog, held_messages, holds
+from service.queries import backlog, events, held_messages, holds
 from service.queries.backlog import COUNT_LIMIT
 from service.task_queue.queue import ROUTES
 
@@ -66,6 +66,10 @@ OVERFLOW_AGE: Final = Gauge(
 DEAD_LETTERS: Final = Gauge(
     "waybill_dead_letters_waiting", "Dead letters: callbacks that could not be recorded."
 )
+FEED_DELAY: Final = Gauge(
+    "waybill_event_feed_delay_seconds",
+    "Age of the oldest event that a running transaction keeps out of the event feed.",
+)
 INBOX: Final = Gauge("waybill_inbox_entries", "Accepted callbacks that are not yet recorded.")
 INBOX_AGE: Final = Gauge(
     "waybill_inbox_oldest_age_seconds", "Age of the oldest callback that is not yet recorded."
@@ -82,7 +86,7 @@ QUEUE_READERS: Final = Gauge(
 )
 GAUGES: Final = (
     *(UP, AGE, DUE, DUE_AGE, IN_DOUBT, HOLDS, HELD, OVERDUE, OVERFLOW, OVERFLOW_AGE, DEAD_LETTERS),
-    *(INBOX, INBOX_AGE, QUEUE, QUEUE_AGE, ALIVE, QUEUE_READERS),
+    *(FEED_DELAY, INBOX, INBOX_AGE, QUEUE, QUEUE_AGE, ALIVE, QUEUE_READERS),
 )
 
 
@@ -158,8 +162,11 @@ def _read_database(parts: Components) -> Iterator[Reading]:
         backlogs = backlog.measure(now)
         active = holds.count_active()
         held = held_messages.count_held(COUNT_LIMIT)
+        hidden_since = events.hidden_since(events.end())
     yield from _holds(active, parts)
     yield Reading(HELD, (), held)
+    delay = (now - hidden_since).total_seconds() if hidden_since else 0.0
+    yield Reading(FEED_DELAY, (), max(0.0, delay))
     yield Reading(DUE, (), backlogs.due.size)
     yield Reading(DUE_AGE, (), backlogs.due.age(now))
     yield Reading(IN_DOUBT, ("answer",), backlogs.in_doubt.size - backlogs.undecided.size)

@@ -9,6 +9,7 @@ from service.database import transaction
 from service.domain.outcome import Outcome, merge_all, outcome_of
 from service.queries import ledger
 from service.recording.rows import message_columns, outcome_in, report_of
+from service.webhooks.owe import owe
 
 _BATCH = 500
 
@@ -34,10 +35,15 @@ def rebuild(
             rows = ledger.lock_outcomes(ids)
             differences = list(_differences(rows))
             if write:
-                ledger.write_outcomes([columns for _, columns in differences if columns])
+                _correct(rows, [columns for _, columns in differences if columns])
         yield from (difference for difference, _ in differences)
         after, compared = ids[-1], compared + len(ids)
         progress(compared)
+
+
+def _correct(rows: dict[UUID, Any], corrections: list[dict[str, Any]]) -> None:
+    ledger.write_outcomes(corrections)
+    owe({columns["key"]: rows[columns["key"]] for columns in corrections})
 
 
 def _page(after: UUID | None) -> Sequence[UUID]:

@@ -55,6 +55,7 @@ def erase_number(number: str) -> Erasure:
     redacted += redact.erase_marked()
     orphans, events = erase_tables.events(pattern)
     texts = erase_tables.attempts(pattern) + erase_tables.overflow(pattern)
+    texts += erase_tables.webhook_endpoints(pattern)
     dead_letters, opt_outs = erase_tables.dead_letters(pattern), erase_tables.opt_outs(pattern)
     with transaction():
         under_way = redaction.under_way(recipients, _MAX_LISTED)

@@ -10,7 +10,14 @@ from typing import Any, Final
 from service.components import components
 from service.database import Model, transaction
 from service.database.batches import BATCH
-from service.models import Attempt, DeadLetter, Message, Overflow, StatusEvent
+from service.models import (
+    Attempt,
+    DeadLetter,
+    Message,
+    Overflow,
+    StatusEvent,
+    WebhookEndpoint,
+)
 from service.privacy.number_pattern import NumberPattern
 from service.queries import callbacks, redaction, table_scan
 from service.queries import opt_outs as opt_out_queries
@@ -54,6 +61,11 @@ def events(pattern: NumberPattern) -> tuple[int, int]:
 def attempts(pattern: NumberPattern) -> int:
     """Erase the number from the provider's answers."""
     return _mask_table(pattern, Attempt, ("answer_text",))
+
+
+def webhook_endpoints(pattern: NumberPattern) -> int:
+    """Erase the number from descriptions of endpoints. In a URL it stays: it is the address."""
+    return _mask_table(pattern, WebhookEndpoint, ("description",))
 
 
 def overflow(pattern: NumberPattern) -> int:

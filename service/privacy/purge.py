@@ -1,4 +1,4 @@
-"""Delete old messages, holds, orphans and dead letters when their retention time is over."""
+"""Delete old messages, holds, orphans, dead letters and events when their time is over."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from service.components import components
 from service.database import transaction
 from service.database.batches import BATCH, sweep
+from service.event_feed.cursor import oldest_kept
 from service.queries import retention
 
 
@@ -21,13 +22,33 @@ def delete_old() -> int:
     if settings.keep_orphans is not None:
         count += _sweep(retention.delete_orphans, settings.keep_orphans)
         count += _sweep(retention.delete_dead_letters, settings.keep_orphans)
-    return count
+    return count + delete_old_events()
+
+
+def delete_old_events() -> int:
+    """Delete old events with their deliveries, and what belongs to deleted endpoints."""
+
+    def delete_deliveries() -> int:
+        with transaction():
+            return retention.delete_deliveries_of_deleted_endpoints(BATCH)
+
+    return (
+        _sweep_before(retention.delete_events, oldest_kept)
+        + sweep(delete_deliveries)
+        + _sweep_before(retention.delete_endpoints, oldest_kept)
+    )
 
 
 def _sweep(delete: Callable[[datetime, int], int], days: float) -> int:
+    return _sweep_before(delete, lambda now: now - timedelta(days=days))
+
+
+def _sweep_before(
+    delete: Callable[[datetime, int], int], before: Callable[[datetime], datetime]
+) -> int:
     def delete_batch() -> int:
         with transaction():
-            return delete(datetime.now(UTC) - timedelta(days=days), BATCH)
+            return delete(before(datetime.now(UTC)), BATCH)
 
     return sweep(delete_batch)
 

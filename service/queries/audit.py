@@ -15,7 +15,9 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 from service.database import db
 from service.domain.report import Source
 from service.domain.status import FINAL, Status
-from service.models import Attempt, DeadLetter, Message, StatusEvent
+from service.models import Attempt, DeadLetter, Event, Message, StatusEvent, WebhookDelivery
+from service.queries.dialect import is_postgresql
+from service.queries.events import unassigned_transaction as unassigned
 
 BATCH: Final = 10_000
 
@@ -84,6 +86,25 @@ def callbacks_missed(after: int | None) -> tuple[int, int | None]:
         counted.is_(None),
     )
     return _count(missed), last
+
+
+def hidden_events(after: int | None) -> tuple[int, int | None]:
+    """Count the events of a batch with a number that no transaction of this server has had.
+
+    The database was restored to a server with lower numbers: the feed does not show them.
+    """
+    batch, last = _batch(Event.id, after)
+    if not is_postgresql():
+        return 0, last
+    return _count(select(Event.id).where(*batch, Event.transaction_id >= unassigned())), last
+
+
+def deliveries_without_event(after: UUID | None) -> tuple[int, UUID | None]:
+    """Count the deliveries of a batch that are owed and whose event does not exist."""
+    batch, last = _batch(WebhookDelivery.id, after)
+    event = _first(Event.id, Event.id == WebhookDelivery.event_id)
+    owed = select(WebhookDelivery.id).where(*batch, WebhookDelivery.due_at.is_not(None))
+    return _count(owed.where(event.is_(None))), last
 
 
 def dead_letters(after: int | None) -> tuple[int, int | None]:

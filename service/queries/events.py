@@ -2,8 +2,9 @@
 
 An id is taken before its transaction commits, so a reader of ids could pass one that appears later.
 The feed is ordered by transaction, and shows those that are older than every one still running: no
-event can appear before a position that was shown. On SQLite one transaction writes at a time, and
-ids are in the order of commits.
+event can appear before a position that was shown. An event of a subtransaction has the number of
+its whole transaction; a prepared transaction counts as running. On SQLite one transaction writes at
+a time, and ids are in the order of commits.
 https://www.postgresql.org/docs/current/functions-info.html (pg_snapshot_xmin)
 """
 
@@ -12,10 +13,23 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, Text, cast, func, insert, literal, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    Text,
+    cast,
+    func,
+    insert,
+    literal,
+    select,
+    text,
+    tuple_,
+    update,
+)
 
 from service.database import db
-from service.models import Event, Message
+from service.models import Client, Event, Message
 from service.models.types import UtcDateTime
 from service.queries.dialect import any_of, is_postgresql
 
@@ -24,15 +38,17 @@ WEBHOOK_TEST: Final = "webhook.test"  # to one endpoint; not in the feed
 _COLUMNS: Final = (
     "transaction_id", "client_id", "type", "message_id", "status", "version", "created_at"
 )  # fmt: skip
+_ORDER: Final = (Event.transaction_id, Event.id)
 
 Position = tuple[int, int]  # transaction and id
+START: Final[Position] = (-1, 0)
 
 
 def append_changes(message_ids: Collection[UUID], now: datetime) -> Sequence[Any]:
     """Add an event for each of these messages as this transaction leaves it; return the events."""
     changed = (
         select(
-            _transaction(),
+            transaction_number(),
             Message.client_id,
             literal(MESSAGE_UPDATED),
             Message.id,
@@ -52,26 +68,103 @@ def append_changes(message_ids: Collection[UUID], now: datetime) -> Sequence[Any
 def append_test(client_id: int, now: datetime) -> int:
     """Add an event that tests an endpoint; return its id."""
     values = {"client_id": client_id, "type": WEBHOOK_TEST, "created_at": now}
-    statement = insert(Event).values(transaction_id=_transaction(), **values).returning(Event.id)
+    statement = (
+        insert(Event).values(transaction_id=transaction_number(), **values).returning(Event.id)
+    )
     return int(db.session.execute(statement).scalar_one())
 
 
-def page(client_id: int, after: Position, limit: int) -> Sequence[Event]:
-    """Return the next events of a client behind a position, in the order of the feed."""
-    place = tuple_(Event.transaction_id, Event.id)
-    query = (
-        select(Event)
-        .where(Event.client_id == client_id, place > tuple_(*map(literal, after)))
-        .where(Event.type != WEBHOOK_TEST)
-        .order_by(Event.transaction_id, Event.id)
-        .limit(limit)
-    )
+def end() -> Position:
+    """Return the position behind every event that can be shown now.
+
+    Everything before it is committed; what is committed later comes behind it.
+    """
     if is_postgresql():
-        query = query.where(Event.transaction_id < _oldest_running())
-    return db.session.scalars(query).all()
+        return int(db.session.scalars(select(_oldest_running())).one()), 0
+    # Not max(id): events that were deleted count.
+    last = text("SELECT seq FROM sqlite_sequence WHERE name = 'event'")
+    return 0, db.session.scalar(last) or 0
 
 
-def _transaction() -> ColumnElement[int]:
+def page(
+    client_id: int,
+    after: Position,
+    until: Position,
+    limit: int,
+    types: Collection[str] | None = None,
+    since: datetime | None = None,
+) -> Sequence[Event]:
+    """Return the next events of a client between two positions, in the order of the feed.
+
+    `types`: only of these types. `since`: only events that are not older.
+    """
+    query = _shown(client_id, until).where(_place() > _position(after))
+    if types is not None:
+        query = query.where(Event.type.in_(types))
+    if since is not None:
+        query = query.where(Event.created_at >= since)
+    return db.session.scalars(query.order_by(*_ORDER).limit(limit)).all()
+
+
+def latest(client_id: int, until: Position, limit: int) -> Sequence[Event]:
+    """Return the last events of a client before a position, in the order of the feed."""
+    backward = [column.desc() for column in _ORDER]
+    query = _shown(client_id, until).order_by(*backward).limit(limit)
+    return db.session.scalars(query).all()[::-1]
+
+
+def hidden_since(until: Position) -> datetime | None:
+    """Return when the oldest event behind a position was written; one descent for each client."""
+    first = (
+        select(Event.created_at)
+        .where(Event.client_id == Client.id, _place() > _position(until))
+        .order_by(*_ORDER)
+        .limit(1)
+        .scalar_subquery()
+    )
+    firsts = select(first.label("created_at")).select_from(Client).subquery()
+    oldest: datetime | None = db.session.scalar(select(func.min(firsts.c.created_at)))
+    return oldest
+
+
+def last_id() -> int:
+    """Return the id of the newest event that is committed."""
+    return db.session.scalar(select(func.max(Event.id))) or 0
+
+
+def renumber(after: int, until: int, limit: int) -> tuple[int, int]:
+    """Put a batch of events, from one id to another, before those of all transactions to come.
+
+    Returns the last id of the batch, or `until` at the end, and how many events it has.
+    """
+    batch = select(Event.id).where(Event.id > after, Event.id <= until)
+    ids = db.session.scalars(batch.order_by(Event.id).limit(limit)).all()
+    last = ids[-1] if len(ids) == limit else until
+    statement = update(Event).where(Event.id > after, Event.id <= last)
+    db.session.execute(statement.values(transaction_id=0))
+    return last, len(ids)
+
+
+def _shown(client_id: int, until: Position) -> Select[Event]:
+    query = select(Event).where(Event.client_id == client_id, _place() <= _position(until))
+    return query.where(Event.type != WEBHOOK_TEST)
+
+
+def _place() -> ColumnElement[Any]:
+    return tuple_(*_ORDER)
+
+
+def _position(position: Position) -> ColumnElement[Any]:
+    return tuple_(*(literal(number, BigInteger) for number in position))
+
+
+def unassigned_transaction() -> ColumnElement[int]:
+    """Return the lowest number that no transaction of this server has had (PostgreSQL only)."""
+    return _number(func.pg_snapshot_xmax(func.pg_current_snapshot()))
+
+
+def transaction_number() -> ColumnElement[int]:
+    """Return the number of this transaction, which orders the feed."""
     return _number(func.pg_current_xact_id()) if is_postgresql() else literal(0, BigInteger)
 
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from service.database import db
 from service.models import InstallationKey
@@ -12,6 +12,11 @@ from service.queries.dialect import insert_into
 def find_key(name: str) -> bytes | None:
     """Return the key of this name, if it exists."""
     return db.session.scalar(select(InstallationKey.value).where(InstallationKey.name == name))
+
+
+def delete_key(name: str) -> None:
+    """Delete the key of this name, if it exists."""
+    db.session.execute(delete(InstallationKey).where(InstallationKey.name == name))
 
 
 def add_key(name: str, value: bytes, now: datetime) -> None:

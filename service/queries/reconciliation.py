@@ -26,7 +26,8 @@ def claim_checks(now: datetime, until: datetime, limit: int, *, with_sid: bool) 
     million overdue polls do not delay a look-up.
     """
     ids = list(db.session.scalars(due(now, limit, with_sid=with_sid)))
-    db.session.execute(update(Message).where(Message.id.in_(ids)).values(check_at=until))
+    columns = {"check_at": until, "version": Message.version}  # clients see no change
+    db.session.execute(update(Message).where(Message.id.in_(ids)).values(columns))
     return ids
 
 
@@ -145,16 +146,17 @@ def schedule_check(message_id: UUID, check_at: datetime | None, lookups: int) ->
     db.session.execute(
         update(Message)
         .where(Message.id == message_id, Message.status.not_in(FINAL))
-        .values(check_at=check_at, lookups=lookups)
+        .values(check_at=check_at, lookups=lookups, version=Message.version)
     )
 
 
-def make_pending(message_id: UUID, attempt: int, now: datetime) -> None:
+def make_pending(message_id: UUID, attempt: int, now: datetime) -> bool:
     """Make a message in doubt pending, unless its attempt has a SID or a report arrived meanwhile.
 
-    A SID of an attempt before the message was sent again does not count.
+    A SID of an attempt before the message was sent again does not count. Returns whether it is
+    pending now.
     """
-    db.session.execute(
+    statement = (
         update(Message)
         .where(
             Message.id == message_id,
@@ -175,12 +177,14 @@ def make_pending(message_id: UUID, attempt: int, now: datetime) -> None:
             lookups=0,
         )
     )
+    return bool(db.session.execute(statement).rowcount)  # type: ignore[attr-defined]
 
 
-def stop_polling(message_id: UUID, now: datetime) -> None:
-    """Stop polling a message that is not final: its outcome stays unknown."""
-    db.session.execute(
+def stop_polling(message_id: UUID, now: datetime) -> bool:
+    """Stop polling a message: its outcome stays unknown. Returns False if it is final."""
+    statement = (
         update(Message)
         .where(Message.id == message_id, Message.status.not_in(FINAL))
         .values(check_at=None, unknown_since=now)
     )
+    return bool(db.session.execute(statement).rowcount)  # type: ignore[attr-defined]

@@ -4,11 +4,20 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import Select, delete, or_, select
 
 from service.database import db
 from service.domain.message_ids import first_id
-from service.models import Attempt, DeadLetter, Hold, Message, StatusEvent
+from service.models import (
+    Attempt,
+    DeadLetter,
+    Event,
+    Hold,
+    Message,
+    StatusEvent,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
 from service.queries.dialect import any_of
 
 
@@ -32,9 +41,13 @@ def old_messages(before: datetime, limit: int) -> list[UUID]:
 
 
 def delete_messages(ids: Sequence[UUID]) -> None:
-    """Delete messages with their ledgers and attempts."""
+    """Delete messages with their ledgers, attempts and webhook deliveries.
+
+    Their events stay: no index finds them, and they hold nothing but ids and statuses.
+    """
     if not ids:
         return
+    db.session.execute(delete(WebhookDelivery).where(any_of(WebhookDelivery.message_id, ids)))
     db.session.execute(delete(StatusEvent).where(any_of(StatusEvent.message_id, ids)))
     db.session.execute(delete(Attempt).where(any_of(Attempt.message_id, ids)))
     statement = delete(Message).where(any_of(Message.id, ids))
@@ -73,3 +86,40 @@ def delete_holds(before: datetime, limit: int) -> int:
     if ids:
         db.session.execute(delete(Hold).where(Hold.id.in_(ids)))
     return len(ids)
+
+
+def delete_events(before: datetime, limit: int) -> int:
+    """Delete those of the oldest events that are older than this, with their deliveries."""
+    oldest = select(Event.id, Event.created_at).order_by(Event.id).limit(limit)
+    rows = db.session.execute(oldest.with_for_update(skip_locked=True))
+    ids = [row.id for row in rows if row.created_at < before]
+    if ids:
+        db.session.execute(delete(WebhookDelivery).where(any_of(WebhookDelivery.event_id, ids)))
+        db.session.execute(delete(Event).where(any_of(Event.id, ids)))
+    return len(ids)
+
+
+def delete_deliveries_of_deleted_endpoints(limit: int) -> int:
+    """Delete deliveries of endpoints that their clients deleted; return how many."""
+    for endpoint_id in db.session.scalars(_deleted_endpoints()).all():
+        owed = select(WebhookDelivery.id).where(WebhookDelivery.endpoint_id == endpoint_id)
+        # In the order of an index that begins with the endpoint.
+        ids = db.session.scalars(owed.order_by(WebhookDelivery.id).limit(limit)).all()
+        if ids:
+            db.session.execute(delete(WebhookDelivery).where(any_of(WebhookDelivery.id, ids)))
+            return len(ids)
+    return 0
+
+
+def delete_endpoints(before: datetime, limit: int) -> int:
+    """Delete endpoints that their clients deleted before this time."""
+    ids = db.session.scalars(
+        _deleted_endpoints().where(WebhookEndpoint.deleted_at < before).limit(limit)
+    ).all()
+    if ids:
+        db.session.execute(delete(WebhookEndpoint).where(WebhookEndpoint.id.in_(ids)))
+    return len(ids)
+
+
+def _deleted_endpoints() -> Select[UUID]:
+    return select(WebhookEndpoint.id).where(WebhookEndpoint.deleted_at.is_not(None))

@@ -15,10 +15,11 @@ from service.errors import OUTCOME_UNKNOWN, OutcomeUnknown, Refused
 from service.models import Attempt, Message
 from service.observability import events
 from service.providers.base import LookUpQuery
-from service.queries import attempts, reconciliation
+from service.queries import attempts, ledger, reconciliation
 from service.recording import record
 from service.retry_policy import retry_policy
 from service.sending import expiry
+from service.webhooks.owe import owe
 
 # Tolerance between the provider's clock and ours.
 SKEW: Final = timedelta(seconds=60)
@@ -159,5 +160,6 @@ def _resend(message: Message, attempt: Attempt, lookups: int) -> None:
     """Send a message again whose client prefers a second copy to none."""
     with transaction():
         record.apply([check_report(message, attempt, "resend", f"after {lookups} look-ups")])
-        reconciliation.make_pending(message.id, attempt.number, datetime.now(UTC))
+        if reconciliation.make_pending(message.id, attempt.number, datetime.now(UTC)):
+            owe(ledger.lock_outcomes([message.id]))
     events.reconciled(message.id, attempt.id, message.provider, "resend")

@@ -18,10 +18,11 @@ from service.errors import Blocked, NotAccepted, OutcomeUnknown, Refused
 from service.models import Attempt, Message
 from service.observability import events
 from service.observability.metrics import counting
-from service.queries import reconciliation
+from service.queries import ledger, reconciliation
 from service.reconciliation.look_up import check_report, look_up
 from service.recording import record
 from service.retry_policy import retry_policy
+from service.webhooks.owe import owe
 
 # After this time another worker may check a message that this one has claimed.
 _LEASE: Final = timedelta(seconds=60)
@@ -108,8 +109,7 @@ def _poll(message: Message, attempt: Attempt, sid: str, force: bool) -> None:
     counting.missed(record.record([report]).counts)
     events.reconciled(message.id, attempt.id, message.provider, report.word)
     if now - since > policy.horizon:
-        with transaction():
-            reconciliation.stop_polling(message.id, now)
+        _stop(message.id, now)
     else:
         _schedule(message, now + policy.ask_after)
 
@@ -121,6 +121,12 @@ def _fetch(message: Message, attempt: Attempt, sid: str) -> StatusReport:
         # The provider had the message before. Record the answer without changing the status.
         detail = f"{error.code} {datetime.now(UTC):%Y-%m-%d %H:%M}"
         return check_report(message, attempt, "not_known", detail)
+
+
+def _stop(message_id: UUID, now: datetime) -> None:
+    with transaction():
+        if reconciliation.stop_polling(message_id, now):
+            owe(ledger.lock_outcomes([message_id]))
 
 
 def _schedule(message: Message, check_at: datetime | None) -> None:

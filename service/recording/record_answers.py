@@ -19,6 +19,7 @@ from service.recording import record
 from service.recording.answers import WORDS, Answer
 from service.retry_policy import backoff, retry_policy
 from service.task_queue.queue import DELIVER
+from service.webhooks.owe import owe
 
 
 def record_answers(answers: Sequence[Answer]) -> None:
@@ -31,7 +32,7 @@ def record_answers(answers: Sequence[Answer]) -> None:
     with transaction():
         rows = ledger.lock_outcomes(answer.message_id for answer in answers)
         record.apply([report for answer in answers if (report := _report(answer))], rows)
-        numbers = _release(answers, now)
+        numbers = _release(answers, rows, now)
         attempts.answer([_answered(answer, rows, numbers) for answer in answers])
         ended = _end_holds(answers, now)
     for answer in answers:
@@ -60,24 +61,36 @@ def _report(answer: Answer) -> StatusReport | None:
     )
 
 
-def _release(answers: Sequence[Answer], now: datetime) -> dict[UUID, int]:
-    """Release the claims of failed calls; return the new numbers of attempts without an effect."""
+def _release(answers: Sequence[Answer], rows: Mapping[UUID, Any], now: datetime) -> dict[UUID, int]:
+    """Release the claims of failed calls; return the new numbers of attempts without an effect.
+
+    Clients are told of the beginning and the end of a doubt, not of a claim and its release.
+    """
     failed = [answer for answer in answers if answer.error is not None]
     free = attempts.unanswered([answer.attempt_id for answer in failed])
     failed = [answer for answer in failed if answer.attempt_id in free]
     # Holds are opened in the same order everywhere: otherwise two processes can deadlock.
     failed.sort(key=lambda answer: (answer.provider, answer.account))
     _note_not_accepting(failed, now)
-    for answer in failed:
-        if isinstance(answer.error, OutcomeUnknown):
-            _doubt(answer, now)
-    return {answer.attempt_id: free[answer.attempt_id] for answer in failed if _retry(answer, now)}
+    doubtful = [answer for answer in failed if _is_unknown(answer) and _doubt(answer, now)]
+    untried = [answer for answer in failed if _retry(answer, now)]
+    certain = [answer for answer in untried if _was_in_doubt(rows.get(answer.message_id))]
+    owe({answer.message_id: rows[answer.message_id] for answer in doubtful + certain})
+    return {answer.attempt_id: free[answer.attempt_id] for answer in untried}
 
 
-def _doubt(answer: Answer, now: datetime) -> None:
+def _is_unknown(answer: Answer) -> bool:
+    return isinstance(answer.error, OutcomeUnknown)
+
+
+def _was_in_doubt(row: Any) -> bool:
+    return row is not None and row.status is Status.IN_DOUBT
+
+
+def _doubt(answer: Answer, now: datetime) -> bool:
     check_at = now + timedelta(seconds=retry_policy(answer.provider).first_lookup)
     columns = {"status": Status.IN_DOUBT, "check_at": check_at, "updated_at": now}
-    messages.leave_submitting(answer.message_id, answer.attempt, **columns)
+    return messages.leave_submitting(answer.message_id, answer.attempt, **columns)
 
 
 def _retry(answer: Answer, now: datetime) -> bool:

@@ -20,11 +20,12 @@ from service.observability import events
 from service.observability.metrics import counting
 from service.providers.base import Outbound
 from service.providers.sandbox import SANDBOX
-from service.queries import attempts, holds, messages
+from service.queries import attempts, holds, ledger, messages
 from service.queries.messages import Claimed
 from service.retry_policy import retry_policy
 from service.sending import expiry, failover, postpone, suppression
 from service.task_queue.queue import DELIVER
+from service.webhooks.owe import owe
 
 # Many due messages may wait for a hold, exceed the rate of their sender, or be to recipients who
 # opted out. A claim looks past this many batches of them.
@@ -122,6 +123,7 @@ def expire_claims(limit: int = 500) -> int:
     with transaction():
         expired = messages.expired_claims(recorded_until, limit)
         messages.doubt(expired, now, check_at=now + _first_lookup())
+        owe(ledger.lock_outcomes(expired))
     counting.expired(len(expired))
     events.expired(expired)
     return len(expired)

@@ -7,12 +7,13 @@ limit wraps Flask inside the fast path of callbacks, so it costs callbacks nothi
 import multiprocessing
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from click.exceptions import ClickException, Exit
-from flask import Flask, request
+from flask import Flask, current_app, request
 
 from service.errors import Unavailable
 
@@ -30,6 +31,7 @@ _STALL_TIMEOUT: Final = 0.5
 _WAIT_TIMEOUT: Final = 5.0
 _UNKNOWN_THREADS: Final = 4
 _REFUSED: Final = "waybill.refused"
+_WAITING: Final = "waybill-waiting"
 
 
 class ThreadLimit:
@@ -86,8 +88,27 @@ class ThreadLimit:
 def init_app(app: Flask, limit: int | None) -> None:
     """Limit the requests of an application. Register this before hooks that use the database."""
     inner: Any = app.wsgi_app
-    app.wsgi_app = ThreadLimit(inner, limit or _all_but_one())  # type: ignore[assignment, method-assign]
+    limit = limit or _all_but_one()
+    app.wsgi_app = ThreadLimit(inner, limit)  # type: ignore[assignment, method-assign]
+    limit_waiting(app, limit)
     app.before_request(_refuse)
+
+
+def limit_waiting(app: Flask, limit: int) -> None:
+    """Let a quarter of the requests wait for events; one thread at least never waits."""
+    app.extensions[_WAITING] = threading.Semaphore(min(limit - 1, max(1, limit // 4)))
+
+
+@contextmanager
+def waiting() -> Iterator[bool]:
+    """Keep the thread of a request that waits for an event; yield False if too many wait."""
+    waiting: threading.Semaphore = current_app.extensions[_WAITING]
+    free = waiting.acquire(blocking=False)
+    try:
+        yield free
+    finally:
+        if free:
+            waiting.release()
 
 
 def _refuse() -> None:

@@ -1,23 +1,42 @@
 """Parameters of the event feed."""
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from service.event_feed.cursor import decode
 from service.web.api.schemas import Strict
 
+NOW = "now"
+FeedType = Literal["message.updated"]
 
-def _position(text: str) -> str:
-    decode(text)
+
+def _cursor(text: str) -> str:
+    if text != NOW:
+        decode(text)
     return text
+
+
+def _split(value: Any) -> Any:
+    return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
 
 
 class EventQuery(Strict):
     """Parameters of the event feed."""
 
-    after: Annotated[str, AfterValidator(_position)] | None = Field(
-        default=None, description="The `next_cursor` of the last answer. Default: the oldest event."
+    after: Annotated[str, AfterValidator(_cursor)] | None = Field(
+        default=None,
+        description="The `next_cursor` of the last answer, or `now` for later events only. "
+        "Default: the oldest event that is kept.",
     )
-    limit: int = Field(default=100, ge=1, le=500)
-    wait: float = Field(default=0, ge=0, le=25)
+    types: Annotated[list[FeedType], BeforeValidator(_split)] | None = Field(
+        default=None,
+        description="Only events of these types, separated by commas. Default: all.",
+    )
+    limit: int = Field(default=100, ge=1, le=500, description="How many events at most.")
+    wait: float = Field(
+        default=0,
+        ge=0,
+        le=25,
+        description="Seconds to wait for an event if there is none. The answer may come earlier.",
+    )

@@ -11,20 +11,23 @@ from uuid import UUID
 import pytest
 from flask import Flask
 from redis import Redis
+from sqlalchemy import text
 
 from demo.servers import free_port, redis_server
 from service.app import create_app
 from service.components import components
 from service.database import db, transaction
 from service.domain.status import Status
-from service.models import Message
+from service.models import Event, Message
 from service.operations import holds
 from service.operations import metric_readings as module
 from service.operations.metric_readings import Readings
 from service.providers.base import Callback
-from service.queries import backlog, callbacks
+from service.queries import backlog, callbacks, ledger
+from service.queries.dialect import is_postgresql
 from service.sending import deliver
 from service.task_queue.queue import DELIVER, MAINTENANCE, SEND, STATUS
+from service.webhooks.owe import owe
 from tests.conftest import make_settings
 from tests.counted import settled
 from tests.messages import Post
@@ -110,6 +113,20 @@ def test_overflow_and_dead_letters_are_counted(context: Flask) -> None:
     assert gauges["waybill_overflow_entries", ""] == 2
     assert 59 < gauges["waybill_overflow_oldest_age_seconds", ""] < 70
     assert gauges["waybill_dead_letters_waiting", ""] == 1
+
+
+def test_delay_of_the_event_feed_is_that_of_hidden_events(app: Flask, post: Post) -> None:
+    message_id = post()
+    if not is_postgresql():
+        pytest.skip("SQLite runs one write transaction at a time")
+    with db.engine.connect() as elsewhere:
+        elsewhere.execute(text("SELECT pg_current_xact_id()"))
+        with transaction():
+            owe(ledger.lock_outcomes([message_id]))
+            db.session.execute(db.update(Event).values(created_at=datetime.now(UTC) - MINUTE))
+        assert 59 < read(app)["waybill_event_feed_delay_seconds", ""] < 70
+        elsewhere.rollback()
+    assert read(app)["waybill_event_feed_delay_seconds", ""] == 0
 
 
 def test_counts_of_rows_are_limited(context: Flask, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, quote_plus
 from uuid import UUID
@@ -22,7 +23,17 @@ from service.database import db, transaction
 from service.domain.report import Source
 from service.domain.status import Status
 from service.errors import OutcomeUnknown, Refused
-from service.models import Attempt, DeadLetter, Message, Overflow, StatusEvent
+from service.models import (
+    Attempt,
+    Client,
+    DeadLetter,
+    Event,
+    Message,
+    Overflow,
+    StatusEvent,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
 from service.operations import audit, operator_actions, rebuild
 from service.privacy import redact
 from service.privacy.number_pattern import NumberPattern
@@ -30,6 +41,7 @@ from service.providers.base import Callback, Outbound
 from service.queries import callbacks, opt_outs
 from service.recording import consume_inbox, record, return_to_inbox
 from service.sending import deliver
+from service.webhooks import claim as webhooks
 from tests.fakes import FakeProvider, said
 from tests.strategies import EPOCH
 
@@ -59,6 +71,7 @@ ENCODED = [
     ),
 ]
 ALL = SPELLINGS + ENCODED
+TOLD = (Event, WebhookDelivery)
 
 
 def everything(redis_url: str) -> dict[str, str]:
@@ -118,6 +131,24 @@ def post(web: FlaskClient, headers: dict[str, str] | None = None, **changes: Any
     return str(answer.json["id"])
 
 
+def subscribe(description: str) -> None:
+    """Owe every event of every client to an endpoint, with the text."""
+    with transaction():
+        for client_id in db.session.scalars(select(Client.id)):
+            endpoint = WebhookEndpoint(
+                client_id=client_id,
+                url="https://billing.example.com/hook",
+                description=description,
+                types=["message.updated"],
+                statuses=list(Status),
+                include_body=True,
+                secrets=[],
+                created_at=EPOCH,
+                updated_at=EPOCH,
+            )
+            db.session.add(endpoint)
+
+
 @pytest.fixture
 def refusing(provider: FakeProvider) -> Iterator[None]:
     """A provider whose refusals quote the number."""
@@ -134,6 +165,7 @@ def refusing(provider: FakeProvider) -> Iterator[None]:
 def test_erased_number_is_in_no_column_and_no_redis_key(
     web: FlaskClient, context: Flask, provider: FakeProvider, redis_url: str
 ) -> None:
+    subscribe(f"about {ALL[3]}")
     for number, spelling in enumerate(ALL):
         own = {"body": f"Call {spelling}.", "reference": spelling, "metadata": {spelling: spelling}}
         key = {"Idempotency-Key": f"job {number}: {spelling}"} if spelling.isascii() else {}
@@ -172,6 +204,7 @@ def test_erased_number_is_in_no_column_and_no_redis_key(
     forget(context)
 
     assert places_of_number(redis_url) == []
+    assert all(len(db.session.scalars(select(model)).all()) > len(ALL) for model in TOLD)
     statuses = db.session.execute(select(Message.status).distinct()).scalars().all()
     assert statuses == [Status.UNDELIVERED]
     assert [finding.text for finding in audit.audit() if not finding.holds] == []
@@ -226,6 +259,25 @@ def test_later_callback_is_recorded_without_number(
         ("undelivered", 1),
         ("delivered", 0),
     ]
+
+
+def test_what_is_told_later_holds_no_number(
+    web: FlaskClient, context: Flask, provider: FakeProvider
+) -> None:
+    """Of an event that was owed before the erasure, and of one after it."""
+    subscribe("hooks")
+    message_id = post(web, body=f"Call {NUMBER}", reference=NUMBER, metadata={"phone": NUMBER})
+    deliver.deliver()
+    end(message_id, raw={"To": NUMBER}, error_message=f"{NUMBER} is unknown")
+    forget(context)
+    end(message_id, "delivered", raw={"To": NUMBER}, error_message=NUMBER)
+
+    calls = webhooks.claim(10, 10, {}, datetime.now(UTC))
+    feed = web.get("/v1/events").json["events"]
+    assert (len(calls), len(feed)) == (3, 3)
+    for told in [*(call.body.decode() for call in calls), json.dumps(feed)]:
+        assert not NumberPattern(NUMBER).is_in(told)
+        assert json.loads(told)
 
 
 # Guessing: the attacker has a copy of the database and the code, and tries every number.

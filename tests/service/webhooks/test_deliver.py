@@ -53,4 +53,4 @@ def test_feed_shows_the_same_events(
         request.headers["webhook-id"] for request in endpoint.received
     }
     behind = web.get(f"/v1/events?after={feed['next_cursor']}").json
-    assert behind == {"events": [], "next_cursor": feed["next_cursor"], "has_more": False}
+    assert (behind["events"], behind["has_more"]) == ([], False)
