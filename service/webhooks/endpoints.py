@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
-from urllib.parse import urlsplit
 
 from service.components import components
 from service.database import db, transaction
@@ -12,8 +11,7 @@ from service.errors import Conflict, FieldError, Invalid
 from service.models import WebhookEndpoint
 from service.queries import webhook_endpoints
 from service.queries.dialect import advisory_lock
-from service.webhook_client.client import resolve
-from service.webhook_client.destination import Forbidden
+from service.webhook_client.url import checked_url
 from service.webhooks import secrets, signature
 
 _MOST: Final = 16  # endpoints of a client
@@ -32,7 +30,7 @@ class NewEndpoint:
 
 def create(client_id: int, new: NewEndpoint) -> tuple[WebhookEndpoint, str]:
     """Store an endpoint; return it and its signing secret. Raises Invalid or Conflict."""
-    check_url(new.url)
+    url = check_url(new.url)
     secret, now = signature.new_secret(), datetime.now(UTC)
     entry = {"secret": secrets.encrypted(secret), "until": None}
     with transaction():
@@ -41,7 +39,7 @@ def create(client_id: int, new: NewEndpoint) -> tuple[WebhookEndpoint, str]:
             raise Conflict(f"a client may have {_MOST} webhook endpoints; delete one first")
         endpoint = WebhookEndpoint(
             client_id=client_id,
-            url=new.url,
+            url=url,
             description=new.description,
             types=list(new.types),
             statuses=list(new.statuses),
@@ -55,18 +53,10 @@ def create(client_id: int, new: NewEndpoint) -> tuple[WebhookEndpoint, str]:
     return endpoint, secret
 
 
-def check_url(url: str) -> None:
-    """Check that webhooks may be sent to a URL. Raises Invalid."""
-    settings, parts = components().settings, urlsplit(url)
-    if parts.scheme != "https" and not settings.webhook_allow_http:
-        _refuse("must start with https://")
+def check_url(url: str) -> str:
+    """Return a URL to store, if webhooks may be sent to it. Raises Invalid."""
     try:
-        resolve(parts.hostname or "", parts.port or 443, settings.webhook_networks)
-    except Forbidden as error:
-        _refuse(f"must not lead there: {error}")
-    except OSError:
-        _refuse("must have a host name that can be resolved")
-
-
-def _refuse(problem: str) -> None:
-    raise Invalid("no webhook can be sent to this URL", [FieldError("url", problem)])
+        return checked_url(url, components().settings)
+    except ValueError as error:
+        problem = FieldError("url", str(error))
+        raise Invalid("no webhook can be sent to this URL", [problem]) from None
