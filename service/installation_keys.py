@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from flask import current_app
 
-from service.database import transaction
+from service.database import db, transaction
 from service.queries import installation
 
 
@@ -18,6 +18,18 @@ def database_key(name: str) -> bytes:
             key = installation.find_key(name)
         assert key is not None
         current_app.extensions[_extension(name)] = key
+    return key
+
+
+def existing_key(name: str) -> bytes | None:
+    """Return a key, if a process has created it."""
+    key = cached_key(name)
+    if key is None:
+        # Not in the session: a caller may be in a transaction, or must not hold a connection.
+        with db.engine.connect() as connection:
+            key = connection.scalar(installation.key_of(name))
+        if key is not None:
+            current_app.extensions[_extension(name)] = key
     return key
 
 

@@ -2,7 +2,7 @@
 
 ``clients`` and ``operators`` manage keys; ``messages`` has explain, reconcile and resolve;
 ``holds`` pauses and resumes; ``resend`` sends messages again; ``ledger`` has audit and rebuild;
-``privacy`` has forget and opt-outs.
+``privacy`` has forget and opt-outs; ``webhooks`` has rotate-keys.
 """
 
 from flask import Flask
@@ -16,6 +16,7 @@ from service.commands import (
     operators,
     privacy,
     resend,
+    webhooks,
 )
 
 
@@ -27,6 +28,7 @@ def init_app(app: Flask) -> None:
     app.cli.add_command(operators.group)
     app.cli.add_command(privacy.group)
     app.cli.add_command(resend.group)
+    app.cli.add_command(webhooks.group)
     app.cli.add_command(privacy.forget)
     for command in (messages.explain, messages.reconcile, messages.resolve):
         app.cli.add_command(command)
