@@ -24,7 +24,6 @@ _TIMEOUT: Final = 15.0
 _BODY_TIMEOUT: Final = 1.0
 # Bytes of a body that are read, so that the connection can be used again.
 _MOST_BODY: Final = 16_384
-_LONGEST_RETRY_AFTER: Final = 7 * 86_400.0
 
 
 class Answer(NamedTuple):
@@ -32,7 +31,7 @@ class Answer(NamedTuple):
 
     status: int | None
     error: str | None = None
-    retry_after: float | None = None  # seconds
+    retry_after: float | None = None  # seconds, 6 hours at most
 
 
 class WebhookClient:
@@ -78,7 +77,8 @@ class WebhookClient:
     def _connect(self, target: Target, deadline: float) -> Connection:
         timeout = min(RESOLVER_TIMEOUT, seconds_left(deadline))
         addresses = resolve(target.host, target.port, self._rules, timeout)
-        connection = Connection(target, addresses, self._tls_context)
+        tls = self._tls_context() if target.scheme == "https" else None
+        connection = Connection(target, addresses, tls)
         connection.open(deadline)
         return connection
 
@@ -96,8 +96,9 @@ class WebhookClient:
             connection.request("POST", path, body, dict(headers))
             response = connection.getresponse()
             answer = _answer(response)
-            connection.set_deadline(min(deadline, time.monotonic() + _BODY_TIMEOUT))
-            keep = _is_read(response)
+            if not response.will_close:
+                connection.set_deadline(min(deadline, time.monotonic() + _BODY_TIMEOUT))
+                keep = _is_read(response)
         finally:
             if keep:
                 self._idle.put(connection)
@@ -122,14 +123,11 @@ def _answer(response: HTTPResponse) -> Answer:
     if status < 200:
         raise HTTPException(f"status {status}")
     error = "redirects are not followed: change the URL" if 300 <= status < 400 else None
-    seconds = retry_after(response.getheader("Retry-After"))
-    return Answer(status, error, None if seconds is None else min(seconds, _LONGEST_RETRY_AFTER))
+    return Answer(status, error, retry_after(response.getheader("Retry-After")))
 
 
 def _is_read(response: HTTPResponse) -> bool:
     """Read the body; return whether the connection can be used again."""
-    if response.will_close:
-        return False
     try:
         response.read(_MOST_BODY)
     except (OSError, HTTPException):

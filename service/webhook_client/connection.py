@@ -8,7 +8,7 @@ import io
 import socket
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from http.client import HTTPConnection
 from typing import Any, Final
 
@@ -90,15 +90,15 @@ class Connection(HTTPConnection):
     """
 
     def __init__(
-        self, target: Target, addresses: Sequence[str], tls: Callable[[], ssl.SSLContext]
+        self, target: Target, addresses: Sequence[str], tls: ssl.SSLContext | None
     ) -> None:
-        """Take a context for https:// URLs; it is called for only then."""
+        """Take the context for an https:// URL, or none."""
         super().__init__(target.host, target.port)
         self.default_port = PORTS[target.scheme]
         self.key = target.scheme, target.host, target.port
         self.idle_since = self.opened_at = time.time()
         self._addresses = addresses
-        self._tls = tls if target.scheme == "https" else None
+        self._tls = tls
 
     def open(self, deadline: float) -> None:
         """Connect to the first address that accepts. Raises NotConnected, or OSError of TLS."""
@@ -127,14 +127,14 @@ class Connection(HTTPConnection):
     def _secured(self, plain: socket.socket) -> socket.socket:
         if self._tls is None:
             return plain
-        return self._tls().wrap_socket(plain, server_hostname=self.host)
+        return self._tls.wrap_socket(plain, server_hostname=self.host)
 
     def _connected(self, deadline: float) -> socket.socket:
-        failure: OSError = NotConnected()
+        reason = "no address"
         for address in self._addresses:
             timeout = min(_CONNECT_TIMEOUT, seconds_left(deadline))
             try:
                 return socket.create_connection((address, self.port), timeout)
             except OSError as error:
-                failure = error
-        raise NotConnected(str(failure.strerror or failure).lower()) from failure
+                reason = error.strerror or str(error) or type(error).__name__
+        raise NotConnected(reason)

@@ -32,9 +32,11 @@ def check_address(text: str, rules: Sequence[NetworkRule]) -> None:
     if rule is None:
         kind = _forbidden_kind(target)
         if kind is not None:
-            raise Forbidden(f"{target} is a {kind} address")
+            raise Forbidden(f"the address {target} is {kind}")
     elif not rule.allowed:
-        raise Forbidden(f"{target} is in {rule.network}, which WEBHOOK_NETWORKS forbids")
+        raise Forbidden(
+            f"the address {target} is in {rule.network}, which WEBHOOK_NETWORKS forbids"
+        )
 
 
 def _target(address: Address) -> Address:
@@ -58,7 +60,7 @@ def _forbidden_kind(address: Address) -> str | None:
     kinds = {
         "unspecified": address.is_unspecified,
         "loopback": address.is_loopback,
-        "metadata": address in _METADATA,
+        "that of a metadata service": address in _METADATA,
         "link-local": address.is_link_local,
         "multicast": address.is_multicast,
         "reserved": address.is_reserved or address in _THIS_NETWORK,

@@ -58,11 +58,16 @@ def _look_up(host: str, port: int, timeout: float) -> list[str]:
 
 
 def _run(key: tuple[str, int], future: Future[list[str]]) -> None:
+    result: list[str] | Exception
     try:
         found = getaddrinfo(*key, type=SOCK_STREAM)
-        future.set_result(list(dict.fromkeys(str(entry[4][0]) for entry in found)))
+        result = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     except Exception as error:
-        future.set_exception(error)
-    finally:
-        with _lock:
-            del _under_way[key]
+        result = error
+    # Before the result is known: a later call must look up again.
+    with _lock:
+        del _under_way[key]
+    if isinstance(result, Exception):
+        future.set_exception(result)
+    else:
+        future.set_result(result)

@@ -46,7 +46,7 @@ def checked_url(url: str, settings: WebhookSettings) -> str:
         resolve(target.host, target.port, settings.webhook_networks)
     except Forbidden as error:
         raise ValueError(
-            f"must not lead to this address: {error}; operators can allow it in WEBHOOK_NETWORKS"
+            f"must lead to another address: {error}; operators can allow it in WEBHOOK_NETWORKS"
         ) from None
     except NotResolved:
         raise ValueError("must have a host name that DNS resolves now") from None
@@ -91,10 +91,11 @@ def _host(text: str) -> str:
     except idna.IDNAError:
         raise ValueError("must have a valid host name") from None
     host = host.removesuffix(".")  # certificates have names without it
-    try:
-        return str(ip_address(host))
-    except ValueError:
-        pass
+    if "%" not in host:  # the zone of an IPv6 address means something on one machine only
+        try:
+            return str(ip_address(host))
+        except ValueError:
+            pass
     if _NUMERIC.fullmatch(host):
         raise ValueError("must have a host name, or an IP address of four decimal numbers")
     if not _NAME.fullmatch(host):
