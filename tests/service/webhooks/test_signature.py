@@ -42,7 +42,7 @@ def test_vector_of_the_specification() -> None:
 @by_both
 def test_signature_is_accepted(webhook: Any, refusal: type[Exception]) -> None:
     secret = signature.new_secret()
-    assert webhook(secret).verify(BODY, signed(secret)) == json.loads(BODY)
+    webhook(secret).verify(BODY, signed(secret))
 
 
 @by_both
@@ -82,7 +82,7 @@ def test_both_secrets_verify_during_a_rotation(webhook: Any, refusal: type[Excep
     new, old, other = (signature.new_secret() for _ in range(3))
     headers = signed(new, old)
     for secret in (new, old):
-        assert webhook(secret).verify(BODY, headers) == json.loads(BODY)
+        webhook(secret).verify(BODY, headers)
     with pytest.raises(refusal):
         webhook(other).verify(BODY, headers)
 
