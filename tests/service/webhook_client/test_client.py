@@ -115,6 +115,9 @@ def test_redirect_is_not_followed(client: WebhookClient, status: int) -> None:
         answers_and_closes(b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\n\r\n"),
         answers_and_closes(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n"),
         answers_and_closes(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 200_000 + b"\r\n\r\n"),
+        answers_and_closes(
+            b"HTTP/1.1 200 OK\r\n" + (b"X: " + b"y" * 60_000 + b"\r\n") * 5 + b"\r\n"
+        ),
     ],
 )
 def test_failed_call_has_an_error_without_secrets(
