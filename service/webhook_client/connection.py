@@ -118,7 +118,7 @@ class Connection(HTTPConnection):
             raise
 
     def set_deadline(self, deadline: float) -> None:
-        """Let the waits of the next request end at another time."""
+        """Set the time at which the waits of the next request end."""
         timed: Any = self.sock
         timed.deadline = deadline
 

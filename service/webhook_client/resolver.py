@@ -17,7 +17,7 @@ _MOST_ADDRESSES: Final = 8
 
 
 class NotResolved(OSError):
-    """The host name has no address, or none was found in time."""
+    """The host name has no address, or the look-up took too long."""
 
 
 _under_way: Final = dict[tuple[str, int], Future[list[str]]]()
@@ -60,11 +60,11 @@ def _look_up(host: str, port: int, timeout: float) -> list[str]:
 def _run(key: tuple[str, int], future: Future[list[str]]) -> None:
     result: list[str] | Exception
     try:
-        found = getaddrinfo(*key, type=SOCK_STREAM)
-        result = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        entries = getaddrinfo(*key, type=SOCK_STREAM)
+        result = list(dict.fromkeys(str(entry[4][0]) for entry in entries))
     except Exception as error:
         result = error
-    # Before the result is known: a later call must look up again.
+    # Before callers get the result: a later call must look up again.
     with _lock:
         del _under_way[key]
     if isinstance(result, Exception):
