@@ -87,7 +87,11 @@ def _components(
         queue=TaskQueue(settings, redis, CircuitBreaker()),
         call_slots=CallSlots(settings.worker_concurrency),
         webhook_slots=CallSlots(settings.webhook_concurrency),
-        webhook_client=WebhookClient(settings.webhook_networks, settings.webhook_concurrency),
+        webhook_client=WebhookClient(
+            settings.webhook_networks,
+            settings.webhook_concurrency,
+            https_only=not settings.webhook_allow_http,
+        ),
         sender_rates=SenderRateLimit(redis, CircuitBreaker(), _rates(settings)),
         heartbeats=Heartbeats(redis),
         cache=Cache(redis, CircuitBreaker()),

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from flask import current_app
 
-from service.database import transaction
+from service.database import db, transaction
 from service.queries import installation
 
 
@@ -27,6 +27,18 @@ def replace_database_key(name: str) -> None:
         installation.delete_key(name)
     current_app.extensions.pop(_extension(name), None)
     database_key(name)
+
+
+def existing_key(name: str) -> bytes | None:
+    """Return a key, if a process has created it."""
+    key = cached_key(name)
+    if key is None:
+        # Not in the session: a caller may be in a transaction, or must not hold a connection.
+        with db.engine.connect() as connection:
+            key = connection.scalar(installation.key_of(name))
+        if key is not None:
+            current_app.extensions[_extension(name)] = key
+    return key
 
 
 def cached_key(name: str) -> bytes | None:

@@ -469,6 +469,56 @@ MUTATIONS: Final = (
         replace("_END: Final = _", "_END: Final = ''"),
         "tests/service/privacy/test_erase.py",
     ),
+    Mutation(
+        "a webhook goes only to an address that was checked",
+        "service.webhook_client.resolver",
+        "resolve",
+        remove("check_address(address, rules)"),
+        "tests/service/webhook_client/test_destinations_page.py",
+    ),
+    Mutation(
+        "an IPv6 address that stands for an IPv4 address counts as that",
+        "service.webhook_client.destination",
+        "check_address",
+        replace("_target(address)", "address"),
+        "tests/service/webhook_client/test_destinations_page.py",
+    ),
+    Mutation(
+        "each call looks the name up again",
+        "service.webhook_client.resolver",
+        "_run",
+        replace("del _under_way[key]", "pass"),
+        "tests/service/webhook_client/test_destinations_page.py",
+    ),
+    Mutation(
+        "a certificate must be that of the name, not of the address",
+        "service.webhook_client.connection",
+        "Connection._secured",
+        replace("self.host", "self._addresses[0]"),
+        "tests/service/webhook_client/test_client.py::test_certificate_of_another_host_is_refused",
+    ),
+    Mutation(
+        "a crawling body holds no webhook call",
+        "service.webhook_client.client",
+        "WebhookClient._send",
+        remove("connection.set_deadline(...)"),
+        "tests/service/webhook_client/test_client.py::test_status_counts_although_the_body_crawls",
+    ),
+    Mutation(
+        "a secret that no key decrypts stops no other delivery",
+        "service.webhooks.deliver",
+        "_post",
+        replace("not call.secrets", "False"),
+        "tests/service/webhooks/test_secrets.py::test_unreadable_secret_delays_only_its_endpoint",
+    ),
+    Mutation(
+        "key rotation keeps a secret that a client changes meanwhile",
+        "service.queries.webhook_secrets",
+        "lock_batch",
+        remove_call("with_for_update"),
+        "tests/service/commands/test_webhooks.py"
+        "::test_secret_that_a_client_rotates_meanwhile_is_kept",
+    ),
 )
 
 

@@ -2,7 +2,8 @@
 
 ``clients`` and ``operators`` manage keys; ``messages`` has explain, reconcile and resolve;
 ``holds`` pauses and resumes; ``resend`` sends messages again; ``ledger`` has audit and rebuild;
-``privacy`` has forget and opt-outs; ``events`` shows the feeds of clients.
+``privacy`` has forget and opt-outs; ``events`` shows the feeds of clients; ``webhooks`` has
+rotate-keys.
 """
 
 from flask import Flask
@@ -17,6 +18,7 @@ from service.commands import (
     operators,
     privacy,
     resend,
+    webhooks,
 )
 
 
@@ -29,6 +31,7 @@ def init_app(app: Flask) -> None:
     app.cli.add_command(operators.group)
     app.cli.add_command(privacy.group)
     app.cli.add_command(resend.group)
+    app.cli.add_command(webhooks.group)
     app.cli.add_command(privacy.forget)
     for command in (messages.explain, messages.reconcile, messages.resolve):
         app.cli.add_command(command)

@@ -1,12 +1,16 @@
 """Settings of webhooks and of the event feed."""
 
-from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated, Any
+from ipaddress import IPv4Network, IPv6Network, ip_interface, ip_network
+from typing import Annotated, Any, Final
 
 from cryptography.fernet import Fernet
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from service.config.types import Secrets
+
+_MAKE_A_KEY: Final = (
+    "python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
+)
 
 
 class NetworkRule(BaseModel):
@@ -21,26 +25,38 @@ def _networks(value: Any) -> Any:
     """Split `10.0.0.0/8,!10.1.0.0/16` into rules."""
     if not isinstance(value, str):
         return value
-    entries = [entry.strip() for entry in value.split(",") if entry.strip()]
-    return tuple(_rule(entry) for entry in entries)
+    rules = [_rule(entry.strip()) for entry in value.split(",") if entry.strip()]
+    networks = [rule.network for rule in rules]
+    twice = next((each for each in networks if networks.count(each) > 1), None)
+    if twice is not None:
+        raise ValueError(f"must name {twice} once: it is allowed or forbidden, not both")
+    return tuple(rules)
 
 
 def _rule(entry: str) -> NetworkRule:
+    text = entry.removeprefix("!").strip()
     try:
-        network = ip_network(entry.removeprefix("!"))
+        network = ip_network(text, strict=False)
     except ValueError:
         raise ValueError(
             f"must be networks such as 10.0.0.0/8,!10.1.0.0/16, not {entry[:40]!r}"
         ) from None
+    if ip_interface(text).ip != network.network_address:
+        raise ValueError(f"must name a network by its first address: {network}, not {text[:40]}")
     return NetworkRule(network=network, allowed=not entry.startswith("!"))
 
 
 def _keys(keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-    for key in keys:
+    for position, key in enumerate(keys, 1):
         try:
             Fernet(key.get_secret_value())
         except ValueError:
-            raise ValueError("must be keys of 32 bytes in URL-safe base64") from None
+            raise ValueError(
+                f"must be a comma-separated list of keys of 32 bytes in URL-safe base64; key "
+                f"{position} is not. Make one with: {_MAKE_A_KEY}"
+            ) from None
+    if len(set(keys)) < len(keys):
+        raise ValueError("must name each key once")
     return keys
 
 
@@ -49,10 +65,10 @@ class WebhookSettings(BaseModel):
 
     webhook_keys: Annotated[Secrets, AfterValidator(_keys)] = Field(
         default=(),
-        description="Keys that encrypt the signing secrets of webhook endpoints, the current one "
-        "first: python -c 'from cryptography.fernet import Fernet; "
-        "print(Fernet.generate_key().decode())'. Unset: a key in the database, which does not "
-        "protect them from readers of the whole database.",
+        description="Keys that encrypt the signing secrets of webhook endpoints, comma-separated. "
+        "The first one encrypts, all decrypt. Make one with: "
+        f"{_MAKE_A_KEY}. Unset: a key in the "
+        "database, which does not protect them from readers of the whole database.",
     )
     webhook_allow_http: bool = Field(
         default=False,
@@ -62,8 +78,8 @@ class WebhookSettings(BaseModel):
         default=(),
         description="Networks to which webhooks may be sent in addition, or with ! may not be "
         "sent: 127.0.0.0/8,!10.1.0.0/16. The smallest matching network decides. Without an entry "
-        "public and private addresses are allowed; loopback, link-local, metadata, unspecified "
-        "and multicast addresses are not.",
+        "public and private addresses are allowed; loopback, link-local, metadata, unspecified, "
+        "multicast and reserved addresses are not.",
     )
     webhook_concurrency: int = Field(
         default=32,

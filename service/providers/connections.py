@@ -129,11 +129,24 @@ class Connections:
         return response
 
 
+def certificates(address: str) -> str:
+    """Return the file or directory of the certificates that the environment trusts."""
+    return _trusted(_environment(address))
+
+
+def _environment(address: str) -> Any:
+    return Session().merge_environment_settings(address, {}, None, None, None)
+
+
+def _trusted(environment: Any) -> str:
+    verify: str | bool = environment["verify"]
+    return DEFAULT_CA_BUNDLE_PATH if isinstance(verify, bool) else verify
+
+
 def _pool_manager(address: str, connections: int, max_idle: float) -> PoolManager:
     """Return pools that use the proxy and the certificates of the environment."""
-    environment: Any = Session().merge_environment_settings(address, {}, None, None, None)
-    verify = environment["verify"]
-    trusted = DEFAULT_CA_BUNDLE_PATH if verify is True else verify
+    environment = _environment(address)
+    trusted = _trusted(environment)
     options: dict[str, Any] = {
         "maxsize": connections,
         "socket_options": _SOCKET_OPTIONS,

@@ -62,7 +62,7 @@ class Server:
             response.close()
             raise ValueError("the answer is too long")
         text = content.decode(errors="replace")
-        return ApiResponse(response.status, text, _retry_after(response.headers.get("Retry-After")))
+        return ApiResponse(response.status, text, retry_after(response.headers.get("Retry-After")))
 
 
 def with_query(url: str, query: Mapping[str, Any] | None) -> str:
@@ -96,7 +96,7 @@ def json_object(text: str) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def _retry_after(header: str | None) -> float | None:
+def retry_after(header: str | None) -> float | None:
     """Return the seconds that a `Retry-After` names, as a number or as a date."""
     if header is None:
         return None

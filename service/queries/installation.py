@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import Select, delete, select
 
 from service.database import db
 from service.models import InstallationKey
@@ -11,7 +11,12 @@ from service.queries.dialect import insert_into
 
 def find_key(name: str) -> bytes | None:
     """Return the key of this name, if it exists."""
-    return db.session.scalar(select(InstallationKey.value).where(InstallationKey.name == name))
+    return db.session.scalar(key_of(name))
+
+
+def key_of(name: str) -> Select[bytes]:
+    """Return the query for the key of this name."""
+    return select(InstallationKey.value).where(InstallationKey.name == name)
 
 
 def delete_key(name: str) -> None:

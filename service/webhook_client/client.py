@@ -1,66 +1,135 @@
-"""Posts to webhook endpoints: to the address that was checked, following no redirect."""
+"""Posts to webhook endpoints: to an address that was checked, following no redirect."""
 
-import socket
+import ssl
+import time
 from collections.abc import Mapping
+from functools import partial
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from threading import Lock
 from typing import Final, NamedTuple
-from urllib.parse import urlsplit
-
-from urllib3 import PoolManager
-from urllib3.exceptions import HTTPError
-from urllib3.util import Timeout
 
 from service.config.webhooks import NetworkRule
-from service.webhook_client.destination import Forbidden, check_address
+from service.providers.connections import certificates
+from service.providers.http import retry_after
+from service.webhook_client.connection import Connection, seconds_left
+from service.webhook_client.errors import explained
+from service.webhook_client.idle_connections import IdleConnections
+from service.webhook_client.resolver import TIMEOUT as RESOLVER_TIMEOUT
+from service.webhook_client.resolver import resolve
+from service.webhook_client.url import Target, parse_url
 
+# Seconds for a whole call, and of it for the body of an answer whose status is known.
 _TIMEOUT: Final = 15.0
-_PORTS: Final = {"http": 80, "https": 443}
+_BODY_TIMEOUT: Final = 1.0
+# Bytes of a body that are read, so that the connection can be used again.
+_MOST_BODY: Final = 16_384
 
 
 class Answer(NamedTuple):
-    """The answer of an endpoint; `error` says why there is none."""
+    """The answer of an endpoint; without a status, `error` says why there is none."""
 
     status: int | None
     error: str | None = None
-    retry_after: float | None = None  # seconds
+    retry_after: float | None = None  # seconds, 6 hours at most
 
 
 class WebhookClient:
-    """Posts requests over kept connections, each to an address that the rules allow."""
+    """Posts requests, each to an address that the rules allow. Proxies are not used.
 
-    def __init__(self, rules: tuple[NetworkRule, ...], connections: int) -> None:
+    Any number of threads may use it.
+    """
+
+    def __init__(
+        self, rules: tuple[NetworkRule, ...], connections: int, *, https_only: bool = False
+    ) -> None:
+        """Keep at most `connections` idle connections."""
         self._rules = rules
-        self._pools = PoolManager(num_pools=connections, maxsize=connections)
+        self._https_only = https_only
+        self._idle = IdleConnections(connections)
+        self._tls: ssl.SSLContext | None = None
+        self._lock = Lock()
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Post once. Raises nothing."""
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
+        """Post once, within 15 s. Raises nothing."""
+        deadline = time.monotonic() + _TIMEOUT
         try:
-            address = resolve(host, port, self._rules)
-            tls = {"server_hostname": host, "assert_hostname": host}
-            pool = self._pools.connection_from_host(
-                address, port, parts.scheme, tls if parts.scheme == "https" else None
-            )
-            response = pool.urlopen(
-                "POST",
-                parts.path + (f"?{parts.query}" if parts.query else "") or "/",
-                body=body,
-                headers={**headers, "Host": parts.netloc},
-                retries=False,
-                redirect=False,
-                timeout=Timeout(total=_TIMEOUT),
-                preload_content=False,
-            )
-            response.close()
-        except (HTTPError, OSError, Forbidden) as error:
-            return Answer(None, f"{type(error).__name__}: {error}"[:200])
-        return Answer(response.status)
+            target = parse_url(url)
+            if self._https_only and target.scheme != "https":
+                return Answer(None, "the URL must start with https://")
+            return self._post(target, headers, body, deadline)
+        except Exception as error:
+            return Answer(None, explained(error, _TIMEOUT)[:200])
+
+    def _post(
+        self, target: Target, headers: Mapping[str, str], body: bytes, deadline: float
+    ) -> Answer:
+        send = partial(self._send, path=target.path, headers=headers, body=body, deadline=deadline)
+        kept = self._idle.take((target.scheme, target.host, target.port))
+        if kept is not None:
+            kept.set_deadline(deadline)
+            try:
+                return send(kept)
+            except (ConnectionError, ssl.SSLError):
+                pass  # closed by the receiver meanwhile; a webhook may arrive twice
+        return send(self._connect(target, deadline))
+
+    def _connect(self, target: Target, deadline: float) -> Connection:
+        timeout = min(RESOLVER_TIMEOUT, seconds_left(deadline))
+        addresses = resolve(target.host, target.port, self._rules, timeout)
+        tls = self._tls_context() if target.scheme == "https" else None
+        connection = Connection(target, addresses, tls)
+        connection.open(deadline)
+        return connection
+
+    def _send(
+        self,
+        connection: Connection,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        deadline: float,
+    ) -> Answer:
+        """Send a request; keep the connection, or close it."""
+        keep = False
+        try:
+            connection.request("POST", path, body, dict(headers))
+            response = connection.getresponse()
+            answer = _answer(response)
+            if not response.will_close:
+                connection.set_deadline(min(deadline, time.monotonic() + _BODY_TIMEOUT))
+                keep = _is_read(response)
+        finally:
+            if keep:
+                self._idle.put(connection)
+            else:
+                connection.close()
+        return answer
+
+    def _tls_context(self) -> ssl.SSLContext:
+        """Return the context with the certificates of the environment, read once (20 ms)."""
+        with self._lock:
+            if self._tls is None:
+                trusted = certificates("https://")
+                if Path(trusted).is_dir():
+                    self._tls = ssl.create_default_context(capath=trusted)
+                else:
+                    self._tls = ssl.create_default_context(cafile=trusted)
+            return self._tls
 
 
-def resolve(host: str, port: int, rules: tuple[NetworkRule, ...]) -> str:
-    """Return the address to connect to. Raises Forbidden, or OSError for an unknown name."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    addresses = [str(entry[4][0]) for entry in found]
-    for address in addresses:
-        check_address(address, rules)
-    return addresses[0]
+def _answer(response: HTTPResponse) -> Answer:
+    status = response.status
+    if status < 200:
+        raise HTTPException(f"status {status}")
+    error = "redirects are not followed: change the URL" if 300 <= status < 400 else None
+    return Answer(status, error, retry_after(response.getheader("Retry-After")))
+
+
+def _is_read(response: HTTPResponse) -> bool:
+    """Read the body; return whether the connection can be used again."""
+    try:
+        response.read(_MOST_BODY)
+    except (OSError, HTTPException):
+        return False
+    return response.isclosed()
