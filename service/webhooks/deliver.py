@@ -45,27 +45,31 @@ class Delivery:
         self._results = list[Result]()
 
     def step(self) -> bool:
-        """Claim, start calls, record results; return whether there may be more to do."""
+        """Record results, claim, start calls; return whether there may be more to do."""
+        recorded = self._record()  # before the claim: an endpoint may fail now
         self._under_way |= _start_calls()
-        return self._record_and_wait()
+        self._await_some()
+        return bool(recorded or self._results or self._under_way)
 
     def finish(self) -> None:
         """Wait for the calls that are under way. Each frees a slot: others may be waiting."""
         while self._results or self._under_way:
-            self._record_and_wait()
-            if self._results:
+            if self._record():
                 components().queue.request(NOTIFY)
+            self._await_some()
 
-    def _record_and_wait(self) -> bool:
-        """Record the last results while the next calls are under way, then wait for more."""
-        recorded, self._results = self._results, []
-        record_or_drop(recorded)
+    def _record(self) -> int:
+        """Record the last results; return how many there were."""
+        results, self._results = self._results, []
+        record_or_drop(results)
+        return len(results)
+
+    def _await_some(self) -> None:
         if wait(self._under_way, timeout=_POLL, return_when=FIRST_COMPLETED).done:
             time.sleep(_LINGER)
         ended = {future for future in self._under_way if future.done()}
         self._under_way -= ended
         self._results = [future.result() for future in ended]
-        return bool(recorded or self._results or self._under_way)
 
 
 def _start_calls() -> set[Future[Result]]:

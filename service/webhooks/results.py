@@ -161,12 +161,14 @@ def _note_failure(endpoint: WebhookEndpoint, results: Sequence[Result], now: dat
     """
     endpoint.failures += 1
     endpoint.failing_since = endpoint.failing_since or now
-    many = endpoint.failures > schedule.MOST_ATTEMPTS
     endpoint.retry_at = None
-    if many or any(result.blames_endpoint for result in results):
+    if endpoint.failures > schedule.MOST_ATTEMPTS or any(
+        result.blames_endpoint for result in results
+    ):
         retry_after = max(result.answer.retry_after or 0.0 for result in results)
         endpoint.retry_at = now + schedule.pause(endpoint.failures, retry_after)
-    if many and now - endpoint.failing_since > schedule.DISABLE_AFTER:
+    lasting = now - endpoint.failing_since > schedule.DISABLE_AFTER
+    if lasting and endpoint.failures > schedule.DISABLE_FAILURES:
         return _disable(endpoint, "failing", now)
     return False
 

@@ -16,8 +16,9 @@ _LONGEST_PAUSE: Final = 300.0
 _LONGEST_RETRY_AFTER: Final = timedelta(hours=1)
 #: One event fails this often before it is given up. More failures are those of the endpoint.
 MOST_ATTEMPTS: Final = len(_DELAYS) + 1
-#: An endpoint that only fails for so long is disabled.
+#: An endpoint is disabled that only fails for so long, and in more calls than two events get.
 DISABLE_AFTER: Final = timedelta(days=5)
+DISABLE_FAILURES: Final = 2 * MOST_ATTEMPTS
 
 
 def next_delay(attempts: int, retry_after: float | None = None) -> timedelta | None:
