@@ -12,7 +12,7 @@ import orjson
 from service.components import components
 from service.database import transaction
 from service.models import Event, Message
-from service.queries import events, webhook_deliveries, webhook_health
+from service.queries import due_webhooks, events, webhook_deliveries
 from service.representations import events as representations
 from service.representations import messages
 from service.webhooks.secrets import signing_secrets
@@ -44,7 +44,7 @@ class Call(NamedTuple):
 def claim(free: int, now: datetime) -> list[Call]:
     """Claim due deliveries for up to `free` calls, and return the calls."""
     with transaction():
-        waiting = {endpoint.id: endpoint for endpoint in webhook_health.waiting_endpoints(now)}
+        waiting = {endpoint.id: endpoint for endpoint in due_webhooks.waiting_endpoints(now)}
         if not waiting:
             return []
         claimed = _claim(waiting, free, now)
@@ -62,11 +62,11 @@ def claim(free: int, now: datetime) -> list[Call]:
 def _claim(waiting: Mapping[UUID, Any], free: int, now: datetime) -> Sequence[Any]:
     """Claim deliveries of waiting endpoints. Of all workers, one calls an endpoint that fails."""
     failing = {id_ for id_, endpoint in waiting.items() if endpoint.failing_since is not None}
-    probes = webhook_health.free_probes(failing, now)
+    probes = due_webhooks.free_probes(failing, now)
     served = [id_ for id_ in waiting if id_ not in failing or id_ in probes]
     shares = components().webhook_slots.shares(served, probes, free)
     claimed = webhook_deliveries.claim(shares, now, now + LEASE)
-    webhook_health.pause(probes & {each.endpoint_id for each in claimed}, now + LEASE)
+    due_webhooks.pause(probes & {each.endpoint_id for each in claimed}, now + LEASE)
     return claimed
 
 

@@ -1,11 +1,11 @@
-"""Queries on the state of webhook endpoints: which may be called, and which fail."""
+"""Queries on due webhook deliveries: whose turn it is, and how long they have waited."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import CTE, Select, bindparam, or_, select, update
+from sqlalchemy import CTE, Select, Subquery, bindparam, case, func, or_, select, update
 
 from service.database import db
 from service.models import WebhookDelivery, WebhookEndpoint
@@ -15,8 +15,18 @@ _CALLABLE: Final = (WebhookEndpoint.deleted_at.is_(None), WebhookEndpoint.disabl
 _MAY_BE_CALLED: Final = or_(
     WebhookEndpoint.retry_at.is_(None), WebhookEndpoint.retry_at <= bindparam("now")
 )
+#: States of endpoints.
+STATES: Final = ("working", "failing", "disabled")
 # Bounds what one claim reads.
 _MOST_WAITING: Final = 2_000
+
+
+class EndpointState(NamedTuple):
+    """How many endpoints are `working`, `failing` or `disabled`, and the oldest due delivery."""
+
+    state: str
+    number: int
+    due_at: datetime | None
 
 
 def waiting_endpoints(now: datetime) -> Sequence[Any]:
@@ -45,7 +55,19 @@ def pause(ids: Collection[UUID], until: datetime) -> None:
         db.session.execute(statement.values(retry_at=until), execution_options=options)
 
 
-def owing() -> CTE:
+def endpoint_states(now: datetime) -> list[EndpointState]:
+    """Return each state in which endpoints are, how many, and since when the oldest is due."""
+    rows = db.session.execute(_STATES, {"now": now})
+    return [EndpointState(*row) for row in rows]
+
+
+def count_owed(limit: int) -> int:
+    """Count the deliveries that are neither delivered nor given up; `limit` at most."""
+    owed = select(WebhookDelivery.id).where(WebhookDelivery.due_at.is_not(None)).limit(limit)
+    return db.session.scalar(select(func.count()).select_from(owed.subquery())) or 0
+
+
+def _owing() -> CTE:
     """Return the endpoints with deliveries that are not delivered, as a table of ids.
 
     It steps along the index `ix_webhook_delivery_due` from endpoint to endpoint: 200,000 deliveries
@@ -62,8 +84,9 @@ def owing() -> CTE:
     return ids.union_all(select(after).where(ids.c.endpoint_id.is_not(None)))
 
 
-def _waiting() -> Select[Any]:
-    ids = owing()
+def _heads() -> Subquery:
+    """Return when the longest due delivery of each endpoint was due; null if none is."""
+    ids = _owing()
     head = (
         select(WebhookDelivery.due_at)
         .where(WebhookDelivery.endpoint_id == ids.c.endpoint_id)
@@ -72,7 +95,11 @@ def _waiting() -> Select[Any]:
         .limit(1)
         .scalar_subquery()
     )
-    heads = select(ids.c.endpoint_id, head.label("due_at")).subquery()
+    return select(ids.c.endpoint_id, head.label("due_at")).subquery()
+
+
+def _waiting() -> Select[Any]:
+    heads = _heads()
     columns = (
         WebhookEndpoint.id,
         WebhookEndpoint.client_id,
@@ -91,5 +118,21 @@ def _waiting() -> Select[Any]:
     )
 
 
-# Built once: building it takes longer than running it.
+def _states() -> Select[Any]:
+    heads = _heads()
+    state = case(
+        (WebhookEndpoint.disabled_at.is_not(None), "disabled"),
+        (WebhookEndpoint.failing_since.is_not(None), "failing"),
+        else_="working",
+    )
+    return (
+        select(state, func.count(), func.min(heads.c.due_at))
+        .join_from(WebhookEndpoint, heads, heads.c.endpoint_id == WebhookEndpoint.id, isouter=True)
+        .where(WebhookEndpoint.deleted_at.is_(None))
+        .group_by(state)
+    )
+
+
+# Built once: building them takes longer than running them.
 _WAITING: Final = _waiting()
+_STATES: Final = _states()
