@@ -2,13 +2,27 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Table, and_, or_, select, union_all, update
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    Table,
+    Uuid,
+    and_,
+    bindparam,
+    or_,
+    select,
+    union_all,
+    update,
+)
 
 from service.database import db
 from service.models import WebhookDelivery
+from service.models.types import UtcDateTime
 from service.queries.dialect import any_of, insert_all, update_each
 
 _TABLE = cast(Table, WebhookDelivery.__table__)
@@ -21,8 +35,12 @@ def add(rows: Sequence[Mapping[str, Any]]) -> None:
 
 def claim(shares: Mapping[UUID, int], now: datetime, until: datetime) -> Sequence[Any]:
     """Claim due deliveries until a time, at most so many of each endpoint; skip claimed ones."""
-    due = [_share(endpoint_id, limit, now) for endpoint_id, limit in shares.items()]
-    ids = db.session.scalars(union_all(*due)).all() if due else []
+    if not shares:
+        return []
+    sent: dict[str, Any] = {"now": now}
+    for place, (endpoint_id, limit) in enumerate(shares.items()):
+        sent |= {f"endpoint_{place}": endpoint_id, f"limit_{place}": limit}
+    ids = db.session.scalars(_due(len(shares)), sent).all()
     if not ids:
         return []
     # `delivered_at` is null from here: only a result of this or a later call sets it.
@@ -72,12 +90,23 @@ def _is_current(new: Mapping[str, Any]) -> ColumnElement[bool]:
     return or_(new["delivered_at"].is_not(None), latest)
 
 
-def _share(endpoint_id: UUID, limit: int, now: datetime) -> Select[UUID]:
+@cache
+def _due(endpoints: int) -> Any:
+    """Return the query for due deliveries of so many endpoints.
+
+    Building it for 32 endpoints takes 30 ms, ten times as long as running it.
+    """
+    return union_all(*map(_due_of, range(endpoints)))
+
+
+def _due_of(place: int) -> Select[UUID]:
+    endpoint_id = bindparam(f"endpoint_{place}", type_=Uuid)
     due = (
         select(WebhookDelivery.id)
-        .where(WebhookDelivery.endpoint_id == endpoint_id, WebhookDelivery.due_at <= now)
+        .where(WebhookDelivery.endpoint_id == endpoint_id)
+        .where(WebhookDelivery.due_at <= bindparam("now", type_=UtcDateTime))
         .order_by(WebhookDelivery.due_at, WebhookDelivery.id)
-        .limit(limit)
+        .limit(bindparam(f"limit_{place}", type_=Integer))
         .with_for_update(skip_locked=True)
     ).subquery()
     return select(due.c.id)
