@@ -33,12 +33,16 @@ class Receiver:
         return 204
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # with 5, connections that come together wait for a second and more
+
+
 @contextmanager
 def receiver() -> Iterator[Receiver]:
     """Serve an endpoint on loopback."""
     record = Receiver()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(record))
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), _handler(record))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     record.url = f"http://127.0.0.1:{server.server_port}/webhooks"

