@@ -29,10 +29,9 @@ from service.queries.dialect import (
     any_of_parameter,
     has_text,
     is_postgresql,
-    random_id,
-    time_prefix,
 )
 from service.queries.events import MESSAGE_UPDATED, transaction_number
+from service.queries.random_ids import random_id, time_prefix
 
 _EVENT: Final = (
     "transaction_id", "client_id", "type", "message_id", "status", "version", "created_at"
