@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from demo import accounting, outage, traffic
+from demo.receiver import Receiver, receiver
 from demo.stack import Stack, running
 
 _LOGS = Path(".run")  # kept after a failure
@@ -42,20 +43,21 @@ def main() -> int:
 def _demo(directory: Path) -> bool:
     started = time.monotonic()
     print("Starting Redis, simulated provider, web server, workers and beat", flush=True)
-    with running(directory, simulator=traffic.SIMULATOR) as stack:
+    with receiver() as endpoint, running(directory, simulator=traffic.SIMULATOR) as stack:
         print(f"  ready after {time.monotonic() - started:.0f} s\n", flush=True)
         api = traffic.Api(stack.url, stack.flask("clients", "create", "demo"))
+        endpoint.secret = api.subscribe(endpoint.url)
         print("Sending. The provider repeats, reorders and sends callbacks early, and answers 429.")
         posted = traffic.send(api)
         traffic.watch(stack, api)
         posted += outage.suspend_account(stack, api)
         traffic.watch(stack, api)
-        passed = _report(stack, api, posted)
+        passed = _report(stack, api, posted, endpoint)
     print(f"\nDone in {time.monotonic() - started:.0f} s")
     return passed
 
 
-def _report(stack: Stack, api: traffic.Api, posted: int) -> bool:
+def _report(stack: Stack, api: traffic.Api, posted: int, endpoint: Receiver) -> bool:
     messages = list(api.messages())
     print("Messages by status:")
     accounting.print_statuses(messages)
@@ -65,7 +67,9 @@ def _report(stack: Stack, api: traffic.Api, posted: int) -> bool:
     accounting.print_timeline(longest, ledgers[longest["id"]])
     print("\nWaybill's database compared with the provider's records:")
     waybill, provider = accounting.waybill_totals(stack), accounting.provider_totals(stack)
-    return accounting.compare(posted, waybill, provider)
+    same = accounting.compare(posted, waybill, provider)
+    print("\nWebhooks that Waybill owes compared with the receiver's records:")
+    return accounting.compare_webhooks(accounting.owed_events(stack), endpoint) and same
 
 
 def _stay(directory: Path, port: int) -> bool:

@@ -1,12 +1,14 @@
 """Compares Waybill's database with the records of the simulated provider."""
 
+import time
 from collections import Counter
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
 
 import requests
 from sqlalchemy import func, select
 
+from demo.receiver import Receiver
 from demo.stack import Stack
 from service.app import create_app
 from service.components import components
@@ -14,7 +16,9 @@ from service.config.settings import Settings
 from service.database import db
 from service.domain.report import Source
 from service.domain.status import FINAL, Status
-from service.models import DeadLetter, Message, Overflow, StatusEvent
+from service.models import DeadLetter, Message, Overflow, StatusEvent, WebhookDelivery
+
+_WEBHOOK_TIMEOUT: Final = 10.0
 
 
 class WaybillTotals(NamedTuple):
@@ -94,6 +98,34 @@ def compare(posted: int, waybill: WaybillTotals, provider: ProviderTotals) -> bo
         f" {lost_callbacks} lost": lost_callbacks == 0,
         f"backlog     {waybill.unrecorded} callbacks not yet recorded": waybill.unrecorded == 0,
     }
+    return _print_checks(checks)
+
+
+def owed_events(stack: Stack) -> set[str]:
+    """Return the ids of the events that Waybill owes to webhook endpoints."""
+    app = create_app(Settings.load(stack.environment))
+    with app.app_context():
+        return {f"evt_{id_}" for id_ in db.session.scalars(select(WebhookDelivery.event_id))}
+
+
+def compare_webhooks(owed: set[str], receiver: Receiver) -> bool:
+    """Print whether every event that is owed was received; wait for the last for 10 s."""
+    deadline = time.monotonic() + _WEBHOOK_TIMEOUT
+    while owed - receiver.events and time.monotonic() < deadline:
+        time.sleep(0.1)
+    missing, unknown = owed - receiver.events, receiver.events - owed
+    repeated, forged = receiver.repeated, receiver.forged
+    return _print_checks(
+        {
+            f"webhooks    {len(owed)} owed = {len(receiver.events)} received"
+            f" + {len(missing)} missing": bool(owed) and not missing and not unknown,
+            f"signatures  {forged} invalid, {repeated} events received again": not forged,
+        }
+    )
+
+
+def _print_checks(checks: Mapping[str, bool]) -> bool:
+    """Print each check and whether it passed; return whether all did."""
     for check, passed in checks.items():
         print(f"  {'ok    ' if passed else 'FAILED'}  {check}")
     return all(checks.values())

@@ -138,7 +138,7 @@ def running(
     environment: Mapping[str, str] | None = None,
     port: int | None = None,
 ) -> Iterator[Stack]:
-    """Run Redis, the simulator, the web server, both workers and beat; yield when it is ready."""
+    """Run Redis, the simulator, the web server, the workers and beat; yield when it is ready."""
     directory.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
     with ExitStack() as resources:
@@ -172,6 +172,9 @@ def _settings(directory: Path, port: int, provider_url: str) -> dict[str, str]:
         "SINCH_PHONE_NUMBER": SENDER,
         "SINCH_API_BASE_URL": provider_url,
         "SMS_ROUTES": "+46:sinch,*:twilio",
+        # Webhooks to receivers on this machine.
+        "WEBHOOK_ALLOW_HTTP": "true",
+        "WEBHOOK_NETWORKS": "127.0.0.0/8,::1/128",
         "LOG_LEVEL": "WARNING",
     }
 

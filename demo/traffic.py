@@ -34,26 +34,30 @@ class Api:
     """A client of Waybill's API."""
 
     def __init__(self, url: str, key: str) -> None:
-        self._url = f"{url}/v1/messages"
+        self._url = f"{url}/v1"
         self._session = requests.Session()
         self._session.headers["Authorization"] = f"Bearer {key}"
 
     def post(self, message: dict[str, Any], key: str) -> dict[str, Any]:
         """Post one message under an idempotency key."""
-        return self._answer("POST", "", json=message, headers={"Idempotency-Key": key})
+        return self._answer("POST", "/messages", json=message, headers={"Idempotency-Key": key})
 
     def post_batch(self, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Post many messages in one call."""
-        results: list[dict[str, Any]] = self._answer("POST", "/batch", json={"messages": messages})[
-            "results"
-        ]
+        results: list[dict[str, Any]] = self._answer(
+            "POST", "/messages/batch", json={"messages": messages}
+        )["results"]
         return results
+
+    def subscribe(self, url: str) -> str:
+        """Create a webhook endpoint for every final status; return its signing secret."""
+        return str(self._answer("POST", "/webhook-endpoints", json={"url": url})["secret"])
 
     def messages(self) -> Iterator[dict[str, Any]]:
         """Yield every message, newest first."""
         cursor: str | None = None
         while True:
-            page = self._answer("GET", "", params={"limit": 200, "cursor": cursor})
+            page = self._answer("GET", "/messages", params={"limit": 200, "cursor": cursor})
             yield from page["messages"]
             cursor = page["next_cursor"]
             if cursor is None:
@@ -61,14 +65,16 @@ class Api:
 
     def newest(self, count: int) -> list[dict[str, Any]]:
         """Return the newest messages: 200 at most."""
-        messages: list[dict[str, Any]] = self._answer("GET", "", params={"limit": count})[
+        messages: list[dict[str, Any]] = self._answer("GET", "/messages", params={"limit": count})[
             "messages"
         ]
         return messages
 
     def events(self, message_id: str) -> list[dict[str, Any]]:
         """Return the events of one message."""
-        events: list[dict[str, Any]] = self._answer("GET", f"/{message_id}/events")["events"]
+        events: list[dict[str, Any]] = self._answer("GET", f"/messages/{message_id}/events")[
+            "events"
+        ]
         return events
 
     def _answer(self, method: str, path: str, **request: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
 from service.observability.metrics import instruments
-from service.operations.metric_readings import GAUGES
+from service.operations.gauges import GAUGES
 from service.task_queue.queue import ROUTES
 from tests.test_deployment import SERVICES, after, command
 from tests.test_documentation import DOCUMENTS, anchors
@@ -186,6 +186,6 @@ def test_prometheus_scrapes_every_process_of_compose() -> None:
     port = int(environment["METRICS_PORT"])
     assert places == {
         "web": int(after("--port", command("web"))),
-        **dict.fromkeys(("worker-send", "worker-status", "beat"), port),
+        **dict.fromkeys(("worker-send", "worker-status", "worker-webhooks", "beat"), port),
     }
     assert environment["METRICS_HOST"] == "0.0.0.0"

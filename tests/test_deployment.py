@@ -28,7 +28,7 @@ APP = {name: service for name, service in SERVICES.items() if "build" in service
 [REDIS] = [
     name for name, service in SERVICES.items() if "--appendonly" in service.get("command", "")
 ]
-WORKERS = ("worker-send", "worker-status")
+WORKERS = ("worker-send", "worker-status", "worker-webhooks")
 ONE_SHOTS = ("migrate",)
 DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", "")
 

@@ -24,12 +24,14 @@ from service.queries.dialect import is_postgresql
 from service.sending import deliver
 from service.task_queue.queue import ROUTES
 from tests.messages import Post
+from tests.service.webhooks.owed import add_endpoints, owe_tests
 from tests.test_deployment import DOCKERFILE, after, command, unplaced
 
 ROOT = Path(__file__).parents[1]
 BASE = ROOT / "deploy" / "kubernetes" / "base"
 OVERLAY = ROOT / "deploy" / "kubernetes" / "production"
 PROCESSES = tuple(COMMANDS)
+WORKERS = [name for name in PROCESSES if name.startswith("worker-")]
 # The oldest supported version of Kubernetes, and the newest whose schemas are installed.
 VERSIONS = ("1.30.0", kubernetes_validate.latest_version())
 
@@ -147,7 +149,7 @@ def test_job_migrates_once_with_the_command_of_compose() -> None:
 
 
 def test_workers_read_every_queue_under_unique_names() -> None:
-    commands = [container(name)["command"] for name in ("worker-send", "worker-status")]
+    commands = [container(name)["command"] for name in WORKERS]
     queues = {queue for words in commands for queue in after("-Q", words).split(",")}
     assert queues == set(ROUTES.values())
     assert all("%h" in after("-n", words) for words in commands)
@@ -164,7 +166,7 @@ def test_deployment_selects_its_own_pods(process: str) -> None:
 def test_stopped_pod_can_finish_the_longest_send() -> None:
     fields = Settings.model_fields
     longest = fields["twilio_connect_timeout"].default + fields["twilio_read_timeout"].default
-    for name in ("web", "worker-send", "worker-status"):
+    for name in ("web", *WORKERS):
         pod = pods()[f"waybill-{name}"]["spec"]
         assert pod["terminationGracePeriodSeconds"] >= 2 * longest, name
 
@@ -252,6 +254,17 @@ def test_policies_select_existing_pods_and_open_ports() -> None:
             assert set(ports) <= open_ports, component
 
 
+def test_webhooks_reach_every_network_but_that_of_metadata() -> None:
+    spec = of("NetworkPolicy")["waybill-webhooks"]["spec"]
+    assert spec["podSelector"]["matchLabels"] == {"app.kubernetes.io/component": "worker-webhooks"}
+    [rule] = spec["egress"]
+    assert "ports" not in rule
+    blocks = {
+        to["ipBlock"]["cidr"]: to["ipBlock"]["except"] for to in rule["to"] if "ipBlock" in to
+    }
+    assert "169.254.0.0/16" in blocks["0.0.0.0/0"]
+
+
 def test_ingress_exposes_api_and_callbacks_only() -> None:
     [ingress] = of("Ingress").values()
     [rule] = ingress["spec"]["rules"]
@@ -295,7 +308,7 @@ def test_web_readiness_is_readyz() -> None:
 
 def test_only_workers_wait_for_the_migration() -> None:
     waiting = {name for name, pod in pods().items() if "initContainers" in pod["spec"]}
-    assert waiting == {"waybill-worker-send", "waybill-worker-status"}
+    assert waiting == {f"waybill-{name}" for name in WORKERS}
 
 
 def test_disruption_budgets_leave_replicas_and_allow_drains() -> None:
@@ -379,6 +392,20 @@ def test_send_workers_scale_by_messages_due(client_id: int, post: Post) -> None:
     assert db.session.scalar(text(trigger["query"])) == len(due)
     deliver.deliver()
     assert db.session.scalar(text(trigger["query"])) == 0
+
+
+def test_webhooks_workers_scale_by_due_deliveries(client_id: int) -> None:
+    [trigger] = triggers("worker-webhooks")
+    if not is_postgresql():
+        pytest.skip("KEDA queries PostgreSQL")
+    now = datetime.now(UTC)
+    url = "https://hooks.example.com"
+    [working] = add_endpoints(client_id, [url])
+    [disabled] = add_endpoints(client_id, [url], disabled_at=now)
+    [failing] = add_endpoints(client_id, [url], failing_since=now)
+    for endpoint_id in (working, working, disabled, failing):
+        owe_tests(client_id, endpoint_id)
+    assert db.session.scalar(text(trigger["query"])) == 2
 
 
 def test_init_container_ends_after_the_migration(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from prometheus_client import Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
 from service.observability.metrics import instruments
-from service.operations.metric_readings import GAUGES
+from service.operations.gauges import GAUGES
 from service.providers.callback_urls import NOT_CONFIGURED
 from service.providers.sinch.signature import WRONG_PATH
 from service.queries.backlog import COUNT_LIMIT
@@ -20,7 +20,7 @@ DOCUMENT = (ROOT / "docs" / "metrics.md").read_text()
 # https://prometheus.io/docs/practices/naming/
 UNITS = ("_seconds", "_total")
 COUNTS = ("_up", "_alive", "_entries", "_tasks", "_in_doubt", "_overdue", "_waiting", "_due")
-COUNTS += ("_holds", "_held_messages")
+COUNTS += ("_holds", "_held_messages", "_webhook_endpoints", "_owed")
 
 INSTRUMENTS = [
     value for value in vars(instruments).values() if isinstance(value, MetricWrapperBase)
@@ -83,7 +83,7 @@ def test_labels_have_few_values() -> None:
     labels |= {label for gauge in GAUGES for label in gauge.labels}
     assert labels == {
         *("code", "kind", "method", "outcome", "provider", "queue", "reason", "route"),
-        *("scope", "status", "store", "task", "waits_for"),
+        *("scope", "state", "status", "store", "task", "waits_for"),
     }, "document the values of the new label in docs/metrics.md, and add it here"
 
 

@@ -8,10 +8,10 @@ readings, up to the age of `MAX_AGE`.
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final
 
 from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
@@ -20,8 +20,34 @@ from prometheus_client.registry import Collector
 from service.components import Components
 from service.domain.scope import HoldKind, Scope
 from service.operations.background_read import BackgroundRead
-from service.queries import backlog, events, held_messages, holds
+from service.operations.gauges import (
+    AGE,
+    ALIVE,
+    DEAD_LETTERS,
+    DUE,
+    DUE_AGE,
+    FEED_DELAY,
+    GAUGES,
+    HELD,
+    HOLDS,
+    IN_DOUBT,
+    INBOX,
+    INBOX_AGE,
+    OVERDUE,
+    OVERFLOW,
+    OVERFLOW_AGE,
+    QUEUE,
+    QUEUE_AGE,
+    QUEUE_READERS,
+    UP,
+    WEBHOOK_ENDPOINTS,
+    WEBHOOKS_DUE_AGE,
+    WEBHOOKS_OWED,
+    Reading,
+)
+from service.queries import backlog, due_webhooks, events, held_messages, holds
 from service.queries.backlog import COUNT_LIMIT
+from service.queries.due_webhooks import STATES, EndpointState
 from service.task_queue.queue import ROUTES
 
 READ_INTERVAL: Final = 5.0  # seconds
@@ -29,73 +55,6 @@ MAX_AGE: Final = 30.0  # seconds
 # Seconds that a scrape waits for readings; it should take at most 300 ms on a busy machine.
 _READ_TIMEOUT: Final = 0.1
 KINDS: Final = ("web", "worker", "beat")
-
-
-class Gauge(NamedTuple):
-    """A gauge: its name, its help text, and the names of its labels."""
-
-    name: str
-    help: str
-    labels: tuple[str, ...] = ()
-
-
-UP: Final = Gauge("waybill_store_up", "Whether a store answered the last read.", ("store",))
-AGE: Final = Gauge(
-    "waybill_store_reading_age_seconds", "Age of the readings of a store.", ("store",)
-)
-DUE: Final = Gauge("waybill_messages_due", "Messages that are due and not claimed by a worker.")
-DUE_AGE: Final = Gauge(
-    "waybill_messages_due_oldest_age_seconds", "How long the oldest due message has waited."
-)
-IN_DOUBT: Final = Gauge(
-    "waybill_messages_in_doubt",
-    "Messages whose outcome is unknown, by what they wait for.",
-    ("waits_for",),
-)
-HOLDS: Final = Gauge(
-    "waybill_holds",
-    "Active holds, by kind, by what they are about, and by provider.",
-    ("kind", "scope", "provider"),
-)
-HELD: Final = Gauge("waybill_held_messages", "Messages that wait for a block or a pause to end.")
-OVERDUE: Final = Gauge("waybill_claims_overdue", "Expired claims that no worker has released yet.")
-OVERFLOW: Final = Gauge("waybill_overflow_entries", "Callbacks in the overflow table.")
-OVERFLOW_AGE: Final = Gauge(
-    "waybill_overflow_oldest_age_seconds", "Age of the oldest callback in the overflow table."
-)
-DEAD_LETTERS: Final = Gauge(
-    "waybill_dead_letters_waiting", "Dead letters: callbacks that could not be recorded."
-)
-FEED_DELAY: Final = Gauge(
-    "waybill_event_feed_delay_seconds",
-    "Age of the oldest event that a running transaction keeps out of the event feed.",
-)
-INBOX: Final = Gauge("waybill_inbox_entries", "Accepted callbacks that are not yet recorded.")
-INBOX_AGE: Final = Gauge(
-    "waybill_inbox_oldest_age_seconds", "Age of the oldest callback that is not yet recorded."
-)
-QUEUE: Final = Gauge("waybill_queue_tasks", "Tasks waiting on a Celery queue.", ("queue",))
-QUEUE_AGE: Final = Gauge(
-    "waybill_queue_oldest_age_seconds", "Age of the oldest task on a Celery queue.", ("queue",)
-)
-ALIVE: Final = Gauge(
-    "waybill_replicas_alive", "Processes with a heartbeat in the last 20 s, by kind.", ("kind",)
-)
-QUEUE_READERS: Final = Gauge(
-    "waybill_queue_workers_alive", "Live workers that read a Celery queue.", ("queue",)
-)
-GAUGES: Final = (
-    *(UP, AGE, DUE, DUE_AGE, IN_DOUBT, HOLDS, HELD, OVERDUE, OVERFLOW, OVERFLOW_AGE, DEAD_LETTERS),
-    *(FEED_DELAY, INBOX, INBOX_AGE, QUEUE, QUEUE_AGE, ALIVE, QUEUE_READERS),
-)
-
-
-class Reading(NamedTuple):
-    """A value of a gauge, and the values of its labels."""
-
-    gauge: Gauge
-    labels: tuple[str, ...]
-    value: float
 
 
 _log = logging.getLogger(__name__)
@@ -163,7 +122,11 @@ def _read_database(parts: Components) -> Iterator[Reading]:
         active = holds.count_active()
         held = held_messages.count_held(COUNT_LIMIT)
         hidden_since = events.hidden_since(events.end())
+        states = due_webhooks.endpoint_states(now)
+        owed = due_webhooks.count_owed(COUNT_LIMIT)
     yield from _holds(active, parts)
+    yield from _webhook_endpoints(states, now)
+    yield Reading(WEBHOOKS_OWED, (), owed)
     yield Reading(HELD, (), held)
     delay = (now - hidden_since).total_seconds() if hidden_since else 0.0
     yield Reading(FEED_DELAY, (), max(0.0, delay))
@@ -187,6 +150,15 @@ def _holds(active: Mapping[tuple[str, str, str], int], parts: Components) -> Ite
     for labels, number in {**dict.fromkeys(accounts, 0), **active}.items():
         kind, scope, provider = labels
         yield Reading(HOLDS, (kind, scope, provider or "any"), number)
+
+
+def _webhook_endpoints(states: Iterable[EndpointState], now: datetime) -> Iterator[Reading]:
+    by_state = {each.state: each for each in states}
+    for state in STATES:
+        each = by_state.get(state, EndpointState(state, 0, None))
+        waited = (now - each.due_at).total_seconds() if each.due_at else 0.0
+        yield Reading(WEBHOOK_ENDPOINTS, (state,), each.number)
+        yield Reading(WEBHOOKS_DUE_AGE, (state,), max(0.0, waited))
 
 
 def _read_redis(parts: Components) -> Iterator[Reading]:

@@ -28,6 +28,7 @@ from sqlalchemy import (
     bindparam,
     cast,
     column,
+    exists,
     func,
     literal_column,
     select,
@@ -173,3 +174,20 @@ def _text(value: object) -> str:
     if isinstance(value, Decimal | UUID | datetime):
         return str(value)
     raise TypeError(f"no column type for a {type(value).__name__}")
+
+
+def any_of_parameter(column: InstrumentedAttribute[Any], name: str) -> ColumnElement[bool]:
+    """Return the condition of `any_of` for the values of a parameter of a statement built once."""
+    if not is_postgresql():
+        return column.in_(bindparam(name, expanding=True))
+    array: Any = _Ids() if isinstance(column.type, Uuid) else ARRAY(column.type)
+    return column == any_(bindparam(name, type_=array))
+
+
+def has_text(array: InstrumentedAttribute[Any], text: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Return the condition that a JSON array of texts has this one."""
+    if is_postgresql():
+        known: ColumnElement[bool] = cast(array, postgresql.JSONB).has_key(text)
+        return known
+    entries = func.json_each(array).table_valued("value")
+    return exists(select(entries.c.value).where(entries.c.value == text))

@@ -11,7 +11,6 @@ https://www.postgresql.org/docs/current/functions-info.html (pg_snapshot_xmin)
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
-from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
@@ -30,39 +29,14 @@ from sqlalchemy import (
 
 from service.database import db
 from service.models import Client, Event, Message
-from service.models.types import UtcDateTime
 from service.queries.dialect import any_of, is_postgresql
 
 MESSAGE_UPDATED: Final = "message.updated"
 WEBHOOK_TEST: Final = "webhook.test"  # to one endpoint; not in the feed
-_COLUMNS: Final = (
-    "transaction_id", "client_id", "type", "message_id", "status", "version", "created_at"
-)  # fmt: skip
 _ORDER: Final = (Event.transaction_id, Event.id)
 
 Position = tuple[int, int]  # transaction and id
 START: Final[Position] = (-1, 0)
-
-
-def append_changes(message_ids: Collection[UUID], now: datetime) -> Sequence[Any]:
-    """Add an event for each of these messages as this transaction leaves it; return the events."""
-    changed = (
-        select(
-            transaction_number(),
-            Message.client_id,
-            literal(MESSAGE_UPDATED),
-            Message.id,
-            Message.status,
-            Message.version,
-            literal(now, UtcDateTime),
-        )
-        .where(any_of(Message.id, message_ids))
-        .order_by(Message.id)
-    )
-    added = insert(Event).from_select(_COLUMNS, changed)
-    return db.session.execute(
-        added.returning(Event.id, Event.message_id, Event.client_id, Event.status)
-    ).all()
 
 
 def append_test(client_id: int, now: datetime) -> int:

@@ -17,6 +17,7 @@ _ROLES: Final = {
     "web": ("granian",),
     "worker-send": ("worker", "-Q", "send"),
     "worker-status": ("worker", "-Q", "status,maintenance"),
+    "worker-webhooks": ("worker", "-Q", "webhooks"),
     "beat": ("celery", "beat"),
 }
 

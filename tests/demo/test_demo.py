@@ -26,6 +26,8 @@ def test_demo_succeeds_and_loses_nothing() -> None:
     [_, refused] = _numbers(done.stdout, r"all are sent after (\d+) s; Twilio refused (\d+) calls")
     assert refused > 0
     assert _numbers(done.stdout, r"sent by the provider, (\d+) repeated") == (0,)
+    owed, received = _numbers(done.stdout, r"(\d+) owed = (\d+) received \+ 0 missing")
+    assert owed == received >= 300, "a webhook for each message"
     for provider in ("twilio", "sinch"):
         [delivered] = _numbers(done.stdout, rf"(\d+) +{provider} +delivered")
         assert delivered > 100, "each provider gets half of the messages"

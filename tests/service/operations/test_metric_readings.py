@@ -31,6 +31,7 @@ from service.webhooks.owe import owe
 from tests.conftest import make_settings
 from tests.counted import settled
 from tests.messages import Post
+from tests.service.webhooks.owed import add_endpoints, let_pass, owe_tests
 
 BODY = b"MessageSid=SM1&MessageStatus=sent"
 MINUTE = timedelta(minutes=1)
@@ -127,6 +128,29 @@ def test_delay_of_the_event_feed_is_that_of_hidden_events(app: Flask, post: Post
         assert 59 < read(app)["waybill_event_feed_delay_seconds", ""] < 70
         elsewhere.rollback()
     assert read(app)["waybill_event_feed_delay_seconds", ""] == 0
+
+
+def test_webhooks_are_counted_by_the_state_of_their_endpoint(client_id: int, app: Flask) -> None:
+    now = datetime.now(UTC)
+    states: dict[str, dict[str, Any]] = {
+        "working": {},
+        "failing": {"failing_since": now},
+        "disabled": {"disabled_at": now},
+    }
+    for number, (_, fields) in enumerate(states.items(), start=1):
+        for endpoint_id in add_endpoints(
+            client_id, ["https://hooks.example.com"] * number, **fields
+        ):
+            owe_tests(client_id, endpoint_id)
+    add_endpoints(client_id, ["https://hooks.example.com"], deleted_at=now)
+    let_pass(60)
+    gauges = read(app)
+
+    for number, state in enumerate(states, start=1):
+        assert gauges["waybill_webhook_endpoints", state] == number
+        age = gauges["waybill_webhook_deliveries_due_oldest_age_seconds", state]
+        assert 59 < age < 90
+    assert gauges["waybill_webhook_deliveries_owed", ""] == 6
 
 
 def test_counts_of_rows_are_limited(context: Flask, monkeypatch: pytest.MonkeyPatch) -> None:

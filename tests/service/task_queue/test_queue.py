@@ -23,7 +23,7 @@ from tests.conftest import make_settings
 from tests.messages import assert_soon
 
 ROOT = Path(__file__).parents[3]
-QUEUES = {queue.SEND, queue.STATUS, queue.MAINTENANCE}
+QUEUES = {queue.SEND, queue.STATUS, queue.MAINTENANCE, queue.WEBHOOKS}
 MESSAGE = UUID("0198d1c5-0000-7000-8000-000000000001")
 
 
@@ -78,8 +78,8 @@ def test_routed_and_registered_tasks_are_the_same() -> None:
     assert {name for name in celery.tasks if not name.startswith("celery.")} == set(ROUTES)
 
 
-def test_tasks_use_three_queues() -> None:
-    """Many sends delay neither statuses nor maintenance."""
+def test_tasks_use_four_queues() -> None:
+    """Many sends or webhooks delay neither statuses nor maintenance."""
     assert set(ROUTES.values()) == QUEUES
     assert ROUTES[queue.DELIVER] == queue.SEND
     assert ROUTES[queue.CONSUME_INBOX] == queue.STATUS

@@ -31,6 +31,11 @@ class Receiver:
     answer: Callable[[Received], tuple[int, dict[str, str]]] = lambda _: (204, {})
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # with 5, connections that come together wait for a second and more
+
+
 @contextmanager
 def receiver() -> Iterator[Receiver]:
     """Serve an endpoint on loopback."""
@@ -54,8 +59,7 @@ def receiver() -> Iterator[Receiver]:
         def log_message(self, *_: Any) -> None:
             """Write nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     books.url = f"http://127.0.0.1:{server.server_port}/hook"
