@@ -1,0 +1,113 @@
+"""The pages of webhook endpoints: how each does, its latest deliveries, and their buttons."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from flask import flash, g, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from service.errors import ClientError
+from service.operations import webhooks as operations
+from service.queries.webhook_log import DeliveryStatus, status_of
+from service.web.ops.blueprint import blueprint
+from service.web.ops.formatting import capped
+
+_ENDPOINTS: Final = 25  # of a page: each may owe 10,000 deliveries that are counted
+_DELIVERIES: Final = 50
+_MAX_PAGE: Final = 1_000
+_MAX_CLIENT: Final = 255
+
+
+@blueprint.get("/webhooks")
+def webhooks() -> str:
+    """List the webhook endpoints of all clients, or of one, those in trouble first."""
+    client = request.args.get("client", "").replace("\0", "").strip()[:_MAX_CLIENT]
+    page = max(1, min(request.args.get("page", 1, type=int), _MAX_PAGE))
+    now = datetime.now(UTC)
+    found = operations.read_endpoints(now, _ENDPOINTS, (page - 1) * _ENDPOINTS, client or None)
+    return render_template(
+        "ops/webhooks.html", endpoints=found, client=client, page=page, now=now
+    )
+
+
+@blueprint.get("/webhooks/<uuid:endpoint_id>")
+def webhook_endpoint(endpoint_id: UUID) -> str:
+    """Show one endpoint with its latest deliveries."""
+    now, status = datetime.now(UTC), _status(request.args.get("status", ""))
+    before = request.args.get("before", type=UUID)
+    return render_template(
+        "ops/webhook_endpoint.html",
+        item=operations.read_endpoint(endpoint_id, now),
+        page=operations.read_deliveries(endpoint_id, status, before, _DELIVERIES),
+        status=status,
+        statuses=DeliveryStatus,
+        status_of=status_of,
+        now=now,
+    )
+
+
+@blueprint.post("/webhooks/<uuid:endpoint_id>/enable")
+def enable_webhook(endpoint_id: UUID) -> Response:
+    """Enable an endpoint."""
+
+    def action() -> str:
+        operations.enable(endpoint_id, g.operator)
+        return f"The endpoint is enabled. {_owed(endpoint_id)}"
+
+    return _run(action, url_for("ops.webhook_endpoint", endpoint_id=endpoint_id))
+
+
+@blueprint.post("/webhooks/<uuid:endpoint_id>/recover")
+def recover_webhook(endpoint_id: UUID) -> Response:
+    """Owe an endpoint every event since a time that it did not take."""
+    page = url_for("ops.webhook_endpoint", endpoint_id=endpoint_id)
+    try:
+        since = datetime.fromisoformat(request.form.get("since", "")).replace(tzinfo=UTC)
+    except ValueError:
+        return _failed("enter a date and time such as 2026-12-24T09:00", page)
+
+    def action() -> str:
+        number = operations.recover_since(endpoint_id, since, g.operator)
+        return f"Recovered since {since:%Y-%m-%d %H:%M:%S} UTC: {number:,}. {_owed(endpoint_id)}"
+
+    return _run(action, page)
+
+
+@blueprint.post("/webhooks/<uuid:endpoint_id>/deliveries/<uuid:delivery_id>/retry")
+def retry_delivery(endpoint_id: UUID, delivery_id: UUID) -> Response:
+    """Make a delivery due now; return to the page of its message if the button was there."""
+    page = url_for("ops.webhook_endpoint", endpoint_id=endpoint_id)
+    if message_id := request.form.get("message", type=UUID):
+        page = url_for("ops.message", message_id=message_id)
+
+    def action() -> str:
+        operations.retry(endpoint_id, delivery_id, g.operator)
+        return "The delivery is due now."
+
+    return _run(action, page)
+
+
+def _status(text: str) -> DeliveryStatus | None:
+    return DeliveryStatus(text) if text in DeliveryStatus else None
+
+
+def _owed(endpoint_id: UUID) -> str:
+    owed = operations.read_endpoint(endpoint_id, datetime.now(UTC)).owed
+    return f"It is owed {capped(owed)} {'delivery' if owed.size == 1 else 'deliveries'} now."
+
+
+def _run(action: Callable[[], str], page: str) -> Response:
+    """Run an action, and show its result on a page."""
+    try:
+        done = action()
+    except ClientError as error:
+        return _failed(error.detail, page)
+    flash(done, "good")
+    return redirect(page, 303)
+
+
+def _failed(reason: str, page: str) -> Response:
+    flash(f"{reason[:1].upper()}{reason[1:]}.", "bad")
+    return redirect(page, 303)
