@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from service.errors import Invalid, NotFound
+from service.errors import Conflict, Invalid, NotFound
 from service.models import WebhookDelivery, WebhookEndpoint
 from service.observability import events
 from service.queries import webhook_health, webhook_log
@@ -77,20 +77,27 @@ def read_troubles(now: datetime, limit: int) -> Troubles:
     return Troubles(numbers, _listed(worst))
 
 
-def enable(endpoint_id: UUID, operator: str) -> WebhookEndpoint:
-    """Enable an endpoint: what it is owed is due. Raises NotFound and Conflict."""
+def enable(endpoint_id: UUID, operator: str) -> datetime:
+    """Enable an endpoint: what it is owed is due. Return since when it was disabled.
+
+    Raises NotFound, and Conflict if it is enabled.
+    """
     endpoint = read_endpoint(endpoint_id, datetime.now(UTC)).endpoint
+    disabled_at = endpoint.disabled_at
+    if disabled_at is None:
+        raise Conflict("the webhook endpoint is enabled already")
     endpoints.enable(endpoint.client_id, endpoint_id)
     events.operator_action(operator, "webhook_enabled", endpoint_id=endpoint_id)
-    return endpoint
+    return disabled_at
 
 
 def retry(endpoint_id: UUID, delivery_id: UUID, operator: str) -> WebhookDelivery:
     """Make a delivery due now. Raises NotFound and Conflict."""
     endpoint = read_endpoint(endpoint_id, datetime.now(UTC)).endpoint
     delivery = recover.retry(endpoint.client_id, endpoint_id, delivery_id)
-    ids = {"endpoint_id": endpoint_id, "delivery_id": delivery_id}
-    events.operator_action(operator, "webhook_retried", **ids)
+    events.operator_action(
+        operator, "webhook_retried", endpoint_id=endpoint_id, delivery_id=delivery_id
+    )
     return delivery
 
 
@@ -103,8 +110,9 @@ def recover_since(endpoint_id: UUID, since: datetime, operator: str) -> int:
         raise Invalid("the time must be in the past")
     endpoint = read_endpoint(endpoint_id, datetime.now(UTC)).endpoint
     number = recover.recover(endpoint.client_id, endpoint_id, since)
-    ids = {"endpoint_id": endpoint_id, "deliveries": number}
-    events.operator_action(operator, "webhook_recovered", **ids)
+    events.operator_action(
+        operator, "webhook_recovered", endpoint_id=endpoint_id, deliveries=number
+    )
     return number
 
 

@@ -1,7 +1,7 @@
 """The pages of webhook endpoints: how each does, its latest deliveries, and their buttons."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -18,6 +18,7 @@ _ENDPOINTS: Final = 25  # of a page: each may owe 10,000 deliveries that are cou
 _DELIVERIES: Final = 50
 _MAX_PAGE: Final = 1_000
 _MAX_CLIENT: Final = 255
+_AN_HOUR: Final = timedelta(hours=1)
 
 
 @blueprint.get("/webhooks")
@@ -27,9 +28,7 @@ def webhooks() -> str:
     page = max(1, min(request.args.get("page", 1, type=int), _MAX_PAGE))
     now = datetime.now(UTC)
     found = operations.read_endpoints(now, _ENDPOINTS, (page - 1) * _ENDPOINTS, client or None)
-    return render_template(
-        "ops/webhooks.html", endpoints=found, client=client, page=page, now=now
-    )
+    return render_template("ops/webhooks.html", endpoints=found, client=client, page=page, now=now)
 
 
 @blueprint.get("/webhooks/<uuid:endpoint_id>")
@@ -45,27 +44,29 @@ def webhook_endpoint(endpoint_id: UUID) -> str:
         statuses=DeliveryStatus,
         status_of=status_of,
         now=now,
+        since=_time(request.args.get("since", "")) or now - _AN_HOUR,
     )
 
 
 @blueprint.post("/webhooks/<uuid:endpoint_id>/enable")
 def enable_webhook(endpoint_id: UUID) -> Response:
     """Enable an endpoint."""
-
-    def action() -> str:
-        operations.enable(endpoint_id, g.operator)
-        return f"The endpoint is enabled. {_owed(endpoint_id)}"
-
-    return _run(action, url_for("ops.webhook_endpoint", endpoint_id=endpoint_id))
+    page = url_for("ops.webhook_endpoint", endpoint_id=endpoint_id)
+    try:
+        disabled_at = operations.enable(endpoint_id, g.operator)
+    except ClientError as error:
+        return _failed(error.detail, page)
+    rest = f"What happened since {disabled_at:%Y-%m-%d %H:%M:%S} UTC is not owed: recover it."
+    flash(f"The endpoint is enabled. {_owed(endpoint_id)} {rest}", "good")
+    return redirect(f"{page}?since={disabled_at:%Y-%m-%dT%H:%M:%S}", 303)
 
 
 @blueprint.post("/webhooks/<uuid:endpoint_id>/recover")
 def recover_webhook(endpoint_id: UUID) -> Response:
     """Owe an endpoint every event since a time that it did not take."""
     page = url_for("ops.webhook_endpoint", endpoint_id=endpoint_id)
-    try:
-        since = datetime.fromisoformat(request.form.get("since", "")).replace(tzinfo=UTC)
-    except ValueError:
+    since = _time(request.form.get("since", ""))
+    if since is None:
         return _failed("enter a date and time such as 2026-12-24T09:00", page)
 
     def action() -> str:
@@ -90,7 +91,14 @@ def retry_delivery(endpoint_id: UUID, delivery_id: UUID) -> Response:
 
 
 def _status(text: str) -> DeliveryStatus | None:
-    return DeliveryStatus(text) if text in DeliveryStatus else None
+    return next((status for status in DeliveryStatus if status == text), None)
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def _owed(endpoint_id: UUID) -> str:
