@@ -10,19 +10,22 @@ from service.errors import Conflict, Invalid, NotFound
 from service.models import WebhookDelivery, WebhookEndpoint
 from service.observability import events
 from service.queries import webhook_health, webhook_log
-from service.queries.backlog import Backlog
+from service.queries.backlog import COUNT_LIMIT, Backlog
 from service.queries.webhook_health import EndpointHealth, Health, Trouble
 from service.queries.webhook_log import DeliveryFilter, DeliveryPage, DeliveryStatus
 from service.webhooks import endpoints, recover
 
 # A client restarts its server. Longer failures are problems.
 _FAILING: Final = timedelta(minutes=5)
+# Deliveries that are counted for each endpoint of a list: 25 times 10,000 take half a second.
+_LISTED_COUNT: Final = 1_000
 
 
 class ListedEndpoint(NamedTuple):
     """An endpoint with its client, its health, and what it is owed.
 
-    `owed` has the time at which the oldest of these deliveries was created.
+    `owed` has the time at which the oldest of these deliveries was created. Counts stop at
+    `count_limit`.
     """
 
     endpoint: WebhookEndpoint
@@ -32,6 +35,7 @@ class ListedEndpoint(NamedTuple):
     owed: Backlog
     failed: Backlog
     next_attempt: datetime | None
+    count_limit: int
 
 
 class EndpointPage(NamedTuple):
@@ -51,7 +55,7 @@ class Troubles(NamedTuple):
 def read_endpoints(now: datetime, limit: int, offset: int, client: str | None) -> EndpointPage:
     """Return the endpoints of all clients or of one, those in trouble first."""
     rows = webhook_health.page(now, limit + 1, offset, client)
-    return EndpointPage(_listed(rows[:limit]), len(rows) > limit)
+    return EndpointPage(_listed(rows[:limit], _LISTED_COUNT), len(rows) > limit)
 
 
 def read_endpoint(endpoint_id: UUID, now: datetime) -> ListedEndpoint:
@@ -59,7 +63,7 @@ def read_endpoint(endpoint_id: UUID, now: datetime) -> ListedEndpoint:
     row = webhook_health.find(endpoint_id, now)
     if row is None:
         raise NotFound("there is no such webhook endpoint, or it is deleted")
-    return _listed([row])[0]
+    return _listed([row], COUNT_LIMIT)[0]
 
 
 def read_deliveries(
@@ -74,7 +78,7 @@ def read_troubles(now: datetime, limit: int) -> Troubles:
     before = now - _FAILING
     numbers = webhook_health.troubles(now, before)
     worst = webhook_health.worst(now, before, limit) if numbers else []
-    return Troubles(numbers, _listed(worst))
+    return Troubles(numbers, _listed(worst, _LISTED_COUNT))
 
 
 def enable(endpoint_id: UUID, operator: str) -> datetime:
@@ -145,13 +149,14 @@ def _time(time: datetime) -> str:
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
 
 
-def _listed(rows: Sequence[EndpointHealth]) -> list[ListedEndpoint]:
-    owed = webhook_health.owed([row.endpoint.id for row in rows])
-    return [_endpoint(row, owed[row.endpoint.id]) for row in rows]
+def _listed(rows: Sequence[EndpointHealth], limit: int) -> list[ListedEndpoint]:
+    owed = webhook_health.owed([row.endpoint.id for row in rows], limit)
+    return [_endpoint(row, owed[row.endpoint.id], limit) for row in rows]
 
 
-def _endpoint(row: EndpointHealth, owed: webhook_health.Owed) -> ListedEndpoint:
-    return ListedEndpoint(*row, owed.owed, owed.failed, _next_attempt(row.endpoint, owed.due_at))
+def _endpoint(row: EndpointHealth, owed: webhook_health.Owed, limit: int) -> ListedEndpoint:
+    next_attempt = _next_attempt(row.endpoint, owed.due_at)
+    return ListedEndpoint(*row, owed.owed, owed.failed, next_attempt, limit)
 
 
 def _next_attempt(endpoint: WebhookEndpoint, due_at: datetime | None) -> datetime | None:

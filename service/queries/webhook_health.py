@@ -13,8 +13,10 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     Subquery,
+    Text,
     and_,
     case,
+    cast,
     func,
     literal,
     or_,
@@ -23,8 +25,9 @@ from sqlalchemy import (
 )
 
 from service.database import db
+from service.domain.message_ids import creation_time
 from service.models import Client, WebhookDelivery, WebhookEndpoint
-from service.queries.backlog import COUNT_LIMIT, Backlog
+from service.queries.backlog import Backlog
 
 # A worker takes what is due within a second, and a call takes 15 s at most.
 _LATE: Final = timedelta(seconds=60)
@@ -98,20 +101,19 @@ def troubles(now: datetime, failing_before: datetime) -> dict[Health, Trouble]:
     return {Health(row[0]): Trouble(row[1], row[2]) for row in db.session.execute(query)}
 
 
-def owed(endpoint_ids: Collection[UUID]) -> dict[UUID, Owed]:
-    """Return what endpoints are owed, and what failed; each count stops at `COUNT_LIMIT`."""
+def owed(endpoint_ids: Collection[UUID], limit: int) -> dict[UUID, Owed]:
+    """Return what endpoints are owed, and what failed; each count stops at `limit`."""
     if not endpoint_ids:
         return {}
-    due = _counts(endpoint_ids, WebhookDelivery.due_at.is_not(None), WebhookDelivery.due_at)
-    ended = and_(WebhookDelivery.due_at.is_(None), WebhookDelivery.delivered_at.is_(None))
-    failed = _counts(endpoint_ids, ended, WebhookDelivery.id)
+    is_due, is_delivered = (
+        WebhookDelivery.due_at.is_not(None),
+        WebhookDelivery.delivered_at.is_not(None),
+    )
+    due = _counts(endpoint_ids, is_due, WebhookDelivery.due_at, limit)
+    failed = _counts(endpoint_ids, and_(~is_due, ~is_delivered), WebhookDelivery.id, limit)
     return {
-        endpoint_id: Owed(
-            Backlog(due[endpoint_id].number, due[endpoint_id].oldest),
-            due[endpoint_id].due_at,
-            Backlog(failed[endpoint_id].number, failed[endpoint_id].oldest),
-        )
-        for endpoint_id in endpoint_ids
+        endpoint_id: Owed(_backlog(due[endpoint_id]), due[endpoint_id].due_at, _backlog(row))
+        for endpoint_id, row in failed.items()
     }
 
 
@@ -170,24 +172,29 @@ def _endpoints(query: Select[Any]) -> list[EndpointHealth]:
 
 
 def _counts(
-    endpoint_ids: Collection[UUID], condition: ColumnElement[bool], order: Any
+    endpoint_ids: Collection[UUID], condition: ColumnElement[bool], order: Any, limit: int
 ) -> dict[UUID, Any]:
-    """Return the number of deliveries of each endpoint, the oldest, and when one is due."""
+    """Return the number of deliveries of each endpoint, the oldest id, and when one is due."""
     counts = []
     for endpoint_id in endpoint_ids:
         rows = (
-            select(WebhookDelivery.created_at, WebhookDelivery.due_at)
+            select(WebhookDelivery.id, WebhookDelivery.due_at)  # the index has both
             .where(WebhookDelivery.endpoint_id == endpoint_id, condition)
             .order_by(order)
-            .limit(COUNT_LIMIT)
+            .limit(limit)
             .subquery()
         )
         counts.append(
             select(
                 literal(endpoint_id).label("endpoint_id"),
                 func.count().label("number"),
-                func.min(rows.c.created_at).label("oldest"),
+                # PostgreSQL before 18 has no min(uuid).
+                func.min(cast(rows.c.id, Text)).label("oldest"),
                 func.min(rows.c.due_at).label("due_at"),
             ).select_from(rows)
         )
     return {row.endpoint_id: row for row in db.session.execute(union_all(*counts))}
+
+
+def _backlog(row: Any) -> Backlog:
+    return Backlog(row.number, creation_time(UUID(row.oldest)) if row.number else None)

@@ -50,9 +50,9 @@ def grouped(number: int) -> str:
     return f"{number:,}"
 
 
-def capped(backlog: Backlog) -> str:
+def capped(backlog: Backlog, limit: int = COUNT_LIMIT) -> str:
     """Format the count of a backlog; `+` where counting stopped."""
-    return f"{backlog.size:,}" + ("+" if backlog.size >= COUNT_LIMIT else "")
+    return f"{backlog.size:,}" + ("+" if backlog.size >= limit else "")
 
 
 def family(status: Status | None) -> str:

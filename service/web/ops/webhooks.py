@@ -28,7 +28,8 @@ def webhooks() -> str:
     page = max(1, min(request.args.get("page", 1, type=int), _MAX_PAGE))
     now = datetime.now(UTC)
     found = operations.read_endpoints(now, _ENDPOINTS, (page - 1) * _ENDPOINTS, client or None)
-    return render_template("ops/webhooks.html", endpoints=found, client=client, page=page, now=now)
+    shown = {"endpoints": found, "client": client, "page": page}
+    return render_template("ops/webhooks.html", **shown, now=now, since=now - _AN_HOUR)
 
 
 @blueprint.get("/webhooks/<uuid:endpoint_id>")
