@@ -1,17 +1,25 @@
-"""Operators with and without a session, and the overview without its cache."""
+"""Operators with and without a session, the overview without its cache, and a webhook endpoint."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import Context
-from typing import Any
+from dataclasses import replace
+from ipaddress import ip_network
+from typing import Any, NamedTuple
+from uuid import UUID
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from service.config.webhooks import NetworkRule
 from service.operations import overview as operations
 from service.web.ops import overview
+from service.webhook_client.client import WebhookClient
+from service.webhooks import endpoints
+from service.webhooks.endpoints import NewEndpoint
+from tests.service.webhooks.receiver import Receiver, receiver
 
 BASE = "https://localhost"
 
@@ -87,3 +95,34 @@ def fresh_overview(operator: Operator) -> Callable[[], str]:
         return operator.get("/live").text
 
     return read
+
+
+class Subscriber(NamedTuple):
+    """A webhook endpoint of a client, and what it received."""
+
+    id: UUID
+    books: Receiver
+
+
+@pytest.fixture
+def subscriber(
+    context: Flask,
+    client_id: int,
+    configure: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Subscriber]:
+    """A webhook endpoint on loopback for delivered messages; it answers 500."""
+    loopback = (NetworkRule(network=ip_network("127.0.0.0/8"), allowed=True),)
+    configure(webhook_allow_http=True, webhook_networks=loopback)
+    bound = replace(context.extensions["waybill"], webhook_client=WebhookClient(loopback, 8))
+    monkeypatch.setitem(context.extensions, "waybill", bound)
+    with receiver() as books:
+        books.answer = lambda _: (500, {})
+        new = NewEndpoint(
+            url=f"{books.url}?token=hidden",
+            description=None,
+            types=["message.updated"],
+            statuses=["delivered"],
+            include_body=False,
+        )
+        yield Subscriber(endpoints.create(client_id, new)[0].id, books)
