@@ -56,7 +56,7 @@ def enable_webhook(endpoint_id: UUID) -> Response:
     try:
         disabled_at = operations.enable(endpoint_id, g.operator)
     except ClientError as error:
-        return _failed(error.detail, page)
+        return _failed(_reason(error), page)
     rest = f"What happened since {disabled_at:%Y-%m-%d %H:%M:%S} UTC is not owed: recover it."
     flash(f"The endpoint is enabled. {_owed(endpoint_id)} {rest}", "good")
     return redirect(f"{page}?since={disabled_at:%Y-%m-%dT%H:%M:%S}", 303)
@@ -112,9 +112,14 @@ def _run(action: Callable[[], str], page: str) -> Response:
     try:
         done = action()
     except ClientError as error:
-        return _failed(error.detail, page)
+        return _failed(_reason(error), page)
     flash(done, "good")
     return redirect(page, 303)
+
+
+def _reason(error: ClientError) -> str:
+    wrong = "; ".join(f"{each.field} {each.message}" for each in error.errors)
+    return f"{error.detail}: {wrong}" if wrong else error.detail
 
 
 def _failed(reason: str, page: str) -> Response:

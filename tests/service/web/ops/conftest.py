@@ -3,8 +3,6 @@
 import re
 from collections.abc import Callable, Iterator
 from contextvars import Context
-from dataclasses import replace
-from ipaddress import ip_network
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -13,12 +11,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from service.config.webhooks import NetworkRule
 from service.operations import overview as operations
 from service.web.ops import overview
-from service.webhook_client.client import WebhookClient
-from service.webhooks import endpoints
-from service.webhooks.endpoints import NewEndpoint
+from tests.conftest import make_key
+from tests.service.webhooks.conftest import allowed  # noqa: F401 - a fixture
 from tests.service.webhooks.receiver import Receiver, receiver
 
 BASE = "https://localhost"
@@ -106,23 +102,15 @@ class Subscriber(NamedTuple):
 
 @pytest.fixture
 def subscriber(
-    context: Flask,
-    client_id: int,
-    configure: Callable[..., None],
-    monkeypatch: pytest.MonkeyPatch,
+    context: Flask, client_id: int, request: pytest.FixtureRequest
 ) -> Iterator[Subscriber]:
-    """A webhook endpoint on loopback for delivered messages; it answers 500."""
-    loopback = (NetworkRule(network=ip_network("127.0.0.0/8"), allowed=True),)
-    configure(webhook_allow_http=True, webhook_networks=loopback)
-    bound = replace(context.extensions["waybill"], webhook_client=WebhookClient(loopback, 8))
-    monkeypatch.setitem(context.extensions, "waybill", bound)
+    """A webhook endpoint on loopback for delivered messages of a client; it answers 500."""
+    request.getfixturevalue("allowed")
+    headers = {"Authorization": f"Bearer {make_key(context, 'payments')}"}
     with receiver() as books:
         books.answer = lambda _: (500, {})
-        new = NewEndpoint(
-            url=f"{books.url}?token=hidden",
-            description=None,
-            types=["message.updated"],
-            statuses=["delivered"],
-            include_body=False,
-        )
-        yield Subscriber(endpoints.create(client_id, new)[0].id, books)
+        fields = {"url": f"{books.url}?token=hidden", "statuses": ["delivered"]}
+        post = context.test_client().post
+        answer = in_own_context(post, "/v1/webhook-endpoints", json=fields, headers=headers)
+        assert answer.json
+        yield Subscriber(UUID(answer.json["id"]), books)
