@@ -179,8 +179,10 @@ def _counts(
     for endpoint_id in endpoint_ids:
         rows = (
             select(WebhookDelivery.id, WebhookDelivery.due_at)  # the index has both
-            .where(WebhookDelivery.endpoint_id == endpoint_id, condition)
-            .order_by(order)
+            # With `=` PostgreSQL may read all deliveries by their ids for the few that failed: it
+            # takes the two conditions on them for independent. No other index has this order.
+            .where(WebhookDelivery.endpoint_id.between(endpoint_id, endpoint_id), condition)
+            .order_by(WebhookDelivery.endpoint_id, order)
             .limit(limit)
             .subquery()
         )

@@ -63,10 +63,13 @@ def page(
         return _cut(_of_message(endpoint_id, filters, before), limit)
     if filters.status is DeliveryStatus.PENDING and (few := _few_pending(endpoint_id)) is not None:
         return _cut([each for each in few if before is None or each.id < before], limit)
-    query = select(WebhookDelivery).where(WebhookDelivery.endpoint_id == endpoint_id)
+    # With `=` PostgreSQL may read all deliveries by their ids for the few that failed.
+    query = select(WebhookDelivery).where(
+        WebhookDelivery.endpoint_id.between(endpoint_id, endpoint_id)
+    )
     if before is not None:
         query = query.where(WebhookDelivery.id < before)
-    query = query.order_by(WebhookDelivery.id.desc())
+    query = query.order_by(WebhookDelivery.endpoint_id.desc(), WebhookDelivery.id.desc())
     if filters.status is DeliveryStatus.FAILED:
         query = query.where(*_FAILED)  # ix_webhook_delivery_failed
     if filters.status in (None, DeliveryStatus.FAILED):
