@@ -9,7 +9,7 @@ from uuid import UUID
 from service.errors import Conflict, NotFound
 from service.models import WebhookDelivery, WebhookEndpoint
 from service.observability import events
-from service.queries import webhook_health, webhook_log
+from service.queries import webhook_backlog, webhook_health, webhook_log
 from service.queries.backlog import COUNT_LIMIT, Backlog
 from service.queries.webhook_health import EndpointHealth, Health, Trouble
 from service.queries.webhook_log import DeliveryFilter, DeliveryPage, DeliveryStatus
@@ -150,11 +150,11 @@ def _time(time: datetime) -> str:
 
 
 def _listed(rows: Sequence[EndpointHealth], limit: int) -> list[ListedEndpoint]:
-    owed = webhook_health.owed([row.endpoint.id for row in rows], limit)
+    owed = webhook_backlog.owed([row.endpoint.id for row in rows], limit)
     return [_endpoint(row, owed[row.endpoint.id], limit) for row in rows]
 
 
-def _endpoint(row: EndpointHealth, owed: webhook_health.Owed, limit: int) -> ListedEndpoint:
+def _endpoint(row: EndpointHealth, owed: webhook_backlog.Owed, limit: int) -> ListedEndpoint:
     next_attempt = _next_attempt(row.endpoint, owed.due_at)
     return ListedEndpoint(*row, owed.owed, owed.failed, next_attempt, limit)
 

@@ -3,7 +3,7 @@
 The table of endpoints is read whole: a client has 16 at most.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
@@ -13,21 +13,15 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     Subquery,
-    Text,
     and_,
     case,
-    cast,
     func,
-    literal,
     or_,
     select,
-    union_all,
 )
 
 from service.database import db
-from service.domain.message_ids import creation_time
 from service.models import Client, WebhookDelivery, WebhookEndpoint
-from service.queries.backlog import Backlog
 
 # A worker takes what is due within a second, and a call takes 15 s at most.
 _LATE: Final = timedelta(seconds=60)
@@ -49,14 +43,6 @@ class EndpointHealth(NamedTuple):
     client: str
     health: Health
     since: datetime | None
-
-
-class Owed(NamedTuple):
-    """Deliveries that an endpoint is owed, when the first of them is due, and those that failed."""
-
-    owed: Backlog
-    due_at: datetime | None
-    failed: Backlog
 
 
 class Trouble(NamedTuple):
@@ -99,22 +85,6 @@ def troubles(now: datetime, failing_before: datetime) -> dict[Health, Trouble]:
         .group_by(health.c.health)
     )
     return {Health(row[0]): Trouble(row[1], row[2]) for row in db.session.execute(query)}
-
-
-def owed(endpoint_ids: Collection[UUID], limit: int) -> dict[UUID, Owed]:
-    """Return what endpoints are owed, and what failed; each count stops at `limit`."""
-    if not endpoint_ids:
-        return {}
-    is_due, is_delivered = (
-        WebhookDelivery.due_at.is_not(None),
-        WebhookDelivery.delivered_at.is_not(None),
-    )
-    due = _counts(endpoint_ids, is_due, WebhookDelivery.due_at, limit)
-    failed = _counts(endpoint_ids, and_(~is_due, ~is_delivered), WebhookDelivery.id, limit)
-    return {
-        endpoint_id: Owed(_backlog(due[endpoint_id]), due[endpoint_id].due_at, _backlog(row))
-        for endpoint_id, row in failed.items()
-    }
 
 
 def _health(now: datetime) -> Subquery:
@@ -169,34 +139,3 @@ def _listed(health: Subquery) -> Select[Any]:
 def _endpoints(query: Select[Any]) -> list[EndpointHealth]:
     rows = db.session.execute(query.execution_options(populate_existing=True))
     return [EndpointHealth(row[0], row[1], Health(row[2]), row[3]) for row in rows]
-
-
-def _counts(
-    endpoint_ids: Collection[UUID], condition: ColumnElement[bool], order: Any, limit: int
-) -> dict[UUID, Any]:
-    """Return the number of deliveries of each endpoint, the oldest id, and when one is due."""
-    counts = []
-    for endpoint_id in endpoint_ids:
-        rows = (
-            select(WebhookDelivery.id, WebhookDelivery.due_at)  # the index has both
-            # With `=` PostgreSQL may read all deliveries by their ids for the few that failed: it
-            # takes the two conditions on them for independent. No other index has this order.
-            .where(WebhookDelivery.endpoint_id.between(endpoint_id, endpoint_id), condition)
-            .order_by(WebhookDelivery.endpoint_id, order)
-            .limit(limit)
-            .subquery()
-        )
-        counts.append(
-            select(
-                literal(endpoint_id).label("endpoint_id"),
-                func.count().label("number"),
-                # PostgreSQL before 18 has no min(uuid).
-                func.min(cast(rows.c.id, Text)).label("oldest"),
-                func.min(rows.c.due_at).label("due_at"),
-            ).select_from(rows)
-        )
-    return {row.endpoint_id: row for row in db.session.execute(union_all(*counts))}
-
-
-def _backlog(row: Any) -> Backlog:
-    return Backlog(row.number, creation_time(UUID(row.oldest)) if row.number else None)

@@ -27,8 +27,8 @@ def webhooks() -> str:
     client = request.args.get("client", "").replace("\0", "").strip()[:_MAX_CLIENT]
     page = max(1, min(request.args.get("page", 1, type=int), _MAX_PAGE))
     now = datetime.now(UTC)
-    found = operations.read_endpoints(now, _ENDPOINTS, (page - 1) * _ENDPOINTS, client or None)
-    shown = {"endpoints": found, "client": client, "page": page}
+    endpoints = operations.read_endpoints(now, _ENDPOINTS, (page - 1) * _ENDPOINTS, client or None)
+    shown = {"endpoints": endpoints, "client": client, "page": page}
     return render_template("ops/webhooks.html", **shown, now=now, since=now - _AN_HOUR)
 
 
