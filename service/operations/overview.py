@@ -15,18 +15,19 @@ from service.coordination.circuit_breaker import CircuitOpen
 from service.database import db
 from service.database.errors import is_retryable
 from service.models import DeadLetter, Message
-from service.operations import activity, holds
+from service.operations import activity, holds, webhooks
 from service.operations.activity import Minute
 from service.operations.holds import ListedHold
 from service.operations.latency import Latencies, latencies
 from service.operations.replicas import Replicas, replicas
+from service.operations.webhooks import Troubles
 from service.providers.base import RefusalAdvice
 from service.queries import backlog, callbacks, overview
 from service.queries.backlog import Backlogs
 from service.task_queue.queue import ROUTES
 
 QUEUES: Final = tuple(sorted(set(ROUTES.values())))
-_LISTED: Final = 8  # messages in doubt, dead letters and holds
+_LISTED: Final = 8  # messages in doubt, dead letters, holds and webhook endpoints
 _STATEMENT_TIMEOUT: Final = 2.0
 _COUNTING_SECONDS: Final = 0.2  # for all minutes that are not cached
 
@@ -40,6 +41,7 @@ class DatabaseFigures(NamedTuple):
     in_doubt: Sequence[Message]
     dead_letters: Sequence[DeadLetter]
     holds: Sequence[ListedHold]
+    webhooks: Troubles
     latencies: Latencies
     messages: list[Minute]
     callbacks: list[Minute]
@@ -79,6 +81,7 @@ def _database_figures(now: datetime) -> DatabaseFigures | None:
             in_doubt=overview.in_doubt(_LISTED) if backlogs.in_doubt.size else (),
             dead_letters=callbacks.dead_letters(_LISTED) if backlogs.dead_letters.size else (),
             holds=holds.problems(now, _LISTED),
+            webhooks=webhooks.read_troubles(now, _LISTED),
             latencies=latencies(now),
             messages=activity.last_hour("messages", now, deadline),
             callbacks=activity.last_hour("callbacks", now, deadline),

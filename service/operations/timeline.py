@@ -10,8 +10,9 @@ from service.database import transaction
 from service.domain.status import Status, is_final
 from service.errors import NotFound
 from service.holds import waiting
-from service.models import Attempt, Hold, Message, StatusEvent
-from service.queries import message_details
+from service.models import Attempt, Hold, Message, StatusEvent, WebhookDelivery, WebhookEndpoint
+from service.operations.webhooks import address, describe_delivery
+from service.queries import message_details, webhook_log
 from service.queries.message_details import Tries
 from service.sending.failover import MOVED, NOT_MOVED
 
@@ -25,14 +26,17 @@ MOVES: Final = {MOVED: "moved from", NOT_MOVED: "not moved:"}
 class Entry(NamedTuple):
     """One thing that happened: a call or its answer has an attempt, an event its ledger row.
 
-    All attempts without an effect that had the same answer are one entry, at the last of them.
+    All attempts without an effect that had the same answer are one entry, at the last of them. A
+    webhook delivery is one entry, at its last attempt.
     """
 
     at: datetime
-    kind: str  # accepted, call, answer, event, tries
+    kind: str  # accepted, call, answer, event, tries, webhook
     attempt: Attempt | None = None
     event: StatusEvent | None = None
     tries: Tries | None = None
+    delivery: WebhookDelivery | None = None
+    endpoint: WebhookEndpoint | None = None
 
 
 class Timeline(NamedTuple):
@@ -54,7 +58,8 @@ def read_timeline(message_id: UUID) -> Timeline:
     message, attempts = message_details.with_attempts(message_id)
     events = message_details.events(message_id, MAX_EVENTS)
     tries = message_details.tries(message_id, _MAX_TRIES)
-    entries = [*_entries(message, attempts, events), *map(_tries, tries)]
+    webhooks = [_webhook(*row) for row in webhook_log.of_message(message_id)]
+    entries = [*_entries(message, attempts, events), *map(_tries, tries), *webhooks]
     entries.sort(key=lambda entry: entry.at)
     truncated = len(events) == MAX_EVENTS
     return Timeline(message, entries, truncated, waiting.hold_of(message))
@@ -137,6 +142,11 @@ def _tries(tries: Tries) -> Entry:
     return Entry(tries.last, "tries", tries=tries)
 
 
+def _webhook(delivery: WebhookDelivery, endpoint: WebhookEndpoint) -> Entry:
+    at = delivery.attempted_at or delivery.created_at
+    return Entry(at, "webhook", delivery=delivery, endpoint=endpoint)
+
+
 def describe_tries(tries: Tries) -> str:
     """Return what attempts without an effect had for an answer, and how many there were."""
     times = "once" if tries.number == 1 else f"{tries.number} times since {_time(tries.first)}"
@@ -149,6 +159,9 @@ def _describe(entry: Entry) -> str:
     attempt, event = entry.attempt, entry.event
     if entry.tries is not None:
         return describe_tries(entry.tries)
+    if entry.delivery is not None and entry.endpoint is not None:
+        result = describe_delivery(entry.delivery, entry.endpoint)
+        return f"webhook to {address(entry.endpoint.url)}: {result}"
     if event is not None and event.word in MOVES:
         return f"{MOVES[event.word]} {event.provider_time}"
     if event is not None:

@@ -14,6 +14,7 @@ from service.web.ops import (  # noqa: F401 - each registers its pages
     overview,
     resend,
     send_test_message,
+    webhooks,
 )
 from service.web.ops.blueprint import PREFIX, blueprint, csrf
 

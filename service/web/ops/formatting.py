@@ -9,6 +9,7 @@ from flask import Flask, g
 from service.components import components
 from service.domain.status import Status
 from service.errors import ErrorFact
+from service.operations.webhooks import address
 from service.queries.backlog import COUNT_LIMIT, Backlog
 from service.web.ops.charts import FAMILY_OF
 
@@ -17,7 +18,7 @@ _MAX_PAYLOAD: Final = 20_000
 
 def init_app(app: Flask) -> None:
     """Register the filters, and the operator's name for every template."""
-    for filter_ in (clock, date_and_time, duration, family, grouped, capped, payload):
+    for filter_ in (address, clock, date_and_time, duration, family, grouped, capped, payload):
         app.add_template_filter(filter_)
     app.add_template_global(_error_fact, "error_fact")
     app.context_processor(lambda: {"operator": g.get("operator")})
@@ -49,9 +50,9 @@ def grouped(number: int) -> str:
     return f"{number:,}"
 
 
-def capped(backlog: Backlog) -> str:
+def capped(backlog: Backlog, limit: int = COUNT_LIMIT) -> str:
     """Format the count of a backlog; `+` where counting stopped."""
-    return f"{backlog.size:,}" + ("+" if backlog.size >= COUNT_LIMIT else "")
+    return f"{backlog.size:,}" + ("+" if backlog.size >= limit else "")
 
 
 def family(status: Status | None) -> str:

@@ -20,8 +20,10 @@ from service.operations.timeline import (
     read_timeline,
     waits_for,
 )
+from service.operations.webhooks import describe_delivery
 from service.queries import clients, overview
 from service.queries import search as queries
+from service.queries.webhook_log import status_of
 from service.web.ops.blueprint import blueprint
 from service.web.ops.overview import fragment_response
 
@@ -110,6 +112,8 @@ def _fragment(timeline: Timeline) -> str:
         waits_for=waits_for(timeline.message, timeline.hold),
         next_step=next_step(timeline.message, timeline.hold),
         describe_tries=describe_tries,
+        describe_delivery=describe_delivery,
+        status_of=status_of,
         moves=MOVES,
         max_events=MAX_EVENTS,
     )

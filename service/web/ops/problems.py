@@ -8,12 +8,19 @@ from service.domain.scope import HoldKind
 from service.operations.holds import ListedHold
 from service.operations.overview import QUEUES, Overview, RedisFigures
 from service.operations.replicas import Replicas
+from service.operations.webhooks import Troubles
 from service.queries.backlog import Backlog, Backlogs
+from service.queries.webhook_health import Health
 from service.web.ops.formatting import capped, duration
 
 # Seconds that the oldest message or callback may wait.
 _SLOW: Final = 30.0
 _STUCK: Final = 120.0
+_WEBHOOKS: Final = {
+    Health.FAILING: ("failing", "Tell its client. After 5 days it is disabled; nothing is lost."),
+    Health.DISABLED: ("disabled", "Ask its client, then enable it and recover the events since."),
+    Health.LATE: ("late", "Check that the workers of the queue “webhooks” keep up."),
+}
 
 
 class Problem(NamedTuple):
@@ -35,6 +42,7 @@ def find_problems(overview: Overview) -> list[Problem]:
         problems += _due(overview.database.backlogs.due, overview.now)
         problems += _overdue(overview.database.backlogs, overview.now)
         problems += _unresolved(overview.database.backlogs)
+        problems += _webhooks(overview.database.webhooks, overview.now)
     return sorted(problems, key=lambda problem: not problem.critical)
 
 
@@ -137,6 +145,18 @@ def _unresolved(backlogs: Backlogs) -> Iterator[Problem]:
         summary = f"{_plural(backlogs.unknown, 'message')} with an unknown outcome"
         advice = "No final status came before polling ended (last 24 h)."
         yield Problem(False, summary, advice, "failures")
+
+
+def _webhooks(troubles: Troubles, now: datetime) -> Iterator[Problem]:
+    """Not critical: mostly a client's server is the cause, and what it is owed is kept."""
+    for health, (state, advice) in _WEBHOOKS.items():
+        if trouble := troubles.numbers.get(health):
+            noun = "webhook endpoint" if trouble.number == 1 else "webhook endpoints"
+            age = duration((now - trouble.since).total_seconds())
+            first = "" if trouble.number == 1 else "the first "
+            yield Problem(
+                False, f"{trouble.number:,} {state} {noun}, {first}for {age}", advice, "webhooks"
+            )
 
 
 def _refusals(overview: Overview) -> Iterator[Problem]:

@@ -1,9 +1,10 @@
-"""Operators with and without a session, and the overview without its cache."""
+"""Operators with and without a session, the overview without its cache, and a webhook endpoint."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import Context
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
 import pytest
 from flask import Flask
@@ -12,6 +13,9 @@ from werkzeug.test import TestResponse
 
 from service.operations import overview as operations
 from service.web.ops import overview
+from tests.conftest import make_key
+from tests.service.webhooks.conftest import allowed  # noqa: F401 - a fixture
+from tests.service.webhooks.receiver import Receiver, receiver
 
 BASE = "https://localhost"
 
@@ -87,3 +91,26 @@ def fresh_overview(operator: Operator) -> Callable[[], str]:
         return operator.get("/live").text
 
     return read
+
+
+class Subscriber(NamedTuple):
+    """A webhook endpoint of a client, and what it received."""
+
+    id: UUID
+    books: Receiver
+
+
+@pytest.fixture
+def subscriber(
+    context: Flask, client_id: int, request: pytest.FixtureRequest
+) -> Iterator[Subscriber]:
+    """A webhook endpoint on loopback for delivered messages of a client; it answers 500."""
+    request.getfixturevalue("allowed")
+    headers = {"Authorization": f"Bearer {make_key(context, 'payments')}"}
+    with receiver() as books:
+        books.answer = lambda _: (500, {})
+        fields = {"url": f"{books.url}?token=hidden", "statuses": ["delivered"]}
+        post = context.test_client().post
+        answer = in_own_context(post, "/v1/webhook-endpoints", json=fields, headers=headers)
+        assert answer.json
+        yield Subscriber(UUID(answer.json["id"]), books)

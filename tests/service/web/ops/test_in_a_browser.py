@@ -14,16 +14,19 @@ from werkzeug.serving import make_server
 
 from service.app import create_app
 from service.components import components
-from service.database import db
+from service.database import db, transaction
 from service.domain.report import Source
 from service.errors import OutcomeUnknown
-from service.models import Attempt, DeadLetter
+from service.models import Attempt, DeadLetter, WebhookDelivery, WebhookEndpoint
 from service.recording import record
 from service.sending import deliver
+from service.webhooks import deliver as webhooks
 from tests.conftest import make_settings
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
+from tests.service.web.ops.conftest import Subscriber
 from tests.service.web.ops.test_overview import HEALTHY, all_replicas_announce, dead_letter
+from tests.strategies import EPOCH
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = [
@@ -230,15 +233,47 @@ def test_dead_letter_is_replayed_from_the_overview(visit: Open, context: Flask) 
     assert db.session.scalars(db.select(DeadLetter)).all() == []
 
 
+def test_delivery_is_retried_and_events_are_recovered(
+    visit: Open, post: Post, subscriber: Subscriber
+) -> None:
+    message_id = post()
+    deliver.deliver()
+    delivered(message_id)
+    webhooks.deliver()  # the endpoint answers 500
+    page = visit(f"/ops/messages/{message_id}")
+    subscriber.books.answer = lambda _: (204, {})
+    page.get_by_role("button", name="Retry the webhook").click()
+    expect(page.get_by_role("status")).to_have_text("The delivery is due now.")
+    webhooks.deliver()
+    expect(page.locator("#timeline")).to_contain_text("answer 204; delivered at")
+
+    with transaction():
+        db.session.execute(db.delete(WebhookDelivery))
+    page.get_by_role("link", name="Webhooks").click()
+    page.get_by_text("Recover…").click()
+    page.get_by_label("Since").fill("2026-01-01T09:00:00")
+    page.get_by_role("button", name="Recover the events").click()
+    expect(page.get_by_role("status")).to_contain_text("It is owed 1 delivery now.")
+    webhooks.deliver()
+    page.reload()
+    expect(page.locator("#deliveries .status")).to_have_text("delivered")
+    assert len(subscriber.books.received) == 3
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
 def test_pages_fit_the_screen_with_enough_contrast(
-    visit: Open, in_doubt: UUID, scheme: str, size: dict[str, int]
+    visit: Open, in_doubt: UUID, subscriber: Subscriber, scheme: str, size: dict[str, int]
 ) -> None:
     db.session.add(dead_letter(error="x" * 500, body=b"y" * 500))
+    db.session.add(owed(subscriber.id, in_doubt))
+    long = {"url": f"https://a.example/{'x' * 500}", "description": HOSTILE}
+    db.session.execute(db.update(WebhookEndpoint).values(**long, failing_since=EPOCH))
     db.session.commit()
     page = visit(viewport=size, color_scheme=scheme)
-    for path in ("", "messages", "doubts", "dead-letters", "test", f"messages/{in_doubt}"):
+    webhook_pages = ("webhooks", f"webhooks/{subscriber.id}")
+    message_pages = ("messages", "doubts", "dead-letters", "test", f"messages/{in_doubt}")
+    for path in ("", *message_pages, *webhook_pages):
         page.goto(f"/ops/{path}")
         page.evaluate(
             "document.querySelectorAll('details').forEach((details) => (details.open = true))"
@@ -246,6 +281,18 @@ def test_pages_fit_the_screen_with_enough_contrast(
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, path
         assert page.evaluate(CONTRAST) >= 4.5, path
     assert page.title() != "taken"
+
+
+def owed(endpoint_id: UUID, message_id: UUID) -> WebhookDelivery:
+    return WebhookDelivery(
+        endpoint_id=endpoint_id,
+        event_id=1,
+        message_id=message_id,
+        created_at=EPOCH,
+        due_at=EPOCH,
+        attempts=9,
+        error=HOSTILE,
+    )
 
 
 # The lowest contrast of any text with its background, by the formula of WCAG; AA requires 4.5.

@@ -1,5 +1,7 @@
 """Login, CSRF tokens, and the headers of the operator pages."""
 
+import re
+
 import pytest
 from flask import Flask, session
 from flask.testing import FlaskClient
@@ -12,16 +14,18 @@ from tests.conftest import make_key, make_settings
 from tests.fakes import FakeProvider, fake_signature
 from tests.service.web.ops.conftest import BASE, Operator, make_operator_key
 
-PAGES = ("/", "/live", "/messages", "/doubts", "/dead-letters", "/holds", "/test")
-MESSAGE = "/messages/01a1fd14-9522-7078-b19f-9ef257cf0b38"
+PAGES = ("/", "/live", "/messages", "/doubts", "/dead-letters", "/holds", "/test", "/webhooks")
+ID = "01a1fd14-9522-7078-b19f-9ef257cf0b38"
+MESSAGE, ENDPOINT = f"/messages/{ID}", f"/webhooks/{ID}"
 FORMS = (
     *("/logout", "/test", "/dead-letters/replay", "/resend"),
     *("/holds/pause", "/holds/7/release", "/holds/7/extend"),
     *(f"{MESSAGE}/{action}" for action in ("look-up", "send-again", "resend", "give-up", "sid")),
+    *(f"{ENDPOINT}/{action}" for action in ("enable", "recover", f"deliveries/{ID}/retry")),
 )
 
 
-@pytest.mark.parametrize("page", [*PAGES, MESSAGE, f"{MESSAGE}/live"])
+@pytest.mark.parametrize("page", [*PAGES, MESSAGE, f"{MESSAGE}/live", ENDPOINT])
 def test_page_without_a_session_redirects_to_the_login(stranger: Operator, page: str) -> None:
     answer = stranger.get(page)
     assert answer.status_code == 303
@@ -54,9 +58,7 @@ def test_csrf_token_of_another_session_is_refused(
 
 def test_every_post_route_is_tested(app: Flask) -> None:
     posts = {
-        rule.rule.removeprefix("/ops")
-        .replace("/<uuid:message_id>", MESSAGE[9:])
-        .replace("<int:hold_id>", "7")
+        re.sub(r"<uuid:\w+>", ID, rule.rule.removeprefix("/ops")).replace("<int:hold_id>", "7")
         for rule in app.url_map.iter_rules()
         if rule.endpoint.startswith("ops.") and "POST" in (rule.methods or ())
     }

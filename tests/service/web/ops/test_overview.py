@@ -44,7 +44,7 @@ def all_replicas_announce() -> None:
     components().heartbeats.send("web", "web-1", ())
     components().heartbeats.send("beat", "beat-1", ())
     components().heartbeats.send("worker", "send@a", ["send"])
-    components().heartbeats.send("worker", "status@a", ["maintenance", "status"])
+    components().heartbeats.send("worker", "status@a", ["maintenance", "status", "webhooks"])
 
 
 def delivered(post: Post, word: str = "delivered", code: str | None = None) -> UUID:
@@ -137,7 +137,7 @@ def test_counts_of_past_minutes_are_cached_for_a_while(context: Flask, post: Pos
 
 
 def test_missing_beat_or_worker_is_critical(context: Flask, fresh_overview: ReadOverview) -> None:
-    components().heartbeats.send("worker", "status@a", ["maintenance", "status"])
+    components().heartbeats.send("worker", "status@a", ["maintenance", "status", "webhooks"])
     text = fresh_overview()
     assert "Critical: " in text
     assert "Beat is not running" in text
