@@ -5,11 +5,11 @@ from collections import deque
 from collections.abc import Sequence
 from threading import Event as Flag
 from time import monotonic
-from typing import Final, Self, TypedDict
+from typing import Final, Self
 
 from waybill_client.http import Http, Request
 from waybill_client.retries import Attempts
-from waybill_client.types import Message
+from waybill_client.types import FeedItem
 
 # Seconds between two requests that find nothing, if the server does not hold them that long.
 _LEAST_INTERVAL: Final = 1.0
@@ -17,17 +17,9 @@ _LEAST_INTERVAL: Final = 1.0
 _log = logging.getLogger("waybill_client")
 
 
-class Event(TypedDict):
-    """A change of a message; `data` is the message as it is now.
-
-    In a webhook, `data` has no `body`, `media_urls` and `content_variables` unless the endpoint
-    has `include_body`.
-    """
-
-    id: str
-    type: str
-    timestamp: str
-    data: Message
+# A change of a message; `data` is the message as it is now. In a webhook it has no `body`,
+# `media_urls` and `content_variables` unless the endpoint has `include_body`.
+Event = FeedItem
 
 
 class Events:

@@ -69,6 +69,7 @@ class Message(_Message):
     resend_if_unknown: bool
     smart_encoding: bool
     encoding: Literal["gsm-7", "ucs-2", None]
+    webhook_endpoint: str | None
     created_at: str
     version: int
     status: Status
@@ -121,6 +122,9 @@ class BatchAnswer(TypedDict):
     results: list[AcceptedItem | RefusedItem]
 
 
+DeliveryStatus = Literal["pending", "delivered", "failed"]
+
+
 Source = Literal["api", "callback", "reconciliation", "client"]
 
 
@@ -139,6 +143,15 @@ class Event(TypedDict):
     provider_time: str | None
     repeats: int
     raw: dict[str, Any]
+
+
+class FeedItem(TypedDict):
+    """An event of the feed: the message as it is now."""
+
+    id: str
+    type: str
+    timestamp: str
+    data: Message
 
 
 class Ledger(TypedDict):
@@ -169,12 +182,23 @@ class NewMessage(_NewMessage):
     metadata: NotRequired[dict[str, str | int | float | bool | None]]
     priority: NotRequired[Literal["high", "normal"]]
     resend_if_unknown: NotRequired[bool]
+    webhook_endpoint: NotRequired[str | None]
 
 
 class NewBatch(TypedDict):
     """Up to 1000 messages; each is validated on its own later."""
 
     messages: list[NewMessage | Any]
+
+
+class NewWebhookEndpoint(TypedDict):
+    """A webhook endpoint to create."""
+
+    url: str
+    description: NotRequired[str | None]
+    types: NotRequired[list[Literal["message.updated"]]]
+    statuses: NotRequired[list[Status]]
+    include_body: NotRequired[bool]
 
 
 class Page(TypedDict):
@@ -190,6 +214,61 @@ class Resend(TypedDict):
     confirm_duplicate: NotRequired[bool]
 
 
+class WebhookDelivery(TypedDict):
+    """The delivery of an event to an endpoint."""
+
+    id: str
+    event_id: str
+    message_id: str | None
+    status: DeliveryStatus
+    attempts: int
+    answer_status: int | None
+    error: str | None
+    created_at: str
+    attempted_at: str | None
+    delivered_at: str | None
+    next_attempt_at: str | None
+
+
+class WebhookEndpoint(TypedDict):
+    """A URL to which events are posted, and its health."""
+
+    id: str
+    url: str
+    description: str | None
+    types: list[str]
+    statuses: list[Status]
+    include_body: bool
+    enabled: bool
+    disabled_at: str | None
+    disabled_reason: str | None
+    failing_since: str | None
+    last_success_at: str | None
+    next_attempt_at: str | None
+    created_at: str
+    updated_at: str
+
+
+class WebhookEndpointWithSecret(TypedDict):
+    """A webhook endpoint with a new secret."""
+
+    id: str
+    url: str
+    description: str | None
+    types: list[str]
+    statuses: list[Status]
+    include_body: bool
+    enabled: bool
+    disabled_at: str | None
+    disabled_reason: str | None
+    failing_since: str | None
+    last_success_at: str | None
+    next_attempt_at: str | None
+    created_at: str
+    updated_at: str
+    secret: str
+
+
 class MessageFilters(TypedDict):
     """Filters of a list."""
 
@@ -200,4 +279,12 @@ class MessageFilters(TypedDict):
     provider_sid: NotRequired[str]
     created_after: NotRequired[str]
     created_before: NotRequired[str]
+    limit: NotRequired[int]
+
+
+class DeliveryFilters(TypedDict):
+    """Filters of a list."""
+
+    status: NotRequired[DeliveryStatus]
+    message_id: NotRequired[str]
     limit: NotRequired[int]

@@ -1,10 +1,17 @@
 """The webhook endpoints of a client."""
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Unpack, cast
 from urllib.parse import quote
 
 from waybill_client.http import Request
+from waybill_client.types import (
+    DeliveryFilters,
+    NewWebhookEndpoint,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookEndpointWithSecret,
+)
 
 _ROOT = "/v1/webhook-endpoints"
 
@@ -15,48 +22,57 @@ class WebhookEndpoints:
     def __init__(self, call: Callable[[Request], Any]) -> None:
         self._call = call
 
-    def create(self, url: str, **fields: Any) -> Any:
+    def create(self, **fields: Unpack[NewWebhookEndpoint]) -> WebhookEndpointWithSecret:
         """Create an endpoint; its `secret` is shown only in this answer."""
-        # Not repeated: the secret of a second endpoint would be the only one known.
-        return self._call(Request("POST", _ROOT, {"url": url, **fields}, repeatable=False))
+        # Not repeated after a lost answer: it would leave an endpoint with an unknown secret.
+        return cast(
+            WebhookEndpointWithSecret,
+            self._call(Request("POST", _ROOT, fields, repeatable=False)),
+        )
 
-    def list(self) -> Any:
+    def list(self) -> Sequence[WebhookEndpoint]:
         """Return the endpoints, the oldest first."""
-        return self._call(Request("GET", _ROOT))["webhook_endpoints"]
+        answer = self._call(Request("GET", _ROOT))
+        return cast(Sequence[WebhookEndpoint], answer["webhook_endpoints"])
 
-    def get(self, endpoint_id: str) -> Any:
+    def get(self, endpoint_id: str) -> WebhookEndpoint:
         """Return an endpoint. Raises NotFound."""
-        return self._call(Request("GET", _path(endpoint_id)))
+        return cast(WebhookEndpoint, self._call(Request("GET", _path(endpoint_id))))
 
-    def update(self, endpoint_id: str, **fields: Any) -> Any:
-        """Change fields of an endpoint."""
-        return self._call(Request("PATCH", _path(endpoint_id), fields))
+    def update(self, endpoint_id: str, **fields: Any) -> WebhookEndpoint:
+        """Change fields of an endpoint, which are those of `create`."""
+        return cast(WebhookEndpoint, self._call(Request("PATCH", _path(endpoint_id), fields)))
 
     def delete(self, endpoint_id: str) -> None:
         """Delete an endpoint. What it is owed is not delivered any more."""
         self._call(Request("DELETE", _path(endpoint_id)))
 
-    def rotate_secret(self, endpoint_id: str, overlap_seconds: int | None = None) -> Any:
-        """Return the new `secret`; the old one signs as well until the overlap is over."""
-        body = {} if overlap_seconds is None else {"overlap_seconds": overlap_seconds}
-        return self._call(
-            Request("POST", _path(endpoint_id, "rotate-secret"), body, repeatable=False)
-        )
+    def rotate_secret(
+        self, endpoint_id: str, overlap_seconds: int = 86_400
+    ) -> WebhookEndpointWithSecret:
+        """Give an endpoint a new `secret`; the earlier one signs as well during the overlap."""
+        body = {"overlap_seconds": overlap_seconds}
+        request = Request("POST", _path(endpoint_id, "rotate-secret"), body, repeatable=False)
+        return cast(WebhookEndpointWithSecret, self._call(request))
 
-    def test(self, endpoint_id: str) -> Any:
-        """Send a test event to an endpoint."""
-        return self._call(Request("POST", _path(endpoint_id, "test"), repeatable=False))
+    def test(self, endpoint_id: str) -> WebhookDelivery:
+        """Send an event of the type `webhook.test`."""
+        request = Request("POST", _path(endpoint_id, "test"), repeatable=False)
+        return cast(WebhookDelivery, self._call(request))
 
-    def enable(self, endpoint_id: str) -> Any:
-        """Enable an endpoint that was disabled."""
-        return self._call(Request("POST", _path(endpoint_id, "enable")))
+    def enable(self, endpoint_id: str) -> WebhookEndpoint:
+        """Enable an endpoint that was disabled: what it is owed is delivered."""
+        return cast(WebhookEndpoint, self._call(Request("POST", _path(endpoint_id, "enable"))))
 
-    def recover(self, endpoint_id: str, since: str) -> Any:
-        """Deliver every event since a time that was not delivered; return how many."""
-        return self._call(Request("POST", _path(endpoint_id, "recover"), {"since": since}))
+    def recover(self, endpoint_id: str, since: str) -> int:
+        """Deliver every event since a time that did not arrive; return how many."""
+        request = Request("POST", _path(endpoint_id, "recover"), {"since": since})
+        return int(self._call(request)["recovered"])
 
-    def deliveries(self, endpoint_id: str, **filters: Any) -> Iterator[Any]:
-        """Yield the deliveries of an endpoint, the newest first."""
+    def deliveries(
+        self, endpoint_id: str, **filters: Unpack[DeliveryFilters]
+    ) -> Iterator[WebhookDelivery]:
+        """Yield the deliveries to an endpoint, the newest first; `limit` is the size of a page."""
         cursor: str | None = None
         while True:
             params = {**filters, **({"cursor": cursor} if cursor else {})}
@@ -66,11 +82,10 @@ class WebhookEndpoints:
             if cursor is None:
                 return
 
-    def retry(self, endpoint_id: str, delivery_id: str) -> Any:
-        """Deliver one delivery again."""
-        return self._call(
-            Request("POST", f"{_path(endpoint_id, 'deliveries')}/{quote(delivery_id, '')}/retry")
-        )
+    def retry(self, endpoint_id: str, delivery_id: str) -> WebhookDelivery:
+        """Make a delivery again."""
+        path = f"{_path(endpoint_id, 'deliveries')}/{quote(delivery_id, '')}/retry"
+        return cast(WebhookDelivery, self._call(Request("POST", path)))
 
 
 def _path(endpoint_id: str, action: str = "") -> str:
