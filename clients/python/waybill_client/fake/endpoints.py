@@ -130,7 +130,10 @@ class Endpoints:
 
     def _change(self, request: httpx.Request, endpoint_id: str) -> httpx.Response:
         endpoint = self._get(endpoint_id)
-        changes = fields.check(content(request), _NEW)
+        given = content(request)
+        changes = fields.check(given, _NEW)
+        if "description" in given:
+            changes.setdefault("description", None)
         endpoint.shown.update(cast(WebhookEndpoint, {**changes, "updated_at": _now()}))
         return json_response(200, endpoint.shown)
 

@@ -17,6 +17,14 @@ _DATE_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]")
 CONTENTS: Final = "must have body, media_urls or content_sid"
 
 
+class InvalidItem(ValueError):
+    """An item of a list or of an object is invalid."""
+
+    def __init__(self, step: int | str, error: ValueError) -> None:
+        super().__init__(str(error))
+        self.step = step
+
+
 def check(given: Any, checks: Mapping[str, Check], required: tuple[str, ...] = ()) -> Any:
     """Return the checked fields that are not null. Raises Refusal with every wrong field."""
     if not isinstance(given, dict):
@@ -28,6 +36,8 @@ def check(given: Any, checks: Mapping[str, Check], required: tuple[str, ...] = (
         try:
             if name not in errors and (value is not None or name in required):
                 values[name] = checks[name](value)
+        except InvalidItem as error:
+            errors[f"{name}.{error.step}"] = str(error)
         except ValueError as error:
             errors[name] = str(error)
     if errors:
@@ -131,25 +141,36 @@ def list_of(one: Check, most: int) -> Check:
     def checked(value: Any) -> list[Any]:
         if not isinstance(value, list) or not 0 < len(value) <= most:
             raise ValueError(f"must be a list of 1 to {most}")
-        return [one(item) for item in value]
+        return [_item(step, item, one) for step, item in enumerate(value)]
 
     return checked
+
+
+def _item(step: int | str, item: Any, one: Check) -> Any:
+    try:
+        return one(item)
+    except ValueError as error:
+        raise InvalidItem(step, error) from None
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, dict | list):
+        raise ValueError("must be a text, a number, a boolean or null")
+    return value
 
 
 def scalars(value: Any) -> dict[str, Any]:
     """Return data of a client: up to 50 plain values. Raises ValueError."""
     if not isinstance(value, dict) or len(value) > 50:
         raise ValueError("must be an object with at most 50 values")
-    if any(isinstance(item, dict | list) for item in value.values()):
-        raise ValueError("must have no lists and no objects as values")
-    return value
+    return {name: _item(name, item, _scalar) for name, item in value.items()}
 
 
 def variables(value: Any) -> dict[str, str]:
     """Return the texts of a template. Raises ValueError."""
     if not isinstance(value, dict):
         raise ValueError("must be an object")
-    return {name: text(0, _MOST_TEXT)(item) for name, item in value.items()}
+    return {name: _item(name, item, text(0, _MOST_TEXT)) for name, item in value.items()}
 
 
 def time_text(moment: datetime) -> str:
