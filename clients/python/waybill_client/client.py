@@ -63,7 +63,7 @@ class Waybill:
         Without a key of yours, the call has one of its own: its repetitions send once. With a
         key derived from the reason for the message, your own repetitions send once, too.
         """
-        key = idempotency_key or str(uuid4())
+        key = str(uuid4()) if idempotency_key is None else idempotency_key
         return cast(Message, self._post("/v1/messages", _with_sender(fields, from_), key))
 
     def send_batch(
@@ -74,7 +74,7 @@ class Waybill:
         More than 1000 messages go out in several requests. If one fails, call again with the
         same messages and the `idempotency_key` of the error: what was accepted is not sent again.
         """
-        key = idempotency_key or str(uuid4())
+        key = str(uuid4()) if idempotency_key is None else idempotency_key
         _check_key(key if len(messages) <= _BATCH else f"{key}.{len(messages)}")
         results = list[Message | Problem]()
         for start in range(0, len(messages), _BATCH):
