@@ -72,12 +72,15 @@ class Events:
         request = Request(
             "GET", "/v1/events", params={**given, "limit": self._limit}, wait=self._wait
         )
-        answer = self._http.call(request, Attempts(float("inf"), self._pause))
+        answer = self._http.call(request, Attempts(float("inf"), self._reconnect))
         self._page.extend(answer["events"])
         self._next = answer["next_cursor"]
         if not self._page and not answer["has_more"]:
-            self._stopped.wait(_LEAST_INTERVAL - (monotonic() - started))
+            self._sleep(_LEAST_INTERVAL - (monotonic() - started))
 
-    def _pause(self, seconds: float) -> None:
+    def _reconnect(self, seconds: float) -> None:
         _log.warning("the event feed does not answer; next request in %.0f s", seconds)
+        self._sleep(seconds)
+
+    def _sleep(self, seconds: float) -> None:
         self._stopped.wait(seconds)
