@@ -3,6 +3,7 @@
 import logging
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from threading import Event as Flag
 from time import monotonic
 from typing import Final, Self
@@ -20,6 +21,10 @@ _log = logging.getLogger("waybill_client")
 # A change of a message; `data` is the message as it is now. In a webhook it has no `body`,
 # `media_urls` and `content_variables` unless the endpoint has `include_body`.
 Event = FeedItem
+
+
+class _Stopped(Exception):
+    """`stop` was called while the server did not answer."""
 
 
 class Events:
@@ -62,7 +67,8 @@ class Events:
             if self._page:
                 return self._page.popleft()
             self.cursor = self._next
-            self._read()
+            with suppress(_Stopped):
+                self._read()
         raise StopIteration
 
     def _read(self) -> None:
@@ -81,6 +87,8 @@ class Events:
     def _reconnect(self, seconds: float) -> None:
         _log.warning("the event feed does not answer; next request in %.0f s", seconds)
         self._sleep(seconds)
+        if self._stopped.is_set():
+            raise _Stopped
 
     def _sleep(self, seconds: float) -> None:
         self._stopped.wait(seconds)

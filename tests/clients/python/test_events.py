@@ -127,6 +127,16 @@ def test_stop_in_another_thread_ends_a_wait(fake: FakeWaybill) -> None:
     assert not thread.is_alive()
 
 
+def test_stop_ends_the_wait_for_a_server_that_is_away(
+    fake: FakeWaybill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.answer_next(503, times=9)
+    events = fake.client().events(wait=0)
+    monkeypatch.setattr(Events, "_sleep", lambda self, _: self.stop())
+    assert list(events) == []
+    assert len(fake.requests) == 1
+
+
 def test_waiting_request_returns_with_the_next_event(fake: FakeWaybill) -> None:
     message_id, started = fake.client().send(**HELLO)["id"], monotonic()
     seen = list[str]()
