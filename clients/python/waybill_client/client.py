@@ -60,8 +60,8 @@ class Waybill:
     ) -> Message:
         """Send a message; the fields are those of `POST /v1/messages`, and `from_` is `from`.
 
-        Without a key of yours, the call has one of its own: its repetitions send once. With a
-        key derived from the reason for the message, your own repetitions send once, too.
+        Without `idempotency_key`, the call makes a key: its retries send once. With a key derived
+        from the reason for the message, your own repetitions send once, too.
         """
         key = str(uuid4()) if idempotency_key is None else idempotency_key
         return cast(Message, self._post("/v1/messages", _with_sender(fields, from_), key))

@@ -74,9 +74,9 @@ class Events:
     def _read(self) -> None:
         started = monotonic()
         params = {"after": self.cursor, "types": self._types, "wait": self._wait}
-        given = {name: value for name, value in params.items() if value is not None}
+        parameters = {name: value for name, value in params.items() if value is not None}
         request = Request(
-            "GET", "/v1/events", params={**given, "limit": self._limit}, wait=self._wait
+            "GET", "/v1/events", params={**parameters, "limit": self._limit}, wait=self._wait
         )
         answer = self._http.call(request, Attempts(float("inf"), self._reconnect))
         self._page.extend(answer["events"])

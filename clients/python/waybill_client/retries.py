@@ -53,7 +53,7 @@ class Attempts:
         return repeatable and error.status in _UNAVAILABLE
 
     def _next_pause(self, error: WaybillError) -> float:
-        asked = error.retry_after if isinstance(error, Problem) else None
-        pause = self._pause if asked is None else asked
+        retry_after = error.retry_after if isinstance(error, Problem) else None
+        pause = self._pause if retry_after is None else retry_after
         self._pause = min(max(pause, _FIRST_PAUSE) * 2, _LONGEST_PAUSE)
         return pause * random.uniform(1, 1 + _JITTER)  # noqa: S311 - no secret

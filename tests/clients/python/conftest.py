@@ -62,8 +62,8 @@ class Real:
 
     def client(self, **options: Any) -> Waybill:
         transport = httpx.WSGITransport(app=self._app)
-        given = {"url": "http://waybill.test", "api_key": self._key, "transport": transport}
-        return Waybill(**{**given, **options})
+        defaults = {"url": "http://waybill.test", "api_key": self._key, "transport": transport}
+        return Waybill(**{**defaults, **options})
 
     def deliver(self, message_id: str) -> None:
         self._report("delivered", message_id)

@@ -416,12 +416,12 @@ def test_final_status_is_posted_signed(
 
 def until(waybill: Waybill, event_id: str) -> list[Event]:
     """Return the events up to one."""
-    found = list[Event]()
+    events = list[Event]()
     for event in waybill.events(wait=0):
-        found.append(event)
+        events.append(event)
         if event["id"] == event_id:
             break
-    return found
+    return events
 
 
 def test_copies_in_any_order_merge_to_the_message(waybill: Waybill, server: Server) -> None:

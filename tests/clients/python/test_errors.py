@@ -17,7 +17,7 @@ HELLO: dict[str, Any] = {"to": "+14155552671", "body": "The code is 4711"}
 def refused(answer: httpx.Response) -> Problem:
     transport = httpx.MockTransport(lambda _: answer)
     with pytest.raises(Problem) as error:
-        Waybill("http://waybill.test", KEY, deadline=0, transport=transport).send(**HELLO)
+        Waybill("http://waybill.test", KEY, deadline=0.9, transport=transport).send(**HELLO)
     return error.value
 
 
@@ -58,7 +58,7 @@ def errors_of_every_kind() -> list[WaybillError]:
     for status in (401, 404, 409, 410, 422, 429, 500, 503):
         fake.answer_next(status, times=2)
         with pytest.raises(WaybillError) as failed:
-            fake.client(deadline=0).send(**HELLO)
+            fake.client(deadline=0.9).send(**HELLO)
         errors.append(failed.value)
         fake = FakeWaybill(KEY)
     with pytest.raises(WaybillError) as failed:
@@ -66,7 +66,7 @@ def errors_of_every_kind() -> list[WaybillError]:
     errors.append(failed.value)
     fake.lose_next_answer()
     with pytest.raises(NoAnswer) as failed:
-        fake.client(deadline=0).send(**HELLO)
+        fake.client(deadline=0.9).send(**HELLO)
     return [*errors, failed.value]
 
 

@@ -149,7 +149,7 @@ def test_pauses_have_a_jitter_that_shortens_none(
     fake: FakeWaybill, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bounds: list[tuple[float, float]] = []
-    monkeypatch.setattr(retries.random, "uniform", lambda *given: bounds.append(given) or 1.1)
+    monkeypatch.setattr(retries.random, "uniform", lambda *range_: bounds.append(range_) or 1.1)
     fake.answer_next(503, retry_after=5)
     fake.client().send(**HELLO)
     assert bounds == [(1, 1.25)]

@@ -62,19 +62,20 @@ class Endpoints:
 
     def routes(self, pattern: str) -> list[tuple[str, str, Callable[..., httpx.Response]]]:
         """Return the routes; `pattern` is that of an id."""
-        root, one = "/v1/webhook-endpoints", f"/v1/webhook-endpoints/{pattern}"
+        root = "/v1/webhook-endpoints"
+        endpoint = f"{root}/{pattern}"
         return [
             ("POST", root, self._create),
             ("GET", root, self._list),
-            ("GET", one, lambda _, i: json_response(200, self._get(i).shown)),
-            ("PATCH", one, self._change),
-            ("DELETE", one, self._delete),
-            ("POST", f"{one}/rotate-secret", self._rotate),
-            ("POST", f"{one}/test", self._test),
-            ("POST", f"{one}/enable", lambda _, i: json_response(200, self._get(i).shown)),
-            ("POST", f"{one}/recover", self._recover),
-            ("GET", f"{one}/deliveries", self._deliveries),
-            ("POST", f"{one}/deliveries/{pattern}/retry", self._retry),
+            ("GET", endpoint, lambda _, i: json_response(200, self._get(i).shown)),
+            ("PATCH", endpoint, self._change),
+            ("DELETE", endpoint, self._delete),
+            ("POST", f"{endpoint}/rotate-secret", self._rotate),
+            ("POST", f"{endpoint}/test", self._test),
+            ("POST", f"{endpoint}/enable", lambda _, i: json_response(200, self._get(i).shown)),
+            ("POST", f"{endpoint}/recover", self._recover),
+            ("GET", f"{endpoint}/deliveries", self._deliveries),
+            ("POST", f"{endpoint}/deliveries/{pattern}/retry", self._retry),
         ]
 
     def check(self, endpoint_id: str) -> str:
@@ -109,7 +110,7 @@ class Endpoints:
         return self._by_id[endpoint_id]
 
     def _create(self, request: httpx.Request) -> httpx.Response:
-        given = fields.check(content(request), _NEW, required=("url",))
+        request_fields = fields.check(content(request), _NEW, required=("url",))
         if len(self._by_id) >= _MOST:
             raise Refusal(409, f"a client may have {_MOST} webhook endpoints; delete one first")
         shown: dict[str, Any] = {
@@ -118,7 +119,7 @@ class Endpoints:
             "statuses": _FINAL,
         }
         shown |= {"include_body": False, "enabled": True, **dict.fromkeys(_NOTHING)}
-        shown |= {"id": str(uuid4()), "created_at": _now(), "updated_at": _now(), **given}
+        shown |= {"id": str(uuid4()), "created_at": _now(), "updated_at": _now(), **request_fields}
         endpoint = _Endpoint(cast(WebhookEndpoint, shown), [_new_secret()], [])
         self._by_id[endpoint.shown["id"]] = endpoint
         return json_response(201, {**endpoint.shown, "secret": endpoint.secrets[0]})
@@ -130,9 +131,9 @@ class Endpoints:
 
     def _change(self, request: httpx.Request, endpoint_id: str) -> httpx.Response:
         endpoint = self._get(endpoint_id)
-        given = content(request)
-        changes = fields.check(given, _NEW)
-        if "description" in given:
+        request_fields = content(request)
+        changes = fields.check(request_fields, _NEW)
+        if "description" in request_fields:
             changes.setdefault("description", None)
         endpoint.shown.update(cast(WebhookEndpoint, {**changes, "updated_at": _now()}))
         return json_response(200, endpoint.shown)
@@ -144,9 +145,9 @@ class Endpoints:
 
     def _rotate(self, request: httpx.Request, endpoint_id: str) -> httpx.Response:
         endpoint = self._get(endpoint_id)
-        given = fields.check(content(request) if request.content else {}, _ROTATION)
+        request_fields = fields.check(content(request) if request.content else {}, _ROTATION)
         # The fake has no clock: earlier secrets sign until a rotation without an overlap.
-        earlier = endpoint.secrets if given.get("overlap_seconds", 86_400) else []
+        earlier = endpoint.secrets if request_fields.get("overlap_seconds", 86_400) else []
         endpoint.secrets = [_new_secret(), *earlier]
         return json_response(200, {**endpoint.shown, "secret": endpoint.secrets[0]})
 
@@ -162,18 +163,18 @@ class Endpoints:
         return json_response(202, {"recovered": 0})  # each delivery has succeeded
 
     def _deliveries(self, request: httpx.Request, endpoint_id: str) -> httpx.Response:
-        wanted = dict(request.url.params)
-        limit, cursor = int(wanted.pop("limit", 50)), wanted.pop("cursor", None)
-        found = [
+        filters = dict(request.url.params)
+        limit, cursor = int(filters.pop("limit", 50)), filters.pop("cursor", None)
+        matching = [
             delivery
             for delivery in reversed(self._get(endpoint_id).deliveries)
-            if all(delivery[name] == value for name, value in wanted.items())  # type: ignore[literal-required]
+            if all(delivery[name] == value for name, value in filters.items())  # type: ignore[literal-required]
         ]
-        ids = [delivery["id"] for delivery in found]
+        ids = [delivery["id"] for delivery in matching]
         start = ids.index(cursor) + 1 if cursor in ids else 0
         end = start + limit
-        more = ids[end - 1] if len(found) > end else None
-        return json_response(200, {"deliveries": found[start:end], "next_cursor": more})
+        more = ids[end - 1] if len(matching) > end else None
+        return json_response(200, {"deliveries": matching[start:end], "next_cursor": more})
 
     def _retry(self, _: httpx.Request, endpoint_id: str, delivery_id: str) -> httpx.Response:
         for delivery in self._get(endpoint_id).deliveries:

@@ -45,10 +45,10 @@ class Feed:
         after = self._position(query["after"])
         with self._added:
             self._added.wait_for(lambda: len(self._events) > after, query["wait"])
-        found = self._events[after : after + query["limit"]]
-        end = after + len(found)
+        page = self._events[after : after + query["limit"]]
+        end = after + len(page)
         return {
-            "events": [self._shown(event) for event in found],
+            "events": [self._shown(event) for event in page],
             "next_cursor": str(end),
             "has_more": end < len(self._events),
         }

@@ -25,14 +25,14 @@ class InvalidItem(ValueError):
         self.step = step
 
 
-def check(given: Any, checks: Mapping[str, Check], required: tuple[str, ...] = ()) -> Any:
+def check(request: Any, checks: Mapping[str, Check], required: tuple[str, ...] = ()) -> Any:
     """Return the checked fields that are not null. Raises Refusal with every wrong field."""
-    if not isinstance(given, dict):
+    if not isinstance(request, dict):
         raise invalid({"(request)": "must be an object"})
-    errors = {name: _UNKNOWN for name in given if name not in checks}
-    errors |= {name: "is required" for name in required if name not in given}
+    errors = {name: _UNKNOWN for name in request if name not in checks}
+    errors |= {name: "is required" for name in required if name not in request}
     values = {}
-    for name, value in given.items():
+    for name, value in request.items():
         try:
             if name not in errors and (value is not None or name in required):
                 values[name] = checks[name](value)
@@ -107,11 +107,11 @@ def body(value: Any) -> str:
     return str(value)
 
 
-def address(value: Any) -> str:
+def recipient(value: Any) -> str:
     """Return a recipient in E.164 form, with its channel. Raises ValueError."""
-    given = text()(value)
-    channel = next((each for each in _CHANNELS if given.lower().startswith(each)), "")
-    number = re.sub(r"[\s().\-/]", "", given[len(channel) :])
+    address = text()(value)
+    channel = next((each for each in _CHANNELS if address.lower().startswith(each)), "")
+    number = re.sub(r"[\s().\-/]", "", address[len(channel) :])
     if not re.fullmatch(r"\+[1-9]\d{7,14}", number):
         raise ValueError("is not a phone number: write it in E.164 form, such as +14155552671")
     return channel + number
@@ -135,20 +135,20 @@ def near_future(value: Any) -> str:
     return checked
 
 
-def list_of(one: Check, most: int) -> Check:
+def list_of(item_check: Check, most: int) -> Check:
     """Return a check of a list with at least one item."""
 
     def checked(value: Any) -> list[Any]:
         if not isinstance(value, list) or not 0 < len(value) <= most:
             raise ValueError(f"must be a list of 1 to {most}")
-        return [_item(step, item, one) for step, item in enumerate(value)]
+        return [_item(step, item, item_check) for step, item in enumerate(value)]
 
     return checked
 
 
-def _item(step: int | str, item: Any, one: Check) -> Any:
+def _item(step: int | str, item: Any, item_check: Check) -> Any:
     try:
-        return one(item)
+        return item_check(item)
     except ValueError as error:
         raise InvalidItem(step, error) from None
 

@@ -47,7 +47,7 @@ class Messages:
     def get(self, message_id: str) -> Message:
         """Return a copy of a message. Raises Refusal."""
         if message_id not in self.by_id:
-            raise Refusal(404, "message not found")
+            raise Refusal(404, "message not matching")
         return deepcopy(self.by_id[message_id])
 
     def set(self, message_id: str, status: Status, error: dict[str, Any] | None = None) -> Message:
@@ -91,16 +91,16 @@ class Messages:
         """Return a page of messages, the newest first, and the cursor of the next."""
         limit, cursor = query.pop("limit"), query.pop("cursor", None)
         since, until = query.pop("created_after", ""), query.pop("created_before", "z")
-        found = [
+        matching = [
             message
             for message in reversed(self.by_id.values())
             if since <= message["created_at"] < until
             and all(message[name] == value for name, value in query.items())  # type: ignore[literal-required]
         ]
-        ids = [message["id"] for message in found]
+        ids = [message["id"] for message in matching]
         start = ids.index(cursor) + 1 if cursor in ids else 0
-        shown = deepcopy(found[start : start + limit])
-        more = len(found) > start + limit
+        shown = deepcopy(matching[start : start + limit])
+        more = len(matching) > start + limit
         return shown, shown[-1]["id"] if more else None
 
 

@@ -9,7 +9,7 @@ from waybill_client.types import Status
 
 _STATUSES: Final = get_args(Status)
 _NEW_MESSAGE: Final[Mapping[str, fields.Check]] = {
-    "to": fields.address,
+    "to": fields.recipient,
     "body": fields.body,
     "smart_encoding": fields.boolean,
     "media_urls": fields.list_of(
@@ -35,7 +35,7 @@ _DEFAULTS: Final = {"smart_encoding": False, "resend_if_unknown": False, "priori
 _LIST: Final[Mapping[str, fields.Check]] = {
     "status": fields.one_of(*_STATUSES),
     "provider": fields.text(0, 10_000),
-    "to": fields.address,
+    "to": fields.recipient,
     "reference": fields.text(0, 10_000),
     "provider_sid": fields.text(0, 10_000),
     "created_after": fields.time,

@@ -44,8 +44,8 @@ class FakeWaybill:
 
     def client(self, **options: Any) -> Waybill:
         """Return a client of this server; the options are those of `Waybill`."""
-        given = {"url": _URL, "api_key": self.api_key, "transport": self.transport}
-        return Waybill(**{**given, **options})
+        defaults = {"url": _URL, "api_key": self.api_key, "transport": self.transport}
+        return Waybill(**{**defaults, **options})
 
     # What happened
 
@@ -67,12 +67,12 @@ class FakeWaybill:
     # What happens next
 
     def deliver(self, message_id: str) -> Message:
-        """Let the provider accept a message and report its delivery."""
+        """Report that the provider accepted a message, and that it was delivered."""
         self.set_status(message_id, "queued")
         return self.set_status(message_id, "delivered")
 
     def fail(self, message_id: str, code: str = "30003", *, retryable: bool = False) -> Message:
-        """Let a message fail with an error code."""
+        """Report that a message failed, with an error code."""
         error = {"code": code, "message": None, "explanation": f"Error {code}."}
         return self._messages.set(message_id, "failed", {**error, "retryable": retryable})
 
@@ -91,7 +91,7 @@ class FakeWaybill:
             self._faults.append(problem_response(Refusal(status, "as the test asked for"), headers))
 
     def lose_next_answer(self, times: int = 1) -> None:
-        """Let the next requests have their effect, but cut the connection before the answer."""
+        """Carry out the next requests, but cut the connection before the answer."""
         self._faults.extend([None] * times)
 
     # Requests
@@ -119,14 +119,18 @@ class FakeWaybill:
         raise Refusal(404, "there is nothing at this path")
 
     def _all_routes(self) -> list[tuple[str, str, Callable[..., httpx.Response]]]:
-        one = f"/v1/messages/{_ID}"
+        message = f"/v1/messages/{_ID}"
         return [
             ("POST", "/v1/messages", self._post),
             ("POST", "/v1/messages/batch", self._post_batch),
             ("GET", "/v1/messages", self._list),
-            ("GET", one, lambda _, i: json_response(200, self._messages.get(i))),
-            ("POST", f"{one}/cancel", lambda _, i: json_response(200, self._messages.cancel(i))),
-            ("POST", f"{one}/resend", self._resend),
+            ("GET", message, lambda _, i: json_response(200, self._messages.get(i))),
+            (
+                "POST",
+                f"{message}/cancel",
+                lambda _, i: json_response(200, self._messages.cancel(i)),
+            ),
+            ("POST", f"{message}/resend", self._resend),
             ("GET", "/v1/events", self._list_events),
             *self._endpoints.routes(_ID),
         ]
