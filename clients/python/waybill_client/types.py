@@ -154,10 +154,68 @@ class FeedItem(TypedDict):
     data: Message
 
 
+class FeedPage(TypedDict):
+    """Events of the feed, the oldest first."""
+
+    events: list[FeedItem]
+    next_cursor: str
+    has_more: bool
+
+
 class Ledger(TypedDict):
     """The reports about a message, in the order in which they were recorded."""
 
     events: list[Event]
+
+
+_WebhookMessage = TypedDict("_WebhookMessage", {"from": str | None})
+
+
+class WebhookMessage(_WebhookMessage):
+    """A message with its current status."""
+
+    id: str
+    test: bool
+    redacted: bool
+    provider: str
+    account: str
+    to: str
+    messaging_service_sid: str | None
+    body: NotRequired[str | None]
+    media_urls: NotRequired[list[str] | None]
+    content_sid: str | None
+    content_variables: NotRequired[dict[str, str] | None]
+    send_at: str | None
+    validity_period: int | None
+    expires_at: str | None
+    reference: str | None
+    metadata: dict[str, Any]
+    priority: Literal["high", "normal"]
+    resend_if_unknown: bool
+    smart_encoding: bool
+    encoding: Literal["gsm-7", "ucs-2", None]
+    webhook_endpoint: str | None
+    created_at: str
+    version: int
+    status: Status
+    final: bool
+    provider_sid: str | None
+    waiting: Waiting | None
+    error: Error | None
+    conflict: bool
+    segments: int | None
+    price: Price | None
+    submitted_at: str | None
+    final_at: str | None
+    updated_at: str
+
+
+class MessageUpdated(TypedDict):
+    """The body of a webhook."""
+
+    type: Literal["message.updated"]
+    timestamp: str
+    data: WebhookMessage
 
 
 _NewMessage = TypedDict("_NewMessage", {"from": NotRequired[str | None]})
@@ -208,10 +266,30 @@ class Page(TypedDict):
     next_cursor: str | None
 
 
+class Recover(TypedDict):
+    """From when on to deliver again what an endpoint did not receive."""
+
+    since: str
+    cursor: NotRequired[str | None]
+
+
+class Recovered(TypedDict):
+    """How many deliveries were made due."""
+
+    recovered: int
+    next_cursor: str | None
+
+
 class Resend(TypedDict):
     """How to send a message again."""
 
     confirm_duplicate: NotRequired[bool]
+
+
+class SecretRotation(TypedDict):
+    """How long the earlier secrets of an endpoint sign beside a new one."""
+
+    overlap_seconds: NotRequired[int]
 
 
 class WebhookDelivery(TypedDict):
@@ -228,6 +306,13 @@ class WebhookDelivery(TypedDict):
     attempted_at: str | None
     delivered_at: str | None
     next_attempt_at: str | None
+
+
+class WebhookDeliveries(TypedDict):
+    """A page of deliveries, newest first."""
+
+    deliveries: list[WebhookDelivery]
+    next_cursor: str | None
 
 
 class WebhookEndpoint(TypedDict):
@@ -249,6 +334,16 @@ class WebhookEndpoint(TypedDict):
     updated_at: str
 
 
+class WebhookEndpointChanges(TypedDict):
+    """Fields to change."""
+
+    url: NotRequired[str]
+    description: NotRequired[str | None]
+    types: NotRequired[list[Literal["message.updated"]]]
+    statuses: NotRequired[list[Status]]
+    include_body: NotRequired[bool]
+
+
 class WebhookEndpointWithSecret(TypedDict):
     """A webhook endpoint with a new secret."""
 
@@ -267,6 +362,12 @@ class WebhookEndpointWithSecret(TypedDict):
     created_at: str
     updated_at: str
     secret: str
+
+
+class WebhookEndpoints(TypedDict):
+    """All webhook endpoints of a client, the oldest first."""
+
+    webhook_endpoints: list[WebhookEndpoint]
 
 
 class MessageFilters(TypedDict):

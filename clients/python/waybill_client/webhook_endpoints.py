@@ -1,19 +1,22 @@
 """The webhook endpoints of a client."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Unpack, cast
+from typing import Any, Final, Unpack, cast
 from urllib.parse import quote
 
 from waybill_client.http import Request
 from waybill_client.types import (
     DeliveryFilters,
     NewWebhookEndpoint,
+    Recovered,
     WebhookDelivery,
     WebhookEndpoint,
+    WebhookEndpointChanges,
     WebhookEndpointWithSecret,
 )
 
-_ROOT = "/v1/webhook-endpoints"
+_ROOT: Final = "/v1/webhook-endpoints"
+_LONGEST_PART: Final = 20.0  # seconds for which the server works on a part of a recovery
 
 
 class WebhookEndpoints:
@@ -39,8 +42,8 @@ class WebhookEndpoints:
         """Return an endpoint. Raises NotFound."""
         return cast(WebhookEndpoint, self._call(Request("GET", _path(endpoint_id))))
 
-    def update(self, endpoint_id: str, **fields: Any) -> WebhookEndpoint:
-        """Change fields of an endpoint, which are those of `create`."""
+    def update(self, endpoint_id: str, **fields: Unpack[WebhookEndpointChanges]) -> WebhookEndpoint:
+        """Change fields of an endpoint."""
         return cast(WebhookEndpoint, self._call(Request("PATCH", _path(endpoint_id), fields)))
 
     def delete(self, endpoint_id: str) -> None:
@@ -65,9 +68,17 @@ class WebhookEndpoints:
         return cast(WebhookEndpoint, self._call(Request("POST", _path(endpoint_id, "enable"))))
 
     def recover(self, endpoint_id: str, since: str) -> int:
-        """Deliver every event since a time that did not arrive; return how many."""
-        request = Request("POST", _path(endpoint_id, "recover"), {"since": since})
-        return int(self._call(request)["recovered"])
+        """Deliver every event since a time that did not arrive; return how many.
+
+        The server does it in parts, each in a request: an interruption repeats none of them.
+        """
+        recovered, body, path = 0, {"since": since}, _path(endpoint_id, "recover")
+        while True:
+            part: Recovered = self._call(Request("POST", path, body, wait=_LONGEST_PART))
+            recovered += part["recovered"]
+            if part["next_cursor"] is None:
+                return recovered
+            body = {"since": since, "cursor": part["next_cursor"]}
 
     def deliveries(
         self, endpoint_id: str, **filters: Unpack[DeliveryFilters]

@@ -13,6 +13,7 @@ from waybill_client import (
     CursorExpired,
     Event,
     Invalid,
+    InvalidSignature,
     Message,
     NotFound,
     Problem,
@@ -462,6 +463,22 @@ def test_both_secrets_sign_during_the_overlap(
     for secret in (rotated["secret"], endpoint_of_orders["secret"]):
         [event] = server.received(secret)
         assert (event["id"], event["type"]) == (test["event_id"], "webhook.test")
+
+
+def test_rotation_without_overlap_ends_the_earlier_secrets(
+    waybill: Waybill, server: Server, endpoint_of_orders: WebhookEndpointWithSecret
+) -> None:
+    endpoints, endpoint_id = waybill.webhook_endpoints, endpoint_of_orders["id"]
+    for _ in range(9):
+        endpoints.rotate_secret(endpoint_id)
+    with pytest.raises(Conflict):
+        for _ in range(2):
+            endpoints.rotate_secret(endpoint_id)
+    secret = endpoints.rotate_secret(endpoint_id, overlap_seconds=0)["secret"]
+    endpoints.test(endpoint_id)
+    assert len(server.received(secret)) == 1
+    with pytest.raises(InvalidSignature):
+        server.received(endpoint_of_orders["secret"])
 
 
 def test_delivery_is_found_and_retried(

@@ -21,6 +21,7 @@ from waybill_client.types import Status, WebhookDelivery, WebhookEndpoint
 from waybill_client.webhooks import sign
 
 _MOST: Final = 16
+_MOST_SECRETS: Final = 10
 _STATUSES: Final = get_args(Status)
 _FINAL: Final = ["expired", "canceled", "failed", "undelivered", "delivered", "read"]
 _NEW: Final[Mapping[str, fields.Check]] = {
@@ -31,6 +32,7 @@ _NEW: Final[Mapping[str, fields.Check]] = {
     "include_body": fields.boolean,
 }
 _ROTATION: Final = {"overlap_seconds": fields.whole_number(0, 604_800)}
+_RECOVERY: Final = {"since": fields.time, "cursor": fields.text()}
 _CONTENT: Final = ("body", "media_urls", "content_variables")
 _NOTHING: Final = (
     "disabled_at", "disabled_reason", "failing_since", "last_success_at", "next_attempt_at",
@@ -148,6 +150,8 @@ class Endpoints:
         request_fields = fields.check(content(request) if request.content else {}, _ROTATION)
         # The fake has no clock: earlier secrets sign until a rotation without an overlap.
         earlier = endpoint.secrets if request_fields.get("overlap_seconds", 86_400) else []
+        if len(earlier) >= _MOST_SECRETS:
+            raise Refusal(409, f"{_MOST_SECRETS} secrets of this endpoint sign already")
         endpoint.secrets = [_new_secret(), *earlier]
         return json_response(200, {**endpoint.shown, "secret": endpoint.secrets[0]})
 
@@ -159,8 +163,9 @@ class Endpoints:
 
     def _recover(self, request: httpx.Request, endpoint_id: str) -> httpx.Response:
         self._get(endpoint_id)
-        fields.check(content(request), {"since": fields.time}, required=("since",))
-        return json_response(202, {"recovered": 0})  # each delivery has succeeded
+        fields.check(content(request), _RECOVERY, required=("since",))
+        # Each delivery has succeeded.
+        return json_response(202, {"recovered": 0, "next_cursor": None})
 
     def _deliveries(self, request: httpx.Request, endpoint_id: str) -> httpx.Response:
         filters = dict(request.url.params)
