@@ -15,6 +15,8 @@ from waybill_client.types import Message, MessageFilters, NewMessage
 from waybill_client.webhook_endpoints import WebhookEndpoints
 
 _BATCH: Final = 1000  # messages of one request
+# A server under load may take this much longer for each message of a batch.
+_SECONDS_OF_MESSAGE: Final = 0.02
 _FIRST_POLL, _LONGEST_POLL = 0.5, 30.0  # seconds between two polls
 _LONGEST_KEY: Final = 255
 
@@ -64,7 +66,9 @@ class Waybill:
         from the reason for the message, your own repetitions send once, too.
         """
         key = str(uuid4()) if idempotency_key is None else idempotency_key
-        return cast(Message, self._post("/v1/messages", _with_sender(fields, from_), key))
+        _check_key(key)
+        request = Request("POST", "/v1/messages", _with_sender(fields, from_), key=key)
+        return cast(Message, self._call(request))
 
     def send_batch(
         self, messages: Sequence[NewMessage], *, idempotency_key: str | None = None
@@ -86,8 +90,12 @@ class Waybill:
         self, messages: list[dict[str, Any]], key: str, start: int
     ) -> list[Message | Problem]:
         part_key = key if start == 0 else f"{key}.{start}"
+        wait = len(messages) * _SECONDS_OF_MESSAGE
+        request = Request(
+            "POST", "/v1/messages/batch", {"messages": messages}, key=part_key, wait=wait
+        )
         try:
-            answer = self._post("/v1/messages/batch", {"messages": messages}, part_key)
+            answer = self._call(request)
         except WaybillError as error:
             error.idempotency_key = key
             raise
@@ -151,10 +159,6 @@ class Waybill:
         how many seconds the server may hold a request until there is an event.
         """
         return Events(self._http, after, types, wait)
-
-    def _post(self, path: str, body: Any, key: str) -> Any:
-        _check_key(key)
-        return self._call(Request("POST", path, body, key=key))
 
     def _call(self, request: Request) -> Any:
         return self._http.call(request, Attempts(self._deadline))

@@ -28,7 +28,7 @@ class Request:
     params: Mapping[str, Any] | None = None
     key: str | None = None
     repeatable: bool = True
-    wait: float = 0  # seconds for which the server may hold the request
+    wait: float = 0  # seconds that the server may take longer than the time-out
 
 
 class Http:
@@ -57,9 +57,12 @@ class Http:
                 attempts.again(error, repeatable=request.repeatable)
 
     def _once(self, request: Request, remaining: float) -> Any:
-        timeout = max(0.001, min(self._timeout, remaining))
+        timeout, longest = (
+            max(0.001, min(seconds, remaining))
+            for seconds in (self._timeout, self._timeout + request.wait)
+        )
         headers = {"Idempotency-Key": request.key} if request.key else None
-        until = monotonic() + timeout + request.wait
+        until = monotonic() + longest
         try:
             with self._client.stream(
                 request.method,
@@ -67,10 +70,10 @@ class Http:
                 json=request.body,
                 params=request.params,
                 headers=headers,
-                timeout=httpx.Timeout(timeout, read=timeout + request.wait),
+                timeout=httpx.Timeout(timeout, read=longest),
             ) as response:
                 return _result(response, _read(response, until))
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             # Without the text of the cause: it may show what was sent.
             raise NoAnswer(type(error).__name__, not isinstance(error, _NOT_SENT)) from None
 

@@ -103,4 +103,4 @@ def server(request: pytest.FixtureRequest, database_url: str) -> Iterator[Server
 @pytest.fixture
 def waybill(server: Server) -> Waybill:
     """A client of that server."""
-    return server.client(deadline=5)
+    return server.client()

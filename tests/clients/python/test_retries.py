@@ -219,6 +219,21 @@ def test_unknown_host_is_no_answer(clock: Clock, monkeypatch: pytest.MonkeyPatch
         Waybill("http://waybill.invalid", "k", deadline=2).send(**HELLO)
 
 
+def test_large_batch_may_take_longer_but_not_beyond_the_deadline() -> None:
+    timeouts = list[Any]()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        timeouts.append(request.extensions["timeout"])
+        return httpx.Response(202, json={"results": []})
+
+    batch: Any = [HELLO] * 1000
+    for deadline in (60, 15):
+        transport = httpx.MockTransport(answer)
+        Waybill("http://w.test", "k", deadline=deadline, transport=transport).send_batch(batch)
+    assert timeouts[0] == {"connect": 10, "read": 30, "write": 10, "pool": 10}
+    assert timeouts[1]["read"] == pytest.approx(15, abs=1)
+
+
 # Requests without a key
 
 
