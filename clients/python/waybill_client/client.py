@@ -18,6 +18,8 @@ _BATCH: Final = 1000  # messages of one request
 # A server under load may take this much longer for each message of a batch.
 _SECONDS_OF_MESSAGE: Final = 0.02
 _FIRST_POLL, _LONGEST_POLL = 0.5, 30.0  # seconds between two polls
+_LEAST_DEADLINE: Final = 10.0  # seconds, of the last poll
+_NOT_DELIVERED: Final = frozenset({"expired", "canceled", "failed", "undelivered"})
 _LONGEST_KEY: Final = 255
 
 
@@ -108,11 +110,14 @@ class Waybill:
     def wait(self, message_id: str | UUID, timeout: float = 60) -> Message:
         """Return a message when it is final, or as it is after `timeout` seconds.
 
-        Polls, with pauses of 0.5 to 30 s. For many messages use `events()` or webhooks.
+        Polls, with pauses of 0.5 to 30 s. For many messages use `events()` or webhooks. Raises
+        NoAnswer or ServerError if there is no answer until then, or in the 10 s of the last poll.
         """
         until, pause = monotonic() + timeout, _FIRST_POLL
+        request = Request("GET", _path(message_id))
         while True:
-            message = self.get(message_id)
+            attempts = Attempts(max(until - monotonic(), _LEAST_DEADLINE))
+            message = cast(Message, self._http.call(request, attempts))
             if message["final"] or monotonic() + pause > until:
                 return message
             sleep(pause)
@@ -135,7 +140,7 @@ class Waybill:
         except Conflict:
             # After a lost answer, the first attempt may be what makes the second a conflict.
             message = self.get(message_id) if attempts.failed > 1 else None
-            if message is None or message["final"]:
+            if message is None or message["status"] in _NOT_DELIVERED:
                 raise
             return message
 

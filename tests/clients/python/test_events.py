@@ -86,6 +86,7 @@ def test_server_that_restarts_between_pages_loses_nothing(fake: FakeWaybill) -> 
 
 
 def test_error_in_waybill_is_raised_after_one_retry(fake: FakeWaybill) -> None:
+    messages(fake, 1)
     fake.answer_next(500, times=2)
     with pytest.raises(ServerError):
         next(fake.client().events(wait=0))
@@ -94,9 +95,9 @@ def test_error_in_waybill_is_raised_after_one_retry(fake: FakeWaybill) -> None:
 def test_expired_cursor_is_raised_with_the_way_on(fake: FakeWaybill) -> None:
     messages(fake, 2)
     fake.forget_events()
+    [third] = messages(fake, 1)
     with pytest.raises(CursorExpired):
         next(fake.client().events(after="0", wait=0))
-    [third] = messages(fake, 1)
     assert next(fake.client().events(wait=0))["data"]["id"] == third
 
 

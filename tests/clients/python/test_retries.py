@@ -247,6 +247,26 @@ def test_lost_answer_to_a_resend_is_no_conflict(fake: FakeWaybill, clock: Clock)
         waybill.resend(message_id)
 
 
+def test_resend_that_was_delivered_meanwhile_is_no_conflict(
+    fake: FakeWaybill, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waybill = fake.client()
+    message_id = waybill.send(**HELLO)["id"]
+    fake.fail(message_id)
+    fake.lose_next_answer()
+    monkeypatch.setattr(retries, "sleep", lambda _: fake.deliver(message_id))
+    assert waybill.resend(message_id)["status"] == "delivered"
+
+
+def test_wait_ends_while_the_server_is_away(fake: FakeWaybill, clock: Clock) -> None:
+    waybill = fake.client(deadline=600)
+    message_id = waybill.send(**HELLO)["id"]
+    fake.answer_next(503, times=99)
+    with pytest.raises(ServerError):
+        waybill.wait(message_id, timeout=5)
+    assert sum(clock.pauses) <= 10
+
+
 def test_lost_answer_to_a_cancellation_is_repeated(fake: FakeWaybill, clock: Clock) -> None:
     waybill = fake.client()
     message_id = waybill.send(**HELLO)["id"]
