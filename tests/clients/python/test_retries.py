@@ -40,6 +40,7 @@ class Clock:
 
     def sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
+        assert len(self.pauses) < 200, "there is no end"
         self.now += seconds
 
 
