@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo run test test-slow test-all bench chaos mutations check format migration error-codes clean
+.PHONY: help demo run test test-slow test-all bench chaos mutations check format migration error-codes api-types clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,6 +54,9 @@ migration: $(READY) ## Generate a migration from the models: make migration MESS
 
 error-codes: $(READY) ## Update the lists of codes: make error-codes TWILIO=codes.json SINCH="page.md ...".
 	$(BIN)/python -m service.providers.published_codes $(TWILIO:%=--twilio %) $(SINCH:%=--sinch %)
+
+api-types: $(READY) ## Write the types of the Python client from the OpenAPI document.
+	$(BIN)/python -m tests.clients.python.openapi_document | $(BIN)/python clients/python/generate_types.py
 
 clean: ## Remove all build files.
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .run

@@ -1,0 +1,171 @@
+"""The fake server: a Waybill in the process of the tests."""
+
+import re
+from collections import deque
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any, Final
+
+import httpx
+
+from waybill_client.client import Waybill
+from waybill_client.events import Event
+from waybill_client.fake import requests
+from waybill_client.fake.endpoints import Endpoints, WebhookRequest
+from waybill_client.fake.feed import Feed
+from waybill_client.fake.http import content, json_response, key_of, problem_response
+from waybill_client.fake.messages import Messages
+from waybill_client.fake.refusals import Refusal
+from waybill_client.types import Message, Status
+
+_URL: Final = "http://waybill.test"
+_ID: Final = r"([0-9a-fA-F-]{36})"
+
+
+class FakeWaybill:
+    """A Waybill for tests, which keeps books of what it was asked for and sends nothing.
+
+    What happens to a message is up to the test: `deliver`, `fail`, `set_status`.
+    """
+
+    def __init__(self, api_key: str = "wb_fake") -> None:
+        self.api_key = api_key
+        self.requests = list[tuple[str, str]]()
+        self._messages = Messages(self._on_change)
+        self._feed = Feed(self._messages.get)
+        self._endpoints = Endpoints()
+        self._faults = deque[httpx.Response | None]()
+        self._routes = self._all_routes()
+
+    @property
+    def transport(self) -> httpx.MockTransport:
+        """Return a transport for any httpx client."""
+        return httpx.MockTransport(self._answer)
+
+    def client(self, **options: Any) -> Waybill:
+        """Return a client of this server; the options are those of `Waybill`."""
+        defaults = {"url": _URL, "api_key": self.api_key, "transport": self.transport}
+        return Waybill(**{**defaults, **options})
+
+    # What happened
+
+    @property
+    def messages(self) -> list[Message]:
+        """Return the messages as they are now, in the order in which they were accepted."""
+        return deepcopy(list(self._messages.by_id.values()))
+
+    @property
+    def events(self) -> list[Event]:
+        """Return the events of the feed."""
+        return self._feed.events
+
+    @property
+    def webhooks(self) -> list[WebhookRequest]:
+        """Return the signed requests that Waybill would have made, in order."""
+        return list(self._endpoints.requests)
+
+    # What happens next
+
+    def deliver(self, message_id: str) -> Message:
+        """Report that the provider accepted a message, and that it was delivered."""
+        self.set_status(message_id, "queued")
+        return self.set_status(message_id, "delivered")
+
+    def fail(self, message_id: str, code: str = "30003", *, retryable: bool = False) -> Message:
+        """Report that a message failed, with an error code."""
+        error = {"code": code, "message": None, "explanation": f"Error {code}."}
+        return self._messages.set(message_id, "failed", {**error, "retryable": retryable})
+
+    def set_status(self, message_id: str, status: Status) -> Message:
+        """Give a message any status."""
+        return self._messages.set(message_id, status)
+
+    def forget_events(self) -> None:
+        """Delete the events, so that older cursors are answered with 410."""
+        self._feed.forget()
+
+    def answer_next(self, status: int, times: int = 1, retry_after: int | None = None) -> None:
+        """Answer the next requests with an error; they have no effect."""
+        headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+        for _ in range(times):
+            self._faults.append(problem_response(Refusal(status, "as the test asked for"), headers))
+
+    def lose_next_answer(self, times: int = 1) -> None:
+        """Carry out the next requests, but cut the connection before the answer."""
+        self._faults.extend([None] * times)
+
+    # Requests
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append((request.method, request.url.path))
+        fault = self._faults.popleft() if self._faults else httpx.Response(200)
+        if fault is not None and fault.is_error:
+            return fault
+        try:
+            answer = self._routed(request)
+        except Refusal as refusal:
+            answer = problem_response(refusal)
+        if fault is None:
+            raise httpx.ReadError("the connection was cut", request=request)
+        return answer
+
+    def _routed(self, request: httpx.Request) -> httpx.Response:
+        if request.headers.get("Authorization") != f"Bearer {self.api_key}":
+            raise Refusal(401, "the API key is unknown or revoked; ask an operator for a new key")
+        for method, pattern, answer in self._routes:
+            match = re.fullmatch(pattern, request.url.path)
+            if match and method == request.method:
+                return answer(request, *match.groups())
+        raise Refusal(404, "there is nothing at this path")
+
+    def _all_routes(self) -> list[tuple[str, str, Callable[..., httpx.Response]]]:
+        message = f"/v1/messages/{_ID}"
+        return [
+            ("POST", "/v1/messages", self._post),
+            ("POST", "/v1/messages/batch", self._post_batch),
+            ("GET", "/v1/messages", self._list),
+            ("GET", message, lambda _, i: json_response(200, self._messages.get(i))),
+            (
+                "POST",
+                f"{message}/cancel",
+                lambda _, i: json_response(200, self._messages.cancel(i)),
+            ),
+            ("POST", f"{message}/resend", self._resend),
+            ("GET", "/v1/events", self._list_events),
+            *self._endpoints.routes(_ID),
+        ]
+
+    def _post(self, request: httpx.Request) -> httpx.Response:
+        key = key_of(request)
+        message, repeated = self._messages.accept(self._checked(content(request)), key)
+        return json_response(202, message, {"Idempotent-Replayed": "true"} if repeated else {})
+
+    def _post_batch(self, request: httpx.Request) -> httpx.Response:
+        key = key_of(request)
+        items = requests.batch(content(request))
+        results = [self._result(item, key and f"{key}\n{i}") for i, item in enumerate(items)]
+        return json_response(202, {"results": results})
+
+    def _result(self, item: Any, key: str | None) -> dict[str, Any]:
+        try:
+            message, _ = self._messages.accept(self._checked(item), key)
+        except Refusal as refusal:
+            return {"status": refusal.document["status"], "problem": refusal.document}
+        return {"status": 202, "message": message}
+
+    def _checked(self, request: Any) -> dict[str, Any]:
+        return requests.new_message(request, self._endpoints.check)
+
+    def _list(self, request: httpx.Request) -> httpx.Response:
+        found, cursor = self._messages.page(requests.list_query(dict(request.url.params)))
+        return json_response(200, {"messages": found, "next_cursor": cursor})
+
+    def _resend(self, request: httpx.Request, message_id: str) -> httpx.Response:
+        confirmed = requests.resend(content(request) if request.content else {})
+        return json_response(202, self._messages.resend(message_id, confirmed))
+
+    def _list_events(self, request: httpx.Request) -> httpx.Response:
+        return json_response(200, self._feed.page(requests.feed_query(dict(request.url.params))))
+
+    def _on_change(self, message: Message) -> None:
+        self._endpoints.tell(self._feed.add(message), message["webhook_endpoint"])
