@@ -219,6 +219,7 @@ def test_call_under_way_is_not_made_twice(
 @pytest.mark.parametrize(
     "since",
     [ago(days=31), ago(days=-1), "2026-11-26", "yesterday", 5, None],
+    ids=["too old", "in the future", "date", "word", "number", "null"],  # the same in each process
 )
 def test_invalid_time_is_refused(web: FlaskClient, subscribe: Subscribe, since: Any) -> None:
     created = subscribe()
