@@ -17,6 +17,7 @@ depends_on = None
 _SERIAL = sa.BigInteger().with_variant(sa.Integer(), 'sqlite')
 _TIME = sa.DateTime(timezone=True)
 _DUE = 'due_at IS NOT NULL'
+_FAILED = 'due_at IS NULL AND delivered_at IS NULL'
 
 
 def upgrade():
@@ -74,6 +75,7 @@ def upgrade():
     op.create_index('ix_webhook_delivery_event_id', 'webhook_delivery', ['event_id'], unique=False)
     op.create_index('ix_webhook_delivery_message_id', 'webhook_delivery', ['message_id'], unique=False)
     op.create_index('ix_webhook_delivery_due', 'webhook_delivery', ['endpoint_id', 'due_at', 'id'], unique=False, sqlite_where=sa.text(_DUE), postgresql_where=sa.text(_DUE))
+    op.create_index('ix_webhook_delivery_failed', 'webhook_delivery', ['endpoint_id', 'id'], unique=False, sqlite_where=sa.text(_FAILED), postgresql_where=sa.text(_FAILED))
     # A constant default: neither database rewrites the table.
     op.add_column('message', sa.Column('version', sa.Integer(), server_default=sa.text('1'), nullable=False))
     op.add_column('message', sa.Column('webhook_endpoint_id', sa.Uuid(), nullable=True))

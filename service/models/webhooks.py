@@ -1,7 +1,7 @@
 """Webhook endpoints of clients, and what is delivered to them."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, text
@@ -10,6 +10,8 @@ from uuid_utils.compat import uuid7
 
 from service.database import Model
 from service.models.types import Serial, UtcDateTime
+
+_FAILED: Final = "due_at IS NULL AND delivered_at IS NULL"
 
 
 class WebhookEndpoint(Model):
@@ -67,5 +69,12 @@ class WebhookDelivery(Model):
             "id",
             sqlite_where=text("due_at IS NOT NULL"),
             postgresql_where=text("due_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_webhook_delivery_failed",
+            "endpoint_id",
+            "id",
+            sqlite_where=text(_FAILED),
+            postgresql_where=text(_FAILED),
         ),
     )

@@ -26,15 +26,14 @@ def locked(ids: Collection[UUID]) -> Sequence[WebhookEndpoint]:
     return db.session.scalars(query.order_by(WebhookEndpoint.id).with_for_update()).all()
 
 
-def of_client(client_id: int, endpoint_id: UUID) -> WebhookEndpoint | None:
-    """Return an endpoint of a client, unless it is deleted."""
-    return db.session.scalar(
-        select(WebhookEndpoint).where(
-            WebhookEndpoint.id == endpoint_id,
-            WebhookEndpoint.client_id == client_id,
-            WebhookEndpoint.deleted_at.is_(None),
-        )
+def of_client(client_id: int, endpoint_id: UUID, *, lock: bool = False) -> WebhookEndpoint | None:
+    """Return an endpoint of a client, unless it is deleted; optionally lock it."""
+    query = select(WebhookEndpoint).where(
+        WebhookEndpoint.id == endpoint_id,
+        WebhookEndpoint.client_id == client_id,
+        WebhookEndpoint.deleted_at.is_(None),
     )
+    return db.session.scalar(query.with_for_update() if lock else query)
 
 
 def all_of_client(client_id: int) -> Sequence[WebhookEndpoint]:

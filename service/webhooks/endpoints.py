@@ -5,18 +5,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from service.components import components
-from service.database import db, transaction
-from service.errors import Conflict, FieldError, Invalid
+from service.database import after_commit, db, transaction
+from service.errors import Conflict, FieldError, Invalid, NotFound
 from service.models import WebhookEndpoint
 from service.queries import webhook_endpoints
 from service.queries.dialect import advisory_lock
+from service.task_queue.queue import NOTIFY
 from service.webhook_client.client import resolve
 from service.webhook_client.destination import Forbidden
 from service.webhooks import secrets, signature
 
 _MOST: Final = 16  # endpoints of a client
+_UNKNOWN: Final = "there is no such webhook endpoint"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,32 @@ def create(client_id: int, new: NewEndpoint) -> tuple[WebhookEndpoint, str]:
         )
         db.session.add(endpoint)
     return endpoint, secret
+
+
+def enable(client_id: int, endpoint_id: UUID) -> WebhookEndpoint:
+    """Enable an endpoint; what it is owed is due. Raises NotFound."""
+    with transaction():
+        endpoint = locked(client_id, endpoint_id)
+        endpoint.disabled_at = endpoint.disabled_reason = None
+        endpoint.failures, endpoint.failing_since, endpoint.retry_at = 0, None, None
+        after_commit(NOTIFY, components().queue.request)
+    return endpoint
+
+
+def locked(client_id: int, endpoint_id: UUID) -> WebhookEndpoint:
+    """Return an endpoint of a client, locked. Raises NotFound."""
+    endpoint = webhook_endpoints.of_client(client_id, endpoint_id, lock=True)
+    if endpoint is None:
+        raise NotFound(_UNKNOWN)
+    return endpoint
+
+
+def locked_enabled(client_id: int, endpoint_id: UUID) -> WebhookEndpoint:
+    """Return an endpoint to which events are delivered, locked. Raises NotFound or Conflict."""
+    endpoint = locked(client_id, endpoint_id)
+    if endpoint.disabled_at is not None:
+        raise Conflict("the webhook endpoint is disabled; enable it first")
+    return endpoint
 
 
 def check_url(url: str) -> None:

@@ -1,0 +1,108 @@
+"""Makes deliveries to an endpoint due again: one, or all since a time that did not arrive.
+
+Their schedule of retries starts over.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from service.components import components
+from service.database import after_commit, transaction
+from service.errors import NotFound
+from service.models import WebhookDelivery, WebhookEndpoint
+from service.queries import webhook_log, webhook_recovery
+from service.queries.events import Position
+from service.task_queue.queue import NOTIFY
+from service.webhooks.endpoints import locked_enabled
+
+# Events that one transaction reads.
+_BATCH: Final = 2_000
+# A delivery that is due within the lease of a worker is left alone: it may be under way.
+_SOON: Final = timedelta(seconds=45)
+
+
+def retry(client_id: int, endpoint_id: UUID, delivery_id: UUID) -> WebhookDelivery:
+    """Make a delivery due now and return it. Raises NotFound or Conflict."""
+    with transaction():
+        endpoint = locked_enabled(client_id, endpoint_id)
+        delivery = webhook_log.delivery(endpoint.id, delivery_id)
+        if delivery is None:
+            raise NotFound("the endpoint has no such delivery")
+        delivery.due_at, delivery.attempts = datetime.now(UTC), 0
+        _call_now(endpoint)
+    return delivery
+
+
+def recover(client_id: int, endpoint_id: UUID, since: datetime) -> int:
+    """Make due what an endpoint was not delivered since a time; return how many deliveries.
+
+    Raises NotFound or Conflict.
+    """
+    with transaction():
+        locked_enabled(client_id, endpoint_id)
+        position = webhook_recovery.position_at(since)
+    count = 0
+    while position is not None:
+        with transaction():
+            endpoint = locked_enabled(client_id, endpoint_id)
+            events = webhook_recovery.events_after(client_id, position, _BATCH)
+            count += _owe([event for event in events if _fits(endpoint, event, since)], endpoint)
+        position = _end(events)
+    return count
+
+
+def _end(events: Sequence[Any]) -> Position | None:
+    """Return the position behind a batch; None after the last batch."""
+    return (events[-1].transaction_id, events[-1].id) if len(events) == _BATCH else None
+
+
+def _fits(endpoint: WebhookEndpoint, event: Any, since: datetime) -> bool:
+    return (
+        event.created_at >= since
+        and event.type in endpoint.types
+        and event.status in endpoint.statuses
+    )
+
+
+def _owe(events: Sequence[Any], endpoint: WebhookEndpoint) -> int:
+    """Make due the deliveries of events, or add them; return how many."""
+    now = datetime.now(UTC)
+    present = webhook_recovery.deliveries(endpoint.id, [event.id for event in events])
+    absent = [event for event in events if event.id not in present]
+    told = webhook_recovery.told_to({event.message_id for event in absent}, endpoint.id)
+    waiting = [
+        delivery.id
+        for delivery in present.values()
+        if (delivery.due_at is None and delivery.delivered_at is None)
+        or (delivery.due_at is not None and delivery.due_at > now + _SOON)
+    ]
+    added = [_row(endpoint, event, now) for event in absent if event.message_id in told]
+    if waiting:
+        webhook_recovery.make_due(waiting, now)
+    if added:
+        webhook_recovery.add(added)
+    if waiting or added:
+        _call_now(endpoint)
+    return len(waiting) + len(added)
+
+
+def _row(endpoint: WebhookEndpoint, event: Any, now: datetime) -> dict[str, Any]:
+    return {
+        "id": uuid7(),
+        "endpoint_id": endpoint.id,
+        "event_id": event.id,
+        "message_id": event.message_id,
+        "created_at": now,
+        "due_at": now,
+        "attempts": 0,
+    }
+
+
+def _call_now(endpoint: WebhookEndpoint) -> None:
+    """End the pause of an endpoint that fails, and request its deliveries after the commit."""
+    endpoint.retry_at = None
+    after_commit(NOTIFY, components().queue.request)
