@@ -36,6 +36,11 @@ def of_client(client_id: int, endpoint_id: UUID, *, lock: bool = False) -> Webho
     return db.session.scalar(query.with_for_update() if lock else query)
 
 
+def exists(client_id: int, endpoint_id: UUID) -> bool:
+    """Return whether a client has this endpoint."""
+    return of_client(client_id, endpoint_id) is not None
+
+
 def all_of_client(client_id: int) -> Sequence[WebhookEndpoint]:
     """Return the endpoints of a client, the oldest first."""
     return db.session.scalars(

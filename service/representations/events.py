@@ -12,7 +12,12 @@ _CONTENT: Final = ("body", "media_urls", "content_variables")
 
 def event_id(event: Event) -> str:
     """Return the id that clients see, the same in every delivery."""
-    return f"evt_{event.id}"
+    return id_text(event.id)
+
+
+def id_text(number: int) -> str:
+    """Return the id of an event that clients see."""
+    return f"evt_{number}"
 
 
 def webhook_body(event: Event, message: types.Message | None, *, include_body: bool) -> Any:

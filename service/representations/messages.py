@@ -102,6 +102,7 @@ def _request(message: Message) -> types.Request:
         "resend_if_unknown": message.resend_if_unknown,
         "smart_encoding": message.smart_encoding,
         "encoding": message.encoding,
+        "webhook_endpoint": message.webhook_endpoint_id,
         "created_at": time_text(message.created_at),
     }
 

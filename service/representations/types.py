@@ -78,6 +78,10 @@ class Request(_Sender):
             json_schema_extra={"enum": ["gsm-7", "ucs-2", None]},
         ),
     ]
+    webhook_endpoint: Annotated[
+        UUID | None,
+        Field(description="The webhook endpoint to which its events go. Null: to all of yours."),
+    ]
     created_at: Time
 
 

@@ -53,6 +53,7 @@ class Draft:
     # Of the text as an SMS; None for other channels.
     encoding: str | None = None
     estimated_segments: int | None = None
+    webhook_endpoint_id: UUID | None = None  # None: all endpoints of the client
     # The digest that the previous version made of this request, which it may have accepted.
     earlier_digest: bytes | None = None
 

@@ -1,41 +1,30 @@
-"""Creates the webhook endpoints of a client, changes and deletes them."""
+"""Creates the webhook endpoints of a client, changes, enables and deletes them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Final
-from urllib.parse import urlsplit
+from typing import Any, Final
 from uuid import UUID
 
 from service.components import components
 from service.database import after_commit, db, transaction
-from service.errors import Conflict, FieldError, Invalid, NotFound
-from service.models import WebhookEndpoint
-from service.queries import webhook_endpoints
+from service.errors import Conflict, NotFound
+from service.models import WebhookDelivery, WebhookEndpoint
+from service.queries import events, webhook_endpoints
 from service.queries.dialect import advisory_lock
 from service.task_queue.queue import NOTIFY
-from service.webhook_client.client import resolve
-from service.webhook_client.destination import Forbidden
 from service.webhooks import secrets, signature
+from service.webhooks.urls import checked_url
 
 _MOST: Final = 16  # endpoints of a client
-_UNKNOWN: Final = "there is no such webhook endpoint"
+UNKNOWN: Final = "there is no such webhook endpoint"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewEndpoint:
-    """A validated endpoint, not yet stored."""
+def create(client_id: int, fields: Mapping[str, Any]) -> tuple[WebhookEndpoint, str]:
+    """Store an endpoint; return it and its signing secret. Raises Invalid or Conflict.
 
-    url: str
-    description: str | None
-    types: Sequence[str]
-    statuses: Sequence[str]
-    include_body: bool
-
-
-def create(client_id: int, new: NewEndpoint) -> tuple[WebhookEndpoint, str]:
-    """Store an endpoint; return it and its signing secret. Raises Invalid or Conflict."""
-    check_url(new.url)
+    `fields` are url, description, types, statuses and include_body, validated.
+    """
+    url = checked_url(fields["url"])
     secret, now = signature.new_secret(), datetime.now(UTC)
     entry = {"secret": secrets.encrypted(secret), "until": None}
     with transaction():
@@ -44,18 +33,40 @@ def create(client_id: int, new: NewEndpoint) -> tuple[WebhookEndpoint, str]:
             raise Conflict(f"a client may have {_MOST} webhook endpoints; delete one first")
         endpoint = WebhookEndpoint(
             client_id=client_id,
-            url=new.url,
-            description=new.description,
-            types=list(new.types),
-            statuses=list(new.statuses),
-            include_body=new.include_body,
             secrets=[entry],
             created_at=now,
             updated_at=now,
             failures=0,
+            **{**fields, "url": url},
         )
         db.session.add(endpoint)
     return endpoint, secret
+
+
+def change(client_id: int, endpoint_id: UUID, fields: Mapping[str, Any]) -> WebhookEndpoint:
+    """Change fields of an endpoint and return it. Raises NotFound or Invalid.
+
+    What failed at another URL says nothing about a new one: it is called without a pause.
+    """
+    if "url" in fields:
+        fields = {**fields, "url": checked_url(fields["url"])}
+    with transaction():
+        endpoint = locked(client_id, endpoint_id)
+        if fields.get("url", endpoint.url) != endpoint.url:
+            _forget_failures(endpoint)
+        for name, value in fields.items():
+            setattr(endpoint, name, value)
+        endpoint.updated_at = datetime.now(UTC)
+    return endpoint
+
+
+def delete(client_id: int, endpoint_id: UUID) -> None:
+    """Delete an endpoint: what it is owed is not delivered. Raises NotFound.
+
+    The row stays for as long as its deliveries.
+    """
+    with transaction():
+        locked(client_id, endpoint_id).deleted_at = datetime.now(UTC)
 
 
 def enable(client_id: int, endpoint_id: UUID) -> WebhookEndpoint:
@@ -63,16 +74,33 @@ def enable(client_id: int, endpoint_id: UUID) -> WebhookEndpoint:
     with transaction():
         endpoint = locked(client_id, endpoint_id)
         endpoint.disabled_at = endpoint.disabled_reason = None
-        endpoint.failures, endpoint.failing_since, endpoint.retry_at = 0, None, None
-        after_commit(NOTIFY, components().queue.request)
+        _forget_failures(endpoint)
+        call_now(endpoint)
     return endpoint
+
+
+def send_test(client_id: int, endpoint_id: UUID) -> WebhookDelivery:
+    """Owe an endpoint an event that tests it; return the delivery. Raises NotFound or Conflict."""
+    now = datetime.now(UTC)
+    with transaction():
+        endpoint = locked_enabled(client_id, endpoint_id)
+        delivery = WebhookDelivery(
+            endpoint_id=endpoint.id,
+            event_id=events.append_test(client_id, now),
+            created_at=now,
+            due_at=now,
+            attempts=0,
+        )
+        db.session.add(delivery)
+        call_now(endpoint)
+    return delivery
 
 
 def locked(client_id: int, endpoint_id: UUID) -> WebhookEndpoint:
     """Return an endpoint of a client, locked. Raises NotFound."""
     endpoint = webhook_endpoints.of_client(client_id, endpoint_id, lock=True)
     if endpoint is None:
-        raise NotFound(_UNKNOWN)
+        raise NotFound(UNKNOWN)
     return endpoint
 
 
@@ -84,18 +112,11 @@ def locked_enabled(client_id: int, endpoint_id: UUID) -> WebhookEndpoint:
     return endpoint
 
 
-def check_url(url: str) -> None:
-    """Check that webhooks may be sent to a URL. Raises Invalid."""
-    settings, parts = components().settings, urlsplit(url)
-    if parts.scheme != "https" and not settings.webhook_allow_http:
-        _refuse("must start with https://")
-    try:
-        resolve(parts.hostname or "", parts.port or 443, settings.webhook_networks)
-    except Forbidden as error:
-        _refuse(f"must not lead there: {error}")
-    except OSError:
-        _refuse("must have a host name that can be resolved")
+def call_now(endpoint: WebhookEndpoint) -> None:
+    """End the pause of an endpoint that fails, and request its deliveries after the commit."""
+    endpoint.retry_at = None
+    after_commit(NOTIFY, components().queue.request)
 
 
-def _refuse(problem: str) -> None:
-    raise Invalid("no webhook can be sent to this URL", [FieldError("url", problem)])
+def _forget_failures(endpoint: WebhookEndpoint) -> None:
+    endpoint.failures, endpoint.failing_since, endpoint.retry_at = 0, None, None

@@ -11,13 +11,12 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from service.components import components
-from service.database import after_commit, transaction
-from service.errors import NotFound
+from service.database import transaction
+from service.errors import FieldError, Invalid, NotFound
 from service.models import WebhookDelivery, WebhookEndpoint
 from service.queries import webhook_log, webhook_recovery
 from service.queries.events import Position
-from service.task_queue.queue import NOTIFY
-from service.webhooks.endpoints import locked_enabled
+from service.webhooks.endpoints import call_now, locked_enabled
 
 # Events that one transaction reads.
 _BATCH: Final = 2_000
@@ -33,15 +32,16 @@ def retry(client_id: int, endpoint_id: UUID, delivery_id: UUID) -> WebhookDelive
         if delivery is None:
             raise NotFound("the endpoint has no such delivery")
         delivery.due_at, delivery.attempts = datetime.now(UTC), 0
-        _call_now(endpoint)
+        call_now(endpoint)
     return delivery
 
 
 def recover(client_id: int, endpoint_id: UUID, since: datetime) -> int:
     """Make due what an endpoint was not delivered since a time; return how many deliveries.
 
-    Raises NotFound or Conflict.
+    Raises Invalid, NotFound or Conflict.
     """
+    _check(since)
     with transaction():
         locked_enabled(client_id, endpoint_id)
         position = webhook_recovery.position_at(since)
@@ -53,6 +53,20 @@ def recover(client_id: int, endpoint_id: UUID, since: datetime) -> int:
             count += _owe([event for event in events if _fits(endpoint, event, since)], endpoint)
         position = _end(events)
     return count
+
+
+def _check(since: datetime) -> None:
+    """Check that the events since a time are still kept. Raises Invalid."""
+    now, days = datetime.now(UTC), components().settings.keep_events
+    problem = None
+    if since > now:
+        problem = "must be in the past"
+    elif since < now - timedelta(days=days):
+        problem = f"must be at most {days} days ago: older events are deleted"
+    if problem:
+        raise Invalid(
+            "nothing can be recovered since this time; see errors", [FieldError("since", problem)]
+        )
 
 
 def _end(events: Sequence[Any]) -> Position | None:
@@ -86,7 +100,7 @@ def _owe(events: Sequence[Any], endpoint: WebhookEndpoint) -> int:
     if added:
         webhook_recovery.add(added)
     if waiting or added:
-        _call_now(endpoint)
+        call_now(endpoint)
     return len(waiting) + len(added)
 
 
@@ -100,9 +114,3 @@ def _row(endpoint: WebhookEndpoint, event: Any, now: datetime) -> dict[str, Any]
         "due_at": now,
         "attempts": 0,
     }
-
-
-def _call_now(endpoint: WebhookEndpoint) -> None:
-    """End the pause of an endpoint that fails, and request its deliveries after the commit."""
-    endpoint.retry_at = None
-    after_commit(NOTIFY, components().queue.request)

@@ -50,6 +50,7 @@ def draft(
         smart_encoding=message.smart_encoding,
         encoding=segments and segments.encoding,
         estimated_segments=segments and segments.segments,
+        webhook_endpoint_id=message.webhook_endpoint,
         request_digest=request_digest(message.as_json()),
         earlier_digest=digest_of_json(item) if idempotency_key else None,
         idempotency_key=idempotency_key,

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
+from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, ValidationInfo
 from pydantic.config import JsonDict
@@ -75,6 +76,14 @@ def _date_time_text(value: Any) -> Any:
     raise ValueError("must be a date and time with an offset, such as 2026-12-24T09:00:00Z")
 
 
+def _endpoint_id(value: Any) -> Any:
+    """Refuse what pydantic explains in words of Python."""
+    try:
+        return UUID(value)
+    except (AttributeError, TypeError, ValueError):
+        raise ValueError("must be the id of a webhook endpoint, which is a UUID") from None
+
+
 def _whole_number(value: Any) -> Any:
     """Refuse texts and booleans, which pydantic accepts as integers. 5.0 is 5 in JSON."""
     if isinstance(value, bool | str):
@@ -136,6 +145,8 @@ ContentSid = Annotated[
 ServiceSid = Annotated[
     str, Field(pattern=r"^MG[0-9a-fA-F]{32}$"), AfterValidator(addresses.lower_id)
 ]
+OverlapSeconds = Annotated[int, Field(ge=0, le=604_800), BeforeValidator(_whole_number)]
+EndpointId = Annotated[UUID, BeforeValidator(_endpoint_id)]
 ValiditySeconds = Annotated[int, Field(ge=1, le=36_000), BeforeValidator(_whole_number)]
 Timestamp = Annotated[AwareDatetime, AfterValidator(_in_utc), BeforeValidator(_date_time_text)]
 Variables = Annotated[

@@ -1,6 +1,8 @@
 """Routes of `/v1/messages`: post, read, list, cancel and resend messages."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache, partial
 from typing import Any
 from uuid import UUID
 
@@ -9,10 +11,10 @@ from flask import Blueprint, Response, jsonify, request, url_for
 from service.addresses import addresses_of
 from service.components import components
 from service.domain.account import DEFAULT_ACCOUNT
-from service.errors import Conflict, Invalid
+from service.errors import Conflict, FieldError, Invalid
 from service.models import Message
 from service.providers.sandbox import SANDBOX
-from service.queries import message_details, message_lists
+from service.queries import message_details, message_lists, webhook_endpoints
 from service.queries.clients import KeyOwner
 from service.representations import messages as representations
 from service.sending.accept import Accepted, Draft, accept, answered_before
@@ -23,7 +25,7 @@ from service.web.api.bodies import json_body
 from service.web.api.drafts import check_idempotency_key, digests, draft
 from service.web.api.resend import Resend
 from service.web.api.responses import AcceptedItem, RefusedItem
-from service.web.api.schemas import MessageQuery, NewBatch, check
+from service.web.api.schemas import INVALID_FIELDS, MessageQuery, NewBatch, check
 from service.web.errors import problem
 
 # The ledger of a message has about five events. This bounds the answer if a provider sends more.
@@ -102,17 +104,21 @@ def post_resend(message_id: UUID) -> tuple[Response, int]:
 def _accept_all(items: list[tuple[Any, str | None]]) -> list[Accepted | Invalid]:
     """Accept the valid messages; return a result for each message, in order."""
     client = authentication.client()
-    checked = [_checked(client, item, key) for item, key in items]
+    has_endpoint = cache(partial(webhook_endpoints.exists, client.id))
+    checked = [_checked(client, item, key, has_endpoint) for item, key in items]
     drafts = [result for result in checked if isinstance(result, Draft)]
     stored = iter(accept(client.id, drafts) if drafts else [])
     return [next(stored) if isinstance(result, Draft) else result for result in checked]
 
 
-def _checked(client: KeyOwner, item: Any, key: str | None) -> Draft | Accepted | Invalid:
+def _checked(
+    client: KeyOwner, item: Any, key: str | None, has_endpoint: Callable[[UUID], bool]
+) -> Draft | Accepted | Invalid:
     """Return a draft, the earlier answer to an equal request that is invalid by now, or why."""
     settings = components().settings
     try:
         new = draft(item, settings, components().real_providers, key, client.account)
+        _check_endpoint(new.webhook_endpoint_id, has_endpoint)
         if client.test:
             return replace(new, provider=SANDBOX, account=DEFAULT_ACCOUNT, provider_fixed=True)
         return new
@@ -120,6 +126,14 @@ def _checked(client: KeyOwner, item: Any, key: str | None) -> Draft | Accepted |
         if key is None:
             return invalid
         return answered_before(client.id, key, digests(item, settings.default_region)) or invalid
+
+
+def _check_endpoint(endpoint_id: UUID | None, has_endpoint: Callable[[UUID], bool]) -> None:
+    """Check that a message names an endpoint of its client. Raises Invalid."""
+    if endpoint_id is None or has_endpoint(endpoint_id):
+        return
+    problem = "must be the id of a webhook endpoint of yours that is not deleted"
+    raise Invalid(INVALID_FIELDS, [FieldError("webhook_endpoint", problem)])
 
 
 def _result(result: Accepted | Invalid) -> AcceptedItem | RefusedItem:

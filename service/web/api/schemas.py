@@ -23,6 +23,7 @@ from service.web.api.fields import (
     AccountText,
     BodyText,
     ContentSid,
+    EndpointId,
     Recipient,
     Scalars,
     SenderText,
@@ -36,9 +37,11 @@ from service.web.api.fields import (
     within_35_days,
 )
 
+INVALID_FIELDS: Final = "the request has invalid fields; see errors"
 _MAX_ERRORS: Final = 100
 _PATTERN_ERRORS: Final = {
     "media_urls": "must start with https:// or http://, and have no spaces",
+    "url": "must be a URL that starts with https:// and has no spaces",
     "content_sid": "must be HX and 32 hexadecimal digits",
     "messaging_service_sid": "must be MG and 32 hexadecimal digits",
 }
@@ -130,6 +133,11 @@ class NewMessage(Strict):
         description="Send again if it stays unknown whether the message was sent. The recipient "
         "may then get it twice.",
     )
+    webhook_endpoint: EndpointId | None = Field(
+        default=None,
+        description="The webhook endpoint to which the events of this message go. Default: all "
+        "of yours.",
+    )
 
     @field_validator("send_at")
     @classmethod
@@ -212,7 +220,7 @@ def check(
     except ValidationError as invalid:
         details = invalid.errors(include_input=False, include_context=False, include_url=False)
         errors = [_field_error(d["loc"], d["type"], d["msg"]) for d in details[:_MAX_ERRORS]]
-        raise Invalid("the request has invalid fields; see errors", errors) from None
+        raise Invalid(INVALID_FIELDS, errors) from None
 
 
 def _field_error(location: tuple[int | str, ...], kind: str, message: str) -> FieldError:
