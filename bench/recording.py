@@ -57,18 +57,18 @@ def _prepare(statuses: str) -> None:
     if statuses == "base":
         return
     from service.models import WebhookEndpoint  # not in the commit before webhooks
-    from service.webhooks.endpoints import NewEndpoint, create
+    from service.webhooks.endpoints import create
 
     db.session.execute(db.update(WebhookEndpoint).values(deleted_at=datetime.now(UTC)))
     db.session.commit()
     if statuses != "none":
-        new = NewEndpoint(
-            url="http://127.0.0.1:9/",
-            description=None,
-            types=["message.updated"],
-            statuses=_STATUSES[statuses],
-            include_body=False,
-        )
+        new = {
+            "url": "http://127.0.0.1:9/",
+            "description": None,
+            "types": ["message.updated"],
+            "statuses": _STATUSES[statuses],
+            "include_body": False,
+        }
         create(1, new)
 
 

@@ -24,7 +24,7 @@ from service.database import db, transaction
 from service.domain.status import Status
 from service.models import Client, Event, WebhookDelivery
 from service.queries.dialect import insert_all
-from service.webhooks.endpoints import NewEndpoint, create
+from service.webhooks.endpoints import create
 
 _EACH: Final = 16  # endpoints of a client at most
 _SOON: Final = timedelta(seconds=3)
@@ -83,13 +83,13 @@ def _subscribe(url: str, endpoints: int) -> list[UUID]:
                 client = Client(id=client_id, name=f"bench-{client_id}")
                 client.created_at = datetime.now(UTC)
                 db.session.add(client)
-        new = NewEndpoint(
-            url=f"{url}/{number}",
-            description=None,
-            types=["message.updated"],
-            statuses=["delivered"],
-            include_body=False,
-        )
+        new = {
+            "url": f"{url}/{number}",
+            "description": None,
+            "types": ["message.updated"],
+            "statuses": ["delivered"],
+            "include_body": False,
+        }
         endpoint, _ = create(client_id, new)
         ids.append(endpoint.id)
     return ids

@@ -39,7 +39,7 @@ class Subscriber:
         """Ask for everything since then that was not delivered; return how many events it is."""
         fields = {"since": since.isoformat()}
         answer = self._call("POST", f"/webhook-endpoints/{endpoint_id}/recover", fields)
-        return int(answer["deliveries"])
+        return int(answer["recovered"])
 
     def feed(self) -> Iterator[Item]:
         """Yield every event of the client, from the first to the last."""
