@@ -43,7 +43,8 @@ def recover(client_id: int, endpoint_id: UUID, since: datetime) -> int:
     """
     _check(since)
     with transaction():
-        locked_enabled(client_id, endpoint_id)
+        # Deliveries that are due soon anyway wait only for the end of the pause.
+        call_now(locked_enabled(client_id, endpoint_id))
         position = webhook_recovery.position_at(since)
     count = 0
     while position is not None:

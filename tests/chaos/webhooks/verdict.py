@@ -70,7 +70,7 @@ def _feed(evidence: Evidence) -> Iterator[Claim]:
 
 def _arrivals(evidence: Evidence) -> Iterator[Claim]:
     owed = {name: {event["id"] for event in evidence.owed(name)} for name in ENDPOINTS}
-    missing = [f"{name}: {event}" for name in ENDPOINTS for event in evidence.missing(name)]
+    missing = [event for name in ENDPOINTS for event in evidence.missing(name)]
     wrong = [each for each in evidence.requests if each.id not in owed[each.receiver]]
     unsigned = [each for each in evidence.requests if not each.signed]
     taken = [(each.receiver, each.id) for requests in evidence.taken.values() for each in requests]
@@ -100,15 +100,15 @@ def _failing(evidence: Evidence) -> Iterator[Claim]:
     before = evidence.requests[: evidence.before]
     for name in (STEADY, "finals", NARROW):
         yield none(f"missing at `{name}` before any recovery", evidence.missing(name, before))
-    yield Claim("`gone` was disabled", str(evidence.disabled.get(GONE)), GONE in evidence.disabled)
+    yield Claim("`gone` is disabled", evidence.disabled.get(GONE, "no"), GONE in evidence.disabled)
     others = {name: reason for name, reason in evidence.disabled.items() if name != GONE}
-    yield none("other endpoints that were disabled", sorted(others.items()))
+    yield none("other endpoints that are disabled", sorted(others.items()))
     early = [*_early([each for each in before if each.receiver == THROTTLING])]
     yield none("requests before the end of Retry-After", early, _request)
     for name, recovery in evidence.recoveries.items():
-        text = f"{recovery.missing:,} of {recovery.recovered:,}"
-        holds = recovery.missing <= recovery.recovered
-        yield Claim(f"`{name}`: missing, and recovered by one call", text, holds)
+        left = evidence.missing(name)
+        text = f"`{name}`: missing before one call of `recover`, and after it"
+        yield Claim(text, f"{recovery.missing:,}, {len(left):,}", not left, left[:3])
 
 
 def _times(evidence: Evidence) -> Iterator[Claim]:
