@@ -30,6 +30,7 @@ from service.task_queue.queue import TaskQueue
 from service.web.api import rate_limits
 from service.web.callbacks import store
 from service.webhook_client.client import WebhookClient
+from service.webhook_client.slots import EndpointSlots
 
 # Seconds to wait for Redis. Requests must not wait for a Redis that is down; a task that reads the
 # inbox may wait while Redis writes its file.
@@ -86,7 +87,7 @@ def _components(
         overflow=OverflowTable(app.app_context, callbacks.add_overflow),
         queue=TaskQueue(settings, redis, CircuitBreaker()),
         call_slots=CallSlots(settings.worker_concurrency),
-        webhook_slots=CallSlots(settings.webhook_concurrency),
+        webhook_slots=EndpointSlots(settings.webhook_concurrency),
         webhook_client=WebhookClient(settings.webhook_networks, settings.webhook_concurrency),
         sender_rates=SenderRateLimit(redis, CircuitBreaker(), _rates(settings)),
         heartbeats=Heartbeats(redis),

@@ -20,6 +20,7 @@ from service.providers.call_slots import CallSlots
 from service.providers.sandbox import SANDBOX
 from service.task_queue.queue import TaskQueue
 from service.webhook_client.client import WebhookClient
+from service.webhook_client.slots import EndpointSlots
 
 _UNCONFIGURED: Final = ErrorFact("A code of a provider that is no longer configured.", False)
 
@@ -34,7 +35,7 @@ class Components:
     overflow: OverflowTable
     queue: TaskQueue
     call_slots: CallSlots
-    webhook_slots: CallSlots
+    webhook_slots: EndpointSlots
     webhook_client: WebhookClient
     sender_rates: SenderRateLimit
     heartbeats: Heartbeats

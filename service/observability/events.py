@@ -13,7 +13,7 @@ import structlog
 
 from service.domain.scope import HOLDING, HoldKind
 from service.errors import Blocked, NotAccepted, OutcomeUnknown, ProviderError, Refused
-from service.models import Hold
+from service.models import Hold, WebhookEndpoint
 from service.observability import tracing
 
 # Messages named in the event of a batch; the ledger has all of them.
@@ -114,6 +114,21 @@ def reconciled(message_id: UUID, attempt_id: UUID, provider: str, result: str) -
     """Log the result of asking the provider about a message."""
     ids = {"message_id": message_id, "attempt_id": attempt_id}
     _log.info("reconciled", **ids, provider=provider, result=result)
+
+
+def webhook_called(outcome: str, status: int | None, **ids: UUID | int | str | None) -> None:
+    """Log a call to a webhook endpoint. `outcome` is `delivered`, `retry` or `failed`.
+
+    The error of a call is not logged: it can hold the URL, and a URL can hold a token.
+    """
+    log = _log.info if outcome == "delivered" else _log.warning
+    log(f"webhook {outcome}", **ids, code=status)
+
+
+def webhook_endpoint_disabled(endpoint: WebhookEndpoint) -> None:
+    """Log that an endpoint gets no more events: it answered 410, or failed for days."""
+    ids = {"endpoint_id": endpoint.id, "client_id": endpoint.client_id}
+    _log.error("webhook endpoint disabled", **ids, reason=endpoint.disabled_reason)
 
 
 def operator_action(operator: str, action: str, **ids: UUID | int) -> None:

@@ -1,14 +1,14 @@
 """Queries on webhook deliveries: owed, due, and their results."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import Select, Table, or_, select, union_all, update
+from sqlalchemy import ColumnElement, Select, Table, and_, or_, select, union_all, update
 
 from service.database import db
-from service.models import WebhookDelivery, WebhookEndpoint
+from service.models import WebhookDelivery
 from service.queries.dialect import any_of, insert_all, update_each
 
 _TABLE = cast(Table, WebhookDelivery.__table__)
@@ -19,48 +19,57 @@ def add(rows: Sequence[Mapping[str, Any]]) -> None:
     insert_all(_TABLE, rows)
 
 
-def waiting_endpoints(now: datetime) -> Sequence[WebhookEndpoint]:
-    """Return the endpoints that may be called and have due deliveries, the longest due first."""
-    head = (
-        select(WebhookDelivery.due_at)
-        .where(WebhookDelivery.endpoint_id == WebhookEndpoint.id, WebhookDelivery.due_at <= now)
-        .order_by(WebhookDelivery.due_at, WebhookDelivery.id)
-        .limit(1)
-        .scalar_subquery()
-    )
-    query = (
-        select(WebhookEndpoint)
-        .where(
-            WebhookEndpoint.deleted_at.is_(None),
-            WebhookEndpoint.disabled_at.is_(None),
-            or_(WebhookEndpoint.retry_at.is_(None), WebhookEndpoint.retry_at <= now),
-            head.is_not(None),
-        )
-        .order_by(head)
-    )
-    return db.session.scalars(query).all()
-
-
-def claim(shares: Mapping[UUID, int], now: datetime, until: datetime) -> Sequence[WebhookDelivery]:
+def claim(shares: Mapping[UUID, int], now: datetime, until: datetime) -> Sequence[Any]:
     """Claim due deliveries until a time, at most so many of each endpoint; skip claimed ones."""
     due = [_share(endpoint_id, limit, now) for endpoint_id, limit in shares.items()]
     ids = db.session.scalars(union_all(*due)).all() if due else []
     if not ids:
         return []
+    # `delivered_at` is null from here: only a result of this or a later call sets it.
     statement = (
         update(WebhookDelivery)
         .where(any_of(WebhookDelivery.id, ids))
-        .values(due_at=until, attempted_at=now, attempts=WebhookDelivery.attempts + 1)
-        .returning(WebhookDelivery)
-        .execution_options(synchronize_session=False, populate_existing=True)
+        .values(
+            due_at=until,
+            attempted_at=now,
+            attempts=WebhookDelivery.attempts + 1,
+            delivered_at=None,
+        )
+        .returning(
+            WebhookDelivery.id,
+            WebhookDelivery.endpoint_id,
+            WebhookDelivery.event_id,
+            WebhookDelivery.message_id,
+            WebhookDelivery.created_at,
+            WebhookDelivery.attempts,
+        )
+        .execution_options(synchronize_session=False)
     )
-    return db.session.scalars(statement).all()
+    return db.session.execute(statement).all()
+
+
+def end(ids: Collection[UUID], error: str) -> None:
+    """End deliveries without a call, because there is nothing to tell any more."""
+    if ids:
+        statement = update(WebhookDelivery).where(any_of(WebhookDelivery.id, ids))
+        options = {"synchronize_session": False}
+        db.session.execute(statement.values(due_at=None, error=error), execution_options=options)
 
 
 def write_results(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Store the results of calls; `key` is the id of the delivery."""
+    """Store the results of calls; `key` is the id of the delivery, `attempts` the number of calls.
+
+    A worker that was suspended for longer than its lease may come with the result of an old call:
+    then only a success counts, and no failure replaces a success.
+    """
     if rows:
-        update_each(_TABLE, rows)
+        update_each(_TABLE, rows, only=_is_current)
+
+
+def _is_current(new: Mapping[str, Any]) -> ColumnElement[bool]:
+    undelivered = WebhookDelivery.delivered_at.is_(None)
+    latest = and_(WebhookDelivery.attempts == new["attempts"], undelivered)
+    return or_(new["delivered_at"].is_not(None), latest)
 
 
 def _share(endpoint_id: UUID, limit: int, now: datetime) -> Select[UUID]:

@@ -1,22 +1,27 @@
 """Claims due deliveries in fair turns, with everything that their calls need."""
 
+import json
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from math import ceil
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import orjson
 
+from service.components import components
 from service.database import transaction
-from service.models import Message, WebhookDelivery, WebhookEndpoint
-from service.queries import events, webhook_deliveries
+from service.models import Event, Message
+from service.queries import events, webhook_deliveries, webhook_health
 from service.representations import events as representations
 from service.representations import messages
 from service.webhooks.secrets import signing_secrets
 
-# A worker that claimed a delivery counts as dead after this. A call takes 15 s at most.
-_LEASE: Final = timedelta(seconds=45)
+#: A worker that claimed a delivery counts as dead after this. A call takes 15 s at most, and its
+#: result is recorded or given up 20 s later.
+LEASE: Final = timedelta(seconds=45)
+
+_log = logging.getLogger(__name__)
 
 
 class Call(NamedTuple):
@@ -24,75 +29,93 @@ class Call(NamedTuple):
 
     delivery_id: UUID
     endpoint_id: UUID
-    attempts: int
+    message_id: UUID | None
+    attempts: int  # with this one
+    owed_since: datetime
+    is_probe: bool  # the endpoint fails: this is the only call to it
+    succeeded_at: datetime | None  # the last success of the endpoint that is noted
     url: str
     event_id: str
     body: bytes
     secrets: Sequence[str]
+    problem: str | None = None  # why the request cannot be made
 
 
-def claim(slots: int, most: int, under_way: Mapping[UUID, int], now: datetime) -> list[Call]:
-    """Claim up to `slots` deliveries: at most `most` calls to an endpoint, 1 while it fails."""
+def claim(free: int, now: datetime) -> list[Call]:
+    """Claim due deliveries for up to `free` calls, and return the calls."""
     with transaction():
-        endpoints = {each.id: each for each in webhook_deliveries.waiting_endpoints(now)}
-        shares = _shares(list(endpoints.values()), slots, most, under_way)
-        claimed = webhook_deliveries.claim(shares, now, now + _LEASE)
-        bodies = _bodies(claimed, endpoints)
-    return [_call(each, endpoints[each.endpoint_id], bodies, now) for each in claimed]
+        waiting = {endpoint.id: endpoint for endpoint in webhook_health.waiting_endpoints(now)}
+        if not waiting:
+            return []
+        claimed = _claim(waiting, free, now)
+        told = events.with_messages({each.event_id for each in claimed})
+        gone = [each for each in claimed if _is_gone(told.get(each.event_id))]
+        webhook_deliveries.end([each.id for each in gone], "the message was deleted")
+        shown = {each["id"]: each for each in messages.messages(_messages(told))}
+    return [
+        _call(each, waiting[each.endpoint_id], told[each.event_id][0], shown, now)
+        for each in claimed
+        if each not in gone
+    ]
 
 
-def _shares(
-    endpoints: Sequence[WebhookEndpoint], slots: int, most: int, under_way: Mapping[UUID, int]
-) -> dict[UUID, int]:
-    """Return how many deliveries to claim of each endpoint."""
-    room = {
-        each.id: (1 if each.failing_since else most) - under_way.get(each.id, 0)
-        for each in endpoints
-    }
-    served = [endpoint_id for endpoint_id, free in room.items() if free > 0][:slots]
-    share = ceil(slots / len(served)) if served else 0
-    shares, left = dict[UUID, int](), slots
-    for endpoint_id in served:
-        shares[endpoint_id] = min(share, room[endpoint_id], left)
-        left -= shares[endpoint_id]
-    return {endpoint_id: count for endpoint_id, count in shares.items() if count}
+def _claim(waiting: Mapping[UUID, Any], free: int, now: datetime) -> Sequence[Any]:
+    """Claim deliveries of waiting endpoints. Of all workers, one calls an endpoint that fails."""
+    failing = {id_ for id_, endpoint in waiting.items() if endpoint.failing_since is not None}
+    probes = webhook_health.free_probes(failing, now)
+    served = [id_ for id_ in waiting if id_ not in failing or id_ in probes]
+    shares = components().webhook_slots.shares(served, probes, free)
+    claimed = webhook_deliveries.claim(shares, now, now + LEASE)
+    webhook_health.pause(probes & {each.endpoint_id for each in claimed}, now + LEASE)
+    return claimed
 
 
-def _bodies(
-    claimed: Sequence[WebhookDelivery], endpoints: Mapping[UUID, WebhookEndpoint]
-) -> dict[UUID, tuple[str, bytes]]:
-    """Return the event id and the body of each delivery."""
-    told = events.with_messages({each.event_id for each in claimed})
-    shown = {each["id"]: each for each in messages.messages(_messages(told.values()))}
-    bodies = {}
-    for each in claimed:
-        event, message = told[each.event_id]
-        body = representations.webhook_body(
-            event,
-            shown[message.id] if message else None,
-            include_body=endpoints[each.endpoint_id].include_body,
-        )
-        bodies[each.id] = (representations.event_id(event), orjson.dumps(body))
-    return bodies
+def _is_gone(told: tuple[Event, Message | None] | None) -> bool:
+    """Tell whether an event, or the message that it is about, was deleted."""
+    return told is None or (told[0].message_id is not None and told[1] is None)
 
 
-def _messages(told: Any) -> list[Message]:
-    return list({message.id: message for _, message in told if message}.values())
+def _messages(told: Mapping[int, tuple[Event, Message | None]]) -> list[Message]:
+    return list({message.id: message for _, message in told.values() if message}.values())
 
 
 def _call(
-    delivery: WebhookDelivery,
-    endpoint: WebhookEndpoint,
-    bodies: Mapping[UUID, tuple[str, bytes]],
-    now: datetime,
+    delivery: Any, endpoint: Any, event: Event, shown: Mapping[UUID, Any], now: datetime
 ) -> Call:
-    event_id, body = bodies[delivery.id]
-    return Call(
-        delivery.id,
-        endpoint.id,
-        delivery.attempts,
-        endpoint.url,
-        event_id,
-        body,
-        signing_secrets(endpoint, now),
+    body = representations.webhook_body(
+        event,
+        shown[event.message_id] if event.message_id else None,
+        include_body=endpoint.include_body,
     )
+    secrets, problem = _secrets(endpoint, now)
+    return Call(
+        delivery_id=delivery.id,
+        endpoint_id=endpoint.id,
+        message_id=delivery.message_id,
+        attempts=delivery.attempts,
+        owed_since=delivery.created_at,
+        is_probe=endpoint.failing_since is not None,
+        succeeded_at=endpoint.succeeded_at,
+        url=endpoint.url,
+        event_id=representations.event_id(event),
+        body=_json(body),
+        secrets=secrets,
+        problem=problem,
+    )
+
+
+def _secrets(endpoint: Any, now: datetime) -> tuple[Sequence[str], str | None]:
+    """Return the signing secrets of an endpoint, or why there are none: others are still called."""
+    try:
+        return signing_secrets(endpoint, now), None
+    except Exception as error:
+        reason = type(error).__name__
+        _log.error("cannot decrypt the secrets of webhook endpoint %s (%s)", endpoint.id, reason)
+        return (), "the signing secret cannot be decrypted: WEBHOOK_KEYS lacks its key"
+
+
+def _json(body: Any) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except TypeError:  # metadata of a client can hold an integer beyond 64 bits
+        return json.dumps(body, default=str).encode()

@@ -33,10 +33,14 @@ _received = cache(instruments.RECEIVED.labels)
 
 
 def prepare(providers: Iterable[str]) -> None:
-    """Create every series of these providers with value 0.
+    """Create every series of these providers and of webhooks with value 0.
 
     Without it, Prometheus's increase() misses the first event of a series.
     """
+    for outcome in ("delivered", "retry", "failed"):
+        instruments.WEBHOOKS.labels(outcome)
+    for reason in ("gone", "failing"):
+        instruments.WEBHOOK_ENDPOINTS_DISABLED.labels(reason)
     for provider in providers:
         for outcome in ("stored", "overflow", "forged", "refused"):
             _received(provider, outcome)
@@ -137,6 +141,19 @@ def expired(claims: int) -> None:
 def message_expired(provider: str) -> None:
     """Count a message that was not sent before its deadline."""
     instruments.EXPIRED_MESSAGES.labels(provider).inc()
+
+
+def webhook_called(outcome: str, seconds: float, since_change: float) -> None:
+    """Count a call to a webhook endpoint: `delivered`, `retry` or `failed` (the last attempt)."""
+    instruments.WEBHOOKS.labels(outcome).inc()
+    instruments.WEBHOOK_CALL_TIME.observe(seconds)
+    if outcome == "delivered":
+        instruments.WEBHOOK_TIME.observe(max(0.0, since_change))
+
+
+def webhook_endpoint_disabled(reason: str) -> None:
+    """Count an endpoint that gets no more events: `gone` or `failing`."""
+    instruments.WEBHOOK_ENDPOINTS_DISABLED.labels(reason).inc()
 
 
 def task(name: str, outcome: str, seconds: float) -> None:

@@ -11,6 +11,7 @@ _REQUEST_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0
 _COMMIT_BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 _SEND_BUCKETS: Final = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 3, 5, 10, 15)
 _SUBMIT_BUCKETS: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
+_WEBHOOK_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600, 21600, 86400)
 _TASK_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
@@ -80,6 +81,26 @@ EXPIRED_MESSAGES: Final = Counter(
     "waybill_messages_expired_total",
     "Messages not sent because their deadline had passed.",
     ("provider",),
+)
+WEBHOOKS: Final = Counter(
+    "waybill_webhook_calls_total",
+    "Calls to webhook endpoints, by result.",
+    ("outcome",),
+)
+WEBHOOK_CALL_TIME: Final = Histogram(
+    "waybill_webhook_call_duration_seconds",
+    "Duration of calls to webhook endpoints.",
+    buckets=_SEND_BUCKETS,
+)
+WEBHOOK_TIME: Final = Histogram(
+    "waybill_webhook_delivery_duration_seconds",
+    "Time from a change until its event is delivered to an endpoint.",
+    buckets=_WEBHOOK_BUCKETS,
+)
+WEBHOOK_ENDPOINTS_DISABLED: Final = Counter(
+    "waybill_webhook_endpoints_disabled_total",
+    "Webhook endpoints disabled by Waybill, by reason.",
+    ("reason",),
 )
 TASKS: Final = Histogram(
     "waybill_task_duration_seconds",
