@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, cast
 from uuid import UUID
 
-from sqlalchemy import Table, func, literal, select, tuple_, update
+from sqlalchemy import Table, func, literal, select, text, tuple_, update
 
 from service.database import db
 from service.models import Event, Message, WebhookDelivery
@@ -35,7 +35,18 @@ def position_at(moment: datetime) -> Position | None:
         else:
             high = middle
     event = _first_from(low)
-    return (event.transaction_id, 0) if is_postgresql() else (0, event.id - 1)
+    # In transaction 0 are all events on SQLite, and those from before a database was restored.
+    return (event.transaction_id, 0) if event.transaction_id else (0, event.id - 1)
+
+
+def transactions_to_come() -> int:
+    """Return the lowest number that no transaction has had; 0 on SQLite, where one writes."""
+    return _snapshot("xmax")
+
+
+def oldest_running() -> int:
+    """Return the number below which all transactions have ended; 0 on SQLite."""
+    return _snapshot("xmin")
 
 
 def events_after(client_id: int, after: Position, limit: int) -> Sequence[Any]:
@@ -94,6 +105,13 @@ def _unless_present(statement: Any) -> Any:
     return statement.on_conflict_do_nothing(
         index_elements=[WebhookDelivery.endpoint_id, WebhookDelivery.event_id]
     )
+
+
+def _snapshot(bound: str) -> int:
+    if not is_postgresql():
+        return 0
+    query = f"SELECT pg_snapshot_{bound}(pg_current_snapshot())::text::bigint"
+    return int(db.session.scalars(text(query)).one())
 
 
 def _first_from(event_id: int) -> Any:

@@ -11,7 +11,7 @@ from service.web.api import authentication
 from service.web.api.bodies import json_body
 from service.web.api.schemas import check
 from service.web.api.webhook_endpoints import own_endpoint
-from service.web.api.webhook_schemas import DeliveryQuery, Recover
+from service.web.api.webhook_schemas import DeliveryQuery, Recover, cursor_of, position_of
 from service.webhooks import recover as use_cases
 
 blueprint = Blueprint(
@@ -41,5 +41,7 @@ def retry(endpoint_id: UUID, delivery_id: UUID) -> tuple[Response, int]:
 def recover(endpoint_id: UUID) -> tuple[Response, int]:
     """Make due everything since a time that did not arrive."""
     order = check(Recover, json_body())
-    count = use_cases.recover(authentication.client_id(), endpoint_id, order.since)
-    return jsonify(recovered=count), 202
+    after = None if order.cursor is None else position_of(order.cursor)
+    part = use_cases.recover_part(authentication.client_id(), endpoint_id, order.since, after)
+    next_cursor = None if part.next is None else cursor_of(part.next)
+    return jsonify(recovered=part.deliveries, next_cursor=next_cursor), 202

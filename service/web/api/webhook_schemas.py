@@ -1,13 +1,15 @@
 """Request models of webhook endpoints."""
 
+import re
 from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, Field, StrictBool
 
 from service.domain.status import FINAL, Status
+from service.queries.events import Position
 from service.queries.webhook_log import DeliveryStatus
-from service.web.api.fields import OverlapSeconds, ShortText, Timestamp, Url
+from service.web.api.fields import OverlapSeconds, ShortText, Text, Timestamp, Url
 from service.web.api.schemas import Strict
 
 
@@ -15,6 +17,11 @@ def _distinct(values: list[str]) -> list[str]:
     if len(set(values)) < len(values):
         raise ValueError("must not have the same value twice")
     return values
+
+
+def _recovery_cursor(text: str) -> str:
+    position_of(text)
+    return text
 
 
 EventType = Literal["message.updated"]
@@ -58,6 +65,22 @@ class Recover(Strict):
     since: Timestamp = Field(
         description="Events since this time; at most as long ago as the server keeps events."
     )
+    cursor: Annotated[Text, AfterValidator(_recovery_cursor)] | None = Field(
+        default=None, description="The `next_cursor` of the last answer, to go on."
+    )
+
+
+def position_of(cursor: str) -> Position:
+    """Return the position in a cursor of a recovery. Raises ValueError for other texts."""
+    match = re.fullmatch(r"(\d{1,18})-(\d{1,18})", cursor, re.ASCII)
+    if match is None:
+        raise ValueError("must be the next_cursor of an earlier answer")
+    return int(match[1]), int(match[2])
+
+
+def cursor_of(position: Position) -> str:
+    """Return a position as text that clients do not interpret."""
+    return f"{position[0]}-{position[1]}"
 
 
 class DeliveryQuery(Strict):
