@@ -28,9 +28,11 @@ from sqlalchemy import (
     bindparam,
     cast,
     column,
+    exists,
     func,
     literal_column,
     select,
+    type_coerce,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -173,3 +175,38 @@ def _text(value: object) -> str:
     if isinstance(value, Decimal | UUID | datetime):
         return str(value)
     raise TypeError(f"no column type for a {type(value).__name__}")
+
+
+def any_of_parameter(column: InstrumentedAttribute[Any], name: str) -> ColumnElement[bool]:
+    """Return the condition of `any_of` for the values of a parameter of a statement built once."""
+    if not is_postgresql():
+        return column.in_(bindparam(name, expanding=True))
+    array: Any = _Ids() if isinstance(column.type, Uuid) else ARRAY(column.type)
+    return column == any_(bindparam(name, type_=array))
+
+
+def has_text(array: InstrumentedAttribute[Any], text: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Return the condition that a JSON array of texts has this one."""
+    if is_postgresql():
+        known: ColumnElement[bool] = cast(array, postgresql.JSONB).has_key(text)
+        return known
+    entries = func.json_each(array).table_valued("value")
+    return exists(select(entries.c.value).where(entries.c.value == text))
+
+
+def random_id(prefix: ColumnElement[str]) -> ColumnElement[UUID]:
+    """Return a UUIDv7: its first 13 digits, of `time_prefix`, and random ones.
+
+    PostgreSQL has a function for it since version 18, SQLite has none.
+    """
+    if is_postgresql():
+        random = func.right(func.replace(cast(func.gen_random_uuid(), Text), "-", ""), 19)
+        return cast(prefix.concat(random), Uuid)
+    parts = (func.substr(func.hex(func.randomblob(size)), 2) for size in (2, 8))
+    digits = next(parts).concat("8").concat(next(parts))
+    return type_coerce(prefix.concat(func.lower(digits)), Uuid())
+
+
+def time_prefix(time: datetime) -> str:
+    """Return the digits of a UUIDv7 that tell its time and its version."""
+    return f"{int(time.timestamp() * 1000):012x}7"

@@ -10,49 +10,25 @@ https://www.postgresql.org/docs/current/functions-info.html (pg_snapshot_xmin)
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
-from uuid import UUID
 
 from sqlalchemy import BigInteger, ColumnElement, Text, cast, func, insert, literal, select, tuple_
 
 from service.database import db
 from service.models import Event, Message
-from service.models.types import UtcDateTime
 from service.queries.dialect import any_of, is_postgresql
 
 MESSAGE_UPDATED: Final = "message.updated"
 WEBHOOK_TEST: Final = "webhook.test"  # to one endpoint; not in the feed
-_COLUMNS: Final = (
-    "transaction_id", "client_id", "type", "message_id", "status", "version", "created_at"
-)  # fmt: skip
 
 Position = tuple[int, int]  # transaction and id
-
-
-def append_changes(message_ids: Collection[UUID], now: datetime) -> Sequence[Any]:
-    """Add an event for each of these messages as this transaction leaves it; return the events."""
-    changed = (
-        select(
-            _transaction(),
-            Message.client_id,
-            literal(MESSAGE_UPDATED),
-            Message.id,
-            Message.status,
-            Message.version,
-            literal(now, UtcDateTime),
-        )
-        .where(any_of(Message.id, message_ids))
-        .order_by(Message.id)
-    )
-    added = insert(Event).from_select(_COLUMNS, changed)
-    return db.session.execute(
-        added.returning(Event.id, Event.message_id, Event.client_id, Event.status)
-    ).all()
 
 
 def append_test(client_id: int, now: datetime) -> int:
     """Add an event that tests an endpoint; return its id."""
     values = {"client_id": client_id, "type": WEBHOOK_TEST, "created_at": now}
-    statement = insert(Event).values(transaction_id=_transaction(), **values).returning(Event.id)
+    statement = (
+        insert(Event).values(transaction_id=transaction_number(), **values).returning(Event.id)
+    )
     return int(db.session.execute(statement).scalar_one())
 
 
@@ -71,7 +47,8 @@ def page(client_id: int, after: Position, limit: int) -> Sequence[Event]:
     return db.session.scalars(query).all()
 
 
-def _transaction() -> ColumnElement[int]:
+def transaction_number() -> ColumnElement[int]:
+    """Return the number of this transaction, which orders the feed."""
     return _number(func.pg_current_xact_id()) if is_postgresql() else literal(0, BigInteger)
 
 

@@ -126,7 +126,7 @@ def _fold(rows: Mapping[UUID, Any], entries: Iterable[LedgerEntry]) -> set[UUID]
         if after.conflict and not (before and before.conflict):
             contradicted.add(message_id)
     ledger.write_outcomes(columns)
-    owe({column["key"]: rows[column["key"]] for column in columns})
+    owe([column["key"] for column in columns])
     return contradicted
 
 

@@ -1,0 +1,128 @@
+"""Adds the events of changed messages, and the deliveries that webhook endpoints are owed.
+
+One statement, built once, which sends ids and returns a count: recording a callback costs 160 us of
+CPU, reading its event back into Python cost 5 us more.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+from functools import cache
+from typing import Any, Final, cast
+from uuid import UUID
+
+from sqlalchemy import (
+    CursorResult,
+    Select,
+    Table,
+    Text,
+    bindparam,
+    insert,
+    literal,
+    or_,
+    select,
+)
+
+from service.database import db
+from service.models import Event, Message, WebhookDelivery, WebhookEndpoint
+from service.models.types import UtcDateTime
+from service.queries.dialect import (
+    any_of_parameter,
+    has_text,
+    is_postgresql,
+    random_id,
+    time_prefix,
+)
+from service.queries.events import MESSAGE_UPDATED, transaction_number
+
+_EVENT: Final = (
+    "transaction_id", "client_id", "type", "message_id", "status", "version", "created_at"
+)  # fmt: skip
+_DELIVERY: Final = (
+    "id", "endpoint_id", "event_id", "message_id", "created_at", "due_at", "attempts"
+)  # fmt: skip
+_EVENTS: Final = cast(Table, Event.__table__)
+_DELIVERIES: Final = cast(Table, WebhookDelivery.__table__)
+_NOW: Final = bindparam("now", type_=UtcDateTime)
+
+
+def add_events(message_ids: Collection[UUID], now: datetime) -> int:
+    """Add an event for each of these messages as this transaction leaves it.
+
+    Returns how many deliveries are owed to the endpoints of their clients.
+    """
+    sent = {"ids": list(message_ids), "now": now, "prefix": time_prefix(now)}
+    if is_postgresql():
+        return _rows(_events_and_deliveries(), sent)
+    # SQLite has no INSERT in WITH.
+    ids = db.session.scalars(_events(), sent).all()
+    return _rows(_deliveries(), {**sent, "first": min(ids)}) if ids else 0
+
+
+def _rows(statement: Any, sent: dict[str, Any]) -> int:
+    result = cast(CursorResult[Any], db.session.connection().execute(statement, sent))
+    return result.rowcount
+
+
+@cache
+def _events_and_deliveries() -> Any:
+    changed = _changed().cte("changed")
+    added = _insert_events(changed.c).returning(_EVENTS.c.id, _EVENTS.c.message_id).cte("added")
+    owed = _owed(added.c.id, changed.c).join(changed, changed.c.id == added.c.message_id)
+    return insert(_DELIVERIES).from_select(_DELIVERY, _to_endpoints(owed, changed.c))
+
+
+@cache
+def _events() -> Any:
+    return _insert_events(_changed().subquery().c).returning(_EVENTS.c.id)
+
+
+@cache
+def _deliveries() -> Any:
+    columns = Message.__table__.c
+    owed = _owed(Event.id, columns).join(Message, Message.id == Event.message_id)
+    owed = owed.where(Event.id >= bindparam("first"))
+    return insert(_DELIVERIES).from_select(_DELIVERY, _to_endpoints(owed, columns))
+
+
+def _changed() -> Any:
+    columns = (
+        Message.id,
+        Message.client_id,
+        Message.status,
+        Message.version,
+        Message.webhook_endpoint_id,
+    )
+    return select(*columns).where(any_of_parameter(Message.id, "ids")).order_by(Message.id)
+
+
+def _insert_events(message: Any) -> Any:
+    values = (
+        transaction_number(),
+        message.client_id,
+        literal(MESSAGE_UPDATED),
+        message.id,
+        message.status,
+        message.version,
+        _NOW,
+    )
+    return insert(_EVENTS).from_select(_EVENT, select(*values))
+
+
+def _owed(event_id: Any, message: Any) -> Select[Any]:
+    """Select the columns of a delivery."""
+    prefix = bindparam("prefix", type_=Text)
+    return select(
+        random_id(prefix), WebhookEndpoint.id, event_id, message.id, _NOW, _NOW, literal(0)
+    )
+
+
+def _to_endpoints(owed: Select[Any], message: Any) -> Select[Any]:
+    """Join the endpoints that are told of a status of a message."""
+    only = message.webhook_endpoint_id
+    return owed.join(WebhookEndpoint, WebhookEndpoint.client_id == message.client_id).where(
+        WebhookEndpoint.deleted_at.is_(None),
+        WebhookEndpoint.disabled_at.is_(None),
+        or_(only.is_(None), only == WebhookEndpoint.id),
+        has_text(WebhookEndpoint.types, literal(MESSAGE_UPDATED)),
+        has_text(WebhookEndpoint.statuses, message.status),
+    )
