@@ -96,6 +96,15 @@ def make_due(ids: Collection[UUID], now: datetime) -> None:
     )
 
 
+def start_over(ids: Collection[UUID]) -> None:
+    """Put the whole schedule of retries before deliveries that are due soon.
+
+    If one is under way and fails, its result is of an old call: it is due when its lease ends.
+    """
+    statement = update(WebhookDelivery).where(any_of(WebhookDelivery.id, ids))
+    db.session.execute(statement.values(attempts=0).execution_options(synchronize_session=False))
+
+
 def add(rows: Sequence[Mapping[str, Any]]) -> None:
     """Add deliveries that all have the same columns, unless they exist."""
     insert_all(_TABLE, rows, _unless_present)

@@ -24,7 +24,7 @@ _BATCH: Final = 2_000
 # Seconds that a part takes, and for which it waits for other transactions.
 _LONGEST: Final = 15.0
 _LONGEST_WAIT: Final = 5.0
-# A delivery that is due within the lease of a worker is left alone: it may be under way.
+# A delivery that is due within the lease of a worker may be under way: it keeps its time.
 _SOON: Final = timedelta(seconds=45)
 
 
@@ -132,13 +132,11 @@ def _owe(events: Sequence[Any], endpoint: WebhookEndpoint) -> int:
     present = webhook_recovery.deliveries(endpoint.id, [event.id for event in events])
     absent = [event for event in events if event.id not in present]
     told = webhook_recovery.told_to({event.message_id for event in absent}, endpoint.id)
-    waiting = [
-        delivery.id
-        for delivery in present.values()
-        if (delivery.due_at is None and delivery.delivered_at is None)
-        or (delivery.due_at is not None and delivery.due_at > now + _SOON)
-    ]
+    owed = [each for each in present.values() if each.due_at or not each.delivered_at]
+    soon = {each.id for each in owed if each.due_at and each.due_at <= now + _SOON}
+    waiting = [each.id for each in owed if each.id not in soon]
     added = [_row(endpoint, event, now) for event in absent if event.message_id in told]
+    webhook_recovery.start_over(soon)
     if waiting:
         webhook_recovery.make_due(waiting, now)
     if added:
