@@ -22,7 +22,14 @@ from demo.stack import ACCOUNT, SENDER, TOKEN
 _ROOT: Final = Path(__file__).parents[1]
 _SCRIPT: Final = Path(__file__).with_name("recording.py")
 BASE: Final = "base"
-ENDPOINTS: Final = ("none", "final", "all")
+_ENDPOINTS: Final = ("none", "final", "all")
+#: The variants in words.
+NAMES: Final = {
+    BASE: "before webhooks",
+    "none": "no endpoint",
+    "final": "an endpoint for each final status",
+    "all": "an endpoint for each change",
+}
 
 
 class Cost(NamedTuple):
@@ -36,7 +43,7 @@ def costs(
     databases: Databases, base: Path | None, messages: int, rounds: int
 ) -> Iterator[dict[str, Cost]]:
     """Yield the cost of each variant, round by round; `base` has the code before webhooks."""
-    trees = {**({BASE: base} if base else {}), **dict.fromkeys(ENDPOINTS, _ROOT)}
+    trees = {**({BASE: base} if base else {}), **dict.fromkeys(_ENDPOINTS, _ROOT)}
     with ExitStack() as resources:
         redis = resources.enter_context(redis_server(resources.enter_context(scratch()) / "redis"))
         environments = {}
