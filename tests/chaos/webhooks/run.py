@@ -25,6 +25,7 @@ from tests.chaos.webhooks.plan import ENDPOINTS, FIRST, GROUPS, NARROW, SECOND, 
 from tests.chaos.webhooks.subscriber import Follower, Subscriber
 
 _POLL: Final = 2.0
+_POSTERS: Final = 4  # threads
 # A worker that was killed leaves its deliveries claimed for 45 s.
 _LEASE: Final = 60.0
 
@@ -41,23 +42,29 @@ class _Run:
         self.followers = {name: Follower(each) for name, each in self.subscribers.items()}
         self.endpoint_ids = {name: self._subscribe(name) for name in ENDPOINTS}
         self.since = datetime.now(UTC)
-        self.posted, self.before = Counter[str](), 0
+        self.posted, self._counting = Counter[str](), threading.Lock()
+        self.before = 0
         self.disabled = dict[str, str]()
         self.recoveries = dict[str, Recovery]()
 
     def traffic(self) -> None:
         """Post messages while receivers fail and processes are killed."""
-        end, thread = threading.Event(), threading.Thread(target=lambda: self._post(end))
+        end = threading.Event()
+        threads = [
+            threading.Thread(target=self._post, args=(first, end)) for first in range(_POSTERS)
+        ]
         for follower in self.followers.values():
             follower.start()
-        thread.start()
+        for thread in threads:
+            thread.start()
         try:
             time.sleep(self.plan.warm_up)
             self.log(f"  {plans.describe(self.plan)}")
             self._let_fail()
         finally:
             end.set()
-            thread.join()
+            for thread in threads:
+                thread.join()
 
     def settle(self) -> None:
         """Wait until every message is final, and until working endpoints have everything."""
@@ -111,13 +118,14 @@ class _Run:
         self.receivers.know(name, created["secret"])
         return str(created["id"])
 
-    def _post(self, end: threading.Event) -> None:
-        begin, number = time.monotonic(), 0
+    def _post(self, first: int, end: threading.Event) -> None:
+        begin, number = time.monotonic(), first
         while not end.wait(max(0.0, begin + number / self.plan.rate - time.monotonic())):
             group = [*GROUPS][number % len(GROUPS)]
             self.clients[GROUPS[group]].post(group, [self._message(group, number)])
-            self.posted[group] += 1
-            number += 1
+            with self._counting:
+                self.posted[group] += 1
+            number += _POSTERS
 
     def _message(self, group: str, number: int) -> dict[str, Any]:
         message: dict[str, Any] = {
