@@ -16,7 +16,7 @@ _TAKEN: Final = b"HTTP/1.1 204 No Content\r\n\r\n"
 
 
 class Receivers:
-    """Notes when requests arrived, to whatever path."""
+    """Notes when requests arrived, at any path."""
 
     def __init__(self) -> None:
         self._times = list[float]()

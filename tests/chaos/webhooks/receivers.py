@@ -1,4 +1,4 @@
-"""Receivers of webhooks, in a process of their own: `python -m tests.chaos.webhooks.receivers`.
+"""Receivers of webhooks, in their own process: `python -m tests.chaos.webhooks.receivers`.
 
 Arguments are the names of the receivers and the file of their books. The process prints the port of
 each, then reads orders from its standard input, one JSON object a line: `{"name": ..., "secret":

@@ -84,7 +84,7 @@ class _Run:
             time.sleep(_POLL)
 
     def recover(self) -> None:
-        """Let all receivers work, recover each endpoint by one call, and wait for the events."""
+        """Make all receivers work, recover each endpoint by one call, and wait for the events."""
         self.before = len(self.receivers.requests())
         evidence = self.evidence()
         for name, each in ENDPOINTS.items():
