@@ -78,7 +78,7 @@ def stack() -> Iterator[Stack]:
 def test_hanging_endpoint_delays_none_of_99_others(stack: Stack) -> None:
     with receivers(ENDPOINTS, stack.directory) as books:
         clients = Clients(stack, books)
-        clients.post(1)  # every process has made its connections
+        measured(books, clients, 1)  # every process makes its connections
         alone = measured(books, clients, 6)
         books.become(HANGING, "hangs")
         clients.post_for_hanging()

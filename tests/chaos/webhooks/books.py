@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-_STOP_TIMEOUT = 10.0
-
 
 class Request(NamedTuple):
     """A request as a receiver wrote it down, before it answered."""
@@ -74,14 +72,10 @@ def receivers(names: Sequence[str], directory: Path) -> Iterator[Receivers]:
     """Run receivers with their books in a directory."""
     file = directory / "books.jsonl"
     file.touch()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.chaos.webhooks.receivers", *names, str(file)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield Receivers(process, file)
-    finally:
-        process.kill()
-        process.wait(_STOP_TIMEOUT)
+    command = [sys.executable, "-m", "tests.chaos.webhooks.receivers", *names, str(file)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        try:
+            yield Receivers(process, file)
+        finally:
+            process.kill()
