@@ -6,13 +6,14 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from types import FrameType
 
 from bench import prerequisites, report
 from bench.benchmark import INVALID, NEED_WRK, PARTS, Benchmark
 from bench.databases import databases
 from bench.machine import described
-from bench.plan import DEFAULT, QUICK, Plan
+from bench.plan import DEFAULT, QUICK
 
 
 def main() -> int:
@@ -25,6 +26,12 @@ def main() -> int:
     parser.add_argument(
         "--only", choices=PARTS, action="append", help="run only this part; may be repeated"
     )
+    parser.add_argument(
+        "--base",
+        type=Path,
+        metavar="DIRECTORY",
+        help="the code of an earlier commit, with which the part `record` compares",
+    )
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, _interrupt)
     missing = prerequisites.missing()
@@ -34,7 +41,7 @@ def main() -> int:
     plan = QUICK if options.quick else DEFAULT
     if options.steady:
         plan = plan._replace(steady=options.steady)
-    result = _run(plan, missing, options.only or PARTS)
+    result = _run(Benchmark(plan, missing, options.base), missing, options.only or PARTS)
     report.save(result)
     print(
         f"\n{report.markdown(result)}\nFinished in {(time.monotonic() - started) / 60:.1f} minutes"
@@ -42,9 +49,9 @@ def main() -> int:
     return 1 if any(note.startswith(INVALID) for note in result.notes) else 0
 
 
-def _run(plan: Plan, missing: Mapping[str, str], parts: Sequence[str]) -> report.Result:
-    run, facts = Benchmark(plan, missing), described(missing)
-    facts["plan"] = ", ".join(f"{name} {length:g}" for name, length in plan._asdict().items())
+def _run(run: Benchmark, missing: Mapping[str, str], parts: Sequence[str]) -> report.Result:
+    facts, plan = described(missing), run.plan._asdict()
+    facts["plan"] = ", ".join(f"{name} {length:g}" for name, length in plan.items())
     with ExitStack() as resources:
         server = None
         if "PostgreSQL" not in missing:

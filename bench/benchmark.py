@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
+from pathlib import Path
 from statistics import median
 from typing import Final
 
@@ -14,9 +15,11 @@ from bench.ledger_growth import cost_ratio
 from bench.ops_latency import slowest_answers
 from bench.outage import outage
 from bench.plan import Plan
+from bench.recording_cost import BASE, NAMES, costs
 from bench.report import Row
 from bench.rounds import InvalidResult, Round, scratch
 from bench.stages import stages
+from bench.webhooks import delivery_rates
 
 INVALID: Final = "invalid"
 
@@ -24,16 +27,17 @@ INVALID: Final = "invalid"
 class Benchmark:
     """The parts of the benchmark, and their results."""
 
-    def __init__(self, plan: Plan, missing: Mapping[str, str]) -> None:
+    def __init__(self, plan: Plan, missing: Mapping[str, str], base: Path | None = None) -> None:
         self.rows: list[Row] = []
         self.rounds: dict[str, list[Round]] = {"sustained": [], "burst": []}
         self.notes: list[str] = []
-        self._plan = plan
+        self.plan = plan
         self._missing = missing
+        self._base = base
 
     def callbacks(self, databases: Databases) -> Iterator[Row]:
         """Compare the candidates: sustained load, then bursts."""
-        plan = self._plan
+        plan = self.plan
         with scratch() as directory:
             work = comparison.prepare(directory, plan.sustained, plan.burst)
             for result in comparison.long_rounds(databases, work, self._missing):
@@ -47,19 +51,19 @@ class Benchmark:
 
     def steady(self, databases: Databases) -> Iterator[Row]:
         """Measure latency, visibility and memory at 1,000 callbacks/s."""
-        yield from comparison.steady_rows(databases, self._plan.steady, self._missing)
+        yield from comparison.steady_rows(databases, self.plan.steady, self._missing)
 
     def outage(self, databases: Databases) -> Iterator[Row]:
         """Measure an outage of the database at 1,000 callbacks/s."""
-        result = outage(databases, self._plan.outage)
-        name = f"PostgreSQL stopped for {self._plan.outage:.0f} s at 1,000/s"
+        result = outage(databases, self.plan.outage)
+        name = f"PostgreSQL stopped for {self.plan.outage:.0f} s at 1,000/s"
         yield Row(f"{name}: answers other than 2xx", result.rejected, "", 0, at_most=True)
         limit = targets.RECOVERY_SECONDS
         yield Row(f"{name}: backlog recorded in", result.recovered_in, "s", limit, at_most=True)
 
     def drain(self, databases: Databases | None) -> Iterator[Row]:
         """Measure one status worker, and on PostgreSQL also two."""
-        count, rounds = self._plan.drained, self._plan.rounds
+        count, rounds = self.plan.drained, self.plan.rounds
         if databases is None:
             [rates] = drain_rates(count, rounds)
             yield _row("drain, 1 status worker, SQLite", rates, targets.DRAIN_SQLITE)
@@ -77,7 +81,7 @@ class Benchmark:
             scratch() as directory,
             running_stack(directory, database) as serving,
         ):
-            yield from stages(serving, self._plan.drained // 3)
+            yield from stages(serving, self.plan.drained // 3)
 
     def ledger(self, databases: Databases) -> Iterator[Row]:
         """Measure the cost of a callback with a large ledger."""
@@ -86,7 +90,7 @@ class Benchmark:
             scratch() as directory,
             running_stack(directory, database) as serving,
         ):
-            large, drained = self._plan.ledger, self._plan.drained // 2
+            large, drained = self.plan.ledger, self.plan.drained // 2
             ratio = cost_ratio(serving, targets.SMALL_LEDGER, large, drained)
         name = f"cost of a callback, ledger of {large:,} events / {targets.SMALL_LEDGER:,}"
         yield Row(name, ratio, "x", targets.GROWTH, at_most=True)
@@ -94,7 +98,7 @@ class Benchmark:
     def send(self, databases: Databases) -> Iterator[Row]:
         """Measure one send worker, and one with Celery's prefork pool."""
         with databases.fresh() as database:
-            sent, rounds = self._plan.sent, self._plan.rounds
+            sent, rounds = self.plan.sent, self.plan.rounds
             rates = list(islice(throughput.send_rates(database, sent, rounds), rounds))
         yield _row("sends, 1 worker, provider answers in 100 ms", rates, targets.SENDS)
         with databases.fresh() as database:
@@ -105,7 +109,7 @@ class Benchmark:
 
     def post(self, databases: Databases) -> Iterator[Row]:
         """Measure accepted messages, in batches and as single posts."""
-        seconds, rounds = self._plan.posting, self._plan.rounds
+        seconds, rounds = self.plan.posting, self.plan.rounds
         with databases.fresh() as database, databases.fresh() as another:
             waybill = throughput.accept_rates(database, seconds, rounds, (1, throughput.BATCH))
             plain_view = throughput.plain_rates(another, seconds, rounds)
@@ -120,9 +124,37 @@ class Benchmark:
 
     def watched(self, databases: Databases) -> Iterator[Row]:
         """Measure /ops and /metrics at 1,000 callbacks/s."""
-        for path, slowest in slowest_answers(databases, self._plan.watched).items():
+        for path, slowest in slowest_answers(databases, self.plan.watched).items():
             name = f"slowest answer of {path} at 1,000/s"
             yield Row(name, slowest, "ms", targets.OPS_MS, at_most=True)
+
+    def webhooks(self, databases: Databases) -> Iterator[Row]:
+        """Measure one webhook worker, with receivers that answer in 50 ms."""
+        for endpoints, share in ((1, 5), (10, 1), (100, 1)):
+            count, rounds = self.plan.delivered // share, self.plan.rounds
+            results = list(delivery_rates(databases, endpoints, count, rounds))
+            name = f"webhooks, 1 worker, {endpoints} endpoint{'s'[: endpoints - 1]}"
+            yield _row(f"{name} that answer in 50 ms", [each.per_second for each in results])
+            for process, times in (
+                ("worker", [each.worker_ms for each in results]),
+                ("PostgreSQL", [each.postgresql_ms for each in results]),
+            ):
+                yield Row(f"{name}: CPU time of the {process}", median(times), "ms", rounds=times)
+
+    def record(self, databases: Databases) -> Iterator[Row]:
+        """Measure what events and webhooks cost a callback, against the code before them."""
+        plan, base = self.plan, self._base
+        rounds = list(costs(databases, base, plan.recorded, plan.compared))
+        for name in rounds[0]:
+            times = [sum(each[name]) for each in rounds]
+            yield Row(f"CPU time of a callback, {NAMES[name]}", median(times), "µs", rounds=times)
+        first = BASE if base else "none"
+        limits = {"none": targets.EVENTS, "final": targets.WEBHOOKS, "all": None}
+        for name, limit in limits.items():
+            ratios = [sum(each[name]) / sum(each[first]) for each in rounds]
+            text = f"recording, {NAMES[name]} / {NAMES[first]}"
+            if name != first:
+                yield Row(text, median(ratios), "x", limit, ratios, at_most=True)
 
     def take(self, part: Callable[..., Iterable[Row]], databases: Databases | None) -> None:
         """Run one part. An invalid result is noted, and the next part runs."""
@@ -153,7 +185,7 @@ class Benchmark:
 
 PARTS: Final = (
     *("callbacks", "steady", "outage", "drain", "stages", "ledger"),
-    *("send", "post", "watched"),
+    *("send", "post", "watched", "webhooks", "record"),
 )
 NEED_WRK: Final = frozenset({"callbacks", "post"})
 

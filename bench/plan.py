@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 
 class Plan(NamedTuple):
-    """Durations in seconds of one round, and numbers of callbacks, events and messages."""
+    """Durations in seconds of one round, and numbers of callbacks, events, messages and rounds."""
 
     sustained: float = 60
     burst: float = 30
@@ -16,6 +16,9 @@ class Plan(NamedTuple):
     steady: float = 40
     outage: float = 60
     watched: float = 20
+    delivered: int = 3_000
+    recorded: int = 2_500
+    compared: int = 12
 
 
 DEFAULT: Final = Plan()
@@ -30,6 +33,9 @@ QUICK: Final = Plan(
     steady=12,
     outage=5,
     watched=12,
+    delivered=1_000,
+    recorded=1_000,
+    compared=3,
 )
 SMALL_LEDGER: Final = 100_000
 PREFORK_SENT: Final = 50
@@ -53,3 +59,5 @@ OPS_MS: Final = 300.0
 WEB_MB: Final = 120.0
 WORKER_MB: Final = 150.0
 GROWN_MB: Final = 5.0
+EVENTS: Final = 1.02
+WEBHOOKS: Final = 1.30

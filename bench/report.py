@@ -10,6 +10,7 @@ from bench.rounds import Round
 
 RESULTS: Final = Path(__file__).with_name("results")
 _MAX_BAR: Final = 40
+_SPREAD: Final = 3  # rounds whose minimum and maximum are printed
 _CHARTS: Final = (
     ("callbacks accepted per second, sustained", "sustained", "accepted"),
     ("callbacks recorded per second, sustained", "sustained", "recorded"),
@@ -46,7 +47,10 @@ class Row(NamedTuple):
     def text(self) -> str:
         """Return the row as one line of text."""
         name, target, value, verdict = self.cells
-        return f"{name}: {value}" + (f" (target {target}: {verdict})" if target else "")
+        line = f"{name}: {value}" + (f" (target {target}: {verdict})" if target else "")
+        if len(self.rounds) < _SPREAD:
+            return line
+        return f"{line}, {min(self.rounds):.2f} to {max(self.rounds):.2f}"
 
 
 class Result(NamedTuple):

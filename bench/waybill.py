@@ -97,8 +97,8 @@ def fill(stack: Stack, messages: Sequence[SentMessage]) -> None:
                 db.session.flush()
             for first in range(0, len(messages), _BATCH):
                 batch = messages[first : first + _BATCH]
-                insert_all(_table(Message), [_message(sent, now) for sent in batch])
-                insert_all(_table(Attempt), [_attempt(sent, now) for sent in batch])
+                insert_all(table(Message), [_message(sent, now) for sent in batch])
+                insert_all(table(Attempt), [_attempt(sent, now) for sent in batch])
         db.engine.dispose()
 
 
@@ -136,5 +136,6 @@ def _attempt(sent: SentMessage, now: datetime) -> dict[str, Any]:
     }
 
 
-def _table(model: type[Any]) -> Table:
+def table(model: type[Any]) -> Table:
+    """Return the table of a model."""
     return cast(Table, model.__table__)

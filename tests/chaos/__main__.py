@@ -1,6 +1,7 @@
 """Cause failures under traffic, then compare Waybill with the simulated provider.
 
-Two parts: `processes` kills and freezes them; in `outages` the providers accept nothing.
+Three parts: `processes` kills and freezes them; in `outages` the providers accept nothing; in
+`webhooks` the receivers of webhooks fail.
 """
 
 import argparse
@@ -11,10 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from tests.chaos import plan, run
+from tests.chaos.claims import Claim, Result
 from tests.chaos.outages import plan as outage_plan
 from tests.chaos.outages import run as outage_run
-from tests.chaos.outages.verdict import Claim
 from tests.chaos.verdict import Verdict
+from tests.chaos.webhooks import plan as webhook_plan
+from tests.chaos.webhooks import run as webhook_run
 
 
 def main() -> int:
@@ -22,7 +25,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, help="any number; random by default")
     parser.add_argument(
-        "--part", choices=sorted(_PARTS), action="append", help="only this part; default: both"
+        "--part", choices=sorted(_PARTS), action="append", help="only this part; default: all"
     )
     parser.add_argument(
         "--short", action="store_true", help="the run of `make test-slow`, a minute for each part"
@@ -42,15 +45,26 @@ def _processes(seed: int, short: bool) -> bool:
 
 def _outages(seed: int, short: bool) -> bool:
     result = outage_run.run((outage_plan.short if short else outage_plan.long)(seed), _log)
-    _print_totals("outages", seed, result.seconds, result.totals)
-    print("\n" + "\n".join(map(_claim, result.claims)) + f"\n\nflask audit:\n{result.audit}")
-    return result.holds()
+    return _claims("outages", seed, result)
+
+
+def _webhooks(seed: int, short: bool) -> bool:
+    result = webhook_run.run((webhook_plan.short if short else webhook_plan.long)(seed), _log)
+    return _claims("webhooks", seed, result)
 
 
 _PARTS: Final[Mapping[str, Callable[[int, bool], bool]]] = {
     "processes": _processes,
     "outages": _outages,
+    "webhooks": _webhooks,
 }
+
+
+def _claims(part: str, seed: int, result: Result) -> bool:
+    """Print the claims of a run; return whether none is broken."""
+    _print_totals(part, seed, result.seconds, result.totals)
+    print("\n" + "\n".join(map(_claim, result.claims)) + f"\n\nflask audit:\n{result.audit}")
+    return result.holds()
 
 
 def _print_totals(part: str, seed: int, seconds: float, totals: Mapping[str, int]) -> None:

@@ -11,7 +11,7 @@ from redis import Redis
 from demo.servers import RedisServer, free_port
 from demo.stack import COMMANDS, Stack
 from service.recording.answers import ANSWER
-from tests.chaos.plan import FREEZES, KILLS
+from tests.chaos.plan import FROZEN
 from tests.proxy import Proxy
 
 
@@ -27,13 +27,12 @@ class Targets(NamedTuple):
 
 def disturb(targets: Targets, name: str, seconds: float) -> None:
     """Start one disturbance, wait, and end it."""
-    if name in KILLS:
+    if name in _OTHERS:
+        _OTHERS[name](targets, seconds)
+    elif name.startswith(FROZEN):
+        _freeze(targets, name.removeprefix(FROZEN), seconds)
+    else:
         _kill(targets, name, seconds)
-        return
-    if name in FREEZES:
-        _freeze(targets, FREEZES[name], seconds)
-        return
-    _OTHERS[name](targets, seconds)
 
 
 def _kill(targets: Targets, name: str, seconds: float) -> None:

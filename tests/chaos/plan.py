@@ -21,8 +21,8 @@ PROVIDER_FAULTS: Final = {
     "delay": 0.05,
 }
 KILLS: Final = ("worker-send", "worker-status", "web", "beat")
-#: Processes paused with SIGSTOP; their connections stay open.
-FREEZES: Final = {f"frozen {name}": name for name in KILLS}
+#: Before the name of a process that is paused with SIGSTOP; its connections stay open.
+FROZEN: Final = "frozen "
 
 
 @dataclass(frozen=True)

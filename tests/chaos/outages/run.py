@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
 
 from sqlalchemy import create_engine, func, select
 
@@ -17,30 +16,17 @@ from service.domain.status import FINAL
 from service.models import Message, StatusEvent
 from simulator.config import Config
 from simulator.running import Running
+from tests.chaos.claims import Result
 from tests.chaos.disturbances import Targets, disturb
 from tests.chaos.outages import plan as plans
 from tests.chaos.outages import traffic, verdict
 from tests.chaos.outages.evidence import Evidence
 from tests.chaos.outages.plan import Plan
 from tests.chaos.outages.schedule import HANGS, Schedule
-from tests.chaos.outages.verdict import Claim
 from tests.chaos.system import Log, service_manager, started
 
 _PAUSE = 0.5  # seconds until a killed Redis starts again
 _PROGRESS = 5.0  # seconds between two lines about the progress
-
-
-class Result(NamedTuple):
-    """Result of a run."""
-
-    claims: list[Claim]
-    totals: Counter[str]
-    audit: str
-    seconds: float
-
-    def holds(self) -> bool:
-        """Report whether no claim is broken."""
-        return all(claim.holds is not False for claim in self.claims)
 
 
 def run(plan: Plan, log: Log = print) -> Result:

@@ -2,10 +2,11 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from service.domain.status import FINAL
 from service.errors import OUTCOME_UNKNOWN
+from tests.chaos.claims import Claim, none
 from tests.chaos.outages.evidence import Evidence, code, created, deadline, is_short, wait
 from tests.chaos.outages.plan import FAILOVER, HANGING, PENDING, Plan
 from tests.chaos.outages.schedule import HANGS
@@ -19,15 +20,6 @@ _IN_FLIGHT: Final = 16
 _OVERHEAD: Final = 30.0
 # A message that was tried before waits for the end of its backoff.
 _LONGEST_BACKOFF: Final = 60.0
-
-
-class Claim(NamedTuple):
-    """A claim, its measured value, and whether it holds; None: a value that is only shown."""
-
-    name: str
-    value: str
-    holds: bool | None = None
-    examples: Sequence[str] = ()
 
 
 def judge(plan: Plan, evidence: Evidence) -> list[Claim]:
@@ -157,7 +149,7 @@ def totals(evidence: Evidence) -> Counter[str]:
 
 
 def _none(name: str, broken: Sequence[object]) -> Claim:
-    return Claim(name, f"{len(broken):,}", not broken, [*map(_described, broken[:3])])
+    return none(name, broken, _described)
 
 
 def _described(broken: object) -> str:

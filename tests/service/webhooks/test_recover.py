@@ -13,6 +13,7 @@ from sqlalchemy import delete, text, update
 
 from service.database import db
 from service.models import Event, WebhookDelivery, WebhookEndpoint
+from service.queries import webhook_deliveries
 from service.queries.dialect import is_postgresql
 from service.recording import record
 from service.sending import deliver as sending
@@ -213,6 +214,35 @@ def test_call_under_way_is_not_made_twice(
     lease = datetime.now(UTC) + timedelta(seconds=44)
     write(WebhookDelivery, due_at=lease, attempts=1)
     assert recover(web, created) == 0
+    assert db.session.scalars(db.select(WebhookDelivery.due_at)).one() == lease
+
+
+def test_recover_ends_the_pause_of_an_endpoint(
+    web: FlaskClient, subscribe: Subscribe, send: Send, endpoint: Receiver
+) -> None:
+    """The delivery is due, and only the endpoint waits."""
+    created = subscribe()
+    message_id = send()
+    now = datetime.now(UTC)
+    write(WebhookEndpoint, retry_at=now + timedelta(minutes=5), failing_since=now, failures=20)
+    assert received_by(endpoint) == []
+    recover(web, created)
+    assert received_by(endpoint) == [message_id]
+
+
+def test_old_call_that_fails_does_not_delay_a_recovered_delivery(
+    web: FlaskClient, subscribe: Subscribe, send: Send
+) -> None:
+    """It was under way when the receiver worked again: its next try would be hours later."""
+    created = subscribe()
+    send()
+    lease = datetime.now(UTC) + timedelta(seconds=44)
+    write(WebhookDelivery, due_at=lease, attempts=4)
+    recover(web, created)
+    failed = {"due_at": lease + timedelta(hours=5), "answer_status": 500, "error": None}
+    key = db.session.scalars(db.select(WebhookDelivery.id)).one()
+    rows = [{"key": key, "attempts": 4, "delivered_at": None, **failed}]
+    webhook_deliveries.write_results(rows)
     assert db.session.scalars(db.select(WebhookDelivery.due_at)).one() == lease
 
 

@@ -1,0 +1,94 @@
+"""Compares what recording costs: before webhooks, without an endpoint, and with one.
+
+Each measurement is a process of its own; the variants alternate, so that other work on the machine
+disturbs all alike. CPU time is compared, not wall time.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from bench.callbacks import BASE_URL
+from bench.databases import Databases
+from bench.rounds import scratch
+from demo.servers import redis_server
+from demo.stack import ACCOUNT, SENDER, TOKEN
+
+_ROOT: Final = Path(__file__).parents[1]
+_SCRIPT: Final = Path(__file__).with_name("recording.py")
+BASE: Final = "base"
+_ENDPOINTS: Final = ("none", "final", "all")
+#: The variants in words.
+NAMES: Final = {
+    BASE: "before webhooks",
+    "none": "no endpoint",
+    "final": "an endpoint for each final status",
+    "all": "an endpoint for each change",
+}
+
+
+class Cost(NamedTuple):
+    """Microseconds of CPU time of one callback."""
+
+    worker: float
+    postgresql: float
+
+
+def costs(
+    databases: Databases, base: Path | None, messages: int, rounds: int
+) -> Iterator[dict[str, Cost]]:
+    """Yield the cost of each variant, round by round; `base` has the code before webhooks."""
+    trees = {**({BASE: base} if base else {}), **dict.fromkeys(_ENDPOINTS, _ROOT)}
+    with ExitStack() as resources:
+        redis = resources.enter_context(redis_server(resources.enter_context(scratch()) / "redis"))
+        environments = {}
+        for name, tree in trees.items():
+            database = resources.enter_context(databases.fresh())
+            environments[name] = _environment(tree, database, redis.url)
+            _run(tree, environments[name], "-m", "flask", "--app", "service.app", "db", "upgrade")
+        for number in range(rounds):
+            order = [*trees] if number % 2 else [*reversed(trees)]
+            postgres = str(databases.server.get_pid())
+            arguments = ("-P", str(_SCRIPT), str(messages))
+            yield {
+                name: Cost(
+                    *json.loads(_run(trees[name], environments[name], *arguments, name, postgres))
+                )
+                for name in order
+            }
+
+
+def _environment(tree: Path, database: str, redis: str) -> dict[str, str]:
+    return {
+        **os.environ,
+        "PYTHONPATH": str(tree),
+        "DATABASE_URL": database,
+        "REDIS_URL": redis,
+        "PUBLIC_BASE_URL": BASE_URL,
+        "TWILIO_ACCOUNT_SID": ACCOUNT,
+        "TWILIO_AUTH_TOKEN": TOKEN,
+        "TWILIO_PHONE_NUMBER": SENDER,
+        "LOG_LEVEL": "WARNING",
+        "WEBHOOK_ALLOW_HTTP": "true",
+        "WEBHOOK_NETWORKS": "127.0.0.0/8",
+    }
+
+
+def _run(tree: Path, environment: Mapping[str, str], *arguments: str) -> str:
+    """Run Python in a tree; return its output. Raises RuntimeError."""
+    result = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=tree,
+        env=dict(environment),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode:
+        raise RuntimeError(f"{' '.join(arguments)} failed in {tree}:\n{result.stderr}")
+    return result.stdout
