@@ -507,7 +507,7 @@ MUTATIONS: Final = (
     Mutation(
         "a secret that no key decrypts stops no other delivery",
         "service.webhooks.deliver",
-        "_post",
+        "_answer",
         replace("not call.secrets", "False"),
         "tests/service/webhooks/test_secrets.py::test_unreadable_secret_delays_only_its_endpoint",
     ),
