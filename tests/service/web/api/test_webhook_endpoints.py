@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from flask import Flask
@@ -21,6 +20,7 @@ from tests.fakes import FakeProvider
 
 pytestmark = pytest.mark.usefixtures("context")
 
+UNKNOWN = "c37d55d4-23cd-4db8-a15f-86727658f265"  # the same in each process of a run
 ENDPOINTS = "/v1/webhook-endpoints"
 # Addresses need no name server.
 URL, OTHER_URL = "https://8.8.8.8/hook", "https://8.8.4.4/hook"
@@ -197,7 +197,7 @@ CALLS: list[tuple[str, str, Any]] = [
     ("POST", "/test", None),
     ("POST", "/enable", None),
     ("GET", "/deliveries", None),
-    ("POST", f"/deliveries/{uuid4()}/retry", None),
+    ("POST", f"/deliveries/{UNKNOWN}/retry", None),
     ("POST", "/recover", {"since": datetime.now(UTC).isoformat()}),
 ]
 
@@ -248,7 +248,7 @@ def test_message_shows_its_endpoint(web: FlaskClient, send: Send) -> None:
     assert send().json["webhook_endpoint"] is None
 
 
-@pytest.mark.parametrize("value", [str(uuid4()), "hook", 5, True, ["a"], {}])
+@pytest.mark.parametrize("value", [UNKNOWN, "hook", 5, True, ["a"], {}])
 def test_unknown_endpoint_of_a_message_is_refused(send: Send, value: Any) -> None:
     answer = send(webhook_endpoint=value)
     assert answer.status_code == 422
@@ -266,7 +266,7 @@ def test_message_cannot_name_a_foreign_or_deleted_endpoint(
 
 def test_batch_refuses_unknown_endpoints_separately(web: FlaskClient) -> None:
     endpoint_id, message = endpoint_id_of(web), {"to": "+14155552671", "body": "Hello"}
-    named = [{**message, "webhook_endpoint": each} for each in (endpoint_id, str(uuid4()))]
+    named = [{**message, "webhook_endpoint": each} for each in (endpoint_id, UNKNOWN)]
     results = web.post("/v1/messages/batch", json={"messages": [*named, message]}).json["results"]
     assert [result["status"] for result in results] == [202, 422, 202]
     assert results[0]["message"]["webhook_endpoint"] == endpoint_id
