@@ -66,7 +66,10 @@ def _plan(statement: str, top: dict[str, Any]) -> Plan:
     nodes = list(_nodes(top))
     scans = [node for node in nodes if node.get("Relation Name") in LARGE or "Index Name" in node]
     scans = [node for node in scans if node["Node Type"].endswith("Scan")]
-    whole = [node["Relation Name"] for node in scans if node["Node Type"] == "Seq Scan"]
+    # A table without rows is read as a whole.
+    whole = [
+        node["Relation Name"] for node in scans if node["Node Type"] == "Seq Scan" and _rows(node)
+    ]
     # Of an aggregate, the rows that are counted; of a change, the rows that are changed.
     shown = top
     while shown["Node Type"] in ("Aggregate", "ModifyTable", "Result") and shown.get("Plans"):

@@ -121,8 +121,12 @@ def webhook_called(outcome: str, status: int | None, **ids: UUID | int | str | N
 
     The error of a call is not logged: it can hold the URL, and a URL can hold a token.
     """
-    log = _log.info if outcome == "delivered" else _log.warning
-    log(f"webhook {outcome}", **ids, code=status)
+    if outcome == "delivered":
+        _log.info("webhook delivered", **ids, code=status)
+    elif outcome == "retry":
+        _log.warning("webhook retry", **ids, code=status)
+    else:
+        _log.warning("webhook failed", **ids, code=status)
 
 
 def webhook_endpoint_disabled(endpoint: WebhookEndpoint) -> None:

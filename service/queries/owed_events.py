@@ -58,8 +58,10 @@ def add_events(message_ids: Collection[UUID], now: datetime) -> int:
 
 
 def _rows(statement: Any, sent: dict[str, Any]) -> int:
-    result = cast(CursorResult[Any], db.session.connection().execute(statement, sent))
-    return result.rowcount
+    # Without the option the count of an INSERT is -1.
+    connection, options = db.session.connection(), {"preserve_rowcount": True}
+    result = connection.execute(statement, sent, execution_options=options)
+    return cast(CursorResult[Any], result).rowcount
 
 
 @cache

@@ -9,6 +9,7 @@ def test_tasks_run_as_often_as_they_must() -> None:
     assert seconds == {
         "consume_inbox": 5,
         "deliver": 1,
+        "notify": 1,
         "expire_claims": 10,
         "expire_messages": 5,
         "reconcile": 1,

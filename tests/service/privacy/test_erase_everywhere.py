@@ -272,7 +272,7 @@ def test_what_is_told_later_holds_no_number(
     forget(context)
     end(message_id, "delivered", raw={"To": NUMBER}, error_message=NUMBER)
 
-    calls = webhooks.claim(10, 10, {}, datetime.now(UTC))
+    calls = webhooks.claim(10, datetime.now(UTC))
     feed = web.get("/v1/events").json["events"]
     assert (len(calls), len(feed)) == (3, 3)
     for told in [*(call.body.decode() for call in calls), json.dumps(feed)]:

@@ -284,8 +284,10 @@ def test_failed_messages_are_selected_and_sent_again_by_index(
     order, limits = by_operator("ada"), Limits(200)
     for code in (None, "30008"):  # no message has this code
         selection = Selection(since, datetime.now(UTC), error_code=code)
-        assert_frugal(lambda s=selection: bulk_resend.count(s, order, limits), at_most=4 * 100)
-        assert_frugal(lambda s=selection: bulk_resend.run(s, order, limits), at_most=4 * 100)
+        # Of a small table PostgreSQL reads the 30 days by the primary key, 157 blocks.
+        most = {"at_most": 4 * 100, "blocks": 200}
+        assert_frugal(lambda s=selection: bulk_resend.count(s, order, limits), **most)
+        assert_frugal(lambda s=selection: bulk_resend.run(s, order, limits), **most)
 
 
 def test_redaction_and_purge_read_changed_rows(
