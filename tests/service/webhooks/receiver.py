@@ -60,7 +60,7 @@ def receiver() -> Iterator[Receiver]:
             """Write nothing."""
 
     server = _Server(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     books.url = f"http://127.0.0.1:{server.server_port}/hook"
     try:
