@@ -18,13 +18,13 @@ from flask.testing import FlaskClient
 from flask_migrate import upgrade
 from hypothesis import settings as hypothesis_settings
 from redis import Redis
-from sqlalchemy import create_engine, event, text
+from sqlalchemy import create_engine, event, text, update
 
 from demo.servers import postgres_server, redis_server
 from service.app import create_app
 from service.components import components
 from service.config.settings import Settings
-from service.database import db, schema
+from service.database import db, schema, transaction
 from service.models import Client
 from service.queries.dialect import is_postgresql
 from service.sending.accept import accept
@@ -222,6 +222,16 @@ def make_key(app: Flask, name: str) -> str:
     result = app.test_cli_runner().invoke(args=["clients", "create", name])
     assert result.exit_code == 0, result.output
     return result.output.strip()
+
+
+@pytest.fixture
+def events_told(request: pytest.FixtureRequest, context: Flask) -> None:
+    """Write events of the clients that the other fixtures create, as if they had asked for them."""
+    for name in {"web", "client_id", "post", "key", "other"} & set(request.fixturenames):
+        request.getfixturevalue(name)
+    told = update(Client).values(events_since=EPOCH, events_complete=True)
+    with transaction():
+        db.session.execute(told)
 
 
 @pytest.fixture

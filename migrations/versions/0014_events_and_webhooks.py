@@ -78,10 +78,14 @@ def upgrade():
     op.create_index('ix_webhook_delivery_failed', 'webhook_delivery', ['endpoint_id', 'id'], unique=False, sqlite_where=sa.text(_FAILED), postgresql_where=sa.text(_FAILED))
     # A constant default: neither database rewrites the table.
     op.add_column('message', sa.Column('version', sa.Integer(), server_default=sa.text('1'), nullable=False))
+    op.add_column('client', sa.Column('events_since', _TIME, nullable=True))
+    op.add_column('client', sa.Column('events_complete', sa.Boolean(), server_default=sa.false(), nullable=False))
     op.add_column('message', sa.Column('webhook_endpoint_id', sa.Uuid(), nullable=True))
 
 
 def downgrade():
+    op.drop_column('client', 'events_complete')
+    op.drop_column('client', 'events_since')
     op.drop_column('message', 'webhook_endpoint_id')
     op.drop_column('message', 'version')
     op.drop_table('webhook_delivery')

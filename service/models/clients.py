@@ -24,6 +24,10 @@ class Client(Model):
     test: Mapped[bool] = mapped_column(default=False, server_default=false())
     # The account of messages that name none, where their provider has one of this name.
     account: Mapped[str | None] = mapped_column(String(32))
+    # Changes of its messages are events since then; null until it asks for them.
+    events_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # Its earlier messages have an event, too.
+    events_complete: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
     __table_args__ = (UniqueConstraint("name", "test"),)

@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 from typing import Any, Final, cast
 from uuid import UUID
 
-from sqlalchemy import Table, func, literal, select, text, tuple_, update
+from sqlalchemy import Table, func, literal, select, tuple_, update
 
 from service.database import db
 from service.models import Event, Message, WebhookDelivery
-from service.queries.dialect import any_of, insert_all, is_postgresql
+from service.queries.dialect import any_of, insert_all
 from service.queries.events import Position
 
 # An event is at most this much older than one with a lower id, or of an earlier transaction: the
@@ -37,16 +37,6 @@ def position_at(moment: datetime) -> Position | None:
     event = _first_from(low)
     # In transaction 0 are all events on SQLite, and those from before a database was restored.
     return (event.transaction_id, 0) if event.transaction_id else (0, event.id - 1)
-
-
-def this_transaction() -> int:
-    """Return the number of this transaction: those that ran before have lower ones; 0 on SQLite."""
-    return _number("pg_current_xact_id()")
-
-
-def oldest_running() -> int:
-    """Return the number below which all transactions have ended; 0 on SQLite."""
-    return _number("pg_snapshot_xmin(pg_current_snapshot())")
 
 
 def events_after(client_id: int, after: Position, limit: int) -> Sequence[Any]:
@@ -114,12 +104,6 @@ def _unless_present(statement: Any) -> Any:
     return statement.on_conflict_do_nothing(
         index_elements=[WebhookDelivery.endpoint_id, WebhookDelivery.event_id]
     )
-
-
-def _number(transaction: str) -> int:
-    if not is_postgresql():  # one transaction writes at a time
-        return 0
-    return int(db.session.scalars(text(f"SELECT {transaction}::text::bigint")).one())
 
 
 def _first_from(event_id: int) -> Any:

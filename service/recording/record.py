@@ -126,7 +126,8 @@ def _fold(rows: Mapping[UUID, Any], entries: Iterable[LedgerEntry]) -> set[UUID]
         if after.conflict and not (before and before.conflict):
             contradicted.add(message_id)
     ledger.write_outcomes(columns)
-    owe([column["key"] for column in columns])
+    changed = [column["key"] for column in columns]
+    owe(changed, {rows[key].client_id for key in changed})
     return contradicted
 
 

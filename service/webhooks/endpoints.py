@@ -8,6 +8,7 @@ from uuid import UUID
 from service.components import components
 from service.database import after_commit, db, transaction
 from service.errors import Conflict, NotFound
+from service.event_feed.start import ensure_started
 from service.models import WebhookDelivery, WebhookEndpoint
 from service.queries import events, webhook_endpoints
 from service.queries.dialect import advisory_lock
@@ -25,6 +26,7 @@ def create(client_id: int, fields: Mapping[str, Any]) -> tuple[WebhookEndpoint, 
     `fields` are url, description, types, statuses and include_body, validated.
     """
     url = checked_url(fields["url"])
+    ensure_started(client_id)
     secret, now = signature.new_secret(), datetime.now(UTC)
     entry = {"secret": secrets.encrypted(secret), "until": None}
     with transaction():

@@ -10,12 +10,18 @@ from uuid import UUID
 
 from service.components import components
 from service.database import after_commit
-from service.queries import owed_events, webhook_deliveries
+from service.queries import event_clients, owed_events, webhook_deliveries
 from service.task_queue.queue import NOTIFY
 
 
-def owe(message_ids: Collection[UUID]) -> None:
-    """Add events for messages that this transaction changed, and what is owed of them."""
+def owe(message_ids: Collection[UUID], client_ids: Collection[int] | None = None) -> None:
+    """Add events for messages that this transaction changed, and what is owed of them.
+
+    `client_ids`: the clients of the messages, if known. If none has asked for events, none are
+    added.
+    """
+    if client_ids is not None and not event_clients.any_told(client_ids):
+        return
     if message_ids and owed_events.add_events(message_ids, datetime.now(UTC)):
         after_commit(NOTIFY, components().queue.request)
 

@@ -5,7 +5,7 @@ Their schedule of retries starts over.
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from time import monotonic, sleep
+from time import monotonic
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -14,16 +14,16 @@ from uuid_utils.compat import uuid7
 from service.components import components
 from service.database import transaction
 from service.errors import FieldError, Invalid, NotFound
+from service.event_feed.start import wait_for_earlier
 from service.models import WebhookDelivery, WebhookEndpoint
-from service.queries import webhook_log, webhook_recovery
+from service.queries import event_clients, webhook_log, webhook_recovery
 from service.queries.events import Position
 from service.webhooks.endpoints import call_now, locked_enabled
 
 # Events that one transaction reads.
 _BATCH: Final = 2_000
-# Seconds that a part takes, and for which it waits for other transactions.
+# Seconds that a part takes.
 _LONGEST: Final = 15.0
-_LONGEST_WAIT: Final = 5.0
 # A delivery that is due within the lease of a worker may be under way: it keeps its time.
 _SOON: Final = timedelta(seconds=45)
 
@@ -83,20 +83,10 @@ def _beginning(client_id: int, endpoint_id: UUID, since: datetime) -> Position |
         # A call that began before and fails now must not pause the endpoint for minutes.
         endpoint.failures = 0
         call_now(endpoint)  # deliveries that are due soon wait only for the end of its pause
-        started = webhook_recovery.this_transaction()
-    _wait_for_earlier(started)
+        started = event_clients.this_transaction()
+    wait_for_earlier(started)  # they may have seen the endpoint disabled: their events count
     with transaction():
         return webhook_recovery.position_at(since)
-
-
-def _wait_for_earlier(started: int) -> None:
-    """Wait for the transactions that may have seen the endpoint disabled: their events count."""
-    until = monotonic() + _LONGEST_WAIT
-    while monotonic() < until:
-        with transaction():
-            if webhook_recovery.oldest_running() >= started:
-                return
-        sleep(0.02)
 
 
 def _check(since: datetime) -> None:

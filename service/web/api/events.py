@@ -5,6 +5,7 @@ from flask import Blueprint, Response, jsonify, request
 from service.event_feed import read as feed
 from service.event_feed.cursor import Cursor, decode, encode
 from service.event_feed.read import Page
+from service.event_feed.start import ensure_started
 from service.representations import events as representations
 from service.web import thread_limit
 from service.web.api import authentication
@@ -35,6 +36,7 @@ def _query() -> EventQuery:
 
 def _page(query: EventQuery) -> Page:
     client_id = authentication.client_id()
+    ensure_started(client_id)
     page = feed.read(client_id, _after(query.after), query.limit, query.types)
     if page.is_last and query.wait:
         with thread_limit.waiting() as free:

@@ -22,6 +22,8 @@ from service.sending import deliver
 from tests.conftest import make_key
 from tests.fakes import FakeProvider
 
+pytestmark = pytest.mark.usefixtures("events_told")
+
 Run = Callable[..., Result]
 HELLO = {"to": "+14155552671", "body": "Your code is 123456"}
 

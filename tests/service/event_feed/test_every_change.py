@@ -30,6 +30,8 @@ from tests.fakes import FakeProvider, said
 from tests.messages import Post
 from tests.strategies import EPOCH, statements
 
+pytestmark = pytest.mark.usefixtures("events_told")
+
 FIRST, SECOND, OTHER = UUID(int=1), UUID(int=2), UUID(int=3)
 EXAMPLES = settings.default.max_examples // 2
 

@@ -23,6 +23,8 @@ from service.queries.dialect import is_postgresql
 from service.webhooks.owe import owe
 from tests.messages import Post
 
+pytestmark = pytest.mark.usefixtures("events_told")
+
 WRITERS, READERS = 8, 4
 ROUNDS = 20
 # Seconds at most, also between the event and its commit.

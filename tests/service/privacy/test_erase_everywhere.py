@@ -45,6 +45,8 @@ from service.webhooks import claim as webhooks
 from tests.fakes import FakeProvider, said
 from tests.strategies import EPOCH
 
+pytestmark = pytest.mark.usefixtures("events_told")
+
 NUMBER, OTHER = "+14155552671", "+14155550199"
 NATIONAL = "4155552671"
 SPELLINGS = [

@@ -20,6 +20,8 @@ from tests.fakes import FakeProvider, said
 from tests.messages import Post
 from tests.strategies import EPOCH
 
+pytestmark = pytest.mark.usefixtures("events_told")
+
 Configure = Callable[..., None]
 DAY = timedelta(days=1)
 

@@ -15,6 +15,8 @@ from tests.fakes import said
 from tests.messages import Post
 from tests.service.webhooks.owed import add_endpoints, change
 
+pytestmark = pytest.mark.usefixtures("events_told")
+
 URL = "https://hooks.example.com/a"
 NOW = datetime.now(UTC)
 

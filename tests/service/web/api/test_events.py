@@ -23,7 +23,7 @@ from tests.conftest import make_key
 from tests.fakes import FakeProvider, said
 from tests.messages import assert_soon
 
-pytestmark = pytest.mark.usefixtures("context")
+pytestmark = pytest.mark.usefixtures("context", "events_told")
 
 Configure = Callable[..., None]
 HELLO = {"to": "+14155552671", "body": "Your code is 123456"}

@@ -1,0 +1,64 @@
+"""Clients whose changes are written as events: those that have asked for them."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, text, update
+
+from service.database import db
+from service.models import Client, Message
+from service.queries.dialect import any_of, is_postgresql
+
+
+def any_told(client_ids: Collection[int]) -> bool:
+    """Return whether one of these clients has asked for events."""
+    query = select(Client.id).where(any_of(Client.id, client_ids), Client.events_since.is_not(None))
+    return db.session.scalar(query.limit(1)) is not None
+
+
+def state(client_id: int) -> Any:
+    """Return `events_since` and `events_complete` of a client."""
+    query = select(Client.events_since, Client.events_complete).where(Client.id == client_id)
+    return db.session.execute(query).one()
+
+
+def begin(client_id: int, now: datetime) -> None:
+    """Write events of a client from now on."""
+    unset = (Client.id == client_id, Client.events_since.is_(None))
+    db.session.execute(update(Client).where(*unset).values(events_since=now))
+
+
+def complete(client_id: int) -> bool:
+    """Note that earlier messages have events, too; return whether they had none before."""
+    open_ = (Client.id == client_id, Client.events_complete.is_(False))
+    statement = update(Client).where(*open_).values(events_complete=True).returning(Client.id)
+    return db.session.scalar(statement) is not None
+
+
+def messages_since(client_id: int, first: UUID, limit: int) -> list[UUID]:
+    """Return the newest messages of a client that are not older than an id, the oldest first."""
+    query = (
+        select(Message.id)
+        .where(Message.client_id == client_id, Message.id >= first)
+        .order_by(Message.id.desc().nulls_last() if is_postgresql() else Message.id.desc())
+        .limit(limit)
+    )
+    return list(db.session.scalars(query))[::-1]
+
+
+def this_transaction() -> int:
+    """Return the number of this transaction: those that ran before have lower ones; 0 on SQLite."""
+    return _number("pg_current_xact_id()")
+
+
+def oldest_running() -> int:
+    """Return the number below which all transactions have ended; 0 on SQLite."""
+    return _number("pg_snapshot_xmin(pg_current_snapshot())")
+
+
+def _number(function: str) -> int:
+    if not is_postgresql():
+        return 0
+    return int(db.session.scalars(text(f"SELECT {function}::text::bigint")).one())
