@@ -115,6 +115,7 @@ def test_metrics_in_documents_exist(document: Path) -> None:
 # promtool
 
 
+@pytest.mark.slow
 @promtool
 @pytest.mark.parametrize(
     "arguments",

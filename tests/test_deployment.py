@@ -237,6 +237,7 @@ def test_docker_context_is_what_the_dockerfile_copies() -> None:
     assert {rule[1:] for rule in rules if rule.startswith("!")} == copied()
 
 
+@pytest.mark.slow
 def test_copied_code_runs_with_the_installed_packages(tmp_path: Path) -> None:
     for name in copied() - {"requirements.txt"}:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy

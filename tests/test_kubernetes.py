@@ -408,6 +408,7 @@ def test_webhooks_workers_scale_by_due_deliveries(client_id: int) -> None:
     assert db.session.scalar(text(trigger["query"])) == 2
 
 
+@pytest.mark.slow
 def test_init_container_ends_after_the_migration(tmp_path: Path) -> None:
     [init] = pods()["waybill-worker-send"]["spec"]["initContainers"]
     environment = {

@@ -157,6 +157,7 @@ def test_secrets_are_removed_from_library_logs(output: Output) -> None:
     assert_silent(output())
 
 
+@pytest.mark.slow
 def test_invalid_settings_show_no_secrets() -> None:
     wrong = {
         "DATABASE_URL": f"mysql://waybill:{DATABASE}@db",

@@ -59,12 +59,14 @@ def celery(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Celery:
     return celery
 
 
+@pytest.mark.slow
 def test_worker_import_connects_to_nothing() -> None:
     ran = import_worker(**ENVIRONMENT)
 
     assert (ran.returncode, ran.stdout) == (0, "3\n"), ran.stderr
 
 
+@pytest.mark.slow
 def test_worker_without_settings_names_the_missing_ones() -> None:
     ran = import_worker(TWILIO_AUTH_TOKEN="", TWILIO_ACCOUNT_SID="", PUBLIC_BASE_URL="")
 

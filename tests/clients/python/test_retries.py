@@ -91,6 +91,7 @@ def test_send_with_many_faults_sends_once(faulty: FaultyServer, key: str, clock:
     assert list(Waybill(faulty.url, key).messages()) == [sent]
 
 
+@pytest.mark.slow
 @on_sqlite
 @pytest.mark.parametrize("fault", ["cut after", "half", "503 after"])
 def test_batch_with_faults_sends_each_message_once(

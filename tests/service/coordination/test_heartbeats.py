@@ -184,6 +184,7 @@ def started(*command: str, **variables: str) -> Iterator["subprocess.Popen[bytes
         process.wait()
 
 
+@pytest.mark.slow
 def test_every_process_of_a_web_server_sends_heartbeats(
     heartbeats: Heartbeats, without_tables: str, redis_url: str
 ) -> None:
@@ -193,6 +194,7 @@ def test_every_process_of_a_web_server_sends_heartbeats(
         assert str(granian.pid) not in str(names(heartbeats)), "the parent serves nothing"
 
 
+@pytest.mark.slow
 def test_process_forked_from_a_web_process_sends_heartbeats(
     heartbeats: Heartbeats, without_tables: str, redis_url: str
 ) -> None:
@@ -202,6 +204,7 @@ def test_process_forked_from_a_web_process_sends_heartbeats(
         assert any(name.endswith(f"-{parent.pid}") for _, name in names(heartbeats))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True, scope="session")
 @pytest.mark.parametrize("options", [(), ("--app", "service.app")], ids=["found", "named"])
 def test_command_sends_no_heartbeat(

@@ -163,6 +163,7 @@ def test_transaction_that_only_reads_does_not_hold_it_back(post: Post, client_id
         assert new_ids(client_id, start)[0] == written()
 
 
+@pytest.mark.slow
 def test_concurrent_readers_see_every_event_once_in_one_order(
     context: Flask, post: Post, client_id: int
 ) -> None:

@@ -67,6 +67,7 @@ def reported(expression: str) -> tuple[dict[str, Any], str]:
     return event, json.dumps(event)
 
 
+@pytest.mark.slow
 def test_unhandled_exception_is_reported_with_frames_and_id() -> None:
     event, text = reported(POSTED)
 
@@ -79,6 +80,7 @@ def test_unhandled_exception_is_reported_with_frames_and_id() -> None:
         assert secret not in text
 
 
+@pytest.mark.slow
 def test_dead_letter_is_reported_with_its_ids() -> None:
     event, text = reported(DEAD_LETTER)
 
@@ -102,6 +104,7 @@ print(sorted(sys.modules))
 LIBRARIES = ("sentry_sdk", "opentelemetry.exporter.otlp.proto.http.trace_exporter")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("modules", "configured"),
     [(["wsgi"], True), (["worker.app"], True), (["wsgi", "worker.app"], False)],

@@ -298,16 +298,19 @@ def test_redaction_and_purge_read_changed_rows(
     assert_frugal(purge.delete_old)
 
 
+@pytest.mark.slow
 def test_number_is_erased_by_index(filled: Flask) -> None:
     assert_frugal(lambda: erase.erase_number("+14155550999"))
 
 
+@pytest.mark.slow
 def test_audit_reads_in_pieces(filled: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     piece = 1_000  # PostgreSQL would read a larger piece of a small table without an index
     monkeypatch.setattr(audit, "BATCH", piece)
     assert_frugal(auditing.audit, at_most=4 * piece)
 
 
+@pytest.mark.slow
 def test_erasure_reads_each_message_once(filled: Flask) -> None:
     """A batch does not read again the messages of the batches before it."""
     count = db.session.scalar(db.select(db.func.count()).where(Message.to == NUMBER))

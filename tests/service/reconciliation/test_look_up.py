@@ -431,6 +431,7 @@ def plan(query: Any) -> str:
         return "\n".join(row[0] for row in rows)
 
 
+@pytest.mark.slow
 def test_look_ups_use_separate_index(post: Post, provider: FakeProvider) -> None:
     if not is_postgresql():
         pytest.skip("SQLite has no statistics")

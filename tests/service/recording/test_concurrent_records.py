@@ -4,6 +4,7 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
+import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
@@ -56,6 +57,7 @@ def test_concurrent_records_lose_no_update(
     assert said_again == len(heard) * (WORKERS - 1)
 
 
+@pytest.mark.slow
 def test_concurrent_records_of_other_statuses_are_joined(
     context: Flask, post: Post, provider: FakeProvider
 ) -> None:
@@ -87,6 +89,7 @@ def test_concurrent_records_of_other_statuses_are_joined(
     assert [tuple(row) for row in shown] == [(Status.DELIVERED, 0b10, 0b10, 40)]
 
 
+@pytest.mark.slow
 def test_early_callbacks_and_answers_do_not_deadlock(
     context: Flask, post: Post, provider: FakeProvider
 ) -> None:

@@ -78,6 +78,7 @@ def await_(condition: Any, seconds: float = 30) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_late_answer_of_a_frozen_master_is_not_read(
     connections: FastClient, master: RedisServer
 ) -> None:
@@ -90,6 +91,7 @@ def test_late_answer_of_a_frozen_master_is_not_read(
     assert [connections.call(b"ECHO", f"{n}") for n in range(3)] == [b"0", b"1", b"2"]
 
 
+@pytest.mark.slow
 def test_commands_reach_the_new_master_after_a_failover(
     connections: FastClient, master: RedisServer
 ) -> None:

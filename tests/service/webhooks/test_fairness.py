@@ -40,6 +40,7 @@ def hanging(endpoint: Receiver) -> Iterator[Hanging]:
     habit.end.set()
 
 
+@pytest.mark.slow
 def test_ten_of_100_endpoints_hang_and_90_receive(
     client_id: int, endpoint: Receiver, hanging: Hanging
 ) -> None:

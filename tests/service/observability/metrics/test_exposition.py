@@ -99,6 +99,7 @@ def test_process_without_a_directory_answers_alone(processes: list[Process]) -> 
     assert processes[1].count(4)[RECEIVED] == 4
 
 
+@pytest.mark.slow
 def test_missing_metrics_directory_stops_the_start(tmp_path: Path) -> None:
     environment = {
         "DATABASE_URL": f"sqlite:///{tmp_path}/unused.db",

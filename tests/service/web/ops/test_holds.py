@@ -146,6 +146,7 @@ def test_message_page_names_its_hold(operator: Operator, blocked: UUID) -> None:
     assert "blocked by twilio/default" in page
 
 
+@pytest.mark.slow
 def test_hundreds_of_attempts_without_effect_are_one_entry(
     context: Flask, operator: Operator, post: Post, provider: FakeProvider
 ) -> None:

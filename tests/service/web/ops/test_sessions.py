@@ -344,6 +344,7 @@ def test_commands_run_without_the_secret(
     assert "ada" in ran.stdout
 
 
+@pytest.mark.slow
 def test_server_starts_without_its_database(redis_url: str, tmp_path: Path) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", "import wsgi"],
