@@ -73,7 +73,11 @@ def claim(now: datetime, limit: int, until: datetime, check_at: datetime) -> lis
         .execution_options(synchronize_session=False, populate_existing=True)
     )
     claimed = [Claimed(message, due[message.id]) for message in db.session.scalars(statement)]
-    return sorted(claimed, key=lambda item: (item.message.priority, item.due_at))
+    return sorted(claimed, key=_turn)
+
+
+def _turn(item: Claimed) -> tuple[int, datetime, UUID]:
+    return item.message.priority, item.due_at, item.message.id
 
 
 def leave_submitting(message_id: UUID, attempt: int, **columns: Any) -> bool:

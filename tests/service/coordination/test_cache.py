@@ -24,6 +24,7 @@ def test_values_can_be_read_until_they_expire(cache: Cache) -> None:
         assert time.monotonic() < deadline
 
 
+@pytest.mark.slow
 def test_without_redis_reads_miss_and_writes_are_dropped() -> None:
     down = Cache(Redis(port=1, socket_connect_timeout=0.2), CircuitBreaker())
     down.put({"a": 1}, 60)

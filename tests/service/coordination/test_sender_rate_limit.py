@@ -95,6 +95,7 @@ def test_rate_holds_over_seconds(redis: Redis) -> None:
     assert 45 <= sent - 50 <= 51 * (monotonic() - start)
 
 
+@pytest.mark.slow
 def test_without_redis_rates_are_not_limited(caplog: pytest.LogCaptureFixture) -> None:
     down = SenderRateLimit(Redis(port=1, socket_connect_timeout=0.2), CircuitBreaker(), {"*": 1})
     assert down.delays([request() for _ in range(5)]) == [0] * 5

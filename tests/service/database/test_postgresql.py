@@ -113,6 +113,7 @@ def test_timeouts_do_not_affect_other_pooler_clients(pooled_url: str, make_app: 
     assert timeouts == {("0",)}
 
 
+@pytest.mark.slow
 def test_server_cancels_slow_statement(app: Flask) -> None:
     with app.app_context(), db.engines[OVERFLOW].connect() as connection:
         began = monotonic()
@@ -161,6 +162,7 @@ def _prepares(app: Flask) -> bool:
         return driver.prepare_threshold is not None
 
 
+@pytest.mark.slow
 def test_statement_ends_when_server_stops_answering(
     proxied: tuple[Proxy, str], make_app: MakeApp
 ) -> None:
@@ -180,6 +182,7 @@ def test_statement_ends_when_server_stops_answering(
         assert connection.scalar(select(3)) == 3, "the late answer was not read"
 
 
+@pytest.mark.slow
 def test_connecting_to_hanging_server_times_out(
     proxied: tuple[Proxy, str], make_app: MakeApp
 ) -> None:

@@ -19,6 +19,8 @@ from tests.conftest import make_database, make_settings
 from tests.fakes import FakeProvider
 from tests.plans import Plan, _nodes, explained
 
+pytestmark = pytest.mark.slow
+
 INDEX: Final = "ix_event_feed"
 LIMIT: Final = 100
 SIZES: Final = (50_000, pytest.param(1_000_000, marks=pytest.mark.slow))

@@ -13,6 +13,8 @@ from service.webhooks.claim import claim
 from tests.plans import explained
 from tests.service.webhooks.owed import add_endpoints, owe_tests
 
+pytestmark = pytest.mark.slow
+
 ENDPOINTS = 40
 BACKLOG = 20_000
 _FILL = text(

@@ -39,6 +39,8 @@ from tests.plans import Plan, explained
 from tests.service.web.ops.conftest import Operator, make_operator_key
 from tests.test_kubernetes import triggers
 
+pytestmark = pytest.mark.slow
+
 PAGE: Final = 20
 READ_PER_ROW: Final = 20
 SIZES: Final = (30_000, pytest.param(300_000, marks=pytest.mark.slow))

@@ -17,6 +17,8 @@ from tests.fakes import FakeProvider
 from tests.plans import explained
 from tests.service.web.ops.conftest import Operator, make_operator_key
 
+pytestmark = pytest.mark.slow
+
 SIZES: Final = (100_000, pytest.param(1_000_000, marks=pytest.mark.slow))
 # Each of 500 endpoints is looked up a few times in an index of four levels.
 BLOCKS: Final = 500 * 4 * 8

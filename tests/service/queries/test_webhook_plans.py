@@ -25,6 +25,8 @@ from tests.conftest import make_database, make_settings
 from tests.fakes import FakeProvider
 from tests.plans import Plan, explained
 
+pytestmark = pytest.mark.slow
+
 SIZES: Final = (30_000, pytest.param(300_000, marks=pytest.mark.slow))
 LIMIT: Final = 20
 # Deliveries of every fifth event; those of each thousandth event wait or failed.

@@ -164,6 +164,7 @@ def test_batch_and_single_post_do_not_share_a_key(web: FlaskClient, app: Flask) 
     assert result["message"]["id"] != single.json["id"]
 
 
+@pytest.mark.slow
 def test_longest_key_works_for_the_largest_batch(web: FlaskClient, app: Flask) -> None:
     posted = post(web, numbered(1000), key="x" * 255)
     assert {result["status"] for result in posted.json["results"]} == {202}
