@@ -12,10 +12,10 @@ from service.models import Client, Message
 from service.queries.dialect import any_of, is_postgresql
 
 
-def any_told(client_ids: Collection[int]) -> bool:
-    """Return whether one of these clients has asked for events."""
+def told(client_ids: Collection[int]) -> set[int]:
+    """Return those of these clients that have asked for events."""
     query = select(Client.id).where(any_of(Client.id, client_ids), Client.events_since.is_not(None))
-    return db.session.scalar(query.limit(1)) is not None
+    return set(db.session.scalars(query))
 
 
 def state(client_id: int) -> Any:

@@ -20,7 +20,7 @@ from service.recording.effects import Effect, LedgerEntry, RecordedBatch
 from service.recording.redaction import redact_adopted, redacted
 from service.recording.rows import event_rows, message_columns, outcome_in, report_of
 from service.recording.unknown_codes import note_unknown_codes
-from service.webhooks.owe import owe
+from service.webhooks.owe import owe_changes
 
 # Where the next search for orphans begins; each process has its own.
 _last_orphan = 0
@@ -126,8 +126,7 @@ def _fold(rows: Mapping[UUID, Any], entries: Iterable[LedgerEntry]) -> set[UUID]
         if after.conflict and not (before and before.conflict):
             contradicted.add(message_id)
     ledger.write_outcomes(columns)
-    changed = [column["key"] for column in columns]
-    owe(changed, {rows[key].client_id for key in changed})
+    owe_changes({column["key"]: rows[column["key"]].client_id for column in columns})
     return contradicted
 
 

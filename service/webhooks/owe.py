@@ -14,14 +14,17 @@ from service.queries import event_clients, owed_events, webhook_deliveries
 from service.task_queue.queue import NOTIFY
 
 
-def owe(message_ids: Collection[UUID], client_ids: Collection[int] | None = None) -> None:
-    """Add events for messages that this transaction changed, and what is owed of them.
+def owe_changes(clients: Mapping[UUID, int]) -> None:
+    """Do the work of `owe` for messages whose clients have asked for events.
 
-    `client_ids`: the clients of the messages, if known. If none has asked for events, none are
-    added.
+    `clients` are the clients of the messages, by the ids of the messages.
     """
-    if client_ids is not None and not event_clients.any_told(client_ids):
-        return
+    told = event_clients.told(set(clients.values())) if clients else set()
+    owe([message_id for message_id, client_id in clients.items() if client_id in told])
+
+
+def owe(message_ids: Collection[UUID]) -> None:
+    """Add events for messages that this transaction changed, and what is owed of them."""
     if message_ids and owed_events.add_events(message_ids, datetime.now(UTC)):
         after_commit(NOTIFY, components().queue.request)
 

@@ -103,3 +103,15 @@ def test_endpoint_starts_the_events_of_its_client(
     monkeypatch.setattr("service.webhooks.endpoints.checked_url", lambda url: url)
     web.post("/v1/webhook-endpoints", json={"url": "https://hooks.example.com"})
     assert db.session.scalars(select(Client.events_complete)).all() == [True]
+
+
+def test_reader_costs_no_events_of_other_clients(
+    context: Flask, web: FlaskClient, client_id: int, post: Post, provider: FakeProvider
+) -> None:
+    ensure_started(client_id)
+    ids = [post(), UUID(web.post("/v1/messages", json=HELLO).json["id"])]
+    deliver.deliver()
+    assert {outbound.to for outbound in provider.on_air} == {HELLO["to"]}
+    record.record([said("delivered", attempt_id=each.attempt_id) for each in provider.on_air])
+    db.session.rollback()
+    assert set(db.session.scalars(select(Event.message_id))) == {ids[0]}
