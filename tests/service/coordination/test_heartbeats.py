@@ -224,12 +224,12 @@ def test_command_sends_no_heartbeat(
 def test_killed_worker_is_gone_within_30_seconds(tmp_path: Path) -> None:
     with running(tmp_path) as stack, Redis.from_url(stack.environment["REDIS_URL"]) as redis:
         heartbeats = Heartbeats(redis)
-        eventually(lambda: kinds(heartbeats) == {"web": 2, "worker": 2, "beat": 1})
-        assert queues(heartbeats) == {"send", "status", "maintenance"}
+        eventually(lambda: kinds(heartbeats) == {"web": 2, "worker": 3, "beat": 1})
+        assert queues(heartbeats) == {"send", "status", "maintenance", "webhooks"}
 
         stack.kill("worker-send")
         killed = time.monotonic()
-        eventually(lambda: queues(heartbeats) == {"status", "maintenance"})
+        eventually(lambda: queues(heartbeats) == {"status", "maintenance", "webhooks"})
         assert time.monotonic() - killed < 30
 
         stopped_worker_is_gone_immediately(stack, heartbeats)
@@ -237,7 +237,7 @@ def test_killed_worker_is_gone_within_30_seconds(tmp_path: Path) -> None:
 
 def stopped_worker_is_gone_immediately(stack: Stack, heartbeats: Heartbeats) -> None:
     stack.stop("worker-status")
-    assert queues(heartbeats) == set()
+    assert queues(heartbeats) == {"webhooks"}
 
 
 def kinds(heartbeats: Heartbeats) -> dict[str, int]:

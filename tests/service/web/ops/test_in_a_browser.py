@@ -3,6 +3,7 @@
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -251,7 +252,7 @@ def test_delivery_is_retried_and_events_are_recovered(
         db.session.execute(db.delete(WebhookDelivery))
     page.get_by_role("link", name="Webhooks").click()
     page.get_by_text("Recover…").click()
-    page.get_by_label("Since").fill("2026-01-01T09:00:00")
+    page.get_by_label("Since").fill(f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%dT%H:%M:%S}")
     page.get_by_role("button", name="Recover the events").click()
     expect(page.get_by_role("status")).to_contain_text("It is owed 1 delivery now.")
     webhooks.deliver()
