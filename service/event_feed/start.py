@@ -10,7 +10,7 @@ from typing import Final
 from service.components import components
 from service.database import transaction
 from service.domain.message_ids import first_id
-from service.queries import event_clients, owed_events
+from service.queries import event_clients, events, owed_events
 
 #: Messages from before the start that get an event: the newest.
 MOST_EARLIER: Final = 10_000
@@ -28,7 +28,7 @@ def ensure_started(client_id: int) -> None:
     now = datetime.now(UTC)
     with transaction():
         event_clients.begin(client_id, now)
-        started = event_clients.this_transaction()
+        started = events.this_transaction()
     wait_for_earlier(started)
     first = first_id(now - timedelta(days=components().settings.keep_events))
     with transaction():
@@ -42,6 +42,7 @@ def wait_for_earlier(started: int) -> None:
     until = monotonic() + _LONGEST_WAIT
     while monotonic() < until:
         with transaction():
-            if event_clients.oldest_running() >= started:
+            ended, _ = events.end()
+            if ended >= started:
                 return
         sleep(0.02)

@@ -35,15 +35,15 @@ def rebuild(
             rows = ledger.lock_outcomes(ids)
             differences = list(_differences(rows))
             if write:
-                _correct(rows, [columns for _, columns in differences if columns])
+                _correct([columns for _, columns in differences if columns])
         yield from (difference for difference, _ in differences)
         after, compared = ids[-1], compared + len(ids)
         progress(compared)
 
 
-def _correct(rows: dict[UUID, Any], corrections: list[dict[str, Any]]) -> None:
+def _correct(corrections: list[dict[str, Any]]) -> None:
     ledger.write_outcomes(corrections)
-    owe({columns["key"]: rows[columns["key"]] for columns in corrections})
+    owe([columns["key"] for columns in corrections])
 
 
 def _page(after: UUID | None) -> Sequence[UUID]:

@@ -5,17 +5,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text, update
+from sqlalchemy import select, update
 
 from service.database import db
 from service.models import Client, Message
 from service.queries.dialect import any_of, is_postgresql
 
 
-def told(client_ids: Collection[int]) -> set[int]:
-    """Return those of these clients that have asked for events."""
+def any_told(client_ids: Collection[int]) -> bool:
+    """Return whether one of these clients has asked for events."""
     query = select(Client.id).where(any_of(Client.id, client_ids), Client.events_since.is_not(None))
-    return set(db.session.scalars(query))
+    return db.session.scalar(query.limit(1)) is not None
 
 
 def state(client_id: int) -> Any:
@@ -46,19 +46,3 @@ def messages_since(client_id: int, first: UUID, limit: int) -> list[UUID]:
         .limit(limit)
     )
     return list(db.session.scalars(query))[::-1]
-
-
-def this_transaction() -> int:
-    """Return the number of this transaction: those that ran before have lower ones; 0 on SQLite."""
-    return _number("pg_current_xact_id()")
-
-
-def oldest_running() -> int:
-    """Return the number below which all transactions have ended; 0 on SQLite."""
-    return _number("pg_snapshot_xmin(pg_current_snapshot())")
-
-
-def _number(function: str) -> int:
-    if not is_postgresql():
-        return 0
-    return int(db.session.scalars(text(f"SELECT {function}::text::bigint")).one())

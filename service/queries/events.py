@@ -48,6 +48,11 @@ def append_test(client_id: int, now: datetime) -> int:
     return int(db.session.execute(statement).scalar_one())
 
 
+def this_transaction() -> int:
+    """Return the number of this transaction: those that ran before have lower ones; 0 on SQLite."""
+    return int(db.session.scalars(select(transaction_number())).one())
+
+
 def end() -> Position:
     """Return the position behind every event that can be shown now.
 

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from service.database import db
-from service.models import Event, Message, WebhookDelivery, WebhookEndpoint
+from service.models import Client, Event, Message, WebhookDelivery, WebhookEndpoint
 from service.models.types import UtcDateTime
 from service.queries.dialect import (
     any_of_parameter,
@@ -47,7 +47,8 @@ _NOW: Final = bindparam("now", type_=UtcDateTime)
 def add_events(message_ids: Collection[UUID], now: datetime) -> int:
     """Add an event for each of these messages as this transaction leaves it.
 
-    Returns how many deliveries are owed to the endpoints of their clients.
+    Only for messages of clients that have asked for events. Returns how many deliveries are owed to
+    their endpoints.
     """
     sent = {"ids": list(message_ids), "now": now, "prefix": time_prefix(now)}
     if is_postgresql():
@@ -93,7 +94,12 @@ def _changed() -> Any:
         Message.version,
         Message.webhook_endpoint_id,
     )
-    return select(*columns).where(any_of_parameter(Message.id, "ids")).order_by(Message.id)
+    return (
+        select(*columns)
+        .join(Client, Client.id == Message.client_id)
+        .where(any_of_parameter(Message.id, "ids"), Client.events_since.is_not(None))
+        .order_by(Message.id)
+    )
 
 
 def _insert_events(message: Any) -> Any:

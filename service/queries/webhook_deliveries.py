@@ -23,14 +23,9 @@ from sqlalchemy import (
 from service.database import db
 from service.models import WebhookDelivery
 from service.models.types import UtcDateTime
-from service.queries.dialect import any_of, insert_all, update_each
+from service.queries.dialect import any_of, update_each
 
 _TABLE = cast(Table, WebhookDelivery.__table__)
-
-
-def add(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Add deliveries that all have the same columns."""
-    insert_all(_TABLE, rows)
 
 
 def claim(shares: Mapping[UUID, int], now: datetime, until: datetime) -> Sequence[Any]:

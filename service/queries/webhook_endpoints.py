@@ -10,16 +10,6 @@ from service.models import WebhookEndpoint
 from service.queries.dialect import any_of
 
 
-def active(client_ids: Collection[int]) -> Sequence[WebhookEndpoint]:
-    """Return the endpoints of these clients that are told."""
-    query = select(WebhookEndpoint).where(
-        any_of(WebhookEndpoint.client_id, client_ids),
-        WebhookEndpoint.deleted_at.is_(None),
-        WebhookEndpoint.disabled_at.is_(None),
-    )
-    return db.session.scalars(query).all()
-
-
 def locked(ids: Collection[UUID]) -> Sequence[WebhookEndpoint]:
     """Return endpoints, locked in the order of their ids."""
     query = select(WebhookEndpoint).where(any_of(WebhookEndpoint.id, ids))

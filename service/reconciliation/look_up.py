@@ -15,7 +15,7 @@ from service.errors import OUTCOME_UNKNOWN, OutcomeUnknown, Refused
 from service.models import Attempt, Message
 from service.observability import events
 from service.providers.base import LookUpQuery
-from service.queries import attempts, ledger, reconciliation
+from service.queries import attempts, reconciliation
 from service.recording import record
 from service.retry_policy import retry_policy
 from service.sending import expiry
@@ -161,5 +161,5 @@ def _resend(message: Message, attempt: Attempt, lookups: int) -> None:
     with transaction():
         record.apply([check_report(message, attempt, "resend", f"after {lookups} look-ups")])
         if reconciliation.make_pending(message.id, attempt.number, datetime.now(UTC)):
-            owe(ledger.lock_outcomes([message.id]))
+            owe([message.id])
     events.reconciled(message.id, attempt.id, message.provider, "resend")

@@ -18,7 +18,7 @@ from service.errors import Blocked, NotAccepted, OutcomeUnknown, Refused
 from service.models import Attempt, Message
 from service.observability import events
 from service.observability.metrics import counting
-from service.queries import ledger, reconciliation
+from service.queries import reconciliation
 from service.reconciliation.look_up import check_report, look_up
 from service.recording import record
 from service.retry_policy import retry_policy
@@ -126,7 +126,7 @@ def _fetch(message: Message, attempt: Attempt, sid: str) -> StatusReport:
 def _stop(message_id: UUID, now: datetime) -> None:
     with transaction():
         if reconciliation.stop_polling(message_id, now):
-            owe(ledger.lock_outcomes([message_id]))
+            owe([message_id])
 
 
 def _schedule(message: Message, check_at: datetime | None) -> None:

@@ -75,7 +75,7 @@ def _release(answers: Sequence[Answer], rows: Mapping[UUID, Any], now: datetime)
     doubtful = [answer for answer in failed if _is_unknown(answer) and _doubt(answer, now)]
     untried = [answer for answer in failed if _retry(answer, now)]
     certain = [answer for answer in untried if _was_in_doubt(rows.get(answer.message_id))]
-    owe({answer.message_id: rows[answer.message_id] for answer in doubtful + certain})
+    owe({answer.message_id for answer in doubtful + certain})
     return {answer.attempt_id: free[answer.attempt_id] for answer in untried}
 
 

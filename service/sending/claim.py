@@ -20,7 +20,7 @@ from service.observability import events
 from service.observability.metrics import counting
 from service.providers.base import Outbound
 from service.providers.sandbox import SANDBOX
-from service.queries import attempts, holds, ledger, messages
+from service.queries import attempts, holds, messages
 from service.queries.messages import Claimed
 from service.retry_policy import retry_policy
 from service.sending import expiry, failover, postpone, suppression
@@ -123,7 +123,7 @@ def expire_claims(limit: int = 500) -> int:
     with transaction():
         expired = messages.expired_claims(recorded_until, limit)
         messages.doubt(expired, now, check_at=now + _first_lookup())
-        owe(ledger.lock_outcomes(expired))
+        owe(expired)
     counting.expired(len(expired))
     events.expired(expired)
     return len(expired)

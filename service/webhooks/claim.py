@@ -1,7 +1,6 @@
 """Claims due deliveries in fair turns, with everything that their calls need."""
 
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -20,8 +19,6 @@ from service.webhooks.secrets import signing_secrets
 #: A worker that claimed a delivery counts as dead after this. A call takes 15 s at most, and its
 #: result is recorded or given up 20 s later.
 LEASE: Final = timedelta(seconds=45)
-
-_log = logging.getLogger(__name__)
 
 
 class Call(NamedTuple):

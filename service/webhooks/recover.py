@@ -16,8 +16,8 @@ from service.database import transaction
 from service.errors import FieldError, Invalid, NotFound
 from service.event_feed.start import wait_for_earlier
 from service.models import WebhookDelivery, WebhookEndpoint
-from service.queries import event_clients, webhook_log, webhook_recovery
-from service.queries.events import Position
+from service.queries import webhook_log, webhook_recovery
+from service.queries.events import Position, this_transaction
 from service.webhooks.endpoints import call_now, locked_enabled
 
 # Events that one transaction reads.
@@ -83,7 +83,7 @@ def _beginning(client_id: int, endpoint_id: UUID, since: datetime) -> Position |
         # A call that began before and fails now must not pause the endpoint for minutes.
         endpoint.failures = 0
         call_now(endpoint)  # deliveries that are due soon wait only for the end of its pause
-        started = event_clients.this_transaction()
+        started = this_transaction()
     wait_for_earlier(started)  # they may have seen the endpoint disabled: their events count
     with transaction():
         return webhook_recovery.position_at(since)

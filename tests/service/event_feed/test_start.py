@@ -9,9 +9,12 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
 from service.database import db, transaction
+from service.domain.report import StatusReport
+from service.errors import OutcomeUnknown
 from service.event_feed import start
 from service.event_feed.start import ensure_started
 from service.models import Client, Event
+from service.providers.base import Outbound
 from service.queries.dialect import is_postgresql
 from service.recording import record
 from service.sending import deliver
@@ -31,6 +34,19 @@ def test_no_event_is_written_for_a_client_that_reads_none(
 ) -> None:
     web.post("/v1/messages", json=HELLO)
     deliver.deliver()
+    assert count_events() == 0
+
+
+def test_doubt_writes_no_event_for_a_client_that_reads_none(
+    context: Flask, web: FlaskClient, provider: FakeProvider
+) -> None:
+    def lost(outbound: Outbound) -> StatusReport:
+        raise OutcomeUnknown("no answer")
+
+    provider.script = lost
+    message_id = web.post("/v1/messages", json=HELLO).json["id"]
+    deliver.deliver()
+    assert web.get(f"/v1/messages/{message_id}").json["status"] == "in_doubt"
     assert count_events() == 0
 
 

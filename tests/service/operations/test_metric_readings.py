@@ -116,6 +116,7 @@ def test_overflow_and_dead_letters_are_counted(context: Flask) -> None:
     assert gauges["waybill_dead_letters_waiting", ""] == 1
 
 
+@pytest.mark.usefixtures("events_told")
 def test_delay_of_the_event_feed_is_that_of_hidden_events(app: Flask, post: Post) -> None:
     message_id = post()
     if not is_postgresql():

@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 from uuid_utils.compat import uuid7
 
 from service.database import db, transaction
 from service.models import WebhookDelivery, WebhookEndpoint
-from service.queries import events, webhook_deliveries
+from service.queries import events
 from service.webhooks import secrets, signature
 
 
@@ -45,7 +45,7 @@ def owe_tests(client_id: int, endpoint_id: UUID, count: int = 1) -> list[UUID]:
             }
             for _ in range(count)
         ]
-        webhook_deliveries.add(rows)
+        db.session.execute(insert(WebhookDelivery), rows)
     return [row["id"] for row in rows]
 
 
