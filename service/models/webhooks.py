@@ -39,6 +39,12 @@ class WebhookEndpoint(Model):
     retry_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     succeeded_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # to the minute
 
+    def next_attempt(self, due_at: datetime | None) -> datetime | None:
+        """Return when a delivery that is due then is attempted; None if none is, or disabled."""
+        if due_at is None or self.disabled_at is not None:
+            return None
+        return max(due_at, self.retry_at or due_at)
+
 
 class WebhookDelivery(Model):
     """An event that is owed to an endpoint, and what became of it."""

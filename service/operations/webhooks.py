@@ -139,9 +139,9 @@ def _result(delivery: WebhookDelivery, endpoint: WebhookEndpoint) -> str:
         if delivery.delivered_at is None:
             return "failed, no further attempt"
         return f"delivered at {_time(delivery.delivered_at)}"
-    if endpoint.deleted_at or endpoint.disabled_at:
+    next_attempt = endpoint.next_attempt(delivery.due_at)
+    if endpoint.deleted_at or next_attempt is None:
         return f"the endpoint is {'deleted' if endpoint.deleted_at else 'disabled'}"
-    next_attempt = max(delivery.due_at, endpoint.retry_at or delivery.due_at)
     return f"next attempt at {_time(next_attempt)} or later"
 
 
@@ -155,12 +155,5 @@ def _listed(rows: Sequence[EndpointHealth], limit: int) -> list[ListedEndpoint]:
 
 
 def _endpoint(row: EndpointHealth, owed: webhook_backlog.Owed, limit: int) -> ListedEndpoint:
-    next_attempt = _next_attempt(row.endpoint, owed.due_at)
+    next_attempt = row.endpoint.next_attempt(owed.due_at)
     return ListedEndpoint(*row, owed.owed, owed.failed, next_attempt, limit)
-
-
-def _next_attempt(endpoint: WebhookEndpoint, due_at: datetime | None) -> datetime | None:
-    """Return when the endpoint is called next; None if it is owed nothing, or disabled."""
-    if due_at is None or endpoint.disabled_at is not None:
-        return None
-    return max(due_at, endpoint.retry_at or due_at)

@@ -57,17 +57,10 @@ def _endpoint(endpoint: WebhookEndpoint, due_at: datetime | None) -> types.Webho
         "disabled_reason": endpoint.disabled_reason,
         "failing_since": _time(endpoint.failing_since),
         "last_success_at": _time(endpoint.succeeded_at),
-        "next_attempt_at": _time(_next_attempt(endpoint, due_at)),
+        "next_attempt_at": _time(endpoint.next_attempt(due_at)),
         "created_at": time_text(endpoint.created_at),
         "updated_at": time_text(endpoint.updated_at),
     }
-
-
-def _next_attempt(endpoint: WebhookEndpoint, due_at: datetime | None) -> datetime | None:
-    """Return when a delivery is due and the endpoint is called again."""
-    if due_at is None or endpoint.disabled_at is not None:
-        return None
-    return max(due_at, endpoint.retry_at or due_at)
 
 
 def _time(time: datetime | None) -> str | None:
