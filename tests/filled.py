@@ -4,12 +4,47 @@ Client 1 sends most messages, client 2 has a long queue, client 3's messages wer
 have no SID, client 4 sends very few. One number is in every tenth message, and so is one reference.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
+from flask import Flask
+from flask_migrate import upgrade
 from sqlalchemy import Connection, text
+
+from service.app import create_app
+from service.database import db, postgresql, schema
+from tests.conftest import make_database, make_settings
+from tests.fakes import FakeProvider
 
 NUMBER: Final = "+14155550000"  # every tenth message is to it
 CAMPAIGN: Final = "campaign"  # every tenth message has this reference
+
+
+@contextmanager
+def filled_application(
+    postgres_url: str,
+    redis_url: str,
+    name: str,
+    fill_with: Callable[[Connection], None],
+    **settings: str,
+) -> Iterator[Flask]:
+    """Yield an application, in its context, over a database that this function has filled."""
+    settings_of_test = make_settings(make_database(postgres_url, name), redis_url, **settings)
+    app = create_app(settings_of_test, providers={"twilio": FakeProvider()})
+    schema.prepare(app)
+    with app.app_context():
+        upgrade()
+        with (
+            db.engine.connect() as connection,
+            postgresql.without_timeouts(connection),
+            connection.begin(),
+        ):
+            fill_with(connection)
+        yield app
+        db.session.remove()
+        db.engine.dispose()
+
 
 _FUNCTIONS: Final = """
 CREATE FUNCTION pg_temp.moment_of(number bigint, many bigint) RETURNS timestamptz

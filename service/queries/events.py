@@ -33,7 +33,7 @@ from service.queries.dialect import any_of, is_postgresql
 
 MESSAGE_UPDATED: Final = "message.updated"
 WEBHOOK_TEST: Final = "webhook.test"  # to one endpoint; not in the feed
-_ORDER: Final = (Event.transaction_id, Event.id)
+ORDER: Final = (Event.transaction_id, Event.id)
 
 Position = tuple[int, int]  # transaction and id
 START: Final[Position] = (-1, 0)
@@ -77,17 +77,17 @@ def page(
 
     `types`: only of these types. `since`: only events that are not older.
     """
-    query = _shown(client_id, until).where(_place() > _position(after))
+    query = _shown(client_id, until).where(is_behind(after))
     if types is not None:
         query = query.where(Event.type.in_(types))
     if since is not None:
         query = query.where(Event.created_at >= since)
-    return db.session.scalars(query.order_by(*_ORDER).limit(limit)).all()
+    return db.session.scalars(query.order_by(*ORDER).limit(limit)).all()
 
 
 def latest(client_id: int, until: Position, limit: int) -> Sequence[Event]:
     """Return the last events of a client before a position, in the order of the feed."""
-    backward = [column.desc() for column in _ORDER]
+    backward = [column.desc() for column in ORDER]
     query = _shown(client_id, until).order_by(*backward).limit(limit)
     return db.session.scalars(query).all()[::-1]
 
@@ -96,8 +96,8 @@ def hidden_since(until: Position) -> datetime | None:
     """Return when the oldest event behind a position was written; one descent for each client."""
     first = (
         select(Event.created_at)
-        .where(Event.client_id == Client.id, _place() > _position(until))
-        .order_by(*_ORDER)
+        .where(Event.client_id == Client.id, is_behind(until))
+        .order_by(*ORDER)
         .limit(1)
         .scalar_subquery()
     )
@@ -129,8 +129,13 @@ def _shown(client_id: int, until: Position) -> Select[Event]:
     return query.where(Event.type != WEBHOOK_TEST)
 
 
+def is_behind(position: Position) -> ColumnElement[bool]:
+    """Return the condition that an event is behind a position."""
+    return _place() > _position(position)
+
+
 def _place() -> ColumnElement[Any]:
-    return tuple_(*_ORDER)
+    return tuple_(*ORDER)
 
 
 def _position(position: Position) -> ColumnElement[Any]:

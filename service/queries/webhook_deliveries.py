@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import (
     ColumnElement,
     Integer,
+    ScalarSelect,
     Select,
     Table,
     Uuid,
@@ -21,7 +22,7 @@ from sqlalchemy import (
 )
 
 from service.database import db
-from service.models import WebhookDelivery
+from service.models import WebhookDelivery, WebhookEndpoint
 from service.models.types import UtcDateTime
 from service.queries.dialect import any_of, update_each
 
@@ -59,6 +60,18 @@ def claim(shares: Mapping[UUID, int], now: datetime, until: datetime) -> Sequenc
         .execution_options(synchronize_session=False)
     )
     return db.session.execute(statement).all()
+
+
+def first_due() -> ScalarSelect[datetime | None]:
+    """Select when the first delivery is due to an endpoint of the query around it."""
+    return (
+        select(WebhookDelivery.due_at)
+        .where(WebhookDelivery.endpoint_id == WebhookEndpoint.id)
+        .where(WebhookDelivery.due_at.is_not(None))
+        .order_by(WebhookDelivery.due_at, WebhookDelivery.id)
+        .limit(1)
+        .scalar_subquery()
+    )
 
 
 def end(ids: Collection[UUID], error: str) -> None:

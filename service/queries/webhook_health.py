@@ -21,7 +21,8 @@ from sqlalchemy import (
 )
 
 from service.database import db
-from service.models import Client, WebhookDelivery, WebhookEndpoint
+from service.models import Client, WebhookEndpoint
+from service.queries.webhook_deliveries import first_due
 
 # A worker takes what is due within a second, and a call takes 15 s at most.
 _LATE: Final = timedelta(seconds=60)
@@ -89,15 +90,7 @@ def troubles(now: datetime, failing_before: datetime) -> dict[Health, Trouble]:
 
 def _health(now: datetime) -> Subquery:
     """Return the health of each endpoint, since when it is so, and when a delivery is due."""
-    head = (
-        select(WebhookDelivery.due_at)
-        .where(
-            WebhookDelivery.endpoint_id == WebhookEndpoint.id, WebhookDelivery.due_at.is_not(None)
-        )
-        .order_by(WebhookDelivery.due_at, WebhookDelivery.id)
-        .limit(1)
-        .scalar_subquery()
-    )
+    head = first_due()
     is_disabled = WebhookEndpoint.disabled_at.is_not(None)
     is_failing = WebhookEndpoint.failing_since.is_not(None)
     is_late = head < now - _LATE

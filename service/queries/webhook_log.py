@@ -12,6 +12,7 @@ from sqlalchemy import Select, select
 from service.database import db
 from service.models import WebhookDelivery, WebhookEndpoint
 from service.queries.dialect import any_of
+from service.queries.webhook_deliveries import first_due
 
 # Rows that are compared for each delivery that fits on a page.
 _SEARCH_FACTOR: Final = 10
@@ -100,16 +101,8 @@ def delivery(endpoint_id: UUID, delivery_id: UUID) -> WebhookDelivery | None:
 
 def next_due(endpoint_ids: Collection[UUID]) -> dict[UUID, datetime]:
     """Return when the next delivery to each endpoint is due, if there is one."""
-    head = (
-        select(WebhookDelivery.due_at)
-        .where(WebhookDelivery.endpoint_id == WebhookEndpoint.id)
-        .where(WebhookDelivery.due_at.is_not(None))
-        .order_by(WebhookDelivery.due_at, WebhookDelivery.id)
-        .limit(1)
-        .scalar_subquery()
-    )
     rows = db.session.execute(
-        select(WebhookEndpoint.id, head).where(any_of(WebhookEndpoint.id, endpoint_ids))
+        select(WebhookEndpoint.id, first_due()).where(any_of(WebhookEndpoint.id, endpoint_ids))
     )
     return {endpoint_id: due_at for endpoint_id, due_at in rows if due_at is not None}
 

@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final, cast
 from uuid import UUID
 
-from sqlalchemy import Table, func, literal, select, tuple_, update
+from sqlalchemy import Table, func, select, update
 
 from service.database import db
 from service.models import Event, Message, WebhookDelivery
 from service.queries.dialect import any_of, insert_all
-from service.queries.events import Position
+from service.queries.events import ORDER, Position, is_behind
 
 # An event is at most this much older than one with a lower id, or of an earlier transaction: the
 # longest time that a transaction takes, and the difference between the clocks of two servers.
@@ -41,7 +41,6 @@ def position_at(moment: datetime) -> Position | None:
 
 def events_after(client_id: int, after: Position, limit: int) -> Sequence[Any]:
     """Return the next events of a client behind a position, in the order of the feed."""
-    place = tuple_(Event.transaction_id, Event.id)
     query = (
         select(
             Event.id,
@@ -51,8 +50,8 @@ def events_after(client_id: int, after: Position, limit: int) -> Sequence[Any]:
             Event.status,
             Event.created_at,
         )
-        .where(Event.client_id == client_id, place > tuple_(*map(literal, after)))
-        .order_by(Event.transaction_id, Event.id)
+        .where(Event.client_id == client_id, is_behind(after))
+        .order_by(*ORDER)
         .limit(limit)
     )
     return db.session.execute(query).all()

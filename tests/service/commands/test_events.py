@@ -77,12 +77,12 @@ def test_tail_of_one_client(
     run: Run, web: FlaskClient, other: FlaskClient, provider: FakeProvider
 ) -> None:
     send(web)
-    mine = send(other)
+    of_other = send(other)
     assert [each["message_id"] for each in lines(run("tail", "--json", "--client", "shop"))] == [
-        mine
+        of_other
     ]
     plain = run("tail", "--client", "shop").stdout
-    assert mine in plain
+    assert of_other in plain
     assert "+1415" not in plain
     assert run("tail", "--client", "none").exit_code == 2
 

@@ -114,7 +114,7 @@ def end_doubt() -> None:
 
 
 def correct() -> None:
-    """Somebody changed the messages by hand."""
+    """The messages were changed by hand."""
     with transaction():
         reported = "WHERE outcome_attempt IS NOT NULL"
         db.session.execute(text(f"UPDATE message SET error_code = 'x' {reported}"))

@@ -5,25 +5,22 @@ from typing import Any, Final
 
 import pytest
 from flask import Flask
-from flask_migrate import upgrade
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
-from service.app import create_app
-from service.database import db, postgresql, schema
+from service.database import db
 from service.event_feed import cursor
 from service.event_feed import read as feed
 from service.event_feed.cursor import Cursor
 from service.privacy import purge
 from service.queries import events
-from tests.conftest import make_database, make_settings
-from tests.fakes import FakeProvider
+from tests.filled import filled_application
 from tests.plans import Plan, _nodes, explained
 
 pytestmark = pytest.mark.slow
 
 INDEX: Final = "ix_event_feed"
 LIMIT: Final = 100
-SIZES: Final = (50_000, pytest.param(1_000_000, marks=pytest.mark.slow))
+SIZES: Final = (50_000, 1_000_000)
 
 # Client 1 has most events, client 2 a tenth, client 3 three in all; ten events a transaction, whose
 # number is lower than that of the next transaction of the server.
@@ -49,22 +46,13 @@ def many(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture(scope="module")
 def filled(many: int, postgres_url: str, redis_url: str) -> Iterator[Flask]:
-    url = make_database(postgres_url, f"feed_{many}")
-    app = create_app(make_settings(url, redis_url), providers={"twilio": FakeProvider()})
-    schema.prepare(app)
-    with app.app_context():
-        upgrade()
-        with (
-            db.engine.connect() as connection,
-            postgresql.without_timeouts(connection),
-            connection.begin(),
-        ):
-            connection.execute(text(_CLIENTS))
-            connection.execute(text(_EVENTS), {"many": many, "third": many // 3})
-            connection.execute(text("ANALYZE"))
+    def fill(connection: Connection) -> None:
+        connection.execute(text(_CLIENTS))
+        connection.execute(text(_EVENTS), {"many": many, "third": many // 3})
+        connection.execute(text("ANALYZE"))
+
+    with filled_application(postgres_url, redis_url, f"feed_{many}", fill) as app:
         yield app
-        db.session.remove()
-        db.engine.dispose()
 
 
 def plans_of(use: Any) -> list[Plan]:

@@ -7,19 +7,16 @@ from uuid import UUID
 
 import pytest
 from flask import Flask
-from flask_migrate import upgrade
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
-from service.app import create_app
-from service.database import db, postgresql, schema
-from tests.conftest import make_database, make_settings
-from tests.fakes import FakeProvider
+from service.database import db
+from tests.filled import filled_application
 from tests.plans import explained
 from tests.service.web.ops.conftest import Operator, make_operator_key
 
 pytestmark = pytest.mark.slow
 
-SIZES: Final = (100_000, pytest.param(1_000_000, marks=pytest.mark.slow))
+SIZES: Final = (100_000, 1_000_000)
 # Each of 500 endpoints is looked up a few times in an index of four levels.
 BLOCKS: Final = 500 * 4 * 8
 BUSY: Final = UUID(hex=md5(b"e1", usedforsecurity=False).hexdigest())
@@ -51,22 +48,14 @@ ANALYZE client, webhook_endpoint, webhook_delivery
 @pytest.fixture(scope="module", params=SIZES)
 def filled(request: pytest.FixtureRequest, postgres_url: str, redis_url: str) -> Iterator[Flask]:
     """An application over a database with many deliveries."""
-    url = make_database(postgres_url, f"webhooks_{request.param}")
-    app = create_app(make_settings(url, redis_url), providers={"twilio": FakeProvider()})
-    schema.prepare(app)
-    with app.app_context():
-        upgrade()
-        with (
-            db.engine.connect() as connection,
-            postgresql.without_timeouts(connection),
-            connection.begin(),
-        ):
-            for statement in map(text, FILL.split(";")):
-                many = {"many": request.param} if "many" in statement.compile().params else {}
-                connection.execute(statement, many)
+
+    def fill(connection: Connection) -> None:
+        for statement in map(text, FILL.split(";")):
+            many = {"many": request.param} if "many" in statement.compile().params else {}
+            connection.execute(statement, many)
+
+    with filled_application(postgres_url, redis_url, f"webhooks_{request.param}", fill) as app:
         yield app
-        db.session.remove()
-        db.engine.dispose()
 
 
 @pytest.fixture(scope="module")

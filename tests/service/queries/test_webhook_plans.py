@@ -9,25 +9,22 @@ from typing import Final
 from uuid import UUID
 
 import pytest
-from flask import Flask
-from flask_migrate import upgrade
-from sqlalchemy import text
+from sqlalchemy import Connection, insert, text
+from uuid_utils.compat import uuid7
 
-from service.app import create_app
-from service.database import db, postgresql, schema
+from service.database import db
 from service.models import Client, WebhookEndpoint
 from service.queries import webhook_log
 from service.queries.webhook_log import DeliveryFilter, DeliveryStatus
 from service.representations import webhook_endpoints as representations
 from service.webhooks import recover
 from tests import plans
-from tests.conftest import make_database, make_settings
-from tests.fakes import FakeProvider
+from tests.filled import filled_application
 from tests.plans import Plan, explained
 
 pytestmark = pytest.mark.slow
 
-SIZES: Final = (30_000, pytest.param(300_000, marks=pytest.mark.slow))
+SIZES: Final = (30_000, 300_000)
 LIMIT: Final = 20
 # Deliveries of every fifth event; those of each thousandth event wait or failed.
 _FILL: Final = (
@@ -67,37 +64,30 @@ def many(request: pytest.FixtureRequest) -> int:
 @pytest.fixture(scope="module")
 def endpoint_id(many: int, postgres_url: str, redis_url: str) -> Iterator[UUID]:
     """The endpoint of client 1 in a filled database."""
-    url = make_database(postgres_url, f"webhook_plans_{many}")
-    app: Flask = create_app(make_settings(url, redis_url), providers={"twilio": FakeProvider()})
-    schema.prepare(app)
-    with app.app_context():
-        upgrade()
+    endpoint_id = uuid7()
+
+    def fill(connection: Connection) -> None:
         now = datetime.now(UTC)
-        db.session.add_all(Client(name=name, created_at=now) for name in ("one", "two"))
-        db.session.flush()
-        endpoint = WebhookEndpoint(
-            client_id=1,
-            url="https://8.8.8.8/",
-            types=["message.updated"],
-            statuses=["delivered"],
-            secrets=[],
-            created_at=now,
-            updated_at=now,
-        )
-        db.session.add(endpoint)
-        db.session.commit()
-        with (
-            db.engine.connect() as connection,
-            postgresql.without_timeouts(connection),
-            connection.begin(),
-        ):
-            for statement in _FILL:
-                names = {"many": many, "endpoint": endpoint.id}
-                used = {name: value for name, value in names.items() if f":{name}" in statement}
-                connection.execute(text(statement), used)
-        yield endpoint.id
-        db.session.remove()
-        db.engine.dispose()
+        clients = [{"name": name, "created_at": now} for name in ("one", "two")]
+        connection.execute(insert(Client), clients)
+        endpoint = {
+            "id": endpoint_id,
+            "client_id": 1,
+            "url": "https://8.8.8.8/",
+            "types": ["message.updated"],
+            "statuses": ["delivered"],
+            "secrets": [],
+            "created_at": now,
+            "updated_at": now,
+        }
+        connection.execute(insert(WebhookEndpoint), endpoint)
+        for statement in _FILL:
+            names = {"many": many, "endpoint": endpoint_id}
+            used = {name: value for name, value in names.items() if f":{name}" in statement}
+            connection.execute(text(statement), used)
+
+    with filled_application(postgres_url, redis_url, f"webhook_plans_{many}", fill):
+        yield endpoint_id
 
 
 def plans_of(use: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> list[Plan]:

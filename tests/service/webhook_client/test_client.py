@@ -263,12 +263,12 @@ def test_host_is_in_sni_certificate_and_header(
     client: WebhookClient, resolves: Resolves, authority: trustme.CA
 ) -> None:
     resolves("127.0.0.1")
-    asked, heads = list[str | None](), list[bytes]()
+    requested, heads = list[str | None](), list[bytes]()
     tls = serving_as(authority, "hooks.example")
-    tls.sni_callback = lambda _socket, name, _context: asked.append(name)
+    tls.sni_callback = lambda _socket, name, _context: requested.append(name)
     with listening(answers(NO_CONTENT, heads), tls) as port:
         assert post(client, port, "https", "HOOKS.example.") == Answer(204)
-    assert asked == ["hooks.example"]
+    assert requested == ["hooks.example"]
     assert f"Host: hooks.example:{port}\r\n".encode() in heads[0]
     assert heads[0].startswith(b"POST /hook?token=hunter2 HTTP/1.1\r\n")
 

@@ -17,10 +17,10 @@ class NameServer:
 
     def __init__(self) -> None:
         self.released = threading.Event()
-        self.asked = list[str]()
+        self.looked_up = list[str]()
 
     def __call__(self, host: str, port: int, **_: Any) -> list[Any]:
-        self.asked.append(host)
+        self.looked_up.append(host)
         self.released.wait(10)
         if host == "broken":
             raise UnicodeError
@@ -59,7 +59,7 @@ def test_callers_share_a_hanging_look_up(server: NameServer) -> None:
 
     with ThreadPoolExecutor(16) as threads:
         assert all(threads.map(fails, range(64)))
-    assert server.asked == ["hooks.example"]
+    assert server.looked_up == ["hooks.example"]
 
 
 def test_look_ups_are_bounded(server: NameServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +67,7 @@ def test_look_ups_are_bounded(server: NameServer, monkeypatch: pytest.MonkeyPatc
     for number in range(5):
         with pytest.raises(NotResolved):
             resolve(f"{number}.example", 443, (), timeout=0.01)
-    assert server.asked == ["0.example", "1.example", "2.example"]
+    assert server.looked_up == ["0.example", "1.example", "2.example"]
 
 
 def test_any_failure_is_not_resolved(server: NameServer) -> None:

@@ -118,6 +118,19 @@ def test_disabled_endpoint_recovers_what_was_never_owed(
     assert recover(web, created) == 0
 
 
+def test_transaction_numbers_exceed_32_bits(
+    web: FlaskClient, subscribe: Subscribe, send: Send, endpoint: Receiver
+) -> None:
+    """A server that commits a thousand transactions a second has them after 25 days."""
+    created = subscribe()
+    missed = send()
+    db.session.execute(delete(WebhookDelivery))
+    write(Event, transaction_id=2**40)
+
+    assert recover(web, created) == 1
+    assert received_by(endpoint) == [missed]
+
+
 def test_recover_keeps_to_the_choice_of_the_endpoint(
     web: FlaskClient, subscribe: Subscribe, send: Send, endpoint: Receiver
 ) -> None:

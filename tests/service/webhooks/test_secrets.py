@@ -24,8 +24,8 @@ Configure = Callable[..., None]
 
 def endpoint_of(created: dict[str, Any]) -> WebhookEndpoint:
     db.session.rollback()
-    wanted = UUID(created["id"].removeprefix("whe_"))
-    return db.session.get_one(WebhookEndpoint, wanted, populate_existing=True)
+    stored_id = UUID(created["id"].removeprefix("whe_"))
+    return db.session.get_one(WebhookEndpoint, stored_id, populate_existing=True)
 
 
 def deliveries() -> dict[UUID, WebhookDelivery]:
