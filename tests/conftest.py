@@ -38,6 +38,7 @@ TOKEN = "12345"
 OPS_SECRET = "the secret of the installation of these tests"
 BASE_URL = "https://sms.example.com"
 _NO_FSYNC = "PRAGMA synchronous=OFF"
+_ON_POSTGRESQL_FIRST = Path(__file__).parent / "service" / "web"
 
 hypothesis_settings.register_profile("repeatable", derandomize=True, deadline=None)
 # For `make test`; `make test-slow` runs the same tests with all examples.
@@ -50,6 +51,17 @@ hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatabl
 def pytest_collection() -> None:
     """Collect no garbage: each pass over seven thousand tests takes up to half a second."""
     gc.disable()
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave routes and pages on SQLite to `make test-slow`: they take a seventh of `make test`.
+
+    What they use, from accepting to reconciling, is tested on both databases each time.
+    """
+    for item in items:
+        if item.path.is_relative_to(_ON_POSTGRESQL_FIRST) and "[sqlite" in item.nodeid:
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_collection_finish() -> None:
