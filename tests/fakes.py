@@ -13,12 +13,14 @@ from service.providers.base import (
     Account,
     Callback,
     CallbackRequest,
+    Inbound,
+    InboundAnswer,
     LookUpQuery,
     Outbound,
     RefusalAdvice,
     Sender,
 )
-from service.providers.twilio import errors, reports
+from service.providers.twilio import errors, inbound, reports
 
 Script = Callable[[Outbound], StatusReport]
 
@@ -121,10 +123,14 @@ class FakeProvider:
     def refusal_advice(self) -> Mapping[str, RefusalAdvice]:
         return {"mismatch": RefusalAdvice("the token does not match", "Correct FAKE_TOKEN.")}
 
-    def parse(self, callback: Callback) -> StatusReport:
+    def parse(self, callback: Callback) -> StatusReport | Inbound:
         if callback.body == b"poison":
             raise ZeroDivisionError("poison")
-        return reports.from_callback(callback)
+        form = reports.fields(callback.body)
+        return inbound.parsed(form, callback, {}) or reports.from_form(form, callback)
+
+    def inbound_answer(self) -> InboundAnswer:
+        return inbound.ANSWER
 
     def explain(self, error_code: str) -> ErrorFact:
         opted_out = error_code == "21610"

@@ -8,6 +8,7 @@ from dotenv import dotenv_values
 from pydantic import ConfigDict, Field, SecretStr, ValidationError
 
 from service.config import checks
+from service.config.inbound import InboundSettings
 from service.config.monitoring import MonitoringSettings
 from service.config.privacy import PrivacySettings
 from service.config.providers import ProviderSettings
@@ -35,7 +36,12 @@ class ConfigurationError(Exception):
 
 
 class Settings(
-    MonitoringSettings, PrivacySettings, StoreSettings, WebhookSettings, ProviderSettings
+    MonitoringSettings,
+    PrivacySettings,
+    StoreSettings,
+    WebhookSettings,
+    InboundSettings,
+    ProviderSettings,
 ):
     """All settings of the service. The descriptions are also the text of `.env.example`."""
 

@@ -8,8 +8,9 @@ from typing import Final, NamedTuple
 from service.database import db
 from service.event_feed import cursor
 from service.event_feed.cursor import Cursor
-from service.models import Event, Message
+from service.models import Event
 from service.queries import events
+from service.queries.events import Subject
 
 # Seconds between two queries of a request that waits. No connection is held in between.
 _PAUSE: Final = 0.5
@@ -21,7 +22,7 @@ class Page(NamedTuple):
     Events of deleted messages are left out: the cursor passes them.
     """
 
-    events: list[tuple[Event, Message]]
+    events: list[tuple[Event, Subject]]
     next: Cursor
     more: bool
 
@@ -52,7 +53,7 @@ def read(
     if more:
         position = (shown[-1].transaction_id, shown[-1].id)
         last = Cursor(last.feed, position, shown[-1].created_at)
-    told = events.with_messages({event.id for event in shown}) if shown else {}
+    told = events.with_subjects({event.id for event in shown}) if shown else {}
     pairs = [(event, message) for event in shown if (message := told[event.id][1]) is not None]
     return Page(pairs, last, more)
 

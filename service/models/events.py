@@ -23,7 +23,7 @@ class Event(Model):
     transaction_id: Mapped[int] = mapped_column(BigInteger)
     client_id: Mapped[int]
     type: Mapped[str] = mapped_column(String(32))
-    message_id: Mapped[UUID | None]
+    message_id: Mapped[UUID | None]  # of message.received, the inbound message
     # As the change left them; the message may have changed since.
     status: Mapped[str | None] = mapped_column(String(16))
     version: Mapped[int | None]

@@ -1,8 +1,8 @@
 """Learns from status reports who opted out of messages from a sender."""
 
-from collections.abc import Iterable
-from operator import attrgetter, itemgetter
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from operator import attrgetter
+from typing import Any, Final
 from uuid import UUID
 
 from service.components import components
@@ -11,6 +11,9 @@ from service.domain.status import FAILURES, SUCCESSES
 from service.providers.sandbox import SANDBOX
 from service.queries import opt_outs
 from service.queries.attempts import AttemptRef
+from service.queries.opt_outs import Change
+
+PROVIDER: Final = "provider"
 
 
 def learn_opt_outs(entries: Iterable[tuple[Any, StatusReport, AttemptRef | None]]) -> None:
@@ -32,7 +35,7 @@ def learn_opt_outs(entries: Iterable[tuple[Any, StatusReport, AttemptRef | None]
                 report, refused.get(attempt_id, report), key=attrgetter("received_at")
             )
     if refused:
-        opt_outs.upsert(_rows(refused))
+        opt_outs.change(_changes(refused))
     if reached:
         opt_outs.delete_contradicted(reached)
 
@@ -42,11 +45,7 @@ def _opted_out(report: StatusReport) -> bool:
     return code is not None and components().explain(report.provider, code).opted_out
 
 
-def _rows(refused: dict[UUID, StatusReport]) -> list[dict[str, Any]]:
-    """Return one row for each recipient and sender: the latest report about them."""
-    rows = dict[opt_outs.Pair, dict[str, Any]]()
+def _changes(refused: Mapping[UUID, StatusReport]) -> Iterator[Change]:
     for attempt_id, pair in opt_outs.pairs(refused).items():
         report = refused[attempt_id]
-        row = {**pair._asdict(), "error_code": report.error_code, "since": report.received_at}
-        rows[pair] = max(row, rows.get(pair, row), key=itemgetter("since"))
-    return list(rows.values())
+        yield Change(pair, True, report.received_at, PROVIDER, PROVIDER, report.error_code)

@@ -1,11 +1,12 @@
 """The interface of a provider, and the values that it takes and returns."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
+from service.domain.keywords import Keyword
 from service.domain.report import StatusReport
 from service.errors import ErrorFact
 
@@ -74,6 +75,34 @@ class Callback(NamedTuple):
     attempt: str  # the last segment of the path, or ""
     body: bytes
     received_at: datetime
+
+
+class Inbound(NamedTuple):
+    """A message from a person to one of our senders, normalised, with the original payload."""
+
+    provider: str
+    account: str
+    provider_sid: str
+    from_address: str
+    to_address: str
+    received_at: datetime  # when Waybill got it
+    body: str | None = None
+    media: Sequence[Mapping[str, str | None]] = ()  # each with url and content_type
+    messaging_service_sid: str | None = None
+    keyword: Keyword | None = None  # as the provider read it; None if it does not say
+    # Our message that it answers, if the provider says so: its SID, or its attempt.
+    reply_to_sid: str | None = None
+    reply_to_attempt: UUID | None = None
+    provider_time: datetime | None = None
+    raw: Mapping[str, Any] = {}
+
+
+class InboundAnswer(NamedTuple):
+    """The answer that a provider expects to an inbound message."""
+
+    status: int
+    content_type: str | None
+    body: bytes
 
 
 class RefusalAdvice(NamedTuple):
@@ -149,8 +178,11 @@ class Provider(Protocol):
     def refusal_advice(self) -> Mapping[str, RefusalAdvice]:
         """Return advice for those reasons of `Forged` that a wrong setting causes."""
 
-    def parse(self, callback: Callback) -> StatusReport:
-        """Parse a verified callback. Never raises for any body."""
+    def parse(self, callback: Callback) -> StatusReport | Inbound:
+        """Parse a verified callback or inbound message. Never raises for any body."""
+
+    def inbound_answer(self) -> InboundAnswer:
+        """Return the answer to an inbound message that is stored. Nothing is said in it."""
 
     def explain(self, error_code: str) -> ErrorFact:
         """Explain an error code."""

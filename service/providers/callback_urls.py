@@ -1,4 +1,4 @@
-"""The paths at which accounts call back: they name the account that must sign."""
+"""The paths of callbacks and inbound messages: they name the account that must sign."""
 
 import re
 from collections.abc import Collection
@@ -8,9 +8,11 @@ from uuid import UUID
 from service.domain.account import DEFAULT_ACCOUNT
 from service.providers.base import RefusalAdvice
 
-# Slashes of /callbacks/<provider> and /callbacks/<provider>/<owner>/<attempt>.
-_WITHOUT_ATTEMPT: Final = 2
-_WITH_OWNER: Final = 4
+# Slashes of /callbacks/<provider> and /inbound/<provider>.
+_WITHOUT_OWNER: Final = 2
+# Parts of /callbacks/<provider>/<owner>/<attempt> and /inbound/<provider>/<owner>.
+_PARTS: Final = 5
+_INBOUND_PARTS: Final = 4
 _ACCOUNT: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 
 # The reason of refusal for an account that was removed from the settings.
@@ -38,7 +40,7 @@ def account_in(path: str, names: Collection[str]) -> str | None:
 
     Only a path without an attempt, as set in a provider's console, is open to all accounts.
     """
-    if path.count("/") == _WITHOUT_ATTEMPT:
+    if path.count("/") == _WITHOUT_OWNER:
         return None
     name = _account_part(path)
     return name if name in names else DEFAULT_ACCOUNT
@@ -57,9 +59,11 @@ def secret_in(path: str, account: str) -> str:
 
 def _account_part(path: str) -> str:
     """Return what stands in a path in place of an account; the default if nothing does."""
-    return _owner(path).partition(".")[0] if path.count("/") == _WITH_OWNER else DEFAULT_ACCOUNT
+    return _owner(path).partition(".")[0] or DEFAULT_ACCOUNT
 
 
 def _owner(path: str) -> str:
-    """Return the part of a path before the attempt: account, secret or both; else nothing."""
-    return path.split("/")[3] if path.count("/") == _WITH_OWNER else ""
+    """Return the account, the secret or both in a path: before the attempt, or of inbound, last."""
+    parts = path.split("/")
+    has_owner = len(parts) == (_INBOUND_PARTS if parts[1:2] == ["inbound"] else _PARTS)
+    return parts[3] if has_owner else ""

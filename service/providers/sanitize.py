@@ -9,6 +9,7 @@ from service.domain.report import StatusReport
 # Maximum lengths of columns; the raw payload has the full value.
 SHORT: Final = 64
 LONG: Final = 1000
+ADDRESS: Final = 255
 
 
 def clipped(report: StatusReport) -> StatusReport:

@@ -28,13 +28,16 @@ from sqlalchemy import (
 )
 
 from service.database import db
-from service.models import Client, Event, Message
+from service.models import Client, Event, InboundMessage, Message
 from service.queries.dialect import any_of, is_postgresql
 
 MESSAGE_UPDATED: Final = "message.updated"
+MESSAGE_RECEIVED: Final = "message.received"
 WEBHOOK_TEST: Final = "webhook.test"  # to one endpoint; not in the feed
 ORDER: Final = (Event.transaction_id, Event.id)
 
+# What an event is about.
+Subject = Message | InboundMessage
 Position = tuple[int, int]  # transaction and id
 START: Final[Position] = (-1, 0)
 
@@ -161,8 +164,12 @@ def _number(transaction: Any) -> ColumnElement[int]:
     return cast(cast(transaction, Text), BigInteger)
 
 
-def with_messages(ids: Collection[int]) -> dict[int, tuple[Event, Message | None]]:
+def with_subjects(ids: Collection[int]) -> dict[int, tuple[Event, Subject | None]]:
     """Return events by id, each with its message; None if it has none, or none any more."""
-    query = select(Event, Message).outerjoin(Message, Message.id == Event.message_id)
+    query = (
+        select(Event, Message, InboundMessage)
+        .outerjoin(Message, Message.id == Event.message_id)
+        .outerjoin(InboundMessage, InboundMessage.id == Event.message_id)
+    )
     rows = db.session.execute(query.where(any_of(Event.id, ids)))
-    return {event.id: (event, message) for event, message in rows}
+    return {event.id: (event, message or received) for event, message, received in rows}

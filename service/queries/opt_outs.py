@@ -1,10 +1,11 @@
 """Queries on opt-outs."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import Table, and_, case, delete, func, select
+from sqlalchemy import Table, and_, case, delete, func, or_, select
 
 from service.database import db
 from service.models import Attempt, Message, OptOut
@@ -21,8 +22,23 @@ class Pair(NamedTuple):
     provider: str
 
 
+class Change(NamedTuple):
+    """The begin or the end of an opt-out, who made it and when."""
+
+    pair: Pair
+    begins: bool
+    at: datetime
+    reason: str
+    changed_by: str
+    error_code: str | None = None
+
+
 # An opt-out from a Messaging Service covers all of its numbers, also where a message names one.
 _SENDER = func.coalesce(Message.messaging_service_sid, Message.sender)
+
+
+# A delivery disproves only what a provider's refusal told: a message can pass a STOP on its way.
+_LEARNED = and_(OptOut.active, OptOut.reason == "provider")
 
 
 def pair_of(message: Message) -> Pair:
@@ -33,7 +49,8 @@ def pair_of(message: Message) -> Pair:
 
 def by_recipient(addresses: Collection[str]) -> dict[Pair, OptOut]:
     """Return the opt-outs of these recipients."""
-    rows = db.session.scalars(select(OptOut).where(any_of(OptOut.to, addresses)))
+    query = select(OptOut).where(any_of(OptOut.to, addresses), OptOut.active)
+    rows = db.session.scalars(query)
     return {Pair(row.to, row.sender, row.provider): row for row in rows}
 
 
@@ -47,23 +64,38 @@ def pairs(attempt_ids: Collection[UUID]) -> dict[UUID, Pair]:
     return {row[0]: Pair(*row[1:]) for row in db.session.execute(query)}
 
 
-def upsert(rows: Iterable[Mapping[str, Any]]) -> None:
-    """Store opt-outs, one row for each pair, with the latest report."""
+def change(changes: Iterable[Change]) -> None:
+    """Begin and end opt-outs, unless a later change of the pair is known. At one time, begin."""
+    latest = dict[Pair, Change]()
+    for each in changes:
+        latest[each.pair] = max(
+            each, latest.get(each.pair, each), key=lambda change: (change.at, change.begins)
+        )
     # One order everywhere, so that two transactions cannot deadlock.
-    ordered = sorted(rows, key=lambda row: (row["to"], row["sender"], row["provider"]))
-    if ordered:
-        insert_all(cast(Table, OptOut.__table__), ordered, _keep_latest)
+    rows = [_row(latest[pair]) for pair in sorted(latest)]
+    if rows:
+        insert_all(cast(Table, OptOut.__table__), rows, _keep_latest)
+
+
+def _row(change: Change) -> dict[str, Any]:
+    return {
+        **change.pair._asdict(),
+        "active": change.begins,
+        "since": change.at,
+        "reason": change.reason,
+        "changed_by": change.changed_by,
+        "error_code": change.error_code,
+    }
 
 
 def _keep_latest(statement: Any) -> Any:
     new = statement.excluded
-    is_later = new.since > OptOut.since
+    is_later = or_(new.since > OptOut.since, and_(new.since == OptOut.since, new.active))
+    changed = ("active", "since", "reason", "changed_by", "error_code")
     return statement.on_conflict_do_update(
         index_elements=[OptOut.to, OptOut.sender, OptOut.provider],
-        set_={
-            "since": case((is_later, new.since), else_=OptOut.since),
-            "error_code": case((is_later, new.error_code), else_=OptOut.error_code),
-        },
+        set_={name: new[name] for name in changed},
+        where=is_later,
     )
 
 
@@ -84,7 +116,7 @@ def delete_contradicted(attempt_ids: Collection[UUID]) -> int:
             ),
         )
         .join(Attempt, Attempt.message_id == Message.id)
-        .where(any_of(Attempt.id, attempt_ids), sent > OptOut.since)
+        .where(any_of(Attempt.id, attempt_ids), sent > OptOut.since, _LEARNED)
         .order_by(OptOut.to, OptOut.sender, OptOut.provider)
         .with_for_update(of=OptOut)
     )
@@ -96,7 +128,8 @@ def delete_contradicted(attempt_ids: Collection[UUID]) -> int:
 
 def page(limit: int, addresses: Collection[str] | None = None) -> Sequence[OptOut]:
     """Return opt-outs by recipient and sender: all, or those of these recipients."""
-    query = select(OptOut).order_by(OptOut.to, OptOut.sender, OptOut.provider).limit(limit)
+    query = select(OptOut).where(OptOut.active)
+    query = query.order_by(OptOut.to, OptOut.sender, OptOut.provider).limit(limit)
     if addresses is not None:
         query = query.where(any_of(OptOut.to, addresses))
     return db.session.scalars(query).all()

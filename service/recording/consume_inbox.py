@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Final
 
 from sqlalchemy import select
@@ -11,10 +10,12 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from service.components import components
 from service.database import db
 from service.database.errors import is_statement_timeout
+from service.domain.report import StatusReport
+from service.inbound import record as inbound
 from service.inbox.stream import Entry, Inbox
 from service.observability import events
 from service.observability.metrics import counting
-from service.providers.base import Callback
+from service.providers.base import Callback, Inbound
 from service.recording import record
 from service.recording.answers import ANSWER, unpacked
 from service.recording.effects import Effect, RecordedBatch
@@ -118,18 +119,24 @@ def _record_or_isolate(entries: Sequence[Entry], inbox: Inbox | None = None) -> 
 
 
 def _record_together(entries: Sequence[Entry]) -> None:
-    """Record callbacks in one transaction, and answers of providers in another."""
+    """Record answers of providers, callbacks, and inbound messages: one transaction for each."""
     answers = [unpacked(entry.callback) for entry in entries if entry.callback.provider == ANSWER]
     callbacks = [entry.callback for entry in entries if entry.callback.provider != ANSWER]
     if answers:
         record_answers(answers)
     if callbacks:
         providers = components().providers
-        reports = [providers[callback.provider].parse(callback) for callback in callbacks]
-        _report(record.record(reports), [callback.received_at for callback in callbacks])
+        parsed = [providers[callback.provider].parse(callback) for callback in callbacks]
+        reports = [each for each in parsed if isinstance(each, StatusReport)]
+        received = [each for each in parsed if isinstance(each, Inbound)]
+        if reports:
+            _report(record.record(reports))
+        if received:
+            inbound.record(received)
 
 
-def _report(batch: RecordedBatch, arrivals: Sequence[datetime]) -> None:
+def _report(batch: RecordedBatch) -> None:
+    arrivals = [report.received_at for _, report, _ in batch.entries]
     counting.recorded(batch.counts, arrivals)
     pairs = zip(batch.entries, arrivals, strict=True)
     events.recorded(

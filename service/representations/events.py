@@ -1,13 +1,16 @@
 """Turn events into JSON: the body of a webhook, and an item of the feed."""
 
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
+from uuid import UUID
 
-from service.models import Event, Message
-from service.representations import messages, types
+from service.models import Event, InboundMessage, Message
+from service.queries.events import Subject
+from service.representations import inbound, messages, types
 from service.representations.messages import time_text
 
 # Of a message, only endpoints that ask for it and the feed get the content.
-CONTENT: Final = ("body", "media_urls", "content_variables")
+CONTENT: Final = ("body", "media_urls", "content_variables", "media", "raw")
 
 
 def event_id(event: Event) -> str:
@@ -20,7 +23,16 @@ def id_text(number: int) -> str:
     return f"evt_{number}"
 
 
-def webhook_body(event: Event, message: types.Message | None, *, include_body: bool) -> Any:
+def subjects(subjects: Collection[Subject]) -> dict[UUID, Any]:
+    """Return messages, and inbound messages, as they are now, by id."""
+    sent = {each.id: each for each in subjects if isinstance(each, Message)}
+    received = {each.id: each for each in subjects if isinstance(each, InboundMessage)}
+    shown: list[Any] = [*messages.messages(list(sent.values()))] if sent else []
+    shown += [inbound.inbound(each) for each in received.values()]
+    return {each["id"]: each for each in shown}
+
+
+def webhook_body(event: Event, message: Mapping[str, Any] | None, *, include_body: bool) -> Any:
     """Return the JSON of a webhook: the message as it is now, which is at least the event's."""
     data: dict[str, Any] = dict(message or {})
     if not include_body:
@@ -28,15 +40,15 @@ def webhook_body(event: Event, message: types.Message | None, *, include_body: b
     return {"type": event.type, "timestamp": time_text(event.created_at), "data": data}
 
 
-def feed_items(events: list[tuple[Event, Message]]) -> list[types.FeedItem]:
+def feed_items(events: Sequence[tuple[Event, Subject]]) -> list[types.FeedItem]:
     """Return events with their messages as they are now."""
-    shown = {each["id"]: each for each in messages.messages([message for _, message in events])}
+    shown = subjects([subject for _, subject in events])
     return [
         {
             "id": event_id(event),
             "type": event.type,
             "timestamp": time_text(event.created_at),
-            "data": shown[message.id],
+            "data": shown[subject.id],
         }
-        for event, message in events
+        for event, subject in events
     ]

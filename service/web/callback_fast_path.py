@@ -51,10 +51,10 @@ class CallbackFastPath:
             body=environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])),
         )
         attempt = parts[-1] if len(parts) > 3 else ""
-        status, headers = receive(self._components, parts[2], attempt, callback)
+        status, headers, answer = receive(self._components, parts[2], attempt, callback)
         counting.request("POST", _ROUTES[len(parts)], status, began)
         start(f"{status} {HTTPStatus(status).phrase}", list(headers.items()))
-        return ()
+        return (answer,) if answer else ()
 
     def _is_ordinary(self, environ: "WSGIEnvironment", parts: Sequence[str]) -> bool:
         """Return whether this is a POST of known length to a provider's callback address."""

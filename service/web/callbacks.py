@@ -1,4 +1,4 @@
-"""Receive callbacks: verify the signature, store the callback, then answer 204."""
+"""Receive callbacks and inbound messages: verify the signature, store, then answer."""
 
 import logging
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from service.domain.account import DEFAULT_ACCOUNT
 from service.errors import Forged, InboxUnavailable, OverflowUnavailable
 from service.observability import events
 from service.observability.metrics import counting
-from service.providers.base import Callback, CallbackRequest, Provider
+from service.providers.base import Callback, CallbackRequest, Inbound, Provider
 from service.providers.callback_urls import NOT_CONFIGURED, account_in
 from service.task_queue.queue import CONSUME_INBOX
 
@@ -24,10 +24,11 @@ blueprint = Blueprint("callbacks", __name__)
 
 
 class Answer(NamedTuple):
-    """The answer to a callback, without a body: providers do not read it."""
+    """The answer to a callback. Only that to an inbound message has a body."""
 
     status: int
     headers: Mapping[str, str] = {}
+    body: bytes = b""
 
 
 _EMPTY: Final = {"Content-Length": "0"}
@@ -60,7 +61,19 @@ def receive(bound: Components, provider: str, attempt: str, callback: CallbackRe
     bound.callback_checks.accepted(_account(provider, callback.path, verifier))
     # Attempt ids are printable ASCII; other texts belong to no attempt.
     attempt_id = attempt[:64] if attempt.isascii() and attempt.isprintable() else ""
-    return store(bound, Callback(provider, attempt_id, callback.body, datetime.now(UTC)))
+    verified = Callback(provider, attempt_id, callback.body, datetime.now(UTC))
+    stored = store(bound, verified)
+    # Inbound messages come to the address in the provider's console, which names no attempt.
+    return stored if attempt or stored is not STORED else _stored(verifier, verified)
+
+
+def _stored(provider: Provider, verified: Callback) -> Answer:
+    """Return the answer to what is stored: 204, or to an inbound message the provider's own."""
+    if not isinstance(provider.parse(verified), Inbound):
+        return STORED
+    status, content_type, body = provider.inbound_answer()
+    headers = {"Content-Type": content_type} if content_type else {}
+    return Answer(status, {**headers, "Content-Length": str(len(body))}, body)
 
 
 def _account(provider: str, path: str, verifier: Provider) -> str:
@@ -100,6 +113,17 @@ def callback(provider: str, attempt: str, secret: str = "") -> Response:  # noqa
 
     The provider's `verify` reads the secret from the path.
     """
+    return _received(provider, attempt)
+
+
+@blueprint.post("/inbound/<provider>")
+@blueprint.post("/inbound/<provider>/<account>")
+def inbound(provider: str, account: str = "") -> Response:  # noqa: ARG001
+    """Answer as the provider expects once the message is stored, 403 if the signature is wrong."""
+    return _received(provider, "")
+
+
+def _received(provider: str, attempt: str) -> Response:
     request.max_content_length = MAX_BODY + 1  # one byte more, so that `receive` sees the excess
     callback = CallbackRequest(
         path=raw_path(request.path),
@@ -107,9 +131,10 @@ def callback(provider: str, attempt: str, secret: str = "") -> Response:  # noqa
         headers={name.lower(): value for name, value in request.headers},
         body=request.get_data(cache=False),
     )
-    status, headers = receive(components(), provider, attempt, callback)
-    response = Response(status=status, headers=dict(headers))
+    status, headers, body = receive(components(), provider, attempt, callback)
+    response = Response(body, status)
     del response.headers["Content-Type"]  # Flask adds one even to an empty body
+    response.headers.update(headers)
     return response
 
 

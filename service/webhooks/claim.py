@@ -10,10 +10,10 @@ import orjson
 
 from service.components import components
 from service.database import transaction
-from service.models import Event, Message
+from service.models import Event
 from service.queries import due_webhooks, events, webhook_deliveries
+from service.queries.events import Subject
 from service.representations import events as representations
-from service.representations import messages
 from service.webhooks.secrets import signing_secrets
 
 #: A worker that claimed a delivery counts as dead after this. A call takes 15 s at most, and its
@@ -44,10 +44,10 @@ def claim(free: int, now: datetime) -> list[Call]:
         if not waiting:
             return []
         claimed = _claim(waiting, free, now)
-        told = events.with_messages({each.event_id for each in claimed})
+        told = events.with_subjects({each.event_id for each in claimed})
         gone = [each for each in claimed if _is_gone(told.get(each.event_id))]
         webhook_deliveries.end([each.id for each in gone], "the message was deleted")
-        shown = {each["id"]: each for each in messages.messages(_messages(told))}
+        shown = representations.subjects([subject for _, subject in told.values() if subject])
     return [
         _call(each, waiting[each.endpoint_id], told[each.event_id][0], shown, now)
         for each in claimed
@@ -66,13 +66,9 @@ def _claim(waiting: Mapping[UUID, Any], free: int, now: datetime) -> Sequence[An
     return claimed
 
 
-def _is_gone(told: tuple[Event, Message | None] | None) -> bool:
+def _is_gone(told: tuple[Event, Subject | None] | None) -> bool:
     """Tell whether an event, or the message that it is about, was deleted."""
     return told is None or (told[0].message_id is not None and told[1] is None)
-
-
-def _messages(told: Mapping[int, tuple[Event, Message | None]]) -> list[Message]:
-    return list({message.id: message for _, message in told.values() if message}.values())
 
 
 def _call(

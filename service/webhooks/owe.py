@@ -9,7 +9,7 @@ from uuid import UUID
 
 from service.components import components
 from service.database import after_commit
-from service.queries import event_clients, owed_events
+from service.queries import event_clients, owed_events, received_events
 from service.task_queue.queue import NOTIFY
 
 
@@ -28,4 +28,10 @@ def owe(message_ids: Collection[UUID]) -> None:
     Only for messages of clients that have asked for events.
     """
     if message_ids and owed_events.add_events(message_ids, datetime.now(UTC)):
+        after_commit(NOTIFY, components().queue.request)
+
+
+def owe_received(inbound_ids: Collection[UUID]) -> None:
+    """Add events for new inbound messages, and what is owed of them, as `owe` does."""
+    if inbound_ids and received_events.add_events(inbound_ids, datetime.now(UTC)):
         after_commit(NOTIFY, components().queue.request)

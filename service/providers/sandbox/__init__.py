@@ -17,13 +17,15 @@ from service.providers.base import (
     Account,
     Callback,
     CallbackRequest,
+    Inbound,
+    InboundAnswer,
     LookUpQuery,
     Outbound,
     RefusalAdvice,
     Sender,
 )
 from service.providers.sandbox.numbers import RECIPIENTS, Answer, Outcome, outcome_of
-from service.providers.twilio import errors, reports
+from service.providers.twilio import errors, inbound, reports
 
 SANDBOX: Final = "sandbox"
 # Message ids keep the prefix of the earlier name, so that older messages are found.
@@ -110,9 +112,15 @@ class Sandbox:
         """Return nothing: no setting can be wrong."""
         return {}
 
-    def parse(self, callback: Callback) -> StatusReport:
-        """Parse a callback. Never raises for any body."""
-        return reports.from_callback(callback)._replace(provider=SANDBOX)
+    def parse(self, callback: Callback) -> StatusReport | Inbound:
+        """Parse a callback or inbound message. Never raises for any body."""
+        form = reports.fields(callback.body)
+        received = inbound.parsed(form, callback, {}) or reports.from_form(form, callback)
+        return received._replace(provider=SANDBOX)
+
+    def inbound_answer(self) -> InboundAnswer:
+        """Return the answer of Twilio; inbound messages do not arrive over the network."""
+        return inbound.ANSWER
 
     def explain(self, error_code: str) -> ErrorFact:
         """Explain an error code."""

@@ -6,16 +6,22 @@ from typing import Final
 
 from service.config.accounts import SinchAccount
 from service.config.settings import Settings
-from service.domain.report import StatusReport
+from service.domain.report import Source, StatusReport
 from service.errors import ErrorFact, Forged
-from service.providers.base import Callback, CallbackRequest, RefusalAdvice
+from service.providers.base import (
+    Callback,
+    CallbackRequest,
+    Inbound,
+    InboundAnswer,
+    RefusalAdvice,
+)
 from service.providers.callback_urls import (
     NOT_CONFIGURED,
     NOT_CONFIGURED_ADVICE,
     account_in,
     names_unknown_account,
 )
-from service.providers.sinch import errors, reports, signature
+from service.providers.sinch import errors, inbound, reports, signature
 from service.providers.sinch.account import Account
 
 # Less than three days, after which a message may expire at Sinch.
@@ -73,9 +79,16 @@ class Sinch:
         """Return advice for callbacks that were signed with another secret."""
         return {**signature.REFUSALS, NOT_CONFIGURED: NOT_CONFIGURED_ADVICE}
 
-    def parse(self, callback: Callback) -> StatusReport:
-        """Parse a verified callback. Never raises for any body."""
-        return reports.from_callback(callback)
+    def parse(self, callback: Callback) -> StatusReport | Inbound:
+        """Parse a verified callback or inbound message. Never raises for any body."""
+        fields = reports.fields(callback.body)
+        return inbound.parsed(fields, callback, self.accounts) or reports.from_fields(
+            fields, Source.CALLBACK, reports.attempt_in(fields), callback.received_at
+        )
+
+    def inbound_answer(self) -> InboundAnswer:
+        """Return an empty answer: Sinch reads only its status."""
+        return inbound.ANSWER
 
     def explain(self, error_code: str) -> ErrorFact:
         """Explain an error code."""

@@ -60,8 +60,8 @@ SEVERAL: Final = "several"
 
 def from_callback(callback: Callback) -> StatusReport:
     """Parse a verified callback. Never raises: a bad body becomes a report of an unknown word."""
-    fields = _fields(callback.body)
-    return from_fields(fields, Source.CALLBACK, _attempt(fields), callback.received_at)
+    report = fields(callback.body)
+    return from_fields(report, Source.CALLBACK, attempt_in(report), callback.received_at)
 
 
 def from_fields(
@@ -80,7 +80,7 @@ def from_fields(
         error_code=None if code in _NO_ERROR else code,
         provider_time=scalar(fields.get("at")),
         segments=as_count(scalar(fields.get("number_of_message_parts"))),
-        raw=_flat(fields),
+        raw=flat(fields),
     )
     return clipped(report)
 
@@ -100,12 +100,12 @@ def from_batch(
         attempt_id=attempt_id,
         provider_sid=batch.get("id"),
         # We have its text and numbers already.
-        raw=_flat({name: batch[name] for name in kept if name in batch}),
+        raw=flat({name: batch[name] for name in kept if name in batch}),
     )
     return clipped(report)
 
 
-def _attempt(fields: Mapping[str, Any]) -> UUID | None:
+def attempt_in(fields: Mapping[str, Any]) -> UUID | None:
     """Return the attempt id in the body.
 
     The path has one, too, but Sinch does not sign it: a genuine body that is sent to another path
@@ -148,21 +148,23 @@ def _batch_word(batch: Mapping[str, Any], received_at: datetime) -> str:
     return "scheduled" if ahead else "created"
 
 
-def _fields(body: bytes) -> dict[str, Any]:
+def fields(body: bytes) -> dict[str, Any]:
+    """Return the fields of a JSON object. Never raises."""
     text = body.decode(errors="replace")
     try:
-        fields = json.loads(text)
+        parsed = json.loads(text)
     except (ValueError, RecursionError):
         return {"unreadable": text}
-    return fields if isinstance(fields, dict) else {"unreadable": text}
+    return parsed if isinstance(parsed, dict) else {"unreadable": text}
 
 
-def _flat(fields: Mapping[str, Any]) -> dict[str, str | None]:
+def flat(fields: Mapping[str, Any]) -> dict[str, str | None]:
     """Return the fields as storable text."""
-    return {storable(str(name)): _text(value) for name, value in fields.items()}
+    return {storable(str(name)): text(value) for name, value in fields.items()}
 
 
-def _text(value: object) -> str | None:
+def text(value: object) -> str | None:
+    """Return a value as storable text; other values than text as JSON."""
     if value is None or isinstance(value, str):
         return value and storable(value)
     try:

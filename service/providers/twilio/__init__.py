@@ -7,14 +7,20 @@ from service.config.accounts import TwilioAccount
 from service.config.settings import Settings
 from service.domain.report import StatusReport
 from service.errors import ErrorFact, Forged
-from service.providers.base import Callback, CallbackRequest, RefusalAdvice
+from service.providers.base import (
+    Callback,
+    CallbackRequest,
+    Inbound,
+    InboundAnswer,
+    RefusalAdvice,
+)
 from service.providers.callback_urls import (
     NOT_CONFIGURED,
     NOT_CONFIGURED_ADVICE,
     account_in,
     names_unknown_account,
 )
-from service.providers.twilio import errors, reports, signature
+from service.providers.twilio import errors, inbound, reports, signature
 from service.providers.twilio.account import Account
 
 # https://www.twilio.com/docs/messaging/features/message-scheduling (errors 35114, 35115)
@@ -33,6 +39,7 @@ class Twilio:
         self.accounts: Final = {account.name: Account(account, settings) for account in accounts}
         self._keyrings = {account.name: signature.Keyring([account]) for account in accounts}
         self._all_keys = signature.Keyring(accounts)
+        self._names = {account.account_sid: account.name for account in accounts}
         self._base_urls = settings.accepted_base_urls
 
     def unsupported_fields(self, to: str, fields: Collection[str]) -> list[str]:
@@ -64,9 +71,14 @@ class Twilio:
         """Return advice for callbacks that were signed with another token or key."""
         return {**signature.REFUSALS, NOT_CONFIGURED: NOT_CONFIGURED_ADVICE}
 
-    def parse(self, callback: Callback) -> StatusReport:
-        """Parse a verified callback. Never raises for any body."""
-        return reports.from_callback(callback)
+    def parse(self, callback: Callback) -> StatusReport | Inbound:
+        """Parse a verified callback or inbound message. Never raises for any body."""
+        form = reports.fields(callback.body)
+        return inbound.parsed(form, callback, self._names) or reports.from_form(form, callback)
+
+    def inbound_answer(self) -> InboundAnswer:
+        """Return an empty TwiML document: other texts would be sent to the person."""
+        return inbound.ANSWER
 
     def explain(self, error_code: str) -> ErrorFact:
         """Explain an error code."""

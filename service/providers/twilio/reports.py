@@ -45,7 +45,11 @@ NON_PERSONAL_FIELDS: Final = frozenset(
 
 def from_callback(callback: Callback) -> StatusReport:
     """Parse a verified callback. Never raises: a bad body becomes a report of an unknown word."""
-    form = _fields(callback.body)
+    return from_form(fields(callback.body), callback)
+
+
+def from_form(form: Mapping[str, str], callback: Callback) -> StatusReport:
+    """Make a report of the fields of a callback."""
     word = form.get("MessageStatus") or form.get("SmsStatus") or ""
     report = StatusReport(
         provider=NAME,
@@ -107,7 +111,8 @@ def _decoded(text: str) -> str:
     return unquote_to_bytes(text.replace("+", " ")).decode(errors="replace")
 
 
-def _fields(body: bytes) -> dict[str, str]:
+def fields(body: bytes) -> dict[str, str]:
+    """Return the fields of a form or of a JSON object, as storable text. Never raises."""
     text = body.decode(errors="replace")
     if text.startswith("{"):
         return _json_fields(text)

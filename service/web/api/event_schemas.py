@@ -8,7 +8,7 @@ from service.event_feed.cursor import decode
 from service.web.api.schemas import Strict
 
 NOW = "now"
-FeedType = Literal["message.updated"]
+FeedType = Literal["message.updated", "message.received"]
 
 
 def _cursor(text: str) -> str:

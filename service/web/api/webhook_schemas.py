@@ -24,7 +24,7 @@ def _recovery_cursor(text: str) -> str:
     return text
 
 
-EventType = Literal["message.updated"]
+EventType = Literal["message.updated", "message.received"]
 # The format is not standard: tools that generate requests can use it for URLs that are reachable.
 EndpointUrl = Annotated[Url, Field(json_schema_extra={"format": "webhook-url"})]
 _Distinct = Field(min_length=1, json_schema_extra={"uniqueItems": True})

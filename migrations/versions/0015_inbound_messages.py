@@ -1,0 +1,71 @@
+"""inbound messages, senders of clients, opt-outs that end
+
+Revision ID: 0015
+Revises: 0014
+Create Date: 2026-11-26 21:45:00
+
+"""
+from alembic import op
+import sqlalchemy as sa
+
+
+revision = '0015'
+down_revision = "0014"
+branch_labels = None
+depends_on = None
+
+_TIME = sa.DateTime(timezone=True)
+_UNOWNED = 'client_id IS NULL'
+
+
+def upgrade():
+    op.create_table('inbound_message',
+    sa.Column('id', sa.Uuid(), nullable=False),
+    sa.Column('provider', sa.String(length=32), nullable=False),
+    sa.Column('account', sa.String(length=32), nullable=False),
+    sa.Column('provider_sid', sa.String(length=64), nullable=False),
+    sa.Column('from_address', sa.String(length=255), nullable=False),
+    sa.Column('to_address', sa.String(length=255), nullable=False),
+    sa.Column('messaging_service_sid', sa.String(length=64), nullable=True),
+    sa.Column('body', sa.Text(), nullable=True),
+    sa.Column('media', sa.JSON(), nullable=False),
+    sa.Column('keyword', sa.String(length=8), nullable=True),
+    sa.Column('raw', sa.JSON(), nullable=False),
+    sa.Column('client_id', sa.Integer(), nullable=True),
+    sa.Column('in_reply_to', sa.Uuid(), nullable=True),
+    sa.Column('received_at', _TIME, nullable=False),
+    sa.Column('provider_time', _TIME, nullable=True),
+    sa.Column('redacted_at', _TIME, nullable=True),
+    sa.ForeignKeyConstraint(['client_id'], ['client.id'], name=op.f('fk_inbound_message_client_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_inbound_message')),
+    sa.UniqueConstraint('provider', 'provider_sid', name=op.f('uq_inbound_message_provider_provider_sid')),
+    )
+    op.create_index('ix_inbound_message_client_id_id', 'inbound_message', ['client_id', 'id'], unique=False)
+    op.create_index('ix_inbound_message_from_address_id', 'inbound_message', ['from_address', 'id'], unique=False)
+    op.create_index('ix_inbound_message_unowned', 'inbound_message', ['id'], unique=False, sqlite_where=sa.text(_UNOWNED), postgresql_where=sa.text(_UNOWNED))
+    op.create_table('client_sender',
+    sa.Column('sender', sa.String(length=255), nullable=False),
+    sa.Column('client_id', sa.Integer(), nullable=False),
+    sa.Column('pool', sa.String(length=64), nullable=True),
+    sa.Column('created_at', _TIME, nullable=False),
+    sa.ForeignKeyConstraint(['client_id'], ['client.id'], name=op.f('fk_client_sender_client_id')),
+    sa.PrimaryKeyConstraint('sender', name=op.f('pk_client_sender')),
+    )
+    op.create_index(op.f('ix_client_sender_client_id'), 'client_sender', ['client_id'], unique=False)
+    # Defaults in the database: during an upgrade the old version inserts without these columns.
+    with op.batch_alter_table('opt_out') as batch:
+        batch.add_column(sa.Column('active', sa.Boolean(), server_default=sa.true(), nullable=False))
+        batch.add_column(sa.Column('reason', sa.String(length=16), server_default='provider', nullable=False))
+        batch.add_column(sa.Column('changed_by', sa.String(length=255), server_default='provider', nullable=False))
+        batch.alter_column('error_code', existing_type=sa.String(length=64), nullable=True)
+
+
+def downgrade():
+    op.execute(sa.text("DELETE FROM opt_out WHERE error_code IS NULL OR NOT active"))
+    with op.batch_alter_table('opt_out') as batch:
+        batch.alter_column('error_code', existing_type=sa.String(length=64), nullable=False)
+        batch.drop_column('changed_by')
+        batch.drop_column('reason')
+        batch.drop_column('active')
+    op.drop_table('client_sender')
+    op.drop_table('inbound_message')

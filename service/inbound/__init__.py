@@ -1,0 +1,1 @@
+"""Messages from recipients: recorded once, with their effects."""

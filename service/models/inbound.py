@@ -1,0 +1,49 @@
+"""Inbound messages: what recipients write to our senders."""
+
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+from uuid_utils.compat import uuid7
+
+from service.database import Model
+from service.models.types import UtcDateTime
+
+_UNOWNED: Final = "client_id IS NULL"
+
+
+class InboundMessage(Model):
+    """A message from a person to one of our senders, once for each SID."""
+
+    __tablename__ = "inbound_message"
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    provider: Mapped[str] = mapped_column(String(32))
+    account: Mapped[str] = mapped_column(String(32))
+    provider_sid: Mapped[str] = mapped_column(String(64))
+    from_address: Mapped[str] = mapped_column(String(255))
+    to_address: Mapped[str] = mapped_column(String(255))
+    messaging_service_sid: Mapped[str | None] = mapped_column(String(64))
+    body: Mapped[str | None] = mapped_column(Text)
+    media: Mapped[list[dict[str, str | None]]] = mapped_column(JSON)
+    keyword: Mapped[str | None] = mapped_column(String(8))  # stop, start or help
+    raw: Mapped[dict[str, Any]] = mapped_column(JSON)
+    # The client that is told of it; null: none was found.
+    client_id: Mapped[int | None] = mapped_column(ForeignKey("client.id"))
+    in_reply_to: Mapped[UUID | None]
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    provider_time: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    redacted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # text and media cleared
+
+    __table_args__ = (
+        UniqueConstraint("provider", "provider_sid"),
+        Index("ix_inbound_message_client_id_id", "client_id", "id"),
+        Index("ix_inbound_message_from_address_id", "from_address", "id"),
+        Index(
+            "ix_inbound_message_unowned",
+            "id",
+            sqlite_where=text(_UNOWNED),
+            postgresql_where=text(_UNOWNED),
+        ),
+    )

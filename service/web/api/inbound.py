@@ -1,0 +1,30 @@
+"""Routes of `/v1/inbound`: what recipients wrote to the senders of a client."""
+
+from uuid import UUID
+
+from flask import Blueprint, Response, jsonify, request
+
+from service.queries import inbound
+from service.representations import inbound as representations
+from service.web.api import authentication
+from service.web.api.inbound_schemas import InboundQuery
+from service.web.api.schemas import check
+
+blueprint = Blueprint("inbound", __name__, url_prefix="/v1/inbound")
+blueprint.before_request(authentication.authenticate)
+
+
+@blueprint.get("")
+def list_inbound() -> Response:
+    """List inbound messages, newest first, in pages."""
+    query = check(InboundQuery, request.args.to_dict())
+    page = inbound.page(authentication.client_id(), query.cursor, query.limit)
+    shown = [representations.inbound(message) for message in page.messages]
+    return jsonify(messages=shown, next_cursor=page.next)
+
+
+@blueprint.get("/<uuid:message_id>")
+def get(message_id: UUID) -> Response:
+    """Show one inbound message."""
+    message = inbound.message(authentication.client_id(), message_id)
+    return jsonify(representations.inbound(message))
