@@ -20,5 +20,5 @@ def seconds(pid: int) -> float:
 def _seconds_or_zero(pid: int) -> float:
     try:
         return seconds(pid)
-    except FileNotFoundError:  # ended just now; its parent counts it next time
-        return 0.0
+    except (FileNotFoundError, ProcessLookupError):  # ended just now, before or while it is read
+        return 0.0  # its parent counts it next time
