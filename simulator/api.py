@@ -16,6 +16,7 @@ from simulator.create_handler import CreateHandler, InjectedError, error_headers
 from simulator.error_codes import ApiError, error_body
 from simulator.form import last_value, read_form
 from simulator.inbound.blocks import Blocks
+from simulator.inbound.twilio import inbound_resource
 from simulator.lifecycle import Lifecycle
 from simulator.listing import list_page
 from simulator.message import Message
@@ -127,6 +128,9 @@ class MessagesApi:
         return web.json_response(list_page(self._records, account, query))
 
     async def _fetch(self, request: web.Request, account: Account) -> web.StreamResponse:
+        inbound = self._records.inbound.find(request.match_info["sid"])
+        if inbound and inbound.account is account:
+            return web.json_response(inbound_resource(inbound))
         return _show(self._find(request, account))
 
     async def _update(self, request: web.Request, account: Account) -> web.StreamResponse:

@@ -26,6 +26,8 @@ from simulator.records import Records
 from simulator.sinch.access_tokens import AccessTokens
 from simulator.sinch.api import BatchesApi
 from simulator.sinch.format import SinchFormat
+from simulator.sinch.guard import Guard
+from simulator.sinch.inbounds_api import InboundsApi
 from simulator.tasks import Tasks
 from simulator.twilio_format import TwilioFormat
 
@@ -51,7 +53,9 @@ async def application(config: Config) -> AsyncIterator[web.Application]:
     app = web.Application()
     app.add_routes(MessagesApi(config, accounts, records, creates, lifecycle, blocks).routes())
     app.add_routes(tokens.routes())
-    app.add_routes(BatchesApi(config, accounts, tokens, records, creates, lifecycle).routes())
+    guard = Guard(config, accounts, tokens, records, creates)
+    app.add_routes(BatchesApi(guard, records, creates, lifecycle).routes())
+    app.add_routes(InboundsApi(guard, records.inbound).routes())
     app.add_routes(Control(records, faults, queue_time, lifecycle, tasks).routes())
     app.add_routes(OutagesControl(outages).routes())
     app.add_routes(AccountsControl(accounts, records.accounts).routes())

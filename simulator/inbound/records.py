@@ -1,6 +1,6 @@
 """The provider's own records of inbound messages."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from simulator.inbound.message import InboundMessage
@@ -14,6 +14,7 @@ class InboundRecords:
     def __init__(self, keep: int) -> None:
         self._keep = keep
         self._by_sid: dict[str, InboundMessage] = {}
+        self._by_to: defaultdict[str, dict[str, InboundMessage]] = defaultdict(dict)
         self.callbacks: Counter[str] = Counter()
         self.received = 0
 
@@ -21,8 +22,10 @@ class InboundRecords:
         """Add a message."""
         self.received += 1
         self._by_sid[message.sid] = message
+        self._by_to[message.text.to][message.sid] = message
         if len(self._by_sid) > self._keep:
-            del self._by_sid[next(iter(self._by_sid))]
+            oldest = self._by_sid.pop(next(iter(self._by_sid)))
+            del self._by_to[oldest.text.to][oldest.sid]
 
     def find(self, sid: str) -> InboundMessage | None:
         """Return a message by its SID."""
@@ -32,9 +35,10 @@ class InboundRecords:
         """Iterate over all messages in the order in which they were written."""
         return iter(self._by_sid.values())
 
-    def newest_first(self) -> Iterator[InboundMessage]:
-        """Iterate over all messages, those written last first."""
-        return reversed(self._by_sid.values())
+    def newest_first(self, to: str | None = None) -> Iterator[InboundMessage]:
+        """Iterate over the messages to one number, or all, those written last first."""
+        messages = self._by_sid if to is None else self._by_to.get(to, {})
+        return reversed(messages.values())
 
     def summary(self) -> dict[str, int]:
         """Return the totals: of messages, and of the requests to the webhook URL."""
