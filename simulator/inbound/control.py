@@ -10,6 +10,7 @@ from simulator.inbound.blocks import Blocks
 from simulator.inbound.control_fields import read_faults, read_sid, read_text, read_time
 from simulator.inbound.message import InboundMessage
 from simulator.inbound.persons import Persons
+from simulator.inbound.twiml import read_answer
 from simulator.inbound.urls import InboundUrls
 from simulator.message import Try
 from simulator.records import Records
@@ -120,6 +121,7 @@ def inbound_entry(message: InboundMessage) -> dict[str, object]:
         "acknowledged": message.acknowledged,
         "callbacks": [*map(_try, message.tries)],
         "dropped": bool(message.dropped),
+        **_results(message),
     }
 
 
@@ -128,4 +130,15 @@ def _try(entry: Try) -> dict[str, object]:
         **try_entry(entry),
         "answer_type": entry.answer_type,
         "answer_body": entry.answer_body,
+    }
+
+
+def _results(message: InboundMessage) -> dict[str, object]:
+    """Return what Twilio makes of the answers; Sinch reads only their status."""
+    if message.account.provider != "twilio":
+        return {"texts": [], "error_codes": []}
+    results = [*map(read_answer, message.tries)]
+    return {
+        "texts": [text for result in results for text in result.texts],
+        "error_codes": [result.error_code for result in results if result.error_code],
     }

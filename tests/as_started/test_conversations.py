@@ -53,6 +53,8 @@ class Conversation:
             faults=faults,
         )
         assert entry["acknowledged"], entry
+        # Twilio would send an answer in plain text to the person.
+        assert (entry["texts"], entry["error_codes"]) == ([], []), entry
         until(lambda: body in self.bodies(), 20)
         return entry
 
