@@ -69,7 +69,7 @@ class Persons:
         return self._send(message, NONE)
 
     def answer(self, message: Message) -> None:
-        """Let the recipient of a delivered message answer, if the number is a magic one."""
+        """Answer a delivered message in the name of its recipient, if that is a magic number."""
         body = answer_of(message.order.recipient_number)
         if body is not None and message.sender:
             self.write(reply_to(message, body))
