@@ -6,12 +6,14 @@ https://www.twilio.com/docs/messaging/guides/webhook-request
 import mimetypes
 from collections.abc import Iterator
 from email.utils import format_datetime
+from uuid import NAMESPACE_URL, uuid5
 
 from simulator.inbound.message import InboundMessage
 from simulator.resource import API_VERSION
 from simulator.segments import count_segments
 
 _PRICE = "-0.00750"  # US dollars
+_MEDIA_PAGE = 50
 _PLACE = ("City", "State", "Zip", "Country")
 
 
@@ -66,6 +68,32 @@ def inbound_resource(message: InboundMessage) -> dict[str, object]:
     }
 
 
+def media_list(message: InboundMessage) -> dict[str, object]:
+    """Return the media of an inbound message, which lists show apart."""
+    account, date = message.account.id, format_datetime(message.received_at)
+    uri = f"/{API_VERSION}/Accounts/{account}/Messages/{message.sid}/Media"
+    media = [
+        {
+            "sid": sid,
+            "account_sid": account,
+            "parent_sid": message.sid,
+            "content_type": _content_type(url),
+            "date_created": date,
+            "date_updated": date,
+            "uri": f"{uri}/{sid}.json",
+        }
+        for url in message.text.media
+        for sid in [f"ME{uuid5(NAMESPACE_URL, url).hex}"]
+    ]
+    return {
+        "media_list": media,
+        "page": 0,
+        "page_size": _MEDIA_PAGE,
+        "uri": f"{uri}.json",
+        "next_page_uri": None,
+    }
+
+
 def _places() -> Iterator[tuple[str, str]]:
     """Return the places of both numbers; a value that was not found is blank."""
     for side in ("From", "To"):
@@ -86,7 +114,11 @@ def _optional_fields(message: InboundMessage) -> Iterator[tuple[str, str]]:
         yield "OriginalRepliedMessageSender", text.to
     for number, url in enumerate(text.media):
         yield f"MediaUrl{number}", url
-        yield f"MediaContentType{number}", mimetypes.guess_type(url)[0] or "image/jpeg"
+        yield f"MediaContentType{number}", _content_type(url)
+
+
+def _content_type(url: str) -> str:
+    return mimetypes.guess_type(url)[0] or "image/jpeg"
 
 
 def _segments(message: InboundMessage) -> str:

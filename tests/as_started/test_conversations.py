@@ -43,15 +43,14 @@ class Conversation:
         until(lambda: self.client.status(message_id) == status, 20)
         return message_id
 
+    def write(self, body: str, *faults: str) -> dict[str, Any]:
+        """Let the person write; return the provider's record."""
+        provider, number = self._side.provider, self._side.number
+        return self.simulator.write(PERSON, body, provider=provider, to=number, faults=faults)
+
     def hear(self, body: str, *faults: str) -> dict[str, Any]:
         """Let the person write, and wait until Waybill shows it; return the provider's record."""
-        entry = self.simulator.write(
-            PERSON,
-            body,
-            provider=self._side.provider,
-            to=self._side.number,
-            faults=faults,
-        )
+        entry = self.write(body, *faults)
         assert entry["acknowledged"], entry
         # Twilio would send an answer in plain text to the person.
         assert (entry["texts"], entry["error_codes"]) == ([], []), entry
@@ -87,6 +86,7 @@ def conversation(
         SINCH_PHONE_NUMBER=SINCH_SENDER,
         SINCH_API_BASE_URL=provider_url,
     )
+    waybill.export(INBOUND_LIST_EVERY="5")
     waybill.start("web", "worker-send", "worker-status", "beat")
     simulator = Running(provider_url, Config())
     simulator.set_inbound_urls(**{side.provider: f"{waybill.url}/inbound/{side.provider}"})
@@ -113,3 +113,21 @@ def test_stop_ends_messages_until_start(conversation: Conversation) -> None:
     assert sorted(conversation.bodies()) == ["START", "STOP", "Thank you"]
     answers = {each["body"]: each["in_reply_to"] for each in conversation.heard()}
     assert answers["STOP"] == answered
+
+
+def test_missed_messages_are_found_in_the_list(conversation: Conversation) -> None:
+    """A STOP that never came counts; a START that came later counts more than an older STOP."""
+    pytest.importorskip("service.reconciliation.find_inbound")
+    conversation.send("delivered")
+    missed = [conversation.write("STOP", "drop"), conversation.write("Hello", "drop")]
+    assert not any(entry["acknowledged"] for entry in missed)
+    until(lambda: sorted(conversation.bodies()) == ["Hello", "STOP"], 90)
+    calls = conversation.calls
+    conversation.send("failed")
+    assert conversation.calls == calls
+
+    conversation.write("stop", "drop")
+    conversation.hear("START")
+    until(lambda: "stop" in conversation.bodies(), 90)
+    conversation.send("delivered")
+    assert conversation.calls == calls + 1

@@ -106,3 +106,13 @@ def test_list_of_all_has_both_directions_on_its_pages(simulator, client, sids):
     later = client.messages.create(to=TO, from_=FROM, body="later").sid
     listed = [message.sid for message in client.messages.stream(page_size=2)]
     assert listed == [later, inbound, *sids[::-1]]
+
+
+def test_media_of_an_inbound_message_are_listed_apart(simulator, client):
+    urls = ["https://m.example/1.png", "https://m.example/2.jpg"]
+    sid = simulator.write(OTHER, "", provider="twilio", to=FROM, media=urls)["sid"]
+    assert client.messages(sid).fetch().num_media == "2"
+    media = client.messages(sid).media.list()
+    assert [each.content_type for each in media] == ["image/png", "image/jpeg"]
+    with pytest.raises(TwilioException):
+        client.messages("SM1").media.list()
