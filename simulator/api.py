@@ -15,6 +15,9 @@ from simulator.config import Config
 from simulator.create_handler import CreateHandler, InjectedError, error_headers
 from simulator.error_codes import ApiError, error_body
 from simulator.form import last_value, read_form
+from simulator.inbound.blocks import Blocks
+from simulator.inbound.message import InboundMessage
+from simulator.inbound.twilio import inbound_resource, media_list
 from simulator.lifecycle import Lifecycle
 from simulator.listing import list_page
 from simulator.message import Message
@@ -39,22 +42,25 @@ class MessagesApi:
         records: Records,
         create_handler: CreateHandler,
         lifecycle: Lifecycle,
+        blocks: Blocks,
     ) -> None:
         self._config = config
         self._records = records
         self._create_handler = create_handler
         self._lifecycle = lifecycle
+        self._blocks = blocks
         self._concurrent = 0
         self._accounts = accounts
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes of the resource."""
         messages = f"/{API_VERSION}/Accounts/{{account}}/Messages"
-        one_message = f"{messages}/{{sid}}.json"
+        one_message, media = f"{messages}/{{sid}}.json", f"{messages}/{{sid}}/Media.json"
         return [
             web.post(f"{messages}.json", self._guarded(self._create)),
             web.get(f"{messages}.json", self._guarded(self._list)),
             web.get(one_message, self._guarded(self._fetch)),
+            web.get(media, self._guarded(self._list_media)),
             web.post(one_message, self._guarded(self._update)),
             web.delete(one_message, self._guarded(self._delete)),
         ]
@@ -113,6 +119,7 @@ class MessagesApi:
         self._records.receive_create(account)
         try:
             order = parse_order(read_form(await request.text()), account)
+            self._blocks.check(order)
         except ApiError as error:
             self._records.refuse_create(account, error.code)
             raise
@@ -123,7 +130,15 @@ class MessagesApi:
         return web.json_response(list_page(self._records, account, query))
 
     async def _fetch(self, request: web.Request, account: Account) -> web.StreamResponse:
+        if inbound := self._find_inbound(request, account):
+            return web.json_response(inbound_resource(inbound))
         return _show(self._find(request, account))
+
+    async def _list_media(self, request: web.Request, account: Account) -> web.StreamResponse:
+        inbound = self._find_inbound(request, account)
+        if inbound is None:
+            raise ApiError(20404, f"The requested resource {request.path} was not found")
+        return web.json_response(media_list(inbound))
 
     async def _update(self, request: web.Request, account: Account) -> web.StreamResponse:
         """Cancel or redact a message. No other change is allowed."""
@@ -147,6 +162,10 @@ class MessagesApi:
         if message is None or message.deleted or message.order.account is not account:
             raise ApiError(20404, f"The requested resource {request.path} was not found")
         return message
+
+    def _find_inbound(self, request: web.Request, account: Account) -> InboundMessage | None:
+        message = self._records.inbound.find(request.match_info["sid"])
+        return message if message and message.account is account else None
 
 
 def _created(message: Message) -> web.Response:

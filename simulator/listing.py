@@ -1,10 +1,11 @@
-"""The list of messages: filters and pages.
+"""The list of messages, sent and inbound: filters and pages.
 
 https://www.twilio.com/docs/messaging/api/message-resource#read-multiple-message-resources
 """
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
+from heapq import merge
 from itertools import islice
 from typing import Final
 from urllib.parse import urlencode
@@ -12,6 +13,8 @@ from urllib.parse import urlencode
 from simulator.accounts import Account
 from simulator.error_codes import ApiError
 from simulator.form import Form, last_value
+from simulator.inbound.message import InboundMessage
+from simulator.inbound.twilio import inbound_resource
 from simulator.message import Message
 from simulator.records import Records
 from simulator.resource import API_VERSION, to_resource
@@ -19,10 +22,11 @@ from simulator.resource import API_VERSION, to_resource
 _DEFAULT_PAGE_SIZE: Final = 50
 _MAX_PAGE_SIZE: Final = 1_000
 _FILTERS: Final = ("To", "From", "DateSent", "DateSent<", "DateSent>")
-# A page token is this and the number of the last message shown: new messages do not shift pages.
+# A page token is this and the position of the last message shown: new messages do not shift pages.
 _PAGE_PREFIX: Final = "PA"
 
-Test = Callable[[Message], bool]
+Listed = Message | InboundMessage
+Test = Callable[[Listed], bool]
 
 
 def list_page(records: Records, account: Account, query: Form) -> dict[str, object]:
@@ -36,10 +40,10 @@ def list_page(records: Records, account: Account, query: Form) -> dict[str, obje
     here = uri + urlencode(filters | {"PageSize": size})
     next_page = {
         "Page": number + 1,
-        "PageToken": f"{_PAGE_PREFIX}{page[-1].number}" if page else "",
+        "PageToken": f"{_PAGE_PREFIX}{page[-1].position}" if page else "",
     }
     return {
-        "messages": [to_resource(message) for message in page],
+        "messages": [_resource(message) for message in page],
         "page": number,
         "page_size": size,
         "start": number * size,
@@ -51,13 +55,22 @@ def list_page(records: Records, account: Account, query: Form) -> dict[str, obje
     }
 
 
-def _matching(records: Records, account: Account, query: Form) -> Iterator[Message]:
-    tests = list(_tests(query))
-    messages = records.newest_first(last_value(query, "To"))
+def _resource(message: Listed) -> dict[str, object]:
+    if isinstance(message, InboundMessage):
+        return inbound_resource(message)
+    return to_resource(message)
+
+
+def _matching(records: Records, account: Account, query: Form) -> Iterator[Listed]:
+    tests, to = list(_tests(query)), last_value(query, "To")
+    sources: tuple[Iterator[Listed], ...] = (
+        records.newest_first(to),
+        records.inbound.newest_first(to),
+    )
     return (
         message
-        for message in messages
-        if message.order.account is account
+        for message in merge(*sources, key=lambda each: each.position, reverse=True)
+        if message.account is account
         and not message.deleted
         and all(test(message) for test in tests)
     )
@@ -66,7 +79,7 @@ def _matching(records: Records, account: Account, query: Form) -> Iterator[Messa
 def _tests(query: Form) -> Iterator[Test]:
     if token := last_value(query, "PageToken"):
         before = _token_number(token)
-        yield lambda message: message.number < before
+        yield lambda message: message.position < before
     if sender := last_value(query, "From"):
         yield lambda message: message.sender == sender
     if text := last_value(query, "DateSent"):
@@ -90,11 +103,11 @@ def _sent(text: str, compare: Callable[[date, date], bool]) -> Test:
     return lambda message: bool(message.sent_at) and compare(_second(message), limit)
 
 
-def _day(message: Message) -> date:
+def _day(message: Listed) -> date:
     return _second(message).date()
 
 
-def _second(message: Message) -> datetime:
+def _second(message: Listed) -> datetime:
     assert message.sent_at is not None
     return message.sent_at.replace(microsecond=0)
 

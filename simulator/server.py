@@ -13,6 +13,10 @@ from simulator.config import Config
 from simulator.control import Control
 from simulator.create_handler import CreateHandler
 from simulator.faults import Faults
+from simulator.inbound.blocks import Blocks
+from simulator.inbound.control import InboundControl
+from simulator.inbound.persons import Persons
+from simulator.inbound.urls import InboundUrls
 from simulator.lifecycle import Lifecycle
 from simulator.outages import Outages
 from simulator.outages_control import OutagesControl
@@ -22,6 +26,8 @@ from simulator.records import Records
 from simulator.sinch.access_tokens import AccessTokens
 from simulator.sinch.api import BatchesApi
 from simulator.sinch.format import SinchFormat
+from simulator.sinch.guard import Guard
+from simulator.sinch.inbounds_api import InboundsApi
 from simulator.tasks import Tasks
 from simulator.twilio_format import TwilioFormat
 
@@ -39,16 +45,21 @@ async def application(config: Config) -> AsyncIterator[web.Application]:
     }
     accounts, outages, queue_time = config.all_accounts(), Outages(), QueueTime(config.queue_time)
     callbacks = Callbacks(config, records, formats)
-    lifecycle = Lifecycle(config, records, faults, callbacks, tasks, queue_time, formats)
+    urls, blocks = InboundUrls(accounts, config.inbound_urls), Blocks()
+    persons = Persons(records, faults, callbacks, tasks, formats, urls, blocks)
+    lifecycle = Lifecycle(config, records, faults, callbacks, tasks, queue_time, formats, persons)
     creates = CreateHandler(config, records, faults, outages, lifecycle)
     tokens = AccessTokens(config.sinch_token_lifetime, accounts, records.accounts)
     app = web.Application()
-    app.add_routes(MessagesApi(config, accounts, records, creates, lifecycle).routes())
+    app.add_routes(MessagesApi(config, accounts, records, creates, lifecycle, blocks).routes())
     app.add_routes(tokens.routes())
-    app.add_routes(BatchesApi(config, accounts, tokens, records, creates, lifecycle).routes())
+    guard = Guard(config, accounts, tokens, records, creates)
+    app.add_routes(BatchesApi(guard, records, creates, lifecycle).routes())
+    app.add_routes(InboundsApi(guard, records.inbound).routes())
     app.add_routes(Control(records, faults, queue_time, lifecycle, tasks).routes())
     app.add_routes(OutagesControl(outages).routes())
     app.add_routes(AccountsControl(accounts, records.accounts).routes())
+    app.add_routes(InboundControl(accounts, records, persons, urls, blocks).routes())
     await callbacks.open()
     try:
         yield app

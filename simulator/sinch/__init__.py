@@ -1,9 +1,11 @@
 """Sinch's batches API for service plans and projects. A batch has one recipient.
 
 * ``api``       batches, listing, cancellation and delivery reports over HTTP.
+* ``guard``       authenticates requests, and formats errors.
 * ``access_tokens`` OAuth 2 tokens for the access keys of projects.
 * ``orders``    parses a batch request with Sinch's checks.
 * ``reports``   a message as a batch and as a delivery report; Sinch's statuses and codes.
 * ``format``    batch ids, signed callbacks and their retries.
+* ``inbounds``   an inbound message as JSON; ``inbounds_api`` their list over HTTP.
 * ``signature`` x-sinch-webhook-signature.
 """

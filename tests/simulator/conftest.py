@@ -72,6 +72,7 @@ class Webhook:
     def __init__(self) -> None:
         self.received: list[Received] = []
         self.answer: Callable[[Received], int | None] = lambda callback: 204
+        self.content = ("text/plain", b"")  # type and body of every answer
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}/status?note_id=a%2Fb"
@@ -103,7 +104,10 @@ class Webhook:
                 if status is not None:  # None: close the connection
                     self.send_response(status)
                     self.send_header("Location", "/elsewhere")
+                    content_type, body = webhook.content
+                    self.send_header("Content-Type", content_type)
                     self.end_headers()
+                    self.wfile.write(body)
 
             def log_message(self, *args: Any) -> None:
                 pass

@@ -166,3 +166,23 @@ def test_missing_accounts_file_is_rejected(tmp_path):
 def test_secrets_of_an_account_are_not_shown():
     account = Account("sinch", "plan", token="aaa", secret="bbb", keys={"key": "ccc"})
     assert not any(secret in repr(account) for secret in ("aaa", "bbb", "ccc"))
+
+
+def test_account_shows_only_messages_to_its_numbers(simulator, connect, client, webhook):
+    simulator.set_inbound_urls(twilio=webhook.url)
+    sid = simulator.write(TO, "Hello", account=SECOND.id, to=FROM)["sid"]
+    second = connect(SECOND.id, SECOND.token)
+    assert [message.sid for message in second.messages.list()] == [sid]
+    assert client.messages.list() == []
+    with pytest.raises(TwilioRestException):
+        client.messages(sid).fetch()
+    [request] = webhook.received
+    validator, signature = RequestValidator(SECOND.token), request.headers["X-Twilio-Signature"]
+    assert validator.validate(webhook.url, request.form, signature)
+
+
+def test_stop_blocks_the_number_of_one_account(simulator, connect, client):
+    simulator.write(TO, "STOP", account=SECOND.id, to=FROM)
+    create(client)
+    with pytest.raises(TwilioRestException, match="unsubscribed"):
+        create(connect(SECOND.id, SECOND.token))

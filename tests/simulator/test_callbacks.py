@@ -70,6 +70,12 @@ def test_retry_has_the_same_token_and_signature(report, webhook):
     assert [t["answer"] for t in message["callbacks"]] == [500, 500, 204]
 
 
+def test_lost_first_try_is_retried_as_a_failed_connection(report, webhook):
+    message, totals = report(faults={"lost-try": 1})
+    assert [t["answer"] for t in message["callbacks"]] == [None, 204]
+    assert (len(webhook.received), totals["acknowledged"]) == (1, 1)
+
+
 def test_read_timeout_is_retried_only_if_configured(report, webhook):
     webhook.answer = lambda callback: time.sleep(0.4) or 204
     message, totals = report("#rt=100")

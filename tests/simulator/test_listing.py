@@ -84,3 +84,35 @@ def test_default_page_size_is_fifty(simulator, client):
 def test_invalid_date_is_rejected(client):
     with pytest.raises(TwilioException):
         client.messages.list(date_sent="yesterday")
+
+
+def test_list_shows_inbound_messages_to_a_number(simulator, client, sids):
+    inbound = [
+        simulator.write(OTHER, str(number), provider="twilio", to=FROM)["sid"]
+        for number in range(3)
+    ]
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    listed = list(client.messages.stream(to=FROM, date_sent_after=yesterday, page_size=2))
+    assert [message.sid for message in listed] == inbound[::-1]
+    assert {(each.direction, each.status, each.from_) for each in listed} == {
+        ("inbound", "received", OTHER)
+    }
+    assert client.messages.list(to=FROM, date_sent_before=yesterday) == []
+    assert client.messages(inbound[0]).fetch().body == "0"
+
+
+def test_list_of_all_has_both_directions_on_its_pages(simulator, client, sids):
+    inbound = simulator.write(OTHER, "Hello", provider="twilio", to=FROM)["sid"]
+    later = client.messages.create(to=TO, from_=FROM, body="later").sid
+    listed = [message.sid for message in client.messages.stream(page_size=2)]
+    assert listed == [later, inbound, *sids[::-1]]
+
+
+def test_media_of_an_inbound_message_are_listed_apart(simulator, client):
+    urls = ["https://m.example/1.png", "https://m.example/2.jpg"]
+    sid = simulator.write(OTHER, "", provider="twilio", to=FROM, media=urls)["sid"]
+    assert client.messages(sid).fetch().num_media == "2"
+    media = client.messages(sid).media.list()
+    assert [each.content_type for each in media] == ["image/png", "image/jpeg"]
+    with pytest.raises(TwilioException):
+        client.messages("SM1").media.list()
