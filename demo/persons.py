@@ -1,0 +1,47 @@
+"""Recipients who write back: the control calls of the simulated provider."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import requests
+
+from demo.stack import Stack
+
+_TIMEOUT: Final = 30
+
+
+def write(
+    stack: Stack, provider: str, person: str, to: str, text: str, service: str | None = None
+) -> str:
+    """Let a person write to a number, in a Messaging Service or not; return the SID.
+
+    The provider sends it to Waybill in the background, with the faults at their rates.
+    """
+    message = {
+        "provider": provider,
+        "from": person,
+        "to": to,
+        "body": text,
+        "messaging_service_sid": service,
+    }
+    return str(_call(stack, "POST", "inbound", json=message)["sid"])
+
+
+def written(stack: Stack) -> Sequence[dict[str, Any]]:
+    """Return the provider's records of what persons wrote, oldest first."""
+    messages: Sequence[dict[str, Any]] = _call(stack, "GET", "inbound")["messages"]
+    return messages
+
+
+def creates(stack: Stack, provider: str) -> int:
+    """Return how many requests to send a message a provider has received, also refused ones."""
+    accounts = _call(stack, "GET", "accounts")["accounts"]
+    return sum(each["creates"] for each in accounts if each["provider"] == provider)
+
+
+def _call(stack: Stack, method: str, path: str, **request: Any) -> dict[str, Any]:
+    url = f"{stack.simulator_url}/_simulator/{path}"
+    response = requests.request(method, url, timeout=_TIMEOUT, **request)
+    response.raise_for_status()
+    answer: dict[str, Any] = response.json()
+    return answer
