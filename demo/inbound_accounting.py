@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, or_, select
 
 from demo.accounting import print_checks
 from demo.stack import Stack
@@ -28,8 +28,14 @@ def recorded(stack: Stack) -> Recorded:
     with app.app_context():
         return Recorded(
             db.session.scalars(select(InboundMessage.provider_sid)).all(),
-            set(db.session.scalars(select(OptOut.to).where(OptOut.active))),
+            set(db.session.scalars(select(OptOut.to).where(OptOut.active, _by_word()))),
         )
+
+
+def _by_word() -> ColumnElement[bool]:
+    """Select the opt-outs of recipients who wrote; a provider's refusal began the others."""
+    wrote = OptOut.to.in_(select(InboundMessage.from_address))
+    return or_(OptOut.reason == "keyword", wrote)
 
 
 def compare_inbound(written: Sequence[Mapping[str, Any]], recorded: Recorded) -> bool:
