@@ -48,6 +48,7 @@ def _config(options: argparse.Namespace) -> Config:
         sinch_retry_factor=options.sinch_retry_factor,
         sinch_token_lifetime=options.sinch_token_lifetime,
         accounts=options.accounts,
+        inbound_urls=dict(options.inbound_url),
         queue_time=options.queue_seconds,
         seed=options.seed,
         pace=options.pace,
@@ -73,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--host", default=default.host)
     add("--port", type=int, default=default.port, help="default 0: any free port")
     _add_accounts(parser, default)
+    _add_inbound(parser)
     waits = "time of messages in the provider's queue"
     add("--queue-seconds", type=float, default=default.queue_time, help=waits)
     add("--seed", type=int, default=default.seed, help="the same seed gives the same run")
@@ -95,6 +97,17 @@ def _parser() -> argparse.ArgumentParser:
     levels = ("debug", "info", "warning", "error")
     add("--log-level", choices=levels, default="warning", type=str.lower)
     return parser
+
+
+def _add_inbound(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--inbound-url",
+        type=_named_url,
+        action="append",
+        default=[],
+        metavar="NAME=URL",
+        help="webhook URL of inbound messages; NAME is twilio, sinch, or the ID of an account",
+    )
 
 
 def _add_accounts(parser: argparse.ArgumentParser, default: Config) -> None:
@@ -130,6 +143,11 @@ def _accounts(path: str) -> tuple[Account, ...]:
         return read_accounts(Path(path))
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _named_url(text: str) -> tuple[str, str]:
+    name, _, url = text.partition("=")
+    return name, url
 
 
 def _pair(text: str) -> tuple[str, float]:

@@ -15,6 +15,7 @@ from simulator.config import Config
 from simulator.create_handler import CreateHandler, InjectedError, error_headers
 from simulator.error_codes import ApiError, error_body
 from simulator.form import last_value, read_form
+from simulator.inbound.blocks import Blocks
 from simulator.lifecycle import Lifecycle
 from simulator.listing import list_page
 from simulator.message import Message
@@ -39,11 +40,13 @@ class MessagesApi:
         records: Records,
         create_handler: CreateHandler,
         lifecycle: Lifecycle,
+        blocks: Blocks,
     ) -> None:
         self._config = config
         self._records = records
         self._create_handler = create_handler
         self._lifecycle = lifecycle
+        self._blocks = blocks
         self._concurrent = 0
         self._accounts = accounts
 
@@ -113,6 +116,7 @@ class MessagesApi:
         self._records.receive_create(account)
         try:
             order = parse_order(read_form(await request.text()), account)
+            self._blocks.check(order)
         except ApiError as error:
             self._records.refuse_create(account, error.code)
             raise

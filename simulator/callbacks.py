@@ -1,10 +1,11 @@
-"""Sends status callbacks, with retries and injected faults."""
+"""Sends status callbacks and inbound messages, with retries and injected faults."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
 
 import aiohttp
 from yarl import URL
@@ -24,16 +25,27 @@ _FAILURES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (aiohttp.ClientError, "closed"),
     (ValueError, "unusable"),
 )
+_KEPT: Final = 1_000  # characters of an answer
 _ANSWERED: Final = frozenset({"3xx", "4xx", "429", "5xx"})
+
+
+class Subject(Protocol):
+    """A message of which a request tells; it keeps the record of the tries."""
+
+    tries: list[Try]
+    dropped: list[str]
 
 
 @dataclass(slots=True)
 class Event:
-    """One status to report, with the callback as it was when the status was reached."""
+    """One status or inbound message to report, with the request as it was at that time."""
 
-    message: Message
-    index: int  # among the callbacks of this message
+    subject: Subject
+    index: int  # in its group
     request: CallbackRequest
+    group: str  # events of one group may overtake one another
+    key: tuple[object, ...]  # of its random numbers
+    totals: Counter[str]
 
 
 class Callbacks:
@@ -71,57 +83,68 @@ class Callbacks:
         message.events += 1
         self._records.callbacks["due"] += 1
         request = self._formats[message.order.provider].callback(message)
-        return Event(message, message.events, request)
+        return Event(
+            subject=message,
+            index=message.events,
+            request=request,
+            group=message.sid,
+            key=(message.number, message.events),
+            totals=self._records.callbacks,
+        )
 
     async def deliver(self, event: Event, faults: frozenset[str]) -> None:
         """Send one event, with these faults."""
         if "drop" in faults:
-            event.message.dropped.append(event.request.status)
-            self._records.callbacks["dropped"] += 1
+            event.subject.dropped.append(event.request.status)
+            event.totals["dropped"] += 1
             return
         if "delay" in faults:
             await asyncio.sleep(self._config.delay)
         if "reorder" in faults:
             await self._hold_back(event)
-        results = await self._send_copies(event, duplicate="duplicate" in faults)
-        self._records.callbacks[_overall(results)] += 1
+        results = await self._send_copies(event, faults)
+        event.totals[_overall(results)] += 1
         self._release_overtaken(event)
 
     async def _hold_back(self, event: Event) -> None:
-        """Wait until a later callback of this message was sent; hold back one at a time."""
-        sid = event.message.sid
-        if sid in self._held:
+        """Wait until a later event of the group was sent; hold back one at a time."""
+        if event.group in self._held:
             return
         overtaken = asyncio.Event()
-        self._held[sid] = (event.index, overtaken)
+        self._held[event.group] = (event.index, overtaken)
         try:
             await asyncio.wait_for(overtaken.wait(), self._config.hold)
         except TimeoutError:
-            del self._held[sid]
+            del self._held[event.group]
 
     def _release_overtaken(self, event: Event) -> None:
-        index, overtaken = self._held.get(event.message.sid, (event.index, None))
+        index, overtaken = self._held.get(event.group, (event.index, None))
         if overtaken and index < event.index:
-            del self._held[event.message.sid]
+            del self._held[event.group]
             overtaken.set()
 
-    async def _send_copies(self, event: Event, duplicate: bool) -> list[str]:
-        if not duplicate:
-            return [await self._send(event, 1)]
-        key = (self._config.seed, "copies", event.message.number, event.index)
+    async def _send_copies(self, event: Event, faults: frozenset[str]) -> list[str]:
+        lost = "lost-try" in faults
+        if "duplicate" not in faults:
+            return [await self._send(event, 1, lost)]
+        key = (self._config.seed, "copies", *event.key)
         copies = 2 + int(draw(*key) * 3)
-        self._records.callbacks["duplicates"] += copies - 1
-        sends = [self._send(event, copy) for copy in range(1, copies + 1)]
+        event.totals["duplicates"] += copies - 1
+        sends = [self._send(event, copy, lost) for copy in range(1, copies + 1)]
         if draw(*key, "at once") < 0.5:
             return await asyncio.gather(*sends)
         return [await send for send in sends]
 
-    async def _send(self, event: Event, copy: int) -> str:
-        """Send one copy, with the provider's retries; return the result of the last try."""
+    async def _send(self, event: Event, copy: int, lost: bool) -> str:
+        """Send one copy, with the provider's retries; return the result of the last try.
+
+        If the first try is lost, the connection to the server fails.
+        """
         retry_policy = event.request.retry_policy
         async with self._slots:
             deadline = _now() + retry_policy.total_timeout
-            result = await self._try(event, copy, 1, retry_policy.total_timeout)
+            left = 0.0 if lost else retry_policy.total_timeout
+            result = await self._try(event, copy, 1, left)
         for retry, pause in enumerate(retry_policy.backoffs):
             if result not in retry_policy.retry_on or _now() + pause >= deadline:
                 break
@@ -131,6 +154,7 @@ class Callbacks:
         return result
 
     async def _try(self, event: Event, copy: int, number: int, left: float) -> str:
+        """Send one request and record it; without time left, it does not connect."""
         entry = Try(
             event.request.status,
             event.request.url,
@@ -139,17 +163,20 @@ class Callbacks:
             copy=copy,
             at=datetime.now(UTC),
         )
-        event.message.tries.append(entry)
-        self._records.callbacks["tries"] += 1
+        event.subject.tries.append(entry)
+        event.totals["tries"] += 1
+        if not left:
+            entry.error = "ct: injected"
+            return "ct"
         try:
-            entry.answer = await self._post(event, left)
+            entry.answer = await self._post(event, entry, left)
         except tuple(kind for kind, _ in _FAILURES) as error:
             result = next(name for kind, name in _FAILURES if isinstance(error, kind))
             entry.error = f"{result}: {type(error).__name__}"
             return result
         return "429" if entry.answer == 429 else f"{entry.answer // 100}xx"
 
-    async def _post(self, event: Event, left: float) -> int:
+    async def _post(self, event: Event, entry: Try, left: float) -> int:
         assert self._session is not None
         request, retry_policy = event.request, event.request.retry_policy
         timeout = aiohttp.ClientTimeout(
@@ -163,7 +190,8 @@ class Callbacks:
             ssl=retry_policy.verify_certificate,
             allow_redirects=False,
         ) as response:
-            await response.read()
+            entry.answer_type = response.headers.get("Content-Type")
+            entry.answer_body = (await response.text(errors="replace"))[:_KEPT]
             return response.status
 
 

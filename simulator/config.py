@@ -30,6 +30,8 @@ class Config:
     sinch_secret: str = "simulator-callback-secret"  # noqa: S105 - as above
     sinch_token_lifetime: float = 3_600.0  # of the access tokens of projects
     accounts: tuple[Account, ...] = ()  # more accounts; one with the same ID replaces the default
+    # Webhook URLs of inbound messages, by provider or account; the control API changes them.
+    inbound_urls: Mapping[str, str] = field(default_factory=dict)
     seed: int = 1
     pace: float = 1.0  # multiplies the time between two statuses; 0: no delay
     queue_time: float = 0.0  # time in the provider's queue, added to the pace

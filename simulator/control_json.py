@@ -50,12 +50,13 @@ def message_entry(message: Message) -> dict[str, object]:
         "attempt_id": message.order.attempt_id,
         "reference": message.order.reference,
         "status_callback": message.order.status_callback,
-        "callbacks": [*map(_try, message.tries)],
+        "callbacks": [*map(try_entry, message.tries)],
         "dropped": message.dropped,
     }
 
 
-def _try(entry: Try) -> dict[str, object]:
+def try_entry(entry: Try) -> dict[str, object]:
+    """Return the record of one callback request."""
     return {
         "status": entry.status,
         "url": entry.url,

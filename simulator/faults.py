@@ -13,7 +13,8 @@ CREATE_WITHOUT_ANSWER: Final = ("cut-before", "timeout-unprocessed")
 #: Faults on create that create the message, and then answer with an error, late, or not at all.
 PROCESSED: Final = ("500", "timeout", "cut", "early", "slow")
 ON_CREATE: Final = UNPROCESSED + PROCESSED
-ON_CALLBACK: Final = ("drop", "duplicate", "reorder", "delay")
+#: `lost-try`: the first try does not reach the server, and the provider retries.
+ON_CALLBACK: Final = ("drop", "duplicate", "reorder", "delay", "lost-try")
 ALL: Final = ON_CREATE + ON_CALLBACK
 
 NONE: Final[frozenset[str]] = frozenset()
@@ -60,6 +61,10 @@ class Faults:
         """Return all faults of this callback."""
         return frozenset(name for name in ON_CALLBACK if self._occurs(name, number, index))
 
-    def _occurs(self, name: str, *key: int) -> bool:
+    def on_inbound(self, number: int) -> frozenset[str]:
+        """Return all faults of the request that brings this inbound message."""
+        return frozenset(name for name in ON_CALLBACK if self._occurs(name, "inbound", number))
+
+    def _occurs(self, name: str, *key: object) -> bool:
         rate = self._rates.get(name, 0.0)
         return rate > 0 and draw(self._seed, name, *key) < rate

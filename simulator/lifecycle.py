@@ -16,6 +16,7 @@ from simulator.callbacks import Callbacks, Event
 from simulator.config import Config
 from simulator.error_codes import ApiError
 from simulator.faults import Faults
+from simulator.inbound.persons import Persons
 from simulator.message import Message, Order, new_message
 from simulator.outcomes import Outcomes
 from simulator.provider_format import ProviderFormat
@@ -47,6 +48,7 @@ class Lifecycle:
         tasks: Tasks,
         queue_time: QueueTime,
         formats: Mapping[str, ProviderFormat],
+        persons: Persons,
     ) -> None:
         self._config = config
         self._formats = formats
@@ -55,6 +57,7 @@ class Lifecycle:
         self._callbacks = callbacks
         self._tasks = tasks
         self._queue_time = queue_time
+        self._persons = persons
         self._outcomes = Outcomes(config.outcomes)
         # SIDs differ from run to run, also with the same seed: a client's database may outlive
         # this process, and a new message must not get the SID of an old one.
@@ -92,7 +95,7 @@ class Lifecycle:
         message.release.set()
         message.release = None
         if event := self._set_status(message, "canceled"):
-            self._tasks.work(self._report(event))
+            self._tasks.work(self._report(message, event))
 
     def redact(self, message: Message) -> None:
         """Remove the text of a message. Raises ApiError while it is being sent."""
@@ -135,7 +138,7 @@ class Lifecycle:
             if expired:
                 message.outcome = EXPIRED
             if event := self._set_status(message, "failed" if expired else status):
-                reports.append(self._tasks.work(self._report(event)))
+                reports.append(self._tasks.work(self._report(message, event)))
             if expired:
                 break
         await asyncio.gather(*reports)
@@ -159,11 +162,13 @@ class Lifecycle:
             message.sent_at = now
         elif status in {"failed", "undelivered"}:
             message.error_code = message.outcome.error_code
+        elif status == "delivered":
+            self._persons.answer(message)
         self._records.set_status(message, status)
         return self._callbacks.new_event(message) if status in REPORTED else None
 
-    async def _report(self, event: Event) -> None:
-        injected = self._faults.on_callback(event.message.number, event.index)
+    async def _report(self, message: Message, event: Event) -> None:
+        injected = self._faults.on_callback(message.number, event.index)
         await self._callbacks.deliver(event, injected)
 
     def _pause(self, message: Message, step: int) -> float:

@@ -71,6 +71,8 @@ class Try:
     copy: int  # 1: the original; above: a duplicate
     at: datetime
     answer: int | None = None
+    answer_type: str | None = None
+    answer_body: str | None = None
     error: str | None = None
 
 
@@ -88,6 +90,7 @@ class Message:
     body_sha256: str
     created_at: datetime
     updated_at: datetime
+    position: int = 0  # in the list of messages
     status: str = ""
     sent_at: datetime | None = None
     error_code: int | None = None
@@ -99,6 +102,11 @@ class Message:
     tries: list[Try] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
     release: asyncio.Event | None = None  # only while the message is scheduled
+
+    @property
+    def account(self) -> Account:
+        """Return the account that sent it."""
+        return self.order.account
 
 
 def new_message(

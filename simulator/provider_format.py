@@ -1,8 +1,9 @@
-"""What differs between providers: message ids and the format of callbacks."""
+"""What differs between providers: message ids, and the format of their requests to us."""
 
 from dataclasses import dataclass
 from typing import Protocol
 
+from simulator.inbound.message import InboundMessage
 from simulator.message import Message
 from simulator.retry_policy import RetryPolicy
 
@@ -27,3 +28,6 @@ class ProviderFormat(Protocol):
 
     def callback(self, message: Message) -> CallbackRequest:
         """Return the callback that reports the message's current status."""
+
+    def inbound(self, message: InboundMessage, url: str) -> CallbackRequest:
+        """Return the request that brings an inbound message to a webhook URL."""

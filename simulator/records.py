@@ -3,9 +3,12 @@
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import count
 
 from simulator.account_records import AccountRecords
 from simulator.accounts import Account
+from simulator.inbound.message import InboundMessage
+from simulator.inbound.records import InboundRecords
 from simulator.message import Message
 
 
@@ -26,13 +29,21 @@ class Records:
         self.callbacks: Counter[str] = Counter()
         self.on_air = 0
         self.accounts = AccountRecords(keep)
+        self.inbound = InboundRecords(keep)
+        self._positions = count(1)
 
     def add(self, message: Message) -> None:
         """Add a message."""
+        message.position = next(self._positions)
         self._by_sid[message.sid] = message
         self._by_to.setdefault(message.order.to, {})[message.sid] = message
         if len(self._by_sid) > self._keep:
             self._forget_oldest()
+
+    def add_inbound(self, message: InboundMessage) -> None:
+        """Add an inbound message."""
+        message.position = next(self._positions)
+        self.inbound.add(message)
 
     def find(self, sid: str) -> Message | None:
         """Return a message by its SID, also a deleted one."""

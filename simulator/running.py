@@ -90,6 +90,26 @@ class Running:
         """Set a status on a message, wait for its callback, and return its record."""
         return self._call("POST", f"callbacks/{sid}", {"status": status, "error_code": error_code})
 
+    def set_inbound_urls(self, **urls: str | None) -> None:
+        """Set the webhook URLs of inbound messages, by provider or account."""
+        self._call("POST", "inbound-urls", urls)
+
+    def write(self, person: str, body: str = "", **fields: object) -> dict[str, Any]:
+        """Let a person write, and return the record; see `simulator.inbound.control_fields`.
+
+        Waits for the requests to the webhook URL, except with `wait=False`.
+        """
+        return self._call("POST", "inbound", {"from": person, "body": body, "wait": True, **fields})
+
+    def repeat_inbound(self, sid: str) -> dict[str, Any]:
+        """Send an inbound message to the webhook URL again, and return its record."""
+        return self._call("POST", f"inbound/{sid}/repeat")
+
+    def inbound(self, person: str | None = None) -> dict[str, Any]:
+        """Return the totals, the inbound messages of one person or of all, and the blocks."""
+        query = "?" + urlencode({"from": person}) if person else ""
+        return self._call("GET", f"inbound{query}")
+
     def wait_until_idle(self, seconds: float = 10.0) -> None:
         """Wait until all messages and callbacks are finished. Raises TimeoutError."""
         deadline = time.monotonic() + seconds

@@ -13,6 +13,10 @@ from simulator.config import Config
 from simulator.control import Control
 from simulator.create_handler import CreateHandler
 from simulator.faults import Faults
+from simulator.inbound.blocks import Blocks
+from simulator.inbound.control import InboundControl
+from simulator.inbound.persons import Persons
+from simulator.inbound.urls import InboundUrls
 from simulator.lifecycle import Lifecycle
 from simulator.outages import Outages
 from simulator.outages_control import OutagesControl
@@ -39,16 +43,19 @@ async def application(config: Config) -> AsyncIterator[web.Application]:
     }
     accounts, outages, queue_time = config.all_accounts(), Outages(), QueueTime(config.queue_time)
     callbacks = Callbacks(config, records, formats)
-    lifecycle = Lifecycle(config, records, faults, callbacks, tasks, queue_time, formats)
+    urls, blocks = InboundUrls(accounts, config.inbound_urls), Blocks()
+    persons = Persons(records, faults, callbacks, tasks, formats, urls, blocks)
+    lifecycle = Lifecycle(config, records, faults, callbacks, tasks, queue_time, formats, persons)
     creates = CreateHandler(config, records, faults, outages, lifecycle)
     tokens = AccessTokens(config.sinch_token_lifetime, accounts, records.accounts)
     app = web.Application()
-    app.add_routes(MessagesApi(config, accounts, records, creates, lifecycle).routes())
+    app.add_routes(MessagesApi(config, accounts, records, creates, lifecycle, blocks).routes())
     app.add_routes(tokens.routes())
     app.add_routes(BatchesApi(config, accounts, tokens, records, creates, lifecycle).routes())
     app.add_routes(Control(records, faults, queue_time, lifecycle, tasks).routes())
     app.add_routes(OutagesControl(outages).routes())
     app.add_routes(AccountsControl(accounts, records.accounts).routes())
+    app.add_routes(InboundControl(accounts, records, persons, urls, blocks).routes())
     await callbacks.open()
     try:
         yield app

@@ -1,11 +1,14 @@
-"""Twilio's SIDs and status callbacks: a signed form, with the retry rules of its URL."""
+"""Twilio's SIDs and requests: signed forms, with the retry rules of their URL."""
 
 from functools import lru_cache
 from urllib.parse import quote_plus, urlsplit
 from uuid import uuid4
 
+from simulator.accounts import Account
 from simulator.callback_form import Pairs, callback_form
 from simulator.config import Config
+from simulator.inbound.message import InboundMessage
+from simulator.inbound.twilio import inbound_form
 from simulator.message import Message
 from simulator.overrides import parse_overrides
 from simulator.provider_format import CallbackRequest
@@ -27,11 +30,17 @@ class TwilioFormat:
 
     def callback(self, message: Message) -> CallbackRequest:
         """Return the signed form."""
-        target, token = message.order.status_callback or "", str(uuid4())
-        key = message.order.account.signing_key
-        pairs = callback_form(message)
+        target = message.order.status_callback or ""
+        return self._request(message.status, target, callback_form(message), message.account)
+
+    def inbound(self, message: InboundMessage, url: str) -> CallbackRequest:
+        """Return the signed form of an inbound message."""
+        return self._request("received", url, inbound_form(message), message.account)
+
+    def _request(self, status: str, target: str, pairs: Pairs, account: Account) -> CallbackRequest:
+        token = str(uuid4())
         return CallbackRequest(
-            status=message.status,
+            status=status,
             url=target.partition("#")[0],
             body=_encode(pairs),
             headers={
@@ -39,7 +48,7 @@ class TwilioFormat:
                 "Content-Type": "application/x-www-form-urlencoded; charset=utf-8",
                 "User-Agent": "TwilioProxy/1.1",
                 "X-Home-Region": "us1",
-                "X-Twilio-Signature": sign(key, signed_url(target), pairs),
+                "X-Twilio-Signature": sign(account.signing_key, signed_url(target), pairs),
                 "I-Twilio-Idempotency-Token": token,
             },
             token=token,

@@ -5,5 +5,6 @@
 * ``orders``    parses a batch request with Sinch's checks.
 * ``reports``   a message as a batch and as a delivery report; Sinch's statuses and codes.
 * ``format``    batch ids, signed callbacks and their retries.
+* ``inbounds``   inbound messages.
 * ``signature`` x-sinch-webhook-signature.
 """

@@ -6,13 +6,17 @@ https://developers.sinch.com/docs/sms/api-reference/sms/tag/Webhooks/
 import json
 import time
 from base64 import b32encode
+from collections.abc import Mapping
 from typing import Final
 from uuid import uuid4
 
+from simulator.accounts import Account
 from simulator.config import Config
+from simulator.inbound.message import InboundMessage
 from simulator.message import Message
 from simulator.provider_format import CallbackRequest
 from simulator.retry_policy import RetryPolicy
+from simulator.sinch.inbounds import to_inbound
 from simulator.sinch.reports import to_recipient_report
 from simulator.sinch.signature import signed_headers
 
@@ -45,15 +49,25 @@ class SinchFormat:
 
     def callback(self, message: Message) -> CallbackRequest:
         """Return the signed report. All tries have the same signature."""
-        report = to_recipient_report(message)
-        body, nonce = json.dumps(report).encode(), uuid4().hex
+        report, url = to_recipient_report(message), message.order.status_callback or ""
+        return self._request(str(report["status"]), url, report, message.account)
+
+    def inbound(self, message: InboundMessage, url: str) -> CallbackRequest:
+        """Return the signed JSON of an inbound message."""
+        fields = to_inbound(message)
+        return self._request(str(fields["type"]), url, fields, message.account)
+
+    def _request(
+        self, status: str, url: str, fields: Mapping[str, object], account: Account
+    ) -> CallbackRequest:
+        body, nonce = json.dumps(fields).encode(), uuid4().hex
         return CallbackRequest(
-            status=str(report["status"]),
-            url=message.order.status_callback or "",
+            status=status,
+            url=url,
             body=body,
             headers={
                 "Content-Type": "application/json",
-                **signed_headers(message.order.account.signing_key, body, nonce, int(time.time())),
+                **signed_headers(account.signing_key, body, nonce, int(time.time())),
             },
             token=nonce,
             retry_policy=self._retry_policy,
