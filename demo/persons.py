@@ -27,6 +27,12 @@ def write(
     return str(_call(stack, "POST", "inbound", json=message)["sid"])
 
 
+def calm(stack: Stack) -> None:
+    """Let the provider accept and deliver each later message; it still repeats and reorders."""
+    _call(stack, "POST", "faults", json={"429": 0, "cut": 0})
+    _call(stack, "POST", "outcomes", json={"delivered": 1})
+
+
 def written(stack: Stack) -> Sequence[dict[str, Any]]:
     """Return the provider's records of what persons wrote, oldest first."""
     messages: Sequence[dict[str, Any]] = _call(stack, "GET", "inbound")["messages"]
@@ -43,5 +49,5 @@ def _call(stack: Stack, method: str, path: str, **request: Any) -> dict[str, Any
     url = f"{stack.simulator_url}/_simulator/{path}"
     response = requests.request(method, url, timeout=_TIMEOUT, **request)
     response.raise_for_status()
-    answer: dict[str, Any] = response.json()
+    answer: dict[str, Any] = response.json() if response.content else {}
     return answer
