@@ -59,7 +59,7 @@ class Conversation:
         return message
 
     def write(self, text: str) -> dict[str, Any]:
-        """Let the recipient write, wait until the client can read it, and print it."""
+        """Write as the recipient, wait until the client can read it, and print it."""
         sid = persons.write(self._stack, self._provider, self._recipient, SENDER, text)
         message = _await(
             f"{text!r} of the recipient",

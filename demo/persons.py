@@ -13,7 +13,7 @@ _TIMEOUT: Final = 30
 def write(
     stack: Stack, provider: str, person: str, to: str, text: str, service: str | None = None
 ) -> str:
-    """Let a person write to a number, in a Messaging Service or not; return the SID.
+    """Write to a number as a person; return the SID. `service`: that of the number, if any.
 
     The provider sends it to Waybill in the background, with the faults at their rates.
     """
@@ -28,7 +28,7 @@ def write(
 
 
 def calm(stack: Stack) -> None:
-    """Let the provider accept and deliver each later message; it still repeats and reorders."""
+    """Set the provider to accept and deliver each later message; repeats and reorders go on."""
     _call(stack, "POST", "faults", json={"429": 0, "cut": 0})
     _call(stack, "POST", "outcomes", json={"delivered": 1})
 

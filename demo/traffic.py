@@ -107,7 +107,7 @@ def send(api: Api) -> int:
 
 
 def reply(stack: Stack) -> None:
-    """Let recipients write back, while their messages are still being sent."""
+    """Write back as recipients, while their messages are still being sent."""
     for number in range(0, SINGLES + BATCH, 5):
         recipient = _message(number)["to"]
         if recipient not in _INVALID:

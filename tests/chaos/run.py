@@ -51,7 +51,7 @@ def run(plan: Plan, log: Log = print) -> Result:
 
 
 def _ask_for_events(url: str, key: str) -> None:
-    """Read the feed once: from now on, the client is told of each inbound message."""
+    """Read the feed once: from now on, there is an event of each inbound message."""
     headers = {"Authorization": f"Bearer {key}"}
     requests.get(f"{url}/v1/events", headers=headers, timeout=30).raise_for_status()
 

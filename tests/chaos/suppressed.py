@@ -13,7 +13,7 @@ from tests.chaos.verdict import Records
 
 
 def wrong(records: Records, engine: Engine, plan: Plan, opted_out: set[Pair]) -> Iterator[str]:
-    """Yield the messages that were sent to somebody who opted out, or not sent to the others."""
+    """Yield each message that was sent although its recipient opted out, or that was not tried."""
     suppressed = _suppressed(engine)
     for person in range(plan.persons):
         number = plan.messages + person

@@ -56,8 +56,8 @@ def test_second_row_is_found() -> None:
 @pytest.mark.parametrize("events", [0, 2])
 def test_missing_or_second_event_is_found(events: int) -> None:
     hello = written("Hello")
-    found = recorded(hello)._replace(told={hello.sid: events})
-    assert violations(judge([hello], found, set())) == ["twice"]
+    rows = recorded(hello)._replace(told={hello.sid: events})
+    assert violations(judge([hello], rows, set())) == ["twice"]
 
 
 def test_message_that_no_person_wrote_is_found() -> None:
