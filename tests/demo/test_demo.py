@@ -10,7 +10,7 @@ import pytest
 @pytest.mark.slow
 def test_demo_succeeds_and_loses_nothing() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "demo"], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-m", "demo"], capture_output=True, text=True, timeout=240, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "FAILED" not in done.stdout
