@@ -88,18 +88,17 @@ def _checks(verdict: Verdict) -> str:
         "messages with a wrong status": verdict.wrong_status,
         "messages unfinished": verdict.unfinished,
         "inbound messages lost": verdict.inbound.lost,
+        "inbound messages not found in lists": verdict.inbound.missed,
         "inbound messages recorded twice": verdict.inbound.twice,
         "inbound messages without writer": verdict.inbound.unknown,
         "opt-outs wrong": verdict.inbound.wrong_opt_outs,
         "messages after STOP or START wrong": verdict.inbound.wrong_suppressed,
     }
     lines = [
-        f"{len(violations):>8,}  {name:<34} {'FAILED' if violations else 'ok'}"
+        f"{len(violations):>8,}  {name:<36} {'FAILED' if violations else 'ok'}"
         for name, violations in checks.items()
     ]
-    deleted = len(verdict.deleted_with_redis), len(verdict.inbound.deleted_with_redis)
-    lines.append(f"{deleted[0]:>8,}  callbacks deleted with the file of Redis")
-    lines.append(f"{deleted[1]:>8,}  inbound messages deleted with the file of Redis")
+    lines.append(f"{len(verdict.deleted_with_redis):>8,}  callbacks deleted with the file of Redis")
     examples = [f"{name}: {failed[:10]}" for name, failed in checks.items() if failed]
     summary = f"{len(verdict.lost)} lost, {len(verdict.repeated)} repeated"
     return "\n".join([*lines, *examples, "", summary])

@@ -42,20 +42,20 @@ class Recorded(NamedTuple):
 
 @dataclass
 class InboundVerdict:
-    """Violations: every list must be empty, except `deleted_with_redis`, which is only counted."""
+    """Violations: every list must be empty."""
 
-    lost: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)  # acknowledged and not recorded
+    missed: list[str] = field(default_factory=list)  # not acknowledged, and not found in the lists
     twice: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     wrong_opt_outs: list[str] = field(default_factory=list)
     wrong_suppressed: list[str] = field(default_factory=list)
-    deleted_with_redis: list[str] = field(default_factory=list)
     totals: Counter[str] = field(default_factory=Counter)
 
     def holds(self) -> bool:
         """Report whether all checks passed."""
         opt_outs = self.wrong_opt_outs or self.wrong_suppressed
-        return not (self.lost or self.twice or self.unknown or opt_outs)
+        return not (self.lost or self.missed or self.twice or self.unknown or opt_outs)
 
 
 def read_recorded(engine: Engine) -> Recorded:
@@ -90,22 +90,22 @@ def judge(
 ) -> InboundVerdict:
     """Compare the database with the records of the provider.
 
-    `deleted` are SID and status of what was in the file of Redis when it was deleted.
+    `deleted` are SID and status of what was in the file of Redis when it was deleted: Waybill must
+    find those messages in the lists of the provider, as those that it did not acknowledge.
     """
     verdict = InboundVerdict()
     sids = {sid for _, sid in recorded.sids}
-    missing = {each.sid for each in written if each.acknowledged} - sids
-    gone = {sid for sid, _ in deleted}
-    verdict.lost = sorted(missing - gone)
-    verdict.deleted_with_redis = sorted(missing & gone)
+    kept = {each.sid for each in written if each.acknowledged} - {sid for sid, _ in deleted}
+    verdict.lost = sorted(kept - sids)
+    verdict.missed = sorted({each.sid for each in written} - kept - sids)
     verdict.twice = [
         *(f"{sid} has {count} rows" for (_, sid), count in _repeated(recorded.sids)),
         *(f"{sid} has {count} events" for sid, count in recorded.told.items() if count != 1),
     ]
     verdict.unknown = sorted(sids - {each.sid for each in written})
-    kept = [each for each in written if each.sid in sids]
-    verdict.wrong_opt_outs = list(_wrong(expected(kept), recorded.opted_out))
-    verdict.totals = _totals(written, kept, recorded)
+    known = [each for each in written if each.sid in sids]
+    verdict.wrong_opt_outs = list(_wrong(expected(known), recorded.opted_out))
+    verdict.totals = _totals(written, known, recorded)
     return verdict
 
 
@@ -139,15 +139,15 @@ def _repeated(sids: Sequence[tuple[str, str]]) -> Iterable[tuple[tuple[str, str]
 
 
 def _totals(
-    written: Sequence[Written], kept: Sequence[Written], recorded: Recorded
+    written: Sequence[Written], known: Sequence[Written], recorded: Recorded
 ) -> Counter[str]:
-    possible = expected(kept)
+    possible = expected(known)
     return Counter(
         {
             "inbound: written": len(written),
             "inbound: acknowledged": sum(each.acknowledged for each in written),
             "inbound: recorded": len(recorded.sids),
-            "inbound: recorded, never acknowledged": sum(not each.acknowledged for each in kept),
+            "inbound: recorded, never acknowledged": sum(not each.acknowledged for each in known),
             "inbound: with an owner": len(recorded.told),
             "inbound: pairs with one possible state": sum(
                 len(values) == 1 for values in possible.values()

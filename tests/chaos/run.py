@@ -79,8 +79,9 @@ def _await_settled(targets: Targets, plan: Plan, messages: int, log: Log) -> Ver
             log(
                 f"  waiting: {len(verdict.unfinished)} messages unfinished, "
                 f"{len(verdict.wrong_status)} with a different status, "
-                f"{len(verdict.lost)} callbacks and {len(verdict.inbound.lost)} inbound messages "
-                f"missing, provider {'busy' if busy else 'idle'}"
+                f"{len(verdict.lost)} callbacks and "
+                f"{len(verdict.inbound.lost + verdict.inbound.missed)} inbound messages missing, "
+                f"provider {'busy' if busy else 'idle'}"
             )
             time.sleep(max(3, plan.messages / 1000))  # reading all records takes long
     finally:

@@ -24,7 +24,7 @@ def recorded(*messages: Written, opted_out: bool = False) -> Recorded:
 
 
 def violations(verdict: InboundVerdict) -> list[str]:
-    names = ("lost", "twice", "unknown", "wrong_opt_outs")
+    names = ("lost", "missed", "twice", "unknown", "wrong_opt_outs")
     return [name for name in names if getattr(verdict, name)]
 
 
@@ -38,14 +38,20 @@ def test_acknowledged_message_without_row_is_lost() -> None:
     assert violations(judge([stop], recorded(), set())) == ["lost"]
 
 
-def test_message_without_acknowledgement_is_not_lost() -> None:
-    assert judge([written("STOP", acknowledged=False)], recorded(), set()).holds()
+def test_message_that_no_list_gave_is_missed() -> None:
+    verdict = judge([written("STOP", acknowledged=False)], recorded(), set())
+    assert violations(verdict) == ["missed"]
 
 
 def test_message_deleted_with_redis_is_not_lost() -> None:
     stop = written("STOP")
     verdict = judge([stop], recorded(), {(stop.sid, "received")})
-    assert (verdict.holds(), verdict.deleted_with_redis) == (True, [stop.sid])
+    assert violations(verdict) == ["missed"]
+
+
+def test_message_found_in_a_list_passes() -> None:
+    stop = written("STOP", acknowledged=False)
+    assert judge([stop], recorded(stop, opted_out=True), set()).holds()
 
 
 def test_second_row_is_found() -> None:
