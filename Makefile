@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: $(READY) ## Send 320 messages through all processes with faults, then compare the records.
+demo: $(READY) ## Send 326 messages through all processes with faults, hear replies, compare the records.
 	$(BIN)/python -m demo
 
 run: $(READY) ## Start the same processes without traffic, until Ctrl-C.

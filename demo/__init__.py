@@ -4,5 +4,7 @@
 * ``processes``   starts and stops processes
 * ``stack``       the processes, started with the commands of the README
 * ``traffic``     posts a few hundred messages and shows their progress
-* ``accounting``  compares Waybill's database with the records of the simulated provider
+* ``persons``     recipients who write back; ``conversation`` shows one of each provider
+* ``accounting``  compares Waybill's database with the records of the simulated provider;
+                  ``inbound_accounting`` does so with what recipients wrote
 """

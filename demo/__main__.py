@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from demo import accounting, outage, traffic
+from demo import accounting, conversation, inbound_accounting, outage, persons, traffic
 from demo.receiver import Receiver, receiver
 from demo.stack import Stack, running
 
@@ -49,8 +49,12 @@ def _demo(directory: Path) -> bool:
         endpoint.secret = api.subscribe(endpoint.url)
         print("Sending. The provider repeats, reorders and sends callbacks early, and answers 429.")
         posted = traffic.send(api)
+        print("Every fifth recipient writes back.")
+        traffic.reply(stack)
         traffic.watch(stack, api)
         posted += outage.suspend_account(stack, api)
+        traffic.watch(stack, api)
+        posted += conversation.converse(stack, api)
         traffic.watch(stack, api)
         passed = _report(stack, api, posted, endpoint)
     print(f"\nDone in {time.monotonic() - started:.0f} s")
@@ -68,6 +72,9 @@ def _report(stack: Stack, api: traffic.Api, posted: int, endpoint: Receiver) -> 
     print("\nWaybill's database compared with the provider's records:")
     waybill, provider = accounting.waybill_totals(stack), accounting.provider_totals(stack)
     same = accounting.compare(posted, waybill, provider)
+    print("\nWhat recipients wrote, by the provider's records, compared with Waybill's:")
+    written, recorded = persons.written(stack), inbound_accounting.recorded(stack)
+    same = inbound_accounting.compare_inbound(written, recorded) and same
     print("\nWebhooks that Waybill owes compared with the receiver's records:")
     return accounting.compare_webhooks(accounting.owed_events(stack), endpoint) and same
 

@@ -98,7 +98,7 @@ def compare(posted: int, waybill: WaybillTotals, provider: ProviderTotals) -> bo
         f" {lost_callbacks} lost": lost_callbacks == 0,
         f"backlog     {waybill.unrecorded} callbacks not yet recorded": waybill.unrecorded == 0,
     }
-    return _print_checks(checks)
+    return print_checks(checks)
 
 
 def owed_events(stack: Stack) -> set[str]:
@@ -115,7 +115,7 @@ def compare_webhooks(owed: set[str], receiver: Receiver) -> bool:
         time.sleep(0.1)
     missing, unknown = owed - receiver.events, receiver.events - owed
     repeated, forged = receiver.repeated, receiver.forged
-    return _print_checks(
+    return print_checks(
         {
             f"webhooks    {len(owed)} owed = {len(receiver.events)} received"
             f" + {len(missing)} missing": bool(owed) and not missing and not unknown,
@@ -124,7 +124,7 @@ def compare_webhooks(owed: set[str], receiver: Receiver) -> bool:
     )
 
 
-def _print_checks(checks: Mapping[str, bool]) -> bool:
+def print_checks(checks: Mapping[str, bool]) -> bool:
     """Print each check and whether it passed; return whether all did."""
     for check, passed in checks.items():
         print(f"  {'ok    ' if passed else 'FAILED'}  {check}")

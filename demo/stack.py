@@ -146,7 +146,8 @@ def running(
         if "REDIS_URL" not in overrides:
             redis = resources.enter_context(redis_server(directory / "redis"))
             overrides["REDIS_URL"] = redis.local_url
-        provider = resources.enter_context(simulated_provider(directory, simulator))
+        arguments = (*simulator, *_inbound_urls(port))
+        provider = resources.enter_context(simulated_provider(directory, arguments))
         settings = {**_settings(directory, port, provider), **overrides}
         stack = Stack(directory, settings, port)
         resources.callback(stack.stop_all)
@@ -177,6 +178,12 @@ def _settings(directory: Path, port: int, provider_url: str) -> dict[str, str]:
         "WEBHOOK_NETWORKS": "127.0.0.0/8,::1/128",
         "LOG_LEVEL": "WARNING",
     }
+
+
+def _inbound_urls(port: int) -> Iterator[str]:
+    """Yield the options that set the webhook URLs of inbound messages in the consoles."""
+    for provider in ("twilio", "sinch"):
+        yield f"--inbound-url={provider}=http://127.0.0.1:{port}/inbound/{provider}"
 
 
 @contextmanager

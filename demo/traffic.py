@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import requests
 
-from demo.stack import Stack
+from demo import persons
+from demo.stack import SENDER, Stack
 
 SINGLES: Final = 100
 BATCH: Final = 200
@@ -27,6 +28,8 @@ SIMULATOR: Final = (
 # Twilio's magic numbers, which its API rejects, see
 # https://www.twilio.com/docs/iam/test-credentials
 _INVALID: Final = ("+15005550001", "+15005550004", "+15005550009")
+# Every fifth recipient writes back.
+_REPLIES: Final = ("Thank you!", "STOP", "Where is it?", "HELP")
 _TIMEOUT: Final = 75.0
 
 
@@ -50,8 +53,9 @@ class Api:
         return results
 
     def subscribe(self, url: str) -> str:
-        """Create a webhook endpoint for every final status; return its signing secret."""
-        return str(self._answer("POST", "/webhook-endpoints", json={"url": url})["secret"])
+        """Create a webhook endpoint for final statuses and replies; return its signing secret."""
+        endpoint = {"url": url, "types": ["message.updated", "message.received"]}
+        return str(self._answer("POST", "/webhook-endpoints", json=endpoint)["secret"])
 
     def messages(self) -> Iterator[dict[str, Any]]:
         """Yield every message, newest first."""
@@ -66,6 +70,13 @@ class Api:
     def newest(self, count: int) -> list[dict[str, Any]]:
         """Return the newest messages: 200 at most."""
         messages: list[dict[str, Any]] = self._answer("GET", "/messages", params={"limit": count})[
+            "messages"
+        ]
+        return messages
+
+    def inbound(self) -> list[dict[str, Any]]:
+        """Return the newest inbound messages: 200 at most."""
+        messages: list[dict[str, Any]] = self._answer("GET", "/inbound", params={"limit": 200})[
             "messages"
         ]
         return messages
@@ -95,6 +106,15 @@ def send(api: Api) -> int:
     return SINGLES + len([result for result in results if result["status"] == 202])
 
 
+def reply(stack: Stack) -> None:
+    """Write back as recipients, while their messages are still being sent."""
+    for number in range(0, SINGLES + BATCH, 5):
+        recipient = _message(number)["to"]
+        if recipient not in _INVALID:
+            provider, text = _provider(number), _REPLIES[number // 10 % len(_REPLIES)]
+            persons.write(stack, provider, recipient, SENDER, text)
+
+
 def watch(stack: Stack, api: Api) -> None:
     """Print the statuses every second, until they are unchanged for 3 s or 75 s have passed."""
     deadline, previous, unchanged = time.monotonic() + _TIMEOUT, Counter[str](), 0
@@ -116,6 +136,11 @@ def _message(number: int) -> dict[str, Any]:
     if number % 50 == 0:
         to = _INVALID[number // 50 % len(_INVALID)]
     return {"to": to, "body": f"Your parcel {number} is on its way.", "reference": f"demo-{number}"}
+
+
+def _provider(number: int) -> str:
+    """Return the provider that SMS_ROUTES gives a message."""
+    return "sinch" if number % 2 else "twilio"
 
 
 def _is_idle(stack: Stack) -> bool:

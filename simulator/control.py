@@ -38,6 +38,7 @@ class Control:
             web.post("/_simulator/next", self._inject_next),
             web.get("/_simulator/queue", self._read_queue_time),
             web.post("/_simulator/queue", self._set_queue_time),
+            web.post("/_simulator/outcomes", self._set_outcomes),
             web.post("/_simulator/release/{sid}", self._release),
             web.post("/_simulator/callbacks/{sid}", self._force),
         ]
@@ -82,6 +83,14 @@ class Control:
         except (KeyError, TypeError, ValueError):
             raise bad_request("seconds must be a number between 0 and 86400") from None
         return web.json_response({"seconds": self._queue_time.seconds})
+
+    async def _set_outcomes(self, request: web.Request) -> web.Response:
+        weights = await read_json(request)
+        try:
+            self._lifecycle.outcomes.set({name: float(each) for name, each in weights.items()})
+        except (TypeError, ValueError) as error:
+            raise bad_request(str(error)) from None
+        return web.Response(status=204)
 
     async def _release(self, request: web.Request) -> web.Response:
         if not self._lifecycle.release(self._find(request)):

@@ -58,7 +58,7 @@ class Lifecycle:
         self._tasks = tasks
         self._queue_time = queue_time
         self._persons = persons
-        self._outcomes = Outcomes(config.outcomes)
+        self.outcomes = Outcomes(config.outcomes)
         # SIDs differ from run to run, also with the same seed: a client's database may outlive
         # this process, and a new message must not get the SID of an old one.
         self._run_id = uuid4().bytes
@@ -66,7 +66,7 @@ class Lifecycle:
     def accept(self, order: Order, number: int, fault: str | None) -> Message:
         """Create the message of an order."""
         # Another key would change the outcomes of seeds that documents cite.
-        outcome = self._outcomes.choose(draw(self._config.seed, "fate", number))
+        outcome = self.outcomes.choose(draw(self._config.seed, "fate", number))
         message = new_message(number, self._new_sid(order, number), order, outcome, fault)
         self._records.add(message)
         self._records.set_status(message, order.first_status)

@@ -36,10 +36,15 @@ class Outcomes:
     """A weighted choice of outcomes."""
 
     def __init__(self, weights: Mapping[str, float]) -> None:
-        self._outcomes = [parse_outcome(name) for name in weights]
-        self._cumulative = list(accumulate(weights.values()))
-        if min(weights.values(), default=-1.0) < 0 or self._cumulative[-1] <= 0:
+        self.set(weights)
+
+    def set(self, weights: Mapping[str, float]) -> None:
+        """Replace all weights. Raises ValueError, and changes nothing, if one is invalid."""
+        outcomes = [parse_outcome(name) for name in weights]
+        cumulative = list(accumulate(weights.values()))
+        if min(weights.values(), default=-1.0) < 0 or cumulative[-1] <= 0:
             raise ValueError("weights of outcomes must be 0 or more, and at least one above 0")
+        self._outcomes, self._cumulative = outcomes, cumulative
 
     def choose(self, random: float) -> Outcome:
         """Return the outcome for a random number in [0, 1)."""

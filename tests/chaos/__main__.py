@@ -87,9 +87,15 @@ def _checks(verdict: Verdict) -> str:
         "callbacks lost": verdict.lost,
         "messages with a wrong status": verdict.wrong_status,
         "messages unfinished": verdict.unfinished,
+        "inbound messages lost": verdict.inbound.lost,
+        "inbound messages not found in lists": verdict.inbound.missed,
+        "inbound messages recorded twice": verdict.inbound.twice,
+        "inbound messages without writer": verdict.inbound.unknown,
+        "opt-outs wrong": verdict.inbound.wrong_opt_outs,
+        "messages after STOP or START wrong": verdict.inbound.wrong_suppressed,
     }
     lines = [
-        f"{len(violations):>8,}  {name:<30} {'FAILED' if violations else 'ok'}"
+        f"{len(violations):>8,}  {name:<36} {'FAILED' if violations else 'ok'}"
         for name, violations in checks.items()
     ]
     lines.append(f"{len(verdict.deleted_with_redis):>8,}  callbacks deleted with the file of Redis")

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl
 
 from redis import Redis
@@ -14,6 +14,9 @@ from service.recording.answers import ANSWER
 from tests.chaos.plan import FROZEN
 from tests.proxy import Proxy
 
+#: In place of a status, for an inbound message.
+RECEIVED: Final = "received"
+
 
 class Targets(NamedTuple):
     """What can be disturbed, and the callbacks that were deleted with the file of Redis."""
@@ -22,7 +25,7 @@ class Targets(NamedTuple):
     redis: RedisServer
     postgres: Any
     proxies: Mapping[str, Proxy]  # in front of PostgreSQL and Redis
-    deleted: set[tuple[str, str]]  # SID and provider status of callbacks
+    deleted: set[tuple[str, str]]  # SID and provider status of callbacks, and of inbound messages
 
 
 def disturb(targets: Targets, name: str, seconds: float) -> None:
@@ -80,12 +83,12 @@ def _callbacks_in_file(server: RedisServer) -> Iterator[tuple[str, str]]:
 
 
 def _sid_and_status(body: str) -> tuple[str, str]:
-    """Return the provider's id and status in a callback: a form, or JSON."""
+    """Return the provider's id and status in a form or JSON; of an inbound message `received`."""
     if body.startswith("{"):
         report = json.loads(body)
-        return report["batch_id"], report["status"]
+        return report.get("batch_id") or report["id"], report.get("status", RECEIVED)
     form = dict(parse_qsl(body))
-    return form["MessageSid"], form["MessageStatus"]
+    return form["MessageSid"], form.get("MessageStatus", RECEIVED)
 
 
 def _frozen_redis(targets: Targets, seconds: float) -> None:

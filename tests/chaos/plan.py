@@ -36,6 +36,9 @@ class Plan:
     pause: float  # seconds between disturbances
     disturbances: tuple[tuple[str, float], ...]  # name and duration in seconds
     settle_timeout: float  # seconds to wait until all messages are settled
+    persons: int  # recipients who write back, each once in a turn
+    turns: int
+    turn_seconds: float
     simulator: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -66,6 +69,9 @@ def short(seed: int) -> Plan:
             ("redis without its file", 0.5),
         ),
         settle_timeout=100,
+        persons=80,
+        turns=2,
+        turn_seconds=25,
     )
 
 
@@ -96,6 +102,9 @@ def long(seed: int) -> Plan:
             ],
         ),
         settle_timeout=420,
+        persons=400,
+        turns=6,
+        turn_seconds=70,
     )
 
 

@@ -12,3 +12,5 @@ def test_nothing_is_lost_or_repeated_when_processes_are_killed() -> None:
 
     assert result.verdict.holds(), (result.verdict, result.totals)
     assert result.totals["callbacks acknowledged"] > 1000
+    assert result.totals["inbound: written"] == 160
+    assert result.totals["inbound: pairs with one possible state"] > 50

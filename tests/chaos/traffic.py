@@ -7,6 +7,7 @@ from typing import Final
 
 import requests
 
+from demo.stack import SENDER
 from tests.chaos.plan import Plan
 
 SERVICE: Final = "MG" + "0" * 32
@@ -22,6 +23,21 @@ def body(number: int) -> str:
 def provider(number: int) -> str:
     """Return the provider of a message: each gets half."""
     return "sinch" if number % 2 else "twilio"
+
+
+def recipient(number: int) -> str:
+    """Return the recipient of a message: each has its own."""
+    return f"+1415{number:07d}"
+
+
+def sender(number: int) -> str:
+    """Return the number or Messaging Service from which a message is sent."""
+    return service(number) or SENDER
+
+
+def service(number: int) -> str | None:
+    """Return the Messaging Service of a message: nine of ten through Twilio have it."""
+    return SERVICE if provider(number) == "twilio" and number % 10 else None
 
 
 def may_repeat(number: int) -> bool:
@@ -53,24 +69,32 @@ class Traffic:
         for thread in self._threads:
             thread.join()
 
-    def _post_all(self, client: int) -> None:
+    def post_again(self) -> None:
+        """Post another message to each person who wrote, as the number of all and its own."""
+        session = self._session()
+        for person in range(self._plan.persons):
+            self._post(session, self._plan.messages + person, recipient(person))
+
+    def _session(self) -> requests.Session:
         session = requests.Session()
         session.headers["Authorization"] = f"Bearer {self._key}"
-        start = time.monotonic()
+        return session
+
+    def _post_all(self, client: int) -> None:
+        session, start = self._session(), time.monotonic()
         for number in range(client, self._plan.messages, _CLIENTS):
             time.sleep(max(0.0, start + number / self._plan.rate - time.monotonic()))
-            self._post(session, number)
+            self._post(session, number, recipient(number))
 
-    def _post(self, session: requests.Session, number: int) -> None:
+    def _post(self, session: requests.Session, number: int, to: str) -> None:
         message = {
-            "to": f"+1415{number:07d}",
+            "to": to,
             "body": body(number),
             "reference": str(number),
             "resend_if_unknown": may_repeat(number),
             "provider": provider(number),
+            "messaging_service_sid": service(number),
         }
-        if provider(number) == "twilio" and number % 10:
-            message["messaging_service_sid"] = SERVICE
         while True:
             answer = self._try(session, message, key=f"chaos-{number}")
             self.answers[answer] += 1

@@ -13,6 +13,7 @@ from service.domain.report import Source
 from service.domain.status import SUCCESSES, UNREPORTED, Status
 from service.models import Message, StatusEvent
 from service.providers.twilio.reports import STATUSES
+from tests.chaos.inbound_verdict import InboundVerdict
 from tests.chaos.traffic import body, may_repeat
 
 Records = Mapping[str, list[dict[str, Any]]]  # the provider's messages by their text
@@ -27,10 +28,12 @@ class Verdict:
     deleted_with_redis: list[tuple[str, str]] = field(default_factory=list)
     wrong_status: list[str] = field(default_factory=list)
     unfinished: list[str] = field(default_factory=list)
+    inbound: InboundVerdict = field(default_factory=InboundVerdict)
 
     def holds(self) -> bool:
         """Report whether all checks passed."""
-        return not (self.repeated or self.lost or self.wrong_status or self.unfinished)
+        broken = self.repeated or self.lost or self.wrong_status or self.unfinished
+        return not broken and self.inbound.holds()
 
 
 def read_records(stack: Stack) -> Records:

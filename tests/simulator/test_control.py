@@ -44,6 +44,16 @@ def test_records_name_account_attempt_and_time_on_air(simulator, client):
     assert datetime.fromisoformat(entry["created_at"]) <= on_air_at <= datetime.now(UTC)
 
 
+def test_outcomes_of_later_messages_can_be_set(simulator, client):
+    outcomes = f"{simulator.url}/_simulator/outcomes"
+    assert requests.post(outcomes, json={"undelivered-30005": 1}, timeout=10).status_code == 204
+    assert requests.post(outcomes, json={"delivered": -1}, timeout=10).status_code == 400
+    client.messages.create(to=TO, from_=FROM, body="Hello")
+    simulator.wait_until_idle()
+    [message] = simulator.records()["messages"]
+    assert (message["status"], message["error_code"]) == ("undelivered", 30005)
+
+
 def test_summary_counts_everything(simulator, sid):
     assert simulator.summary() == {
         "creates": {"received": 1, "accepted": 1, "created": 1, "refused": {}, "faults": {}},
