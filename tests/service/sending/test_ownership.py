@@ -95,7 +95,7 @@ def test_blocked_message_moves_to_an_owned_sender(
 
 
 @pytest.mark.usefixtures("enforced")
-def test_message_without_route_fails_if_the_next_sender_is_not_owned(
+def test_message_without_route_does_not_move_to_another_sender(
     post: Post, give: Give, provider: FakeProvider, second: SecondProvider
 ) -> None:
     """It would else be tried by the same provider until its deadline."""

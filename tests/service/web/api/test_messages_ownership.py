@@ -111,7 +111,7 @@ def test_any_sender_may_be_used_by_default(web: FlaskClient, others: FlaskClient
         assert post(web, **{"from": sender}).status_code == 202
 
 
-def test_repeated_post_is_answered_after_the_sender_is_taken_back(
+def test_repeat_is_answered_after_the_sender_is_taken_back(
     app: Flask, web: FlaskClient, enforced: Callable[..., None]
 ) -> None:
     give(app, "billing", OWN)

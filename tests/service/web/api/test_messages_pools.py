@@ -78,7 +78,7 @@ def test_message_has_a_plain_sender(
 
 
 @pytest.mark.slow
-def test_10_000_recipients_are_shared_evenly_and_keep_their_senders(
+def test_10_000_recipients_are_shared_evenly_and_stay(
     app: Flask, web: FlaskClient, pool: list[str]
 ) -> None:
     """Also when a sender is added."""
