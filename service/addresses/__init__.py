@@ -62,10 +62,14 @@ def sender(text: str, region: str | None = None) -> str:
 
 def service_or_sender(text: str, region: str | None = None) -> str:
     """Return a sender, or the id of a Messaging Service. Raises UnusableAddress."""
-    sid = _ID.fullmatch(text.strip())
-    if sid and sid[1].upper() == "MG":
-        return lower_id(text.strip())
+    if is_service(service := lower_id(text.strip())):
+        return service
     return sender(text, region)
+
+
+def is_service(sender: str) -> bool:
+    """Return whether a normalised sender is the id of a Messaging Service."""
+    return sender.startswith("MG") and _ID.fullmatch(sender) is not None
 
 
 def lower_id(text: str) -> str:

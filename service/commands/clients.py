@@ -6,6 +6,7 @@ from typing import Final
 import click
 from flask.cli import AppGroup
 
+from service.commands import client_senders
 from service.commands.keys import check_name, echo_key, echo_revoked
 from service.components import components
 from service.database import transaction
@@ -27,8 +28,10 @@ def _check_account(account: str | None) -> None:
 
 group = AppGroup(
     "clients",
-    help="Create, list and revoke the API keys of internal services, and set their accounts.",
+    help="Create, list and revoke the API keys of internal services, and set their accounts and "
+    "senders.",
 )
+group.add_command(client_senders.group)
 
 
 @group.command("create")

@@ -11,7 +11,7 @@ from service.domain.report import Source
 from service.errors import NotFound
 from service.operations import bulk_resend
 from service.operations.bulk_resend import Limits, Result, Selection
-from service.sending.resend import Order
+from service.sending.resend_refusals import Order
 
 group = AppGroup("messages", help="Send failed and expired messages again.")
 

@@ -13,7 +13,8 @@ from service.domain.status import Status
 from service.errors import NotFound
 from service.observability import events
 from service.queries import resends
-from service.sending.resend import Order, Refusal, examine, resend_all
+from service.sending.resend import examine, resend_all
+from service.sending.resend_refusals import Order, Refusal
 
 # Messages of one transaction: claims and callbacks of the same messages wait for it.
 _BATCH: Final = 500

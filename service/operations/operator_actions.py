@@ -19,7 +19,8 @@ from service.reconciliation.resolve import in_doubt, resolve
 from service.recording import record, return_to_inbox
 from service.recording.redaction import DECISION
 from service.sending.accept import Draft, accept
-from service.sending.resend import Order, resend_one
+from service.sending.resend import resend_one
+from service.sending.resend_refusals import Order
 from service.task_queue.queue import DELIVER
 
 # The client that owns the test messages of operators.

@@ -191,3 +191,13 @@ def has_text(array: InstrumentedAttribute[Any], text: ColumnElement[Any]) -> Col
         return known
     entries = func.json_each(array).table_valued("value")
     return exists(select(entries.c.value).where(entries.c.value == text))
+
+
+def one_each(texts: Collection[str]) -> ColumnElement[str]:
+    """Return a column that has each of these texts in one row, sent as one JSON text."""
+    sent = bindparam("texts", json.dumps(list(texts)), type_=Text)
+    rows = (
+        func.json_array_elements_text(cast(sent, JSON)) if is_postgresql() else func.json_each(sent)
+    )
+    each: ColumnElement[str] = rows.table_valued(column("value", Text), name="each_text").c.value
+    return each

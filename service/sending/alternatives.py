@@ -8,6 +8,7 @@ from service.holds.match import Subject
 from service.models import Message
 from service.providers.base import Sender
 from service.providers.sandbox import SANDBOX
+from service.sending.ownership import Owners
 from service.sending.routes import Pair, default_sender, pairs
 
 # Fields of a message that not every provider supports.
@@ -27,19 +28,21 @@ class Alternative(NamedTuple):
         return Subject(self.provider, self.account, self.sender.key, message.client_id, message.to)
 
 
-def alternatives(message: Message) -> list[Alternative]:
+def alternatives(message: Message, owners: Owners) -> list[Alternative]:
     """Return the other accounts of the route: those behind the present one, then those before."""
     after, before = _around(message)
-    return _supporting(message, [*after, *before])
+    return _supporting(message, [*after, *before], owners)
 
 
-def behind(message: Message) -> list[Alternative]:
+def behind(message: Message, owners: Owners) -> list[Alternative]:
     """Return the accounts behind the present one that can send a message."""
     after, _ = _around(message)
-    return [other for other in _supporting(message, after) if other.refusal is None]
+    return [other for other in _supporting(message, after, owners) if other.refusal is None]
 
 
-def first_of_route(message: Message, client_account: str | None) -> Alternative | None:
+def first_of_route(
+    message: Message, client_account: str | None, owners: Owners
+) -> Alternative | None:
     """Return the first account of a message's route that can send it.
 
     None if the message stays where it is: that is the first, no other can send it, or the client
@@ -51,7 +54,7 @@ def first_of_route(message: Message, client_account: str | None) -> Alternative 
     for pair in route:
         if pair == (message.provider, message.account) and is_configured(message):
             return None
-        other = _alternative(message, *pair)
+        other = _alternative(message, *pair, owners)
         if other is not None and other.refusal is None:
             return other
     return None
@@ -81,12 +84,14 @@ def _around(message: Message) -> tuple[list[Pair], list[Pair]]:
     return route[place + 1 :], route[:place]
 
 
-def _supporting(message: Message, accounts: Iterable[Pair]) -> list[Alternative]:
-    candidates = (_alternative(message, *pair) for pair in accounts)
+def _supporting(message: Message, accounts: Iterable[Pair], owners: Owners) -> list[Alternative]:
+    candidates = (_alternative(message, *pair, owners) for pair in accounts)
     return [other for other in candidates if other is not None]
 
 
-def _alternative(message: Message, provider_name: str, name: str) -> Alternative | None:
+def _alternative(
+    message: Message, provider_name: str, name: str, owners: Owners
+) -> Alternative | None:
     """Return an account as an alternative; None if it has no sender or supports not all fields."""
     provider = components().providers[provider_name]
     account = provider.accounts[name]
@@ -101,6 +106,9 @@ def _alternative(message: Message, provider_name: str, name: str) -> Alternative
         fields.remove("messaging_service_sid")  # the default sender replaces it
     if provider.unsupported_fields(message.to, fields):
         return None
-    owned = not message.sender_fixed or account.owns(sender)
-    refusal = None if owned else f"{provider_name} does not own the sender"
+    refusal = None
+    if message.sender_fixed:
+        refusal = None if account.owns(sender) else f"{provider_name} does not own the sender"
+    elif not owners.allow(message.client_id, sender):
+        refusal = f"the client does not own the sender of {provider_name}"
     return Alternative(provider_name, name, sender, refusal)

@@ -23,7 +23,8 @@ from service.providers.sandbox import SANDBOX
 from service.queries import attempts, holds, messages
 from service.queries.messages import Claimed
 from service.retry_policy import retry_policy
-from service.sending import expiry, failover, postpone, suppression
+from service.sending import expiry, failover, ownership, postpone, suppression
+from service.sending.ownership import ANY, Owners
 from service.task_queue.queue import DELIVER
 from service.webhooks.owe import owe
 
@@ -44,6 +45,7 @@ class Claim(NamedTuple):
     outbound: Outbound
     ends: datetime
     holds: tuple[int, ...] = ()  # active ones in spite of which the message is sent
+    owners: Owners = ANY  # of the senders to which the message could move
 
     @property
     def is_over(self) -> bool:
@@ -90,20 +92,22 @@ def _claim_round(limit: int, batch: int) -> tuple[bool, list[Claim]]:
             return more, []
         expired = expiry.expire_claimed(due, now)
         opted_in = suppression.without_opted_out([item for item in due if item not in expired], now)
-        sendable = failover.sendable(opted_in, loaded, now)
+        owners = ownership.of_default_senders()
+        sendable = failover.sendable(opted_in, loaded, owners, now)
         sendable = postpone.ready(sendable, limit, now)
         # Half of the lease is for the call and its answer.
-        claims = [_claim(item, now, now + lease / 2) for item in sendable]
+        claims = [_claim(item, now, now + lease / 2, owners) for item in sendable]
         attempts.begin([_attempt(claimed, now) for claimed in claims])
     expiry.announce([item.message for item in expired])
     return more or len(claims) < len(due), claims
 
 
-def _claim(item: Claimed, now: datetime, ends: datetime) -> Claim:
+def _claim(item: Claimed, now: datetime, ends: datetime, owners: Owners) -> Claim:
     message = item.message
     if message.provider == SANDBOX:
         message.check_at = now + retry_policy(SANDBOX).ask_after
-    return Claim(message, _outbound(message, now), before_deadline(ends, message), item.holds)
+    ends = before_deadline(ends, message)
+    return Claim(message, _outbound(message, now), ends, item.holds, owners)
 
 
 def expire_claims(limit: int = 500) -> int:

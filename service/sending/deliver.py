@@ -157,7 +157,7 @@ def _answer_to(
         tries=message.tries,
         holds=claim.holds,
         held_value=Subject.of(message).value(error.scope) if isinstance(error, Blocked) else "",
-        to_next=isinstance(error, NoRoute) and bool(behind(message)),
+        to_next=isinstance(error, NoRoute) and bool(behind(message, claim.owners)),
         answered_at=datetime.now(UTC),
         expires_at=message.expires_at,
         report=report,

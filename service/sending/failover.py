@@ -15,13 +15,16 @@ from service.queries.messages import NO_ROUTE, Claimed
 from service.recording import record
 from service.sending import suppression
 from service.sending.alternatives import Alternative, alternatives, behind
+from service.sending.ownership import Owners
 
 # The words of the ledger entries.
 MOVED: Final = "moved"
 NOT_MOVED: Final = "not_moved"
 
 
-def sendable(claimed: Sequence[Claimed], loaded: Sequence[Hold], now: datetime) -> list[Claimed]:
+def sendable(
+    claimed: Sequence[Claimed], loaded: Sequence[Hold], owners: Owners, now: datetime
+) -> list[Claimed]:
     """Return the claimed messages that may be sent now; park the others, in this transaction.
 
     `loaded` are the holds. A message that moved has another sender, from which its recipient may
@@ -29,7 +32,7 @@ def sendable(claimed: Sequence[Claimed], loaded: Sequence[Hold], now: datetime) 
     """
     if not loaded and not any(item.message.tried_since for item in claimed):
         return list(claimed)
-    placing = Placing(loaded, now)
+    placing = Placing(loaded, owners, now)
     places = [(item, placing.place(item.message)) for item in claimed]
     placing.finish()
     placed = [item._replace(holds=passed) for item, passed in places if passed is not None]
@@ -43,9 +46,10 @@ def sendable(claimed: Sequence[Claimed], loaded: Sequence[Hold], now: datetime) 
 class Placing:
     """Decides for each message of a claim: send it, move it first, or let it wait."""
 
-    def __init__(self, loaded: Sequence[Hold], now: datetime) -> None:
+    def __init__(self, loaded: Sequence[Hold], owners: Owners, now: datetime) -> None:
         self.moved = set[UUID]()
         self._loaded = loaded
+        self._owners = owners
         self._now = now
         self._notes = list[StatusReport]()
         self._parked = dict[int, list[UUID]]()
@@ -59,7 +63,7 @@ class Placing:
         stopping = _stopping(active)
         if blocks.take_probes(stopping, self._now) if stopping else self._accepts(active, message):
             return _ids(active)
-        other = self._choose(message, others(message), bool(stopping))
+        other = self._choose(message, others(message, self._owners), bool(stopping))
         if other is not None:
             self._move(message, other, _described([*stopping, *active]))
             return _ids(holds_on(other.subject(message), self._loaded))
@@ -75,7 +79,7 @@ class Placing:
 
     def _leave_without_route(self, message: Message) -> bool:
         """Move a message to the provider behind one that has no route; tell whether it did."""
-        if message.tried_since != NO_ROUTE or not (following := behind(message)):
+        if message.tried_since != NO_ROUTE or not (following := behind(message, self._owners)):
             return False
         self._move(message, following[0], "no route")
         return True

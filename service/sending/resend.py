@@ -7,63 +7,28 @@ docs/adr/0040-send-again.md.
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
-from enum import StrEnum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from uuid import UUID
 
 from service.components import components
 from service.database import transaction
 from service.domain.report import Source, StatusReport
-from service.domain.status import ON_AIR, Status, is_final
-from service.errors import OUTCOME_UNKNOWN, Conflict, NotFound
+from service.domain.status import Status
+from service.errors import Conflict, NotFound
 from service.models import Message
 from service.observability import events
-from service.providers.base import Sender
-from service.queries import attempts, ledger, message_details, resends
+from service.queries import ledger, message_details, resends
 from service.recording import record
 from service.recording.redaction import DECISION
 from service.retry_policy import patience
-from service.sending.alternatives import Alternative, first_of_route, is_configured
+from service.sending import ownership
+from service.sending.alternatives import Alternative, first_of_route
+from service.sending.ownership import Owners
+from service.sending.resend_refusals import ADVICE, Order, Refusals, refusals_of
 from service.task_queue.queue import DELIVER
 
 # The word of the ledger entry.
 RESEND: Final = "resend"
-# The outcome of a message has a bit for each number up to 62. Attempts after the last resend need
-# some of them.
-_MAX_NUMBER: Final = 58
-
-
-class Refusal(StrEnum):
-    """Why a message is not sent again."""
-
-    NOT_FINAL = "the message has not ended"
-    CANCELED = "the message was canceled"
-    ON_AIR = "the message was sent: a second copy could arrive"
-    OPTED_OUT = "the recipient opted out"
-    REDACTED = "the text of the message is deleted"
-    TOO_OFTEN = "the message was tried too often"
-    NOT_CONFIGURED = "the provider or the account of the message is no longer configured"
-    UNKNOWN = "it is unknown whether the message was sent"
-
-
-_ADVICE: Final[Mapping[Refusal, str]] = {
-    Refusal.NOT_FINAL: "; wait until it has a final status",
-    Refusal.CANCELED: "; post a new message",
-    Refusal.REDACTED: "; post a new message",
-    Refusal.TOO_OFTEN: "; post a new message",
-    Refusal.UNKNOWN: "; use confirm_duplicate: true if a second copy is acceptable",
-}
-
-
-class Order(NamedTuple):
-    """Who wants messages sent again. `confirmed`: also if that may be a second copy."""
-
-    source: Source
-    confirmed: bool = False
-    operator: str | None = None
-
-
-Refusals = Mapping[UUID, Refusal | None]
 
 
 def resend(client_id: int, message_id: UUID, *, confirmed: bool) -> Message:
@@ -81,7 +46,7 @@ def resend_one(message_id: UUID, order: Order) -> None:
         raise NotFound("there is no such message")
     refusal = refusals[message_id]
     if refusal is not None:
-        raise Conflict(f"not sent again: {refusal}{_ADVICE.get(refusal, '')}")
+        raise Conflict(f"not sent again: {refusal}{ADVICE.get(refusal, '')}")
 
 
 def resend_all(ids: Collection[UUID], order: Order) -> Refusals:
@@ -90,9 +55,11 @@ def resend_all(ids: Collection[UUID], order: Order) -> Refusals:
     with transaction():
         rows = ledger.lock_outcomes(ids)
         messages = resends.with_accounts(rows)
-        refusals = _refusals([message for message, _ in messages], order)
+        found = [message for message, _ in messages]
+        owners = ownership.of_messages(found)
+        refusals = refusals_of(found, order, owners)
         chosen = [pair for pair in messages if refusals[pair[0].id] is None]
-        columns = [_columns(message, account, now) for message, account in chosen]
+        columns = [_columns(message, account, owners, now) for message, account in chosen]
         if columns:
             resends.start_over(columns)
             record.apply([report for row in columns for report in _reports(row, order)], rows)
@@ -106,49 +73,15 @@ def examine(ids: Collection[UUID], order: Order) -> Refusals:
     """Return why messages would not be sent again, None if they would. Changes nothing."""
     with transaction():
         messages = [message for message, _ in resends.with_accounts(ids)]
-        return _refusals(messages, order)
+        return refusals_of(messages, order, ownership.of_messages(messages))
 
 
-def _refusals(messages: Collection[Message], order: Order) -> Refusals:
-    ids = [message.id for message in messages]
-    transmitted = resends.on_air(ids) if ids else set()
-    unknown = set() if order.confirmed else attempts.without_outcome(ids)
-    return {
-        message.id: _refusal(message)
-        or (Refusal.ON_AIR if message.id in transmitted else None)
-        or (Refusal.UNKNOWN if message.id in unknown or _is_unknown(message, order) else None)
-        for message in messages
-    }
-
-
-def _refusal(message: Message) -> Refusal | None:
-    """Return why a message is not sent again, as far as its row tells."""
-    rules = (
-        (message.status in ON_AIR, Refusal.ON_AIR),
-        (not is_final(message.status), Refusal.NOT_FINAL),
-        (message.status is Status.CANCELED, Refusal.CANCELED),
-        (_opted_out(message), Refusal.OPTED_OUT),
-        (message.redacted_at is not None or message.forget_as is not None, Refusal.REDACTED),
-        (message.attempts >= _MAX_NUMBER, Refusal.TOO_OFTEN),
-        (not (is_configured(message) or first_of_route(message, None)), Refusal.NOT_CONFIGURED),
-    )
-    return next((refusal for applies, refusal in rules if applies), None)
-
-
-def _is_unknown(message: Message, order: Order) -> bool:
-    return message.error_code == OUTCOME_UNKNOWN and not order.confirmed
-
-
-def _opted_out(message: Message) -> bool:
-    code = message.error_code
-    return code is not None and components().explain(message.provider, code).opted_out
-
-
-def _columns(message: Message, client_account: str | None, now: datetime) -> dict[str, Any]:
+def _columns(
+    message: Message, client_account: str | None, owners: Owners, now: datetime
+) -> dict[str, Any]:
     """Return the columns with which a message starts over, at the first provider of its route."""
-    sender = Sender(message.sender, message.messaging_service_sid)
-    present = Alternative(message.provider, message.account, sender)
-    place = first_of_route(message, client_account) or present
+    present = Alternative(message.provider, message.account, ownership.sender_of(message))
+    place = first_of_route(message, client_account, owners) or present
     return {
         "key": message.id,
         "provider": place.provider,

@@ -9,10 +9,11 @@ from service.domain.priority import Priority
 from service.errors import FieldError, Invalid
 from service.providers.base import Provider
 from service.sending.accept import Draft
+from service.sending.client_senders import UNRESTRICTED, ClientSenders
 from service.sending.idempotency import digest_of_json, request_digest
 from service.texts.segments import Estimate, estimate
-from service.web.api.routing import choose
 from service.web.api.schemas import NewMessage, check
+from service.web.api.senders import choose_sender
 
 _MAX_KEY_LENGTH: Final = 255
 
@@ -23,10 +24,11 @@ def draft(
     providers: Mapping[str, Provider],
     idempotency_key: str | None,
     client_account: str | None = None,
+    senders: ClientSenders = UNRESTRICTED,
 ) -> Draft:
     """Return the draft of a message. Raises Invalid with every wrong field."""
     message = check(NewMessage, item, settings.default_region)
-    provider, account, sender = choose(message, settings, providers, client_account)
+    provider, account, sender = choose_sender(message, settings, providers, client_account, senders)
     segments = _estimate(message)
     return Draft(
         provider=provider,

@@ -10,6 +10,7 @@ from pydantic.config import JsonDict
 from pydantic.types import JsonValue
 
 from service import addresses
+from service.sending.pools import PREFIX, is_pool, pool_name
 from service.texts.blanks import is_blank
 from service.texts.segments import length
 from service.texts.smart_encoding import smart_encoded
@@ -50,7 +51,9 @@ def _recipient(value: str, info: ValidationInfo) -> str:
     return addresses.recipient(value, region_of(info))
 
 
-def _sender(value: str, info: ValidationInfo) -> str:
+def _sender_or_pool(value: str, info: ValidationInfo) -> str:
+    if is_pool(value):
+        return PREFIX + pool_name(value.strip()[len(PREFIX) :])
     return addresses.sender(value, region_of(info))
 
 
@@ -122,11 +125,11 @@ Recipient = Annotated[
     AfterValidator(_storable),
     AfterValidator(_recipient),
 ]
-SenderText = Annotated[
+SenderOrPool = Annotated[
     str,
     Field(min_length=1, max_length=255, json_schema_extra={**_NO_NUL, "format": "sender"}),
     AfterValidator(_storable),
-    AfterValidator(_sender),
+    AfterValidator(_sender_or_pool),
 ]
 AccountText = Annotated[
     str,

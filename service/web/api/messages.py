@@ -19,6 +19,7 @@ from service.queries.clients import KeyOwner
 from service.representations import messages as representations
 from service.sending.accept import Accepted, Draft, accept, answered_before
 from service.sending.cancel import cancel
+from service.sending.client_senders import ClientSenders
 from service.sending.resend import resend
 from service.web.api import authentication
 from service.web.api.bodies import json_body
@@ -26,6 +27,7 @@ from service.web.api.drafts import check_idempotency_key, digests, draft
 from service.web.api.resend import Resend
 from service.web.api.responses import AcceptedItem, RefusedItem
 from service.web.api.schemas import INVALID_FIELDS, MessageQuery, NewBatch, check
+from service.web.api.senders import senders_of
 from service.web.errors import problem
 
 # The ledger of a message has about five events. This bounds the answer if a provider sends more.
@@ -105,19 +107,25 @@ def _accept_all(items: list[tuple[Any, str | None]]) -> list[Accepted | Invalid]
     """Accept the valid messages; return a result for each message, in order."""
     client = authentication.client()
     has_endpoint = cache(partial(webhook_endpoints.exists, client.id))
-    checked = [_checked(client, item, key, has_endpoint) for item, key in items]
+    region = components().settings.default_region
+    senders = senders_of(client, (item for item, _ in items), region)
+    checked = [_checked(client, item, key, has_endpoint, senders) for item, key in items]
     drafts = [result for result in checked if isinstance(result, Draft)]
     stored = iter(accept(client.id, drafts) if drafts else [])
     return [next(stored) if isinstance(result, Draft) else result for result in checked]
 
 
 def _checked(
-    client: KeyOwner, item: Any, key: str | None, has_endpoint: Callable[[UUID], bool]
+    client: KeyOwner,
+    item: Any,
+    key: str | None,
+    has_endpoint: Callable[[UUID], bool],
+    senders: ClientSenders,
 ) -> Draft | Accepted | Invalid:
     """Return a draft, the earlier answer to an equal request that is invalid by now, or why."""
     settings = components().settings
     try:
-        new = draft(item, settings, components().real_providers, key, client.account)
+        new = draft(item, settings, components().real_providers, key, client.account, senders)
         _check_endpoint(new.webhook_endpoint_id, has_endpoint)
         if client.test:
             return replace(new, provider=SANDBOX, account=DEFAULT_ACCOUNT, provider_fixed=True)

@@ -26,7 +26,7 @@ from service.web.api.fields import (
     EndpointId,
     Recipient,
     Scalars,
-    SenderText,
+    SenderOrPool,
     ServiceSid,
     ShortText,
     Text,
@@ -93,11 +93,12 @@ class NewMessage(Strict):
         description="The account of the provider, by its name in the settings of the server. "
         "Default: the account of your client, else as configured on the server.",
     )
-    sender: SenderText | None = Field(
+    sender: SenderOrPool | None = Field(
         default=None,
         alias="from",
         description="The sender, on the channel of `to`: a phone number in E.164 form, a short "
-        "code, or a name of up to 11 characters. Default: as configured on the server.",
+        "code, or a name of up to 11 characters; or `pool:` and the name of a pool of your client, "
+        "which picks one of its senders. Default: as configured on the server.",
     )
     messaging_service_sid: ServiceSid | None = Field(
         default=None, description="The Messaging Service that picks the sender."

@@ -25,7 +25,8 @@ from service.reconciliation import look_up, poll
 from service.recording import record
 from service.representations import messages as representations
 from service.sending import cancel, claim, deliver
-from service.sending.resend import Order, resend_all
+from service.sending.resend import resend_all
+from service.sending.resend_refusals import Order
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
 from tests.strategies import EPOCH, statements

@@ -31,7 +31,8 @@ from service.reconciliation.resolve import resolve
 from service.recording import record
 from service.recording.effects import Effect
 from service.sending import claim, deliver
-from service.sending.resend import Order, Refusal, resend_all, resend_one
+from service.sending.resend import resend_all, resend_one
+from service.sending.resend_refusals import Order, Refusal
 from tests.conftest import SINCH, make_settings
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
