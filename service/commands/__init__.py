@@ -16,6 +16,7 @@ from service.commands import (
     ledger,
     messages,
     operators,
+    opt_out_files,
     opt_outs,
     privacy,
     resend,
@@ -31,6 +32,8 @@ def init_app(app: Flask) -> None:
     app.cli.add_command(holds.group)
     app.cli.add_command(operators.group)
     app.cli.add_command(opt_outs.group)
+    opt_outs.group.add_command(opt_out_files.import_file)
+    opt_outs.group.add_command(opt_out_files.export_file)
     app.cli.add_command(resend.group)
     app.cli.add_command(webhooks.group)
     app.cli.add_command(privacy.forget)

@@ -1,4 +1,4 @@
-"""List, add, remove, import and export opt-outs."""
+"""List, add and remove opt-outs."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final

@@ -53,3 +53,27 @@ def test_message_is_sent_after_its_opt_out_is_removed(
     post()
     deliver.deliver()
     assert len(provider.on_air) == 1
+
+
+def test_added_opt_out_is_listed_and_suppresses(
+    context: Flask, post: Post, provider: FakeProvider
+) -> None:
+    assert run(context, "add", "+1 415 555 2671", "--sender", SENDER).exit_code == 0
+    assert run(context, "add", NUMBER).exit_code == 0
+    listed = run(context, "list", NUMBER).stdout
+    assert f"{NUMBER}  from *  *  operator  by command" in listed
+    assert f"{NUMBER}  from {SENDER}  twilio  operator  by command" in listed
+    post()
+    deliver.deliver()
+    assert provider.on_air == []
+    assert run(context, "remove", NUMBER).stdout == "removed 2\n"
+
+
+@pytest.mark.parametrize("arguments", [["4155552671"], [NUMBER, "--sender", "+1500555CALL"]])
+@pytest.mark.parametrize("command", ["add", "remove", "list"])
+def test_unusable_number_or_sender_is_refused(
+    context: Flask, command: str, arguments: list[str]
+) -> None:
+    refused = run(context, command, *arguments)
+    assert refused.exit_code == 2
+    assert "E.164" in refused.stderr
