@@ -19,6 +19,7 @@ from tests.opt_outs import PERSON, SENDER, store, stored
 from tests.service.inbound.conversation import heard
 
 ALL = "*"
+OTHER = "+14155552679"
 OLD = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 Import = Callable[..., Result]
@@ -66,24 +67,24 @@ def test_rows_name_sender_provider_and_time(importing: Import) -> None:
 def test_bad_rows_are_named_and_the_others_imported(importing: Import) -> None:
     rows = {
         "nobody,*,,": "number",
-        f"{PERSON},,,": "sender is empty",
-        f"{PERSON},TWELVELETTER,,": "sender",
-        f"{PERSON},{SENDER},acme,": "provider must be one of: twilio",
-        f"{PERSON},*,twilio,": "provider must be *",
-        f"{PERSON},{SENDER},,yesterday": "since must be a time",
-        f"{PERSON},{SENDER},,2026-11-20T10:00:00": "since must have an offset",
-        f"{PERSON},{SENDER},,2099-11-20T10:00:00Z": "since must be in the past",
-        f"{PERSON},{SENDER},,,,,,": "more cells",
+        f"{OTHER},,,": "sender is empty",
+        f"{OTHER},TWELVELETTER,,": "sender",
+        f"{OTHER},{SENDER},acme,": "provider must be one of: twilio",
+        f"{OTHER},*,twilio,": "provider must be *",
+        f"{OTHER},{SENDER},,yesterday": "since must be a time",
+        f"{OTHER},{SENDER},,2026-11-20T10:00:00": "since must have an offset",
+        f"{OTHER},{SENDER},,2099-11-20T10:00:00Z": "since must be in the past",
+        f"{OTHER},{SENDER},,,,,,": "more cells",
     }
-    done = importing("\n".join(["number,sender,provider,since", *rows, f"{PERSON},72345,,"]))
+    done = importing("\n".join(["number,sender,provider,since", *rows, f"{OTHER},72345,,"]))
     assert done.exit_code == 1
     listed = [line for line in done.stderr.splitlines() if line.startswith("line ")]
     for (number, reason), line in zip(enumerate(rows.values(), 2), listed, strict=True):
         assert line.startswith(f"line {number}: ")
         assert reason in line
     assert "9 rows were not imported" in done.stderr
-    assert PERSON not in done.stderr
-    assert stored() == [(PERSON, "72345", "twilio")]
+    assert OTHER not in done.stderr
+    assert stored() == [(OTHER, "72345", "twilio")]
 
 
 @pytest.mark.parametrize(
