@@ -1,5 +1,6 @@
 """Words with which recipients opt out, opt in again, or ask for help."""
 
+import re
 import unicodedata
 from collections.abc import Collection, Mapping
 from enum import StrEnum
@@ -27,14 +28,14 @@ WORDS: Final[Words] = {
 }
 # Characters of a word, so that a long text is not searched.
 LONGEST: Final = 40
-# What people write around a word; Twilio ignores nothing, so that it may not know a STOP of ours.
-_AROUND: Final = " .!,;:\"'“”„‘’«»()*-–…\u200b\u200e\u200f\ufeff"
+# Signs around a word. Twilio ignores none: "STOP." is an opt-out for Waybill, but not for Twilio.
+_AROUND: Final = re.compile(r"^[\W_]+|[\W_]+$")
 
 
 def word_of(text: str) -> str:
     """Return a text as words are compared: case, width, spaces and signs around it do not count."""
     plain = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join(plain.split()).strip(_AROUND)
+    return _AROUND.sub("", " ".join(plain.split()))
 
 
 def keyword_in(text: str | None, words: Words = WORDS) -> Keyword | None:
