@@ -9,6 +9,7 @@ from typing import Final
 
 from service.database import transaction
 from service.domain.keywords import Keyword
+from service.models import InboundMessage
 from service.opt_outs import pairs
 from service.opt_outs.apply import apply
 from service.providers.base import Inbound
@@ -54,11 +55,11 @@ def from_keywords(received: Iterable[tuple[Inbound, Keyword | None]]) -> None:
         change
         for message, keyword in received
         if keyword in _BEGINS and message.provider != SANDBOX
-        for change in _changes(message, begins=_BEGINS[keyword])
+        for change in changes_in(message, begins=_BEGINS[keyword])
     )
 
 
-def _changes(message: Inbound, *, begins: bool) -> Iterable[Change]:
+def changes_in(message: Inbound | InboundMessage, *, begins: bool) -> Iterable[Change]:
     """Return the changes of a message to a number: also those of its Messaging Service."""
     at = min(message.provider_time or message.received_at, message.received_at)
     person = pairs.person_in(message.from_address)
