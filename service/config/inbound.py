@@ -3,15 +3,22 @@
 from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo, field_validator
 
-from service.domain.keywords import WORDS, Keyword, Words
+from service.domain.keywords import LONGEST, WORDS, Keyword, Words, word_of
 
 
 def _words(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    return tuple(" ".join(word.split()).casefold() for word in value.split(",") if word.strip())
+    words = tuple(word_of(word) for word in value.split(",") if word.strip())
+    for word in words:
+        if not 0 < len(word) <= LONGEST:
+            raise ValueError(
+                f"must be words of up to {LONGEST} characters, separated by commas, such as "
+                "ARRET,AVBRYT"
+            )
+    return words
 
 
 MoreWords = Annotated[tuple[str, ...], BeforeValidator(_words)]
@@ -36,6 +43,18 @@ class InboundSettings(BaseModel):
         description="enforced: a client may send only from senders that `clients senders add` gave "
         "it. open: from any sender.",
     )
+
+    @field_validator("stop_words", "start_words", "help_words")
+    @classmethod
+    def _one_meaning(cls, words: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        """Refuse a word that has another meaning: always, or by a setting above."""
+        for keyword in Keyword:
+            name = f"{keyword}_words"
+            if name != info.field_name:
+                other = {*WORDS[keyword], *info.data.get(name, ())}
+                if shared := other.intersection(words):
+                    raise ValueError(f"has {min(shared)}, which means {keyword}; remove it")
+        return words
 
     @property
     def opt_out_words(self) -> Words:

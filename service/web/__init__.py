@@ -12,7 +12,14 @@ from service.web import (
     request_id,
     thread_limit,
 )
-from service.web.api import events, inbound, messages, webhook_deliveries, webhook_endpoints
+from service.web.api import (
+    events,
+    inbound,
+    messages,
+    opt_outs,
+    webhook_deliveries,
+    webhook_endpoints,
+)
 from service.web.openapi import page
 
 # Bytes of a batch of 1000 messages of maximum length, with every character escaped.
@@ -29,6 +36,7 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(messages.blueprint)
     app.register_blueprint(events.blueprint)
     app.register_blueprint(inbound.blueprint)
+    app.register_blueprint(opt_outs.blueprint)
     app.register_blueprint(webhook_endpoints.blueprint)
     app.register_blueprint(webhook_deliveries.blueprint)
     app.register_blueprint(callbacks.blueprint)

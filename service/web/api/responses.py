@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from service.representations.opt_out_types import OptOutPage, OptOuts
 from service.representations.types import Event, FeedItem, Message
 from service.representations.webhook_types import (
     MessageUpdated,
@@ -105,5 +106,5 @@ class Ready(TypedDict):
 SHAPES: Final = (
     *(Message, Event, Page, Ledger, Problem, BatchAnswer, Alive, Ready),
     *(FeedPage, WebhookEndpoints, WebhookEndpointWithSecret, WebhookDeliveries, Recovered),
-    MessageUpdated,
+    *(MessageUpdated, OptOuts, OptOutPage),
 )

@@ -15,6 +15,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from service.representations.events import CONTENT
 from service.web.api.event_schemas import EventQuery
+from service.web.api.opt_out_schemas import OptOutChange, OptOutQuery, OptOutSelection
 from service.web.api.resend import Resend
 from service.web.api.responses import SHAPES
 from service.web.api.schemas import MessageQuery, NewBatch, NewMessage
@@ -27,18 +28,27 @@ from service.web.api.webhook_schemas import (
 
 _TEXT: Final = files(__name__).joinpath("openapi.json").read_text("utf-8")
 _REFERENCE: Final = "#/components/schemas/{model}"
-_REQUESTS: Final = (NewMessage, NewBatch, Resend, NewWebhookEndpoint, SecretRotation, Recover)
+_REQUESTS: Final = (
+    *(NewMessage, NewBatch, Resend, NewWebhookEndpoint, SecretRotation, Recover),
+    OptOutChange,
+)
 _QUERIES: Final[Mapping[str, type[BaseModel]]] = {
     "/v1/messages": MessageQuery,
     "/v1/events": EventQuery,
     "/v1/webhook-endpoints/{endpoint_id}/deliveries": DeliveryQuery,
+    "/v1/opt-outs": OptOutQuery,
 }
 _LANGUAGES: Final = {"curl": "Shell", "Python": "Python", "Node": "JavaScript"}
 # The message, the webhook endpoint and the delivery of the examples.
 MESSAGE_ID: Final = "01a1fd14-9522-7078-b19f-9ef257cf0b38"
 ENDPOINT_ID: Final = "01a1fd10-1f6e-7c31-8f0a-3b1d5a7c2e94"
 DELIVERY_ID: Final = "01a1fd15-02b4-7d15-a6c2-51f0c88e7b3d"
-_IDS: Final = {"message_id": MESSAGE_ID, "endpoint_id": ENDPOINT_ID, "delivery_id": DELIVERY_ID}
+_IDS: Final = {
+    "message_id": MESSAGE_ID,
+    "endpoint_id": ENDPOINT_ID,
+    "delivery_id": DELIVERY_ID,
+    "number": "+14155552671",
+}
 
 
 def document(providers: Sequence[str]) -> dict[str, Any]:
@@ -47,6 +57,9 @@ def document(providers: Sequence[str]) -> dict[str, Any]:
     api["components"]["schemas"] = _schemas(providers)
     for path, query in _QUERIES.items():
         api["paths"][path]["get"]["parameters"] += _query_parameters(query)
+    api["paths"]["/v1/opt-outs/{number}"]["delete"]["parameters"] += _query_parameters(
+        OptOutSelection
+    )
     for path, methods in api["paths"].items():
         for method, operation in methods.items():
             if operation["security"]:
