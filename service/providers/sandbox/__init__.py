@@ -115,7 +115,7 @@ class Sandbox:
     def parse(self, callback: Callback) -> StatusReport | Inbound:
         """Parse a callback or inbound message. Never raises for any body."""
         form = reports.fields(callback.body)
-        received = inbound.parsed(form, callback, {}) or reports.from_form(form, callback)
+        received = inbound.parsed(form, callback) or reports.from_form(form, callback)
         return received._replace(provider=SANDBOX)
 
     def inbound_answer(self) -> InboundAnswer:
