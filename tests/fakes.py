@@ -20,6 +20,7 @@ from service.providers.base import (
     RefusalAdvice,
     Sender,
 )
+from service.providers.inbound import ListPage, ListQuery
 from service.providers.twilio import errors, inbound, reports
 
 Script = Callable[[Outbound], StatusReport]
@@ -61,6 +62,7 @@ class FakeProvider:
     name: str = "twilio"
     script: Script | None = None
     answer: Callable[[UUID, str], StatusReport] | None = None  # to a fetch
+    listing: Callable[[ListQuery], ListPage] | None = None  # of inbound messages
     on_air: list[Outbound] = field(default_factory=list)
     routes: Collection[str] = ()
 
@@ -115,6 +117,15 @@ class FakeProvider:
             if self.sid(outbound.attempt_id) == provider_sid and outbound.to != sought.to:
                 raise Refused(f"{provider_sid} is another message: different recipient")
         return self.fetch(sought.attempt_id, provider_sid)
+
+    def listed_by(self, senders: Collection[str]) -> Collection[str]:
+        return {"+15005550006", *senders} if self.listing else ()
+
+    def list_inbound(self, query: ListQuery) -> ListPage:
+        return self.listing(query) if self.listing else ListPage(())
+
+    def with_media(self, received: Inbound) -> Inbound:
+        return received
 
     def verify(self, request: CallbackRequest) -> None:
         if request.headers.get("x-fake-signature") != fake_signature(request.path, request.body):

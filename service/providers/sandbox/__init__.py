@@ -24,6 +24,7 @@ from service.providers.base import (
     RefusalAdvice,
     Sender,
 )
+from service.providers.inbound import ListPage, ListQuery
 from service.providers.sandbox.numbers import RECIPIENTS, Answer, Outcome, outcome_of
 from service.providers.twilio import errors, inbound, reports
 
@@ -103,6 +104,18 @@ class Sandbox:
         if provider_sid != _sid(query.to, query.attempt_id):
             raise Refused(f"{provider_sid} is another message")
         return self.fetch(query.attempt_id, provider_sid)
+
+    def listed_by(self, senders: Collection[str]) -> Collection[str]:  # noqa: ARG002
+        """Return nothing: its inbound messages never miss."""
+        return ()
+
+    def list_inbound(self, query: ListQuery) -> ListPage:  # noqa: ARG002
+        """Return an empty page."""
+        return ListPage(())
+
+    def with_media(self, received: Inbound) -> Inbound:
+        """Return the message."""
+        return received
 
     def verify(self, request: CallbackRequest) -> None:
         """Raise Forged: its callbacks do not arrive over the network."""
