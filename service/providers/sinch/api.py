@@ -29,7 +29,7 @@ _CODE: Final = re.compile(r"[a-z][a-z_]{2,63}")
 
 
 class Batches:
-    """The batches and inbound messages of one account. Each call raises ProviderError without a 2xx."""
+    """The batches and inbound messages of one account. Calls raise ProviderError without a 2xx."""
 
     def __init__(self, account: SinchAccount, settings: Settings) -> None:
         address = _address(account, settings)
