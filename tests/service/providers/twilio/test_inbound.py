@@ -136,7 +136,15 @@ def test_status_callback_is_no_inbound_message(changes: dict[str, str]) -> None:
     assert isinstance(parsed(form("Hello", **changes)), StatusReport)
 
 
-FIELDS = ["From", "To", "Body", "MediaUrl0", "MediaContentType0", "MessagingServiceSid", "OptOutType"]
+FIELDS = [
+    "From",
+    "To",
+    "Body",
+    "MediaUrl0",
+    "MediaContentType0",
+    "MessagingServiceSid",
+    "OptOutType",
+]
 
 
 @given(st.dictionaries(st.sampled_from(FIELDS) | st.text(), st.text(max_size=300)))
