@@ -101,7 +101,7 @@ class Account:
         since = max(query.since, now - _LONGEST_LIST)
         times = {"start_date": _iso(since), "end_date": _iso(query.until)}
         answer = self._batches.inbounds({"page": number, "page_size": _PAGE_SIZE, **times})
-        listed = [each for each in answer["inbounds"] or () if isinstance(each, dict)]
+        listed = [each for each in answer["inbounds"] if isinstance(each, dict)]
         messages = [each for fields in listed if (each := inbound.parsed(fields, now)) is not None]
         return ListPage(
             [each._replace(account=self.name) for each in messages],
