@@ -65,18 +65,20 @@ def _lists(registered: set[str]) -> Iterator[ListKey]:
     provider: that account sends for it, too.
     """
     accounts = [
-        (provider, account)
+        (provider, name, account)
         for provider, each in components().real_providers.items()
-        for account in each.accounts.values()
+        for name, account in each.accounts.items()
     ]
     owned = {
-        each for each in registered if any(account.owns(_sender(each)) for _, account in accounts)
+        sender
+        for sender in registered
+        if any(account.owns(_sender(sender)) for _, _, account in accounts)
     }
-    first = dict(reversed(accounts))
-    for provider, account in accounts:
-        others = registered - owned if first[provider] is account else ()
+    first = {provider: name for provider, name, _ in reversed(accounts)}
+    for provider, name, account in accounts:
+        others = registered - owned if first[provider] == name else ()
         for sender in account.listed_by(others):
-            yield ListKey(provider, account.name, sender)
+            yield ListKey(provider, name, sender)
 
 
 def _sender(address: str) -> Sender:
