@@ -191,7 +191,7 @@ def app(bound_app: Flask, shared_redis: Redis) -> Flask:
         _delete_all_rows()
         fake = components().providers["twilio"]
         assert isinstance(fake, FakeProvider)
-        fake.script = fake.answer = None
+        fake.script = fake.answer = fake.listing = None
         fake.on_air.clear()
     shared_redis.flushdb()
     return bound_app

@@ -20,6 +20,7 @@ from service.providers.base import (
     RefusalAdvice,
     Sender,
 )
+from service.providers.inbound import ListPage, ListQuery
 from service.providers.twilio import errors, inbound, reports
 
 Script = Callable[[Outbound], StatusReport]
@@ -61,6 +62,7 @@ class FakeProvider:
     name: str = "twilio"
     script: Script | None = None
     answer: Callable[[UUID, str], StatusReport] | None = None  # to a fetch
+    listing: Callable[[ListQuery], ListPage] | None = None  # of inbound messages
     on_air: list[Outbound] = field(default_factory=list)
     routes: Collection[str] = ()
 
@@ -116,6 +118,15 @@ class FakeProvider:
                 raise Refused(f"{provider_sid} is another message: different recipient")
         return self.fetch(sought.attempt_id, provider_sid)
 
+    def listed_by(self, senders: Collection[str]) -> Collection[str]:
+        return {"+15005550006", *senders} if self.listing else ()
+
+    def list_inbound(self, query: ListQuery) -> ListPage:
+        return self.listing(query) if self.listing else ListPage(())
+
+    def with_media(self, received: Inbound) -> Inbound:
+        return received
+
     def verify(self, request: CallbackRequest) -> None:
         if request.headers.get("x-fake-signature") != fake_signature(request.path, request.body):
             raise Forged("mismatch")
@@ -127,7 +138,7 @@ class FakeProvider:
         if callback.body == b"poison":
             raise ZeroDivisionError("poison")
         form = reports.fields(callback.body)
-        return inbound.parsed(form, callback, {}) or reports.from_form(form, callback)
+        return inbound.parsed(form, callback) or reports.from_form(form, callback)
 
     def inbound_answer(self) -> InboundAnswer:
         return inbound.ANSWER

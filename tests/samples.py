@@ -7,7 +7,7 @@ import json
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
 
 from twilio.request_validator import RequestValidator
@@ -21,6 +21,7 @@ from service.providers.twilio import errors as twilio_errors
 from service.providers.twilio import reports as twilio_reports
 from tests.conftest import ACCOUNT, BASE_URL, SINCH, TOKEN, make_settings
 from tests.fakes import FakeProvider, fake_signature
+from tests.service.inbound.conversation import PERSON, SENDER, form
 
 REAL = configured(make_settings("sqlite:///unused.db", "redis://unused", **SINCH))
 
@@ -36,6 +37,10 @@ class Sample(ABC):
 
     @abstractmethod
     def body(self, word: str, attempt: UUID, sid: str) -> bytes: ...
+
+    @abstractmethod
+    def inbound(self, text: str, sid: str) -> bytes:
+        """Return a message from a person to our sender."""
 
     @abstractmethod
     def headers(self, path: str, body: bytes) -> dict[str, str]: ...
@@ -55,9 +60,12 @@ class TwilioSample(Sample):
     def body(self, word: str, attempt: UUID, sid: str) -> bytes:
         return urlencode(self._form(word, sid)).encode()
 
+    def inbound(self, text: str, sid: str) -> bytes:
+        return urlencode(form(text, MessageSid=sid)).encode()
+
     def headers(self, path: str, body: bytes) -> dict[str, str]:
-        form = dict(pair.split("=", 1) for pair in body.decode().split("&"))
-        signature = RequestValidator(TOKEN).compute_signature(BASE_URL + path, form)
+        fields = dict(parse_qsl(body.decode(), keep_blank_values=True))
+        signature = RequestValidator(TOKEN).compute_signature(BASE_URL + path, fields)
         return {"x-twilio-signature": signature}
 
     @staticmethod
@@ -79,6 +87,10 @@ class SinchSample(Sample):
             "status": word,
         }
         return json.dumps(report).encode()
+
+    def inbound(self, text: str, sid: str) -> bytes:
+        numbers = {"from": PERSON[1:], "to": SENDER[1:]}
+        return json.dumps({"type": "mo_text", "id": sid, "body": text, **numbers}).encode()
 
     def headers(self, path: str, body: bytes) -> dict[str, str]:
         secret = SINCH["SINCH_CALLBACK_SECRETS"].partition(",")[0].encode()

@@ -265,10 +265,10 @@ def test_webhooks_reach_every_network_but_that_of_metadata() -> None:
     assert "169.254.0.0/16" in blocks["0.0.0.0/0"]
 
 
-def test_ingress_exposes_api_and_callbacks_only() -> None:
+def test_ingress_exposes_clients_and_providers_only() -> None:
     [ingress] = of("Ingress").values()
     [rule] = ingress["spec"]["rules"]
-    assert [path["path"] for path in rule["http"]["paths"]] == ["/v1", "/callbacks"]
+    assert [path["path"] for path in rule["http"]["paths"]] == ["/v1", "/callbacks", "/inbound"]
     for path in rule["http"]["paths"]:
         service = path["backend"]["service"]
         ports = of("Service")[service["name"]]["spec"]["ports"]

@@ -13,6 +13,7 @@ _SECONDS: Final = {
     queue.EXPIRE_CLAIMS: 10,
     queue.EXPIRE_MESSAGES: 5,
     queue.RECONCILE: 1,  # RECONCILE_BUDGET is per second
+    queue.FIND_INBOUND: 10,  # each list is read every INBOUND_LIST_EVERY seconds
     queue.ADOPT_ORPHANS: 10,
     queue.DRAIN_OVERFLOW: 5,
     queue.REDACT: 10,

@@ -4,6 +4,7 @@ from celery import shared_task
 
 from service.privacy import purge
 from service.privacy import redact as redacting
+from service.reconciliation import find_inbound as finding
 from service.reconciliation import poll
 from service.recording import consume_inbox as inbox
 from service.recording import record, return_to_inbox
@@ -47,6 +48,12 @@ def expire_messages() -> None:
 def reconcile() -> None:
     """Ask the provider about messages in doubt and about silent ones."""
     poll.reconcile_due()
+
+
+@shared_task(name=queue.FIND_INBOUND)
+def find_inbound() -> None:
+    """Record inbound messages that only the lists of the providers have."""
+    finding.find_inbound()
 
 
 @shared_task(name=queue.ADOPT_ORPHANS)

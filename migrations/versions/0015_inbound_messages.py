@@ -52,6 +52,16 @@ def upgrade():
     sa.PrimaryKeyConstraint('sender', name=op.f('pk_client_sender')),
     )
     op.create_index(op.f('ix_client_sender_client_id'), 'client_sender', ['client_id'], unique=False)
+    op.create_table('inbound_list',
+    sa.Column('provider', sa.String(length=32), nullable=False),
+    sa.Column('account', sa.String(length=32), nullable=False),
+    sa.Column('sender', sa.String(length=255), nullable=False),
+    sa.Column('read_until', _TIME, nullable=False),
+    sa.Column('window_end', _TIME, nullable=True),
+    sa.Column('page', sa.Text(), nullable=True),
+    sa.Column('next_at', _TIME, nullable=False),
+    sa.PrimaryKeyConstraint('provider', 'account', 'sender', name=op.f('pk_inbound_list')),
+    )
     # Defaults in the database: during an upgrade the old version inserts without these columns.
     with op.batch_alter_table('opt_out') as batch:
         batch.add_column(sa.Column('active', sa.Boolean(), server_default=sa.true(), nullable=False))
@@ -84,5 +94,6 @@ def downgrade():
         batch.drop_column('changed_by')
         batch.drop_column('reason')
         batch.drop_column('active')
+    op.drop_table('inbound_list')
     op.drop_table('client_sender')
     op.drop_table('inbound_message')

@@ -38,6 +38,13 @@ class InboundSettings(BaseModel):
     help_words: MoreWords = Field(
         default=(), description="Further words with which a recipient asks for help."
     )
+    inbound_list_every: float = Field(
+        default=300.0,
+        ge=0,
+        le=86_400,
+        description="Seconds between two reads of the provider's list of inbound messages, which "
+        "find those that did not arrive here. The default is 5 minutes; 0: never.",
+    )
     sender_ownership: Literal["open", "enforced"] = Field(
         default="open",
         description="enforced: a client may send only from senders that `clients senders add` gave "

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from service.models import Message
 from service.providers.base import Inbound
+from service.providers.sandbox import SANDBOX
 from service.queries import replies, senders
 
 # A message that is older is not what a person answers.
@@ -21,7 +22,8 @@ class Owner(NamedTuple):
 
 def owner_of(received: Inbound) -> Owner:
     """Return the owner of the sender, else the client that wrote to the person last from it."""
-    owned = senders.owners(_senders(received))
+    # A message of the sandbox goes to the client of the test key, whoever owns the sender.
+    owned = {} if received.provider == SANDBOX else senders.owners(_senders(received))
     client_id = next((owned[sender] for sender in _senders(received) if sender in owned), None)
     answered = _answered(received, client_id)
     if answered is None:

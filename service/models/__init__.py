@@ -5,6 +5,7 @@ from service.models.clients import ApiKey, Client
 from service.models.events import Event
 from service.models.holds import Hold
 from service.models.inbound import InboundMessage
+from service.models.inbound_lists import InboundList
 from service.models.installation import InstallationKey
 from service.models.ledger import StatusEvent
 from service.models.messages import Attempt, Message
@@ -21,6 +22,7 @@ __all__ = [
     "DeadLetter",
     "Event",
     "Hold",
+    "InboundList",
     "InboundMessage",
     "InstallationKey",
     "Message",

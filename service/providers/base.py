@@ -1,14 +1,16 @@
 """The interface of a provider, and the values that it takes and returns."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
-from service.domain.keywords import Keyword
 from service.domain.report import StatusReport
 from service.errors import ErrorFact
+from service.providers.inbound import Inbound as Inbound
+from service.providers.inbound import InboundAnswer as InboundAnswer
+from service.providers.inbound import InboundLists
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,34 +79,6 @@ class Callback(NamedTuple):
     received_at: datetime
 
 
-class Inbound(NamedTuple):
-    """A message from a person to one of our senders, normalised, with the original payload."""
-
-    provider: str
-    account: str
-    provider_sid: str
-    from_address: str
-    to_address: str
-    received_at: datetime  # when Waybill got it
-    body: str | None = None
-    media: Sequence[Mapping[str, str | None]] = ()  # each with url and content_type
-    messaging_service_sid: str | None = None
-    keyword: Keyword | None = None  # as the provider read it; None if it does not say
-    # Our message that it answers, if the provider says so: its SID, or its attempt.
-    reply_to_sid: str | None = None
-    reply_to_attempt: UUID | None = None
-    provider_time: datetime | None = None
-    raw: Mapping[str, Any] = {}
-
-
-class InboundAnswer(NamedTuple):
-    """The answer that a provider expects to an inbound message."""
-
-    status: int
-    content_type: str | None
-    body: bytes
-
-
 class RefusalAdvice(NamedTuple):
     """The setting error behind refused callbacks, and how to fix it."""
 
@@ -112,7 +86,7 @@ class RefusalAdvice(NamedTuple):
     remedy: str
 
 
-class Account(Protocol):
+class Account(InboundLists, Protocol):
     """One account of a provider. Errors (`errors.ProviderError`) tell what may have happened."""
 
     @property

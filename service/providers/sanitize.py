@@ -1,9 +1,12 @@
 """Make received values safe to store in any database."""
 
 import re
+from contextlib import suppress
 from typing import Final
 from uuid import UUID
 
+from service import addresses
+from service.addresses import UnusableAddress
 from service.domain.report import StatusReport
 
 # Maximum lengths of columns; the raw payload has the full value.
@@ -43,6 +46,18 @@ def scalar(value: object) -> str:
 def as_sid(value: object) -> str | None:
     """Return a provider's message id, or None if the value cannot be one."""
     return None if isinstance(value, bool) else clip(scalar(value).strip(), SHORT)
+
+
+def as_address(*spellings: str) -> str:
+    """Return the first text that is an address, as Waybill stores it; if none is, the last text.
+
+    Opt-outs, owners and replies compare the addresses of inbound messages with stored ones.
+    """
+    for text in spellings:
+        for normalise in (addresses.recipient, addresses.sender):
+            with suppress(UnusableAddress):
+                return clip(normalise(text), ADDRESS) or ""
+    return clip(spellings[-1].strip(), ADDRESS) or ""
 
 
 def same_address(a: str, b: str) -> bool:

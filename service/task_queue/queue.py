@@ -32,6 +32,7 @@ NOTIFY: Final = "waybill.notify"
 EXPIRE_CLAIMS: Final = "waybill.expire_claims"
 EXPIRE_MESSAGES: Final = "waybill.expire_messages"
 RECONCILE: Final = "waybill.reconcile"
+FIND_INBOUND: Final = "waybill.find_inbound"
 ADOPT_ORPHANS: Final = "waybill.adopt_orphans"
 DRAIN_OVERFLOW: Final = "waybill.drain_overflow"
 REDACT: Final = "waybill.redact"
@@ -44,6 +45,7 @@ ROUTES: Final = {
     EXPIRE_CLAIMS: MAINTENANCE,
     EXPIRE_MESSAGES: MAINTENANCE,
     RECONCILE: MAINTENANCE,
+    FIND_INBOUND: MAINTENANCE,
     ADOPT_ORPHANS: MAINTENANCE,
     DRAIN_OVERFLOW: MAINTENANCE,
     REDACT: MAINTENANCE,

@@ -20,8 +20,9 @@ from service.errors import Unavailable
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-# These do not wait for the database: callbacks in an unusual form, probes and scrapes.
-_EXEMPT: Final = ("/callbacks/", "/healthz", "/readyz", "/metrics")
+# These do not wait for the database: callbacks in an unusual form, inbound messages, probes and
+# scrapes.
+_EXEMPT: Final = ("/callbacks/", "/inbound/", "/healthz", "/readyz", "/metrics")
 # More requests than this would only wait for connections of the database pool.
 _MAX_REQUESTS: Final = 64
 # Seconds in which no request ends before the running requests count as stalled. A commit on a slow

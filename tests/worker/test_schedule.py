@@ -13,6 +13,7 @@ def test_tasks_run_as_often_as_they_must() -> None:
         "expire_claims": 10,
         "expire_messages": 5,
         "reconcile": 1,
+        "find_inbound": 10,
         "adopt_orphans": 10,
         "drain_overflow": 5,
         "redact": 10,

@@ -7,7 +7,7 @@ import pytest
 from celery import Celery
 
 from service.privacy import purge, redact
-from service.reconciliation import poll
+from service.reconciliation import find_inbound, poll
 from service.recording import consume_inbox, record, return_to_inbox
 from service.sending import claim, deliver, expiry
 from service.task_queue import queue
@@ -38,6 +38,7 @@ def test_tasks_are_named_after_their_functions() -> None:
         (queue.DRAIN_OVERFLOW, return_to_inbox, "drain_overflow"),
         (queue.ADOPT_ORPHANS, record, "adopt_orphans"),
         (queue.RECONCILE, poll, "reconcile_due"),
+        (queue.FIND_INBOUND, find_inbound, "find_inbound"),
         (queue.REDACT, redact, "redact"),
         (queue.DELETE_OLD, purge, "delete_old"),
     ],

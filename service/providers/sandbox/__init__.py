@@ -7,7 +7,6 @@ the outcome, the attempt gives the number of tries, and both are part of the mes
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Final
-from urllib.parse import urlencode
 from uuid import UUID
 
 from service.domain.account import DEFAULT_ACCOUNT
@@ -24,14 +23,15 @@ from service.providers.base import (
     RefusalAdvice,
     Sender,
 )
+from service.providers.inbound import ListPage, ListQuery
+from service.providers.sandbox.forms import DEFAULT_SENDER, FAILURES, reply_form, status_form
 from service.providers.sandbox.numbers import RECIPIENTS, Answer, Outcome, outcome_of
+from service.providers.sanitize import as_uuid
 from service.providers.twilio import errors, inbound, reports
 
 SANDBOX: Final = "sandbox"
 # Message ids keep the prefix of the earlier name, so that older messages are found.
 _SID_PREFIX: Final = "test"
-_SENDER: Final = "+15005550006"
-_FAILURES: Final = ("failed", "undelivered")
 
 
 class Sandbox:
@@ -59,7 +59,7 @@ class Sandbox:
 
     def default_sender(self) -> Sender:
         """Return the sender of messages that name none."""
-        return Sender(_SENDER)
+        return Sender(DEFAULT_SENDER)
 
     def unsupported_fields(self, to: str, fields: Collection[str]) -> list[str]:
         """Return nothing: it supports all fields."""
@@ -78,7 +78,12 @@ class Sandbox:
         sid = _sid(outbound.to, outbound.attempt_id)
         # Before the answer, as may happen with a real provider.
         for word in outcome.callbacks:
-            self._call_back(_callback(outbound.attempt_id, sid, word, outcome.code))
+            form = status_form(sid, word, outcome.code)
+            self._call_back(_callback(outbound.attempt_id, form))
+        if outcome.reply is not None:
+            reply_sid = f"{_SID_PREFIX}-reply-{outbound.attempt_id.hex}"
+            form = reply_form(reply_sid, outbound, outcome.reply)
+            self._call_back(_callback(outbound.attempt_id, form))
         return _report("queued", Source.API, outbound.attempt_id, sid)
 
     def cancel(self, attempt_id: UUID, provider_sid: str) -> StatusReport:
@@ -104,6 +109,18 @@ class Sandbox:
             raise Refused(f"{provider_sid} is another message")
         return self.fetch(query.attempt_id, provider_sid)
 
+    def listed_by(self, senders: Collection[str]) -> Collection[str]:
+        """Return nothing: its inbound messages never miss."""
+        return ()
+
+    def list_inbound(self, query: ListQuery) -> ListPage:
+        """Return an empty page."""
+        return ListPage(())
+
+    def with_media(self, received: Inbound) -> Inbound:
+        """Return the message."""
+        return received
+
     def verify(self, request: CallbackRequest) -> None:
         """Raise Forged: its callbacks do not arrive over the network."""
         raise Forged("not_over_the_network")
@@ -115,8 +132,12 @@ class Sandbox:
     def parse(self, callback: Callback) -> StatusReport | Inbound:
         """Parse a callback or inbound message. Never raises for any body."""
         form = reports.fields(callback.body)
-        received = inbound.parsed(form, callback, {}) or reports.from_form(form, callback)
-        return received._replace(provider=SANDBOX)
+        received = inbound.parsed(form, callback)
+        if received is None:
+            return reports.from_form(form, callback)._replace(provider=SANDBOX)
+        # So a reply goes to the client of the test key, whoever owns the sender.
+        attempt_id = as_uuid(callback.attempt)
+        return received._replace(provider=SANDBOX, reply_to_attempt=attempt_id)
 
     def inbound_answer(self) -> InboundAnswer:
         """Return the answer of Twilio; inbound messages do not arrive over the network."""
@@ -152,17 +173,14 @@ def _number(sid: str, attempt_id: UUID) -> str:
     return f"+{digits}"
 
 
-def _callback(attempt_id: UUID, sid: str, word: str, code: str | None) -> Callback:
-    form = {"MessageSid": sid, "MessageStatus": word}
-    if code is not None and word in _FAILURES:
-        form["ErrorCode"] = code
-    return Callback(SANDBOX, str(attempt_id), urlencode(form).encode(), datetime.now(UTC))
+def _callback(attempt_id: UUID, form: bytes) -> Callback:
+    return Callback(SANDBOX, str(attempt_id), form, datetime.now(UTC))
 
 
 def _report(
     word: str, source: Source, attempt_id: UUID, sid: str, code: str | None = None
 ) -> StatusReport:
-    error_code = code if word in _FAILURES else None
+    error_code = code if word in FAILURES else None
     fields = {"sid": sid, "status": word, "error_code": error_code, "num_segments": "1"}
     report = reports.from_resource(fields, source, attempt_id, datetime.now(UTC))
     return report._replace(provider=SANDBOX)

@@ -24,7 +24,7 @@ _EVERY_ATTEMPT: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What happens to a message: the answers, the callbacks, and the result of later requests."""
+    """What happens to a message: answers, callbacks, a reply, and the result of later requests."""
 
     callbacks: tuple[str, ...] = ("sent", "delivered")
     code: str | None = None
@@ -32,6 +32,7 @@ class Outcome:
     times: int = 0  # number of attempts with this answer; later ones are accepted
     ends: str = "delivered"  # the status that `fetch` returns
     is_found: bool = False  # whether a look-up finds the message
+    reply: str | None = None  # what the person writes back
 
     def answer_to(self, attempt: int) -> Answer:
         """Return the answer to an attempt; the first is 1."""
@@ -67,6 +68,9 @@ RECIPIENTS: Final[Mapping[str, Outcome]] = {
     "+15005550140": Outcome(callbacks=()),
     "+15005550150": Outcome(callbacks=("delivered", "sent", "delivered", "sent")),
     "+15005550160": Outcome(("sent", "undelivered", "delivered"), "30008"),
+    "+15005550170": Outcome(reply="STOP"),
+    "+15005550171": Outcome(reply="START"),
+    "+15005550172": Outcome(reply="Thank you!"),
 }
 
 SENDERS: Final[Mapping[str, Outcome]] = {

@@ -14,6 +14,7 @@ from service.providers.base import (
     Inbound,
     InboundAnswer,
     RefusalAdvice,
+    Sender,
 )
 from service.providers.callback_urls import (
     NOT_CONFIGURED,
@@ -82,9 +83,16 @@ class Sinch:
     def parse(self, callback: Callback) -> StatusReport | Inbound:
         """Parse a verified callback or inbound message. Never raises for any body."""
         fields = reports.fields(callback.body)
-        return inbound.parsed(fields, callback, self.accounts) or reports.from_fields(
-            fields, Source.CALLBACK, reports.attempt_in(fields), callback.received_at
-        )
+        received = inbound.parsed(fields, callback.received_at)
+        if received is not None:
+            return received._replace(account=self._account_of(received.to_address))
+        attempt_id = reports.attempt_in(fields)
+        return reports.from_fields(fields, Source.CALLBACK, attempt_id, callback.received_at)
+
+    def _account_of(self, number: str) -> str:
+        """Return the account that owns a number, else the first."""
+        owners = (name for name, each in self.accounts.items() if each.owns(Sender(number)))
+        return next(owners, next(iter(self.accounts)))
 
     def inbound_answer(self) -> InboundAnswer:
         """Return an empty answer: Sinch reads only its status."""

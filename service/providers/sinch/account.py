@@ -12,12 +12,17 @@ from service.domain.report import Source, StatusReport
 from service.errors import Refused
 from service.providers.base import LookUpQuery, Outbound, Sender
 from service.providers.callback_urls import callback_path
+from service.providers.inbound import EVERY_SENDER, Inbound, ListPage, ListQuery
 from service.providers.sanitize import same_address, scalar
-from service.providers.sinch import reports
+from service.providers.sinch import inbound, reports
 from service.providers.sinch.api import Batches
 
 # Sinch keeps a message for three days at most.
 _MAX_VALIDITY: Final = timedelta(days=3)
+
+# Sinch lists the inbound messages of 14 days, 100 on a page at most.
+_LONGEST_LIST: Final = timedelta(days=14)
+_PAGE_SIZE: Final = 100
 
 _log = logging.getLogger(__name__)
 
@@ -83,6 +88,30 @@ class Account:
             raise Refused(f"{provider_sid} is another message: different {', '.join(fields)}")
         return self.fetch(query.attempt_id, provider_sid)
 
+    def listed_by(self, senders: Collection[str]) -> Collection[str]:  # noqa: ARG002
+        """Return one list for all senders: Sinch lists the inbound messages of the account."""
+        return (EVERY_SENDER,)
+
+    def list_inbound(self, query: ListQuery) -> ListPage:
+        """Return one page of inbound messages. Raises as `fetch` does.
+
+        The end of the time makes page numbers stable: later messages would move the others.
+        """
+        number, now = int(query.page or 0), datetime.now(UTC)
+        since = max(query.since, now - _LONGEST_LIST)
+        times = {"start_date": _iso(since), "end_date": _iso(query.until)}
+        answer = self._batches.inbounds({"page": number, "page_size": _PAGE_SIZE, **times})
+        listed = [each for each in answer["inbounds"] if isinstance(each, dict)]
+        messages = [each for fields in listed if (each := inbound.parsed(fields, now)) is not None]
+        return ListPage(
+            [each._replace(account=self.name) for each in messages],
+            str(number + 1) if _has_more(answer, number, len(listed)) else None,
+        )
+
+    def with_media(self, received: Inbound) -> Inbound:
+        """Return the message: Sinch's list has the media."""
+        return received
+
     def _batch(self, outbound: Outbound) -> dict[str, Any]:
         batch = {
             "to": [outbound.to],
@@ -117,6 +146,13 @@ def _differences(batch: Mapping[str, Any], query: LookUpQuery) -> Iterator[str]:
         yield "sender"
     if (batch.get("body") or query.body) != query.body:
         yield "text"
+
+
+def _has_more(answer: Mapping[str, Any], number: int, listed: int) -> bool:
+    """Return whether pages follow; Sinch may make them smaller than the request says."""
+    count, size = answer.get("count"), answer.get("page_size")
+    before = number * (size if isinstance(size, int) else _PAGE_SIZE)
+    return listed > 0 and isinstance(count, int) and before + listed < count
 
 
 def _expiry(outbound: Outbound) -> str | None:

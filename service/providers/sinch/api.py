@@ -1,6 +1,7 @@
-"""Call Sinch's batches API, and classify errors by what may have happened to the message.
+"""Call Sinch's SMS API, and classify errors by what may have happened to the message.
 
-Source: https://developers.sinch.com/docs/sms/api-reference/sms/tag/Batches/.
+Source: https://developers.sinch.com/docs/sms/api-reference/sms/tag/Batches/ and, for inbound
+messages, https://developers.sinch.com/docs/sms/api-reference/sms/tag/Inbounds/.
 """
 
 import json
@@ -28,10 +29,12 @@ _CODE: Final = re.compile(r"[a-z][a-z_]{2,63}")
 
 
 class Batches:
-    """The batches of one account. Each call raises ProviderError unless it gets a 2xx."""
+    """The batches and inbound messages of one account. Calls raise ProviderError without a 2xx."""
 
     def __init__(self, account: SinchAccount, settings: Settings) -> None:
-        self._url = f"{_address(account, settings)}/batches"
+        address = _address(account, settings)
+        self._url = f"{address}/batches"
+        self._inbounds_url = f"{address}/inbounds"
         token = account.api_token
         self._bearer = None if token is None else token.get_secret_value()
         self._access_token = AccessToken(account, settings)
@@ -71,6 +74,14 @@ class Batches:
             and batch.get("client_reference") == client_reference
             and as_sid(batch.get("id"))
         ]
+
+    def inbounds(self, query: Mapping[str, str | int]) -> dict[str, Any]:
+        """Return a page of inbound messages, and how many there are."""
+        url = with_query(self._inbounds_url, query)
+        answer = call(lambda: self._request("GET", url, None))
+        if not isinstance(answer.get("inbounds"), list):
+            raise OutcomeUnknown("the answer has no inbounds")
+        return answer
 
     def _call(
         self,

@@ -45,6 +45,7 @@ NON_PERSONAL_FIELDS: Final = frozenset(
         *("type", "batch_id", "client_reference", "status", "code", "at", "operator_status_at"),
         *("number_of_message_parts", "total_message_count", "encoding"),
         *("id", "canceled", "created_at", "modified_at", "send_at", "expire_at"),
+        *("received_at", "sent_at", "operator_id"),  # of inbound messages
     }
 )
 

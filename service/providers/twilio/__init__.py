@@ -13,6 +13,7 @@ from service.providers.base import (
     Inbound,
     InboundAnswer,
     RefusalAdvice,
+    Sender,
 )
 from service.providers.callback_urls import (
     NOT_CONFIGURED,
@@ -39,7 +40,7 @@ class Twilio:
         self.accounts: Final = {account.name: Account(account, settings) for account in accounts}
         self._keyrings = {account.name: signature.Keyring([account]) for account in accounts}
         self._all_keys = signature.Keyring(accounts)
-        self._names = {account.account_sid: account.name for account in accounts}
+        self._sids = {account.name: account.account_sid for account in accounts}
         self._base_urls = settings.accepted_base_urls
 
     def unsupported_fields(self, to: str, fields: Collection[str]) -> list[str]:
@@ -74,7 +75,17 @@ class Twilio:
     def parse(self, callback: Callback) -> StatusReport | Inbound:
         """Parse a verified callback or inbound message. Never raises for any body."""
         form = reports.fields(callback.body)
-        return inbound.parsed(form, callback, self._names) or reports.from_form(form, callback)
+        received = inbound.parsed(form, callback)
+        if received is None:
+            return reports.from_form(form, callback)
+        return received._replace(account=self._account_of(received, form.get("AccountSid", "")))
+
+    def _account_of(self, received: Inbound, account_sid: str) -> str:
+        """Return the account with this SID that owns the sender, else the first with this SID."""
+        names = [name for name, sid in self._sids.items() if sid == account_sid] or [*self._sids]
+        senders = Sender(received.to_address), Sender(None, received.messaging_service_sid)
+        owners = (name for name in names if any(map(self.accounts[name].owns, senders)))
+        return next(owners, names[0])
 
     def inbound_answer(self) -> InboundAnswer:
         """Return an empty TwiML document: other texts would be sent to the person."""

@@ -16,8 +16,9 @@ from service.errors import OutcomeUnknown, Refused
 from service.providers.base import LookUpQuery, Outbound, Sender
 from service.providers.callback_urls import callback_path
 from service.providers.http import call
+from service.providers.inbound import Inbound, ListPage, ListQuery
 from service.providers.sanitize import as_sid
-from service.providers.twilio import reports
+from service.providers.twilio import inbound_list, reports
 from service.providers.twilio.api import Http, resource
 from service.providers.twilio.matching import differences, matches
 
@@ -99,6 +100,22 @@ class Account:
         if fields := list(differences(fetched, query)):
             raise Refused(f"{provider_sid} is another message: different {', '.join(fields)}")
         return self._reported(fetched, query.attempt_id, Source.RECONCILIATION)
+
+    def listed_by(self, senders: Collection[str]) -> Collection[str]:
+        """Return the numbers to list by: Twilio's list has all messages of the account."""
+        return inbound_list.receiving({*self._senders, *senders})
+
+    def list_inbound(self, query: ListQuery) -> ListPage:
+        """Return one page of inbound messages to a number. Raises as `fetch` does."""
+        page = call(lambda: inbound_list.read(self._client, query))
+        return page._replace(messages=[each._replace(account=self.name) for each in page.messages])
+
+    def with_media(self, received: Inbound) -> Inbound:
+        """Return a listed message with the links of its media, which Twilio lists apart."""
+        if received.raw.get("num_media") in (None, "0"):
+            return received
+        sid = received.provider_sid
+        return received._replace(media=call(lambda: inbound_list.media_of(self._client, sid)))
 
     def _fetched(self, provider_sid: str) -> Any:
         fetched = call(lambda: self._client.messages(provider_sid).fetch())

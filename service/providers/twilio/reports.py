@@ -39,6 +39,10 @@ NON_PERSONAL_FIELDS: Final = frozenset(
         *("MessagingServiceSid", "RawDlrDoneDate", "SmsSid", "SmsStatus"),
         *("sid", "status", "error_code", "num_segments", "num_media", "price", "price_unit"),
         *("messaging_service_sid", "date_created", "date_updated", "date_sent", "code"),
+        # Of inbound messages.
+        *("SmsMessageSid", "NumMedia", "NumSegments", "OptOutType", "MessageType", "ButtonType"),
+        *("OriginalRepliedMessageSid", "Forwarded", "FrequentlyForwarded", "ReferralNumMedia"),
+        "direction",
     }
 )
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from uuid import UUID
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
@@ -10,9 +11,10 @@ from hypothesis import strategies as st
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
 from service.errors import Forged
-from service.providers.base import Callback, CallbackRequest, Sender
+from service.providers.base import Callback, CallbackRequest, Inbound, Sender
 from service.web.api.schemas import NewMessage
 from tests.samples import REAL, SAMPLES, Sample
+from tests.service.inbound.conversation import PERSON, SENDER
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 ATTEMPT = UUID("0198d1c5-0000-7000-8000-000000000001")
@@ -152,6 +154,26 @@ def test_unknown_word_of_a_provider_is_kept_without_a_status(sample: Sample, wor
     assert report.status is None
     assert (report.attempt_id, report.provider_sid) == (ATTEMPT, "ID1")
     assert report.word == word.replace("\x00", "\ufffd")[:64]
+
+
+def test_message_of_a_person_is_told_from_a_callback(sample: Sample) -> None:
+    """By its body alone, also at the address of an attempt."""
+    for attempt in ("", str(ATTEMPT)):
+        body = sample.inbound("Fine, thanks", "ID1")
+        received = sample.provider.parse(Callback(sample.provider.name, attempt, body, NOW))
+        assert isinstance(received, Inbound)
+        assert (received.provider, received.provider_sid) == (sample.provider.name, "ID1")
+        assert (received.from_address, received.to_address) == (PERSON, SENDER)
+        assert (received.body, received.received_at) == ("Fine, thanks", NOW)
+        assert received.account in sample.provider.accounts
+
+
+def test_answer_to_a_person_says_nothing(sample: Sample) -> None:
+    """Twilio sends other texts than TwiML to the person, and tags with a text, too."""
+    status, content_type, body = sample.provider.inbound_answer()
+    assert 200 <= status < 300
+    assert content_type in (None, "text/xml")
+    assert not body or "".join(ElementTree.fromstring(body).itertext()) == ""
 
 
 def test_every_code_has_an_explanation(sample: Sample) -> None:

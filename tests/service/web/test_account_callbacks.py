@@ -13,13 +13,16 @@ from uuid import UUID
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import select
 from twilio.request_validator import RequestValidator
 
 from service.app import create_app
 from service.coordination.callback_checks import Refusals
 from service.database import db
+from service.models import InboundMessage
 from service.operations.overview import read_overview
 from service.providers.callback_urls import callback_path
+from service.recording import consume_inbox
 from service.web.callback_fast_path import CallbackFastPath
 from service.web.ops.problems import find_problems
 from tests.conftest import ACCOUNT, BASE_URL, SINCH, TOKEN, make_settings
@@ -41,12 +44,14 @@ name = "eu"
 service_plan_id = "plan-eu"
 api_token = "token-eu"
 callback_secrets = ["eu-secret"]
+phone_number = "+46700000001"
 
 [[sinch]]
 name = "unsigned"
 service_plan_id = "plan-unsigned"
 api_token = "token-unsigned"
 callback_path_secret = "{PATH_SECRET}"
+sender_rates = {{ "+46700000002" = 1 }}
 """
 
 
@@ -73,6 +78,10 @@ def client(request: pytest.FixtureRequest, service: Flask) -> Iterator[FlaskClie
 
 def twilio(client: FlaskClient, path: str, token: str, account_sid: str) -> int:
     form = {"AccountSid": account_sid, "MessageSid": "SM" + "0" * 32, "MessageStatus": "sent"}
+    return twilio_form(client, path, token, form)
+
+
+def twilio_form(client: FlaskClient, path: str, token: str, form: dict[str, str]) -> int:
     signature = RequestValidator(token).compute_signature(BASE_URL + path, form)
     headers = {
         "Content-Type": "application/x-www-form-urlencoded",
@@ -82,8 +91,13 @@ def twilio(client: FlaskClient, path: str, token: str, account_sid: str) -> int:
 
 
 def sinch(client: FlaskClient, path: str, secret: str | None) -> int:
-    fields = {"type": "recipient_delivery_report_sms", "status": "Delivered", "code": 0}
-    body = json.dumps({**fields, "batch_id": "b", "client_reference": str(ATTEMPT)}).encode()
+    fields = {"type": "recipient_delivery_report_sms", "status": "Delivered", "code": "0"}
+    report = {**fields, "batch_id": "b", "client_reference": str(ATTEMPT)}
+    return sinch_json(client, path, secret, report)
+
+
+def sinch_json(client: FlaskClient, path: str, secret: str | None, fields: dict[str, str]) -> int:
+    body = json.dumps(fields).encode()
     stamp = str(int(time.time()))
     digest = hmac.digest(
         (secret or "").encode(), b".".join((body, b"nonce", stamp.encode())), hashlib.sha256
@@ -150,6 +164,80 @@ def test_sinch_callback_needs_a_secret_of_its_account(
     client: FlaskClient, path: str, secret: str | None, status: int
 ) -> None:
     assert sinch(client, path, secret) == status
+
+
+STRANGER = "+14155552671"
+
+
+def recorded(service: Flask) -> list[tuple[str, str]]:
+    """Record what is stored; return account and recipient of the inbound messages."""
+    with service.app_context():
+        consume_inbox.consume_inbox()
+        columns = InboundMessage.account, InboundMessage.to_address
+        return [(row[0], row[1]) for row in db.session.execute(select(*columns))]
+
+
+@pytest.mark.parametrize(
+    ("path", "token", "account_sid", "status", "account"),
+    [
+        ("/inbound/twilio", TOKEN, ACCOUNT, 200, "default"),
+        ("/inbound/twilio", "marketing-token", MARKETING, 200, "marketing"),
+        ("/inbound/twilio", "marketing-token", ACCOUNT, 403, None),
+        ("/inbound/twilio/marketing", "marketing-token", MARKETING, 200, "marketing"),
+        ("/inbound/twilio/marketing", "marketing-next", MARKETING, 200, "marketing"),
+        ("/inbound/twilio/marketing", TOKEN, ACCOUNT, 403, None),
+        ("/inbound/twilio/default", TOKEN, ACCOUNT, 200, "default"),
+        ("/inbound/twilio/default", "marketing-token", MARKETING, 403, None),
+        ("/inbound/twilio/gone", "marketing-token", MARKETING, 403, None),
+        ("/callbacks/twilio", "marketing-token", MARKETING, 200, "marketing"),
+    ],
+)
+def test_message_to_a_twilio_account_needs_its_token(
+    client: FlaskClient, path: str, token: str, account_sid: str, status: int, account: str | None
+) -> None:
+    fields = {"AccountSid": account_sid, "MessageSid": "SM1", "NumMedia": "0", "From": STRANGER}
+    assert twilio_form(client, path, token, {**fields, "To": "+15005550006"}) == status
+    expected = [] if account is None else [(account, "+15005550006")]
+    assert recorded(client.application) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "secret", "status", "to", "account"),
+    [
+        ("/inbound/sinch", "next-secret", 200, "447700900001", "default"),
+        ("/inbound/sinch", "eu-secret", 200, "46700000001", "eu"),
+        ("/inbound/sinch", "wrong", 403, "447700900001", None),
+        ("/inbound/sinch", None, 403, "447700900001", None),
+        ("/inbound/sinch/eu", "eu-secret", 200, "46700000001", "eu"),
+        ("/inbound/sinch/eu", "next-secret", 403, "46700000001", None),
+        (f"/inbound/sinch/unsigned.{PATH_SECRET}", None, 200, "46700000002", "unsigned"),
+        (f"/inbound/sinch/unsigned.{PATH_SECRET}x", None, 403, "46700000002", None),
+        ("/inbound/sinch/unsigned", None, 403, "46700000002", None),
+        (f"/inbound/sinch/{PATH_SECRET}", None, 403, "46700000002", None),
+        (f"/inbound/sinch/eu.{PATH_SECRET}", None, 403, "46700000002", None),
+    ],
+)
+def test_message_to_a_sinch_account_needs_its_secret(
+    client: FlaskClient, path: str, secret: str | None, status: int, to: str, account: str | None
+) -> None:
+    """Sinch's body has no account: the number tells it."""
+    fields = {"type": "mo_text", "id": "ID1", "from": STRANGER[1:], "to": to, "body": "Hello"}
+    assert sinch_json(client, path, secret, fields) == status
+    expected = [] if account is None else [(account, f"+{to}")]
+    assert recorded(client.application) == expected
+
+
+@pytest.mark.parametrize(("secret", "status"), [(PATH_SECRET, 200), (f"{PATH_SECRET}x", 403)])
+def test_secret_of_the_default_account_is_the_last_part(
+    app: Flask, database_url: str, redis_url: str, secret: str, status: int
+) -> None:
+    changes = {"SINCH_CALLBACK_SECRETS": "", "SINCH_CALLBACK_PATH_SECRET": PATH_SECRET}
+    alone = create_app(make_settings(database_url, redis_url, **{**SINCH, **changes}))
+    fields = {"type": "mo_text", "id": "ID1", "from": STRANGER[1:], "to": "447700900001"}
+    assert sinch_json(alone.test_client(), f"/inbound/sinch/{secret}", None, fields) == status
+    assert recorded(alone) == ([("default", "+447700900001")] if status == 200 else [])
+    with alone.app_context():
+        db.engine.dispose()
 
 
 def test_callback_urls_name_the_account(service: Flask) -> None:

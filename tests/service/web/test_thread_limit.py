@@ -65,7 +65,9 @@ def test_request_over_the_limit_is_refused_when_stalled() -> None:
     assert ask(limited)[0] == b"answered", "as soon as one of them has ended"
 
 
-@pytest.mark.parametrize("path", ["/callbacks/twilio/1", "/healthz", "/readyz", "/metrics"])
+@pytest.mark.parametrize(
+    "path", ["/callbacks/twilio/1", "/inbound/twilio", "/healthz", "/readyz", "/metrics"]
+)
 def test_exempt_paths_pass_the_limit(path: str) -> None:
     inner = Inner()
     limited: Any = ThreadLimit(inner, 1)

@@ -5,10 +5,11 @@ from uuid import UUID
 
 import pytest
 
+from service.domain.keywords import Keyword, keyword_in
 from service.domain.report import Source
 from service.domain.status import Status
 from service.errors import Forged, NotAccepted, OutcomeUnknown, Refused
-from service.providers.base import Callback, CallbackRequest, LookUpQuery, Outbound
+from service.providers.base import Callback, CallbackRequest, Inbound, LookUpQuery, Outbound
 from service.providers.sandbox import Sandbox
 from service.providers.sandbox.numbers import RECIPIENTS, SENDERS
 from service.providers.twilio.errors import ERRORS
@@ -127,6 +128,31 @@ def test_number_decides_whether_a_lost_send_is_found(provider: Sandbox) -> None:
     [found] = provider.find(look_up("+15005550130"))
     assert (found.status, found.attempt_id) == (Status.DELIVERED, ATTEMPT)
     assert provider.find(look_up("+15005550131")) == []
+
+
+@pytest.mark.parametrize(
+    ("to", "text", "keyword"),
+    [
+        ("+15005550170", "STOP", Keyword.STOP),
+        ("whatsapp:+15005550171", "START", Keyword.START),
+        ("+15005550172", "Thank you!", None),
+    ],
+)
+def test_recipient_writes_back(
+    provider: Sandbox, stored: list[Callback], to: str, text: str, keyword: Keyword | None
+) -> None:
+    sent = provider.send(outbound(to))
+    reply = provider.parse(stored[-1])
+    assert isinstance(reply, Inbound)
+    assert (reply.provider, reply.from_address, reply.to_address) == (
+        "sandbox",
+        to,
+        "+15005550006",
+    )
+    assert (reply.body, keyword_in(reply.body)) == (text, keyword)
+    assert reply.reply_to_attempt == ATTEMPT
+    assert reply.provider_sid not in ("", sent.provider_sid)
+    assert len(stored) == 3, "after sent and delivered"
 
 
 def test_fetch_needs_only_the_id(provider: Sandbox) -> None:
