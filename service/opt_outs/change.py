@@ -6,6 +6,7 @@ Of two changes of a pair the later counts, in whatever order they arrive.
 from collections.abc import Iterable
 
 from service.domain.keywords import Keyword
+from service.models import InboundMessage
 from service.providers.base import Inbound
 from service.providers.sandbox import SANDBOX
 from service.queries import opt_outs
@@ -25,12 +26,12 @@ def from_keywords(received: Iterable[tuple[Inbound, Keyword | None]]) -> None:
             change
             for message, keyword in received
             if keyword in _BEGINS and message.provider != SANDBOX
-            for change in _changes(message, begins=_BEGINS[keyword])
+            for change in changes_in(message, begins=_BEGINS[keyword])
         ]
     )
 
 
-def _changes(message: Inbound, *, begins: bool) -> Iterable[Change]:
+def changes_in(message: Inbound | InboundMessage, *, begins: bool) -> Iterable[Change]:
     """Return the changes of a message to a number: also those of its Messaging Service."""
     at = min(message.provider_time or message.received_at, message.received_at)
     for sender in filter(None, (message.to_address, message.messaging_service_sid)):
