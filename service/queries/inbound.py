@@ -1,6 +1,7 @@
 """Queries on inbound messages."""
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final, NamedTuple, cast
 from uuid import UUID
 
@@ -23,7 +24,9 @@ class Page(NamedTuple):
 
 def insert(rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
     """Insert messages that are not known yet; return their ids."""
-    return set(insert_all(_TABLE, rows, _unless_known).scalars())
+    # The same order everywhere: two batches with the same messages cannot deadlock.
+    ordered = sorted(rows, key=itemgetter("provider", "provider_sid"))
+    return set(insert_all(_TABLE, ordered, _unless_known).scalars())
 
 
 def _unless_known(statement: Any) -> Any:

@@ -92,6 +92,7 @@ def test_message_older_than_events_needs_none() -> None:
     change(delete(Event))
     old = datetime.now(UTC) - timedelta(days=60)
     change(update(InboundMessage).values(received_at=old))
+    change(update(Client).values(events_since=old - timedelta(days=1)))
     assert failed() == {}
 
 
