@@ -1,7 +1,6 @@
 """Queries on inbound messages."""
 
 from collections.abc import Mapping, Sequence
-from operator import itemgetter
 from typing import Any, Final, NamedTuple, cast
 from uuid import UUID
 
@@ -24,8 +23,8 @@ class Page(NamedTuple):
 
 def insert(rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
     """Insert messages that are not known yet; return their ids."""
-    # The same order everywhere: two batches with the same messages cannot deadlock.
-    ordered = sorted(rows, key=itemgetter("provider", "provider_sid"))
+    # One order everywhere, so that two transactions with the same repeats cannot deadlock.
+    ordered = sorted(rows, key=lambda row: (row["provider"], row["provider_sid"]))
     return set(insert_all(_TABLE, ordered, _unless_known).scalars())
 
 
