@@ -2,6 +2,7 @@
 
 Client 1 sends most messages, client 2 has a long queue, client 3's messages were all refused and
 have no SID, client 4 sends very few. One number is in every tenth message, and so is one reference.
+Every fifth message is answered: by that number, and by others, of which one in ten opts out or in.
 """
 
 from collections.abc import Callable, Iterator
@@ -139,17 +140,47 @@ FROM generate_series(1, :many / 20) AS number
 _OTHERS: Final = """
 INSERT INTO client (id, name, test, created_at)
 SELECT number, 'client-' || number, false, now() FROM generate_series(1, 4) AS number;
-INSERT INTO opt_out ("to", sender, provider, error_code, since)
-SELECT '+1416' || 5550001 + number, '+15005550006', 'twilio', '21610', now()
-FROM generate_series(1, 5000) AS number;
+INSERT INTO client_sender (sender, client_id, pool, created_at)
+SELECT '+1500' || 5560000 + number, 1 + mod(number, 4), 'pool-' || mod(number, 50), now()
+FROM generate_series(1, 2000) AS number;
 INSERT INTO dead_letter (provider, attempt, body, received_at, error, set_aside_at)
 SELECT 'twilio', '', 'x', now(), 'ValueError', now() FROM generate_series(1, 50) AS number;
+"""
+_OPT_OUTS: Final = """
+INSERT INTO opt_out ("to", sender, provider, active, reason, changed_by, error_code, since)
+SELECT '+1416' || 5550001 + number,
+    CASE WHEN number % 50 = 7 THEN '*' ELSE '+15005550006' END,
+    CASE WHEN number % 50 = 7 THEN '*' ELSE 'twilio' END, number % 4 > 0,
+    CASE number % 4 WHEN 1 THEN 'provider' ELSE 'keyword' END,
+    CASE number % 4 WHEN 1 THEN 'provider' ELSE 'recipient' END,
+    CASE WHEN number % 4 = 1 THEN '21610' END, now()
+FROM generate_series(1, :many) AS number
+"""
+_INBOUND: Final = """
+INSERT INTO inbound_message (id, provider, account, provider_sid, from_address, to_address, body,
+    media, keyword, raw, client_id, in_reply_to, received_at, redacted_at)
+SELECT pg_temp.id_of('i', number, moment), message.provider, 'default', 'SM' || md5('i' || number),
+    "to", CASE WHEN number % 1000 = 500 THEN '+15005550007' ELSE '+15005550006' END, 'Thanks',
+    '[]', CASE WHEN number % 100 = 20 THEN 'stop' WHEN number % 100 = 30 THEN 'start' END,
+    '{"Body": "Thanks"}', CASE WHEN number % 50 <> 5 THEN client END, plan.id, moment,
+    CASE WHEN number < :many / 10 THEN moment END
+FROM plan JOIN message ON message.id = plan.id WHERE number % 5 = 0
+"""
+_RECEIVED: Final = """
+INSERT INTO event (transaction_id, client_id, type, message_id, created_at)
+SELECT 1, client_id, 'message.received', id, received_at FROM inbound_message
+WHERE client_id IS NOT NULL ORDER BY id
 """
 _INDEXES: Final = """
 SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'
     AND tablename IN ('message', 'attempt', 'status_event')
     AND indexname NOT IN (SELECT conname FROM pg_constraint)
 """
+
+_ANALYZED: Final = (
+    *("message", "attempt", "status_event", "opt_out", "client", "dead_letter"),
+    *("inbound_message", "client_sender", "event"),
+)
 
 
 def fill(connection: Connection, many: int) -> None:
@@ -162,11 +193,12 @@ def fill(connection: Connection, many: int) -> None:
     connection.exec_driver_sql(_OTHERS)
     connection.exec_driver_sql(_FUNCTIONS)
     values = {"many": many, "number": NUMBER, "campaign": CAMPAIGN}
-    for statement in (_PLAN, _MESSAGES, _ATTEMPTS, _EVENTS, _ORPHANS):
+    tables = (_PLAN, _MESSAGES, _ATTEMPTS, _EVENTS, _ORPHANS, _OPT_OUTS, _INBOUND, _RECEIVED)
+    for statement in tables:
         bound = text(statement)
         named = {name: values[name] for name in bound.compile().params}
         connection.execute(bound, named)
     for _, definition in indexes:
         connection.exec_driver_sql(definition)
-    for table in ("message", "attempt", "status_event", "opt_out", "client", "dead_letter"):
+    for table in _ANALYZED:
         connection.exec_driver_sql(f"ANALYZE {table}")

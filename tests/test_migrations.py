@@ -23,7 +23,10 @@ from service.models import (
     ApiKey,
     Attempt,
     Client,
+    ClientSender,
     DeadLetter,
+    Event,
+    InboundMessage,
     Message,
     OptOut,
     Overflow,
@@ -430,6 +433,75 @@ def test_migration_normalises_addresses(empty: Flask) -> None:
     ]
     assert opted_out == {"whatsapp:+14155552671", "+14155552671"}
     assert senders == {"whatsapp:+15005550006"}
+
+
+def test_opt_outs_survive_the_inbound_migration_both_ways(empty: Flask) -> None:
+    """Also those that an old version inserts while the new one already runs."""
+    first, second = "+14155552671", "+14155552672"
+    with empty.app_context():
+        upgrade(revision="0014")
+        insert_opt_out(first)
+        upgrade()
+        insert_opt_out(second)
+        columns = (OptOut.to, OptOut.active, OptOut.reason, OptOut.changed_by, OptOut.error_code)
+        rows = db.session.execute(db.select(*columns).order_by(OptOut.to)).all()
+        assert [tuple(row) for row in rows] == [
+            (to, True, "provider", "provider", "21610") for to in (first, second)
+        ]
+        with transaction():
+            db.session.add_all(
+                [
+                    OptOut(
+                        to=first, sender="*", provider="*", active=active, reason="client",
+                        changed_by="client billing", error_code=code, since=NOW,
+                    )
+                    for first, active, code in (("a", True, None), ("b", False, "21610"))
+                ]
+            )  # fmt: skip
+        db.session.remove()
+        downgrade(revision="0014")
+        with db.engine.connect() as connection:
+            left = connection.exec_driver_sql('SELECT "to" FROM opt_out ORDER BY "to"').scalars()
+            # The old version knows neither opt-outs without a code nor those that have ended.
+            assert left.all() == [first, second]
+        upgrade()
+        assert len(db.session.scalars(db.select(OptOut.to)).all()) == 2
+        db.session.remove()
+        downgrade(revision="base")
+
+
+def insert_opt_out(to: str) -> None:
+    """Insert an opt-out as the version before inbound messages did."""
+    with db.engine.begin() as connection:
+        connection.execute(_INSERT_OPT_OUT, {"to": to, "sender": "+15005550006"})
+
+
+def test_events_and_messages_survive_the_inbound_migration(migrated: Flask) -> None:
+    """The old version shows events of inbound messages as events of deleted messages."""
+    accept_a_message(migrated)
+    client_id = db.session.scalars(db.select(Client.id)).one()
+    message_id = db.session.scalars(db.select(Message.id)).one()
+    received = uuid7()
+    with transaction():
+        base = {"transaction_id": 0, "client_id": client_id, "created_at": NOW}
+        db.session.add_all(
+            [
+                Event(**base, type="message.updated", message_id=message_id),
+                Event(**base, type="message.received", message_id=received),
+                InboundMessage(
+                    id=received, provider="twilio", account="default", provider_sid="SM1",
+                    from_address="+14155552671", to_address="+15005550006", media=[], raw={},
+                    client_id=client_id, received_at=NOW,
+                ),
+                ClientSender(sender="+15005550006", client_id=client_id, created_at=NOW),
+            ]
+        )  # fmt: skip
+    downgrade(revision="0014")
+    upgrade()
+    assert db.session.scalars(db.select(Message.id)).all() == [message_id]
+    told = db.session.scalars(db.select(Event.message_id).order_by(Event.id)).all()
+    assert told == [message_id, received]
+    assert db.session.scalars(db.select(InboundMessage.id)).all() == []
 
 
 def ledger_row(report: StatusReport, owner: AttemptRef | None) -> dict[str, Any]:

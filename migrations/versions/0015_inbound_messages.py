@@ -16,6 +16,8 @@ depends_on = None
 
 _TIME = sa.DateTime(timezone=True)
 _UNOWNED = 'client_id IS NULL'
+_UNREDACTED = 'redacted_at IS NULL'
+_OF_INBOUND = "type = 'message.received'"
 
 
 def upgrade():
@@ -43,6 +45,8 @@ def upgrade():
     op.create_index('ix_inbound_message_client_id_id', 'inbound_message', ['client_id', 'id'], unique=False)
     op.create_index('ix_inbound_message_from_address_id', 'inbound_message', ['from_address', 'id'], unique=False)
     op.create_index('ix_inbound_message_unowned', 'inbound_message', ['id'], unique=False, sqlite_where=sa.text(_UNOWNED), postgresql_where=sa.text(_UNOWNED))
+    op.create_index('ix_inbound_message_unredacted', 'inbound_message', ['received_at'], unique=False, sqlite_where=sa.text(_UNREDACTED), postgresql_where=sa.text(_UNREDACTED))
+    op.create_index('ix_event_inbound', 'event', ['message_id'], unique=False, sqlite_where=sa.text(_OF_INBOUND), postgresql_where=sa.text(_OF_INBOUND))
     op.create_table('client_sender',
     sa.Column('sender', sa.String(length=255), nullable=False),
     sa.Column('client_id', sa.Integer(), nullable=False),
@@ -97,3 +101,4 @@ def downgrade():
     op.drop_table('inbound_list')
     op.drop_table('client_sender')
     op.drop_table('inbound_message')
+    op.drop_index('ix_event_inbound', 'event')

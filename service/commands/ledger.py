@@ -1,4 +1,4 @@
-"""Audit the whole database, and rebuild messages from their ledgers."""
+"""Audit the whole database, and rebuild messages and opt-outs from what was received."""
 
 import sys
 from functools import partial
@@ -8,6 +8,7 @@ import click
 
 from service.operations import audit as auditing
 from service.operations import rebuild as rebuilding
+from service.operations import rebuild_opt_outs
 
 _WIDTH: Final = 40
 
@@ -24,16 +25,31 @@ def audit() -> None:
 
 
 @click.command("rebuild")
-@click.option("--write", is_flag=True, help="Also correct the messages.")
+@click.option("--write", is_flag=True, help="Also correct the messages and opt-outs.")
 def rebuild(write: bool) -> None:
-    """Compare every message with its ledger and list the differences."""
+    """List messages that differ from their ledgers, and opt-outs from what recipients wrote."""
     count = 0
     for difference in rebuilding.rebuild(write=write, progress=partial(_show, "ledgers")):
         count += 1
         _clear()
         click.echo(f"{difference.message_id}: shows {difference.shown}, ledger {difference.folded}")
     _clear()
-    click.echo(f"{count} messages differ" + (", and were corrected" if write and count else ""))
+    corrected = ", and were corrected" if write else ""
+    click.echo(f"{count} messages differ" + (corrected if count else ""))
+    missed = _missed(write=write)
+    click.echo(f"{missed} opt-outs differ" + (corrected if missed else ""))
+
+
+def _missed(*, write: bool) -> int:
+    """List the changes that the suppression list misses; return how many."""
+    count = 0
+    for message, change in rebuild_opt_outs.rebuild(write=write, progress=partial(_show, "words")):
+        count += 1
+        _clear()
+        word = "STOP" if change.begins else "START"
+        click.echo(f"{message.id}: {word} to {change.pair.sender} is not in the suppression list")
+    _clear()
+    return count
 
 
 def _show(what: str, rows: int) -> None:

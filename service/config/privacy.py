@@ -14,13 +14,13 @@ class PrivacySettings(BaseModel):
         default=None,
         ge=0,
         le=36_500,
-        description="Days after the end of a message until its text and media are redacted; 0: in "
-        "the next sweep. Unset: never.",
+        description="Days after the end of a message, or the arrival of an inbound message, until "
+        "its text and media are redacted; 0: in the next sweep. Unset: never.",
     )
     keep_messages: _Days | None = Field(
         default=None,
-        description="Days until an ended message is deleted with its attempts and ledger. Unset: "
-        "never.",
+        description="Days until an ended message is deleted with its attempts and ledger, and an "
+        "inbound message after its arrival. Unset: never.",
     )
     keep_orphans: _Days | None = Field(
         default=None,

@@ -1,13 +1,17 @@
 """Events: what clients are told, by webhook or by the event feed."""
 
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index, String
+from sqlalchemy import BigInteger, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.database import Model
 from service.models.types import Serial, UtcDateTime
+
+# Of the events of inbound messages, which are few. Other events have no index on their message.
+OF_INBOUND: Final = text("type = 'message.received'")
 
 
 class Event(Model):
@@ -31,5 +35,11 @@ class Event(Model):
 
     __table_args__ = (
         Index("ix_event_feed", "client_id", "transaction_id", "id"),
+        Index(
+            "ix_event_inbound",
+            "message_id",
+            sqlite_where=OF_INBOUND,
+            postgresql_where=OF_INBOUND,
+        ),
         {"sqlite_autoincrement": True},  # a deleted id is not used again
     )

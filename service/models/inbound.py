@@ -12,6 +12,7 @@ from service.database import Model
 from service.models.types import UtcDateTime
 
 _UNOWNED: Final = "client_id IS NULL"
+_UNREDACTED: Final = "redacted_at IS NULL"
 
 
 class InboundMessage(Model):
@@ -45,5 +46,11 @@ class InboundMessage(Model):
             "id",
             sqlite_where=text(_UNOWNED),
             postgresql_where=text(_UNOWNED),
+        ),
+        Index(
+            "ix_inbound_message_unredacted",
+            "received_at",
+            sqlite_where=text(_UNREDACTED),
+            postgresql_where=text(_UNREDACTED),
         ),
     )

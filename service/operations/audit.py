@@ -12,8 +12,10 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from service.database import transaction
 from service.domain.status import FINAL, Status
-from service.operations import rebuild
+from service.event_feed.cursor import oldest_shown
+from service.operations import rebuild, rebuild_opt_outs
 from service.queries import audit as queries
+from service.queries import inbound_audit
 
 # Sweeps find these messages within seconds; later than this, they are a finding.
 _GRACE: Final = timedelta(minutes=2)
@@ -31,7 +33,8 @@ class Finding(NamedTuple):
 
 def audit(progress: Progress = lambda _name, _rows: None) -> list[Finding]:
     """Run every check; `progress` is called with the name of the rows and how many were read."""
-    before = datetime.now(UTC) - _GRACE
+    now = datetime.now(UTC)
+    before = now - _GRACE
     by_status, overdue = Counter[Status](), Counter[str]()
     for batch in _batches(partial(queries.messages, before=before), "messages", progress):
         by_status += batch.by_status
@@ -54,10 +57,24 @@ def audit(progress: Progress = lambda _name, _rows: None) -> list[Finding]:
         _none("messages that differ from their ledger", differing),
         _none("events that the feed does not show", hidden),
         _none("owed deliveries without an event", lost),
+        *_inbound(now, progress),
         Finding(f"missed callbacks, found by polling: {missed}", holds=True),
         Finding(
             f"need a person: {overdue['person']} in doubt, {dead_letters} dead letters", holds=True
         ),
+    ]
+
+
+def _inbound(now: datetime, progress: Progress) -> list[Finding]:
+    read = partial(inbound_audit.messages, since=oldest_shown(now))
+    counts = sum(_batches(read, "inbound messages", progress), Counter[str]())
+    missed = sum(1 for _ in rebuild_opt_outs.rebuild(progress=partial(progress, "words")))
+    return [
+        _none("inbound messages of which their client was not told", counts["untold"]),
+        _none("inbound messages of which another client was told", counts["told_to_other"]),
+        _none("inbound messages that answer a message of another client", counts["misled"]),
+        _none("opt-outs that differ from what recipients wrote", missed),
+        Finding(f"inbound messages: {counts['all']}, without a client: {counts['unowned']}", True),
     ]
 
 

@@ -1,7 +1,7 @@
 """Erase a phone number from the tables and the inbox.
 
-Every message, attempt and event stays, with its status and times. `erase_tables` has one function
-for each other place that can hold a number.
+Every message in both directions, attempt and event stays, with its status and times. `erase_tables`
+has one function for each place that can hold a number, `erase_waiting` for callbacks that wait.
 """
 
 import secrets
@@ -16,7 +16,7 @@ from service.components import components
 from service.database import transaction
 from service.database.batches import BATCH
 from service.errors import FieldError, InboxUnavailable, Invalid
-from service.privacy import erase_tables, redact
+from service.privacy import erase_tables, erase_waiting, redact
 from service.privacy.number_pattern import NumberPattern
 from service.queries import redaction
 
@@ -31,12 +31,13 @@ class Erasure(NamedTuple):
     orphans: int
     dead_letters: int
     opt_outs: int
+    inbound: int = 0  # messages from the number
     mentions: int = 0  # rows of other messages, and callbacks, that held the number
     inbox_searched: bool = True  # False: Redis did not answer
 
 
-def erase_number(number: str) -> Erasure:
-    """Erase a number, and replace it by a random pseudonym.
+def erase_number(number: str, *, keep_opt_outs: bool = False) -> Erasure:
+    """Erase a number, and replace it by a random pseudonym; `keep_opt_outs` leaves its opt-outs.
 
     Runs in short transactions: it can be stopped, and run again, at any point. Raises Invalid.
     """
@@ -49,18 +50,23 @@ def erase_number(number: str) -> Erasure:
     pseudonym = redaction.PSEUDONYM + secrets.token_hex(8)
     pattern, recipients = NumberPattern(number), addresses.addresses_of(number)
     redacted = _erase_messages(recipients, pseudonym)
-    # Erase the inbox first: a callback that is recorded meanwhile is then in a table.
-    callbacks, searched = _erase_inbox(pattern)
+    # What waits is erased first: what is recorded meanwhile is then in a table. The overflow comes
+    # before the inbox, to which it returns.
+    callbacks = erase_waiting.overflow(pattern)
+    entries, searched = _erase_inbox(pattern)
     others = erase_tables.messages(pattern, pseudonym)
     redacted += redact.erase_marked()
     orphans, events = erase_tables.events(pattern)
-    texts = erase_tables.attempts(pattern) + erase_tables.overflow(pattern)
-    texts += erase_tables.webhook_endpoints(pattern)
-    dead_letters, opt_outs = erase_tables.dead_letters(pattern), erase_tables.opt_outs(pattern)
+    texts = erase_tables.attempts(pattern) + erase_tables.webhook_endpoints(pattern)
+    inbound, quoting = erase_tables.inbound(pattern, pseudonym)
+    dead_letters = erase_tables.dead_letters(pattern)
+    opt_outs = 0 if keep_opt_outs else erase_tables.opt_outs(pattern)
     with transaction():
         under_way = redaction.under_way(recipients, _MAX_LISTED)
-    mentions = callbacks + others + events + texts
-    return Erasure(redacted, under_way, orphans, dead_letters, opt_outs, mentions, searched)
+    mentions = callbacks + entries + others + events + texts + quoting
+    return Erasure(
+        redacted, under_way, orphans, dead_letters, opt_outs, inbound, mentions, searched
+    )
 
 
 def _erase_messages(recipients: Sequence[str], pseudonym: str) -> int:
@@ -79,6 +85,6 @@ def _erase_messages(recipients: Sequence[str], pseudonym: str) -> int:
 
 def _erase_inbox(pattern: NumberPattern) -> tuple[int, bool]:
     try:
-        return erase_tables.inbox(pattern), True
+        return erase_waiting.inbox(pattern), True
     except (RedisError, InboxUnavailable):
         return 0, False

@@ -1,23 +1,24 @@
-"""Erase a number from the tables, beside the messages to it, and from the inbox.
+"""Erase a number from the tables, beside the messages to it.
 
-Each function reads one table, or the inbox, page by page, and returns in how many rows it found the
-number. It locks only those rows.
+Each function reads one table, page by page, and returns in how many rows it found the number. It
+locks only those rows.
 """
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
-from service.components import components
 from service.database import Model, transaction
 from service.database.batches import BATCH
 from service.models import (
     Attempt,
     DeadLetter,
+    InboundMessage,
     Message,
-    Overflow,
     StatusEvent,
     WebhookEndpoint,
 )
+from service.privacy import redact
 from service.privacy.number_pattern import NumberPattern
 from service.queries import callbacks, redaction, table_scan
 from service.queries import opt_outs as opt_out_queries
@@ -28,13 +29,14 @@ from service.recording.rows import random_identity
 _NOTES: Final = ("reference", "details", "error_message")
 _CONTENT: Final = ("body", "media_urls", "content_variables")
 _EVENT: Final = ("word", "provider_time", "error_message", "raw")
+_INBOUND: Final = ("body", "media", "raw")
 
 
 def messages(pattern: NumberPattern, pseudonym: str) -> int:
     """Erase the number from messages to others; mark those to it in another spelling."""
     count = 0
     columns = ("to", "idempotency_key", *_NOTES, *_CONTENT)
-    for ids in _matching_pages(pattern, Message, columns):
+    for ids in matching_pages(pattern, Message, columns):
         with transaction():
             rows = table_scan.locked(Message, ids)
             to_number = [row.id for row in rows if pattern.is_address(row.to)]
@@ -49,13 +51,32 @@ def messages(pattern: NumberPattern, pseudonym: str) -> int:
 def events(pattern: NumberPattern) -> tuple[int, int]:
     """Erase the number from the ledger; return the number of orphans and of other events."""
     orphans, others = 0, 0
-    for ids in _matching_pages(pattern, StatusEvent, _EVENT):
+    for ids in matching_pages(pattern, StatusEvent, _EVENT):
         with transaction():
             for event in table_scan.locked(StatusEvent, ids):
                 orphans += event.message_id is None
                 others += event.message_id is not None
                 _mask_event(event, pattern)
     return orphans, others
+
+
+def inbound(pattern: NumberPattern, pseudonym: str) -> tuple[int, int]:
+    """Redact and erase inbound messages from the number; erase it from those of others.
+
+    Returns the number of each.
+    """
+    own, others = 0, 0
+    for ids in matching_pages(pattern, InboundMessage, ("from_address", *_INBOUND)):
+        with transaction():
+            rows = table_scan.locked(InboundMessage, ids)
+            senders = [row for row in rows if pattern.is_address(row.from_address)]
+            redact.redact_inbound(senders, datetime.now(UTC))
+            for row in rows:
+                if row in senders:
+                    row.from_address = pseudonym
+                mask_row(row, _INBOUND, pattern)
+        own, others = own + len(senders), others + len(rows) - len(senders)
+    return own, others
 
 
 def attempts(pattern: NumberPattern) -> int:
@@ -68,15 +89,10 @@ def webhook_endpoints(pattern: NumberPattern) -> int:
     return _mask_table(pattern, WebhookEndpoint, ("description",))
 
 
-def overflow(pattern: NumberPattern) -> int:
-    """Erase the number from callbacks in the overflow; they are then recorded without it."""
-    return _mask_table(pattern, Overflow, ("body",))
-
-
 def dead_letters(pattern: NumberPattern) -> int:
     """Delete the dead letters that hold the number: they cannot be parsed and redacted."""
     count = 0
-    for ids in _matching_pages(pattern, DeadLetter, ("body", "error")):
+    for ids in matching_pages(pattern, DeadLetter, ("body", "error")):
         with transaction():
             callbacks.delete_dead_letters(ids)
         count += len(ids)
@@ -93,29 +109,7 @@ def opt_outs(pattern: NumberPattern) -> int:
     return count
 
 
-def inbox(pattern: NumberPattern) -> int:
-    """Replace callbacks in the inbox by copies without the number.
-
-    If the process dies between the two steps, or a worker has already taken the old entry, the
-    callback is recorded twice: the ledger counts it as a repeat. Callbacks that arrive meanwhile
-    are not searched. Raises RedisError and InboxUnavailable.
-    """
-    inbox, count, after = components().inbox, 0, "0"
-    for _ in range(inbox.lag() // BATCH + 1):
-        page = inbox.page(after, BATCH)
-        for entry in page:
-            body = pattern.mask(entry.callback.body)
-            if body != entry.callback.body:
-                inbox.put(entry.callback._replace(body=body))
-                inbox.ack([entry])
-                count += 1
-        if len(page) < BATCH:
-            break
-        after = page[-1].id
-    return count
-
-
-def _matching_pages(
+def matching_pages(
     pattern: NumberPattern, model: type[Model], columns: Sequence[str]
 ) -> Iterator[list[Any]]:
     """Yield the ids of rows that hold the number, page by page."""
@@ -128,10 +122,10 @@ def _matching_pages(
 
 def _mask_table(pattern: NumberPattern, model: type[Model], columns: Sequence[str]) -> int:
     count = 0
-    for ids in _matching_pages(pattern, model, columns):
+    for ids in matching_pages(pattern, model, columns):
         with transaction():
             for row in table_scan.locked(model, ids):
-                _mask_row(row, columns, pattern)
+                mask_row(row, columns, pattern)
         count += len(ids)
     return count
 
@@ -140,7 +134,7 @@ def _mask_message(message: Message, pattern: NumberPattern) -> None:
     if pattern.is_in(message.idempotency_key):
         message.idempotency_key = None
     ended = message.final_at is not None or message.unknown_since is not None
-    _mask_row(message, (*_NOTES, *_CONTENT) if ended else _NOTES, pattern)
+    mask_row(message, (*_NOTES, *_CONTENT) if ended else _NOTES, pattern)
 
 
 def _mask_event(event: StatusEvent, pattern: NumberPattern) -> None:
@@ -148,10 +142,11 @@ def _mask_event(event: StatusEvent, pattern: NumberPattern) -> None:
         redact_orphan(event)
     if pattern.is_in(event.error_message):
         event.identity = random_identity(event.identity)
-    _mask_row(event, _EVENT, pattern)
+    mask_row(event, _EVENT, pattern)
 
 
-def _mask_row(row: Any, columns: Sequence[str], pattern: NumberPattern) -> None:
+def mask_row(row: Any, columns: Sequence[str], pattern: NumberPattern) -> None:
+    """Replace the digits of the number in these columns by nines."""
     for name in columns:
         value = getattr(row, name)
         if value is not None:

@@ -1,4 +1,4 @@
-"""Delete old messages, holds, orphans, dead letters and events when their time is over."""
+"""Delete messages, holds, orphans, dead letters and events when their time is over."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -7,7 +7,7 @@ from service.components import components
 from service.database import transaction
 from service.database.batches import BATCH, sweep
 from service.event_feed.cursor import oldest_kept
-from service.queries import retention
+from service.queries import inbound_redaction, retention
 
 
 def delete_old() -> int:
@@ -18,6 +18,7 @@ def delete_old() -> int:
     settings, count = components().settings, 0
     if settings.keep_messages is not None:
         count += _sweep(_delete_messages, settings.keep_messages)
+        count += _sweep(inbound_redaction.delete_old, settings.keep_messages)
         count += _sweep(retention.delete_holds, settings.keep_messages)
     if settings.keep_orphans is not None:
         count += _sweep(retention.delete_orphans, settings.keep_orphans)

@@ -1,10 +1,11 @@
 """Redact ended messages: clear their content, keep their status and times.
 
-A message has ended when it is final, or when polling stopped. Reports that arrive after the
-redaction are recorded without personal data.
+A message has ended when it is final, or when polling stopped; an inbound message when it has
+arrived and no endpoint is owed it. Reports that arrive after the redaction are recorded without
+personal data.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -12,9 +13,9 @@ from uuid import UUID
 from service.components import components
 from service.database import transaction
 from service.database.batches import BATCH, sweep
-from service.models import StatusEvent
+from service.models import InboundMessage, StatusEvent
 from service.privacy.number_pattern import NumberPattern
-from service.queries import redaction
+from service.queries import inbound_redaction, redaction
 from service.recording.redaction import impersonal
 from service.recording.rows import random_identity, unquoted_identity
 
@@ -22,7 +23,9 @@ from service.recording.rows import random_identity, unquoted_identity
 def redact() -> int:
     """Redact the messages that are due, within the time of one sweep; return how many."""
     erased = erase_marked()
-    return erased if components().settings.redact_after is None else erased + sweep(_redact_batch)
+    if components().settings.redact_after is None:
+        return erased
+    return erased + sweep(_redact_batch) + sweep(_redact_inbound_batch)
 
 
 def erase_marked() -> int:
@@ -41,6 +44,14 @@ def redact_messages(ids: Sequence[UUID], now: datetime) -> None:
         identities.add(row["identity"])
         rows.append(row)
     redaction.update_events(rows)
+
+
+def redact_inbound(messages: Iterable[InboundMessage], now: datetime) -> None:
+    """Redact inbound messages that this transaction has locked."""
+    for message in messages:
+        message.body, message.media = None, []
+        message.raw = impersonal(message.provider, "", message.raw)
+        message.redacted_at = message.redacted_at or now
 
 
 def erase_messages(ids: Sequence[UUID]) -> None:
@@ -66,11 +77,22 @@ def _redacted(event: StatusEvent) -> dict[str, Any]:
 
 def _redact_batch() -> int:
     now = datetime.now(UTC)
-    age = timedelta(days=components().settings.redact_after or 0)
     with transaction():
-        ids = redaction.messages_to_redact(now - age, BATCH)
+        ids = redaction.messages_to_redact(now - _age(), BATCH)
         redact_messages(ids, now)
     return len(ids)
+
+
+def _redact_inbound_batch() -> int:
+    now = datetime.now(UTC)
+    with transaction():
+        messages = inbound_redaction.messages_to_redact(now - _age(), BATCH)
+        redact_inbound(messages, now)
+    return len(messages)
+
+
+def _age() -> timedelta:
+    return timedelta(days=components().settings.redact_after or 0)
 
 
 def _erase_batch() -> int:

@@ -31,7 +31,7 @@ class Messages(NamedTuple):
 
 def messages(after: UUID | None, before: datetime) -> tuple[Messages, UUID | None]:
     """Count a batch of messages; overdue are those that were due before `before`."""
-    batch, last = _batch(Message.id, after)
+    batch, last = batch_after(Message.id, after)
     in_doubt = Message.status == Status.IN_DOUBT
     overdue = {
         "claims": and_(Message.status == Status.SUBMITTING, Message.claimed_until < before),
@@ -50,33 +50,33 @@ def messages(after: UUID | None, before: datetime) -> tuple[Messages, UUID | Non
 
 def shared_sids(after: str | None) -> tuple[int, str | None]:
     """Count the SIDs of a batch that belong to more than one attempt."""
-    batch, last = _batch(Attempt.provider_sid, after)
+    batch, last = batch_after(Attempt.provider_sid, after)
     shared = select(Attempt.provider_sid).where(*batch)
     shared = shared.group_by(Attempt.provider, Attempt.provider_sid).having(func.count() > 1)
-    return _count(shared), last
+    return count_rows(shared), last
 
 
 def adoptable_orphans(after: int | None, before: datetime) -> tuple[int, int | None]:
     """Count the orphans of a batch received before `before` whose SID belongs to an attempt."""
-    batch, last = _batch(StatusEvent.id, after, StatusEvent.message_id.is_(None))
-    bound = _first(
+    batch, last = batch_after(StatusEvent.id, after, StatusEvent.message_id.is_(None))
+    bound = first_row(
         Attempt.id,
         Attempt.provider_sid == StatusEvent.provider_sid,
         Attempt.provider == StatusEvent.provider,
     )
     orphans = select(StatusEvent.id).where(*batch, StatusEvent.received_at < before)
-    return _count(orphans.where(bound.is_not(None))), last
+    return count_rows(orphans.where(bound.is_not(None))), last
 
 
 def callbacks_missed(after: int | None) -> tuple[int, int | None]:
     """Count the statuses of a batch of the ledger that polling found and no callback reported."""
-    batch, last = _batch(StatusEvent.id, after)
+    batch, last = batch_after(StatusEvent.id, after)
     polled, other = StatusEvent, aliased(StatusEvent)
     same = other.message_id == polled.message_id, other.status == polled.status
-    callback = _first(other.id, *same, other.source == Source.CALLBACK)
+    callback = first_row(other.id, *same, other.source == Source.CALLBACK)
     # A status that was polled twice counts once.
     earlier = other.source == Source.RECONCILIATION, other.attempt_id.is_not(None)
-    counted = _first(other.id, *same, *earlier, other.id < polled.id)
+    counted = first_row(other.id, *same, *earlier, other.id < polled.id)
     missed = select(polled.id).where(
         *batch,
         polled.source == Source.RECONCILIATION,
@@ -85,7 +85,7 @@ def callbacks_missed(after: int | None) -> tuple[int, int | None]:
         callback.is_(None),
         counted.is_(None),
     )
-    return _count(missed), last
+    return count_rows(missed), last
 
 
 def hidden_events(after: int | None) -> tuple[int, int | None]:
@@ -93,27 +93,27 @@ def hidden_events(after: int | None) -> tuple[int, int | None]:
 
     The database was restored to a server with lower numbers: the feed does not show them.
     """
-    batch, last = _batch(Event.id, after)
+    batch, last = batch_after(Event.id, after)
     if not is_postgresql():
         return 0, last
-    return _count(select(Event.id).where(*batch, Event.transaction_id >= unassigned())), last
+    return count_rows(select(Event.id).where(*batch, Event.transaction_id >= unassigned())), last
 
 
 def deliveries_without_event(after: UUID | None) -> tuple[int, UUID | None]:
     """Count the deliveries of a batch that are owed and whose event does not exist."""
-    batch, last = _batch(WebhookDelivery.id, after)
-    event = _first(Event.id, Event.id == WebhookDelivery.event_id)
+    batch, last = batch_after(WebhookDelivery.id, after)
+    event = first_row(Event.id, Event.id == WebhookDelivery.event_id)
     owed = select(WebhookDelivery.id).where(*batch, WebhookDelivery.due_at.is_not(None))
-    return _count(owed.where(event.is_(None))), last
+    return count_rows(owed.where(event.is_(None))), last
 
 
 def dead_letters(after: int | None) -> tuple[int, int | None]:
     """Count a batch of dead letters."""
-    batch, last = _batch(DeadLetter.id, after)
-    return _count(select(DeadLetter.id).where(*batch)), last
+    batch, last = batch_after(DeadLetter.id, after)
+    return count_rows(select(DeadLetter.id).where(*batch)), last
 
 
-def _batch(
+def batch_after(
     key: InstrumentedAttribute[Any], after: Any, *where: ColumnElement[bool]
 ) -> tuple[list[ColumnElement[bool]], Any]:
     """Return the conditions for the rows of a batch, and its last key.
@@ -130,10 +130,11 @@ def _batch(
     return batch, last
 
 
-def _first(column: InstrumentedAttribute[Any], *where: ColumnElement[bool]) -> ScalarSelect[Any]:
+def first_row(column: InstrumentedAttribute[Any], *where: ColumnElement[bool]) -> ScalarSelect[Any]:
     """Return a subquery for one row by index: EXISTS might scan the whole other table."""
     return select(column).where(*where).limit(1).scalar_subquery()
 
 
-def _count(rows: Select[Any]) -> int:
+def count_rows(rows: Select[Any]) -> int:
+    """Return how many rows a query returns."""
     return db.session.scalar(select(func.count()).select_from(rows.subquery())) or 0

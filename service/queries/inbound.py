@@ -23,7 +23,9 @@ class Page(NamedTuple):
 
 def insert(rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
     """Insert messages that are not known yet; return their ids."""
-    return set(insert_all(_TABLE, rows, _unless_known).scalars())
+    # One order everywhere, so that two transactions with the same repeats cannot deadlock.
+    ordered = sorted(rows, key=lambda row: (row["provider"], row["provider_sid"]))
+    return set(insert_all(_TABLE, ordered, _unless_known).scalars())
 
 
 def _unless_known(statement: Any) -> Any:

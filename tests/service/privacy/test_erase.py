@@ -97,7 +97,7 @@ def test_messages_to_one_number_share_a_pseudonym(ended: UUID, post: Post) -> No
 def test_second_erasure_does_nothing(ended: UUID) -> None:
     erase.erase_number(NUMBER)
     name = message(ended).to
-    assert erase.erase_number(NUMBER) == (0, [], 0, 0, 0, 0, True)
+    assert erase.erase_number(NUMBER) == (0, [], 0, 0, 0, 0, 0, True)
     assert message(ended).to == name
 
 

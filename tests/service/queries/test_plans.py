@@ -18,7 +18,8 @@ from service.database import db, transaction
 from service.database.batches import BATCH
 from service.domain.report import Source
 from service.domain.status import Status
-from service.models import Attempt, Message
+from service.inbound import record as inbound
+from service.models import Attempt, Client, InboundMessage, Message
 from service.operations import audit as auditing
 from service.operations import bulk_resend
 from service.operations.bulk_resend import Limits, Selection
@@ -34,6 +35,7 @@ from tests.conftest import make_key
 from tests.fakes import said
 from tests.filled import CAMPAIGN, NUMBER, fill, filled_application
 from tests.plans import Plan, explained
+from tests.service.inbound.conversation import heard
 from tests.service.web.ops.conftest import Operator, make_operator_key
 from tests.test_kubernetes import triggers
 
@@ -197,6 +199,20 @@ def test_operator_page_reads_little(operator: Operator, path: str) -> None:
     assert_frugal(read, at_most=4 * 51 * 2)
 
 
+@pytest.fixture
+def told(filled: Flask) -> Iterator[None]:
+    """Client 1 asked for events a long time ago."""
+    _tell(datetime.now(UTC) - timedelta(days=60))
+    yield
+    _tell(None)
+
+
+def _tell(since: datetime | None) -> None:
+    values = {"events_since": since, "events_complete": since is not None}
+    with transaction():
+        db.session.execute(db.update(Client).where(Client.id == 1).values(**values))
+
+
 def test_overview_counts_and_lists_by_index(filled: Flask) -> None:
     assert_frugal(read_overview, at_most=8 * COUNT_LIMIT)
 
@@ -226,6 +242,19 @@ def test_reports_are_recorded_by_key(filled: Flask) -> None:
     assert_frugal(lambda: record.record(reports), at_most=4 * len(reports))
     orphans = [said("sent", sid=f"SMstrange{n}", source=Source.CALLBACK) for n in range(40)]
     assert_frugal(lambda: record.record(orphans))
+
+
+def test_inbound_messages_are_recorded_by_key(filled: Flask) -> None:
+    """From persons who were written to often, once and never; also those who opt out."""
+    persons = (NUMBER, "+14155550999", "+14155551234", "+14155551235")
+    received = [heard(text, From=person) for person in persons for text in ("Hi", "STOP", "START")]
+    assert_frugal(lambda: inbound.record(received), at_most=4 * 200 * len(persons))
+
+
+def test_repeated_inbound_message_is_found_by_key(filled: Flask) -> None:
+    query = db.select(InboundMessage.provider_sid).where(InboundMessage.from_address == NUMBER)
+    known = db.session.scalars(query.limit(1)).one()
+    assert_frugal(lambda: inbound.record([heard("Hi", MessageSid=known)]), at_most=4 * 200)
 
 
 def test_callback_update_is_heap_only(filled: Flask) -> None:
@@ -294,6 +323,7 @@ def test_number_is_erased_by_index(filled: Flask) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("told")
 def test_audit_reads_in_pieces(filled: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     piece = 1_000  # PostgreSQL would read a larger piece of a small table without an index
     monkeypatch.setattr(audit, "BATCH", piece)

@@ -1,0 +1,54 @@
+"""Queries for redaction and retention of inbound messages."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, select
+
+from service.database import db
+from service.domain.message_ids import first_id
+from service.models import InboundMessage, WebhookDelivery
+from service.queries.dialect import any_of
+
+
+def messages_to_redact(before: datetime, limit: int) -> Sequence[InboundMessage]:
+    """Return unredacted messages that arrived by this time; lock them, skip locked ones.
+
+    Not those that an endpoint is still owed: their text is read when they are delivered.
+    """
+    # A subquery for one row, by index: EXISTS might read the whole table of deliveries.
+    owed = (
+        select(WebhookDelivery.id)
+        .where(WebhookDelivery.message_id == InboundMessage.id, WebhookDelivery.due_at.is_not(None))
+        .limit(1)
+        .scalar_subquery()
+    )
+    query = (
+        select(InboundMessage)
+        # The first condition repeats that of the partial index.
+        .where(InboundMessage.redacted_at.is_(None), InboundMessage.received_at <= before)
+        .where(owed.is_(None))
+        .order_by(InboundMessage.received_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=InboundMessage)
+    )
+    return db.session.scalars(query).all()
+
+
+def delete_old(before: datetime, limit: int) -> int:
+    """Delete the oldest messages that arrived before this time, with their webhook deliveries.
+
+    Walks the ids, which have the order of recording: an id is never older than the arrival.
+    """
+    oldest = (
+        select(InboundMessage.id)
+        .where(InboundMessage.id < first_id(before), InboundMessage.received_at < before)
+        .order_by(InboundMessage.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    ids = db.session.scalars(oldest).all()
+    if ids:
+        db.session.execute(delete(WebhookDelivery).where(any_of(WebhookDelivery.message_id, ids)))
+        db.session.execute(delete(InboundMessage).where(any_of(InboundMessage.id, ids)))
+    return len(ids)
