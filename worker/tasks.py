@@ -2,6 +2,7 @@
 
 from celery import shared_task
 
+from service.inbound import adopt as inbound
 from service.privacy import purge
 from service.privacy import redact as redacting
 from service.reconciliation import poll
@@ -51,8 +52,9 @@ def reconcile() -> None:
 
 @shared_task(name=queue.ADOPT_ORPHANS)
 def adopt_orphans() -> None:
-    """Add orphaned reports to messages whose SID is known now."""
+    """Add orphaned reports to messages whose SID is known now, and inbound messages to clients."""
     record.adopt_orphans()
+    inbound.adopt()
 
 
 @shared_task(name=queue.DRAIN_OVERFLOW)
