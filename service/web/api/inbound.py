@@ -25,10 +25,10 @@ def list_inbound() -> Response:
     return jsonify(messages=shown, next_cursor=page.next)
 
 
-@blueprint.get("/<uuid:message_id>")
-def get(message_id: UUID) -> Response:
+@blueprint.get("/<uuid:inbound_id>")
+def get(inbound_id: UUID) -> Response:
     """Show one inbound message."""
-    message = inbound.message(authentication.client_id(), message_id)
+    message = inbound.message(authentication.client_id(), inbound_id)
     return jsonify(representations.inbound(message))
 
 
