@@ -19,7 +19,7 @@ from service.webhooks.owe import owe_received
 _last = UUID(int=0)
 
 
-def adopt(limit: int = 500) -> int:
+def adopt(limit: int = 200) -> int:
     """Give messages of the last 30 days to their clients, and tell these; return how many.
 
     Reads `limit` messages without an owner, and the next of them when it is called again.
