@@ -28,14 +28,14 @@ def adopt(limit: int = 200) -> int:
     with transaction():
         rows = inbound.unowned(_last, first_id(datetime.now(UTC) - LONGEST), limit)
         owners = zip(rows, owners_of([_received(row) for row in rows]), strict=True)
-        given = [
+        adopted = [
             row.id
             for row, owner in owners
             if owner.client_id and inbound.give(row.id, owner.client_id, owner.in_reply_to)
         ]
-        owe_received(given)
+        owe_received(adopted)
         _last = rows[-1].id if len(rows) == limit else UUID(int=0)
-    return len(given)
+    return len(adopted)
 
 
 def _received(row: InboundMessage) -> Inbound:

@@ -18,7 +18,7 @@ _CLOCKS: Final = timedelta(seconds=5)
 
 
 class Owner(NamedTuple):
-    """The client that is told of a message, and its message that the person answered."""
+    """The client that gets a message, and its own message that the person answered."""
 
     client_id: int | None
     in_reply_to: UUID | None = None

@@ -48,10 +48,10 @@ def message(client_id: int, message_id: UUID) -> InboundMessage:
     query = select(InboundMessage).where(
         InboundMessage.id == message_id, InboundMessage.client_id == client_id
     )
-    found = db.session.scalars(query.execution_options(populate_existing=True)).one_or_none()
-    if found is None:
+    row = db.session.scalars(query.execution_options(populate_existing=True)).one_or_none()
+    if row is None:
         raise NotFound("there is no such inbound message")
-    return found
+    return row
 
 
 def page(client_id: int, filters: Filter, before: UUID | None, limit: int) -> Page[InboundMessage]:

@@ -22,7 +22,7 @@ from service.queries.dialect import any_of, is_postgresql, sent_rows
 
 # Newest messages of a client to one person that are compared with the sender.
 _MOST_COMPARED: Final = 200
-# Nobody got a message with such a status.
+# A message with such a status was not sent.
 _NOT_SENT: Final = (Status.FAILED, Status.CANCELED, Status.EXPIRED, Status.SCHEDULED)
 _SOUGHT: Final[Mapping[str, TypeEngine[Any]]] = {
     "place": Integer(),
@@ -76,9 +76,9 @@ def last_of(conversations: Sequence[Conversation]) -> dict[int, Answered]:
     rows = [row for place, each in enumerate(conversations) for row in _rows(place, each)]
     if not rows:
         return {}
-    found = db.session.execute(_newest(is_postgresql()), {"rows": json.dumps(rows)})
+    answered = db.session.execute(_newest(is_postgresql()), {"rows": json.dumps(rows)})
     newest = dict[int, Answered]()
-    for place, client_id, message_id in found:
+    for place, client_id, message_id in answered:
         if place not in newest or newest[place].id.int < message_id.int:
             newest[place] = Answered(message_id, client_id)
     return newest
@@ -120,10 +120,10 @@ def _newest(_postgresql: bool) -> Any:
         .scalar_subquery()
     )
     of_client = Client.id == func.coalesce(sought.client_id, Client.id)
-    found = (
+    messages = (
         select(sought.place, Client.id.label("client_id"), message_id.label("message_id"))
         .select_from(table)
         .join(Client, of_client)
         .subquery()
     )
-    return select(found).where(found.c.message_id.is_not(None))
+    return select(messages).where(messages.c.message_id.is_not(None))
