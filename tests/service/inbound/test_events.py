@@ -13,6 +13,7 @@ from service.database import db, transaction
 from service.event_feed import start
 from service.inbound.record import record
 from service.models import InboundMessage, WebhookDelivery, WebhookEndpoint
+from service.queries import events
 from service.sending import deliver as sending
 from service.webhooks import deliver as webhooks
 from tests.service.inbound.conversation import PERSON, SENDER, heard
@@ -153,9 +154,39 @@ def test_start_of_events_is_bounded(
 def test_feed_shows_both_kinds_in_one_order(web: FlaskClient) -> None:
     message_id = send(web)
     record([heard("Fine")])
-    shown = [(event["type"], event["data"]["id"]) for event in feed(web, "")]
+    shown = [
+        (event["type"], event["data"]["id"])
+        for event in feed(web, "types=message.updated,message.received")
+    ]
     [reply] = web.get("/v1/inbound").json["messages"]
     assert shown[-2:] == [("message.updated", message_id), ("message.received", reply["id"])]
+
+
+@pytest.mark.usefixtures("events_told")
+def test_reader_that_names_no_type_gets_no_replies(web: FlaskClient) -> None:
+    """It may be older than this type, and fail at a message without a version."""
+    send(web)
+    record([heard("Fine")])
+    assert {event["type"] for event in feed(web, "")} == {"message.updated"}
+
+
+@pytest.mark.usefixtures("events_told")
+def test_rare_type_is_found_in_bounded_pages(
+    web: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "MOST_COMPARED", 2)
+    for _ in range(3):
+        send(web)
+    record([heard("Fine")])
+    shown, more, cursor, pages = list[str](), True, "", 0
+    while more:
+        page = web.get(f"/v1/events?types=message.received{cursor}").json
+        shown += [event["data"]["body"] for event in page["events"]]
+        more, cursor, pages = page["has_more"], f"&after={page['next_cursor']}", pages + 1
+    assert (shown, pages > 1) == (["Fine"], True)
+    record([heard("Still fine")])
+    page = web.get(f"/v1/events?types=message.received{cursor}").json
+    assert [event["data"]["body"] for event in page["events"]] == ["Still fine"]
 
 
 @pytest.mark.usefixtures("events_told")
