@@ -22,7 +22,9 @@ from demo.stack import COMMANDS
 from service.config.settings import Settings
 from service.domain.status import Status, is_final
 from service.providers.sinch import reports as sinch_reports
+from service.representations.inbound_types import InboundMessage
 from service.task_queue.queue import ROUTES
+from service.web.api.inbound_schemas import InboundQuery
 from service.web.api.schemas import MessageQuery, NewBatch, NewMessage, check
 from service.web.api.webhook_schemas import NewWebhookEndpoint
 from worker.schedule import SCHEDULE
@@ -33,6 +35,7 @@ DOCUMENTS = sorted(
 )
 README = (ROOT / "README.md").read_text()
 INTEGRATING = (ROOT / "docs/integrating.md").read_text()
+INBOUND = (ROOT / "docs/inbound.md").read_text()
 WEBHOOKS = (ROOT / "docs/webhooks.md").read_text()
 ROUTES_PAGE = (ROOT / "docs/routes.md").read_text()
 SETTINGS_PAGE = (ROOT / "docs/settings.md").read_text()
@@ -97,6 +100,17 @@ def test_integrating_lists_every_message_field() -> None:
 def test_integrating_lists_every_list_parameter() -> None:
     shown = [name.strip("`") for name, _ in table(INTEGRATING, "List messages")]
     assert shown == list(MessageQuery.model_fields)
+
+
+def test_inbound_page_lists_every_filter() -> None:
+    shown = [name.strip("`") for name, _ in table(INBOUND, "Filters")]
+    fields = InboundQuery.model_fields
+    assert shown == [field.alias or name for name, field in fields.items()]
+
+
+def test_inbound_page_shows_a_whole_message() -> None:
+    [shown] = re.findall(r"```json\n(.*?)```", section(INBOUND, "Read them"), re.DOTALL)
+    assert set(json.loads(shown)) == InboundMessage.__required_keys__
 
 
 def test_webhooks_page_lists_every_endpoint_field() -> None:

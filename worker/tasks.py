@@ -2,6 +2,7 @@
 
 from celery import shared_task
 
+from service.inbound import adopt as inbound
 from service.privacy import purge
 from service.privacy import redact as redacting
 from service.reconciliation import find_inbound as finding
@@ -58,8 +59,9 @@ def find_inbound() -> None:
 
 @shared_task(name=queue.ADOPT_ORPHANS)
 def adopt_orphans() -> None:
-    """Add orphaned reports to messages whose SID is known now."""
+    """Add orphaned reports to messages whose SID is known now, and inbound messages to clients."""
     record.adopt_orphans()
+    inbound.adopt()
 
 
 @shared_task(name=queue.DRAIN_OVERFLOW)

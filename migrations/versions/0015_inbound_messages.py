@@ -15,9 +15,28 @@ branch_labels = None
 depends_on = None
 
 _TIME = sa.DateTime(timezone=True)
-_UNOWNED = 'client_id IS NULL'
-_UNREDACTED = 'redacted_at IS NULL'
 _OF_INBOUND = "type = 'message.received'"
+_NEWEST = 'id DESC NULLS LAST'
+_INDEXES = (
+    ('ix_inbound_message_client_id_id', ['client_id', _NEWEST], None),
+    ('ix_inbound_message_client_id_from_id', ['client_id', 'from_address', _NEWEST], None),
+    ('ix_inbound_message_client_id_to_id', ['client_id', 'to_address', _NEWEST], None),
+    ('ix_inbound_message_from_address_id', ['from_address', 'id'], None),
+    ('ix_inbound_message_keyword', ['client_id', 'keyword', _NEWEST], 'keyword IS NOT NULL'),
+    ('ix_inbound_message_reply', ['client_id', 'in_reply_to', _NEWEST], 'in_reply_to IS NOT NULL'),
+    ('ix_inbound_message_unowned', ['id'], 'client_id IS NULL'),
+    ('ix_inbound_message_unredacted', ['received_at'], 'redacted_at IS NULL'),
+)
+
+
+def _create_indexes():
+    sqlite = op.get_context().dialect.name == 'sqlite'
+    for name, columns, where in _INDEXES:
+        # SQLite sorts nulls last in descending order, and refuses NULLS LAST in an index.
+        newest = sa.text('id DESC' if sqlite else _NEWEST)
+        columns = [newest if column == _NEWEST else column for column in columns]
+        only = {f'{dialect}_where': sa.text(where) for dialect in ('sqlite', 'postgresql') if where}
+        op.create_index(name, 'inbound_message', columns, unique=False, **only)
 
 
 def upgrade():
@@ -42,10 +61,7 @@ def upgrade():
     sa.PrimaryKeyConstraint('id', name=op.f('pk_inbound_message')),
     sa.UniqueConstraint('provider', 'provider_sid', name=op.f('uq_inbound_message_provider_provider_sid')),
     )
-    op.create_index('ix_inbound_message_client_id_id', 'inbound_message', ['client_id', 'id'], unique=False)
-    op.create_index('ix_inbound_message_from_address_id', 'inbound_message', ['from_address', 'id'], unique=False)
-    op.create_index('ix_inbound_message_unowned', 'inbound_message', ['id'], unique=False, sqlite_where=sa.text(_UNOWNED), postgresql_where=sa.text(_UNOWNED))
-    op.create_index('ix_inbound_message_unredacted', 'inbound_message', ['received_at'], unique=False, sqlite_where=sa.text(_UNREDACTED), postgresql_where=sa.text(_UNREDACTED))
+    _create_indexes()
     op.create_index('ix_event_inbound', 'event', ['message_id'], unique=False, sqlite_where=sa.text(_OF_INBOUND), postgresql_where=sa.text(_OF_INBOUND))
     op.create_table('client_sender',
     sa.Column('sender', sa.String(length=255), nullable=False),

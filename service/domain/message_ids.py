@@ -3,6 +3,7 @@
 Ids sort by creation time, so that a time range is a range of the primary key.
 """
 
+import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -19,3 +20,11 @@ def first_id(moment: datetime) -> UUID:
 def creation_time(message_id: UUID) -> datetime:
     """Return the creation time in an id."""
     return _EPOCH + (message_id.int >> 80) * _MILLISECOND
+
+
+def random_id(moment: datetime) -> UUID:
+    """Return a new id with this creation time."""
+    random = secrets.randbits(74)
+    milliseconds = (moment - _EPOCH) // _MILLISECOND
+    # Version 7 and variant 2 of RFC 9562.
+    return UUID(int=milliseconds << 80 | 7 << 76 | (random >> 62) << 64 | 2 << 62 | random % 2**62)

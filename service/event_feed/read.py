@@ -48,14 +48,20 @@ def read(
         cursor.check(after, last.position, last.time)
     begin = events.START if after is None else after.position
     since = cursor.oldest_shown(last.time) if after is None else None
-    found = events.page(client_id, begin, last.position, limit + 1, types, since)
-    shown, more = found[:limit], len(found) > limit
-    if more:
-        position = (shown[-1].transaction_id, shown[-1].id)
-        last = Cursor(last.feed, position, shown[-1].created_at)
+    compared: Event | None = None
+    if types is None:
+        found = events.page(client_id, begin, last.position, limit + 1, since)
+    else:
+        found, compared = events.page_of_types(
+            client_id, begin, last.position, limit + 1, types, since
+        )
+    shown = found[:limit]
+    passed = shown[-1] if len(found) > limit else compared
+    if passed is not None:
+        last = Cursor(last.feed, (passed.transaction_id, passed.id), passed.created_at)
     told = events.with_subjects({event.id for event in shown}) if shown else {}
     pairs = [(event, message) for event in shown if (message := told[event.id][1]) is not None]
-    return Page(pairs, last, more)
+    return Page(pairs, last, passed is not None)
 
 
 def wait(

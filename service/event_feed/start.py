@@ -10,9 +10,9 @@ from typing import Final
 from service.components import components
 from service.database import transaction
 from service.domain.message_ids import first_id
-from service.queries import event_clients, events, owed_events
+from service.queries import event_clients, events, owed_events, received_events
 
-#: Messages from before the start that get an event: the newest.
+#: Messages of each direction from before the start that get an event: the newest.
 MOST_EARLIER: Final = 10_000
 # Seconds to wait for transactions that began before the start and may write no events.
 _LONGEST_WAIT: Final = 5.0
@@ -21,6 +21,7 @@ _LONGEST_WAIT: Final = 5.0
 def ensure_started(client_id: int) -> None:
     """Write events of a client from now on, and one for each of its earlier messages.
 
+    Also for the earlier messages from persons, after the others.
     A process that dies in between leaves the second part to the next request.
     """
     if event_clients.state(client_id).events_complete:
@@ -35,6 +36,8 @@ def ensure_started(client_id: int) -> None:
         if event_clients.complete(client_id):
             earlier = event_clients.messages_since(client_id, first, MOST_EARLIER)
             owed_events.add_events(earlier, now)
+            received = event_clients.inbound_since(client_id, first, MOST_EARLIER)
+            received_events.add_events(received, now)
 
 
 def wait_for_earlier(started: int) -> None:

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from uuid_utils.compat import uuid7
-
 from service.components import components
 from service.database import transaction
 from service.domain.keywords import Keyword, keyword_in
-from service.inbound.owner import owner_of
+from service.domain.message_ids import random_id
+from service.inbound.owner import Owner, owners_of
 from service.opt_outs import change
 from service.providers.base import Inbound
 from service.queries import inbound
@@ -18,7 +17,8 @@ from service.webhooks.owe import owe_received
 def record(received: Sequence[Inbound]) -> int:
     """Record messages in one transaction; return how many were new."""
     with transaction():
-        rows = [_row(each, _keyword(each)) for each in received]
+        owners = zip(received, owners_of(received), strict=True)
+        rows = [_row(each, _keyword(each), owner) for each, owner in owners]
         new = inbound.insert(rows)
         pairs = zip(rows, received, strict=True)
         fresh = [(each, row["keyword"]) for row, each in pairs if row["id"] in new]
@@ -32,10 +32,9 @@ def _keyword(received: Inbound) -> Keyword | None:
     return received.keyword or keyword_in(received.body, components().settings.opt_out_words)
 
 
-def _row(received: Inbound, keyword: Keyword | None) -> dict[str, Any]:
-    owner = owner_of(received)
+def _row(received: Inbound, keyword: Keyword | None, owner: Owner) -> dict[str, Any]:
     return {
-        "id": uuid7(),
+        "id": random_id(received.received_at),
         "provider": received.provider,
         "account": received.account,
         "provider_sid": received.provider_sid,

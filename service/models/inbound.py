@@ -13,12 +13,17 @@ from service.models.types import UtcDateTime
 
 _UNOWNED: Final = "client_id IS NULL"
 _UNREDACTED: Final = "redacted_at IS NULL"
+_KEYWORD: Final = "keyword IS NOT NULL"
+_REPLY: Final = "in_reply_to IS NOT NULL"
+# The order of lists, as of messages (models/messages.py).
+_NEWEST: Final = text("id DESC NULLS LAST")
 
 
 class InboundMessage(Model):
     """A message from a person to one of our senders, once for each SID."""
 
     __tablename__ = "inbound_message"
+    # Ordered by arrival: its time is `received_at`, also where it is recorded later.
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     provider: Mapped[str] = mapped_column(String(32))
     account: Mapped[str] = mapped_column(String(32))
@@ -39,18 +44,19 @@ class InboundMessage(Model):
 
     __table_args__ = (
         UniqueConstraint("provider", "provider_sid"),
-        Index("ix_inbound_message_client_id_id", "client_id", "id"),
+        # One for each filter of GET /v1/inbound.
+        Index("ix_inbound_message_client_id_id", "client_id", _NEWEST),
+        Index("ix_inbound_message_client_id_from_id", "client_id", "from_address", _NEWEST),
+        Index("ix_inbound_message_client_id_to_id", "client_id", "to_address", _NEWEST),
+        # Over all clients, for operators.
         Index("ix_inbound_message_from_address_id", "from_address", "id"),
-        Index(
-            "ix_inbound_message_unowned",
-            "id",
-            sqlite_where=text(_UNOWNED),
-            postgresql_where=text(_UNOWNED),
-        ),
-        Index(
-            "ix_inbound_message_unredacted",
-            "received_at",
-            sqlite_where=text(_UNREDACTED),
-            postgresql_where=text(_UNREDACTED),
+        *(
+            Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+            for name, columns, where in (
+                ("ix_inbound_message_keyword", ("client_id", "keyword", _NEWEST), _KEYWORD),
+                ("ix_inbound_message_reply", ("client_id", "in_reply_to", _NEWEST), _REPLY),
+                ("ix_inbound_message_unowned", ("id",), _UNOWNED),
+                ("ix_inbound_message_unredacted", ("received_at",), _UNREDACTED),
+            )
         ),
     )

@@ -36,7 +36,7 @@ _UNREDACTED_UNKNOWN: Final = "unknown_since IS NOT NULL AND redacted_at IS NULL"
 _ENDED: Final = "(final_at IS NOT NULL OR unknown_since IS NOT NULL)"
 _DOUBT: Final = "doubt_since IS NOT NULL"
 # The order of lists. The primary key has another order of nulls: otherwise PostgreSQL would walk it
-# over hundreds of thousands of rows where it expects many matches (queries/message_lists.py).
+# over hundreds of thousands of rows where it expects many matches (queries/bounded_pages.py).
 _NEWEST: Final = text("id DESC NULLS LAST")
 _CLIENT: Final = ("client_id", _NEWEST)
 _REFERENCE: Final = ("client_id", "reference", _NEWEST)

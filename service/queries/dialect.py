@@ -20,6 +20,7 @@ from sqlalchemy import (
     JSON,
     ColumnElement,
     Dialect,
+    FromClause,
     Table,
     TableValuedAlias,
     Text,
@@ -32,11 +33,12 @@ from sqlalchemy import (
     func,
     literal_column,
     select,
+    type_coerce,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute
-from sqlalchemy.types import UserDefinedType
+from sqlalchemy.types import TypeEngine, UserDefinedType
 
 from service.database import db
 
@@ -158,6 +160,21 @@ def _sent_rows(table: Table) -> TableValuedAlias:
     shape: ColumnElement[Any] = literal_column(f"NULL::{table.name}")
     rows = cast(bindparam("rows", type_=Text), JSON)
     return func.json_populate_recordset(shape, rows).table_valued(*columns, name="new")
+
+
+def sent_rows(name: str, types: Mapping[str, TypeEngine[Any]]) -> FromClause:
+    """Return the parameter `rows`, a JSON text, as a table with columns of these types."""
+    columns = [column(each, type_) for each, type_ in types.items()]
+    if is_postgresql():
+        rows = cast(bindparam("rows", type_=Text), JSON)
+        table = func.json_to_recordset(rows).table_valued(*columns, name=name)
+        return table.render_derived(with_types=True)
+    row = func.json_each(bindparam("rows", type_=Text)).table_valued("value")
+    values = [
+        type_coerce(func.json_extract(row.c.value, f"$.{each.name}"), each.type).label(each.name)
+        for each in columns
+    ]
+    return select(*values).subquery(name)
 
 
 def _json(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import select, update
 
 from service.database import db
-from service.models import Client, Message
+from service.models import Client, InboundMessage, Message
 from service.queries.dialect import any_of, is_postgresql
 
 
@@ -39,10 +39,19 @@ def complete(client_id: int) -> bool:
 
 def messages_since(client_id: int, first: UUID, limit: int) -> list[UUID]:
     """Return the newest messages of a client that are not older than an id, the oldest first."""
+    return _newest(Message, client_id, first, limit)
+
+
+def inbound_since(client_id: int, first: UUID, limit: int) -> list[UUID]:
+    """Return the newest inbound messages of a client, as `messages_since` does."""
+    return _newest(InboundMessage, client_id, first, limit)
+
+
+def _newest(table: Any, client_id: int, first: UUID, limit: int) -> list[UUID]:
     query = (
-        select(Message.id)
-        .where(Message.client_id == client_id, Message.id >= first)
-        .order_by(Message.id.desc().nulls_last() if is_postgresql() else Message.id.desc())
+        select(table.id)
+        .where(table.client_id == client_id, table.id >= first)
+        .order_by(table.id.desc().nulls_last() if is_postgresql() else table.id.desc())
         .limit(limit)
     )
     return list(db.session.scalars(query))[::-1]

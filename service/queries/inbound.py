@@ -1,24 +1,34 @@
 """Queries on inbound messages."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple, cast
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, cast
 from uuid import UUID
 
-from sqlalchemy import Table, select
+from sqlalchemy import Table, select, update
 
 from service.database import db
+from service.domain.keywords import Keyword
 from service.errors import NotFound
 from service.models import InboundMessage
+from service.queries import bounded_pages
+from service.queries.bounded_pages import Page, Walk
 from service.queries.dialect import insert_all
 
 _TABLE: Final = cast(Table, InboundMessage.__table__)
 
 
-class Page(NamedTuple):
-    """Inbound messages, and the id before which the next page starts; None on the last page."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Conditions on inbound messages; None means no condition."""
 
-    messages: Sequence[InboundMessage]
-    next: UUID | None
+    from_addresses: Collection[str] | None = None  # any of these
+    to_address: str | None = None
+    keyword: Keyword | None = None
+    in_reply_to: UUID | None = None
+    received_after: datetime | None = None
+    received_before: datetime | None = None
 
 
 def insert(rows: Sequence[Mapping[str, Any]]) -> set[UUID]:
@@ -34,20 +44,58 @@ def _unless_known(statement: Any) -> Any:
 
 
 def message(client_id: int, message_id: UUID) -> InboundMessage:
-    """Return a message of a client. Raises NotFound."""
+    """Return a message of a client. Raises NotFound, also for another client's."""
     query = select(InboundMessage).where(
         InboundMessage.id == message_id, InboundMessage.client_id == client_id
     )
-    found = db.session.scalars(query).one_or_none()
-    if found is None:
-        raise NotFound("no inbound message with this id")
-    return found
+    row = db.session.scalars(query.execution_options(populate_existing=True)).one_or_none()
+    if row is None:
+        raise NotFound("there is no such inbound message")
+    return row
 
 
-def page(client_id: int, before: UUID | None, limit: int) -> Page:
+def page(client_id: int, filters: Filter, before: UUID | None, limit: int) -> Page[InboundMessage]:
     """Return messages of a client, newest first, optionally only those older than `before`."""
-    query = select(InboundMessage).where(InboundMessage.client_id == client_id)
-    if before is not None:
-        query = query.where(InboundMessage.id < before)
-    found = db.session.scalars(query.order_by(InboundMessage.id.desc()).limit(limit + 1)).all()
-    return Page(found[:limit], found[limit - 1].id if len(found) > limit else None)
+    times = bounded_pages.id_range(
+        InboundMessage, filters.received_after, filters.received_before, before
+    )
+    query = select(InboundMessage).where(InboundMessage.client_id == client_id, *times)
+    pages = [bounded_pages.page(InboundMessage, query, walk, limit) for walk in _walks(filters)]
+    return bounded_pages.merged(pages, limit)
+
+
+def _walks(filters: Filter) -> Iterator[Walk]:
+    """Yield a walk for each address. Of the filters, the one with the fewest rows comes first."""
+    for address in filters.from_addresses or (None,):
+        values = {
+            "in_reply_to": filters.in_reply_to,
+            "from_address": address,
+            "keyword": filters.keyword,
+            "to_address": filters.to_address,
+        }
+        values = {name: value for name, value in values.items() if value is not None}
+        if not values:
+            yield Walk([], [])
+            continue
+        first = next(iter(values))
+        yield bounded_pages.along(getattr(InboundMessage, first), values.pop(first), values)
+
+
+def unowned(after: UUID, since: UUID, limit: int) -> Sequence[InboundMessage]:
+    """Return messages without an owner behind an id, the oldest first, not older than `since`."""
+    query = select(InboundMessage).where(
+        InboundMessage.client_id.is_(None), InboundMessage.id > max(after, since)
+    )
+    return db.session.scalars(query.order_by(InboundMessage.id).limit(limit)).all()
+
+
+def give(message_id: UUID, client_id: int, in_reply_to: UUID | None) -> bool:
+    """Give a message to a client, unless it has an owner; return whether it had none."""
+    statement = (
+        update(InboundMessage)
+        .where(InboundMessage.id == message_id, InboundMessage.client_id.is_(None))
+        .values(client_id=client_id, in_reply_to=in_reply_to)
+        .returning(InboundMessage.id)
+    )
+    options = {"synchronize_session": False}
+    return db.session.scalar(statement, execution_options=options) is not None

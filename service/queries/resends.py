@@ -45,7 +45,7 @@ def page(
     client_id: int, status: Status, after: UUID, before: UUID, limit: int
 ) -> Sequence[Row[UUID, str | None]]:
     """Return id and error code of a client's messages of a final status, oldest first."""
-    # The exact reverse of the index, and BETWEEN: see message_lists.py.
+    # The exact reverse of the index, and BETWEEN: see bounded_pages.py.
     query = select(Message.id, Message.error_code).where(
         Message.client_id == client_id,
         Message.listed_as.between(status.value, status.value),

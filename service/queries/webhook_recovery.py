@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import Table, func, select, update
 
 from service.database import db
-from service.models import Event, Message, WebhookDelivery
+from service.models import Event, InboundMessage, Message, WebhookDelivery
 from service.queries.dialect import any_of, insert_all
 from service.queries.events import ORDER, Position, is_behind
 
@@ -69,12 +69,18 @@ def deliveries(endpoint_id: UUID, event_ids: Collection[int]) -> dict[int, Any]:
 
 
 def told_to(message_ids: Collection[UUID], endpoint_id: UUID) -> set[UUID]:
-    """Return those of these messages whose events go to this endpoint, or to all."""
-    query = select(Message.id).where(
-        any_of(Message.id, message_ids),
-        func.coalesce(Message.webhook_endpoint_id, endpoint_id) == endpoint_id,
+    """Return those of these messages whose events go to this endpoint, or to all.
+
+    Those of an inbound message go where those of the message go that it answers.
+    """
+    is_told = func.coalesce(Message.webhook_endpoint_id, endpoint_id) == endpoint_id
+    sent = select(Message.id).where(any_of(Message.id, message_ids), is_told)
+    received = (
+        select(InboundMessage.id)
+        .outerjoin(Message, Message.id == InboundMessage.in_reply_to)
+        .where(any_of(InboundMessage.id, message_ids), is_told)
     )
-    return set(db.session.scalars(query))
+    return {*db.session.scalars(sent), *db.session.scalars(received)}
 
 
 def make_due(ids: Collection[UUID], now: datetime) -> None:

@@ -1,13 +1,15 @@
 """Turn events into JSON: the body of a webhook, and an item of the feed."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 from service.models import Event, InboundMessage, Message
 from service.queries.events import Subject
-from service.representations import inbound, messages, types
+from service.representations import inbound, messages
+from service.representations.inbound_types import ReceivedFeedItem
 from service.representations.messages import time_text
+from service.representations.types import FeedItem
 
 # Of a message, only endpoints that ask for it and the feed get the content.
 CONTENT: Final = ("body", "media_urls", "content_variables", "media", "raw")
@@ -40,10 +42,10 @@ def webhook_body(event: Event, message: Mapping[str, Any] | None, *, include_bod
     return {"type": event.type, "timestamp": time_text(event.created_at), "data": data}
 
 
-def feed_items(events: Sequence[tuple[Event, Subject]]) -> list[types.FeedItem]:
+def feed_items(events: Sequence[tuple[Event, Subject]]) -> list[FeedItem | ReceivedFeedItem]:
     """Return events with their messages as they are now."""
     shown = subjects([subject for _, subject in events])
-    return [
+    items = [
         {
             "id": event_id(event),
             "type": event.type,
@@ -52,3 +54,4 @@ def feed_items(events: Sequence[tuple[Event, Subject]]) -> list[types.FeedItem]:
         }
         for event, subject in events
     ]
+    return cast(list[FeedItem | ReceivedFeedItem], items)

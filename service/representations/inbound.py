@@ -1,5 +1,6 @@
 """Turn inbound messages into the JSON of the API."""
 
+from service.domain.keywords import Keyword
 from service.models import InboundMessage
 from service.providers.sandbox import SANDBOX
 from service.representations import inbound_types as types
@@ -21,7 +22,7 @@ def inbound(message: InboundMessage) -> types.InboundMessage:
         "messaging_service_sid": message.messaging_service_sid,
         "body": message.body,
         "media": message.media,
-        "keyword": message.keyword,
+        "keyword": None if message.keyword is None else Keyword(message.keyword),
         "in_reply_to": message.in_reply_to,
         "received_at": time_text(message.received_at),
         "provider_time": None if provider_time is None else time_text(provider_time),

@@ -1,11 +1,12 @@
 """Types of inbound messages in the JSON of the API."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from service.domain.keywords import Keyword
 from service.representations.types import Time
 
 _Parties = TypedDict(
@@ -32,11 +33,8 @@ class InboundMessage(_Parties):
         list[dict[str, str | None]], Field(description="Each with `url` and `content_type`.")
     ]
     keyword: Annotated[
-        str | None,
-        Field(
-            description="What the message means if it is one word such as STOP, START or HELP.",
-            json_schema_extra={"enum": ["stop", "start", "help", None]},
-        ),
+        Keyword | None,
+        Field(description="What the message means if it is one word such as STOP, START or HELP."),
     ]
     in_reply_to: Annotated[UUID | None, Field(description="Your message that it answers.")]
     received_at: Annotated[Time, Field(description="When Waybill received it.")]
@@ -44,3 +42,20 @@ class InboundMessage(_Parties):
         Time | None, Field(description="When the provider received it, if the provider says so.")
     ]
     raw: Annotated[dict[str, Any], Field(description="The message as received.")]
+
+
+class ReceivedFeedItem(TypedDict):
+    """An event of the feed: a message from a person, as it is now."""
+
+    id: Annotated[str, Field(description="The `webhook-id` of the same event.")]
+    type: Literal["message.received"]
+    timestamp: Annotated[Time, Field(description="When the message was recorded.")]
+    data: InboundMessage
+
+
+class MessageReceived(TypedDict):
+    """The body of a webhook. `data` has its content only for endpoints with `include_body`."""
+
+    type: Annotated[str, Field(json_schema_extra={"const": "message.received"})]
+    timestamp: Annotated[Time, Field(description="When the message was recorded.")]
+    data: InboundMessage

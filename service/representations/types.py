@@ -136,6 +136,6 @@ class FeedItem(TypedDict):
     """An event of the feed: the message as it is now."""
 
     id: Annotated[str, Field(description="The `webhook-id` of the same event.")]
-    type: Annotated[str, Field(examples=["message.updated"])]
+    type: Literal["message.updated"]
     timestamp: Annotated[Time, Field(description="When the message changed.")]
     data: Message

@@ -17,7 +17,7 @@ from service.errors import FieldError, Invalid, NotFound
 from service.event_feed.start import wait_for_earlier
 from service.models import WebhookDelivery, WebhookEndpoint
 from service.queries import webhook_log, webhook_recovery
-from service.queries.events import Position, this_transaction
+from service.queries.events import MESSAGE_RECEIVED, Position, this_transaction
 from service.webhooks.endpoints import call_now, locked_enabled
 
 # Events that one transaction reads.
@@ -112,7 +112,7 @@ def _fits(endpoint: WebhookEndpoint, event: Any, since: datetime) -> bool:
     return (
         event.created_at >= since
         and event.type in endpoint.types
-        and event.status in endpoint.statuses
+        and (event.type == MESSAGE_RECEIVED or event.status in endpoint.statuses)
     )
 
 

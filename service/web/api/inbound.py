@@ -4,6 +4,8 @@ from uuid import UUID
 
 from flask import Blueprint, Response, jsonify, request
 
+from service.addresses import addresses_of
+from service.components import components
 from service.queries import inbound
 from service.representations import inbound as representations
 from service.web.api import authentication
@@ -17,14 +19,25 @@ blueprint.before_request(authentication.authenticate)
 @blueprint.get("")
 def list_inbound() -> Response:
     """List inbound messages, newest first, in pages."""
-    query = check(InboundQuery, request.args.to_dict())
-    page = inbound.page(authentication.client_id(), query.cursor, query.limit)
-    shown = [representations.inbound(message) for message in page.messages]
+    query = check(InboundQuery, request.args.to_dict(), components().settings.default_region)
+    page = inbound.page(authentication.client_id(), _filter(query), query.cursor, query.limit)
+    shown = [representations.inbound(message) for message in page.rows]
     return jsonify(messages=shown, next_cursor=page.next)
 
 
-@blueprint.get("/<uuid:message_id>")
-def get(message_id: UUID) -> Response:
+@blueprint.get("/<uuid:inbound_id>")
+def get(inbound_id: UUID) -> Response:
     """Show one inbound message."""
-    message = inbound.message(authentication.client_id(), message_id)
+    message = inbound.message(authentication.client_id(), inbound_id)
     return jsonify(representations.inbound(message))
+
+
+def _filter(query: InboundQuery) -> inbound.Filter:
+    return inbound.Filter(
+        from_addresses=None if query.person is None else addresses_of(query.person),
+        to_address=query.to,
+        keyword=query.keyword,
+        in_reply_to=query.in_reply_to,
+        received_after=query.received_after,
+        received_before=query.received_before,
+    )

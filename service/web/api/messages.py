@@ -71,7 +71,7 @@ def list_messages() -> Response:
     page = message_lists.page(
         authentication.client_id(), message_lists.Filter(**filters), query.cursor, query.limit
     )
-    return jsonify(messages=representations.messages(page.messages), next_cursor=page.next)
+    return jsonify(messages=representations.messages(page.rows), next_cursor=page.next)
 
 
 @blueprint.get("/<uuid:message_id>")

@@ -9,6 +9,11 @@ from uuid import UUID
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from service.representations.inbound_types import (
+    InboundMessage,
+    MessageReceived,
+    ReceivedFeedItem,
+)
 from service.representations.opt_out_types import OptOutPage, OptOuts
 from service.representations.types import Event, FeedItem, Message
 from service.representations.webhook_types import (
@@ -56,10 +61,20 @@ class BatchAnswer(TypedDict):
     results: list[AcceptedItem | RefusedItem]
 
 
+class InboundPage(TypedDict):
+    """A page of inbound messages, newest first."""
+
+    messages: list[InboundMessage]
+    next_cursor: Annotated[
+        UUID | None,
+        Field(description="The `cursor` of the next page; null on the last page."),
+    ]
+
+
 class FeedPage(TypedDict):
     """Events of the feed, the oldest first."""
 
-    events: list[FeedItem]
+    events: list[FeedItem | ReceivedFeedItem]
     next_cursor: Annotated[str, Field(description="The `after` of the next request. Keep it.")]
     has_more: Annotated[bool, Field(description="True if more events can be read immediately.")]
 
@@ -105,6 +120,7 @@ class Ready(TypedDict):
 
 SHAPES: Final = (
     *(Message, Event, Page, Ledger, Problem, BatchAnswer, Alive, Ready),
+    *(InboundMessage, InboundPage, MessageReceived),
     *(FeedPage, WebhookEndpoints, WebhookEndpointWithSecret, WebhookDeliveries, Recovered),
     *(MessageUpdated, OptOuts, OptOutPage),
 )

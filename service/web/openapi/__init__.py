@@ -15,6 +15,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from service.representations.events import CONTENT
 from service.web.api.event_schemas import EventQuery
+from service.web.api.inbound_schemas import InboundQuery
 from service.web.api.opt_out_schemas import OptOutChange, OptOutQuery, OptOutSelection
 from service.web.api.resend import Resend
 from service.web.api.responses import SHAPES
@@ -34,6 +35,7 @@ _REQUESTS: Final = (
 )
 _QUERIES: Final[Mapping[str, type[BaseModel]]] = {
     "/v1/messages": MessageQuery,
+    "/v1/inbound": InboundQuery,
     "/v1/events": EventQuery,
     "/v1/webhook-endpoints/{endpoint_id}/deliveries": DeliveryQuery,
     "/v1/opt-outs": OptOutQuery,
@@ -43,11 +45,13 @@ _LANGUAGES: Final = {"curl": "Shell", "Python": "Python", "Node": "JavaScript"}
 MESSAGE_ID: Final = "01a1fd14-9522-7078-b19f-9ef257cf0b38"
 ENDPOINT_ID: Final = "01a1fd10-1f6e-7c31-8f0a-3b1d5a7c2e94"
 DELIVERY_ID: Final = "01a1fd15-02b4-7d15-a6c2-51f0c88e7b3d"
+INBOUND_ID: Final = "01a1fd16-7b3a-7c44-9a3e-6f0c2d4b8e19"
 _IDS: Final = {
     "message_id": MESSAGE_ID,
     "endpoint_id": ENDPOINT_ID,
     "delivery_id": DELIVERY_ID,
     "number": "+14155552671",
+    "inbound_id": INBOUND_ID,
 }
 
 
@@ -93,14 +97,17 @@ def _schemas(providers: Sequence[str]) -> dict[str, Any]:
         "anyOf": [{"$ref": _REFERENCE.format(model="NewMessage")}, {}]
     }
     schemas["WebhookEndpointChanges"] = _changes(schemas["NewWebhookEndpoint"])
-    # Without `include_body` a webhook has no content.
-    message = schemas["Message"]
-    required = [name for name in message["required"] if name not in CONTENT]
-    schemas["WebhookMessage"] = {**message, "required": required}
-    schemas["MessageUpdated"]["properties"]["data"]["$ref"] = _REFERENCE.format(
-        model="WebhookMessage"
-    )
+    for name, event in (("Message", "MessageUpdated"), ("InboundMessage", "MessageReceived")):
+        schemas[f"Webhook{name}"] = _without_content(schemas[name])
+        data = schemas[event]["properties"]["data"]
+        data["$ref"] = _REFERENCE.format(model=f"Webhook{name}")
     return schemas
+
+
+def _without_content(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a message in a webhook: without `include_body` it has no content."""
+    required = [name for name in schema["required"] if name not in CONTENT]
+    return {**schema, "required": required}
 
 
 def _changes(schema: dict[str, Any]) -> dict[str, Any]:

@@ -75,6 +75,7 @@ def test_repeat_changes_nothing(post: Post) -> None:
 @pytest.mark.usefixtures("events_told")
 def test_reply_goes_to_the_client_that_wrote(web: FlaskClient) -> None:
     answer = web.post("/v1/messages", json={"to": PERSON, "from": SENDER, "body": "How are you?"})
+    deliver.deliver()
     record([heard("Fine")])
     [reply] = web.get("/v1/inbound").json["messages"]
     assert (reply["body"], reply["in_reply_to"]) == ("Fine", answer.json["id"])
