@@ -99,9 +99,9 @@ def recorded(attempts: Sequence[tuple[UUID, UUID | None, datetime]], **totals: i
             tracing.recorded(message_id, attempt_id, arrived_at)
 
 
-def inbound_recorded(messages: Sequence[UUID], **totals: int) -> None:
+def inbound_recorded(ids: Sequence[UUID], **totals: int) -> None:
     """Log a committed batch of inbound messages with its totals; a batch of repeats is one, too."""
-    _log.info("inbound recorded", **totals, message_ids=list(messages)[:_MAX_MESSAGE_IDS])
+    _log.info("inbound recorded", **totals, message_ids=list(ids)[:_MAX_MESSAGE_IDS])
 
 
 def forged(provider: str, attempt: str, reason: str) -> None:
