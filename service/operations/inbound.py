@@ -1,6 +1,6 @@
 """Inbound messages for operators: those without an owner, and one with what became of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -10,6 +10,7 @@ from service.database import transaction
 from service.errors import Conflict, Invalid, NotFound
 from service.models import Client, InboundMessage, WebhookDelivery, WebhookEndpoint
 from service.observability import events
+from service.operations.webhooks import address, describe_delivery
 from service.providers.sandbox import SANDBOX
 from service.queries import clients, inbound_search, unowned_inbound, webhook_log
 from service.queries.backlog import COUNT_LIMIT, Backlog
@@ -18,6 +19,9 @@ from service.webhooks.owe import owe_received
 
 # Messages of one action, which is one transaction.
 MOST_GIVEN: Final = 500
+
+
+_UNOWNED: Final = "It has no client: give it to one at /ops/inbound."
 
 
 class ReceivedMessage(NamedTuple):
@@ -65,6 +69,22 @@ def read_received(message_id: UUID) -> ReceivedMessage:
     return ReceivedMessage(message, client, webhook_log.of_message(message_id))
 
 
+def explain(message_id: UUID) -> Iterator[str]:
+    """Yield what became of an inbound message as lines of text."""
+    try:
+        message, client, deliveries = read_received(message_id)
+    except NotFound:
+        yield "There is no such message."
+        return
+    keyword = f", read as {message.keyword.upper()}" if message.keyword else ""
+    yield f"Message {message.id} is inbound, received {_time(message.received_at)}{keyword}."
+    yield f"  {message.provider}/{message.account} has it as {message.provider_sid}."
+    answered = f"It answers message {message.in_reply_to}." if message.in_reply_to else ""
+    yield f"Its client is {client}. {answered}" if client else _UNOWNED
+    for delivery, endpoint in deliveries:
+        yield f"  webhook to {address(endpoint.url)}: {describe_delivery(delivery, endpoint)}"
+
+
 def give(message_id: UUID, name: str, operator: str, *, all_of_sender: bool = False) -> Given:
     """Give a message without an owner to a client, which is told of it.
 
@@ -84,6 +104,10 @@ def give(message_id: UUID, name: str, operator: str, *, all_of_sender: bool = Fa
         operator, "inbound_given", message_id=message_id, client_id=client.id, messages=len(given)
     )
     return Given(len(given), client.events_since is not None and client.events_since <= now)
+
+
+def _time(time: datetime) -> str:
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
 
 
 def _message(message_id: UUID) -> InboundMessage:

@@ -15,6 +15,7 @@ from service.errors import Conflict
 from service.inbound.record import record
 from service.models import Client, Event, InboundMessage, WebhookEndpoint
 from service.operations import inbound as operations
+from service.operations import timeline
 from service.providers.sandbox import SANDBOX
 from service.queries import clients
 from service.webhooks import deliver as webhooks
@@ -209,3 +210,20 @@ def test_overview_names_unowned_messages_for_a_day(
     assert 'href="/ops/inbound"' in page
     make_older(message_id, timedelta(hours=2))
     assert HEALTHY in fresh_overview()
+
+
+def test_explain_describes_an_inbound_message(operator: Operator, subscriber: Subscriber) -> None:
+    types = {"types": ["message.received"]}
+    with transaction():
+        db.session.execute(update(WebhookEndpoint).values(**types))
+    message_id = received("STOP")
+    [first, second, unowned] = timeline.explain(message_id)
+    assert f"Message {message_id} is inbound" in first
+    assert "read as STOP" in first
+    assert "has no client" in unowned
+    operator.post(f"/inbound/{message_id}/give", client="payments")
+    db.session.rollback()
+    [first, second, owned, webhook] = timeline.explain(message_id)
+    assert "Its client is payments" in owned
+    assert "0 attempts; next attempt at" in webhook
+    assert PERSON not in " ".join([first, second, owned, webhook])
