@@ -166,6 +166,7 @@ class ErrorFact(NamedTuple):
 
 GAVE_UP: Final = "waybill_gave_up"
 EXPIRED: Final = "waybill_expired"
+OPTED_OUT: Final = "waybill_opted_out"
 OUTCOME_UNKNOWN: Final = "waybill_outcome_unknown"
 
 OWN_CODES: Final[Mapping[str, ErrorFact]] = {
@@ -176,6 +177,11 @@ OWN_CODES: Final[Mapping[str, ErrorFact]] = {
         "The validity period ended before the provider accepted it. Nothing was sent. "
         "Post it again if it is still useful.",
         True,
+    ),
+    OPTED_OUT: ErrorFact(
+        "The recipient opted out of messages from this sender. Nothing was sent. Do not write to "
+        "them until they opt in again.",
+        False,
     ),
     OUTCOME_UNKNOWN: ErrorFact(
         "It is unknown whether the message was sent. It may have arrived: check before resending.",

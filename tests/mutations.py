@@ -429,9 +429,9 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "a late delivery does not end an opt-out",
-        "service.queries.opt_outs",
-        "delete_contradicted",
-        remove("sent > OptOut.since"),
+        "service.queries.opt_out_evidence",
+        "contradicted",
+        remove("refused_at < _SENT_AT"),
         "tests/service/sending/test_suppression.py",
     ),
     Mutation(

@@ -57,13 +57,30 @@ def upgrade():
         batch.add_column(sa.Column('active', sa.Boolean(), server_default=sa.true(), nullable=False))
         batch.add_column(sa.Column('reason', sa.String(length=16), server_default='provider', nullable=False))
         batch.add_column(sa.Column('changed_by', sa.String(length=255), server_default='provider', nullable=False))
+        batch.add_column(sa.Column('opted_in_at', _TIME, nullable=True))
+        batch.add_column(sa.Column('refused_at', _TIME, nullable=True))
         batch.alter_column('error_code', existing_type=sa.String(length=64), nullable=True)
+    # A person has one opt-out over SMS and RCS.
+    op.execute(sa.text(
+        'INSERT INTO opt_out ("to", sender, provider, error_code, since) '
+        'SELECT substr("to", 5), sender, provider, error_code, since FROM opt_out '
+        "WHERE \"to\" LIKE 'rcs:%' ON CONFLICT DO NOTHING"
+    ))
+    op.execute(sa.text("DELETE FROM opt_out WHERE \"to\" LIKE 'rcs:%'"))
+    op.execute(sa.text("UPDATE opt_out SET refused_at = since"))
+    active = {'sqlite_where': sa.text('active = 1'), 'postgresql_where': sa.text('active')}
+    op.create_index('ix_opt_out_active', 'opt_out', ['to', 'sender', 'provider'], unique=False, **active)
+    op.create_index('ix_opt_out_active_sender', 'opt_out', ['sender', 'to', 'provider'], unique=False, **active)
 
 
 def downgrade():
+    op.drop_index('ix_opt_out_active_sender', table_name='opt_out')
+    op.drop_index('ix_opt_out_active', table_name='opt_out')
     op.execute(sa.text("DELETE FROM opt_out WHERE error_code IS NULL OR NOT active"))
     with op.batch_alter_table('opt_out') as batch:
         batch.alter_column('error_code', existing_type=sa.String(length=64), nullable=False)
+        batch.drop_column('refused_at')
+        batch.drop_column('opted_in_at')
         batch.drop_column('changed_by')
         batch.drop_column('reason')
         batch.drop_column('active')

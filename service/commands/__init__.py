@@ -2,8 +2,8 @@
 
 ``clients`` and ``operators`` manage keys; ``messages`` has explain, reconcile and resolve;
 ``holds`` pauses and resumes; ``resend`` sends messages again; ``ledger`` has audit and rebuild;
-``privacy`` has forget and opt-outs; ``events`` shows the feeds of clients; ``webhooks`` has
-rotate-keys.
+``privacy`` has forget; ``opt-outs`` lists, changes, imports and exports opt-outs; ``events`` shows
+the feeds of clients; ``webhooks`` has rotate-keys.
 """
 
 from flask import Flask
@@ -16,6 +16,7 @@ from service.commands import (
     ledger,
     messages,
     operators,
+    opt_outs,
     privacy,
     resend,
     webhooks,
@@ -29,7 +30,7 @@ def init_app(app: Flask) -> None:
     app.cli.add_command(events.group)
     app.cli.add_command(holds.group)
     app.cli.add_command(operators.group)
-    app.cli.add_command(privacy.group)
+    app.cli.add_command(opt_outs.group)
     app.cli.add_command(resend.group)
     app.cli.add_command(webhooks.group)
     app.cli.add_command(privacy.forget)

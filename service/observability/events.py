@@ -140,6 +140,12 @@ def webhook_endpoint_disabled(endpoint: WebhookEndpoint) -> None:
     _log.error("webhook endpoint disabled", **ids, reason=endpoint.disabled_reason)
 
 
+def opt_outs_changed(begins: bool, reason: str, changed_by: str, count: int) -> None:
+    """Log that opt-outs began or ended, and who made the change."""
+    event = "opt-outs began" if begins else "opt-outs ended"
+    _log.info(event, reason=reason, by=changed_by, count=count)
+
+
 def operator_action(operator: str, action: str, **ids: UUID | int) -> None:
     """Log an action of an operator."""
     _log.warning("operator action", operator=operator, action=action, **ids)

@@ -1,18 +1,48 @@
 """Changes the suppression list: who opted out of a sender, and who opted in again.
 
-Of two changes of a pair the later counts, in whatever order they arrive.
+Of two decisions about a pair the later counts, in whatever order they arrive.
 """
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Final
 
+from service.database import transaction
 from service.domain.keywords import Keyword
+from service.opt_outs import pairs
+from service.opt_outs.apply import apply
 from service.providers.base import Inbound
 from service.providers.sandbox import SANDBOX
-from service.queries import opt_outs
+from service.queries import opt_out_lists
 from service.queries.opt_outs import Change, Pair
 
-RECIPIENT = "recipient"
-_BEGINS = {Keyword.STOP: True, Keyword.START: False}
+RECIPIENT: Final = "recipient"
+_BEGINS: Final = {Keyword.STOP: True, Keyword.START: False}
+
+
+def begin(number: str, sender: str | None, *, reason: str, by: str, test: bool = False) -> None:
+    """Begin the opt-out of a person from a sender, or with None from every sender.
+
+    `number` and `sender` are in any spelling. `test`: of a test key; it suppresses nothing.
+    Raises Invalid.
+    """
+    now = datetime.now(UTC)
+    found = pairs.pairs(number, sender, test=test)
+    with transaction():
+        apply([Change(pair, True, now, reason, by) for pair in found])
+
+
+def end(number: str, sender: str | None, *, reason: str, by: str, test: bool = False) -> int:
+    """End the opt-outs of a person from a sender, or with None all; return how many ended.
+
+    A number without a channel matches every channel. Arguments as for `begin`. Raises Invalid.
+    """
+    addresses, wanted = pairs.listed(number), pairs.listed_sender(sender)
+    now = datetime.now(UTC)
+    with transaction():
+        rows = opt_out_lists.of_person(addresses, wanted, test=test)
+        found = [Pair(row.to, row.sender, row.provider) for row in rows]
+        return apply([Change(pair, False, now, reason, by) for pair in found])
 
 
 def from_keywords(received: Iterable[tuple[Inbound, Keyword | None]]) -> None:
@@ -20,19 +50,18 @@ def from_keywords(received: Iterable[tuple[Inbound, Keyword | None]]) -> None:
 
     By the provider's time where there is one, else by arrival.
     """
-    opt_outs.change(
-        [
-            change
-            for message, keyword in received
-            if keyword in _BEGINS and message.provider != SANDBOX
-            for change in _changes(message, begins=_BEGINS[keyword])
-        ]
+    apply(
+        change
+        for message, keyword in received
+        if keyword in _BEGINS and message.provider != SANDBOX
+        for change in _changes(message, begins=_BEGINS[keyword])
     )
 
 
 def _changes(message: Inbound, *, begins: bool) -> Iterable[Change]:
     """Return the changes of a message to a number: also those of its Messaging Service."""
     at = min(message.provider_time or message.received_at, message.received_at)
+    person = pairs.person_in(message.from_address)
     for sender in filter(None, (message.to_address, message.messaging_service_sid)):
-        pair = Pair(message.from_address, sender, message.provider)
+        pair = Pair(person, pairs.sender_in(sender), message.provider)
         yield Change(pair, begins, at, reason="keyword", changed_by=RECIPIENT)

@@ -1,17 +1,22 @@
-"""Queries on opt-outs."""
+"""Queries that read and change the suppression list."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, cast
-from uuid import UUID
+from typing import Any, Final, NamedTuple, cast
 
-from sqlalchemy import Table, and_, case, delete, func, or_, select
+from sqlalchemy import Table, delete, select
 
+from service.addresses import number_of
 from service.database import db
-from service.models import Attempt, Message, OptOut
+from service.domain.opt_out import PROVIDER, OptOutState, Refused, Said
+from service.models import Message, OptOut
 from service.providers.base import Sender
 from service.queries.dialect import any_of, insert_all
-from service.queries.redaction import PSEUDONYM
+
+# Every sender, and every provider.
+ALL: Final = "*"
+RCS: Final = "rcs:"
 
 
 class Pair(NamedTuple):
@@ -23,7 +28,11 @@ class Pair(NamedTuple):
 
 
 class Change(NamedTuple):
-    """The begin or the end of an opt-out, who made it and when."""
+    """The begin or the end of an opt-out, who made it and when.
+
+    With the reason `provider` it is a refused call, or the delivery of a message, and when that was
+    sent.
+    """
 
     pair: Pair
     begins: bool
@@ -33,111 +42,147 @@ class Change(NamedTuple):
     error_code: str | None = None
 
 
-# An opt-out from a Messaging Service covers all of its numbers, also where a message names one.
-_SENDER = func.coalesce(Message.messaging_service_sid, Message.sender)
+class Turn(NamedTuple):
+    """Opt-outs that began or ended, for one reason and made by one person or program."""
+
+    begins: bool
+    reason: str
+    changed_by: str
+    number: int
 
 
-# A delivery disproves only what a provider's refusal told: a message can pass a STOP on its way.
-_LEARNED = and_(OptOut.active, OptOut.reason == "provider")
+def person_of(address: str) -> str:
+    """Return the address of a person in the list: an opt-out over RCS is one over SMS, too.
+
+    https://support.twilio.com/hc/en-us/articles/223134027 (since March 2026)
+    """
+    return address.removeprefix(RCS)
 
 
-def pair_of(message: Message) -> Pair:
-    """Return the key of an opt-out from this message's sender."""
+def pairs_of(message: Message) -> tuple[Pair, ...]:
+    """Return the keys of the opt-outs that suppress a message."""
+    person = person_of(message.to)
     sender = Sender(message.sender, message.messaging_service_sid)
-    return Pair(message.to, sender.key, message.provider)
+    everywhere = dict.fromkeys((person, number_of(person)))
+    return (
+        Pair(person, sender.key, message.provider),
+        *(Pair(address, ALL, ALL) for address in everywhere),
+    )
 
 
 def by_recipient(addresses: Collection[str]) -> dict[Pair, OptOut]:
-    """Return the opt-outs of these recipients."""
-    query = select(OptOut).where(any_of(OptOut.to, addresses), OptOut.active)
-    rows = db.session.scalars(query)
-    return {Pair(row.to, row.sender, row.provider): row for row in rows}
+    """Return the opt-outs that can suppress messages to these recipients."""
+    people = {person_of(address) for address in addresses}
+    people |= {number_of(person) for person in people}
+    rows = db.session.scalars(select(OptOut).where(any_of(OptOut.to, people), OptOut.active))
+    return {_pair(row): row for row in rows}
 
 
-def pairs(attempt_ids: Collection[UUID]) -> dict[UUID, Pair]:
-    """Return recipient and sender of these attempts, without erased recipients."""
-    query = (
-        select(Attempt.id, Message.to, func.coalesce(_SENDER, ""), Message.provider)
-        .join(Message, Message.id == Attempt.message_id)
-        .where(any_of(Attempt.id, attempt_ids), Message.to.not_like(f"{PSEUDONYM}%"))
-    )
-    return {row[0]: Pair(*row[1:]) for row in db.session.execute(query)}
+def change(changes: Iterable[Change]) -> list[Turn]:
+    """Join changes with what is known; return what began or ended. Locks the rows.
 
-
-def change(changes: Iterable[Change]) -> None:
-    """Begin and end opt-outs, unless a later change of the pair is known. At one time, begin."""
-    latest = dict[Pair, Change]()
-    for each in changes:
-        latest[each.pair] = max(
-            each, latest.get(each.pair, each), key=lambda change: (change.at, change.begins)
-        )
+    In any order and any division into calls, the same changes end in the same state.
+    """
+    news, delivered = _joined(changes)
     # One order everywhere, so that two transactions cannot deadlock.
-    rows = [_row(latest[pair]) for pair in sorted(latest)]
-    if rows:
-        insert_all(cast(Table, OptOut.__table__), rows, _keep_latest)
+    new = {pair: news[pair] for pair in sorted(news) if news[pair] != OptOutState()}
+    inserted = _insert(new) if new else set()
+    turned = [new[pair] for pair in inserted if new[pair].active]
+    for row in _locked((news.keys() | delivered.keys()) - inserted):
+        before = _state(row)
+        after = before.joined(news[_pair(row)]).delivered(delivered.get(_pair(row)))
+        if after == before:
+            continue
+        for name, value in _columns(after, delivered.get(_pair(row)) or row.since).items():
+            setattr(row, name, value)
+        if after.active != before.active:
+            turned.append(after)
+    return _turns(turned)
 
 
-def _row(change: Change) -> dict[str, Any]:
+def remove(addresses: Collection[str]) -> int:
+    """Delete all that is known of these recipients; return the number of rows."""
+    statement = delete(OptOut).where(any_of(OptOut.to, addresses)).returning(OptOut.to)
+    return len(db.session.scalars(statement).all())
+
+
+def _joined(
+    changes: Iterable[Change],
+) -> tuple[defaultdict[Pair, OptOutState], dict[Pair, datetime]]:
+    """Return the state that the changes of each pair make, and when what was delivered was sent."""
+    news, delivered = defaultdict[Pair, OptOutState](OptOutState), dict[Pair, datetime]()
+    for pair, begins, at, reason, changed_by, code in changes:
+        if reason != PROVIDER:
+            news[pair] = news[pair].joined(OptOutState(Said(at, begins, reason, changed_by)))
+        elif begins:
+            news[pair] = news[pair].joined(OptOutState(refused=Refused(at, code or "")))
+        else:
+            delivered[pair] = max(at, delivered.get(pair, at))
+    for pair, sent_at in delivered.items():
+        news[pair] = news[pair].delivered(sent_at)
+    return news, delivered
+
+
+def _insert(new: Mapping[Pair, OptOutState]) -> set[Pair]:
+    """Insert rows of pairs of which nothing is known; return these pairs."""
+    rows = [{**pair._asdict(), **_columns(state)} for pair, state in new.items()]
+    return {Pair(*row) for row in insert_all(cast(Table, OptOut.__table__), rows, _unless_known)}
+
+
+def _unless_known(statement: Any) -> Any:
+    key = [OptOut.to, OptOut.sender, OptOut.provider]
+    return statement.on_conflict_do_nothing(index_elements=key).returning(*key)
+
+
+def _locked(pairs: Collection[Pair]) -> list[OptOut]:
+    if not pairs:
+        return []
+    query = (
+        select(OptOut)
+        .where(any_of(OptOut.to, {pair.to for pair in pairs}))
+        .order_by(OptOut.to, OptOut.sender, OptOut.provider)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return [row for row in db.session.scalars(query) if _pair(row) in pairs]
+
+
+def _pair(row: OptOut) -> Pair:
+    return Pair(row.to, row.sender, row.provider)
+
+
+def _state(row: OptOut) -> OptOutState:
+    """Return the state of a row. An earlier version inserts rows without `refused_at`."""
+    said = None
+    if row.active and row.reason != PROVIDER:
+        said = Said(row.since, True, row.reason, row.changed_by)
+    elif row.opted_in_at:
+        said = Said(row.opted_in_at, False, row.reason, row.changed_by)
+    by_provider = row.since if row.active and row.reason == PROVIDER else None
+    refused_at = row.refused_at or by_provider
+    return OptOutState(said, Refused(refused_at, row.error_code or "") if refused_at else None)
+
+
+def _columns(state: OptOutState, ended_at: datetime | None = None) -> dict[str, Any]:
+    """Return the columns of a state; `ended_at` is the time of a delivery that ended it."""
+    said, refused = state
+    shown = {"reason": PROVIDER, "changed_by": PROVIDER, "since": ended_at}
+    if said and (said.begins or not refused):
+        shown = {"reason": said.reason, "changed_by": said.changed_by, "since": said.at}
+    elif refused:
+        shown["since"] = refused.at
     return {
-        **change.pair._asdict(),
-        "active": change.begins,
-        "since": change.at,
-        "reason": change.reason,
-        "changed_by": change.changed_by,
-        "error_code": change.error_code,
+        **shown,
+        "active": state.active,
+        "error_code": refused.error_code if refused else None,
+        "opted_in_at": said.at if said and not said.begins else None,
+        "refused_at": refused.at if refused else None,
     }
 
 
-def _keep_latest(statement: Any) -> Any:
-    new = statement.excluded
-    is_later = or_(new.since > OptOut.since, and_(new.since == OptOut.since, new.active))
-    changed = ("active", "since", "reason", "changed_by", "error_code")
-    return statement.on_conflict_do_update(
-        index_elements=[OptOut.to, OptOut.sender, OptOut.provider],
-        set_={name: new[name] for name in changed},
-        where=is_later,
-    )
-
-
-def delete_contradicted(attempt_ids: Collection[UUID]) -> int:
-    """Delete opt-outs of pairs with a delivered attempt that was sent after them; return how many.
-
-    A message that was sent before the opt-out and delivered late proves nothing.
-    """
-    sent = case((Message.send_at > Attempt.started_at, Message.send_at), else_=Attempt.started_at)
-    query = (
-        select(OptOut)
-        .join(
-            Message,
-            and_(
-                Message.to == OptOut.to,
-                OptOut.sender == _SENDER,
-                Message.provider == OptOut.provider,
-            ),
-        )
-        .join(Attempt, Attempt.message_id == Message.id)
-        .where(any_of(Attempt.id, attempt_ids), sent > OptOut.since, _LEARNED)
-        .order_by(OptOut.to, OptOut.sender, OptOut.provider)
-        .with_for_update(of=OptOut)
-    )
-    contradicted = set(db.session.scalars(query))
-    for opt_out in contradicted:
-        db.session.delete(opt_out)
-    return len(contradicted)
-
-
-def page(limit: int, addresses: Collection[str] | None = None) -> Sequence[OptOut]:
-    """Return opt-outs by recipient and sender: all, or those of these recipients."""
-    query = select(OptOut).where(OptOut.active)
-    query = query.order_by(OptOut.to, OptOut.sender, OptOut.provider).limit(limit)
-    if addresses is not None:
-        query = query.where(any_of(OptOut.to, addresses))
-    return db.session.scalars(query).all()
-
-
-def remove(addresses: Collection[str], sender: str | None = None) -> int:
-    """Delete the opt-outs of these recipients, from every sender or from one; return how many."""
-    statement = delete(OptOut).where(any_of(OptOut.to, addresses)).returning(OptOut.to)
-    if sender is not None:
-        statement = statement.where(OptOut.sender == sender)
-    return len(db.session.scalars(statement).all())
+def _turns(states: Sequence[OptOutState]) -> list[Turn]:
+    counts = defaultdict[tuple[bool, str, str], int](int)
+    for state in states:
+        shown = _columns(state)
+        counts[state.active, shown["reason"], shown["changed_by"]] += 1
+    return [Turn(*key, count) for key, count in counts.items()]

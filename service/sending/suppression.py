@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from service.domain.opt_out import PROVIDER
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
+from service.errors import OPTED_OUT
 from service.models import Message, OptOut
 from service.providers.sandbox import SANDBOX
 from service.queries import messages, opt_outs
@@ -22,7 +24,8 @@ def without_opted_out(claimed: Sequence[Claimed], now: datetime) -> list[Claimed
     opted_out = opt_outs.by_recipient(numbers) if numbers else {}
     sendable, refused = list[Claimed](), list[tuple[Message, OptOut]]()
     for item in claimed:
-        opt_out = opted_out.get(opt_outs.pair_of(item.message)) if opted_out else None
+        pairs = opt_outs.pairs_of(item.message) if opted_out else ()
+        opt_out = next((opted_out[pair] for pair in pairs if pair in opted_out), None)
         if opt_out is None:
             sendable.append(item)
         else:
@@ -42,6 +45,6 @@ def _verdict(message: Message, opt_out: OptOut, now: datetime) -> StatusReport:
         received_at=now,
         message_id=message.id,
         attempt_number=message.outcome_attempt or 0,
-        error_code=opt_out.error_code,
+        error_code=opt_out.error_code if opt_out.reason == PROVIDER else OPTED_OUT,
         error_message=f"Not sent: the recipient opted out on {opt_out.since:%Y-%m-%d %H:%M:%S}Z.",
     )

@@ -44,6 +44,9 @@ def prepare(providers: Iterable[str]) -> None:
         instruments.WEBHOOKS.labels(outcome)
     for reason in ("gone", "failing"):
         instruments.WEBHOOK_ENDPOINTS_DISABLED.labels(reason)
+    for reason in ("keyword", "provider", "client", "operator", "import"):
+        for change in ("began", "ended"):
+            instruments.OPT_OUTS.labels(change, reason)
     for provider in providers:
         for outcome in ("stored", "overflow", "forged", "refused"):
             _received(provider, outcome)
@@ -167,6 +170,11 @@ def webhook_called(outcome: str, seconds: float, since_change: float) -> None:
 def webhook_endpoint_disabled(reason: str) -> None:
     """Count an endpoint that gets no more events: `gone` or `failing`."""
     instruments.WEBHOOK_ENDPOINTS_DISABLED.labels(reason).inc()
+
+
+def opt_outs_changed(begins: bool, reason: str, count: int) -> None:
+    """Count opt-outs that began or ended."""
+    instruments.OPT_OUTS.labels("began" if begins else "ended", reason).inc(count)
 
 
 def task(name: str, outcome: str, seconds: float) -> None:

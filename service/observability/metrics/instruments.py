@@ -112,6 +112,11 @@ WEBHOOK_ENDPOINTS_DISABLED: Final = Counter(
     "Webhook endpoints disabled by Waybill, by reason.",
     ("reason",),
 )
+OPT_OUTS: Final = Counter(
+    "waybill_opt_outs_changed_total",
+    "Opt-outs that began or ended, by the reason.",
+    ("change", "reason"),
+)
 TASKS: Final = Histogram(
     "waybill_task_duration_seconds",
     "Duration of Celery tasks, by result.",

@@ -15,11 +15,12 @@ from service.models import Attempt, DeadLetter, Message, StatusEvent
 from service.operations import audit as auditing
 from service.privacy import erase, redact
 from service.providers.base import Callback
-from service.queries import audit, callbacks, opt_outs
+from service.queries import audit, callbacks
 from service.recording import record
 from service.sending import deliver
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
+from tests.opt_outs import store, stored
 from tests.strategies import EPOCH
 
 NUMBER, OTHER = "+14155552671", "+14155552672"
@@ -141,11 +142,10 @@ def test_erasure_deletes_dead_letters_with_number(context: Flask) -> None:
 
 
 def test_erasure_deletes_opt_outs(context: Flask) -> None:
-    row = {"sender": "+15005550006", "provider": "twilio", "error_code": "21610", "since": EPOCH}
-    with transaction():
-        opt_outs.upsert([{**row, "to": NUMBER}, {**row, "to": OTHER}])
+    store(NUMBER)
+    store(OTHER)
     assert erase.erase_number(NUMBER).opt_outs == 1
-    assert [opt_out.to for opt_out in opt_outs.page(10)] == [OTHER]
+    assert [to for to, *_ in stored()] == [OTHER]
 
 
 def test_erasure_runs_in_batches(

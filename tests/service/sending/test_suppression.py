@@ -14,13 +14,14 @@ from service.domain.status import Status
 from service.errors import Refused
 from service.models import Attempt, Message, OptOut, StatusEvent
 from service.operations import audit
+from service.opt_outs import change
 from service.providers.base import Outbound
-from service.queries import opt_outs
 from service.recording import record
 from service.sending import claim as claiming
 from service.sending import deliver
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
+from tests.opt_outs import store, stored
 
 RECIPIENT = "+14155552671"
 SENDER = "+15005550006"
@@ -35,12 +36,6 @@ def message(message_id: UUID) -> Message:
 
 def attempts(message_id: UUID) -> list[Attempt]:
     return list(db.session.scalars(select(Attempt).where(Attempt.message_id == message_id)))
-
-
-def stored() -> list[tuple[str, str, str]]:
-    db.session.rollback()
-    opt_outs = db.session.scalars(select(OptOut))
-    return [(opt_out.to, opt_out.sender, opt_out.provider) for opt_out in opt_outs]
 
 
 def refusing(outbound: Outbound) -> StatusReport:
@@ -88,8 +83,7 @@ def test_repeated_callback_does_not_restore_an_opt_out(post: Post) -> None:
     attempt = db.session.scalars(select(Attempt)).one()
     refused = said("undelivered", attempt_id=attempt.id, error_code="21610")
     record.record([refused])
-    with transaction():
-        opt_outs.remove([RECIPIENT])
+    assert change.end(RECIPIENT, None, reason="operator", by="command") == 1
     record.record([refused])
     assert stored() == []
 
@@ -179,12 +173,6 @@ def test_claim_reads_opt_outs_in_one_query(opted_out: UUID, post: Post) -> None:
     assert len(queries) == 1
 
 
-def _age(days: float) -> None:
-    with transaction():
-        for opt_out in db.session.scalars(select(OptOut)):
-            opt_out.since -= timedelta(days=days)
-
-
 @pytest.mark.parametrize(("age", "left"), [(1, 0), (-1, 1)], ids=["sent after", "sent before"])
 def test_delivery_of_a_later_message_ends_an_opt_out(
     post: Post, provider: FakeProvider, age: int, left: int
@@ -193,22 +181,9 @@ def test_delivery_of_a_later_message_ends_an_opt_out(
     message_id = post()
     deliver.deliver()
     [attempt_id] = [attempt.id for attempt in attempts(message_id)]
-    rows = [{"to": RECIPIENT, "sender": SENDER, "provider": "twilio", "error_code": "21610"}]
-    with transaction():
-        opt_outs.upsert([{**row, "since": datetime.now(UTC)} for row in rows])
-    _age(age)
+    store(since=datetime.now(UTC) - timedelta(days=age))
     record.record([said("delivered", attempt_id=attempt_id)])
     assert len(stored()) == left
-
-
-def test_opt_out_date_is_the_latest_report(context: Flask) -> None:
-    early = datetime(2026, 11, 20, tzinfo=UTC)
-    row = {"to": RECIPIENT, "sender": SENDER, "provider": "twilio", "error_code": "21610"}
-    for since in (early, early + timedelta(days=1), early - timedelta(days=1)):
-        with transaction():
-            opt_outs.upsert([{**row, "since": since}])
-    [opt_out] = opt_outs.page(10)
-    assert opt_out.since == early + timedelta(days=1)
 
 
 def test_report_on_an_earlier_attempt_outranks_opted_out(
@@ -217,18 +192,7 @@ def test_report_on_an_earlier_attempt_outranks_opted_out(
     """The first attempt seemed not accepted, and the second was suppressed."""
     message_id = post()
     [claimed] = claiming.claim(1)
-    with transaction():
-        opt_outs.upsert(
-            [
-                {
-                    "to": RECIPIENT,
-                    "sender": SENDER,
-                    "provider": "twilio",
-                    "error_code": "21610",
-                    "since": datetime.now(UTC),
-                }
-            ]
-        )
+    store()
     make_due(message_id)
     assert claiming.claim(1) == []
     assert message(message_id).status is Status.FAILED

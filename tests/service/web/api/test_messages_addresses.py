@@ -1,19 +1,19 @@
 """Posted addresses are stored in one spelling, and messages again by any spelling."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import pytest
+from click.testing import Result
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from service.database import db, transaction
+from service.database import db
 from service.models import Message
-from service.queries import opt_outs
 from service.sending import deliver
 from tests.fakes import FakeProvider
+from tests.opt_outs import store
 
 NUMBER, SENDER = "+14155552671", "+15005550006"
 SERVICE = "MG" + "0" * 31 + "a"
@@ -110,20 +110,18 @@ def test_forget_erases_a_number_on_every_channel(web: FlaskClient, context: Flas
 
 
 def test_opt_outs_are_found_by_any_spelling(context: Flask) -> None:
-    since = datetime(2026, 11, 21, 12, tzinfo=UTC)
-    row = {"provider": "twilio", "error_code": "21610", "since": since, "sender": SENDER}
-    with transaction():
-        opt_outs.upsert([{**row, "to": NUMBER}, {**row, "to": f"whatsapp:{NUMBER}"}])
+    store(NUMBER, SENDER)
+    store(f"whatsapp:{NUMBER}", SENDER)
 
-    def run(*arguments: str) -> str:
+    def run(*arguments: str) -> Result:
         db.session.rollback()
-        return context.test_cli_runner().invoke(args=["opt-outs", *arguments]).output
+        return context.test_cli_runner().invoke(args=["opt-outs", *arguments])
 
-    assert "2 opt-outs" in run("list", "+1 415 555 2671")
-    assert "1 opt-outs" in run("list", "WhatsApp:+1 415 555 2671")
-    assert "E.164" in run("list", "4155552671")
-    assert "E.164" in run("remove", NUMBER, "--sender", "+1500555CALL")
-    assert run("remove", "+1.415.555.2671", "--sender", "+1 500 555 0006") == "removed 2\n"
+    assert "2 opt-outs" in run("list", "+1 415 555 2671").output
+    assert "1 opt-outs" in run("list", "WhatsApp:+1 415 555 2671").output
+    assert "E.164" in run("list", "4155552671").output
+    assert "E.164" in run("remove", NUMBER, "--sender", "+1500555CALL").output
+    assert run("remove", "+1.415.555.2671", "--sender", "+1 500 555 0006").stdout == "removed 2\n"
 
 
 @pytest.mark.parametrize(
@@ -157,9 +155,7 @@ def test_unusable_sender_is_refused_with_a_reason(
 def test_opt_out_applies_to_every_spelling_of_the_sender(
     web: FlaskClient, context: Flask, provider: FakeProvider
 ) -> None:
-    row = {"to": NUMBER, "sender": SENDER, "provider": "twilio", "error_code": "21610"}
-    with transaction():
-        opt_outs.upsert([{**row, "since": datetime.now(UTC)}])
+    store(NUMBER, SENDER)
     made = post(web, to="+1 415 555 2671", **{"from": "+1 (500) 555-0006"}).json["id"]
     deliver.deliver()
     assert provider.on_air == []

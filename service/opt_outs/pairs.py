@@ -1,0 +1,76 @@
+"""The keys of opt-outs: which recipient, from which sender, at which provider."""
+
+from collections.abc import Callable
+
+from service import addresses
+from service.addresses import UnusableAddress, channel_of, number_of
+from service.components import components
+from service.errors import FieldError, Invalid
+from service.providers.base import Sender
+from service.providers.sandbox import SANDBOX
+from service.queries.opt_outs import ALL, Pair, person_of
+
+
+def pairs(number: str, sender: str | None, *, test: bool = False) -> list[Pair]:
+    """Return the keys of a person's opt-out from a sender, or with None from every sender.
+
+    A sender of a channel is one for the person's address on that channel. Raises Invalid.
+    """
+    person = person_of(_checked("number", addresses.recipient, number))
+    wanted = listed_sender(sender)
+    if wanted in (None, ALL):
+        return [Pair(person, ALL, SANDBOX if test else ALL)]
+    assert wanted is not None
+    if channel_of(person) == "sms" and channel_of(wanted) != "sms":
+        person = person_of(f"{channel_of(wanted)}:{number_of(person)}")
+    providers = [SANDBOX] if test else providers_of(wanted)
+    return [Pair(person, wanted, provider) for provider in providers]
+
+
+def providers_of(sender: str) -> list[str]:
+    """Return the providers of which an account has the sender; if none has it, all."""
+    is_service = sender.startswith("MG") and len(sender) > len("MG") + 31
+    sought = Sender(None, sender) if is_service else Sender(sender)
+    providers = components().real_providers
+    owners = [
+        name
+        for name, provider in providers.items()
+        if any(account.owns(sought) for account in provider.accounts.values())
+    ]
+    return owners or list(providers)
+
+
+def listed(number: str) -> list[str]:
+    """Return the addresses under which opt-outs of a person are stored. Raises Invalid."""
+    return addresses.addresses_of(person_of(_checked("number", addresses.recipient, number)))
+
+
+def listed_sender(sender: str | None) -> str | None:
+    """Return a sender as it is stored; `*` is every sender. Raises Invalid."""
+    if sender is None or sender.strip() == ALL:
+        return sender and ALL
+    return _checked("sender", addresses.service_or_sender, sender)
+
+
+def person_in(address: str) -> str:
+    """Return the sender of an inbound message as recipients are stored, if it is a number."""
+    try:
+        return person_of(addresses.recipient(address))
+    except UnusableAddress:
+        return person_of(address)
+
+
+def sender_in(address: str) -> str:
+    """Return the sender of ours to which an inbound message went, as senders are stored."""
+    try:
+        return addresses.service_or_sender(address)
+    except UnusableAddress:
+        return address
+
+
+def _checked(field: str, normalised: Callable[[str, str | None], str], text: str) -> str:
+    try:
+        return normalised(text, components().settings.default_region)
+    except UnusableAddress as error:
+        problem = [FieldError(field, str(error))]
+        raise Invalid(f"the {field} is not usable", problem) from None
