@@ -142,8 +142,11 @@ def webhook_endpoint_disabled(endpoint: WebhookEndpoint) -> None:
 
 def opt_outs_changed(begins: bool, reason: str, changed_by: str, count: int) -> None:
     """Log that opt-outs began or ended, and who made the change."""
-    event = "opt-outs began" if begins else "opt-outs ended"
-    _log.info(event, reason=reason, by=changed_by, count=count)
+    fields = {"reason": reason, "by": changed_by, "count": count}
+    if begins:
+        _log.info("opt-outs began", **fields)
+    else:
+        _log.info("opt-outs ended", **fields)
 
 
 def operator_action(operator: str, action: str, **ids: UUID | int) -> None:

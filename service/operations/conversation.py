@@ -2,16 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
-from service.addresses import UnusableAddress, addresses_of, recipient
-from service.components import components
+from service.addresses import addresses_of
 from service.models import InboundMessage, Message, OptOut
-from service.queries import clients, inbound_search, opt_out_search, search
-
-# Opt-outs of one person: one for each sender.
-_MAX_OPT_OUTS: Final = 100
+from service.operations import opt_outs
+from service.queries import clients, inbound_search, search
 
 
 class Entry(NamedTuple):
@@ -36,19 +33,6 @@ class Conversation(NamedTuple):
     clients: dict[int, str]
 
 
-def person_in(text: str) -> str | None:
-    """Return the address in a text that an operator entered; None for a text that is none."""
-    try:
-        return recipient(text, components().settings.default_region)
-    except UnusableAddress:
-        return None
-
-
-def named(text: str) -> str:
-    """Return the address in a text, else the text, which can be the pseudonym of a number."""
-    return person_in(text) or text
-
-
 def read_conversation(person: str, before: UUID | None, limit: int) -> Conversation:
     """Return a page of the messages to and from a person, on every channel of a plain number."""
     addresses = addresses_of(person)
@@ -61,8 +45,9 @@ def read_conversation(person: str, before: UUID | None, limit: int) -> Conversat
     entries.sort(key=lambda entry: entry.id.int, reverse=True)
     page = entries[:limit]
     older = page[-1].id if len(entries) > limit else None
-    opt_outs = opt_out_search.of_recipient(addresses, _MAX_OPT_OUTS)
-    return Conversation(person, page, older, opt_outs, clients.names(_clients(page)))
+    return Conversation(
+        person, page, older, opt_outs.of_person(person), clients.names(_clients(page))
+    )
 
 
 def has_written(person: str) -> bool:

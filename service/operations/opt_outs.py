@@ -3,20 +3,16 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from service.addresses import UnusableAddress, addresses_of, recipient, service_or_sender
-from service.components import components
-from service.errors import Invalid, NotFound
+from service.addresses import addresses_of, number_of
+from service.errors import NotFound
 from service.models import OptOut
 from service.observability import events
-from service.operations.conversation import named
+from service.operations.persons import named
 from service.opt_outs import change
-from service.queries import opt_out_search
-from service.queries.opt_outs import Pair
+from service.queries import opt_out_lists
+from service.queries.opt_outs import ALL, Pair, person_of
 
 REASON: Final = "operator"
-EVERY: Final = "*"  # sender
-# Opt-outs of one person: one for each sender.
-_MAX_OF_PERSON: Final = 200
 
 
 class OptOutPage(NamedTuple):
@@ -29,42 +25,39 @@ class OptOutPage(NamedTuple):
 def read_opt_outs(number: str, after: Pair | None, limit: int) -> OptOutPage:
     """Return the opt-outs of a number, or without a number a page of all."""
     if number:
-        of_person = opt_out_search.of_recipient(addresses_of(named(number)), _MAX_OF_PERSON)
-        return OptOutPage(of_person, None)
-    rows = opt_out_search.page(after, limit + 1)
+        return OptOutPage(of_person(named(number)), None)
+    rows = opt_out_lists.page(limit + 1, after)
     if len(rows) <= limit:
         return OptOutPage(rows, None)
     last = rows[limit - 1]
     return OptOutPage(rows[:limit], Pair(last.to, last.sender, last.provider))
 
 
-def begin(number: str, sender: str, operator: str) -> str:
-    """Begin an opt-out from a sender, or from every sender without one; return the number.
+def of_person(person: str) -> list[OptOut]:
+    """Return the opt-outs that can suppress messages to an address, on every channel of a number.
 
-    Raises Invalid with what is wrong.
+    That of a number from every sender counts on each of its channels.
     """
-    region = components().settings.default_region
-    try:
-        person = recipient(number, region)
-        chosen = service_or_sender(sender, region) if sender else None
-    except UnusableAddress as error:
-        raise Invalid(f"the number or the sender {error}") from None
-    change.begin(person, chosen, reason=REASON, by=_by(operator))
+    people = {person_of(address) for address in addresses_of(person)}
+    rows = opt_out_lists.of_person(people | {number_of(person)})
+    return [row for row in rows if row.to in people or row.sender == ALL]
+
+
+def begin(number: str, sender: str, operator: str) -> None:
+    """Begin an opt-out from a sender, or from every sender without one. Raises Invalid."""
+    change.begin(number, sender or None, reason=REASON, by=_by(operator))
     events.operator_action(operator, "opt_out_begun")
-    return person
 
 
 def end(number: str, sender: str, operator: str) -> None:
     """End the opt-out of a number from a sender; `*` is the one from every sender.
 
-    Raises NotFound if there is none.
+    Raises Invalid, and NotFound if there is none.
     """
-    number_ended = change.end(
-        number, None if sender == EVERY else sender, reason=REASON, by=_by(operator)
-    )
-    if not number_ended:
+    ended = change.end(number, sender, reason=REASON, by=_by(operator))
+    if not ended:
         raise NotFound("there is no such opt-out any more; reload the page")
-    events.operator_action(operator, "opt_out_ended", opt_outs=number_ended)
+    events.operator_action(operator, "opt_out_ended", opt_outs=ended)
 
 
 def _by(operator: str) -> str:

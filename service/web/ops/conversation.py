@@ -6,7 +6,8 @@ from uuid import UUID
 from flask import Response, render_template, request
 
 from service.errors import NotFound
-from service.operations.conversation import Conversation, named, read_conversation
+from service.operations.conversation import Conversation, read_conversation
+from service.operations.persons import named
 from service.web.ops.blueprint import blueprint
 from service.web.ops.overview import fragment_response
 

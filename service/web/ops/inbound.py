@@ -13,6 +13,7 @@ from service.operations.webhooks import describe_delivery
 from service.queries import clients, unowned_inbound
 from service.queries.webhook_log import status_of
 from service.web.ops.blueprint import blueprint
+from service.web.ops.formatting import explained
 
 _PAGE: Final = 50
 _MAX_CLIENT: Final = 100
@@ -53,7 +54,7 @@ def give(message_id: UUID) -> Response:
         given = operations.give(message_id, name, g.operator, all_of_sender=all_of_sender)
         flash(_result(given, name), "good")
     except ClientError as error:
-        flash(f"{error.detail[:1].upper()}{error.detail[1:]}.", "bad")
+        flash(explained(error), "bad")
     if request.form.get("list") == "yes":
         return redirect(url_for("ops.inbound"), 303)
     return redirect(url_for("ops.inbound_message", message_id=message_id), 303)

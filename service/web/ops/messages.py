@@ -12,7 +12,8 @@ from service.domain.status import is_final
 from service.errors import NotFound
 from service.models import Message
 from service.operations import inbound
-from service.operations.conversation import has_written, named, person_in
+from service.operations.conversation import has_written
+from service.operations.persons import named, person_in
 from service.operations.timeline import (
     MAX_EVENTS,
     MOVES,

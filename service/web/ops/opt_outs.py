@@ -9,6 +9,7 @@ from service.errors import ClientError
 from service.operations import opt_outs as operations
 from service.queries.opt_outs import Pair
 from service.web.ops.blueprint import blueprint
+from service.web.ops.formatting import explained
 
 _PAGE: Final = 50
 _MAX_FIELD: Final = 255
@@ -28,11 +29,11 @@ def begin_opt_out() -> Response:
     """Begin an opt-out from one sender or from every sender."""
     number, sender = (_text(request.form.get(name, "")) for name in ("number", "sender"))
     try:
-        person = operations.begin(number, sender, g.operator)
+        operations.begin(number, sender, g.operator)
     except ClientError as error:
         return _failed(error, number)
-    flash(f"{person} gets no more messages from {sender or 'any sender'}.", "good")
-    return redirect(url_for("ops.opt_outs", q=person), 303)
+    flash(f"{number} gets no more messages from {sender or 'any sender'}.", "good")
+    return redirect(url_for("ops.opt_outs", q=number), 303)
 
 
 @blueprint.post("/opt-outs/end")
@@ -55,5 +56,5 @@ def _text(value: str) -> str:
 
 
 def _failed(error: ClientError, number: str) -> Response:
-    flash(f"{error.detail[:1].upper()}{error.detail[1:]}.", "bad")
+    flash(explained(error), "bad")
     return redirect(url_for("ops.opt_outs", q=number or None), 303)
