@@ -56,6 +56,7 @@ def prepare(providers: Iterable[str]) -> None:
             instruments.INBOUND.labels(provider, keyword)
         for instrument in (
             instruments.INBOUND_UNOWNED,
+            instruments.INBOUND_MISSED,
             instruments.EXPIRED_MESSAGES,
             instruments.MISSED,
             instruments.DEAD_LETTERS,
@@ -120,6 +121,11 @@ def inbound_recorded(provider: str, keyword: str | None, *, owned: bool) -> None
     instruments.INBOUND.labels(provider, keyword or "none").inc()
     if not owned:
         instruments.INBOUND_UNOWNED.labels(provider).inc()
+
+
+def inbound_missed(provider: str, number: int) -> None:
+    """Count inbound messages that only the provider's list had."""
+    instruments.INBOUND_MISSED.labels(provider).inc(number)
 
 
 def dead_lettered(provider: str) -> None:

@@ -66,6 +66,11 @@ INBOUND_UNOWNED: Final = Counter(
     "Inbound messages for which no client was found.",
     ("provider",),
 )
+INBOUND_MISSED: Final = Counter(
+    "waybill_inbound_missed_total",
+    "Inbound messages that never arrived and were found in the provider's list.",
+    ("provider",),
+)
 SENDS: Final = Counter(
     "waybill_sends_total",
     "Calls to the provider that send a message, by result.",
