@@ -82,7 +82,18 @@ def test_labels_have_few_values() -> None:
     labels = {label for metric in INSTRUMENTS for label in metric._labelnames}
     labels |= {label for gauge in GAUGES for label in gauge.labels}
     assert labels == {
-        *("code", "kind", "method", "outcome", "provider", "queue", "reason", "route"),
+        *(
+            "change",
+            "code",
+            "keyword",
+            "kind",
+            "method",
+            "outcome",
+            "provider",
+            "queue",
+            "reason",
+            "route",
+        ),
         *("scope", "state", "status", "store", "task", "waits_for"),
     }, "document the values of the new label in docs/metrics.md, and add it here"
 

@@ -8,6 +8,7 @@ from service.database import transaction
 from service.domain.keywords import Keyword, keyword_in
 from service.domain.message_ids import random_id
 from service.inbound.owner import Owner, owners_of
+from service.inbound.report import report
 from service.opt_outs import change
 from service.providers.base import Inbound
 from service.queries import inbound
@@ -24,6 +25,7 @@ def record(received: Sequence[Inbound]) -> int:
         fresh = [(each, row["keyword"]) for row, each in pairs if row["id"] in new]
         change.from_keywords(fresh)
         owe_received(new)
+    report(rows, new)
     return len(new)
 
 

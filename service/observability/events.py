@@ -99,6 +99,11 @@ def recorded(attempts: Sequence[tuple[UUID, UUID | None, datetime]], **totals: i
             tracing.recorded(message_id, attempt_id, arrived_at)
 
 
+def inbound_recorded(ids: Sequence[UUID], **totals: int) -> None:
+    """Log a committed batch of inbound messages with its totals; a batch of repeats is one, too."""
+    _log.info("inbound recorded", **totals, message_ids=list(ids)[:_MAX_MESSAGE_IDS])
+
+
 def forged(provider: str, attempt: str, reason: str) -> None:
     """Log a callback with a missing or invalid signature."""
     attempt_id = _parse_uuid(attempt)

@@ -15,9 +15,10 @@ from service.coordination.circuit_breaker import CircuitOpen
 from service.database import db
 from service.database.errors import is_retryable
 from service.models import DeadLetter, Message
-from service.operations import activity, holds, webhooks
+from service.operations import activity, holds, inbound, webhooks
 from service.operations.activity import Minute
 from service.operations.holds import ListedHold
+from service.operations.inbound import InboundFigures
 from service.operations.latency import Latencies, latencies
 from service.operations.replicas import Replicas, replicas
 from service.operations.webhooks import Troubles
@@ -42,6 +43,7 @@ class DatabaseFigures(NamedTuple):
     dead_letters: Sequence[DeadLetter]
     holds: Sequence[ListedHold]
     webhooks: Troubles
+    inbound: InboundFigures
     latencies: Latencies
     messages: list[Minute]
     callbacks: list[Minute]
@@ -82,6 +84,7 @@ def _database_figures(now: datetime) -> DatabaseFigures | None:
             dead_letters=callbacks.dead_letters(_LISTED) if backlogs.dead_letters.size else (),
             holds=holds.problems(now, _LISTED),
             webhooks=webhooks.read_troubles(now, _LISTED),
+            inbound=inbound.read_figures(now),
             latencies=latencies(now),
             messages=activity.last_hour("messages", now, deadline),
             callbacks=activity.last_hour("callbacks", now, deadline),

@@ -11,6 +11,7 @@ from service.domain.status import Status, is_final
 from service.errors import NotFound
 from service.holds import waiting
 from service.models import Attempt, Hold, Message, StatusEvent, WebhookDelivery, WebhookEndpoint
+from service.operations import inbound
 from service.operations.webhooks import address, describe_delivery
 from service.queries import message_details, webhook_log
 from service.queries.message_details import Tries
@@ -66,12 +67,12 @@ def read_timeline(message_id: UUID) -> Timeline:
 
 
 def explain(message_id: UUID) -> Iterator[str]:
-    """Yield the timeline as lines of text."""
+    """Yield the timeline of a message as lines of text, or what became of an inbound one."""
     with transaction():
         try:
             timeline = read_timeline(message_id)
         except NotFound:
-            yield "There is no such message."
+            yield from inbound.explain(message_id)
             return
     message = timeline.message
     conflict = ", contradicted" if timeline.is_contradicted else ""

@@ -10,6 +10,7 @@ from typing import Final
 
 from prometheus_client import Histogram
 
+from service.domain.keywords import Keyword
 from service.domain.status import FINAL, Status
 from service.errors import Blocked, NoRoute, NotAccepted, OutcomeUnknown, Refused
 from service.observability.metrics import instruments
@@ -25,6 +26,8 @@ _SEND_ERRORS: Final[Mapping[type[Exception], str]] = {
 }
 # Statuses for which a callback is expected: those that a message keeps.
 _EXPECTED_STATUSES: Final = frozenset({*FINAL, Status.SENT})
+# Meanings of inbound messages; `none`: another text.
+KEYWORDS: Final = (*Keyword, "none")
 _NEW_EFFECTS: Final = frozenset({"recorded", "conflict"})
 
 # labels() takes a lock, 1 us in all; a cached child costs a tenth of that.
@@ -49,7 +52,11 @@ def prepare(providers: Iterable[str]) -> None:
             _received(provider, outcome)
         for outcome in ("accepted", *_SEND_ERRORS.values(), "error"):
             instruments.SENDS.labels(provider, outcome)
+        for keyword in KEYWORDS:
+            instruments.INBOUND.labels(provider, keyword)
         for instrument in (
+            instruments.INBOUND_UNOWNED,
+            instruments.INBOUND_MISSED,
             instruments.EXPIRED_MESSAGES,
             instruments.MISSED,
             instruments.DEAD_LETTERS,
@@ -107,6 +114,18 @@ def missed(effects: Mapping[tuple[str, str, str], int]) -> None:
     for (provider, status, effect), number in effects.items():
         if status in _EXPECTED_STATUSES and effect in _NEW_EFFECTS:
             instruments.MISSED.labels(provider).inc(number)
+
+
+def inbound_recorded(provider: str, keyword: str | None, *, owned: bool) -> None:
+    """Count a new inbound message, and whether a client was found for it."""
+    instruments.INBOUND.labels(provider, keyword or "none").inc()
+    if not owned:
+        instruments.INBOUND_UNOWNED.labels(provider).inc()
+
+
+def inbound_missed(provider: str, number: int) -> None:
+    """Count inbound messages that only the provider's list had."""
+    instruments.INBOUND_MISSED.labels(provider).inc(number)
 
 
 def dead_lettered(provider: str) -> None:

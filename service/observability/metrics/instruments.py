@@ -56,6 +56,21 @@ UNKNOWN_CODES: Final = Counter(
     "Reports with an error code that is not in the list of the provider's codes.",
     ("provider",),
 )
+INBOUND: Final = Counter(
+    "waybill_inbound_recorded_total",
+    "Inbound messages recorded, by keyword.",
+    ("provider", "keyword"),
+)
+INBOUND_UNOWNED: Final = Counter(
+    "waybill_inbound_unowned_total",
+    "Inbound messages for which no client was found.",
+    ("provider",),
+)
+INBOUND_MISSED: Final = Counter(
+    "waybill_inbound_missed_total",
+    "Inbound messages that never arrived and were found in the provider's list.",
+    ("provider",),
+)
 SENDS: Final = Counter(
     "waybill_sends_total",
     "Calls to the provider that send a message, by result.",

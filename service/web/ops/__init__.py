@@ -6,11 +6,14 @@ from service.config.settings import Settings
 from service.operations import operator_sessions
 from service.web.ops import (  # noqa: F401 - each registers its pages
     actions,
+    conversation,
     dead_letters,
     formatting,
     holds,
+    inbound,
     login,
     messages,
+    opt_outs,
     overview,
     resend,
     send_test_message,

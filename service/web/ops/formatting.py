@@ -8,7 +8,7 @@ from flask import Flask, g
 
 from service.components import components
 from service.domain.status import Status
-from service.errors import ErrorFact
+from service.errors import ClientError, ErrorFact
 from service.operations.webhooks import address
 from service.queries.backlog import COUNT_LIMIT, Backlog
 from service.web.ops.charts import FAMILY_OF
@@ -65,6 +65,13 @@ def payload(raw: Any) -> str:
     if isinstance(raw, bytes):
         return raw[:_MAX_PAYLOAD].decode(errors="replace")
     return json.dumps(raw, indent=2, ensure_ascii=False)[:_MAX_PAYLOAD]
+
+
+def explained(error: ClientError) -> str:
+    """Format why an action failed, with the fields that are wrong, as a sentence."""
+    wrong = "; ".join(f"{each.field} {each.message}" for each in error.errors)
+    reason = f"{error.detail}: {wrong}" if wrong else error.detail
+    return f"{reason[:1].upper()}{reason[1:]}."
 
 
 def _error_fact(provider: str, code: str) -> ErrorFact:

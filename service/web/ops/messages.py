@@ -7,10 +7,13 @@ from uuid import UUID
 from flask import Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from service.addresses import UnusableAddress, addresses_of, recipient
-from service.components import components
+from service.addresses import addresses_of
 from service.domain.status import is_final
+from service.errors import NotFound
 from service.models import Message
+from service.operations import inbound
+from service.operations.conversation import has_written
+from service.operations.persons import named, person_in
 from service.operations.timeline import (
     MAX_EVENTS,
     MOVES,
@@ -37,11 +40,14 @@ def search() -> str | AnyResponse:
     query = request.args.get("q", "").strip()[:_MAX_QUERY]
     before = _uuid(request.args.get("before", ""))
     messages = _search(query, before)
-    if query and len(messages) == 1 and before is None:
-        return redirect(url_for("ops.message", message_id=messages[0].id), 303)
-    page = messages[:_PAGE]
-    older = page[-1].id if len(messages) > _PAGE else None
-    return render_template("ops/messages.html", query=query, messages=page, older=older)
+    if query and before is None and (page := _only_match(query, messages)):
+        return redirect(page, 303)
+    shown = messages[:_PAGE]
+    older = shown[-1].id if len(messages) > _PAGE else None
+    person = person_in(query)
+    return render_template(
+        "ops/messages.html", query=query, messages=shown, older=older, person=person
+    )
 
 
 @blueprint.get("/doubts")
@@ -51,9 +57,14 @@ def in_doubt() -> str:
 
 
 @blueprint.get("/messages/<uuid:message_id>")
-def message(message_id: UUID) -> str:
-    """Show everything that happened to one message."""
-    timeline = read_timeline(message_id)
+def message(message_id: UUID) -> str | AnyResponse:
+    """Show everything that happened to one message; redirect to the page of an inbound message."""
+    try:
+        timeline = read_timeline(message_id)
+    except NotFound:
+        if inbound.find(str(message_id)) is None:
+            raise
+        return redirect(url_for("ops.inbound_message", message_id=message_id), 303)
     return render_template(
         "ops/message.html",
         fragment=_fragment(timeline),
@@ -79,7 +90,7 @@ def _search(query: str, before: UUID | None) -> Sequence[Message]:
         return []
     return (
         queries.by_sid(query, limit)
-        or queries.by_recipient(_recipients(query), before, limit)
+        or queries.by_recipient(addresses_of(named(query)), before, limit)
         or queries.by_reference(query, before, limit)
     )
 
@@ -91,12 +102,20 @@ def _uuid(text: str) -> UUID | None:
         return None
 
 
-def _recipients(query: str) -> list[str]:
-    """Return the addresses to search for; the query itself matches the pseudonym of a number."""
-    try:
-        return addresses_of(recipient(query, components().settings.default_region))
-    except UnusableAddress:
-        return [query]
+def _only_match(query: str, messages: Sequence[Message]) -> str | None:
+    """Return the page of the only match of a query: a message, or one that was received.
+
+    A number that has written has a page for both directions.
+    """
+    if len(messages) > 1 or "\x00" in query:
+        return None
+    person = person_in(query)
+    if person is not None and has_written(person):
+        return url_for("ops.conversation", number=person)
+    if messages:
+        return url_for("ops.message", message_id=messages[0].id)
+    received = inbound.find(query)
+    return url_for("ops.inbound_message", message_id=received.id) if received else None
 
 
 def _fragment(timeline: Timeline) -> str:

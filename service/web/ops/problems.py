@@ -43,6 +43,7 @@ def find_problems(overview: Overview) -> list[Problem]:
         problems += _overdue(overview.database.backlogs, overview.now)
         problems += _unresolved(overview.database.backlogs)
         problems += _webhooks(overview.database.webhooks, overview.now)
+        problems += _inbound(overview.database.inbound.unowned)
     return sorted(problems, key=lambda problem: not problem.critical)
 
 
@@ -157,6 +158,14 @@ def _webhooks(troubles: Troubles, now: datetime) -> Iterator[Problem]:
             yield Problem(
                 False, f"{trouble.number:,} {state} {noun}, {first}for {age}", advice, "webhooks"
             )
+
+
+def _inbound(unowned: Backlog) -> Iterator[Problem]:
+    """Not critical: strangers write, too, and the messages are kept."""
+    if unowned.size:
+        summary = f"{_plural(unowned, 'inbound message')} without an owner"
+        advice = "No client is told of them (last 24 h): give each to a client."
+        yield Problem(False, summary, advice, "inbound")
 
 
 def _refusals(overview: Overview) -> Iterator[Problem]:

@@ -12,7 +12,7 @@ from service.errors import ClientError
 from service.operations import webhooks as operations
 from service.queries.webhook_log import DeliveryStatus, status_of
 from service.web.ops.blueprint import blueprint
-from service.web.ops.formatting import capped
+from service.web.ops.formatting import capped, explained
 
 _ENDPOINTS: Final = 25  # of a page: each may owe 10,000 deliveries that are counted
 _DELIVERIES: Final = 50
@@ -56,7 +56,7 @@ def enable_webhook(endpoint_id: UUID) -> Response:
     try:
         disabled_at = operations.enable(endpoint_id, g.operator)
     except ClientError as error:
-        return _failed(_reason(error), page)
+        return _failed(explained(error), page)
     rest = f"What happened since {disabled_at:%Y-%m-%d %H:%M:%S} UTC is not owed: recover it."
     flash(f"The endpoint is enabled. {_owed(endpoint_id)} {rest}", "good")
     return redirect(f"{page}?since={disabled_at:%Y-%m-%dT%H:%M:%S}", 303)
@@ -68,7 +68,7 @@ def recover_webhook(endpoint_id: UUID) -> Response:
     page = url_for("ops.webhook_endpoint", endpoint_id=endpoint_id)
     since = _time(request.form.get("since", ""))
     if since is None:
-        return _failed("enter a date and time such as 2026-12-24T09:00", page)
+        return _failed("Enter a date and time such as 2026-12-24T09:00.", page)
 
     def action() -> str:
         number = operations.recover_since(endpoint_id, since, g.operator)
@@ -112,16 +112,11 @@ def _run(action: Callable[[], str], page: str) -> Response:
     try:
         done = action()
     except ClientError as error:
-        return _failed(_reason(error), page)
+        return _failed(explained(error), page)
     flash(done, "good")
     return redirect(page, 303)
 
 
-def _reason(error: ClientError) -> str:
-    wrong = "; ".join(f"{each.field} {each.message}" for each in error.errors)
-    return f"{error.detail}: {wrong}" if wrong else error.detail
-
-
 def _failed(reason: str, page: str) -> Response:
-    flash(f"{reason[:1].upper()}{reason[1:]}.", "bad")
+    flash(reason, "bad")
     return redirect(page, 303)

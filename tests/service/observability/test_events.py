@@ -51,7 +51,7 @@ def call_back(app: Flask, attempt_id: object, body: bytes) -> None:
 
 def test_documented_events_match_the_code() -> None:
     code = (ROOT / "service/observability/events.py").read_text()
-    events = set(re.findall(r'log\.(info|warning|error)\(\s*"([\w ]+)"', code))
+    events = set(re.findall(r'log\.(info|warning|error)\(\s*"([\w -]+)"', code))
     rows = table((ROOT / "docs/logging.md").read_text(), "Events")
     assert {(level, event.strip("`")) for event, level, *_ in rows} == events
 

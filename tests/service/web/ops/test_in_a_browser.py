@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 import pytest
@@ -18,13 +19,15 @@ from service.components import components
 from service.database import db, transaction
 from service.domain.report import Source
 from service.errors import OutcomeUnknown
-from service.models import Attempt, DeadLetter, WebhookDelivery, WebhookEndpoint
+from service.inbound import record as inbound
+from service.models import Attempt, DeadLetter, InboundMessage, WebhookDelivery, WebhookEndpoint
 from service.recording import record
 from service.sending import deliver
 from service.webhooks import deliver as webhooks
 from tests.conftest import make_settings
 from tests.fakes import FakeProvider, said
 from tests.messages import Post
+from tests.service.inbound.conversation import PERSON, heard
 from tests.service.web.ops.conftest import Subscriber
 from tests.service.web.ops.test_overview import HEALTHY, all_replicas_announce, dead_letter
 from tests.strategies import EPOCH
@@ -261,6 +264,65 @@ def test_delivery_is_retried_and_events_are_recovered(
     assert len(subscriber.books.received) == 3
 
 
+def test_conversation_updates_live_until_an_opt_out_ends(
+    visit: Open, post: Post, provider: FakeProvider
+) -> None:
+    message_id = post(to=PERSON, body="How are you?")
+    page = visit(f"/ops/messages/{message_id}")
+    page.get_by_role("link", name="Conversation").click()
+    expect(page.locator("#conversation li")).to_have_count(1)
+    page.evaluate("window.same = true")
+    heard_words("Fine", "STOP")
+    expect(page.locator("#conversation li")).to_have_count(3)
+    expect(page.locator("#conversation li").first).to_contain_text("STOP")
+    expect(page.locator("#conversation blockquote").nth(1)).to_have_text("Fine")
+    expect(page.locator("#summary .status")).to_have_text("opted out")
+    assert page.evaluate("window.same"), "the page was not reloaded"
+
+    page.get_by_role("link", name="Begin or end an opt-out").click()
+    end = page.get_by_role("button", name="End the opt-out")
+    expect(end).to_be_hidden()
+    page.get_by_text("End…").click()
+    end.click()
+    expect(page.get_by_role("status")).to_contain_text("is ended")
+    expect(page.locator("#opt-outs")).to_contain_text("No opt-outs of this number")
+    deliver.deliver()
+    assert [each.to for each in provider.on_air] == [PERSON]
+
+
+def test_message_without_an_owner_is_given_by_keyboard(visit: Open, client_id: int) -> None:
+    heard_words("Where is my parcel?", To="+15005550009")
+    page = visit()
+    expect(page.locator("#health")).to_contain_text("1 inbound message without an owner")
+    page.get_by_role("link", name="Inbound", exact=True).click()
+    summary = page.locator("summary", has_text="Give…")
+    summary.focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.type("payments")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("payments has 1 message now")
+    expect(page.locator("#inbound")).to_contain_text("Every inbound message has an owner")
+    page.get_by_role("link", name="Overview").click()
+    expect(page.locator("#inbound")).to_contain_text("Other texts")
+
+
+def test_opt_out_begins_without_javascript(visit: Open, post: Post, provider: FakeProvider) -> None:
+    page = visit("/ops/opt-outs", java_script_enabled=False)
+    page.get_by_label("Number of the recipient").fill("+1 (415) 555-2671")
+    page.get_by_role("button", name="Begin the opt-out").click()
+    expect(page.get_by_role("status")).to_contain_text("gets no more messages")
+    expect(page.locator("#opt-outs li")).to_contain_text("every sender")
+    post(to=PERSON)
+    deliver.deliver()
+    assert provider.on_air == []
+
+
+def heard_words(*texts: str, **fields: str) -> None:
+    """Record messages that a person wrote."""
+    inbound.record([heard(text, **fields) for text in texts])
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
 def test_pages_fit_the_screen_with_enough_contrast(
@@ -271,10 +333,13 @@ def test_pages_fit_the_screen_with_enough_contrast(
     long = {"url": f"https://a.example/{'x' * 500}", "description": HOSTILE}
     db.session.execute(db.update(WebhookEndpoint).values(**long, failing_since=EPOCH))
     db.session.commit()
+    inbound_id = hostile_conversation()
     page = visit(viewport=size, color_scheme=scheme)
     webhook_pages = ("webhooks", f"webhooks/{subscriber.id}")
     message_pages = ("messages", "doubts", "dead-letters", "test", f"messages/{in_doubt}")
-    for path in ("", *message_pages, *webhook_pages):
+    inbound_pages = ("inbound", f"inbound/{inbound_id}", "opt-outs", "conversation?number=x")
+    conversation = f"conversation?number={quote(HOSTILE)}"
+    for path in ("", *message_pages, *webhook_pages, *inbound_pages, conversation):
         page.goto(f"/ops/{path}")
         page.evaluate(
             "document.querySelectorAll('details').forEach((details) => (details.open = true))"
@@ -282,6 +347,13 @@ def test_pages_fit_the_screen_with_enough_contrast(
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, path
         assert page.evaluate(CONTRAST) >= 4.5, path
     assert page.title() != "taken"
+
+
+def hostile_conversation() -> UUID:
+    """Store a message and an opt-out with long and hostile texts; return the id of the message."""
+    media = {"NumMedia": "1", "MediaUrl0": "https://a.example/x", "MediaContentType0": "x" * 200}
+    heard_words(HOSTILE + "x" * 1500, "STOP", From=HOSTILE, To="x" * 200, **media)
+    return db.session.scalars(db.select(InboundMessage.id)).all()[0]
 
 
 def owed(endpoint_id: UUID, message_id: UUID) -> WebhookDelivery:
