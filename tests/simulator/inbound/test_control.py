@@ -151,7 +151,7 @@ def test_simulator_is_busy_until_messages_are_sent(listening, webhook):
 
 @pytest.mark.parametrize(
     ("number", "answer"),
-    [("+15005550170", "STOP"), ("+15005550171", "START"), ("+15005550172", "Thank you")],
+    [("+15005550170", "STOP"), ("+15005550171", "START"), ("+15005550172", "Thank you!")],
 )
 def test_magic_person_answers_a_delivered_message(listening, client, webhook, number, answer):
     client.messages.create(to=number, from_=NUMBER, body="Hello")
