@@ -16,7 +16,8 @@ For every provider:
 * ``create_handler``  handles a create request, or injects a fault.
 * ``lifecycle``       moves each message through its statuses, named as Twilio names them.
 * ``queue_time``      how long messages stay in the queue, and when they expire there.
-* ``callbacks``       sends status callbacks and inbound messages, with retries and faults.
+* ``callbacks``       sends status callbacks and inbound messages, with retries and faults;
+  ``callback_event`` is one of them.
 * ``tasks``           running background work: the simulator is idle when there is none.
 * ``provider_format`` what differs between providers; ``retry_policy`` is a part of it.
 

@@ -1,18 +1,17 @@
 """Sends status callbacks and inbound messages, with retries and injected faults."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import Final
 
 import aiohttp
 from yarl import URL
 
+from simulator.callback_event import Event
 from simulator.config import Config
 from simulator.message import Message, Try
-from simulator.provider_format import CallbackRequest, ProviderFormat
+from simulator.provider_format import ProviderFormat
 from simulator.records import Records
 from simulator.seeded_random import draw
 
@@ -25,27 +24,8 @@ _FAILURES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (aiohttp.ClientError, "closed"),
     (ValueError, "unusable"),
 )
-_KEPT: Final = 1_000  # characters of an answer
+_KEPT: Final = 1_000  # bytes of an answer
 _ANSWERED: Final = frozenset({"3xx", "4xx", "429", "5xx"})
-
-
-class Subject(Protocol):
-    """A message of which a request tells; it keeps the record of the tries."""
-
-    tries: list[Try]
-    dropped: list[str]
-
-
-@dataclass(slots=True)
-class Event:
-    """One status or inbound message to report, with the request as it was at that time."""
-
-    subject: Subject
-    index: int  # in its group
-    request: CallbackRequest
-    group: str  # events of one group may overtake one another
-    key: tuple[object, ...]  # of its random numbers
-    totals: Counter[str]
 
 
 class Callbacks:
@@ -191,7 +171,7 @@ class Callbacks:
             allow_redirects=False,
         ) as response:
             entry.answer_type = response.headers.get("Content-Type")
-            entry.answer_body = (await response.text(errors="replace"))[:_KEPT]
+            entry.answer_body = (await response.read())[:_KEPT].decode(errors="replace")
             return response.status
 
 

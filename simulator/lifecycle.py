@@ -11,8 +11,9 @@ from typing import Final
 from uuid import uuid4
 
 from simulator import faults
+from simulator.callback_event import Event
 from simulator.callback_form import REPORTED
-from simulator.callbacks import Callbacks, Event
+from simulator.callbacks import Callbacks
 from simulator.config import Config
 from simulator.error_codes import ApiError
 from simulator.faults import Faults

@@ -5,7 +5,7 @@ from typing import Final
 _ANSWERS: Final = {
     "+15005550170": "STOP",
     "+15005550171": "START",
-    "+15005550172": "Thank you",
+    "+15005550172": "Thank you!",
 }
 
 

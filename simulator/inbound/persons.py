@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from itertools import count
 from uuid import uuid4
 
-from simulator.callbacks import Callbacks, Event
+from simulator.callback_event import Event
+from simulator.callbacks import Callbacks
 from simulator.faults import NONE, Faults
 from simulator.inbound.blocks import Blocks
 from simulator.inbound.magic_persons import answer_of

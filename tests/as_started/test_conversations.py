@@ -23,9 +23,11 @@ class Side(NamedTuple):
     provider: str
     account: str
     number: str
+    service: str = ""  # the Messaging Service of the number
 
 
 TWILIO, SINCH = Side("twilio", ACCOUNT, SENDER), Side("sinch", PLAN, SINCH_SENDER)
+SERVICE = Side("twilio", ACCOUNT, SENDER, "MG00000000000000000000000000000001")
 
 
 class Conversation:
@@ -45,8 +47,14 @@ class Conversation:
 
     def write(self, body: str, *faults: str) -> dict[str, Any]:
         """Let the person write; return the provider's record."""
-        provider, number = self._side.provider, self._side.number
-        return self.simulator.write(PERSON, body, provider=provider, to=number, faults=faults)
+        return self.simulator.write(
+            PERSON,
+            body,
+            provider=self._side.provider,
+            to=self._side.number,
+            messaging_service_sid=self._side.service or None,
+            faults=faults,
+        )
 
     def hear(self, body: str, *faults: str) -> dict[str, Any]:
         """Let the person write, and wait until Waybill shows it; return the provider's record."""
@@ -73,13 +81,14 @@ class Conversation:
         return int(self.simulator.account(self._side.account)["creates"])
 
 
-@pytest.fixture(params=[TWILIO, SINCH], ids=lambda side: side.provider)
+@pytest.fixture(params=[TWILIO, SINCH], ids=["twilio", "sinch"])
 def conversation(
     request: pytest.FixtureRequest, install: Install, provider_url: str
 ) -> Conversation:
     side: Side = request.param
     waybill = install(
         SMS_ROUTES=f"*:{side.provider}",
+        TWILIO_MESSAGING_SERVICE_SID=side.service,
         SINCH_SERVICE_PLAN_ID=PLAN,
         SINCH_API_TOKEN=PLAN_TOKEN,
         SINCH_CALLBACK_SECRETS=CALLBACK_SECRET,
@@ -93,6 +102,9 @@ def conversation(
     return Conversation(waybill, simulator, side)
 
 
+@pytest.mark.parametrize(
+    "conversation", [TWILIO, SERVICE, SINCH], ids=["twilio", "service", "sinch"], indirect=True
+)
 def test_stop_ends_messages_until_start(conversation: Conversation) -> None:
     """A redelivered STOP after START changes nothing; the provider's books show the calls."""
     answered = conversation.send("delivered")

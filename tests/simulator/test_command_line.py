@@ -52,6 +52,15 @@ def test_accounts_file_adds_accounts(tmp_path):
     assert queue == {"seconds": 1.5}
 
 
+def test_webhook_urls_of_inbound_messages_are_options():
+    url = "http://127.0.0.1:9/inbound/twilio?a=b"
+    with simulator_process("--inbound-url", f"twilio={url}") as process:
+        simulator = process.stdout.readline().split()[-1]
+        urls = requests.get(f"{simulator}/_simulator/inbound-urls", timeout=5).json()
+        process.send_signal(signal.SIGTERM)
+    assert urls == {"twilio": url}
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -61,6 +70,8 @@ def test_accounts_file_adds_accounts(tmp_path):
         ["--fault", "cut"],
         ["--outcome", "lost=1"],
         ["--fault", "cut=2"],
+        ["--inbound-url", "unknown=http://127.0.0.1"],
+        ["--inbound-url", "twilio"],
     ],
 )
 def test_invalid_options_are_rejected(options):

@@ -82,10 +82,11 @@ def test_lost_first_try_stays_lost_without_retries(simulator, webhook):
     assert simulator.inbound()["totals"]["lost"] == 1
 
 
-def test_reordered_message_arrives_after_the_next(listening, webhook):
-    write(listening, "first", faults=["reorder"], wait=False)
-    write(listening, "second", faults=[])
-    listening.wait_until_idle()
+def test_reordered_message_arrives_after_the_next(start, webhook):
+    simulator = start(hold=30, inbound_urls={"twilio": webhook.url})
+    write(simulator, "first", faults=["reorder"], wait=False)
+    write(simulator, "second", faults=[])
+    simulator.wait_until_idle()
     assert [request.form["Body"] for request in webhook.received] == ["second", "first"]
 
 
@@ -119,6 +120,14 @@ def test_records_show_the_answer(listening, webhook):
     assert (totals["received"], totals["refused"], totals["pending"]) == (1, 1, 0)
 
 
+def test_old_messages_are_dropped_but_counted(start, client_of):
+    simulator = start(keep=1)
+    sids = [write(simulator, str(number))["sid"] for number in range(3)]
+    assert [entry["sid"] for entry in simulator.inbound()["messages"]] == sids[-1:]
+    assert [each.sid for each in client_of(simulator).messages.list(to=NUMBER)] == sids[-1:]
+    assert simulator.inbound()["totals"]["received"] == 3
+
+
 def test_message_without_a_url_is_only_recorded(simulator):
     entry = write(simulator)
     assert entry["callbacks"] == []
@@ -142,7 +151,7 @@ def test_simulator_is_busy_until_messages_are_sent(listening, webhook):
 
 @pytest.mark.parametrize(
     ("number", "answer"),
-    [("+15005550170", "STOP"), ("+15005550171", "START"), ("+15005550172", "Thank you")],
+    [("+15005550170", "STOP"), ("+15005550171", "START"), ("+15005550172", "Thank you!")],
 )
 def test_magic_person_answers_a_delivered_message(listening, client, webhook, number, answer):
     client.messages.create(to=number, from_=NUMBER, body="Hello")
