@@ -317,10 +317,34 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "a message with an unknown attempt is not sent again without consent",
-        "service.sending.resend",
-        "_refusals",
+        "service.sending.resend_refusals",
+        "refusals_of",
         replace("attempts.without_outcome(ids)", "set()"),
         "tests/service/web/api/test_messages_resend.py",
+    ),
+    Mutation(
+        "a client posts only from its own senders",
+        "service.web.api.senders",
+        "choose_sender",
+        remove("_check_owner(...)"),
+        "tests/service/web/api/test_messages_ownership.py"
+        "::test_client_cannot_post_from_a_sender_of_another",
+    ),
+    Mutation(
+        "no message moves to a sender of another client",
+        "service.sending.alternatives",
+        "_alternative",
+        replace("owners.allow(message.client_id, sender)", "True"),
+        "tests/service/sending/test_ownership.py"
+        "::test_blocked_message_waits_if_the_next_sender_is_not_owned",
+    ),
+    Mutation(
+        "a recipient keeps its sender of a pool",
+        "service.sending.pools",
+        "ranked",
+        replace("last_used in weights", "False"),
+        "tests/service/web/api/test_messages_pools.py"
+        "::test_recipient_keeps_its_sender_when_the_pool_grows",
     ),
     Mutation(
         "no call begins too late to arrive before the deadline",

@@ -4,7 +4,7 @@ A recipient keeps the sender of the client's last message. For others, weighted 
 of the recipient orders the senders: of each the hash gives a number, and the weight divides it.
 There is no counter that replicas share, and two first messages at once get the same sender. A
 sender that is added takes its share of the recipients, and no other recipient changes its sender.
-https://www.snia.org/sites/default/files/SDC15_presentations/dist_sys/Jason_Resch_New_Consistent_Hashings_Rev.pdf
+https://en.wikipedia.org/wiki/Rendezvous_hashing#Weighted_rendezvous_hash
 """
 
 import re

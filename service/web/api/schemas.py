@@ -97,8 +97,7 @@ class NewMessage(Strict):
         default=None,
         alias="from",
         description="The sender, on the channel of `to`: a phone number in E.164 form, a short "
-        "code, or a name of up to 11 characters; or `pool:` and the name of a pool of your client, "
-        "which picks one of its senders. Default: as configured on the server.",
+        "code, a name (up to 11 characters), or `pool:NAME`. Default: as configured on the server.",
     )
     messaging_service_sid: ServiceSid | None = Field(
         default=None, description="The Messaging Service that picks the sender."

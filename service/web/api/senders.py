@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from service import addresses
 from service.config.settings import Settings
@@ -15,6 +15,8 @@ from service.sending.routes import Providers
 from service.web.api.pools import choose_from_pool, enumerated
 from service.web.api.routing import Choice, choose
 from service.web.api.schemas import NewMessage
+
+_MAX_LENGTH: Final = 255  # of a recipient; longer ones are refused later
 
 
 def senders_of(client: KeyOwner, requests: Iterable[Any], region: str | None) -> ClientSenders:
@@ -51,7 +53,7 @@ def _names_pool(request: Any) -> bool:
 def _recipient(request: Any, region: str | None) -> Iterator[str]:
     """Yield the recipient of a request, unless it is invalid."""
     to = request.get("to")
-    if isinstance(to, str):
+    if isinstance(to, str) and len(to) <= _MAX_LENGTH:
         try:
             yield addresses.recipient(to, region)
         except addresses.UnusableAddress:

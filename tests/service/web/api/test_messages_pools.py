@@ -224,6 +224,14 @@ def test_pool_of_another_client_is_refused(app: Flask, web: FlaskClient, pool: l
     assert "spring" not in refused.json["errors"][0]["message"].partition(";")[2]
 
 
+def test_test_key_may_use_the_pool_of_its_counterpart(
+    app: Flask, web: FlaskClient, pool: list[str]
+) -> None:
+    made = app.test_cli_runner().invoke(args=["clients", "create", "billing", "--test"])
+    answer = post(client_of(app, made.output.strip()))
+    assert (sender_of(answer), answer.json["test"]) == (first_choice(pool, PERSON), True)
+
+
 def test_pool_works_with_enforced_ownership(
     web: FlaskClient, pool: list[str], configure: Any
 ) -> None:
