@@ -9,7 +9,7 @@ from sqlalchemy import Table, delete, select
 
 from service.addresses import number_of
 from service.database import db
-from service.domain.opt_out import PROVIDER, OptOutState, Refused, Said
+from service.domain.opt_out import PROVIDER, Decision, OptOutState, Refusal
 from service.models import Message, OptOut
 from service.providers.base import Sender
 from service.queries.dialect import any_of, insert_all
@@ -113,9 +113,10 @@ def _joined(
     news, delivered = defaultdict[Pair, OptOutState](OptOutState), dict[Pair, datetime]()
     for pair, begins, at, reason, changed_by, code in changes:
         if reason != PROVIDER:
-            news[pair] = news[pair].joined(OptOutState(Said(at, begins, reason, changed_by)))
+            decision = Decision(at, begins, reason, changed_by)
+            news[pair] = news[pair].joined(OptOutState(decision))
         elif begins:
-            news[pair] = news[pair].joined(OptOutState(refused=Refused(at, code or "")))
+            news[pair] = news[pair].joined(OptOutState(refusal=Refusal(at, code or "")))
         else:
             delivered[pair] = max(at, delivered.get(pair, at))
     for pair, sent_at in delivered.items():
@@ -153,30 +154,35 @@ def _pair(row: OptOut) -> Pair:
 
 def _state(row: OptOut) -> OptOutState:
     """Return the state of a row. An earlier version inserts rows without `refused_at`."""
-    said = None
+    decision = None
     if row.active and row.reason != PROVIDER:
-        said = Said(row.since, True, row.reason, row.changed_by)
+        decision = Decision(row.since, True, row.reason, row.changed_by)
     elif row.opted_in_at:
-        said = Said(row.opted_in_at, False, row.reason, row.changed_by)
+        decision = Decision(row.opted_in_at, False, row.reason, row.changed_by)
     by_provider = row.since if row.active and row.reason == PROVIDER else None
     refused_at = row.refused_at or by_provider
-    return OptOutState(said, Refused(refused_at, row.error_code or "") if refused_at else None)
+    refusal = Refusal(refused_at, row.error_code or "") if refused_at else None
+    return OptOutState(decision, refusal)
 
 
 def _columns(state: OptOutState, ended_at: datetime | None = None) -> dict[str, Any]:
     """Return the columns of a state; `ended_at` is the time of a delivery that ended it."""
-    said, refused = state
+    decision, refusal = state
     shown = {"reason": PROVIDER, "changed_by": PROVIDER, "since": ended_at}
-    if said and (said.begins or not refused):
-        shown = {"reason": said.reason, "changed_by": said.changed_by, "since": said.at}
-    elif refused:
-        shown["since"] = refused.at
+    if decision and (decision.begins or not refusal):
+        shown = {
+            "reason": decision.reason,
+            "changed_by": decision.changed_by,
+            "since": decision.at,
+        }
+    elif refusal:
+        shown["since"] = refusal.at
     return {
         **shown,
         "active": state.active,
-        "error_code": refused.error_code if refused else None,
-        "opted_in_at": said.at if said and not said.begins else None,
-        "refused_at": refused.at if refused else None,
+        "error_code": refusal.error_code if refusal else None,
+        "opted_in_at": decision.at if decision and not decision.begins else None,
+        "refused_at": refusal.at if refusal else None,
     }
 
 

@@ -83,10 +83,10 @@ def _check_own(sender: str | None) -> None:
     """Raise Invalid where SENDER_OWNERSHIP is enforced and the sender is not the client's."""
     if components().settings.sender_ownership != "enforced":
         return
-    wanted = pairs.listed_sender(sender)
-    if wanted is None:
+    normalised = pairs.listed_sender(sender)
+    if normalised is None:
         raise Invalid(INVALID_FIELDS, [FieldError("sender", _NAME_ONE)])
     with transaction():
-        owner = senders.owners([wanted]).get(wanted)
+        owner = senders.owners([normalised]).get(normalised)
     if owner != authentication.client_id():
         raise Invalid(INVALID_FIELDS, [FieldError("sender", _NOT_OWN)])

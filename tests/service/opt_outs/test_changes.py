@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, select
 
 from service.database import db, transaction
-from service.domain.opt_out import PROVIDER, OptOutState, Refused, Said
+from service.domain.opt_out import PROVIDER, Decision, OptOutState, Refusal
 from service.domain.report import StatusReport
 from service.inbound.record import record as hear
 from service.models import Attempt, OptOut
@@ -51,11 +51,11 @@ refusals = st.builds(
 
 def shown(pair: Pair, state: OptOutState) -> tuple[Any, ...]:
     """Return what the list shows of an opt-out in force."""
-    if state.said and state.said.begins:
-        at, _, reason, by = state.said
+    if state.decision and state.decision.begins:
+        at, _, reason, by = state.decision
         return (*pair, at, reason, by)
-    assert state.refused is not None
-    return (*pair, state.refused.at, PROVIDER, PROVIDER)
+    assert state.refusal is not None
+    return (*pair, state.refusal.at, PROVIDER, PROVIDER)
 
 
 def model(changes: list[Change]) -> list[tuple[Any, ...]]:
@@ -63,9 +63,9 @@ def model(changes: list[Change]) -> list[tuple[Any, ...]]:
     for pair in sorted({change.pair for change in changes}):
         state = OptOutState()
         for _, begins, at, reason, by, code in (each for each in changes if each.pair == pair):
-            said_ = None if reason == PROVIDER else Said(at, begins, reason, by)
-            refused = Refused(at, code or "") if reason == PROVIDER else None
-            state = state.joined(OptOutState(said_, refused))
+            decision = None if reason == PROVIDER else Decision(at, begins, reason, by)
+            refusal = Refusal(at, code or "") if reason == PROVIDER else None
+            state = state.joined(OptOutState(decision, refusal))
         if state.active:
             result.append(shown(pair, state))
     return result
