@@ -28,6 +28,7 @@ from tests.opt_outs import PERSON, SENDER, store, stored
 from tests.service.inbound.conversation import heard
 from tests.strategies import EPOCH, splits
 
+EXAMPLES = settings.default.max_examples * 3 // 5
 PAIRS = [Pair(PERSON, SENDER, "twilio"), Pair(PERSON, "*", "*"), Pair("+4915112345", "A", "sinch")]
 moments = st.integers(0, 5).map(lambda seconds: EPOCH + timedelta(seconds=seconds))
 decisions = st.builds(
@@ -79,9 +80,7 @@ def in_force() -> list[tuple[Any, ...]]:
 
 
 @given(data=st.data())
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_order_and_division_ends_in_the_state_of_the_model(
     context: Flask, data: st.DataObject
 ) -> None:
