@@ -24,8 +24,7 @@ from service.web.api.schemas import INVALID_FIELDS, check
 
 _CLIENT: Final = "client"
 _NOT_OWN: Final = (
-    "must be a sender of your client; an operator gives it one with "
-    "`flask --app wsgi clients senders add`"
+    "must be a sender of your client; an operator gives it one with `clients senders add`"
 )
 _NAME_ONE: Final = "is required: your client may end opt-outs from its own senders only"
 
