@@ -52,10 +52,7 @@ class Turn(NamedTuple):
 
 
 def person_of(address: str) -> str:
-    """Return the address of a person in the list: an opt-out over RCS is one over SMS, too.
-
-    https://support.twilio.com/hc/en-us/articles/223134027 (since March 2026)
-    """
+    """Return the address of a person in the list: an opt-out over RCS is one over SMS, too."""
     return address.removeprefix(RCS)
 
 
