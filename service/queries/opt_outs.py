@@ -13,6 +13,7 @@ from service.domain.opt_out import PROVIDER, Decision, OptOutState, Refusal
 from service.models import Message, OptOut
 from service.providers.base import Sender
 from service.queries.dialect import any_of, insert_all
+from service.queries.opt_out_rows import columns_of, state_of
 
 # Every sender, and every provider.
 ALL: Final = "*"
@@ -42,7 +43,7 @@ class Change(NamedTuple):
     error_code: str | None = None
 
 
-class Turn(NamedTuple):
+class Effect(NamedTuple):
     """Opt-outs that began or ended, for one reason and made by one person or program."""
 
     begins: bool
@@ -75,7 +76,7 @@ def by_recipient(addresses: Collection[str]) -> dict[Pair, OptOut]:
     return {_pair(row): row for row in rows}
 
 
-def change(changes: Iterable[Change]) -> list[Turn]:
+def change(changes: Iterable[Change]) -> list[Effect]:
     """Join changes with what is known; return what began or ended. Locks the rows.
 
     In any order and any division into calls, the same changes end in the same state.
@@ -84,17 +85,17 @@ def change(changes: Iterable[Change]) -> list[Turn]:
     # One order everywhere, so that two transactions cannot deadlock.
     new = {pair: news[pair] for pair in sorted(news) if news[pair] != OptOutState()}
     inserted = _insert(new) if new else set()
-    turned = [new[pair] for pair in inserted if new[pair].active]
+    changed = [new[pair] for pair in inserted if new[pair].active]
     for row in _locked((news.keys() | delivered.keys()) - inserted):
-        before = _state(row)
+        before = state_of(row)
         after = before.joined(news[_pair(row)]).delivered(delivered.get(_pair(row)))
         if after == before:
             continue
-        for name, value in _columns(after, delivered.get(_pair(row)) or row.since).items():
+        for name, value in columns_of(after, delivered.get(_pair(row)) or row.since).items():
             setattr(row, name, value)
         if after.active != before.active:
-            turned.append(after)
-    return _turns(turned)
+            changed.append(after)
+    return _effects(changed)
 
 
 def remove(addresses: Collection[str]) -> int:
@@ -123,7 +124,7 @@ def _joined(
 
 def _insert(new: Mapping[Pair, OptOutState]) -> set[Pair]:
     """Insert rows of pairs of which nothing is known; return these pairs."""
-    rows = [{**pair._asdict(), **_columns(state)} for pair, state in new.items()]
+    rows = [{**pair._asdict(), **columns_of(state)} for pair, state in new.items()]
     return {Pair(*row) for row in insert_all(cast(Table, OptOut.__table__), rows, _unless_known)}
 
 
@@ -149,43 +150,9 @@ def _pair(row: OptOut) -> Pair:
     return Pair(row.to, row.sender, row.provider)
 
 
-def _state(row: OptOut) -> OptOutState:
-    """Return the state of a row. An earlier version inserts rows without `refused_at`."""
-    decision = None
-    if row.active and row.reason != PROVIDER:
-        decision = Decision(row.since, True, row.reason, row.changed_by)
-    elif row.opted_in_at:
-        decision = Decision(row.opted_in_at, False, row.reason, row.changed_by)
-    by_provider = row.since if row.active and row.reason == PROVIDER else None
-    refused_at = row.refused_at or by_provider
-    refusal = Refusal(refused_at, row.error_code or "") if refused_at else None
-    return OptOutState(decision, refusal)
-
-
-def _columns(state: OptOutState, ended_at: datetime | None = None) -> dict[str, Any]:
-    """Return the columns of a state; `ended_at` is the time of a delivery that ended it."""
-    decision, refusal = state
-    shown = {"reason": PROVIDER, "changed_by": PROVIDER, "since": ended_at}
-    if decision and (decision.begins or not refusal):
-        shown = {
-            "reason": decision.reason,
-            "changed_by": decision.changed_by,
-            "since": decision.at,
-        }
-    elif refusal:
-        shown["since"] = refusal.at
-    return {
-        **shown,
-        "active": state.active,
-        "error_code": refusal.error_code if refusal else None,
-        "opted_in_at": decision.at if decision and not decision.begins else None,
-        "refused_at": refusal.at if refusal else None,
-    }
-
-
-def _turns(states: Sequence[OptOutState]) -> list[Turn]:
+def _effects(states: Sequence[OptOutState]) -> list[Effect]:
     counts = defaultdict[tuple[bool, str, str], int](int)
     for state in states:
-        shown = _columns(state)
+        shown = columns_of(state)
         counts[state.active, shown["reason"], shown["changed_by"]] += 1
-    return [Turn(*key, count) for key, count in counts.items()]
+    return [Effect(*key, count) for key, count in counts.items()]

@@ -91,8 +91,8 @@ def test_any_order_and_division_ends_in_the_state_of_the_model(
     balance = 0
     for batch in data.draw(splits(changes)):
         with transaction():
-            for turn in opt_outs.change(batch):
-                balance += turn.number if turn.begins else -turn.number
+            for effect in opt_outs.change(batch):
+                balance += effect.number if effect.begins else -effect.number
     assert in_force() == model(changes)
     assert balance == len(in_force())
 
