@@ -388,6 +388,23 @@ def test_request_may_be_repeated_across_an_upgrade(empty: Flask) -> None:
         downgrade(revision="base")
 
 
+def test_migration_joins_opt_outs_over_rcs_and_sms(empty: Flask) -> None:
+    """They are one opt-out, which START ends; an earlier START than the refusal does not."""
+    people = ("rcs:+14155550001", "rcs:+14155550002", "+14155550002", "whatsapp:+14155550003")
+    with empty.app_context():
+        upgrade(revision="0014")
+        with db.engine.begin() as connection:
+            rows = [{"to": to, "sender": "+15005550006"} for to in people]
+            connection.execute(_INSERT_OPT_OUT, rows)
+        upgrade()
+        opted_out = db.session.execute(db.select(OptOut.to, OptOut.refused_at == OptOut.since))
+        assert {tuple(row) for row in opted_out} == {
+            (to, True) for to in ("+14155550001", "+14155550002", "whatsapp:+14155550003")
+        }
+        db.session.remove()
+        downgrade(revision="base")
+
+
 def test_message_without_client_is_refused(context: Flask) -> None:
     accept_a_message(context)
 

@@ -36,7 +36,7 @@ def import_file(file: Path, since: str | None) -> None:
                 for problem in step.bad[: max(0, _MAX_LISTED - bad)]:
                     click.echo(problem, err=True)
                 rows, began, bad = rows + step.rows, began + step.began, bad + len(step.bad)
-                if rows % _PROGRESS == 0:
+                if step.rows and rows % _PROGRESS == 0:
                     click.echo(f"{rows:,} rows read, {began:,} opt-outs began", err=True)
     except csv_files.BadFile as error:
         raise click.ClickException(f"{error}; {rows:,} rows were read before") from None

@@ -27,9 +27,9 @@ _SENDER: Final = click.option(
 def list_opt_outs(number: str | None, sender: str | None) -> None:
     """List opt-outs, all or of NUMBER: recipient, sender, provider, reason, by whom, time."""
     addresses = None if number is None else _checked_number(number)
-    wanted = _checked_sender(sender)
+    normalised = _checked_sender(sender)
     with transaction():
-        rows = opt_out_lists.page(_PAGE, addresses=addresses, sender=wanted)
+        rows = opt_out_lists.page(_PAGE, addresses=addresses, sender=normalised)
     for row in rows:
         click.echo("  ".join(_fields(row)))
     click.echo(f"{len(rows)} opt-outs" + (" or more" if len(rows) == _PAGE else ""))

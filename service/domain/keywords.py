@@ -17,8 +17,7 @@ class Keyword(StrEnum):
 
 Words = Mapping[Keyword, Collection[str]]
 
-# https://www.twilio.com/en-us/blog/update-to-fcc-s-sms-opt-out-keywords
-# https://www.twilio.com/docs/api/errors/23002
+# Those that providers in the USA know; docs/opt-outs.md has the sources.
 WORDS: Final[Words] = {
     Keyword.STOP: frozenset(
         ("stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout")
@@ -28,7 +27,7 @@ WORDS: Final[Words] = {
 }
 # Characters of a word, so that a long text is not searched.
 LONGEST: Final = 40
-# Signs around a word. Twilio ignores none: "STOP." is an opt-out for Waybill, but not for Twilio.
+# Signs around a word. Providers ignore none: "STOP." is an opt-out for Waybill only.
 _AROUND: Final = re.compile(r"^[\W_]+|[\W_]+$")
 
 

@@ -1,4 +1,4 @@
-"""Whether a person has opted out: a join of what was said and of what a provider refused.
+"""Whether a person has opted out: a join of decisions and of calls that a provider refused.
 
 Like the status of a message, it does not depend on the order in which changes become known.
 """
@@ -10,10 +10,10 @@ from typing import Final, NamedTuple
 PROVIDER: Final = "provider"
 
 
-class Said(NamedTuple):
-    """What a person, a client or an operator decided. Of two, the greater counts.
+class Decision(NamedTuple):
+    """The begin or the end of an opt-out by a person, a client, an operator or an import.
 
-    That is the later one; at one time, a begin.
+    Of two decisions the greater counts: the later one; at the same time, a begin.
     """
 
     at: datetime
@@ -22,7 +22,7 @@ class Said(NamedTuple):
     changed_by: str
 
 
-class Refused(NamedTuple):
+class Refusal(NamedTuple):
     """A call that the provider refused because of an opt-out: when it began, and the code."""
 
     at: datetime
@@ -32,27 +32,27 @@ class Refused(NamedTuple):
 class OptOutState(NamedTuple):
     """The last decision, and the last refused call that is not older than it."""
 
-    said: Said | None = None
-    refused: Refused | None = None
+    decision: Decision | None = None
+    refusal: Refusal | None = None
 
     @property
     def active(self) -> bool:
         """Return whether messages are suppressed."""
-        return bool(self.said and self.said.begins) or self.refused is not None
+        return bool(self.decision and self.decision.begins) or self.refusal is not None
 
     def joined(self, other: "OptOutState") -> "OptOutState":
         """Return the state that knows of both: commutative, associative, idempotent.
 
         A refused call that began before a decision says nothing about it.
         """
-        said = max(filter(None, (self.said, other.said)), default=None)
-        refused = max(filter(None, (self.refused, other.refused)), default=None)
-        if said and refused and refused.at < said.at:
-            refused = None
-        return OptOutState(said, refused)
+        decision = max(filter(None, (self.decision, other.decision)), default=None)
+        refusal = max(filter(None, (self.refusal, other.refusal)), default=None)
+        if decision and refusal and refusal.at < decision.at:
+            refusal = None
+        return OptOutState(decision, refusal)
 
     def delivered(self, sent_at: datetime | None) -> "OptOutState":
         """Return the state after a delivery: it disproves earlier refusals, but no decision."""
-        if self.refused and sent_at and sent_at > self.refused.at:
-            return self._replace(refused=None)
+        if self.refusal and sent_at and sent_at > self.refusal.at:
+            return self._replace(refusal=None)
         return self

@@ -9,20 +9,20 @@ from service.database import after_commit
 from service.observability import events
 from service.observability.metrics import counting
 from service.queries import opt_outs
-from service.queries.opt_outs import Change, Turn
+from service.queries.opt_outs import Change, Effect
 
 _numbers: Final = count()
 
 
 def apply(changes: Iterable[Change]) -> int:
     """Apply changes in this transaction; return how many opt-outs began or ended."""
-    turns = opt_outs.change(changes)
-    if turns:
-        after_commit(f"opt-outs {next(_numbers)}", partial(_announce, turns))
-    return sum(turn.number for turn in turns)
+    effects = opt_outs.change(changes)
+    if effects:
+        after_commit(f"opt-outs {next(_numbers)}", partial(_announce, effects))
+    return sum(effect.number for effect in effects)
 
 
-def _announce(turns: Iterable[Turn], _: str) -> None:
-    for turn in turns:
-        events.opt_outs_changed(turn.begins, turn.reason, turn.changed_by, turn.number)
-        counting.opt_outs_changed(turn.begins, turn.reason, turn.number)
+def _announce(effects: Iterable[Effect], _: str) -> None:
+    for effect in effects:
+        events.opt_outs_changed(effect.begins, effect.reason, effect.changed_by, effect.number)
+        counting.opt_outs_changed(effect.begins, effect.reason, effect.number)

@@ -1,6 +1,6 @@
 """Changes the suppression list: who opted out of a sender, and who opted in again.
 
-Of two decisions about a pair the later counts, in whatever order they arrive.
+The later of two decisions about a pair counts. In which order they arrive does not matter.
 """
 
 from collections.abc import Iterable
@@ -28,9 +28,9 @@ def begin(number: str, sender: str | None, *, reason: str, by: str, test: bool =
     Raises Invalid.
     """
     now = datetime.now(UTC)
-    found = pairs.pairs(number, sender, test=test)
+    keys = pairs.pairs(number, sender, test=test)
     with transaction():
-        apply([Change(pair, True, now, reason, by) for pair in found])
+        apply([Change(pair, True, now, reason, by) for pair in keys])
 
 
 def end(number: str, sender: str | None, *, reason: str, by: str, test: bool = False) -> int:
@@ -38,12 +38,12 @@ def end(number: str, sender: str | None, *, reason: str, by: str, test: bool = F
 
     A number without a channel matches every channel. Arguments as for `begin`. Raises Invalid.
     """
-    addresses, wanted = pairs.listed(number), pairs.listed_sender(sender)
+    addresses, normalised = pairs.listed(number), pairs.listed_sender(sender)
     now = datetime.now(UTC)
     with transaction():
-        rows = opt_out_lists.of_person(addresses, wanted, test=test)
-        found = [Pair(row.to, row.sender, row.provider) for row in rows]
-        return apply([Change(pair, False, now, reason, by) for pair in found])
+        rows = opt_out_lists.of_person(addresses, normalised, test=test)
+        keys = [Pair(row.to, row.sender, row.provider) for row in rows]
+        return apply([Change(pair, False, now, reason, by) for pair in keys])
 
 
 def from_keywords(received: Iterable[tuple[Inbound, Keyword | None]]) -> None:

@@ -99,13 +99,15 @@ def _header(names: Iterable[str]) -> list[str]:
     """Return the names of the columns. A misspelt `sender` must not mean every sender."""
     header = [name.strip().lower() for name in names]
     unknown = [name for name in header if name not in COLUMNS]
-    known = f"the columns are {', '.join(_READ)}, separated by commas, of which number is required"
+    columns = (
+        f"the columns are {', '.join(_READ)}, separated by commas, of which number is required"
+    )
     if unknown:
-        raise BadFile(f"line 1: unknown column {unknown[0][:50]!r}; {known}")
+        raise BadFile(f"line 1: unknown column {unknown[0][:50]!r}; {columns}")
     if "number" not in header:
-        raise BadFile(f"line 1: the column number is missing; {known}")
+        raise BadFile(f"line 1: the column number is missing; {columns}")
     if len(set(header)) < len(header):
-        raise BadFile(f"line 1: a column is there twice; {known}")
+        raise BadFile(f"line 1: a column is there twice; {columns}")
     return header
 
 
@@ -132,9 +134,9 @@ def _at_provider(keys: list[Pair], provider: str) -> list[Pair]:
     """Return the keys at the provider that a row names, if it does. Raises ValueError."""
     if provider in ("", ALL):
         return keys
-    known = sorted(components().real_providers)
-    if provider not in known:
-        raise ValueError(f"provider must be one of: {', '.join(known)}; or leave it empty")
+    providers = sorted(components().real_providers)
+    if provider not in providers:
+        raise ValueError(f"provider must be one of: {', '.join(providers)}; or leave it empty")
     if keys[0].sender == ALL:
         raise ValueError("provider must be * where sender is *")
     return [keys[0]._replace(provider=provider)]

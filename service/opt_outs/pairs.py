@@ -1,6 +1,8 @@
 """The keys of opt-outs: which recipient, from which sender, at which provider."""
 
+import re
 from collections.abc import Callable
+from typing import Final
 
 from service import addresses
 from service.addresses import UnusableAddress, channel_of, number_of
@@ -10,6 +12,8 @@ from service.providers.base import Sender
 from service.providers.sandbox import SANDBOX
 from service.queries.opt_outs import ALL, Pair, person_of
 
+_SERVICE: Final = re.compile(r"MG[0-9a-f]{32}")
+
 
 def pairs(number: str, sender: str | None, *, test: bool = False) -> list[Pair]:
     """Return the keys of a person's opt-out from a sender, or with None from every sender.
@@ -17,25 +21,23 @@ def pairs(number: str, sender: str | None, *, test: bool = False) -> list[Pair]:
     A sender of a channel is one for the person's address on that channel. Raises Invalid.
     """
     person = person_of(_checked("number", addresses.recipient, number))
-    wanted = listed_sender(sender)
-    if wanted in (None, ALL):
+    normalised = listed_sender(sender)
+    if normalised is None or normalised == ALL:
         return [Pair(person, ALL, SANDBOX if test else ALL)]
-    assert wanted is not None
-    if channel_of(person) == "sms" and channel_of(wanted) != "sms":
-        person = person_of(f"{channel_of(wanted)}:{number_of(person)}")
-    providers = [SANDBOX] if test else providers_of(wanted)
-    return [Pair(person, wanted, provider) for provider in providers]
+    if channel_of(person) == "sms" and channel_of(normalised) != "sms":
+        person = person_of(f"{channel_of(normalised)}:{number_of(person)}")
+    providers = [SANDBOX] if test else providers_of(normalised)
+    return [Pair(person, normalised, provider) for provider in providers]
 
 
 def providers_of(sender: str) -> list[str]:
     """Return the providers of which an account has the sender; if none has it, all."""
-    is_service = sender.startswith("MG") and len(sender) > len("MG") + 31
-    sought = Sender(None, sender) if is_service else Sender(sender)
+    named = Sender(None, sender) if _SERVICE.fullmatch(sender) else Sender(sender)
     providers = components().real_providers
     owners = [
         name
         for name, provider in providers.items()
-        if any(account.owns(sought) for account in provider.accounts.values())
+        if any(account.owns(named) for account in provider.accounts.values())
     ]
     return owners or list(providers)
 

@@ -9,10 +9,11 @@ from sqlalchemy import Table, delete, select
 
 from service.addresses import number_of
 from service.database import db
-from service.domain.opt_out import PROVIDER, OptOutState, Refused, Said
+from service.domain.opt_out import PROVIDER, Decision, OptOutState, Refusal
 from service.models import Message, OptOut
 from service.providers.base import Sender
 from service.queries.dialect import any_of, insert_all
+from service.queries.opt_out_rows import columns_of, state_of
 
 # Every sender, and every provider.
 ALL: Final = "*"
@@ -42,7 +43,7 @@ class Change(NamedTuple):
     error_code: str | None = None
 
 
-class Turn(NamedTuple):
+class Effect(NamedTuple):
     """Opt-outs that began or ended, for one reason and made by one person or program."""
 
     begins: bool
@@ -52,10 +53,7 @@ class Turn(NamedTuple):
 
 
 def person_of(address: str) -> str:
-    """Return the address of a person in the list: an opt-out over RCS is one over SMS, too.
-
-    https://support.twilio.com/hc/en-us/articles/223134027 (since March 2026)
-    """
+    """Return the address of a person in the list: an opt-out over RCS is one over SMS, too."""
     return address.removeprefix(RCS)
 
 
@@ -78,7 +76,7 @@ def by_recipient(addresses: Collection[str]) -> dict[Pair, OptOut]:
     return {_pair(row): row for row in rows}
 
 
-def change(changes: Iterable[Change]) -> list[Turn]:
+def change(changes: Iterable[Change]) -> list[Effect]:
     """Join changes with what is known; return what began or ended. Locks the rows.
 
     In any order and any division into calls, the same changes end in the same state.
@@ -87,17 +85,17 @@ def change(changes: Iterable[Change]) -> list[Turn]:
     # One order everywhere, so that two transactions cannot deadlock.
     new = {pair: news[pair] for pair in sorted(news) if news[pair] != OptOutState()}
     inserted = _insert(new) if new else set()
-    turned = [new[pair] for pair in inserted if new[pair].active]
+    changed = [new[pair] for pair in inserted if new[pair].active]
     for row in _locked((news.keys() | delivered.keys()) - inserted):
-        before = _state(row)
+        before = state_of(row)
         after = before.joined(news[_pair(row)]).delivered(delivered.get(_pair(row)))
         if after == before:
             continue
-        for name, value in _columns(after, delivered.get(_pair(row)) or row.since).items():
+        for name, value in columns_of(after, delivered.get(_pair(row)) or row.since).items():
             setattr(row, name, value)
         if after.active != before.active:
-            turned.append(after)
-    return _turns(turned)
+            changed.append(after)
+    return _effects(changed)
 
 
 def remove(addresses: Collection[str]) -> int:
@@ -113,9 +111,10 @@ def _joined(
     news, delivered = defaultdict[Pair, OptOutState](OptOutState), dict[Pair, datetime]()
     for pair, begins, at, reason, changed_by, code in changes:
         if reason != PROVIDER:
-            news[pair] = news[pair].joined(OptOutState(Said(at, begins, reason, changed_by)))
+            decision = Decision(at, begins, reason, changed_by)
+            news[pair] = news[pair].joined(OptOutState(decision))
         elif begins:
-            news[pair] = news[pair].joined(OptOutState(refused=Refused(at, code or "")))
+            news[pair] = news[pair].joined(OptOutState(refusal=Refusal(at, code or "")))
         else:
             delivered[pair] = max(at, delivered.get(pair, at))
     for pair, sent_at in delivered.items():
@@ -125,7 +124,7 @@ def _joined(
 
 def _insert(new: Mapping[Pair, OptOutState]) -> set[Pair]:
     """Insert rows of pairs of which nothing is known; return these pairs."""
-    rows = [{**pair._asdict(), **_columns(state)} for pair, state in new.items()]
+    rows = [{**pair._asdict(), **columns_of(state)} for pair, state in new.items()]
     return {Pair(*row) for row in insert_all(cast(Table, OptOut.__table__), rows, _unless_known)}
 
 
@@ -151,38 +150,9 @@ def _pair(row: OptOut) -> Pair:
     return Pair(row.to, row.sender, row.provider)
 
 
-def _state(row: OptOut) -> OptOutState:
-    """Return the state of a row. An earlier version inserts rows without `refused_at`."""
-    said = None
-    if row.active and row.reason != PROVIDER:
-        said = Said(row.since, True, row.reason, row.changed_by)
-    elif row.opted_in_at:
-        said = Said(row.opted_in_at, False, row.reason, row.changed_by)
-    by_provider = row.since if row.active and row.reason == PROVIDER else None
-    refused_at = row.refused_at or by_provider
-    return OptOutState(said, Refused(refused_at, row.error_code or "") if refused_at else None)
-
-
-def _columns(state: OptOutState, ended_at: datetime | None = None) -> dict[str, Any]:
-    """Return the columns of a state; `ended_at` is the time of a delivery that ended it."""
-    said, refused = state
-    shown = {"reason": PROVIDER, "changed_by": PROVIDER, "since": ended_at}
-    if said and (said.begins or not refused):
-        shown = {"reason": said.reason, "changed_by": said.changed_by, "since": said.at}
-    elif refused:
-        shown["since"] = refused.at
-    return {
-        **shown,
-        "active": state.active,
-        "error_code": refused.error_code if refused else None,
-        "opted_in_at": said.at if said and not said.begins else None,
-        "refused_at": refused.at if refused else None,
-    }
-
-
-def _turns(states: Sequence[OptOutState]) -> list[Turn]:
+def _effects(states: Sequence[OptOutState]) -> list[Effect]:
     counts = defaultdict[tuple[bool, str, str], int](int)
     for state in states:
-        shown = _columns(state)
+        shown = columns_of(state)
         counts[state.active, shown["reason"], shown["changed_by"]] += 1
-    return [Turn(*key, count) for key, count in counts.items()]
+    return [Effect(*key, count) for key, count in counts.items()]

@@ -19,11 +19,7 @@ class OptOut(TypedDict):
         str, Field(description="A sender, the id of a Messaging Service, or `*` for every sender.")
     ]
     provider: Annotated[
-        str,
-        Field(
-            description="The provider of the sender, or `*` for every provider.",
-            examples=["twilio"],
-        ),
+        str, Field(description="The provider of the sender, or `*` for every provider.")
     ]
     since: Annotated[Time, Field(description="When it began.")]
     reason: Annotated[

@@ -45,6 +45,11 @@ def _verdict(message: Message, opt_out: OptOut, now: datetime) -> StatusReport:
         received_at=now,
         message_id=message.id,
         attempt_number=message.outcome_attempt or 0,
-        error_code=opt_out.error_code if opt_out.reason == PROVIDER else OPTED_OUT,
+        error_code=_error_code(opt_out),
         error_message=f"Not sent: the recipient opted out on {opt_out.since:%Y-%m-%d %H:%M:%S}Z.",
     )
+
+
+def _error_code(opt_out: OptOut) -> str:
+    """Return the code of the provider's refusal if that began the opt-out, else ours."""
+    return (opt_out.reason == PROVIDER and opt_out.error_code) or OPTED_OUT

@@ -24,8 +24,7 @@ from service.web.api.schemas import INVALID_FIELDS, check
 
 _CLIENT: Final = "client"
 _NOT_OWN: Final = (
-    "must be a sender of your client; an operator gives it one with "
-    "`flask --app wsgi clients senders add`"
+    "must be a sender of your client; an operator gives it one with `clients senders add`"
 )
 _NAME_ONE: Final = "is required: your client may end opt-outs from its own senders only"
 
@@ -83,10 +82,10 @@ def _check_own(sender: str | None) -> None:
     """Raise Invalid where SENDER_OWNERSHIP is enforced and the sender is not the client's."""
     if components().settings.sender_ownership != "enforced":
         return
-    wanted = pairs.listed_sender(sender)
-    if wanted is None:
+    normalised = pairs.listed_sender(sender)
+    if normalised is None:
         raise Invalid(INVALID_FIELDS, [FieldError("sender", _NAME_ONE)])
     with transaction():
-        owner = senders.owners([wanted]).get(wanted)
+        owner = senders.owners([normalised]).get(normalised)
     if owner != authentication.client_id():
         raise Invalid(INVALID_FIELDS, [FieldError("sender", _NOT_OWN)])
