@@ -1,7 +1,7 @@
 """Find inbound messages that never arrived, in the lists that the providers keep.
 
-A request that we do not answer within 15 s is lost at Twilio. Each list is read in windows that
-overlap; a message that is recorded already is left out.
+A provider may send a message only once, and lose it if we do not answer within seconds. Each list is
+read in windows that overlap; a message that is recorded already is left out.
 """
 
 import logging
