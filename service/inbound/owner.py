@@ -22,7 +22,7 @@ class Owner(NamedTuple):
 
 def owner_of(received: Inbound) -> Owner:
     """Return the owner of the sender, else the client that wrote to the person last from it."""
-    # A message of the sandbox goes to the client of the test key, whoever owns the sender.
+    # A message of the sandbox goes to the client of the test key, not to the owner of the sender.
     owned = {} if received.provider == SANDBOX else senders.owners(_senders(received))
     client_id = next((owned[sender] for sender in _senders(received) if sender in owned), None)
     answered = _answered(received, client_id)

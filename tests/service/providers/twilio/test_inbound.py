@@ -1,4 +1,4 @@
-"""Requests of Twilio with messages from persons become inbound messages, whatever they contain."""
+"""Any request of Twilio with a message from a person becomes an inbound message."""
 
 import json
 from datetime import UTC, datetime
@@ -85,7 +85,7 @@ messaging_service_sid = "{SERVICE}"
 def test_account_of_several_with_one_sid_is_that_of_the_number(
     changes: dict[str, str], account: str, tmp_path: Path
 ) -> None:
-    """The regions of an account have different tokens, and so are accounts of their own."""
+    """Each region of an account has its token, so it is an account in ACCOUNTS_FILE."""
     (tmp_path / "accounts.toml").write_text(REGIONS)
     file = str(tmp_path / "accounts.toml")
     several = Twilio(make_settings("sqlite:///unused.db", "redis://unused", ACCOUNTS_FILE=file))
