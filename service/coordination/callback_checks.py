@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 class Refusals(NamedTuple):
     """How many callbacks of an account were refused for one reason, while none was accepted."""
 
-    provider: str  # as `provider`, or `provider/account` if that is not the default
+    provider: str  # as `provider`, or `provider/account` if not the default, or with `/(inbound)`
     reason: str
     number: int
 

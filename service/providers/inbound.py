@@ -7,7 +7,7 @@ from uuid import UUID
 
 from service.domain.keywords import Keyword
 
-# A list of all inbound messages of an account, whatever the sender.
+# In place of a sender: the list has all inbound messages of an account.
 EVERY_SENDER: Final = "*"
 
 

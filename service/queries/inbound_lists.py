@@ -28,8 +28,8 @@ def registered_senders() -> Sequence[str]:
 
 
 def add(keys: Collection[ListKey], now: datetime, first_read: datetime) -> None:
-    """Add lists that are not known: their messages from now on are read."""
-    known = set(map(ListKey._make, db.session.execute(select(*_KEY.clauses))))
+    """Add the lists that have no row yet: their messages from now on are read."""
+    existing = set(map(ListKey._make, db.session.execute(select(*_KEY.clauses))))
     rows = [
         {
             **key._asdict(),
@@ -38,7 +38,7 @@ def add(keys: Collection[ListKey], now: datetime, first_read: datetime) -> None:
             "page": None,
             "next_at": first_read,
         }
-        for key in sorted(set(keys) - known)
+        for key in sorted(set(keys) - existing)
     ]
     if rows:
         insert_all(cast(Table, InboundList.__table__), rows, _unless_known)

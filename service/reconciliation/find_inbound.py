@@ -1,7 +1,7 @@
 """Find inbound messages that never arrived, in the lists that the providers keep.
 
-A request that we do not answer within 15 s is lost at Twilio. Each list is read in windows that
-overlap; a message that is recorded already is left out.
+A provider may send a message only once, and lose it if we do not answer within seconds. Each list
+is read in windows that overlap; a message that is recorded already is left out.
 """
 
 import logging
@@ -40,12 +40,12 @@ def find_inbound() -> int:
     if not every or not _one_at_a_time.acquire(blocking=False):
         return 0
     try:
-        found, unavailable = 0, set[tuple[str, str]]()
+        missed, unavailable = 0, set[tuple[str, str]]()
         for leased in _claimed(timedelta(seconds=every)):
             account = (leased.provider, leased.account)
             if account not in unavailable:
-                found += _try_read(leased, timedelta(seconds=every), unavailable)
-        return found
+                missed += _try_read(leased, timedelta(seconds=every), unavailable)
+        return missed
     finally:
         _one_at_a_time.release()
 
@@ -70,9 +70,7 @@ def _lists(registered: set[str]) -> Iterator[ListKey]:
         for name, account in each.accounts.items()
     ]
     owned = {
-        sender
-        for sender in registered
-        if any(account.owns(_sender(sender)) for _, _, account in accounts)
+        sender for sender in registered if any(_owns(account, sender) for _, _, account in accounts)
     }
     first = {provider: name for provider, name, _ in reversed(accounts)}
     for provider, name, account in accounts:
@@ -81,24 +79,24 @@ def _lists(registered: set[str]) -> Iterator[ListKey]:
             yield ListKey(provider, name, sender)
 
 
-def _sender(address: str) -> Sender:
-    return Sender(None, address) if address.startswith("MG") else Sender(address)
+def _owns(account: Account, sender: str) -> bool:
+    return account.owns(Sender(sender)) or account.owns(Sender(None, sender))
 
 
 def _try_read(leased: InboundList, every: timedelta, unavailable: set[tuple[str, str]]) -> int:
     """Read a list; after an error note its account, and read it in the next interval."""
     name = f"{leased.provider}/{leased.account}"
     try:
-        found = _read(leased, components().account(leased.provider, leased.account), every)
+        missed = _read(leased, components().account(leased.provider, leased.account), every)
     except ProviderError as error:
         code = error.code or type(error).__name__
         _log.warning("%s did not list inbound messages (%s); next try in %s", name, code, every)
         unavailable.add((leased.provider, leased.account))
         _postpone(leased, every, restart=isinstance(error, Refused))
         return 0
-    if found:
-        _log.warning("%s had %d inbound messages that never arrived here", name, found)
-    return found
+    if missed:
+        _log.warning("%s had %d inbound messages that never arrived here", name, missed)
+    return missed
 
 
 def _postpone(leased: InboundList, every: timedelta, *, restart: bool) -> None:
@@ -110,19 +108,19 @@ def _postpone(leased: InboundList, every: timedelta, *, restart: bool) -> None:
 
 def _read(leased: InboundList, account: Account, every: timedelta) -> int:
     """Read the next pages of a list; return how many of its messages had not arrived."""
-    now, found = datetime.now(UTC), 0
+    now, missed = datetime.now(UTC), 0
     until = leased.window_end or now - min(_SETTLING, every / 5)
     since, page = leased.read_until - _OVERLAP, leased.page
     for _ in range(_MAX_PAGES):
         messages, page = account.list_inbound(ListQuery(leased.sender, since, until, page))
-        found += _record(leased.provider, account, messages)
+        missed += _record(leased.provider, account, messages)
         if page is None:
             _save(leased, read_until=until, window_end=None, page=None, next_at=now + every)
-            return found
+            return missed
         if not _save(leased, window_end=until, page=page):
-            return found  # another worker reads it now
+            return missed  # another worker reads it now
     _save(leased, next_at=now)
-    return found
+    return missed
 
 
 def _save(leased: InboundList, **progress: datetime | str | None) -> bool:
@@ -132,8 +130,8 @@ def _save(leased: InboundList, **progress: datetime | str | None) -> bool:
 
 def _record(provider: str, account: Account, messages: Sequence[Inbound]) -> int:
     with transaction():
-        known = inbound_lists.recorded(provider, {each.provider_sid for each in messages})
-    missed = [each for each in messages if each.provider_sid not in known]
+        arrived = inbound_lists.recorded(provider, {each.provider_sid for each in messages})
+    missed = [each for each in messages if each.provider_sid not in arrived]
     return record.record([_with_media(account, each) for each in missed]) if missed else 0
 
 

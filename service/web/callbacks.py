@@ -77,9 +77,13 @@ def _stored(provider: Provider, verified: Callback) -> Answer:
 
 
 def _account(provider: str, path: str, verifier: Provider) -> str:
-    """Return the provider of a callback, and the account in its path if that is not the default."""
+    """Return the provider, the account in the path if not the default, and `(inbound)`.
+
+    Inbound messages have another address, in the provider's console: either may be wrong alone.
+    """
     name = account_in(path, verifier.accounts)
-    return provider if name in (None, DEFAULT_ACCOUNT) else f"{provider}/{name}"
+    parts = provider, None if name == DEFAULT_ACCOUNT else name
+    return "/".join(filter(None, (*parts, "(inbound)" if path.startswith("/inbound/") else None)))
 
 
 def store(bound: Components, callback: Callback) -> Answer:

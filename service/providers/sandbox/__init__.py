@@ -135,7 +135,7 @@ class Sandbox:
         received = inbound.parsed(form, callback)
         if received is None:
             return reports.from_form(form, callback)._replace(provider=SANDBOX)
-        # So a reply goes to the client of the test key, whoever owns the sender.
+        # The attempt leads to the client of the test key, even if another client owns the sender.
         attempt_id = as_uuid(callback.attempt)
         return received._replace(provider=SANDBOX, reply_to_attempt=attempt_id)
 

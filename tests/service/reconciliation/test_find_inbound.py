@@ -123,10 +123,15 @@ def test_missed_stop_does_not_end_a_later_start(book: Book, post: Post) -> None:
     assert status_of(post) is Status.QUEUED
 
 
-def test_message_that_arrived_is_not_recorded_again(book: Book) -> None:
+def test_message_that_arrived_is_not_recorded_again(
+    book: Book, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor are its media listed: most messages of a list have arrived."""
+    requests = list[Inbound]()
+    monkeypatch.setattr(provider, "with_media", lambda each: requests.append(each), raising=False)
     record([book.write("Hello", 5)])
     assert find_inbound() == 0
-    assert number_recorded() == 1
+    assert (number_recorded(), requests) == (1, [])
 
 
 def test_list_is_read_from_the_time_at_which_it_is_known(provider: FakeProvider) -> None:

@@ -267,6 +267,23 @@ def test_wrong_token_of_one_account_is_reported_in_spite_of_the_other(
     assert "auth_token of this account" in shown(service)
 
 
+def test_wrong_address_of_messages_is_reported_in_spite_of_callbacks(
+    service: Flask, client: FlaskClient
+) -> None:
+    """Each has its own address: that of messages is in the provider's console."""
+    fields = {"AccountSid": MARKETING, "MessageSid": "SM1", "NumMedia": "0"}
+    for path in ("/inbound/twilio", "/inbound/twilio/marketing"):
+        twilio_form(client, path, "wrong", fields)
+    twilio(client, OF_MARKETING, "marketing-token", MARKETING)
+    twilio(client, OF_DEFAULT, TOKEN, ACCOUNT)
+    checks = service.extensions["waybill"].callback_checks
+    assert checks.all_refused() == [
+        Refusals("twilio/(inbound)", "mismatch", 1),
+        Refusals("twilio/marketing/(inbound)", "mismatch", 1),
+    ]
+    assert "All callbacks of twilio/(inbound) are refused" in shown(service)
+
+
 def test_removed_account_is_reported(
     service: Flask, redis_url: str, database_url: str, tmp_path: Path
 ) -> None:

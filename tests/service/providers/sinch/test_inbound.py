@@ -1,4 +1,4 @@
-"""Requests of Sinch with messages from persons become inbound messages, whatever they contain."""
+"""Any request of Sinch with a message from a person becomes an inbound message."""
 
 import json
 from datetime import UTC, datetime, timedelta

@@ -1,7 +1,8 @@
-"""Requests of Twilio with messages from persons become inbound messages, whatever they contain."""
+"""Any request of Twilio with a message from a person becomes an inbound message."""
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
@@ -57,6 +58,41 @@ def test_fields_of_a_text_message() -> None:
         messaging_service_sid=SERVICE,
     )
     assert received.raw["AccountSid"] == ACCOUNT
+
+
+REGIONS = f"""
+[[twilio]]
+name = "eu"
+account_sid = "{ACCOUNT}"
+auth_token = "eu-token"
+region = "ie1"
+edge = "dublin"
+phone_number = "+353861234567"
+messaging_service_sid = "{SERVICE}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("changes", "account"),
+    [
+        ({"To": "+353861234567"}, "eu"),
+        ({"To": "+353861234568", "MessagingServiceSid": SERVICE}, "eu"),
+        ({"To": SENDER}, "default"),
+        ({"To": "+353861234568"}, "default"),
+        ({"To": "+353861234567", "AccountSid": "AC" + "9" * 32}, "eu"),
+    ],
+)
+def test_account_of_several_with_one_sid_is_that_of_the_number(
+    changes: dict[str, str], account: str, tmp_path: Path
+) -> None:
+    """Each region of an account has its token, so it is an account in ACCOUNTS_FILE."""
+    (tmp_path / "accounts.toml").write_text(REGIONS)
+    file = str(tmp_path / "accounts.toml")
+    several = Twilio(make_settings("sqlite:///unused.db", "redis://unused", ACCOUNTS_FILE=file))
+    body = urlencode(form(**changes)).encode()
+    received = several.parse(Callback("twilio", "", body, NOW))
+    assert isinstance(received, Inbound)
+    assert received.account == account
 
 
 @pytest.mark.parametrize(
