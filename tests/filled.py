@@ -2,7 +2,7 @@
 
 Client 1 sends most messages, client 2 has a long queue, client 3's messages were all refused and
 have no SID, client 4 sends very few. One number is in every tenth message, and so is one reference.
-Every fifth message is answered: by that number, and by others, of which one in ten opts out or in.
+Every message is answered. One answer in a hundred is STOP, and one is START.
 """
 
 from collections.abc import Callable, Iterator
@@ -164,7 +164,7 @@ SELECT pg_temp.id_of('i', number, moment), message.provider, 'default', 'SM' || 
     '[]', CASE WHEN number % 100 = 20 THEN 'stop' WHEN number % 100 = 30 THEN 'start' END,
     '{"Body": "Thanks"}', CASE WHEN number % 50 <> 5 THEN client END, plan.id, moment,
     CASE WHEN number < :many / 10 THEN moment END
-FROM plan JOIN message ON message.id = plan.id WHERE number % 5 = 0
+FROM plan JOIN message ON message.id = plan.id
 """
 _RECEIVED: Final = """
 INSERT INTO event (transaction_id, client_id, type, message_id, created_at)

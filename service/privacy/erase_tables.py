@@ -20,7 +20,7 @@ from service.models import (
 )
 from service.privacy import redact
 from service.privacy.number_pattern import NumberPattern
-from service.queries import callbacks, redaction, table_scan
+from service.queries import callbacks, inbound_redaction, redaction, table_scan
 from service.queries import opt_outs as opt_out_queries
 from service.recording.redaction import redact_orphan
 from service.recording.rows import random_identity
@@ -69,13 +69,16 @@ def inbound(pattern: NumberPattern, pseudonym: str) -> tuple[int, int]:
     for ids in matching_pages(pattern, InboundMessage, ("from_address", *_INBOUND)):
         with transaction():
             rows = table_scan.locked(InboundMessage, ids)
-            senders = [row for row in rows if pattern.is_address(row.from_address)]
-            redact.redact_inbound(senders, datetime.now(UTC))
+            erased = [
+                {**redact.redacted_inbound(row, datetime.now(UTC)), "from_address": pseudonym}
+                for row in rows
+                if pattern.is_address(row.from_address)
+            ]
+            inbound_redaction.update_messages(erased)
             for row in rows:
-                if row in senders:
-                    row.from_address = pseudonym
-                mask_row(row, _INBOUND, pattern)
-        own, others = own + len(senders), others + len(rows) - len(senders)
+                if not pattern.is_address(row.from_address):
+                    mask_row(row, _INBOUND, pattern)
+        own, others = own + len(erased), others + len(rows) - len(erased)
     return own, others
 
 

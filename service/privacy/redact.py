@@ -5,7 +5,7 @@ arrived and no endpoint is owed it. Reports that arrive after the redaction are 
 personal data.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -46,12 +46,15 @@ def redact_messages(ids: Sequence[UUID], now: datetime) -> None:
     redaction.update_events(rows)
 
 
-def redact_inbound(messages: Iterable[InboundMessage], now: datetime) -> None:
-    """Redact inbound messages that this transaction has locked."""
-    for message in messages:
-        message.body, message.media = None, []
-        message.raw = impersonal(message.provider, "", message.raw)
-        message.redacted_at = message.redacted_at or now
+def redacted_inbound(message: InboundMessage, now: datetime) -> dict[str, Any]:
+    """Return the columns of a redacted inbound message; `key` is its id."""
+    return {
+        "key": message.id,
+        "body": None,
+        "media": [],
+        "raw": impersonal(message.provider, "", message.raw),
+        "redacted_at": message.redacted_at or now,
+    }
 
 
 def erase_messages(ids: Sequence[UUID]) -> None:
@@ -87,7 +90,7 @@ def _redact_inbound_batch() -> int:
     now = datetime.now(UTC)
     with transaction():
         messages = inbound_redaction.messages_to_redact(now - _age(), BATCH)
-        redact_inbound(messages, now)
+        inbound_redaction.update_messages([redacted_inbound(each, now) for each in messages])
     return len(messages)
 
 

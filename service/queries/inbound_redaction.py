@@ -1,14 +1,15 @@
 """Queries for redaction and retention of inbound messages."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any, cast
 
-from sqlalchemy import delete, select
+from sqlalchemy import Table, delete, select
 
 from service.database import db
 from service.domain.message_ids import first_id
 from service.models import InboundMessage, WebhookDelivery
-from service.queries.dialect import any_of
+from service.queries.dialect import any_of, update_each
 
 
 def messages_to_redact(before: datetime, limit: int) -> Sequence[InboundMessage]:
@@ -33,6 +34,12 @@ def messages_to_redact(before: datetime, limit: int) -> Sequence[InboundMessage]
         .with_for_update(skip_locked=True, of=InboundMessage)
     )
     return db.session.scalars(query).all()
+
+
+def update_messages(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Update columns of messages that this transaction has locked; `key` is the id."""
+    if rows:
+        update_each(cast(Table, InboundMessage.__table__), rows)
 
 
 def delete_old(before: datetime, limit: int) -> int:

@@ -184,6 +184,7 @@ def test_message_of_a_dead_worker_is_recorded_once(
 ) -> None:
     """The worker dies before it records the first, and before it acknowledges the second."""
     web.post("/v1/messages", json={"to": PERSON, "from": SENDER, "body": "How are you?"})
+    deliver.deliver()
     put(entry("first"), entry("second"))
     taken = list[Any]()
     while len(taken) < 2:

@@ -54,6 +54,7 @@ def run(app: Flask, *arguments: str) -> Result:
 def answered(web: FlaskClient, events_told: None) -> None:
     """A client wrote to a person, who answered, opted out and in, and out again."""
     web.post("/v1/messages", json={"to": PERSON, "from": SENDER, "body": "How are you?"})
+    deliver.deliver()
     for text in ("Fine", "STOP", "START", "Stop"):
         record([heard(text)])
 
@@ -83,6 +84,7 @@ def test_message_without_event_fails_the_audit() -> None:
 
 def test_client_without_events_is_told_of_nothing(web: FlaskClient) -> None:
     web.post("/v1/messages", json={"to": PERSON, "from": SENDER, "body": "How are you?"})
+    deliver.deliver()
     record([heard("Fine")])
     assert failed() == {}
 

@@ -23,6 +23,7 @@ from service.database import db, transaction
 from service.domain.report import Source
 from service.domain.status import Status
 from service.errors import OutcomeUnknown, Refused
+from service.inbound import record as inbound
 from service.models import (
     Attempt,
     Client,
@@ -44,6 +45,7 @@ from service.sending import deliver
 from service.webhooks import claim as webhooks
 from tests.fakes import FakeProvider, said
 from tests.opt_outs import store, stored
+from tests.service.inbound.conversation import heard
 from tests.strategies import EPOCH
 
 pytestmark = pytest.mark.usefixtures("events_told")
@@ -193,6 +195,7 @@ def test_erased_number_is_in_no_column_and_no_redis_key(
         raw = {"To": spelling, "Body": f"Call {spelling}", "SmsStatus": "sent"}
         orphan = said("sent", sid=f"SM{len(spelling)}{hash(spelling)}")
         record.record([orphan._replace(raw=raw, error_message=f"about {spelling}")])
+        inbound.record([heard(spelling, From=NUMBER), heard(f"Call {spelling}", From=OTHER)])
         body = f"MessageSid=SM2&To={spelling}".encode()
         components().inbox.put(Callback("twilio", "", body, EPOCH))
     for message_id in db.session.scalars(select(Message.id)).all():

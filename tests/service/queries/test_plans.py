@@ -134,9 +134,36 @@ def test_list_reads_little_more_than_a_page(
     assert_frugal(lambda: page(lists[client], query), at_most=READ_PER_ROW * (PAGE + 1))
 
 
-def page(client: FlaskClient, query: dict[str, str]) -> None:
-    answer = client.get(f"/v1/messages?{urlencode({**query, 'limit': PAGE})}")
+def page(client: FlaskClient, query: dict[str, str], path: str = "/v1/messages") -> None:
+    answer = client.get(f"{path}?{urlencode({**query, 'limit': PAGE})}")
     assert answer.status_code == 200, answer.json
+
+
+@pytest.mark.parametrize("client", [1, 2, 3, 4])
+@pytest.mark.parametrize(
+    "query",
+    [
+        {},
+        {"received_after": day(1)},
+        {"received_after": day(20), "received_before": day(19.9)},
+        {"from": NUMBER},
+        {"from": NUMBER, "received_before": day(15)},
+        {"from": "+14155550999"},
+        {"from": NUMBER, "keyword": "stop"},  # has written none
+        {"to": "+15005550006", "received_before": day(10)},
+        {"to": "+15005550007"},  # one in a thousand
+        {"to": "+15005550006", "keyword": "start"},
+        *({"keyword": keyword} for keyword in ("stop", "start", "help")),
+        {"in_reply_to": str(UUID(int=7))},
+        {"in_reply_to": str(UUID(int=7)), "from": NUMBER, "keyword": "stop"},
+    ],
+    ids=lambda query: urlencode({name: value[:10] for name, value in query.items()}),
+)
+def test_inbound_list_reads_little_more_than_a_page(
+    lists: dict[int, FlaskClient], client: int, query: dict[str, str]
+) -> None:
+    most = READ_PER_ROW * (PAGE + 1)
+    assert_frugal(lambda: page(lists[client], query, "/v1/inbound"), at_most=most)
 
 
 @pytest.mark.parametrize("client", [1, 2, 3, 4])
