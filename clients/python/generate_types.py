@@ -22,6 +22,7 @@ _PRIMITIVES: Final = {
 # The parameters of these lists become types of keyword arguments.
 _FILTERS: Final = {
     "MessageFilters": "/v1/messages",
+    "InboundFilters": "/v1/inbound",
     "DeliveryFilters": "/v1/webhook-endpoints/{endpoint_id}/deliveries",
 }
 _PROBES: Final = {"Alive", "Ready"}  # of load balancers, not of clients

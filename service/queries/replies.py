@@ -11,7 +11,17 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Integer, Text, Uuid, func, or_, select
+from sqlalchemy import (
+    FromClause,
+    Integer,
+    ScalarSelect,
+    Subquery,
+    Text,
+    Uuid,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.types import TypeEngine
 
 from service.database import db
@@ -92,38 +102,46 @@ def _rows(place: int, sought: Conversation) -> list[Mapping[str, Any]]:
 
 @cache
 def _newest(_postgresql: bool) -> Any:
-    """Return the query, built once: building it takes as long as running it for one person."""
-    table = sent_rows("sought", _SOUGHT)
-    sought = table.c
-    compared = (
-        select(Message)
-        .where(Message.client_id == Client.id, Message.to == sought.person)
-        .where(Message.id >= sought.since, Message.id < sought.until)
-        .order_by(Message.id.desc().nulls_last())
-        .limit(_MOST_COMPARED)
-        .correlate(Client, table)
-        .subquery()
-    ).c
-    message_id = (
-        select(compared.id)
-        .where(compared.provider == sought.provider, compared.attempts > 0)
-        .where(compared.status.not_in(_NOT_SENT))
-        .where(
-            or_(
-                compared.sender == sought.sender,
-                compared.messaging_service_sid == sought.service,
-            )
-        )
-        .order_by(compared.id.desc().nulls_last())
-        .limit(1)
-        .correlate(Client, table)
-        .scalar_subquery()
-    )
-    of_client = Client.id == func.coalesce(sought.client_id, Client.id)
+    """Return the query, built once for each dialect: building takes as long as running it."""
+    sought = sent_rows("sought", _SOUGHT)
+    of_client = Client.id == func.coalesce(sought.c.client_id, Client.id)
     messages = (
-        select(sought.place, Client.id.label("client_id"), message_id.label("message_id"))
-        .select_from(table)
+        select(
+            sought.c.place,
+            Client.id.label("client_id"),
+            _last_message(sought).label("message_id"),
+        )
+        .select_from(sought)
         .join(Client, of_client)
         .subquery()
     )
     return select(messages).where(messages.c.message_id.is_not(None))
+
+
+def _last_message(sought: FromClause) -> ScalarSelect[UUID]:
+    """Select the last message of one client to one person from one sender."""
+    message = _compared(sought).c
+    from_sender = message.sender == sought.c.sender
+    from_service = message.messaging_service_sid == sought.c.service
+    return (
+        select(message.id)
+        .where(message.provider == sought.c.provider, message.attempts > 0)
+        .where(message.status.not_in(_NOT_SENT))
+        .where(or_(from_sender, from_service))
+        .order_by(message.id.desc().nulls_last())
+        .limit(1)
+        .correlate(Client, sought)
+        .scalar_subquery()
+    )
+
+
+def _compared(sought: FromClause) -> Subquery:
+    return (
+        select(Message)
+        .where(Message.client_id == Client.id, Message.to == sought.c.person)
+        .where(Message.id >= sought.c.since, Message.id < sought.c.until)
+        .order_by(Message.id.desc().nulls_last())
+        .limit(_MOST_COMPARED)
+        .correlate(Client, sought)
+        .subquery()
+    )

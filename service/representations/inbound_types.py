@@ -24,7 +24,7 @@ class InboundMessage(_Parties):
     id: UUID
     test: Annotated[bool, Field(description="True for a message that a test key provoked.")]
     redacted: Annotated[bool, Field(description="True if text and media are deleted.")]
-    provider: Annotated[str, Field(examples=["twilio"])]
+    provider: str
     account: str
     provider_sid: Annotated[str, Field(description="The provider's id of the message.")]
     messaging_service_sid: str | None

@@ -6,6 +6,7 @@ from unittest.mock import create_autospec
 import pytest
 from celery import Celery
 
+from service.inbound import adopt
 from service.privacy import purge, redact
 from service.reconciliation import find_inbound, poll
 from service.recording import consume_inbox, record, return_to_inbox
@@ -37,6 +38,7 @@ def test_tasks_are_named_after_their_functions() -> None:
         (queue.CONSUME_INBOX, consume_inbox, "consume_inbox"),
         (queue.DRAIN_OVERFLOW, return_to_inbox, "drain_overflow"),
         (queue.ADOPT_ORPHANS, record, "adopt_orphans"),
+        (queue.ADOPT_ORPHANS, adopt, "adopt"),
         (queue.RECONCILE, poll, "reconcile_due"),
         (queue.FIND_INBOUND, find_inbound, "find_inbound"),
         (queue.REDACT, redact, "redact"),
@@ -46,8 +48,11 @@ def test_tasks_are_named_after_their_functions() -> None:
 def test_task_calls_its_function(
     task: str, module: ModuleType, function: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consume_inbox, "remove_dead_consumers", lambda: None)
     called = create_autospec(getattr(module, function))
+    # The second calls of two tasks, and the first where the second is tested.
+    monkeypatch.setattr(consume_inbox, "remove_dead_consumers", lambda: None)
+    monkeypatch.setattr(record, "adopt_orphans", lambda: None)
+    monkeypatch.setattr(adopt, "adopt", lambda: None)
     monkeypatch.setattr(module, function, called)
     worker = Celery("worker", set_as_current=False)
 

@@ -10,6 +10,7 @@ import httpx
 from waybill_client.errors import Conflict, Problem, WaybillError, problem
 from waybill_client.events import Events
 from waybill_client.http import Http, Request
+from waybill_client.inbound import Inbound
 from waybill_client.retries import Attempts
 from waybill_client.types import Message, MessageFilters, NewMessage
 from waybill_client.webhook_endpoints import WebhookEndpoints
@@ -41,6 +42,7 @@ class Waybill:
         self._http = Http(url, api_key, timeout, transport)
         self._deadline = deadline
         self.webhook_endpoints = WebhookEndpoints(self._call)
+        self.inbound = Inbound(self._call)
 
     def __repr__(self) -> str:
         return f"Waybill({self._http.url!r})"
@@ -160,6 +162,7 @@ class Waybill:
     ) -> Events:
         """Return an endless iterator over events, the oldest first.
 
+        `types` are `message.updated`, which is the default, and `message.received`.
         `after` is a stored `cursor`, "now", or None for the oldest event that is kept. `wait` is
         how many seconds the server may hold a request until there is an event.
         """

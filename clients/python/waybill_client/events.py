@@ -10,7 +10,7 @@ from typing import Final, Self
 
 from waybill_client.http import Http, Request
 from waybill_client.retries import Attempts
-from waybill_client.types import FeedItem
+from waybill_client.types import FeedItem, ReceivedFeedItem
 
 # Seconds between two requests that find nothing, if the server does not hold them that long.
 _LEAST_INTERVAL: Final = 1.0
@@ -18,9 +18,10 @@ _LEAST_INTERVAL: Final = 1.0
 _log = logging.getLogger("waybill_client")
 
 
-# A change of a message; `data` is the message as it is now. In a webhook it has no `body`,
-# `media_urls` and `content_variables` unless the endpoint has `include_body`.
-Event = FeedItem
+# `message.updated`: a change of a message; `data` is the message as it is now.
+# `message.received`: a person wrote; `data` is the inbound message.
+# In a webhook `data` has no content, such as `body`, unless the endpoint has `include_body`.
+Event = FeedItem | ReceivedFeedItem
 
 
 class _Stopped(Exception):

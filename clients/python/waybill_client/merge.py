@@ -23,4 +23,5 @@ def merge(a: _Copy | None, b: _Copy | None) -> _Copy | None:
 
 def _rank(copy: Mapping[str, Any]) -> tuple[int, int, str]:
     # The text decides between copies that differ otherwise, so that all readers keep the same.
-    return copy["version"], len(copy), json.dumps(copy, sort_keys=True)
+    # An inbound message has no version: it does not change.
+    return copy.get("version", 0), len(copy), json.dumps(copy, sort_keys=True)

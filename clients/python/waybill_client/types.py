@@ -149,23 +149,96 @@ class FeedItem(TypedDict):
     """An event of the feed: the message as it is now."""
 
     id: str
-    type: str
+    type: Literal["message.updated"]
     timestamp: str
     data: Message
+
+
+Keyword = Literal["stop", "start", "help"]
+
+
+_InboundMessage = TypedDict("_InboundMessage", {"from": str})
+
+
+class InboundMessage(_InboundMessage):
+    """A message from a person to one of your senders."""
+
+    to: str
+    id: str
+    test: bool
+    redacted: bool
+    provider: str
+    account: str
+    provider_sid: str
+    messaging_service_sid: str | None
+    body: str | None
+    media: list[dict[str, str | None]]
+    keyword: Keyword | None
+    in_reply_to: str | None
+    received_at: str
+    provider_time: str | None
+    raw: dict[str, Any]
+
+
+class ReceivedFeedItem(TypedDict):
+    """An event of the feed: a message from a person, as it is now."""
+
+    id: str
+    type: Literal["message.received"]
+    timestamp: str
+    data: InboundMessage
 
 
 class FeedPage(TypedDict):
     """Events of the feed, the oldest first."""
 
-    events: list[FeedItem]
+    events: list[FeedItem | ReceivedFeedItem]
     next_cursor: str
     has_more: bool
+
+
+class InboundPage(TypedDict):
+    """A page of inbound messages, newest first."""
+
+    messages: list[InboundMessage]
+    next_cursor: str | None
 
 
 class Ledger(TypedDict):
     """The reports about a message, in the order in which they were recorded."""
 
     events: list[Event]
+
+
+_WebhookInboundMessage = TypedDict("_WebhookInboundMessage", {"from": str})
+
+
+class WebhookInboundMessage(_WebhookInboundMessage):
+    """A message from a person to one of your senders."""
+
+    to: str
+    id: str
+    test: bool
+    redacted: bool
+    provider: str
+    account: str
+    provider_sid: str
+    messaging_service_sid: str | None
+    body: NotRequired[str | None]
+    media: NotRequired[list[dict[str, str | None]]]
+    keyword: Keyword | None
+    in_reply_to: str | None
+    received_at: str
+    provider_time: str | None
+    raw: NotRequired[dict[str, Any]]
+
+
+class MessageReceived(TypedDict):
+    """The body of a webhook."""
+
+    type: Literal["message.received"]
+    timestamp: str
+    data: WebhookInboundMessage
 
 
 _WebhookMessage = TypedDict("_WebhookMessage", {"from": str | None})
@@ -254,7 +327,7 @@ class NewWebhookEndpoint(TypedDict):
 
     url: str
     description: NotRequired[str | None]
-    types: NotRequired[list[Literal["message.updated"]]]
+    types: NotRequired[list[Literal["message.updated", "message.received"]]]
     statuses: NotRequired[list[Status]]
     include_body: NotRequired[bool]
 
@@ -339,7 +412,7 @@ class WebhookEndpointChanges(TypedDict):
 
     url: NotRequired[str]
     description: NotRequired[str | None]
-    types: NotRequired[list[Literal["message.updated"]]]
+    types: NotRequired[list[Literal["message.updated", "message.received"]]]
     statuses: NotRequired[list[Status]]
     include_body: NotRequired[bool]
 
@@ -380,6 +453,20 @@ class MessageFilters(TypedDict):
     provider_sid: NotRequired[str]
     created_after: NotRequired[str]
     created_before: NotRequired[str]
+    limit: NotRequired[int]
+
+
+_InboundFilters = TypedDict("_InboundFilters", {"from": NotRequired[str]})
+
+
+class InboundFilters(_InboundFilters):
+    """Filters of a list."""
+
+    to: NotRequired[str]
+    keyword: NotRequired[Keyword]
+    in_reply_to: NotRequired[str]
+    received_after: NotRequired[str]
+    received_before: NotRequired[str]
     limit: NotRequired[int]
 
 

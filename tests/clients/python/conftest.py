@@ -12,11 +12,13 @@ from sqlalchemy import select
 
 from service.database import db
 from service.event_feed import cursor
+from service.inbound import record as inbound
 from service.models import Attempt
 from service.recording import record
 from service.sending import deliver
 from service.webhooks import deliver as webhooks
 from tests.fakes import said
+from tests.service.inbound.conversation import heard
 from tests.service.webhooks.conftest import allowed, endpoint  # noqa: F401 - fixtures
 from tests.service.webhooks.receiver import Receiver
 from waybill_client import Event, Waybill, verify
@@ -34,7 +36,11 @@ class Server(Protocol):
 
     def fail(self, message_id: str, code: str) -> Any: ...
 
+    def receive(self, body: str, from_: str) -> Any: ...
+
     def expired_cursor(self) -> str: ...
+
+    def make_deliveries(self) -> None: ...
 
     def received(self, secret: str) -> list[Event]:
         """Return the webhooks that arrived, in order."""
@@ -48,6 +54,9 @@ class Fake(FakeWaybill):
     def expired_cursor(self) -> str:
         self.forget_events()
         return "0"
+
+    def make_deliveries(self) -> None:
+        """Do nothing: the fake has made them."""
 
     def received(self, secret: str) -> list[Event]:
         return [verify(request.headers, request.body, secret) for request in self.webhooks]
@@ -71,11 +80,17 @@ class Real:
     def fail(self, message_id: str, code: str) -> None:
         self._report("failed", message_id, error_code=code)
 
+    def receive(self, body: str, from_: str) -> None:
+        inbound.record([heard(body, From=from_)])
+
     def expired_cursor(self) -> str:
         """Return a cursor that is older than the events that are kept."""
         now = datetime.now(UTC)
         feed = cursor.current_feed()
         return cursor.encode(cursor.Cursor(feed, (0, 0), now - timedelta(days=365)))
+
+    def make_deliveries(self) -> None:
+        webhooks.deliver()
 
     def received(self, secret: str) -> list[Event]:
         webhooks.deliver()

@@ -21,7 +21,12 @@ from waybill_client import (
     Waybill,
     merge,
 )
-from waybill_client.types import WebhookDelivery, WebhookEndpoint, WebhookEndpointWithSecret
+from waybill_client.types import (
+    InboundMessage,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookEndpointWithSecret,
+)
 
 # The contract does not depend on the database.
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True, scope="session")
@@ -336,6 +341,111 @@ def test_cursor_of_deleted_events_has_expired(waybill: Waybill, server: Server) 
     with pytest.raises(CursorExpired) as expired:
         next(waybill.events(after=server.expired_cursor(), wait=0))
     assert expired.value.status == 410
+
+
+# Inbound messages
+
+PERSON, STRANGER = "+14155552671", "+14155552672"
+
+
+@pytest.fixture
+def answered(waybill: Waybill, server: Server) -> str:
+    """A delivered message; return its id."""
+    message_id = waybill.send(**HELLO)["id"]
+    server.deliver(message_id)
+    return message_id
+
+
+def test_reply_has_every_field_of_its_type(waybill: Waybill, server: Server, answered: str) -> None:
+    server.receive("Fine", PERSON)
+    [reply] = waybill.inbound.list()
+    assert set(reply) == InboundMessage.__required_keys__
+    assert waybill.inbound.get(reply["id"]) == reply
+    assert (reply["from"], reply["to"], reply["body"]) == (PERSON, "+15005550006", "Fine")
+    assert (reply["in_reply_to"], reply["keyword"], reply["media"]) == (answered, None, [])
+    assert reply["raw"]["Body"] == "Fine"
+
+
+def test_reply_answers_the_last_message_that_was_sent(
+    waybill: Waybill, server: Server, answered: str
+) -> None:
+    waybill.send(**HELLO, send_at=TOMORROW)
+    server.receive("Fine", PERSON)
+    assert [reply["in_reply_to"] for reply in waybill.inbound.list()] == [answered]
+
+
+def test_inbound_list_has_all_pages_and_filters(
+    waybill: Waybill, server: Server, answered: str
+) -> None:
+    for body in ("One", "stop ", "Three"):
+        server.receive(body, PERSON)
+    listed = list(waybill.inbound.list(limit=2))
+    assert [message["body"] for message in listed] == ["Three", "stop ", "One"]
+    assert list(waybill.inbound.list(keyword="stop")) == [listed[1]]
+    assert list(waybill.inbound.list(from_="+1 415 555 2671", to="+15005550006")) == listed
+    assert list(waybill.inbound.list(in_reply_to=answered)) == listed
+    assert list(waybill.inbound.list(from_=STRANGER)) == []
+    assert list(waybill.inbound.list(received_after=TOMORROW)) == []
+
+
+@pytest.mark.parametrize(
+    "filters", [{"keyword": "hello"}, {"in_reply_to": "7"}, {"limit": 201}, {"form": PERSON}]
+)
+def test_invalid_inbound_filter_is_refused(waybill: Waybill, filters: Any) -> None:
+    with pytest.raises(Invalid) as refused:
+        list(waybill.inbound.list(**filters))
+    assert set(refused.value.errors) == set(filters)
+
+
+def test_unknown_inbound_message_is_not_found(waybill: Waybill) -> None:
+    with pytest.raises(NotFound):
+        waybill.inbound.get(uuid4())
+
+
+def test_feed_shows_replies_to_readers_that_name_the_type(
+    waybill: Waybill, server: Server, answered: str
+) -> None:
+    server.receive("Fine", PERSON)
+    event = next(waybill.events(types=["message.received"], wait=0))
+    assert (event["type"], event["data"]) == ("message.received", next(waybill.inbound.list()))
+    both = waybill.events(types=["message.updated", "message.received"], wait=0)
+    assert {next(both)["type"] for _ in range(2)} >= {"message.updated"}
+    other = waybill.send(**HELLO)["id"]
+    server.deliver(other)
+    for event in waybill.events(wait=0):
+        assert event["type"] == "message.updated"
+        if event["data"]["id"] == other:
+            break
+
+
+def test_reply_is_posted_to_endpoints_that_ask(waybill: Waybill, server: Server) -> None:
+    create, url = waybill.webhook_endpoints.create, server.endpoint_url
+    asks = create(url=url, types=["message.received"])
+    silent = create(url=url)
+    message_id = waybill.send(**HELLO)["id"]
+    server.deliver(message_id)
+    server.receive("Fine", PERSON)
+    server.make_deliveries()
+    [delivery] = waybill.webhook_endpoints.deliveries(asks["id"])
+    [reply] = waybill.inbound.list()
+    assert delivery["message_id"] == reply["id"]
+    told_of = [each["message_id"] for each in waybill.webhook_endpoints.deliveries(silent["id"])]
+    assert told_of == [message_id]
+
+
+@pytest.mark.parametrize("include_body", [False, True])
+def test_reply_is_posted_signed(waybill: Waybill, server: Server, include_body: bool) -> None:
+    endpoint = waybill.webhook_endpoints.create(
+        url=server.endpoint_url, types=["message.received"], include_body=include_body
+    )
+    server.deliver(waybill.send(**HELLO)["id"])
+    server.receive("Fine", PERSON)
+    [event] = server.received(endpoint["secret"])
+    [reply] = waybill.inbound.list()
+    content = set() if include_body else {"body", "media", "raw"}
+    assert event["data"] == {name: value for name, value in reply.items() if name not in content}
+    kept = merge(None, event["data"])
+    assert merge(kept, event["data"]) == event["data"]
 
 
 # Webhooks

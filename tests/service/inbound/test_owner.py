@@ -11,11 +11,13 @@ from sqlalchemy import select, update
 
 from service.database import db, transaction
 from service.domain.message_ids import creation_time
+from service.domain.report import StatusReport
 from service.domain.status import Status
+from service.errors import Refused
 from service.inbound.adopt import adopt
 from service.inbound.record import record
 from service.models import Client, ClientSender, InboundMessage, Message
-from service.providers.base import Inbound
+from service.providers.base import Inbound, Outbound
 from service.providers.sandbox import SANDBOX
 from service.sending import deliver
 from service.sending.accept import accept
@@ -64,6 +66,10 @@ def owner_now(received: Inbound) -> Found:
     query = select(InboundMessage.client_id, InboundMessage.in_reply_to)
     row = db.session.execute(query.filter_by(provider_sid=received.provider_sid)).one()
     return row.client_id, row.in_reply_to
+
+
+def refuse(_: Outbound) -> StatusReport:
+    raise Refused("not a mobile number", "21614")
 
 
 def own(client_id: int, sender: str) -> None:
@@ -174,6 +180,16 @@ def test_message_that_was_not_sent_is_not_answered(clients: tuple[int, int], sen
     accept(logins, [draft(to=PERSON, send_at=datetime.now(UTC) + timedelta(hours=1))])
     assert db.session.scalars(select(Message.status).filter_by(id=refused)).one() is Status.FAILED
     assert found(heard("START")) == (orders, first)
+
+
+def test_refused_message_is_not_answered(
+    clients: tuple[int, int], send: Send, provider: FakeProvider
+) -> None:
+    orders, logins = clients
+    first = send(orders)
+    provider.script = refuse
+    send(logins)
+    assert found(heard("Hi")) == (orders, first)
 
 
 def test_message_after_the_reply_is_not_answered(clients: tuple[int, int], send: Send) -> None:

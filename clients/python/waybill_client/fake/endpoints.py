@@ -17,6 +17,7 @@ from waybill_client.events import Event
 from waybill_client.fake import fields
 from waybill_client.fake.http import content, json_response
 from waybill_client.fake.refusals import Refusal
+from waybill_client.fake.requests import TYPES
 from waybill_client.types import Status, WebhookDelivery, WebhookEndpoint
 from waybill_client.webhooks import sign
 
@@ -27,13 +28,13 @@ _FINAL: Final = ["expired", "canceled", "failed", "undelivered", "delivered", "r
 _NEW: Final[Mapping[str, fields.Check]] = {
     "url": fields.matching(r"https?://\S{1,2000}", "must start with https://"),
     "description": fields.text(),
-    "types": fields.list_of(fields.one_of("message.updated"), 1),
+    "types": fields.list_of(fields.one_of(*TYPES), len(TYPES)),
     "statuses": fields.list_of(fields.one_of(*_STATUSES), len(_STATUSES)),
     "include_body": fields.boolean,
 }
 _ROTATION: Final = {"overlap_seconds": fields.whole_number(0, 604_800)}
 _RECOVERY: Final = {"since": fields.time, "cursor": fields.text()}
-_CONTENT: Final = ("body", "media_urls", "content_variables")
+_CONTENT: Final = ("body", "media_urls", "content_variables", "media", "raw")
 _NOTHING: Final = (
     "disabled_at", "disabled_reason", "failing_since", "last_success_at", "next_attempt_at",
 )  # fmt: skip
@@ -89,10 +90,7 @@ class Endpoints:
     def tell(self, event: Event, only: str | None) -> None:
         """Make the requests of an event; `only` is the endpoint that the message names."""
         for endpoint_id, endpoint in self._by_id.items():
-            if (
-                only in (None, endpoint_id)
-                and event["data"]["status"] in endpoint.shown["statuses"]
-            ):
+            if only in (None, endpoint_id) and _is_told(endpoint.shown, event):
                 self._post(endpoint, event, event["data"]["id"])
 
     def _post(self, endpoint: _Endpoint, event: Mapping[str, Any], message_id: str | None) -> None:
@@ -186,6 +184,12 @@ class Endpoints:
             if delivery["id"] == delivery_id:
                 return json_response(202, deepcopy(delivery))
         raise Refusal(404, "there is no such delivery")
+
+
+def _is_told(endpoint: WebhookEndpoint, event: Event) -> bool:
+    if event["type"] not in endpoint["types"]:
+        return False
+    return event["type"] == "message.received" or event["data"]["status"] in endpoint["statuses"]
 
 
 def _delivery(event_id: str, message_id: str | None) -> WebhookDelivery:

@@ -120,7 +120,7 @@ def _new(request: dict[str, Any]) -> Message:
             **dict.fromkeys(("provider_sid", "waiting", "error", "price")),
             **dict.fromkeys(("submitted_at", "final_at")),
             **dict.fromkeys(("test", "redacted", "conflict", "final"), False),
-            "id": _id(now),
+            "id": new_id(now),
             "provider": "twilio",
             "account": "default",
             "from": None if service else _SENDER,
@@ -146,7 +146,7 @@ def _expiry(request: dict[str, Any], now: datetime) -> str:
     return time_text(start + (_PATIENCE if seconds is None else timedelta(seconds=seconds)))
 
 
-def _id(now: datetime) -> str:
+def new_id(now: datetime) -> str:
     """Return a UUIDv7, as the real server makes them."""
     milliseconds = f"{int(now.timestamp() * 1000):012x}"
     return str(UUID(f"{milliseconds}7{token_hex(2)[:3]}8{token_hex(8)[:15]}"))

@@ -8,6 +8,7 @@ from waybill_client.fake.refusals import invalid
 from waybill_client.types import Status
 
 _STATUSES: Final = get_args(Status)
+TYPES: Final = ("message.updated", "message.received")
 _NEW_MESSAGE: Final[Mapping[str, fields.Check]] = {
     "to": fields.recipient,
     "body": fields.body,
@@ -43,9 +44,19 @@ _LIST: Final[Mapping[str, fields.Check]] = {
     "cursor": fields.matching(r"[0-9a-f-]{36}", "must be the next_cursor of an answer"),
     "limit": lambda value: fields.whole_number(1, 200)(_number(value)),
 }
+_INBOUND: Final[Mapping[str, fields.Check]] = {
+    "from": fields.recipient,
+    "to": fields.text(),
+    "keyword": fields.one_of("stop", "start", "help"),
+    "in_reply_to": fields.matching(r"[0-9a-f-]{36}", "must be the id of a message"),
+    "received_after": fields.time,
+    "received_before": fields.time,
+    "cursor": _LIST["cursor"],
+    "limit": _LIST["limit"],
+}
 _FEED: Final[Mapping[str, fields.Check]] = {
     "after": fields.matching(r"now|\d+", "must be a next_cursor of an earlier answer"),
-    "types": lambda value: [fields.one_of("message.updated")(each) for each in value.split(",")],
+    "types": lambda value: [fields.one_of(*TYPES)(each) for each in value.split(",")],
     "limit": lambda value: fields.whole_number(1, 500)(_number(value)),
     "wait": lambda value: _between(_number(value), 0, 25),
 }
@@ -76,9 +87,15 @@ def list_query(query: Mapping[str, str]) -> dict[str, Any]:
     return {"limit": 50, **fields.check(dict(query), _LIST)}
 
 
+def inbound_query(query: Mapping[str, str]) -> dict[str, Any]:
+    """Return the filters of a list of inbound messages. Raises Refusal."""
+    return {"limit": 50, **fields.check(dict(query), _INBOUND)}
+
+
 def feed_query(query: Mapping[str, str]) -> dict[str, Any]:
     """Return the parameters of the event feed. Raises Refusal."""
-    return {"after": None, "limit": 100, "wait": 0.0, **fields.check(dict(query), _FEED)}
+    defaults = {"after": None, "types": [TYPES[0]], "limit": 100, "wait": 0.0}
+    return {**defaults, **fields.check(dict(query), _FEED)}
 
 
 def batch(request: Any) -> list[Any]:

@@ -14,9 +14,10 @@ from waybill_client.fake import requests
 from waybill_client.fake.endpoints import Endpoints, WebhookRequest
 from waybill_client.fake.feed import Feed
 from waybill_client.fake.http import content, json_response, key_of, problem_response
+from waybill_client.fake.inbound import InboundMessages
 from waybill_client.fake.messages import Messages
 from waybill_client.fake.refusals import Refusal
-from waybill_client.types import Message, Status
+from waybill_client.types import InboundMessage, Message, Status
 
 _URL: Final = "http://waybill.test"
 _ID: Final = r"([0-9a-fA-F-]{36})"
@@ -32,7 +33,8 @@ class FakeWaybill:
         self.api_key = api_key
         self.requests = list[tuple[str, str]]()
         self._messages = Messages(self._on_change)
-        self._feed = Feed(self._messages.get)
+        self._inbound = InboundMessages(self._on_received)
+        self._feed = Feed(self._current)
         self._endpoints = Endpoints()
         self._faults = deque[httpx.Response | None]()
         self._routes = self._all_routes()
@@ -53,6 +55,11 @@ class FakeWaybill:
     def messages(self) -> list[Message]:
         """Return the messages as they are now, in the order in which they were accepted."""
         return deepcopy(list(self._messages.by_id.values()))
+
+    @property
+    def inbound(self) -> list[InboundMessage]:
+        """Return the inbound messages, in the order in which they came."""
+        return deepcopy(list(self._inbound.by_id.values()))
 
     @property
     def events(self) -> list[Event]:
@@ -79,6 +86,13 @@ class FakeWaybill:
     def set_status(self, message_id: str, status: Status) -> Message:
         """Give a message any status."""
         return self._messages.set(message_id, status)
+
+    def receive(self, body: str, from_: str, to: str | None = None) -> InboundMessage:
+        """Let a person write; it answers your last message to them that was sent.
+
+        `to` is the sender that they write to: by default that of the message.
+        """
+        return self._inbound.add(body, from_, to, self._messages.by_id.values())
 
     def forget_events(self) -> None:
         """Delete the events, so that older cursors are answered with 410."""
@@ -131,6 +145,8 @@ class FakeWaybill:
                 lambda _, i: json_response(200, self._messages.cancel(i)),
             ),
             ("POST", f"{message}/resend", self._resend),
+            ("GET", "/v1/inbound", self._list_inbound),
+            ("GET", f"/v1/inbound/{_ID}", lambda _, i: json_response(200, self._inbound.get(i))),
             ("GET", "/v1/events", self._list_events),
             *self._endpoints.routes(_ID),
         ]
@@ -160,12 +176,27 @@ class FakeWaybill:
         found, cursor = self._messages.page(requests.list_query(dict(request.url.params)))
         return json_response(200, {"messages": found, "next_cursor": cursor})
 
+    def _list_inbound(self, request: httpx.Request) -> httpx.Response:
+        query = requests.inbound_query(dict(request.url.params))
+        found, cursor = self._inbound.page(query)
+        return json_response(200, {"messages": found, "next_cursor": cursor})
+
     def _resend(self, request: httpx.Request, message_id: str) -> httpx.Response:
         confirmed = requests.resend(content(request) if request.content else {})
         return json_response(202, self._messages.resend(message_id, confirmed))
 
     def _list_events(self, request: httpx.Request) -> httpx.Response:
         return json_response(200, self._feed.page(requests.feed_query(dict(request.url.params))))
+
+    def _current(self, event: Event) -> Message | InboundMessage:
+        if event["type"] == "message.received":
+            return self._inbound.get(event["data"]["id"])
+        return self._messages.get(event["data"]["id"])
+
+    def _on_received(self, message: InboundMessage) -> None:
+        answered = self._messages.by_id.get(message["in_reply_to"] or "")
+        only = answered["webhook_endpoint"] if answered else None
+        self._endpoints.tell(self._feed.add_received(message), only)
 
     def _on_change(self, message: Message) -> None:
         self._endpoints.tell(self._feed.add(message), message["webhook_endpoint"])
