@@ -8,9 +8,7 @@ from psycopg import Connection
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Engine, event
 
-LARGE: Final = {
-    *("message", "attempt", "status_event", "webhook_delivery", "inbound_message", "opt_out"),
-}
+LARGE: Final = {"message", "attempt", "status_event", "webhook_delivery"}
 _VERBS: Final = ("SELECT", "UPDATE", "DELETE", "INSERT", "WITH")
 
 
