@@ -14,18 +14,22 @@ from tests.conftest import make_key, make_settings
 from tests.fakes import FakeProvider, fake_signature
 from tests.service.web.ops.conftest import BASE, Operator, make_operator_key
 
-PAGES = ("/", "/live", "/messages", "/doubts", "/dead-letters", "/holds", "/test", "/webhooks")
+PAGES = (
+    *("/", "/live", "/messages", "/doubts", "/dead-letters", "/holds", "/test", "/webhooks"),
+    *("/conversation", "/conversation/live", "/inbound", "/opt-outs"),
+)
 ID = "01a1fd14-9522-7078-b19f-9ef257cf0b38"
-MESSAGE, ENDPOINT = f"/messages/{ID}", f"/webhooks/{ID}"
+MESSAGE, ENDPOINT, INBOUND = f"/messages/{ID}", f"/webhooks/{ID}", f"/inbound/{ID}"
 FORMS = (
     *("/logout", "/test", "/dead-letters/replay", "/resend"),
     *("/holds/pause", "/holds/7/release", "/holds/7/extend"),
     *(f"{MESSAGE}/{action}" for action in ("look-up", "send-again", "resend", "give-up", "sid")),
     *(f"{ENDPOINT}/{action}" for action in ("enable", "recover", f"deliveries/{ID}/retry")),
+    *(f"{INBOUND}/give", "/opt-outs/begin", "/opt-outs/end"),
 )
 
 
-@pytest.mark.parametrize("page", [*PAGES, MESSAGE, f"{MESSAGE}/live", ENDPOINT])
+@pytest.mark.parametrize("page", [*PAGES, MESSAGE, f"{MESSAGE}/live", ENDPOINT, INBOUND])
 def test_page_without_a_session_redirects_to_the_login(stranger: Operator, page: str) -> None:
     answer = stranger.get(page)
     assert answer.status_code == 303

@@ -130,6 +130,17 @@ def test_list_has_every_active_opt_out_once(operator: Operator, context: Flask) 
     assert shown == [number for at, number in enumerate(numbers) if at != 50]
 
 
+def test_opt_out_from_every_sender_counts_on_each_channel(
+    operator: Operator, context: Flask
+) -> None:
+    begin(operator)
+    record([heard("STOP")])  # over SMS, to one sender
+    path = "/conversation?number=whatsapp:%2B14155552671"
+    summary = operator.get(path).text.partition('id="summary"')[2].partition("</section>")[0]
+    assert "every sender" in summary
+    assert SENDER not in summary
+
+
 def next_page(page: str) -> str:
     links = [part for part in page.split('"') if part.startswith("/ops/opt-outs?after=")]
     return links[0].replace("&amp;", "&").removeprefix("/ops") if links else ""
