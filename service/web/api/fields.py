@@ -51,10 +51,14 @@ def _recipient(value: str, info: ValidationInfo) -> str:
     return addresses.recipient(value, region_of(info))
 
 
+def _sender(value: str, info: ValidationInfo) -> str:
+    return addresses.sender(value, region_of(info))
+
+
 def _sender_or_pool(value: str, info: ValidationInfo) -> str:
     if is_pool(value):
         return PREFIX + pool_name(value.strip()[len(PREFIX) :])
-    return addresses.sender(value, region_of(info))
+    return _sender(value, info)
 
 
 def region_of(info: ValidationInfo) -> str | None:
@@ -125,12 +129,13 @@ Recipient = Annotated[
     AfterValidator(_storable),
     AfterValidator(_recipient),
 ]
-SenderOrPool = Annotated[
+_Sender = Annotated[
     str,
     Field(min_length=1, max_length=255, json_schema_extra={**_NO_NUL, "format": "sender"}),
     AfterValidator(_storable),
-    AfterValidator(_sender_or_pool),
 ]
+SenderText = Annotated[_Sender, AfterValidator(_sender)]
+SenderOrPool = Annotated[_Sender, AfterValidator(_sender_or_pool)]
 AccountText = Annotated[
     str,
     Field(min_length=1, max_length=32, json_schema_extra={**_NO_NUL, "format": "account"}),
