@@ -140,7 +140,7 @@ def print_statuses(messages: Iterable[dict[str, Any]]) -> None:
         counts[message["provider"], message["status"], code, explanation] += 1
     print("  count  provider  status        error")
     for (provider, status, code, explanation), count in sorted(counts.items()):
-        print(f"  {count:>5}  {provider:<8}  {status:<12}  {code:<6} {explanation}".rstrip())
+        print(f"  {count:>5}  {provider:<8}  {status:<12}  {code:<17} {explanation}".rstrip())
 
 
 def print_timeline(message: dict[str, Any], events: Iterable[dict[str, Any]]) -> None:

@@ -103,9 +103,9 @@ def judge(
         *(f"{sid} has {count} events" for sid, count in recorded.told.items() if count != 1),
     ]
     verdict.unknown = sorted(sids - {each.sid for each in written})
-    known = [each for each in written if each.sid in sids]
-    verdict.wrong_opt_outs = list(_wrong(expected(known), recorded.opted_out))
-    verdict.totals = _totals(written, known, recorded)
+    stored = [each for each in written if each.sid in sids]
+    verdict.wrong_opt_outs = list(_wrong(expected(stored), recorded.opted_out))
+    verdict.totals = _totals(written, stored, recorded)
     return verdict
 
 
@@ -139,15 +139,15 @@ def _repeated(sids: Sequence[tuple[str, str]]) -> Iterable[tuple[tuple[str, str]
 
 
 def _totals(
-    written: Sequence[Written], known: Sequence[Written], recorded: Recorded
+    written: Sequence[Written], stored: Sequence[Written], recorded: Recorded
 ) -> Counter[str]:
-    possible = expected(known)
+    possible = expected(stored)
     return Counter(
         {
             "inbound: written": len(written),
             "inbound: acknowledged": sum(each.acknowledged for each in written),
             "inbound: recorded": len(recorded.sids),
-            "inbound: recorded, never acknowledged": sum(not each.acknowledged for each in known),
+            "inbound: recorded, never acknowledged": sum(not each.acknowledged for each in stored),
             "inbound: with an owner": len(recorded.told),
             "inbound: pairs with one possible state": sum(
                 len(values) == 1 for values in possible.values()
