@@ -27,7 +27,7 @@ WORDS: Final[Words] = {
 }
 # Characters of a word, so that a long text is not searched.
 LONGEST: Final = 40
-# Signs around a word. Providers ignore none: "STOP." is an opt-out for Waybill only.
+# Signs around a word. Providers describe the bare word only; a person who writes "STOP." means it.
 _AROUND: Final = re.compile(r"^[\W_]+|[\W_]+$")
 
 

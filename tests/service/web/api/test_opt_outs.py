@@ -122,7 +122,7 @@ def test_pages_have_every_opt_out_once(web: FlaskClient, query: dict[str, str]) 
     for sender in ("ACME", "+15005550007", "72345"):
         store(sender=sender)
     seen, cursor = list[tuple[str, str]](), None
-    while cursor is not None or not seen:
+    for _ in range(5):
         page = {"limit": 2, **query, **({"cursor": cursor} if cursor else {})}
         answer = web.get("/v1/opt-outs", query_string=page).json
         seen += [(row["number"], row["sender"]) for row in answer["opt_outs"]]
