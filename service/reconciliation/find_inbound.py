@@ -70,17 +70,15 @@ def _lists(registered: set[str]) -> Iterator[ListKey]:
         for name, account in each.accounts.items()
     ]
     owned = {
-        sender for sender in registered if any(_owns(account, sender) for _, _, account in accounts)
+        sender
+        for sender in registered
+        if any(account.owns(Sender(sender)) for _, _, account in accounts)
     }
     first = {provider: name for provider, name, _ in reversed(accounts)}
     for provider, name, account in accounts:
         others = registered - owned if first[provider] == name else ()
         for sender in account.listed_by(others):
             yield ListKey(provider, name, sender)
-
-
-def _owns(account: Account, sender: str) -> bool:
-    return account.owns(Sender(sender)) or account.owns(Sender(None, sender))
 
 
 def _try_read(leased: InboundList, every: timedelta, unavailable: set[tuple[str, str]]) -> int:
