@@ -127,7 +127,7 @@ def test_callbacks_and_messages_of_one_batch_are_recorded(
     assert db.session.scalars(select(Message.status)).one() is Status.DELIVERED
     told = select(Event.type).where(Event.type == "message.received")
     assert len(db.session.scalars(told).all()) == 2
-    assert count(OptOut) == 1
+    assert (count(OptOut), count(DeadLetter)) == (1, 0)
 
 
 @pytest.mark.parametrize("place", [0, 3, 7])
@@ -193,6 +193,7 @@ def test_message_of_a_dead_worker_is_recorded_once(
     monkeypatch.setattr(consume_inbox, "IDLE", 0.0)
     assert consume_inbox.consume_inbox() == 2
     assert (bodies(), components().inbox.lag()) == (["first", "second"], 0)
+    assert count(DeadLetter) == 0
     told = web.get("/v1/events?types=message.received").json["events"]
     assert sorted(event["data"]["body"] for event in told) == ["first", "second"]
 
@@ -221,7 +222,7 @@ def test_late_repeat_of_a_stop_changes_nothing(post: Post, provider: FakeProvide
     consume_inbox.consume_inbox()
     post()
     deliver.deliver()
-    assert len(provider.on_air) == 1
+    assert (len(provider.on_air), count(DeadLetter)) == (1, 0)
 
 
 def row(number: int) -> dict[str, Any]:
