@@ -9,6 +9,7 @@ from flask import Flask
 from service.components import components
 from service.inbound import record as module
 from service.inbound.record import record
+from service.sending import deliver
 from tests.counted import counting, samples
 from tests.messages import Post
 from tests.service.inbound.conversation import PERSON, SENDER, heard
@@ -20,6 +21,7 @@ UNOWNED = "waybill_inbound_unowned_total"
 
 def test_new_messages_are_counted_by_keyword(context: Flask, post: Post) -> None:
     post()
+    deliver.deliver()
     stop = heard("STOP")
     with counting(RECORDED) as recorded, counting(UNOWNED) as unowned:
         record([stop, heard("START"), heard("Hi"), heard("Hi", From="+14155552672")])

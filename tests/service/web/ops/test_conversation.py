@@ -8,6 +8,7 @@ from flask import Flask
 from service.database import db, transaction
 from service.inbound.record import record
 from service.models import InboundMessage, Message
+from service.sending import deliver
 from tests.messages import Post
 from tests.service.inbound.conversation import PERSON, heard
 from tests.service.web.ops.conftest import Operator
@@ -31,7 +32,9 @@ def received(body: str = "Hello", **changes: str) -> UUID:
 
 
 def test_both_directions_are_one_timeline(post: Post, operator: Operator) -> None:
-    first, reply = post(body="How are you?"), received("Fine")
+    first = post(body="How are you?")
+    deliver.deliver()
+    reply = received("Fine")
     post(body="Good"), post(to=OTHER, body="to another"), received("from another", From=OTHER)
     page = conversation(operator)
     assert page.index("Good") < page.index("Fine") < page.index("How are you?")

@@ -18,6 +18,7 @@ from service.operations import inbound as operations
 from service.operations import timeline
 from service.providers.sandbox import SANDBOX
 from service.queries import clients
+from service.sending import deliver
 from service.webhooks import deliver as webhooks
 from tests.messages import Post
 from tests.service.inbound.conversation import PERSON, SENDER, heard
@@ -48,6 +49,7 @@ def make_older(message_id: UUID, age: timedelta) -> UUID:
 def test_list_has_only_messages_without_an_owner(post: Post, operator: Operator) -> None:
     unowned = received("Who are you?", To=OTHER_SENDER)
     post()
+    deliver.deliver()
     owned = received("Fine")
     page = operator.get("/inbound").text
     assert str(unowned) in page
@@ -177,6 +179,7 @@ def test_message_of_a_test_key_is_not_given_to_a_live_client(
 
 def test_page_of_a_message_shows_its_payload(post: Post, operator: Operator) -> None:
     answered = post()
+    deliver.deliver()
     page = operator.get(f"/inbound/{received('Fine')}").text
     for part in (PERSON, SENDER, "Fine", "payments", str(answered), "NumSegments"):
         assert part in page
@@ -191,6 +194,7 @@ def test_overview_counts_inbound_messages_by_keyword(
 ) -> None:
     all_replicas_announce()
     post()
+    deliver.deliver()
     assert "No inbound messages" in fresh_overview()
     record([heard(body) for body in ("STOP", "STOP", "START", "Hi")])
     make_older(received("STOP"), timedelta(hours=2))
