@@ -29,11 +29,9 @@ class EventQuery(Strict):
         description="The `next_cursor` of the last answer, or `now` for later events only. "
         "Default: the oldest event that is kept.",
     )
-    # Programs that were written before there was a second type compare versions, which inbound
-    # messages have not.
-    types: Annotated[list[FeedType], BeforeValidator(_split)] = Field(
-        default=["message.updated"],
-        description="Only events of these types, separated by commas.",
+    types: Annotated[list[FeedType], BeforeValidator(_split)] | None = Field(
+        default=None,
+        description="Only events of these types, separated by commas. Default: all.",
     )
     limit: int = Field(default=100, ge=1, le=500, description="How many events at most.")
     wait: float = Field(

@@ -94,7 +94,7 @@ def inbound_query(query: Mapping[str, str]) -> dict[str, Any]:
 
 def feed_query(query: Mapping[str, str]) -> dict[str, Any]:
     """Return the parameters of the event feed. Raises Refusal."""
-    defaults = {"after": None, "types": [TYPES[0]], "limit": 100, "wait": 0.0}
+    defaults = {"after": None, "types": TYPES, "limit": 100, "wait": 0.0}
     return {**defaults, **fields.check(dict(query), _FEED)}
 
 
