@@ -108,6 +108,7 @@ def test_metrics_in_documents_exist(document: Path) -> None:
         "waybill_gave_up",
         "waybill_expired",
         "waybill_outcome_unknown",
+        "waybill_opted_out",
     }  # error codes
     assert metrics <= SERIES.keys() | families | errors
 
