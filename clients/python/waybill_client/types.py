@@ -332,6 +332,37 @@ class NewWebhookEndpoint(TypedDict):
     include_body: NotRequired[bool]
 
 
+class OptOut(TypedDict):
+    """A person who opted out of messages from a sender."""
+
+    number: str
+    sender: str
+    provider: str
+    since: str
+    reason: Literal["keyword", "provider", "client", "operator", "import"]
+    changed_by: str
+    error_code: str | None
+
+
+class OptOutChange(TypedDict):
+    """From which sender a person opts out."""
+
+    sender: NotRequired[str | None]
+
+
+class OptOutPage(TypedDict):
+    """A page of opt-outs, by number and sender."""
+
+    opt_outs: list[OptOut]
+    next_cursor: str | None
+
+
+class OptOuts(TypedDict):
+    """The opt-outs of a person."""
+
+    opt_outs: list[OptOut]
+
+
 class Page(TypedDict):
     """A page of messages, newest first."""
 
