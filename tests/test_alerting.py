@@ -107,6 +107,7 @@ def test_metrics_in_documents_exist(document: Path) -> None:
     errors = {
         "waybill_gave_up",
         "waybill_expired",
+        "waybill_opted_out",
         "waybill_outcome_unknown",
         "waybill_opted_out",
     }  # error codes
