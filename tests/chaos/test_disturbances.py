@@ -21,7 +21,8 @@ _INBOX = [
 
 def test_deleted_callbacks_and_inbound_messages_are_noted(tmp_path: Path) -> None:
     nothing: Any = None
-    with redis_server(tmp_path / "redis") as server:
+    # With `everysec`, Redis delays its writes to the file while a flush to the disk goes on.
+    with redis_server(tmp_path / "redis", fsync="always") as server:
         with Redis.from_url(server.url, protocol=2) as client:
             for provider, body in _INBOX:
                 client.xadd("waybill:inbox", {"p": provider, "b": body})
