@@ -86,7 +86,7 @@ def explain(message_id: UUID) -> Iterator[str]:
 
 
 def give(message_id: UUID, name: str, operator: str, *, all_of_sender: bool = False) -> Given:
-    """Give a message without an owner to a client, which is told of it.
+    """Give a message without an owner to a client, with its event and webhooks.
 
     `all_of_sender`: also the other messages without an owner to the same sender, up to 500 in all.
     Raises NotFound, Invalid for an unknown client, and Conflict if the message has an owner.

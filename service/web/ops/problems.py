@@ -164,7 +164,7 @@ def _inbound(unowned: Backlog) -> Iterator[Problem]:
     """Not critical: strangers write, too, and the messages are kept."""
     if unowned.size:
         summary = f"{_plural(unowned, 'inbound message')} without an owner"
-        advice = "No client is told of them (last 24 h): give each to a client."
+        advice = "No client gets them (last 24 h): give each to a client."
         yield Problem(False, summary, advice, "inbound")
 
 
