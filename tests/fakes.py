@@ -138,7 +138,7 @@ class FakeProvider:
         if callback.body == b"poison":
             raise ZeroDivisionError("poison")
         form = reports.fields(callback.body)
-        return inbound.parsed(form, callback) or reports.from_form(form, callback)
+        return inbound.parsed(form, callback) or reports.from_callback(form, callback)
 
     def inbound_answer(self) -> InboundAnswer:
         return inbound.ANSWER

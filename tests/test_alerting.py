@@ -109,7 +109,6 @@ def test_metrics_in_documents_exist(document: Path) -> None:
         "waybill_expired",
         "waybill_opted_out",
         "waybill_outcome_unknown",
-        "waybill_opted_out",
     }  # error codes
     assert metrics <= SERIES.keys() | families | errors
 

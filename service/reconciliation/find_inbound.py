@@ -15,6 +15,7 @@ from service.database import transaction
 from service.errors import ProviderError, Refused
 from service.inbound import record
 from service.models import InboundList
+from service.observability.metrics import counting
 from service.providers.base import Account, Sender
 from service.providers.inbound import Inbound, ListQuery
 from service.queries import inbound_lists
@@ -93,6 +94,7 @@ def _try_read(leased: InboundList, every: timedelta, unavailable: set[tuple[str,
         _postpone(leased, every, restart=isinstance(error, Refused))
         return 0
     if missed:
+        counting.inbound_missed(leased.provider, missed)
         _log.warning("%s had %d inbound messages that never arrived here", name, missed)
     return missed
 

@@ -134,7 +134,7 @@ class Sandbox:
         form = reports.fields(callback.body)
         received = inbound.parsed(form, callback)
         if received is None:
-            return reports.from_form(form, callback)._replace(provider=SANDBOX)
+            return reports.from_callback(form, callback)._replace(provider=SANDBOX)
         # The attempt leads to the client of the test key, even if another client owns the sender.
         attempt_id = as_uuid(callback.attempt)
         return received._replace(provider=SANDBOX, reply_to_attempt=attempt_id)

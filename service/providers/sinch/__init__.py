@@ -6,7 +6,7 @@ from typing import Final
 
 from service.config.accounts import SinchAccount
 from service.config.settings import Settings
-from service.domain.report import Source, StatusReport
+from service.domain.report import StatusReport
 from service.errors import ErrorFact, Forged
 from service.providers.base import (
     Callback,
@@ -86,8 +86,7 @@ class Sinch:
         received = inbound.parsed(fields, callback.received_at)
         if received is not None:
             return received._replace(account=self._account_of(received.to_address))
-        attempt_id = reports.attempt_in(fields)
-        return reports.from_fields(fields, Source.CALLBACK, attempt_id, callback.received_at)
+        return reports.from_callback(fields, callback)
 
     def _account_of(self, number: str) -> str:
         """Return the account that owns a number, else the first."""

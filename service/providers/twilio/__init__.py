@@ -77,7 +77,7 @@ class Twilio:
         form = reports.fields(callback.body)
         received = inbound.parsed(form, callback)
         if received is None:
-            return reports.from_form(form, callback)
+            return reports.from_callback(form, callback)
         return received._replace(account=self._account_of(received, form.get("AccountSid", "")))
 
     def _account_of(self, received: Inbound, account_sid: str) -> str:

@@ -47,13 +47,8 @@ NON_PERSONAL_FIELDS: Final = frozenset(
 )
 
 
-def from_callback(callback: Callback) -> StatusReport:
-    """Parse a verified callback. Never raises: a bad body becomes a report of an unknown word."""
-    return from_form(fields(callback.body), callback)
-
-
-def from_form(form: Mapping[str, str], callback: Callback) -> StatusReport:
-    """Make a report of the fields of a callback."""
+def from_callback(form: Mapping[str, str], callback: Callback) -> StatusReport:
+    """Parse the fields of a verified callback. Never raises: bad ones have an unknown word."""
     word = form.get("MessageStatus") or form.get("SmsStatus") or ""
     report = StatusReport(
         provider=NAME,

@@ -86,6 +86,6 @@ def _check_own(sender: str | None) -> None:
     if normalised is None:
         raise Invalid(INVALID_FIELDS, [FieldError("sender", _NAME_ONE)])
     with transaction():
-        owner = senders.owners([normalised]).get(normalised)
-    if owner != authentication.client_id():
+        owned = senders.of_client(authentication.client_id())
+    if normalised not in owned:
         raise Invalid(INVALID_FIELDS, [FieldError("sender", _NOT_OWN)])

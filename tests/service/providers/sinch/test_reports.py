@@ -14,7 +14,7 @@ from service.domain.outcome import Outcome, merge_all, outcome_of
 from service.domain.report import Source, StatusReport
 from service.domain.status import Status
 from service.providers.base import Callback
-from service.providers.sinch.reports import STATUSES, from_batch, from_callback, from_fields
+from service.providers.sinch.reports import STATUSES, fields, from_batch, from_callback, from_fields
 from tests.strategies import splits
 
 EXAMPLES = {
@@ -56,7 +56,7 @@ jsons = st.recursive(
 
 def called(body: Any, attempt: str = "") -> StatusReport:
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return from_callback(Callback("sinch", attempt, text, NOW))
+    return from_callback(fields(text), Callback("sinch", attempt, text, NOW))
 
 
 bodies = st.builds(

@@ -17,7 +17,7 @@ from service.domain.report import Price, Source, StatusReport
 from service.domain.status import Status
 from service.models import StatusEvent
 from service.providers.base import Callback
-from service.providers.twilio.reports import STATUSES, from_callback, from_resource
+from service.providers.twilio.reports import STATUSES, fields, from_callback, from_resource
 
 EXAMPLES = [
     example
@@ -40,7 +40,7 @@ DELIBERATELY_UNKNOWN = {"partially_delivered", "receiving", "received"}
 
 
 def heard(body: bytes, attempt: str = str(ATTEMPT)) -> StatusReport:
-    return from_callback(Callback("twilio", attempt, body, NOW))
+    return from_callback(fields(body), Callback("twilio", attempt, body, NOW))
 
 
 def said(**fields: str) -> StatusReport:
