@@ -17,11 +17,12 @@ depends_on = None
 _TIME = sa.DateTime(timezone=True)
 _OF_INBOUND = "type = 'message.received'"
 _NEWEST = 'id DESC NULLS LAST'
+_LAST_ADDRESS = 'from_address DESC NULLS LAST'
 _INDEXES = (
     ('ix_inbound_message_client_id_id', ['client_id', _NEWEST], None),
     ('ix_inbound_message_client_id_from_id', ['client_id', 'from_address', _NEWEST], None),
     ('ix_inbound_message_client_id_to_id', ['client_id', 'to_address', _NEWEST], None),
-    ('ix_inbound_message_from_address_id', ['from_address', 'id'], None),
+    ('ix_inbound_message_from_address_id', [_LAST_ADDRESS, _NEWEST], None),
     ('ix_inbound_message_keyword', ['client_id', 'keyword', _NEWEST], 'keyword IS NOT NULL'),
     ('ix_inbound_message_reply', ['client_id', 'in_reply_to', _NEWEST], 'in_reply_to IS NOT NULL'),
     ('ix_inbound_message_unowned', ['id'], 'client_id IS NULL'),
@@ -33,8 +34,10 @@ def _create_indexes():
     sqlite = op.get_context().dialect.name == 'sqlite'
     for name, columns, where in _INDEXES:
         # SQLite sorts nulls last in descending order, and refuses NULLS LAST in an index.
-        newest = sa.text('id DESC' if sqlite else _NEWEST)
-        columns = [newest if column == _NEWEST else column for column in columns]
+        columns = [
+            sa.text(column.removesuffix(' NULLS LAST') if sqlite else column) if ' ' in column else column
+            for column in columns
+        ]
         only = {f'{dialect}_where': sa.text(where) for dialect in ('sqlite', 'postgresql') if where}
         op.create_index(name, 'inbound_message', columns, unique=False, **only)
 

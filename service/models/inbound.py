@@ -17,6 +17,8 @@ _KEYWORD: Final = "keyword IS NOT NULL"
 _REPLY: Final = "in_reply_to IS NOT NULL"
 # The order of lists, as of messages (models/messages.py).
 _NEWEST: Final = text("id DESC NULLS LAST")
+# In another order than the lists of clients: PostgreSQL would read it for them, and sort.
+_LAST_ADDRESS: Final = text("from_address DESC NULLS LAST")
 
 
 class InboundMessage(Model):
@@ -49,7 +51,7 @@ class InboundMessage(Model):
         Index("ix_inbound_message_client_id_from_id", "client_id", "from_address", _NEWEST),
         Index("ix_inbound_message_client_id_to_id", "client_id", "to_address", _NEWEST),
         # Over all clients, for operators.
-        Index("ix_inbound_message_from_address_id", "from_address", "id"),
+        Index("ix_inbound_message_from_address_id", _LAST_ADDRESS, _NEWEST),
         *(
             Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
             for name, columns, where in (

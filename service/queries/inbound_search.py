@@ -36,5 +36,7 @@ def _page(address: str, before: UUID | None, limit: int) -> Sequence[InboundMess
     query = select(InboundMessage).where(InboundMessage.from_address.between(address, address))
     if before is not None:
         query = query.where(InboundMessage.id < before)
-    newest = query.order_by(InboundMessage.from_address.desc(), InboundMessage.id.desc())
+    newest = query.order_by(
+        InboundMessage.from_address.desc().nulls_last(), InboundMessage.id.desc().nulls_last()
+    )
     return db.session.scalars(newest.limit(limit)).all()
