@@ -129,7 +129,6 @@ def test_stop_ends_messages_until_start(conversation: Conversation) -> None:
 
 def test_missed_messages_are_found_in_the_list(conversation: Conversation) -> None:
     """A STOP that never came counts; a START that came later counts more than an older STOP."""
-    pytest.importorskip("service.reconciliation.find_inbound")
     conversation.send("delivered")
     missed = [conversation.write("STOP", "drop"), conversation.write("Hello", "drop")]
     assert not any(entry["acknowledged"] for entry in missed)
