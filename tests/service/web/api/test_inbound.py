@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from flask import Flask
@@ -115,7 +115,7 @@ def test_filter_returns_matching_messages(web: FlaskClient, query: dict[str, str
         {"from": f"whatsapp:{PERSON}"},
         {"to": SECOND},
         {"keyword": "stop"},
-        {"in_reply_to": str(uuid4())},
+        {"in_reply_to": str(UUID(int=1))},
         {"received_before": NOW.isoformat()},
         {"from": PERSON, "to": SECOND},
         {"to": SENDER, "keyword": "start"},
