@@ -25,7 +25,7 @@ def test_forget_prints_done_and_postponed_erasures(post: Post, context: Flask) -
     second = post()
     done = run(context, "forget", NUMBER)
     assert done.exit_code == 0, done.output
-    assert "redacted 1 messages, 0 orphans" in done.output
+    assert "redacted 1 messages, 0 inbound messages, 0 orphans" in done.output
     assert f"later, when it ends: {second} (pending)" in done.output
     assert str(first) not in done.output
 
