@@ -16,7 +16,7 @@ import requests
 
 from demo.stack import Stack, running
 from service.providers.sandbox.numbers import RECIPIENTS, SENDERS
-from service.web.openapi import DELIVERY_ID, ENDPOINT_ID, MESSAGE_ID
+from service.web.openapi import DELIVERY_ID, ENDPOINT_ID, INBOUND_ID, MESSAGE_ID
 from tests.conftest import make_database
 from tests.documents import COMMANDS, ROOT, Reader, assert_printed, blocks, matches
 
@@ -111,8 +111,11 @@ def test_readme_request_prints_the_answer_shown(stack: Stack, tmp_path: Path) ->
 def test_openapi_samples_run(stack: Stack, tmp_path: Path) -> None:
     """Unchanged, except that ids become those of objects that exist, and the host an address."""
     samples_reader = reader(stack, tmp_path, "samples")
-    made = samples_reader.run("python", POST_SCHEDULED, "a message, an endpoint, a delivery")
-    shown = (MESSAGE_ID, ENDPOINT_ID, DELIVERY_ID, "hooks.example.com", "2026-11-21T07:00:00Z")
+    made = samples_reader.run(
+        "python", POST_SCHEDULED, "a message, an endpoint, a delivery, a reply"
+    )
+    ids = (MESSAGE_ID, ENDPOINT_ID, DELIVERY_ID, INBOUND_ID)
+    shown = (*ids, "hooks.example.com", "2026-11-21T07:00:00Z")
     hour_ago = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
     replacements = dict(zip(shown, (*made.split(), "8.8.8.8", hour_ago), strict=True))
     document = requests.get(f"{stack.url}/openapi.json", timeout=10).json()
@@ -150,6 +153,13 @@ endpoint = requests.post(endpoints, json={"url": "https://8.8.8.8/"}, headers=he
 print(endpoint.json()["id"])
 path = f"{endpoints}/{endpoint.json()['id']}/test"
 print(requests.post(path, headers=headers, timeout=10).json()["id"])
+answering = {"to": "+15005550172", "body": "Hello"}  # this person writes back
+url = os.environ["WAYBILL_URL"]
+requests.post(f"{url}/v1/messages", headers=headers, json=answering, timeout=10)
+replies = []
+while not replies:
+    replies = requests.get(f"{url}/v1/inbound", headers=headers, timeout=10).json()["messages"]
+print(replies[0]["id"])
 """.replace("TOMORROW", repr((datetime.now(UTC) + timedelta(days=1)).isoformat()))
 
 
