@@ -23,6 +23,7 @@ _PRIMITIVES: Final = {
 _FILTERS: Final = {
     "MessageFilters": "/v1/messages",
     "InboundFilters": "/v1/inbound",
+    "OptOutFilters": "/v1/opt-outs",
     "DeliveryFilters": "/v1/webhook-endpoints/{endpoint_id}/deliveries",
 }
 _PROBES: Final = {"Alive", "Ready"}  # of load balancers, not of clients

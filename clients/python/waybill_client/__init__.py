@@ -16,7 +16,7 @@ from waybill_client.errors import (
 )
 from waybill_client.events import Event, Events
 from waybill_client.merge import merge
-from waybill_client.types import InboundMessage, Message, NewMessage
+from waybill_client.types import InboundMessage, Message, NewMessage, OptOut
 from waybill_client.webhooks import verify
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "NewMessage",
     "NoAnswer",
     "NotFound",
+    "OptOut",
     "Problem",
     "RateLimited",
     "ServerError",

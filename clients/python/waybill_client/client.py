@@ -11,6 +11,7 @@ from waybill_client.errors import Conflict, Problem, WaybillError, problem
 from waybill_client.events import Events
 from waybill_client.http import Http, Request
 from waybill_client.inbound import Inbound
+from waybill_client.opt_outs import OptOuts
 from waybill_client.retries import Attempts
 from waybill_client.types import Message, MessageFilters, NewMessage
 from waybill_client.webhook_endpoints import WebhookEndpoints
@@ -43,6 +44,7 @@ class Waybill:
         self._deadline = deadline
         self.webhook_endpoints = WebhookEndpoints(self._call)
         self.inbound = Inbound(self._call)
+        self.opt_outs = OptOuts(self._http, deadline)
 
     def __repr__(self) -> str:
         return f"Waybill({self._http.url!r})"

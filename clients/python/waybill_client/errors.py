@@ -61,7 +61,7 @@ class Unauthenticated(Problem):
 
 
 class NotFound(Problem):
-    """There is no such message or endpoint, or it belongs to another client (404)."""
+    """There is no such message, endpoint or opt-out, or it is another client's (404)."""
 
 
 class Conflict(Problem):

@@ -501,6 +501,14 @@ class InboundFilters(_InboundFilters):
     limit: NotRequired[int]
 
 
+class OptOutFilters(TypedDict):
+    """Filters of a list."""
+
+    number: NotRequired[str]
+    sender: NotRequired[str]
+    limit: NotRequired[int]
+
+
 class DeliveryFilters(TypedDict):
     """Filters of a list."""
 

@@ -38,6 +38,8 @@ class Server(Protocol):
 
     def receive(self, body: str, from_: str) -> Any: ...
 
+    def make_pool(self, name: str, sender: str) -> None: ...
+
     def expired_cursor(self) -> str: ...
 
     def make_deliveries(self) -> None: ...
@@ -50,6 +52,9 @@ class Fake(FakeWaybill):
     """FakeWaybill as it is, with the requests that it would have made."""
 
     endpoint_url = "https://orders.example.com/hook"
+
+    def make_pool(self, name: str, sender: str) -> None:
+        """Do nothing: the fake accepts every pool."""
 
     def expired_cursor(self) -> str:
         self.forget_events()
@@ -82,6 +87,10 @@ class Real:
 
     def receive(self, body: str, from_: str) -> None:
         inbound.record([heard(body, From=from_)])
+
+    def make_pool(self, name: str, sender: str) -> None:
+        arguments = ["clients", "senders", "add", "billing", sender, "--pool", name]
+        assert self._app.test_cli_runner().invoke(args=arguments).exit_code == 0
 
     def expired_cursor(self) -> str:
         """Return a cursor that is older than the events that are kept."""

@@ -120,7 +120,7 @@ def test_readme_runs_against_real_processes(stack: Stack, python: Path, tmp_path
             count += 1
         elif block.kind == "text output":
             assert_printed(block.text, printed, f"README.md:{block.line}")
-    assert count == 4
+    assert count == 6
 
 
 @pytest.mark.slow

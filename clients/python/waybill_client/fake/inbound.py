@@ -6,12 +6,15 @@ from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Any, Final, cast
 
+import httpx
+
+from waybill_client.fake import requests, senders
 from waybill_client.fake.fields import time_text
+from waybill_client.fake.http import json_response
 from waybill_client.fake.messages import new_id
 from waybill_client.fake.refusals import Refusal
 from waybill_client.types import InboundMessage, Message
 
-_SENDER: Final = "+15005550006"
 _NOT_SENT: Final = {"pending", "scheduled", "canceled", "expired", "failed"}
 _KEYWORDS: Final = {
     "stop": "stop stopall unsubscribe cancel end quit revoke optout",
@@ -27,6 +30,14 @@ class InboundMessages:
         self.by_id = dict[str, InboundMessage]()
         self._received = received
 
+    def routes(self, pattern: str) -> list[tuple[str, str, Callable[..., httpx.Response]]]:
+        """Return the routes; `pattern` is that of an id."""
+        root = "/v1/inbound"
+        return [
+            ("GET", root, self._list),
+            ("GET", f"{root}/{pattern}", lambda _, i: json_response(200, self.get(i))),
+        ]
+
     def add(
         self, body: str, person: str, to: str | None, sent: Iterable[Message]
     ) -> InboundMessage:
@@ -39,7 +50,7 @@ class InboundMessages:
             and to in (None, message["from"])
         ]
         last = answered[-1] if answered else None
-        message = _new(body, person, to or (last and last["from"]) or _SENDER, last)
+        message = _new(body, person, to or (last and last["from"]) or senders.DEFAULT, last)
         self.by_id[message["id"]] = message
         self._received(deepcopy(message))
         return deepcopy(message)
@@ -50,8 +61,8 @@ class InboundMessages:
             raise Refusal(404, "there is no such inbound message")
         return deepcopy(self.by_id[inbound_id])
 
-    def page(self, query: dict[str, Any]) -> tuple[list[InboundMessage], str | None]:
-        """Return a page of messages, the newest first, and the cursor of the next."""
+    def _list(self, request: httpx.Request) -> httpx.Response:
+        query = requests.inbound_query(dict(request.url.params))
         limit, cursor = query.pop("limit"), query.pop("cursor", None)
         since, until = query.pop("received_after", ""), query.pop("received_before", "z")
         matching = [
@@ -63,7 +74,8 @@ class InboundMessages:
         start = ids.index(cursor) + 1 if cursor in ids else 0
         shown = deepcopy(matching[start : start + limit])
         more = len(matching) > start + limit
-        return shown, shown[-1]["id"] if more else None
+        next_cursor = shown[-1]["id"] if more else None
+        return json_response(200, {"messages": shown, "next_cursor": next_cursor})
 
 
 def _matches(message: Mapping[str, Any], query: Mapping[str, Any]) -> bool:

@@ -7,7 +7,11 @@ from secrets import token_hex
 from typing import Any, Final, cast
 from uuid import UUID
 
+import httpx
+
+from waybill_client.fake import requests, senders
 from waybill_client.fake.fields import time_text
+from waybill_client.fake.http import content, json_response
 from waybill_client.fake.refusals import Refusal
 from waybill_client.fake.texts import estimate
 from waybill_client.types import Message, Status
@@ -16,7 +20,6 @@ _FINAL: Final = {"expired", "canceled", "failed", "undelivered", "delivered", "r
 _ON_AIR: Final = {"sending", "sent", "undelivered", "delivered", "read"}
 _PATIENCE: Final = timedelta(hours=4)
 _UNKNOWN: Final = "waybill_outcome_unknown"
-_SENDER: Final = "+15005550006"
 KEY_REUSED: Final = (
     "this Idempotency-Key was used for a different request; use a new key for a new message"
 )
@@ -30,6 +33,17 @@ class Messages:
         self._changed = changed
         self._answers = dict[str, tuple[dict[str, Any], Message]]()  # by idempotency key
         self._was_on_air = set[str]()
+
+    def routes(self, pattern: str) -> list[tuple[str, str, Callable[..., httpx.Response]]]:
+        """Return the routes beside those that accept; `pattern` is that of an id."""
+        root = "/v1/messages"
+        message = f"{root}/{pattern}"
+        return [
+            ("GET", root, self._list),
+            ("GET", message, lambda _, i: json_response(200, self.get(i))),
+            ("POST", f"{message}/cancel", lambda _, i: json_response(200, self.cancel(i))),
+            ("POST", f"{message}/resend", self._resend),
+        ]
 
     def accept(self, request: dict[str, Any], key: str | None) -> tuple[Message, bool]:
         """Return the message of a request, as it was accepted, and whether it is a repetition."""
@@ -75,8 +89,8 @@ class Messages:
             raise Refusal(409, f"too late to cancel: the message is {message['status']}")
         return self.set(message_id, "canceled")
 
-    def resend(self, message_id: str, confirmed: bool) -> Message:
-        """Make a message pending again that failed without being on the air. Raises Refusal."""
+    def _resend(self, request: httpx.Request, message_id: str) -> httpx.Response:
+        confirmed = requests.resend(content(request) if request.content else {})
         message = self.get(message_id)
         if message["status"] not in ("failed", "expired"):
             raise Refusal(409, f"the message cannot be sent again: it is {message['status']}")
@@ -85,10 +99,10 @@ class Messages:
         error = message["error"]
         if error is not None and error["code"] == _UNKNOWN and not confirmed:
             raise Refusal(409, "it is unknown whether the message was sent")
-        return self.set(message_id, "pending")
+        return json_response(202, self.set(message_id, "pending"))
 
-    def page(self, query: dict[str, Any]) -> tuple[list[Message], str | None]:
-        """Return a page of messages, the newest first, and the cursor of the next."""
+    def _list(self, request: httpx.Request) -> httpx.Response:
+        query = requests.list_query(dict(request.url.params))
         limit, cursor = query.pop("limit"), query.pop("cursor", None)
         since, until = query.pop("created_after", ""), query.pop("created_before", "z")
         matching = [
@@ -101,7 +115,8 @@ class Messages:
         start = ids.index(cursor) + 1 if cursor in ids else 0
         shown = deepcopy(matching[start : start + limit])
         more = len(matching) > start + limit
-        return shown, shown[-1]["id"] if more else None
+        next_cursor = shown[-1]["id"] if more else None
+        return json_response(200, {"messages": shown, "next_cursor": next_cursor})
 
 
 def _new(request: dict[str, Any]) -> Message:
@@ -109,7 +124,6 @@ def _new(request: dict[str, Any]) -> Message:
     text = request.get("body") if not request.get("media_urls") else None
     is_sms = text is not None and ":" not in request["to"]
     encoding, segments = estimate(text) if is_sms and text is not None else (None, None)
-    service = request.get("messaging_service_sid")
     nothing = ("media_urls", "content_sid", "content_variables", "send_at", "validity_period")
     return cast(
         Message,
@@ -123,7 +137,6 @@ def _new(request: dict[str, Any]) -> Message:
             "id": new_id(now),
             "provider": "twilio",
             "account": "default",
-            "from": None if service else _SENDER,
             "metadata": {},
             "priority": "normal",
             "resend_if_unknown": False,
@@ -135,9 +148,17 @@ def _new(request: dict[str, Any]) -> Message:
             "version": 1,
             "status": "pending",
             **request,
+            "from": _sender(request),
             "expires_at": request.get("expires_at") or _expiry(request, now),
         },
     )
+
+
+def _sender(request: dict[str, Any]) -> str | None:
+    sender: str | None = request.get("from")
+    if sender is None:
+        return None if "messaging_service_sid" in request else senders.DEFAULT
+    return senders.in_pool(request["to"]) if senders.is_pool(sender) else sender
 
 
 def _expiry(request: dict[str, Any], now: datetime) -> str:

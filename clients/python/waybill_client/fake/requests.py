@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final, get_args
 
-from waybill_client.fake import fields
+from waybill_client.fake import fields, senders
 from waybill_client.fake.refusals import invalid
 from waybill_client.types import Status
 
@@ -20,7 +20,7 @@ _NEW_MESSAGE: Final[Mapping[str, fields.Check]] = {
     "content_variables": fields.variables,
     "provider": fields.one_of("twilio", "sinch"),
     "account": fields.text(most=32),
-    "from": fields.text(),
+    "from": senders.sender_or_pool,
     "messaging_service_sid": fields.matching(
         r"MG[0-9a-fA-F]{32}", "must be MG and 32 hexadecimal digits"
     ),
@@ -54,6 +54,12 @@ _INBOUND: Final[Mapping[str, fields.Check]] = {
     "cursor": _LIST["cursor"],
     "limit": _LIST["limit"],
 }
+_OPT_OUTS: Final[Mapping[str, fields.Check]] = {
+    "number": fields.recipient,
+    "sender": senders.listed,
+    "cursor": fields.matching(r"[^/]+/[^/]+", "must be the next_cursor of an answer"),
+    "limit": _LIST["limit"],
+}
 _FEED: Final[Mapping[str, fields.Check]] = {
     "after": fields.matching(r"now|\d+", "must be a next_cursor of an earlier answer"),
     "types": lambda value: [fields.one_of(*TYPES)(each) for each in value.split(",")],
@@ -77,6 +83,8 @@ def new_message(request: Any, endpoint: fields.Check) -> dict[str, Any]:
         raise invalid({"(request)": fields.CONTENTS})
     if "expires_at" in values and "validity_period" in values:
         raise invalid({"expires_at": "must be left out with validity_period; send one of them"})
+    if senders.is_pool(values.get("from", "")) and "messaging_service_sid" in values:
+        raise invalid({"messaging_service_sid": "must be left out with a pool in from"})
     if values.get("expires_at", "z") <= values.get("send_at", ""):
         raise invalid({"expires_at": "must be later than send_at"})
     return {name: value for name, value in values.items() if value != _DEFAULTS.get(name, {})}
@@ -90,6 +98,17 @@ def list_query(query: Mapping[str, str]) -> dict[str, Any]:
 def inbound_query(query: Mapping[str, str]) -> dict[str, Any]:
     """Return the filters of a list of inbound messages. Raises Refusal."""
     return {"limit": 50, **fields.check(dict(query), _INBOUND)}
+
+
+def opt_out_query(query: Mapping[str, str]) -> dict[str, Any]:
+    """Return the filters of a list of opt-outs. Raises Refusal."""
+    return {"limit": 50, **fields.check(dict(query), _OPT_OUTS)}
+
+
+def opt_out_sender(request: Any) -> str | None:
+    """Return the sender that a change of opt-outs names. Raises Refusal."""
+    sender: str | None = fields.check(request, {"sender": senders.listed}).get("sender")
+    return sender
 
 
 def feed_query(query: Mapping[str, str]) -> dict[str, Any]:

@@ -16,8 +16,9 @@ from waybill_client.fake.feed import Feed
 from waybill_client.fake.http import content, json_response, key_of, problem_response
 from waybill_client.fake.inbound import InboundMessages
 from waybill_client.fake.messages import Messages
+from waybill_client.fake.opt_outs import OptOuts
 from waybill_client.fake.refusals import Refusal
-from waybill_client.types import InboundMessage, Message, Status
+from waybill_client.types import InboundMessage, Message, OptOut, Status
 
 _URL: Final = "http://waybill.test"
 _ID: Final = r"([0-9a-fA-F-]{36})"
@@ -34,6 +35,7 @@ class FakeWaybill:
         self.requests = list[tuple[str, str]]()
         self._messages = Messages(self._on_change)
         self._inbound = InboundMessages(self._on_received)
+        self._opt_outs = OptOuts()
         self._feed = Feed(self._current)
         self._endpoints = Endpoints()
         self._faults = deque[httpx.Response | None]()
@@ -60,6 +62,11 @@ class FakeWaybill:
     def inbound(self) -> list[InboundMessage]:
         """Return the inbound messages, in the order in which they came."""
         return deepcopy(list(self._inbound.by_id.values()))
+
+    @property
+    def opt_outs(self) -> list[OptOut]:
+        """Return the opt-outs in force, by number and sender."""
+        return self._opt_outs.all()
 
     @property
     def events(self) -> list[Event]:
@@ -133,21 +140,13 @@ class FakeWaybill:
         raise Refusal(404, "there is nothing at this path")
 
     def _all_routes(self) -> list[tuple[str, str, Callable[..., httpx.Response]]]:
-        message = f"/v1/messages/{_ID}"
         return [
             ("POST", "/v1/messages", self._post),
             ("POST", "/v1/messages/batch", self._post_batch),
-            ("GET", "/v1/messages", self._list),
-            ("GET", message, lambda _, i: json_response(200, self._messages.get(i))),
-            (
-                "POST",
-                f"{message}/cancel",
-                lambda _, i: json_response(200, self._messages.cancel(i)),
-            ),
-            ("POST", f"{message}/resend", self._resend),
-            ("GET", "/v1/inbound", self._list_inbound),
-            ("GET", f"/v1/inbound/{_ID}", lambda _, i: json_response(200, self._inbound.get(i))),
             ("GET", "/v1/events", self._list_events),
+            *self._messages.routes(_ID),
+            *self._inbound.routes(_ID),
+            *self._opt_outs.routes(),
             *self._endpoints.routes(_ID),
         ]
 
@@ -172,19 +171,6 @@ class FakeWaybill:
     def _checked(self, request: Any) -> dict[str, Any]:
         return requests.new_message(request, self._endpoints.check)
 
-    def _list(self, request: httpx.Request) -> httpx.Response:
-        found, cursor = self._messages.page(requests.list_query(dict(request.url.params)))
-        return json_response(200, {"messages": found, "next_cursor": cursor})
-
-    def _list_inbound(self, request: httpx.Request) -> httpx.Response:
-        query = requests.inbound_query(dict(request.url.params))
-        found, cursor = self._inbound.page(query)
-        return json_response(200, {"messages": found, "next_cursor": cursor})
-
-    def _resend(self, request: httpx.Request, message_id: str) -> httpx.Response:
-        confirmed = requests.resend(content(request) if request.content else {})
-        return json_response(202, self._messages.resend(message_id, confirmed))
-
     def _list_events(self, request: httpx.Request) -> httpx.Response:
         return json_response(200, self._feed.page(requests.feed_query(dict(request.url.params))))
 
@@ -194,6 +180,7 @@ class FakeWaybill:
         return self._messages.get(event["data"]["id"])
 
     def _on_received(self, message: InboundMessage) -> None:
+        self._opt_outs.hear(message)
         answered = self._messages.by_id.get(message["in_reply_to"] or "")
         only = answered["webhook_endpoint"] if answered else None
         self._endpoints.tell(self._feed.add_received(message), only)
