@@ -1,6 +1,7 @@
 """Opt-outs: FakeWaybill and the application give the client the same answers."""
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 import httpx
@@ -141,12 +142,14 @@ def test_opt_out_list_has_all_pages_and_filters(waybill: Waybill) -> None:
         waybill.opt_outs.begin(number, SENDER)
     for sender in ("ACME", "72345", None):
         waybill.opt_outs.begin(PERSON, sender)
-    listed = list(waybill.opt_outs.list(limit=2))
-    expected = [*((number, SENDER) for number in numbers)]
+    listed = list(islice(waybill.opt_outs.list(limit=2), 20))
+    expected = [(number, SENDER) for number in numbers]
     expected += [(PERSON, "*"), (PERSON, "72345"), (PERSON, "ACME")]
     assert keys(listed) == sorted(expected)
-    assert keys(waybill.opt_outs.list(sender=SENDER, limit=1)) == sorted(expected[:4])
-    assert len(list(waybill.opt_outs.list(number="+1 415 555 2671", limit=3))) == 4
+    of_sender = islice(waybill.opt_outs.list(sender=SENDER, limit=1), 20)
+    assert keys(of_sender) == sorted(expected[:4])
+    of_person = islice(waybill.opt_outs.list(number="+1 415 555 2671", limit=3), 20)
+    assert len(list(of_person)) == 4
     assert keys(waybill.opt_outs.list(number=PERSON, sender="*")) == [(PERSON, "*")]
 
 
@@ -155,7 +158,7 @@ def test_page_after_an_opt_out_that_ended_goes_on(waybill: Waybill) -> None:
     for sender in ("A", "B", "C", "D"):
         waybill.opt_outs.begin(PERSON, sender)
     seen = []
-    for opt_out in waybill.opt_outs.list(limit=2):
+    for opt_out in islice(waybill.opt_outs.list(limit=2), 20):
         seen.append(opt_out["sender"])
         waybill.opt_outs.end(opt_out["number"], opt_out["sender"])
     assert seen == ["A", "B", "C", "D"]

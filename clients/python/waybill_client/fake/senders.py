@@ -24,7 +24,7 @@ _NAME: Final = fields.matching(
 
 def sender_or_pool(value: Any) -> str:
     """Return a sender, or `pool:` and the name of a pool. Raises ValueError."""
-    text = fields.text()(value).strip()
+    text: str = fields.text()(value).strip()
     if text[: len(_POOL)].lower() == _POOL:
         return f"{_POOL}{_POOL_NAME(text[len(_POOL) :].strip().lower())}"
     return _sender(text)
@@ -32,7 +32,7 @@ def sender_or_pool(value: Any) -> str:
 
 def listed(value: Any) -> str:
     """Return a sender, the id of a Messaging Service, or `*`. Raises ValueError."""
-    text = fields.text()(value).strip()
+    text: str = fields.text()(value).strip()
     if _SERVICE.fullmatch(text):
         return text[:2].upper() + text[2:].lower()
     return text if text == EVERY else _sender(text)
@@ -57,7 +57,7 @@ def _sender(text: str) -> str:
     if text.lower().startswith("rcs:"):
         return f"rcs:{_AGENT(text[len('rcs:') :].strip())}"
     if ":" in text:
-        return str(fields.recipient(text))
+        return fields.recipient(text)
     if any(character.isalpha() for character in text):
         return str(_NAME(text))
     return text if re.fullmatch(r"[0-9]{3,8}", text) else fields.recipient(text)
