@@ -38,7 +38,12 @@ TOKEN = "12345"
 OPS_SECRET = "the secret of the installation of these tests"
 BASE_URL = "https://sms.example.com"
 _NO_FSYNC = "PRAGMA synchronous=OFF"
-_ON_POSTGRESQL_FIRST = Path(__file__).parent / "service" / "web"
+_TESTS = Path(__file__).parent
+# Their cases on SQLite are left to `make test-slow`.
+_ON_POSTGRESQL_FIRST = (
+    *(_TESTS / "service" / name for name in ("web", "commands", "operations", "privacy")),
+    _TESTS / "test_path.py",
+)
 
 hypothesis_settings.register_profile("repeatable", derandomize=True, deadline=None)
 # For `make test`; `make test-slow` runs the same tests with all examples.
@@ -55,12 +60,12 @@ def pytest_collection() -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave routes and pages on SQLite to `make test-slow`: they take a seventh of `make test`.
+    """Leave routes, pages, commands and sweeps on SQLite to `make test-slow`: a fifth of the time.
 
     What they use, from accepting to reconciling, is tested on both databases each time.
     """
     for item in items:
-        if item.path.is_relative_to(_ON_POSTGRESQL_FIRST) and "[sqlite" in item.nodeid:
+        if "[sqlite" in item.nodeid and any(map(item.path.is_relative_to, _ON_POSTGRESQL_FIRST)):
             item.add_marker(pytest.mark.slow)
 
 

@@ -28,8 +28,10 @@ def parsed(form: Mapping[str, str], callback: Callback) -> Inbound | None:
     A status callback always has a `MessageStatus`, an inbound message always `NumMedia`. The caller
     replaces the account.
     """
+    if "MessageStatus" in form or "NumMedia" not in form:
+        return None
     sid = as_sid(form.get("MessageSid") or form.get("SmsSid"))
-    if "MessageStatus" in form or "NumMedia" not in form or sid is None:
+    if sid is None:
         return None
     return Inbound(
         provider=reports.NAME,
