@@ -42,4 +42,4 @@ def keyword_in(text: str | None, words: Words = WORDS) -> Keyword | None:
     if not text or len(text) > 2 * LONGEST:
         return None
     word = word_of(text)
-    return next((keyword for keyword, known in words.items() if word in known), None)
+    return next((keyword for keyword, listed in words.items() if word in listed), None)

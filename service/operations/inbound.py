@@ -96,14 +96,14 @@ def give(message_id: UUID, name: str, operator: str, *, all_of_sender: bool = Fa
         message = _message(message_id)
         client = _client(name, test=message.provider == SANDBOX)
         others = _others(message) if all_of_sender else ()
-        given = unowned_inbound.give([message_id, *others][:MOST_GIVEN], client.id)
-        if message_id not in given:
+        changed = unowned_inbound.give([message_id, *others][:MOST_GIVEN], client.id)
+        if message_id not in changed:
             raise Conflict("the message has an owner already; reload the page")
-        owe_received(given)
+        owe_received(changed)
     events.operator_action(
-        operator, "inbound_given", message_id=message_id, client_id=client.id, messages=len(given)
+        operator, "inbound_given", message_id=message_id, client_id=client.id, messages=len(changed)
     )
-    return Given(len(given), client.events_since is not None and client.events_since <= now)
+    return Given(len(changed), client.events_since is not None and client.events_since <= now)
 
 
 def _time(time: datetime) -> str:

@@ -50,8 +50,8 @@ def _missed(messages: Sequence[InboundMessage]) -> Iterator[Missed]:
         for change in changes_in(message, begins=message.keyword == Keyword.STOP)
     ]
     rows = inbound_audit.opt_outs_of({change.pair.to for _, change in changes})
-    known = {Pair(row.to, row.sender, row.provider): row for row in rows}
-    return (each for each in changes if _is_missed(each.change, known.get(each.change.pair)))
+    stored = {Pair(row.to, row.sender, row.provider): row for row in rows}
+    return (each for each in changes if _is_missed(each.change, stored.get(each.change.pair)))
 
 
 def _is_missed(change: Change, row: OptOut | None) -> bool:

@@ -50,8 +50,8 @@ def to_sender(provider: str, sender: str, limit: int) -> Sequence[UUID]:
 def give(ids: Collection[UUID], client_id: int) -> set[UUID]:
     """Set the owner of messages that have none; return the ids of those that had none."""
     statement = update(InboundMessage).where(any_of(InboundMessage.id, ids), _UNOWNED)
-    given = statement.values(client_id=client_id).returning(InboundMessage.id)
-    return set(db.session.scalars(given, execution_options={"synchronize_session": False}))
+    update_owner = statement.values(client_id=client_id).returning(InboundMessage.id)
+    return set(db.session.scalars(update_owner, execution_options={"synchronize_session": False}))
 
 
 def count(since: datetime | None, limit: int) -> Backlog:

@@ -58,9 +58,9 @@ def weights(senders: Collection[str], settings: Settings) -> dict[str, float]:
     A sender without a rate has no limit, and counts as the fastest of the others.
     """
     rates = _rates(settings)
-    known = {sender: rates.get(sender, rates.get(_ANY_SENDER)) for sender in senders}
-    fastest = max((rate for rate in known.values() if rate is not None), default=1.0)
-    return {sender: rate or fastest for sender, rate in known.items()}
+    rated = {sender: rates.get(sender, rates.get(_ANY_SENDER)) for sender in senders}
+    fastest = max((rate for rate in rated.values() if rate is not None), default=1.0)
+    return {sender: rate or fastest for sender, rate in rated.items()}
 
 
 def _rates(settings: Settings) -> dict[str, float]:
