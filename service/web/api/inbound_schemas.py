@@ -29,7 +29,7 @@ class InboundQuery(Strict):
     )
     to: SenderText | None = Field(default=None, description="Messages to this sender of yours.")
     keyword: Keyword | None = Field(
-        default=None, description="Messages that mean this, in whatever word."
+        default=None, description="Messages that mean this, in any of its words."
     )
     in_reply_to: UUID | None = Field(default=None, description="Replies to this message of yours.")
     received_after: Timestamp | None = Field(

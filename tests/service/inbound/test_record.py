@@ -51,7 +51,7 @@ def test_stop_and_start(post: Post, provider: FakeProvider) -> None:
 
 @pytest.mark.parametrize("first", ["STOP", "START"])
 def test_wrong_order_ends_right(first: str, post: Post) -> None:
-    """The later word counts, in whatever order the two are recorded."""
+    """The later word counts, in either order of recording."""
     now = datetime.now(UTC)
     second = {"STOP": "START", "START": "STOP"}[first]
     record([heard(second, now)])
