@@ -87,11 +87,15 @@ def test_hanging_endpoint_delays_none_of_99_others(stack: Stack) -> None:
     assert sum(request.habit == "hangs" for request in books.requests()) >= 8
     # On a busy machine, also without an endpoint that hangs, some receive later than that.
     assert beside <= max(1.0, 2 * alone), f"{beside:.2f} s, and {alone:.2f} s without"
-    print(f"p99 {beside:.2f} s, and {alone:.2f} s without an endpoint that hangs")
+    print(f"p90 {beside:.2f} s, and {alone:.2f} s without an endpoint that hangs")
 
 
 def measured(books: Receivers, clients: Clients, rounds: int) -> float:
-    """Post, and return within how many seconds 99 of 100 requests arrived at the others."""
+    """Post, and return within how many seconds 9 of 10 requests arrived at the others.
+
+    Not 99: another test that starts its processes delays some for 3 s. An endpoint that takes the
+    calls of a worker delays nearly all of them, for 15 s.
+    """
     before = len(books.requests())
     clients.post(rounds)
     expected = rounds * (len(ENDPOINTS) - 1)
@@ -100,7 +104,7 @@ def measured(books: Receivers, clients: Clients, rounds: int) -> float:
         time.sleep(0.1)
     assert len(arrived) == expected
     waits = sorted(request.at - added_at(request.body) for request in arrived)
-    return waits[len(waits) * 99 // 100]
+    return waits[len(waits) * 9 // 10]
 
 
 def others(books: Receivers, before: int) -> list[Request]:
