@@ -42,7 +42,8 @@ _TESTS = Path(__file__).parent
 # Their cases on SQLite are left to `make test-slow`.
 _ON_POSTGRESQL_FIRST = (
     *(_TESTS / "service" / name for name in ("web", "commands", "operations", "privacy")),
-    _TESTS / "test_path.py",
+    *(_TESTS / "service" / name for name in ("reconciliation", "holds", "event_feed", "webhooks")),
+    *(_TESTS / name for name in ("test_path.py", "test_migrations.py")),
 )
 
 hypothesis_settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -60,9 +61,9 @@ def pytest_collection() -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave routes, pages, commands and sweeps on SQLite to `make test-slow`: a fifth of the time.
+    """Leave routes, commands and sweeps on SQLite to `make test-slow`: a quarter of the time.
 
-    What they use, from accepting to reconciling, is tested on both databases each time.
+    What they use, from accepting to recording, is tested on both databases each time.
     """
     for item in items:
         if "[sqlite" in item.nodeid and any(map(item.path.is_relative_to, _ON_POSTGRESQL_FIRST)):
