@@ -15,7 +15,7 @@ import httpx
 
 from waybill_client.events import Event
 from waybill_client.fake import fields
-from waybill_client.fake.http import content, json_response
+from waybill_client.fake.http import content, json_response, page
 from waybill_client.fake.refusals import Refusal
 from waybill_client.fake.requests import TYPES
 from waybill_client.types import Status, WebhookDelivery, WebhookEndpoint
@@ -173,11 +173,8 @@ class Endpoints:
             for delivery in reversed(self._get(endpoint_id).deliveries)
             if all(delivery[name] == value for name, value in filters.items())  # type: ignore[literal-required]
         ]
-        ids = [delivery["id"] for delivery in matching]
-        start = ids.index(cursor) + 1 if cursor in ids else 0
-        end = start + limit
-        more = ids[end - 1] if len(matching) > end else None
-        return json_response(200, {"deliveries": matching[start:end], "next_cursor": more})
+        shown, next_cursor = page(matching, cursor, limit)
+        return json_response(200, {"deliveries": shown, "next_cursor": next_cursor})
 
     def _retry(self, _: httpx.Request, endpoint_id: str, delivery_id: str) -> httpx.Response:
         for delivery in self._get(endpoint_id).deliveries:

@@ -1,7 +1,8 @@
 """Requests and answers of the fake."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 import httpx
@@ -27,6 +28,19 @@ def key_of(request: httpx.Request) -> str | None:
     except ValueError:
         raise invalid({"Idempotency-Key": "must be 1 to 255 printable characters"}) from None
     return key
+
+
+def page(
+    matching: Sequence[Mapping[str, Any]], cursor: str | None, limit: int
+) -> tuple[list[Any], str | None]:
+    """Return copies of the items behind a cursor, and the cursor of the next page.
+
+    A cursor is the id of the last item of a page.
+    """
+    ids = [item["id"] for item in matching]
+    start = ids.index(cursor) + 1 if cursor in ids else 0
+    shown = [deepcopy(item) for item in matching[start : start + limit]]
+    return shown, shown[-1]["id"] if len(ids) > start + limit else None
 
 
 def json_response(

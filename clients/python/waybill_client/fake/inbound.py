@@ -10,7 +10,7 @@ import httpx
 
 from waybill_client.fake import requests, senders
 from waybill_client.fake.fields import time_text
-from waybill_client.fake.http import json_response
+from waybill_client.fake.http import json_response, page
 from waybill_client.fake.messages import new_id
 from waybill_client.fake.refusals import Refusal
 from waybill_client.types import InboundMessage, Message
@@ -70,11 +70,7 @@ class InboundMessages:
             for message in reversed(self.by_id.values())
             if since <= message["received_at"] < until and _matches(message, query)
         ]
-        ids = [message["id"] for message in matching]
-        start = ids.index(cursor) + 1 if cursor in ids else 0
-        shown = deepcopy(matching[start : start + limit])
-        more = len(matching) > start + limit
-        next_cursor = shown[-1]["id"] if more else None
+        shown, next_cursor = page(matching, cursor, limit)
         return json_response(200, {"messages": shown, "next_cursor": next_cursor})
 
 

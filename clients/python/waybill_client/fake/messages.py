@@ -11,7 +11,7 @@ import httpx
 
 from waybill_client.fake import requests, senders
 from waybill_client.fake.fields import time_text
-from waybill_client.fake.http import content, json_response
+from waybill_client.fake.http import content, json_response, page
 from waybill_client.fake.refusals import Refusal
 from waybill_client.fake.texts import estimate
 from waybill_client.types import Message, Status
@@ -111,11 +111,7 @@ class Messages:
             if since <= message["created_at"] < until
             and all(message[name] == value for name, value in query.items())  # type: ignore[literal-required]
         ]
-        ids = [message["id"] for message in matching]
-        start = ids.index(cursor) + 1 if cursor in ids else 0
-        shown = deepcopy(matching[start : start + limit])
-        more = len(matching) > start + limit
-        next_cursor = shown[-1]["id"] if more else None
+        shown, next_cursor = page(matching, cursor, limit)
         return json_response(200, {"messages": shown, "next_cursor": next_cursor})
 
 
