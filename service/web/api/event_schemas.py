@@ -8,7 +8,7 @@ from service.event_feed.cursor import decode
 from service.web.api.schemas import Strict
 
 NOW = "now"
-FeedType = Literal["message.updated", "message.received"]
+EventType = Literal["message.updated", "message.received"]
 
 
 def _cursor(text: str) -> str:
@@ -29,7 +29,7 @@ class EventQuery(Strict):
         description="The `next_cursor` of the last answer, or `now` for later events only. "
         "Default: the oldest event that is kept.",
     )
-    types: Annotated[list[FeedType], BeforeValidator(_split)] | None = Field(
+    types: Annotated[list[EventType], BeforeValidator(_split)] | None = Field(
         default=None,
         description="Only events of these types, separated by commas. Default: all.",
     )

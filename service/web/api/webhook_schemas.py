@@ -1,7 +1,7 @@
 """Request models of webhook endpoints."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import AfterValidator, Field, StrictBool
@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, StrictBool
 from service.domain.status import FINAL, Status
 from service.queries.events import Position
 from service.queries.webhook_log import DeliveryStatus
+from service.web.api.event_schemas import EventType
 from service.web.api.fields import OverlapSeconds, ShortText, Text, Timestamp, Url
 from service.web.api.schemas import Strict
 
@@ -24,7 +25,6 @@ def _recovery_cursor(text: str) -> str:
     return text
 
 
-EventType = Literal["message.updated", "message.received"]
 # The format is not standard: tools that generate requests can use it for URLs that are reachable.
 EndpointUrl = Annotated[Url, Field(json_schema_extra={"format": "webhook-url"})]
 _Distinct = Field(min_length=1, json_schema_extra={"uniqueItems": True})
