@@ -9,10 +9,10 @@ from service.errors import NotFound
 from service.operations.conversation import Conversation, read_conversation
 from service.operations.persons import named
 from service.web.ops.blueprint import blueprint
+from service.web.ops.formatting import entered
 from service.web.ops.overview import fragment_response
 
 _PAGE: Final = 50
-MAX_NUMBER: Final = 255
 
 
 @blueprint.get("/conversation")
@@ -32,8 +32,7 @@ def conversation_live() -> Response:
 
 
 def _read(before: UUID | None) -> Conversation:
-    # PostgreSQL stores no NUL.
-    number = request.args.get("number", "").replace("\0", "").strip()[:MAX_NUMBER]
+    number = entered(request.args.get("number", ""))
     if not number:
         raise NotFound("the address of this page needs a number, such as ?number=%2B14155552671")
     return read_conversation(named(number), before, _PAGE)

@@ -1,4 +1,4 @@
-"""Template filters that format times, counts, statuses and errors."""
+"""Template filters that format times, counts, statuses and errors; texts of forms."""
 
 import json
 from datetime import UTC, datetime
@@ -65,6 +65,11 @@ def payload(raw: Any) -> str:
     if isinstance(raw, bytes):
         return raw[:_MAX_PAYLOAD].decode(errors="replace")
     return json.dumps(raw, indent=2, ensure_ascii=False)[:_MAX_PAYLOAD]
+
+
+def entered(text: str, most: int = 255) -> str:
+    """Return a text that an operator entered, of limited length. PostgreSQL stores no NUL."""
+    return text.replace("\0", "").strip()[:most]
 
 
 def explained(error: ClientError) -> str:

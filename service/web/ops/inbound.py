@@ -13,7 +13,7 @@ from service.operations.webhooks import describe_delivery
 from service.queries import clients, unowned_inbound
 from service.queries.webhook_log import status_of
 from service.web.ops.blueprint import blueprint
-from service.web.ops.formatting import explained
+from service.web.ops.formatting import entered, explained
 
 _PAGE: Final = 50
 _MAX_CLIENT: Final = 100
@@ -48,7 +48,7 @@ def inbound_message(message_id: UUID) -> str:
 @blueprint.post("/inbound/<uuid:message_id>/give")
 def give(message_id: UUID) -> Response:
     """Give a message without an owner to a client; return to the list if the button was there."""
-    name = request.form.get("client", "").replace("\0", "").strip()[:_MAX_CLIENT]
+    name = entered(request.form.get("client", ""), _MAX_CLIENT)
     all_of_sender = request.form.get("all") == "yes"
     try:
         given = operations.give(message_id, name, g.operator, all_of_sender=all_of_sender)

@@ -9,17 +9,16 @@ from service.errors import ClientError
 from service.operations import opt_outs as operations
 from service.queries.opt_outs import Pair
 from service.web.ops.blueprint import blueprint
-from service.web.ops.formatting import explained
+from service.web.ops.formatting import entered, explained
 
 _PAGE: Final = 50
-_MAX_FIELD: Final = 255
 
 
 @blueprint.get("/opt-outs")
 def opt_outs() -> str:
     """List the opt-outs of a number (`q`), or all of them by number."""
-    query = _text(request.args.get("q", ""))
-    after = [_text(each) for each in request.args.getlist("after")]
+    query = entered(request.args.get("q", ""))
+    after = [entered(each) for each in request.args.getlist("after")]
     page = operations.read_opt_outs(query, Pair(*after) if len(after) == 3 else None, _PAGE)
     return render_template("ops/opt_outs.html", query=query, page=page)
 
@@ -27,7 +26,7 @@ def opt_outs() -> str:
 @blueprint.post("/opt-outs/begin")
 def begin_opt_out() -> Response:
     """Begin an opt-out from one sender or from every sender."""
-    number, sender = (_text(request.form.get(name, "")) for name in ("number", "sender"))
+    number, sender = (entered(request.form.get(name, "")) for name in ("number", "sender"))
     try:
         operations.begin(number, sender, g.operator)
     except ClientError as error:
@@ -39,7 +38,7 @@ def begin_opt_out() -> Response:
 @blueprint.post("/opt-outs/end")
 def end_opt_out() -> Response:
     """End one opt-out."""
-    number, sender = (_text(request.form.get(name, "")) for name in ("number", "sender"))
+    number, sender = (entered(request.form.get(name, "")) for name in ("number", "sender"))
     try:
         operations.end(number, sender, g.operator)
     except ClientError as error:
@@ -48,11 +47,6 @@ def end_opt_out() -> Response:
         "The opt-out is ended. A block of the provider stays until the person texts START.", "good"
     )
     return redirect(url_for("ops.opt_outs", q=number), 303)
-
-
-def _text(value: str) -> str:
-    # PostgreSQL stores no NUL.
-    return value.replace("\0", "").strip()[:_MAX_FIELD]
 
 
 def _failed(error: ClientError, number: str) -> Response:

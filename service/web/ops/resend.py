@@ -13,12 +13,12 @@ from service.operations import bulk_resend as bulk
 from service.operations.bulk_resend import Limits, Result, Selection
 from service.operations.operator_actions import by_operator
 from service.web.ops.blueprint import blueprint
+from service.web.ops.formatting import entered
 
 # Of one request, which holds a thread. The command has no such limits.
 _MAX_MESSAGES: Final = 10_000
 _SECONDS: Final = 10.0
 _FIELDS: Final = ("since", "until", "error_code", "client")
-_MAX_FIELD: Final = 255
 _DEFAULT_AGE: Final = timedelta(hours=1)
 
 
@@ -52,8 +52,7 @@ def post_bulk_resend() -> Response | tuple[str, int]:
 
 
 def _fields(values: Mapping[str, str]) -> dict[str, Any]:
-    # PostgreSQL stores no NUL.
-    return {name: values.get(name, "").replace("\0", "").strip()[:_MAX_FIELD] for name in _FIELDS}
+    return {name: entered(values.get(name, "")) for name in _FIELDS}
 
 
 def _limits() -> Limits:

@@ -12,19 +12,18 @@ from service.errors import ClientError
 from service.operations import webhooks as operations
 from service.queries.webhook_log import DeliveryStatus, status_of
 from service.web.ops.blueprint import blueprint
-from service.web.ops.formatting import capped, explained
+from service.web.ops.formatting import capped, entered, explained
 
 _ENDPOINTS: Final = 25  # of a page: each may owe 10,000 deliveries that are counted
 _DELIVERIES: Final = 50
 _MAX_PAGE: Final = 1_000
-_MAX_CLIENT: Final = 255
 _AN_HOUR: Final = timedelta(hours=1)
 
 
 @blueprint.get("/webhooks")
 def webhooks() -> str:
     """List the webhook endpoints of all clients, or of one, those in trouble first."""
-    client = request.args.get("client", "").replace("\0", "").strip()[:_MAX_CLIENT]
+    client = entered(request.args.get("client", ""))
     page = max(1, min(request.args.get("page", 1, type=int), _MAX_PAGE))
     now = datetime.now(UTC)
     endpoints = operations.read_endpoints(now, _ENDPOINTS, (page - 1) * _ENDPOINTS, client or None)
