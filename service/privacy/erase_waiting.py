@@ -13,6 +13,7 @@ from service.privacy.erase_tables import mask_row, matching_pages
 from service.privacy.number_pattern import NumberPattern
 from service.providers.base import Callback, Inbound
 from service.queries import callbacks, table_scan
+from service.queries.callbacks import callback_of
 from service.recording.consume_inbox import record_callbacks
 
 
@@ -53,20 +54,16 @@ def overflow(pattern: NumberPattern) -> int:
     for ids in matching_pages(pattern, Overflow, ("body",)):
         with transaction():
             rows = table_scan.locked(Overflow, ids)
-            received = [row for row in rows if _is_from_number(_callback(row), pattern)]
+            received = [row for row in rows if _is_from_number(callback_of(row), pattern)]
             for row in rows:
                 if row not in received:
                     mask_row(row, ("body",), pattern)
         if received:
-            record_callbacks([_callback(row) for row in received])
+            record_callbacks([callback_of(row) for row in received])
             with transaction():
                 callbacks.delete_overflow([row.id for row in received])
         count += len(ids) - len(received)
     return count
-
-
-def _callback(row: Overflow) -> Callback:
-    return Callback(row.provider, row.attempt, row.body, row.received_at)
 
 
 def _is_from_number(callback: Callback, pattern: NumberPattern) -> bool:

@@ -19,6 +19,11 @@ def add_overflow(
     connection.execute(insert(Overflow).values(**callback._asdict()))
 
 
+def callback_of(row: Overflow | DeadLetter) -> Callback:
+    """Return the callback in a row."""
+    return Callback(row.provider, row.attempt, row.body, row.received_at)
+
+
 def oldest_overflow(limit: int) -> Sequence[Overflow]:
     """Return the oldest callbacks in the overflow; lock them, skip locked ones."""
     query = select(Overflow).order_by(Overflow.id).limit(limit).with_for_update(skip_locked=True)

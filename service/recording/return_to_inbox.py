@@ -8,7 +8,6 @@ from service.components import components
 from service.database import transaction
 from service.errors import InboxUnavailable
 from service.models import DeadLetter, Overflow
-from service.providers.base import Callback
 from service.queries import callbacks
 from service.task_queue.queue import CONSUME_INBOX
 
@@ -51,7 +50,7 @@ def _return(
     with transaction():
         for row in lock(limit):
             try:
-                components().inbox.put(_callback(row))
+                components().inbox.put(callbacks.callback_of(row))
             except InboxUnavailable as error:
                 failure = error
                 break
@@ -62,7 +61,3 @@ def _return(
     if failure is not None:
         raise failure
     return len(returned)
-
-
-def _callback(row: Overflow | DeadLetter) -> Callback:
-    return Callback(row.provider, row.attempt, row.body, row.received_at)
