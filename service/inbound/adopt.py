@@ -12,7 +12,7 @@ from service.domain.message_ids import first_id
 from service.inbound.owner import LONGEST, owners_of
 from service.models import InboundMessage
 from service.providers.base import Inbound
-from service.queries import inbound
+from service.queries import unowned_inbound
 from service.webhooks.owe import owe_received
 
 # Behind which message the next search begins; each process has its own.
@@ -26,13 +26,12 @@ def adopt(limit: int = 200) -> int:
     """
     global _last
     with transaction():
-        rows = inbound.unowned(_last, first_id(datetime.now(UTC) - LONGEST), limit)
-        owners = zip(rows, owners_of([_received(row) for row in rows]), strict=True)
-        adopted = [
-            row.id
-            for row, owner in owners
-            if owner.client_id and inbound.give(row.id, owner.client_id, owner.in_reply_to)
-        ]
+        rows = unowned_inbound.behind(_last, first_id(datetime.now(UTC) - LONGEST), limit)
+        owners = owners_of([_received(row) for row in rows]) if rows else []
+        adopted = set[UUID]()
+        for row, owner in zip(rows, owners, strict=True):
+            if owner.client_id:
+                adopted |= unowned_inbound.give([row.id], owner.client_id, owner.in_reply_to)
         owe_received(adopted)
         _last = rows[-1].id if len(rows) == limit else UUID(int=0)
     return len(adopted)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final, cast
 from uuid import UUID
 
-from sqlalchemy import Table, select, update
+from sqlalchemy import Table, select
 
 from service.database import db
 from service.domain.keywords import Keyword
@@ -79,23 +79,3 @@ def _walks(filters: Filter) -> Iterator[Walk]:
             continue
         first = next(iter(values))
         yield bounded_pages.along(getattr(InboundMessage, first), values.pop(first), values)
-
-
-def unowned(after: UUID, since: UUID, limit: int) -> Sequence[InboundMessage]:
-    """Return messages without an owner behind an id, the oldest first, not older than `since`."""
-    query = select(InboundMessage).where(
-        InboundMessage.client_id.is_(None), InboundMessage.id > max(after, since)
-    )
-    return db.session.scalars(query.order_by(InboundMessage.id).limit(limit)).all()
-
-
-def give(message_id: UUID, client_id: int, in_reply_to: UUID | None) -> bool:
-    """Give a message to a client, unless it has an owner; return whether it had none."""
-    statement = (
-        update(InboundMessage)
-        .where(InboundMessage.id == message_id, InboundMessage.client_id.is_(None))
-        .values(client_id=client_id, in_reply_to=in_reply_to)
-        .returning(InboundMessage.id)
-    )
-    options = {"synchronize_session": False}
-    return db.session.scalar(statement, execution_options=options) is not None

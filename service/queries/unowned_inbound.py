@@ -40,6 +40,12 @@ def page(before: UUID | None, limit: int) -> Sequence[InboundMessage]:
     return db.session.scalars(query.order_by(InboundMessage.id.desc()).limit(limit)).all()
 
 
+def behind(after: UUID, since: UUID, limit: int) -> Sequence[InboundMessage]:
+    """Return messages without an owner behind an id, the oldest first, not older than `since`."""
+    query = select(InboundMessage).where(_UNOWNED, InboundMessage.id > max(after, since))
+    return db.session.scalars(query.order_by(InboundMessage.id).limit(limit)).all()
+
+
 def to_sender(provider: str, sender: str, limit: int) -> Sequence[UUID]:
     """Return messages to a sender among the newest ones without an owner, the oldest first."""
     newest = _newest().limit(_MOST_COMPARED).subquery()
@@ -47,11 +53,15 @@ def to_sender(provider: str, sender: str, limit: int) -> Sequence[UUID]:
     return db.session.scalars(query.order_by(newest.c.id).limit(limit)).all()
 
 
-def give(ids: Collection[UUID], client_id: int) -> set[UUID]:
-    """Set the owner of messages that have none; return the ids of those that had none."""
+def give(ids: Collection[UUID], client_id: int, in_reply_to: UUID | None = None) -> set[UUID]:
+    """Give messages without an owner to a client; return the ids of those that had none.
+
+    `in_reply_to` is the message of the client that they answer.
+    """
     statement = update(InboundMessage).where(any_of(InboundMessage.id, ids), _UNOWNED)
-    update_owner = statement.values(client_id=client_id).returning(InboundMessage.id)
-    return set(db.session.scalars(update_owner, execution_options={"synchronize_session": False}))
+    statement = statement.values(client_id=client_id, in_reply_to=in_reply_to)
+    returning = statement.returning(InboundMessage.id)
+    return set(db.session.scalars(returning, execution_options={"synchronize_session": False}))
 
 
 def count(since: datetime | None, limit: int) -> Backlog:
