@@ -4,13 +4,14 @@ One statement, built once, which sends ids and returns a count: recording a call
 CPU, reading its event back into Python cost 5 us more.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from functools import cache
 from typing import Any, Final, cast
 from uuid import UUID
 
 from sqlalchemy import (
+    ColumnElement,
     CursorResult,
     Select,
     Table,
@@ -36,12 +37,12 @@ from service.queries.random_ids import random_id, time_prefix
 _EVENT: Final = (
     "transaction_id", "client_id", "type", "message_id", "status", "version", "created_at"
 )  # fmt: skip
-_DELIVERY: Final = (
+DELIVERY: Final = (
     "id", "endpoint_id", "event_id", "message_id", "created_at", "due_at", "attempts"
 )  # fmt: skip
-_EVENTS: Final = cast(Table, Event.__table__)
-_DELIVERIES: Final = cast(Table, WebhookDelivery.__table__)
-_NOW: Final = bindparam("now", type_=UtcDateTime)
+EVENTS: Final = cast(Table, Event.__table__)
+DELIVERIES: Final = cast(Table, WebhookDelivery.__table__)
+NOW: Final = bindparam("now", type_=UtcDateTime)
 
 
 def add_events(message_ids: Collection[UUID], now: datetime) -> int:
@@ -52,13 +53,14 @@ def add_events(message_ids: Collection[UUID], now: datetime) -> int:
     """
     sent = {"ids": list(message_ids), "now": now, "prefix": time_prefix(now)}
     if is_postgresql():
-        return _rows(_events_and_deliveries(), sent)
+        return inserted(_events_and_deliveries(), sent)
     # SQLite has no INSERT in WITH.
     ids = db.session.scalars(_events(), sent).all()
-    return _rows(_deliveries(), {**sent, "first": min(ids)}) if ids else 0
+    return inserted(_deliveries(), {**sent, "first": min(ids)}) if ids else 0
 
 
-def _rows(statement: Any, sent: dict[str, Any]) -> int:
+def inserted(statement: Any, sent: Mapping[str, Any]) -> int:
+    """Run an INSERT; return how many rows it added."""
     # Without the option the count of an INSERT is -1.
     connection, options = db.session.connection(), {"preserve_rowcount": True}
     result = connection.execute(statement, sent, execution_options=options)
@@ -68,22 +70,22 @@ def _rows(statement: Any, sent: dict[str, Any]) -> int:
 @cache
 def _events_and_deliveries() -> Any:
     changed = _changed().cte("changed")
-    added = _insert_events(changed.c).returning(_EVENTS.c.id, _EVENTS.c.message_id).cte("added")
-    owed = _owed(added.c.id, changed.c).join(changed, changed.c.id == added.c.message_id)
-    return insert(_DELIVERIES).from_select(_DELIVERY, _to_endpoints(owed, changed.c))
+    added = _insert_events(changed.c).returning(EVENTS.c.id, EVENTS.c.message_id).cte("added")
+    deliveries = owed(added.c.id, changed.c.id).join(changed, changed.c.id == added.c.message_id)
+    return insert(DELIVERIES).from_select(DELIVERY, _to_endpoints(deliveries, changed.c))
 
 
 @cache
 def _events() -> Any:
-    return _insert_events(_changed().subquery().c).returning(_EVENTS.c.id)
+    return _insert_events(_changed().subquery().c).returning(EVENTS.c.id)
 
 
 @cache
 def _deliveries() -> Any:
     columns = Message.__table__.c
-    owed = _owed(Event.id, columns).join(Message, Message.id == Event.message_id)
-    owed = owed.where(Event.id >= bindparam("first"))
-    return insert(_DELIVERIES).from_select(_DELIVERY, _to_endpoints(owed, columns))
+    deliveries = owed(Event.id, columns.id).join(Message, Message.id == Event.message_id)
+    deliveries = deliveries.where(Event.id >= bindparam("first"))
+    return insert(DELIVERIES).from_select(DELIVERY, _to_endpoints(deliveries, columns))
 
 
 def _changed() -> Any:
@@ -110,26 +112,33 @@ def _insert_events(message: Any) -> Any:
         message.id,
         message.status,
         message.version,
-        _NOW,
+        NOW,
     )
-    return insert(_EVENTS).from_select(_EVENT, select(*values))
+    return insert(EVENTS).from_select(_EVENT, select(*values))
 
 
-def _owed(event_id: Any, message: Any) -> Select[Any]:
+def owed(event_id: Any, message_id: Any) -> Select[Any]:
     """Select the columns of a delivery."""
     prefix = bindparam("prefix", type_=Text)
-    return select(
-        random_id(prefix), WebhookEndpoint.id, event_id, message.id, _NOW, _NOW, literal(0)
-    )
+    return select(random_id(prefix), WebhookEndpoint.id, event_id, message_id, NOW, NOW, literal(0))
 
 
-def _to_endpoints(owed: Select[Any], message: Any) -> Select[Any]:
-    """Join the endpoints that are told of a status of a message."""
-    only = message.webhook_endpoint_id
-    return owed.join(WebhookEndpoint, WebhookEndpoint.client_id == message.client_id).where(
+def subscribed(event_type: str, only: Any) -> list[ColumnElement[bool]]:
+    """Return the conditions that an endpoint is told of a type of events.
+
+    `only` is the column of the endpoint that the message names, if it names one.
+    """
+    return [
         WebhookEndpoint.deleted_at.is_(None),
         WebhookEndpoint.disabled_at.is_(None),
         or_(only.is_(None), only == WebhookEndpoint.id),
-        has_text(WebhookEndpoint.types, literal(MESSAGE_UPDATED)),
+        has_text(WebhookEndpoint.types, literal(event_type)),
+    ]
+
+
+def _to_endpoints(deliveries: Select[Any], message: Any) -> Select[Any]:
+    """Join the endpoints that are told of a status of a message."""
+    return deliveries.join(WebhookEndpoint, WebhookEndpoint.client_id == message.client_id).where(
+        *subscribed(MESSAGE_UPDATED, message.webhook_endpoint_id),
         has_text(WebhookEndpoint.statuses, message.status),
     )

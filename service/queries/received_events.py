@@ -5,22 +5,27 @@ One statement for the events of a batch, and one for its deliveries.
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import CursorResult, Table, insert, literal, or_, select
+from sqlalchemy import insert, literal, select
 
 from service.database import db
-from service.models import Client, Event, InboundMessage, Message, WebhookDelivery, WebhookEndpoint
-from service.queries.dialect import any_of, has_text
+from service.models import Client, Event, InboundMessage, Message, WebhookEndpoint
+from service.queries.dialect import any_of
 from service.queries.events import MESSAGE_RECEIVED, transaction_number
-from service.queries.random_ids import random_id, time_prefix
+from service.queries.owed_events import (
+    DELIVERIES,
+    DELIVERY,
+    EVENTS,
+    NOW,
+    inserted,
+    owed,
+    subscribed,
+)
+from service.queries.random_ids import time_prefix
 
 _EVENT: Final = ("transaction_id", "client_id", "type", "message_id", "created_at")
-_DELIVERY: Final = (
-    "id", "endpoint_id", "event_id", "message_id", "created_at", "due_at", "attempts"
-)  # fmt: skip
-_DELIVERIES: Final = cast(Table, WebhookDelivery.__table__)
 
 
 def add_events(inbound_ids: Collection[UUID], now: datetime) -> int:
@@ -28,53 +33,34 @@ def add_events(inbound_ids: Collection[UUID], now: datetime) -> int:
 
     Returns how many deliveries are owed to endpoints.
     """
-    events = insert(Event).from_select(_EVENT, _received(inbound_ids, now)).returning(Event.id)
-    ids = db.session.scalars(events).all()
-    if not ids:
-        return 0
-    deliveries = insert(_DELIVERIES).from_select(_DELIVERY, _owed(ids, now))
-    # Without the option the count of an INSERT is -1.
-    options = {"preserve_rowcount": True}
-    result = db.session.connection().execute(deliveries, execution_options=options)
-    return cast(CursorResult[Any], result).rowcount
+    sent = {"now": now, "prefix": time_prefix(now)}
+    events = insert(EVENTS).from_select(_EVENT, _received(inbound_ids)).returning(EVENTS.c.id)
+    ids = db.session.scalars(events, sent).all()
+    return inserted(insert(DELIVERIES).from_select(DELIVERY, _owed(ids)), sent) if ids else 0
 
 
-def _received(inbound_ids: Collection[UUID], now: datetime) -> Any:
+def _received(inbound_ids: Collection[UUID]) -> Any:
     """Select the columns of an event."""
     values = (transaction_number(), InboundMessage.client_id, literal(MESSAGE_RECEIVED))
     return (
-        select(*values, InboundMessage.id, literal(now, Event.created_at.type))
+        select(*values, InboundMessage.id, NOW)
         .join(Client, Client.id == InboundMessage.client_id)
         .where(any_of(InboundMessage.id, inbound_ids), Client.events_since.is_not(None))
         .order_by(InboundMessage.id)
     )
 
 
-def _owed(event_ids: Collection[int], now: datetime) -> Any:
-    """Select the columns of a delivery, for each event and each endpoint that is told of it.
+def _owed(event_ids: Collection[int]) -> Any:
+    """Select the columns of a delivery, for each event and each endpoint to which it goes.
 
     A reply goes to the endpoint of the message that it answers, where that names one.
     """
-    prefix, time = literal(time_prefix(now)), literal(now, WebhookDelivery.due_at.type)
-    only = Message.webhook_endpoint_id
     return (
-        select(
-            random_id(prefix),
-            WebhookEndpoint.id,
-            Event.id,
-            Event.message_id,
-            time,
-            time,
-            literal(0),
-        )
+        owed(Event.id, Event.message_id)
         .join_from(Event, WebhookEndpoint, WebhookEndpoint.client_id == Event.client_id)
         .join(InboundMessage, InboundMessage.id == Event.message_id)
         .outerjoin(Message, Message.id == InboundMessage.in_reply_to)
         .where(
-            any_of(Event.id, event_ids),
-            WebhookEndpoint.deleted_at.is_(None),
-            WebhookEndpoint.disabled_at.is_(None),
-            or_(only.is_(None), only == WebhookEndpoint.id),
-            has_text(WebhookEndpoint.types, literal(MESSAGE_RECEIVED)),
+            any_of(Event.id, event_ids), *subscribed(MESSAGE_RECEIVED, Message.webhook_endpoint_id)
         )
     )
