@@ -15,7 +15,7 @@ from service.opt_outs.apply import apply
 from service.providers.base import Inbound
 from service.providers.sandbox import SANDBOX
 from service.queries import opt_out_lists
-from service.queries.opt_outs import Change, Pair
+from service.queries.opt_outs import Change, Pair, person_of
 
 RECIPIENT: Final = "recipient"
 _BEGINS: Final = {Keyword.STOP: True, Keyword.START: False}
@@ -62,7 +62,7 @@ def from_keywords(received: Iterable[tuple[Inbound, Keyword | None]]) -> None:
 def changes_in(message: Inbound | InboundMessage, *, begins: bool) -> Iterable[Change]:
     """Return the changes of a message to a number: also those of its Messaging Service."""
     at = min(message.provider_time or message.received_at, message.received_at)
-    person = pairs.person_in(message.from_address)
+    person = person_of(message.from_address)
     for sender in filter(None, (message.to_address, message.messaging_service_sid)):
-        pair = Pair(person, pairs.sender_in(sender), message.provider)
+        pair = Pair(person, sender, message.provider)
         yield Change(pair, begins, at, reason="keyword", changed_by=RECIPIENT)

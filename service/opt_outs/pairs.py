@@ -1,18 +1,14 @@
 """The keys of opt-outs: which recipient, from which sender, at which provider."""
 
-import re
 from collections.abc import Callable
-from typing import Final
 
 from service import addresses
-from service.addresses import UnusableAddress, channel_of, number_of
+from service.addresses import UnusableAddress, channel_of, is_service, number_of
 from service.components import components
 from service.errors import FieldError, Invalid
 from service.providers.base import Sender
 from service.providers.sandbox import SANDBOX
 from service.queries.opt_outs import ALL, Pair, person_of
-
-_SERVICE: Final = re.compile(r"MG[0-9a-f]{32}")
 
 
 def pairs(number: str, sender: str | None, *, test: bool = False) -> list[Pair]:
@@ -32,7 +28,7 @@ def pairs(number: str, sender: str | None, *, test: bool = False) -> list[Pair]:
 
 def providers_of(sender: str) -> list[str]:
     """Return the providers of which an account has the sender; if none has it, all."""
-    named = Sender(None, sender) if _SERVICE.fullmatch(sender) else Sender(sender)
+    named = Sender(None, sender) if is_service(sender) else Sender(sender)
     providers = components().real_providers
     owners = [
         name
@@ -52,22 +48,6 @@ def listed_sender(sender: str | None) -> str | None:
     if sender is None or sender.strip() == ALL:
         return sender and ALL
     return _checked("sender", addresses.service_or_sender, sender)
-
-
-def person_in(address: str) -> str:
-    """Return the sender of an inbound message as recipients are stored, if it is a number."""
-    try:
-        return person_of(addresses.recipient(address))
-    except UnusableAddress:
-        return person_of(address)
-
-
-def sender_in(address: str) -> str:
-    """Return the sender of ours to which an inbound message went, as senders are stored."""
-    try:
-        return addresses.service_or_sender(address)
-    except UnusableAddress:
-        return address
 
 
 def _checked(field: str, normalised: Callable[[str, str | None], str], text: str) -> str:
