@@ -28,8 +28,9 @@ _SETTLING: Final = timedelta(seconds=60)
 # Lists and pages that one run reads; a longer list is continued in the next run.
 _MAX_LISTS: Final = 10
 _MAX_PAGES: Final = 5
-# After this time another worker may read the list. Longer than the calls of one run.
-_LEASE: Final = timedelta(minutes=5)
+# After this time another worker may read the list, which is harmless while a slow provider is read:
+# the first sees it and stops. A worker that dies, or loses its database, delays its lists by it.
+_LEASE: Final = timedelta(seconds=60)
 _one_at_a_time: Final = Lock()
 
 _log = logging.getLogger(__name__)
