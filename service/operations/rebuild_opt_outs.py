@@ -10,8 +10,9 @@ from typing import NamedTuple
 from service.database import transaction
 from service.domain.keywords import Keyword
 from service.models import InboundMessage, OptOut
+from service.opt_outs.apply import apply
 from service.opt_outs.change import changes_in
-from service.queries import audit, inbound_audit, opt_outs
+from service.queries import audit, inbound_audit
 from service.queries.opt_outs import Change, Pair
 
 
@@ -35,7 +36,7 @@ def rebuild(
             messages, after = inbound_audit.keywords(after)
             missed = list(_missed(messages)) if messages else []
             if write and missed:
-                opt_outs.change([each.change for each in missed])
+                apply([each.change for each in missed])
         yield from missed
         if after is None:
             return
