@@ -57,9 +57,9 @@ def overflow(app: Flask) -> list[Overflow]:
         return list(db.session.scalars(select(Overflow)))
 
 
-def made(database_url: str, redis_url: str) -> Iterator[FlaskClient]:
-    """Make an application with the real provider; yield who calls it."""
-    app = create_app(make_settings(database_url, redis_url))
+def made(database_url: str, redis_url: str, **changes: str) -> Iterator[FlaskClient]:
+    """Make an application with the real providers; yield who calls it."""
+    app = create_app(make_settings(database_url, redis_url, **changes))
     yield app.test_client()
     with app.app_context():
         db.engine.dispose()

@@ -18,32 +18,25 @@ from sqlalchemy import func, select
 from twilio.request_validator import RequestValidator
 from werkzeug.test import TestResponse
 
-from service.app import create_app
 from service.database import db
 from service.domain.status import Status
 from service.models import DeadLetter, InboundMessage, Message, OptOut, Overflow, StatusEvent
 from service.recording import consume_inbox
 from service.sending import deliver
 from service.web.callbacks import MAX_BODY
-from tests.conftest import BASE_URL, SINCH, TOKEN, make_settings
+from tests.conftest import BASE_URL, SINCH, TOKEN
 from tests.fakes import FakeProvider
 from tests.messages import Post
 from tests.service.inbound.conversation import PERSON, SENDER, form, signed
+from tests.service.web.test_callbacks import made
 
 EMULATOR = json.loads((Path(__file__).parents[2] / "fixtures/emulate-inbound.json").read_text())
 SECRET = SINCH["SINCH_CALLBACK_SECRETS"].partition(",")[0]
 
 
-def make_client(database_url: str, redis_url: str, **changes: str) -> Iterator[FlaskClient]:
-    app = create_app(make_settings(database_url, redis_url, **SINCH, **changes))
-    yield app.test_client()
-    with app.app_context():
-        db.engine.dispose()
-
-
 @pytest.fixture(scope="module")
 def caller(database_url: str, redis_url: str) -> Iterator[FlaskClient]:
-    yield from make_client(database_url, redis_url)
+    yield from made(database_url, redis_url, **SINCH)
 
 
 @pytest.fixture
@@ -260,9 +253,10 @@ def test_sid_of_an_own_send_changes_no_message(
 
 @pytest.fixture(scope="module")
 def emulated(database_url: str, redis_url: str) -> Iterator[FlaskClient]:
-    yield from make_client(
+    yield from made(
         database_url,
         redis_url,
+        **SINCH,
         TWILIO_ACCOUNT_SID=EMULATOR["account_sid"],
         TWILIO_AUTH_TOKEN=EMULATOR["auth_token"],
         TWILIO_PHONE_NUMBER=EMULATOR["phone_number"],
