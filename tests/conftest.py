@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from contextvars import Context
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from flask_migrate import upgrade
 from hypothesis import settings as hypothesis_settings
 from redis import Redis
 from sqlalchemy import create_engine, event, text, update
+from werkzeug.test import TestResponse
 
 from demo.servers import postgres_server, redis_server
 from service.app import create_app
@@ -252,10 +254,21 @@ def events_told(request: pytest.FixtureRequest, context: Flask) -> None:
         db.session.execute(told)
 
 
+class OwnContext(FlaskClient):
+    """A client whose requests have a context of their own, and so a database session.
+
+    In the context of a test they share its session: a transaction that one request leaves open
+    hides from the next what was committed in between.
+    """
+
+    def open(self, *args: Any, **options: Any) -> TestResponse:
+        return Context().run(super().open, *args, **options)
+
+
 @pytest.fixture
 def web(app: Flask, key: str) -> FlaskClient:
     """A client of the API, with its key."""
-    client = app.test_client()
+    client = OwnContext(app, app.response_class)
     client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {key}"
     return client
 
