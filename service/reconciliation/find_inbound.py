@@ -111,7 +111,7 @@ def _read(leased: InboundList, account: Account, every: timedelta) -> int:
     """Read the next pages of a list; return how many of its messages had not arrived."""
     now, missed = datetime.now(UTC), 0
     until = leased.window_end or now - min(_SETTLING, every / 5)
-    since, page = leased.read_until - _OVERLAP, leased.page
+    since, page = max(leased.read_until - _OVERLAP, _oldest_kept(now)), leased.page
     for _ in range(_MAX_PAGES):
         messages, page = account.list_inbound(ListQuery(leased.sender, since, until, page))
         missed += _record(leased.provider, account, messages)
@@ -122,6 +122,12 @@ def _read(leased: InboundList, account: Account, every: timedelta) -> int:
             return missed  # another worker reads it now
     _save(leased, next_at=now)
     return missed
+
+
+def _oldest_kept(now: datetime) -> datetime:
+    """Return the time before which messages are deleted: the lists must not bring them back."""
+    days = components().settings.keep_messages
+    return datetime.min.replace(tzinfo=UTC) if days is None else now - timedelta(days=days)
 
 
 def _save(leased: InboundList, **progress: datetime | str | None) -> bool:

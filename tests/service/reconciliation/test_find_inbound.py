@@ -134,6 +134,16 @@ def test_message_that_arrived_is_not_recorded_again(
     assert (number_recorded(), requests) == (1, [])
 
 
+def test_deleted_message_is_not_recorded_again(book: Book, configure: Callable[..., None]) -> None:
+    begin(ago(3))
+    book.write("Hello", 8)
+    configure(keep_messages=5 / 1440)
+    assert (find_inbound(), number_recorded()) == (0, 0)
+    configure(keep_messages=10 / 1440)
+    begin(ago(3))
+    assert (find_inbound(), number_recorded()) == (1, 1)
+
+
 def test_list_is_read_from_the_time_at_which_it_is_known(provider: FakeProvider) -> None:
     """Earlier messages were answered by another system, perhaps."""
     book = Book()
