@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from limits import parse_many
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
-from service.redis_client.url import parse_redis_url
+from service.redis_client.url import check_broker, parse_redis_url
 
 _DIALECTS: Final = {
     "postgres://": "postgresql+psycopg://",
@@ -53,6 +53,13 @@ def _database_url(value: SecretStr) -> SecretStr:
 
 def _redis_url(value: SecretStr) -> SecretStr:
     parse_redis_url(value.get_secret_value())
+    return value
+
+
+def _broker_url(value: SecretStr) -> SecretStr:
+    url = value.get_secret_value()
+    if not url.startswith(("amqp://", "amqps://")):
+        check_broker(parse_redis_url(url))
     return value
 
 
@@ -173,6 +180,7 @@ HttpUrl = Annotated[str, AfterValidator(http_url)]
 CallbackOverrides = Annotated[str, AfterValidator(_callback_overrides)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
+BrokerUrl = Annotated[SecretStr, AfterValidator(_broker_url)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 ExtraTokens = Annotated[tuple[ExtraToken, ...], BeforeValidator(_extra_tokens)]
 SharedKeys = Annotated[tuple[SharedKey, ...], BeforeValidator(_shared_keys)]
