@@ -73,7 +73,7 @@ class RabbitNode(Server):
 
 
 class RabbitStand:
-    """Nodes of one cluster, and the name service of their own that Erlang needs."""
+    """Nodes of one cluster, and a name server of Erlang for them alone."""
 
     def __init__(self, directory: Path, nodes: int = 1) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -125,17 +125,17 @@ def rabbitmq(directory: Path, nodes: int = 1) -> Iterator[RabbitStand]:
 
 def _programs() -> Path:
     """Return the directory of RabbitMQ's own scripts, which switch no user."""
-    found = sorted(Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin"))
-    if not found:
+    directories = sorted(Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin"))
+    if not directories:
         pytest.skip(
             "RabbitMQ is not installed: run tests/install-tools rabbitmq"
             " or apt-get install --no-install-recommends rabbitmq-server"
         )
-    return found[-1]
+    return directories[-1]
 
 
 def _name_server(directory: Path) -> Server:
-    """Return Erlang's name server; without one of its own a node starts one that outlives it."""
+    """Return a name server of Erlang; a node that misses it starts one that outlives the node."""
     port = unused_port()
     command = ["epmd", "-address", "127.0.0.1", "-port", str(port)]
     return Server(command, directory, port=port)

@@ -101,9 +101,8 @@ class ClusterStand:
 
     def replica_of(self, master: ClusterServer) -> ClusterServer:
         """Return the replica of a master. Raises StopIteration when it has none."""
-        found = (node.port for node in self.running if node.command("ROLE")[0] == "slave")
-        ports = [p for p in found if self._node(p).command("ROLE")[2] == master.port]
-        return next(self._node(port) for port in ports)
+        roles = ((node, node.command("ROLE")) for node in self.running)
+        return next(node for node, role in roles if role[0::2][:2] == ["slave", master.port])
 
     def restart(self, node: ClusterServer) -> None:
         """Start a killed node again; after a failover it becomes the replica of its successor."""
@@ -114,13 +113,13 @@ class ClusterStand:
         return until(lambda: self._has_new_master(self.slot_of(key), old), seconds)
 
     def fail_over(self, key: str) -> float:
-        """Let the replica of a key's master take its place without loss; return the seconds."""
+        """Make the replica of a key's master the master, without loss; return the seconds."""
         old = self.master_of(key)
         self.replica_of(old).command("CLUSTER", "FAILOVER")
         return self.await_failover(key, old)
 
     def move_slot(self, slot: int, target: ClusterServer) -> None:
-        """Move a slot key by key, while traffic goes on: clients see ASK, then MOVED."""
+        """Move a slot key by key during traffic: clients see ASK, then MOVED."""
         source = self._master_of_slot(slot)
         if source is target:
             return

@@ -107,7 +107,7 @@ class Server:
 
 
 class ValkeyServer(Server):
-    """A Valkey or Redis server without snapshots, in a directory of its own."""
+    """A Valkey or Redis server without snapshots."""
 
     def __init__(self, directory: Path, *options: str) -> None:
         directory.mkdir(parents=True)
