@@ -44,13 +44,13 @@ def test_processes_deliver_tell_and_limit(waybill: Installation, provider_url: s
     posted = [client.post(body=f"text {number}") for number in range(MESSAGES)]
     assert client.send().status_code == 429
 
-    until(lambda: all(client.status(each) == "delivered" for each in posted), 90)
+    until(lambda: all(client.status(each) == "delivered" for each in posted), 240)
     sent = Running(provider_url, Config()).records()["messages"]
     assert sorted(message["on_air"] for message in sent) == [1] * MESSAGES
     answers = [callback["answer"] for message in sent for callback in message["callbacks"]]
     assert answers
     assert set(answers) == {204}
-    until(lambda: told_delivered(waybill, client, start) == set(posted), 30)
+    until(lambda: told_delivered(waybill, client, start) == set(posted), 60)
     assert all(waybill.is_running(role) for role in ROLES)
 
 
