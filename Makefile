@@ -28,10 +28,8 @@ test-slow: $(READY) ## Run the slow tests, and the property tests with all their
 	@tests/install-tools
 	$(BIN)/python -m pytest -n 2 -m "(slow or hypothesis) and not cluster" $(ARGS)
 
-# Accept, send, callback, record, feed and limits: one process runs all tests of a stand.
-ON_EACH_STAND := tests/test_path.py \
-	$(addprefix tests/service/, recording/test_consume_inbox.py sending/test_deliver.py \
-		event_feed/test_every_change.py web/test_callbacks.py web/api/test_rate_limits.py)
+# One process runs all tests of a stand. The event feed and the rate limit: tests/cluster.
+ON_EACH_STAND := tests/test_path.py tests/service/recording/test_consume_inbox.py
 
 cluster-test: $(READY) ## Test with Sentinel, Cluster, RabbitMQ, a standby of PostgreSQL, and PgBouncer.
 	@tests/install-tools rabbitmq
