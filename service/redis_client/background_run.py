@@ -40,5 +40,6 @@ class BackgroundRun:
 
     def _reset(self) -> None:
         self._lock = Lock()
+        self._ended = Event()
         self._ended.set()
         self._next_at = float("-inf")

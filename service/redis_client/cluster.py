@@ -1,17 +1,19 @@
 """A client of a Redis Cluster that connects at its first command and never waits for a refresh."""
 
+import hashlib
 import os
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, ClusterPipeline, NodesManager, RedisCluster
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisClusterException, RedisError, SlotNotCoveredError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError, SlotNotCoveredError
 from redis.retry import Retry
 
 from service.redis_client.background_run import BackgroundRun
+from service.redis_client.url import RedisAddress
 
 # Seconds between the starts of two refreshes of the list of nodes.
 _REFRESH_INTERVAL: Final = 0.25
@@ -62,10 +64,12 @@ class ClusterClient:
     for the others. So here the list is refreshed in the background.
     """
 
-    def __init__(self, nodes: Sequence[tuple[str, int]], options: dict[str, Any]) -> None:
+    def __init__(self, address: RedisAddress, options: dict[str, Any]) -> None:
         """Use keyword arguments of a connection; `socket_timeout` also bounds the first wait."""
-        self.options = options
-        self._nodes = nodes
+        # RedisCluster refuses to be given these two.
+        self.options = {name: options[name] for name in options.keys() - {"db", "retry"}}
+        self.options["ssl"] = address.tls is not None
+        self._nodes = address.nodes
         self._cluster: _Cluster | None = None
         self._refresh = BackgroundRun(self._read_nodes, _REFRESH_INTERVAL)
         reference = weakref.WeakMethod(self._reset)
@@ -94,6 +98,21 @@ class ClusterClient:
         """Read the list of nodes again, in the background."""
         self._refresh.request()
 
+    def register_script(self, script: str) -> Callable[..., Any]:
+        """Return a function of keys and arguments that runs a script, and loads it where it runs.
+
+        That of redis-py loads it on all masters, and fails while one of them is down.
+        """
+        digest = hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
+
+        def run(keys: Sequence[Any], args: Sequence[Any]) -> Any:
+            try:
+                return self.cluster.evalsha(digest, len(keys), *keys, *args)
+            except NoScriptError:
+                return self.cluster.eval(script, len(keys), *keys, *args)
+
+        return run
+
     def close(self) -> None:
         """Close all connections."""
         if self._cluster is not None:
@@ -121,11 +140,3 @@ class ClusterClient:
 
     def _reset(self) -> None:
         self._cluster = None
-
-
-def connect_to_cluster(
-    nodes: Sequence[tuple[str, int]], options: dict[str, Any], *, tls: bool
-) -> ClusterClient:
-    """Return a client of the cluster with these nodes."""
-    options = {name: value for name, value in options.items() if name not in ("db", "retry")}
-    return ClusterClient(nodes, {**options, "ssl": tls})

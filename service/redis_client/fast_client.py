@@ -13,7 +13,9 @@ from hiredis import pack_command
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from service.redis_client.connections import MAX_CONNECTIONS, is_unavailable
+from service.redis_client.closing import is_unavailable
+from service.redis_client.connections import MAX_CONNECTIONS
+from service.redis_client.sentinel import MasterPool
 
 # Seconds. A connection that was idle for the first is checked before use; after the second it is
 # replaced, because a NAT or a firewall may have dropped it without notice.
@@ -40,6 +42,7 @@ class FastClient:
         """Connect like `redis`; wait up to `wait` seconds for one of `max_connections`."""
         pool = redis.connection_pool
         self._make: Callable[[], Any] = partial(pool.connection_class, **pool.connection_kwargs)
+        self._is_old = pool.is_old if isinstance(pool, MasterPool) else None
         self._max_connections = max_connections
         self._wait = wait
         self._reset()
@@ -92,7 +95,8 @@ class FastClient:
         except IndexError:
             return self._make()
         idle = time.monotonic() - used_at
-        if idle > _MAX_IDLE or (idle > _CHECK_AFTER_IDLE and _is_stale(connection)):
+        dead = idle > _MAX_IDLE or (idle > _CHECK_AFTER_IDLE and _is_stale(connection))
+        if dead or (self._is_old and self._is_old(connection)):
             connection.disconnect()
         return connection
 

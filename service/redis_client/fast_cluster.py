@@ -92,8 +92,8 @@ class FastCluster(FastClient):
     def _at(self, address: tuple[str, int]) -> FastClient:
         node = self._nodes.get(address)
         if node is None:
-            host, port = address
-            redis = Redis(host=host, port=port, **self._client.options)
+            place: dict[str, Any] = {"host": address[0], "port": address[1], "retry": None}
+            redis = Redis(**self._client.options, **place)
             node = self._nodes.setdefault(address, FastClient(redis))
         return node
 
