@@ -168,8 +168,8 @@ def test_commands_reach_the_node_of_their_key(fast: FastClient) -> None:
 
 @pytest.mark.cluster
 def test_entry_and_its_replication_are_one_packet(fast: FastClient) -> None:
-    added = (b"XADD", "waybill:inbox:{1}", b"*", b"name", b"value")
-    entry, replicas = fast.call_all("waybill:inbox:{1}", added, (b"WAIT", 1, 2000))
+    added = (b"XADD", "waybill:stream:{1}", b"*", b"name", b"value")
+    entry, replicas = fast.call_all("waybill:stream:{1}", added, (b"WAIT", 1, 2000))
 
     assert b"-" in entry
     assert replicas == 1
