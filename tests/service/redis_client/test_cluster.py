@@ -118,6 +118,16 @@ def test_cluster_is_found_after_a_start_without_it(tmp_path: Path) -> None:
         redis.close()
 
 
+def test_account_of_the_url_is_used_for_each_node(tmp_path: Path) -> None:
+    with cluster_of_one(tmp_path) as node:
+        node.command("CONFIG", "SET", "requirepass", "secret")
+        redis = connecting(f"cluster://:secret@127.0.0.1:{node.port}")
+
+        assert redis.set("name", 1)
+        assert fast_client(redis).call(b"GET", "name") == b"1"
+        redis.close()
+
+
 class _OneNode:
     """What FastCluster uses of a client, of a cluster whose slots are all on one port."""
 
