@@ -23,6 +23,8 @@ _CHECK_AFTER_IDLE: Final = 1.0
 _MAX_IDLE: Final = 60.0
 
 Argument: TypeAlias = bytes | str | float
+# Its stub allows only commands of one word.
+pack = cast(Callable[[Sequence[Argument]], bytes], pack_command)
 
 
 class NoFreeConnection(RedisError):
@@ -52,7 +54,10 @@ class FastClient:
 
     def call(self, *command: Argument) -> Any:
         """Send a command and return the answer. Raises RedisError."""
-        return answered(self.exchange(pack(command), 1))[0]
+        answer = self.exchange(pack(command), 1)[0]
+        if isinstance(answer, ResponseError):
+            raise answer
+        return answer
 
     def call_all(self, key: bytes | str, *commands: Sequence[Argument]) -> list[Any]:
         """Send commands about one key in one packet and return their answers.
@@ -64,13 +69,18 @@ class FastClient:
 
     def exchange(self, packed: bytes, count: int) -> list[Any]:
         """Send packed commands and return `count` answers, of which some may be ResponseErrors."""
-        connection = self._take()
+        connection, answers, unavailable = self._take(), list[Any](), False
         try:
             if not connection.is_connected:
                 connection.connect()  # a Sentinel connection finds the master here
             connection.send_packed_command([packed], check_health=False)
-            answers = [_read(connection) for _ in range(count)]
-            if any(isinstance(each, ResponseError) and is_unavailable(each) for each in answers):
+            for _ in range(count):
+                try:
+                    answers.append(connection.read_response())
+                except ResponseError as error:
+                    answers.append(error)
+                    unavailable = unavailable or is_unavailable(error)
+            if unavailable:
                 connection.disconnect()
             return answers
         except BaseException:
@@ -115,23 +125,9 @@ def _is_stale(connection: Any) -> bool:
         return True
 
 
-def pack(command: Sequence[Argument]) -> bytes:
-    """Return a command as it is sent."""
-    return cast(
-        bytes, pack_command(cast(Any, command))
-    )  # its stub allows only commands of one word
-
-
 def answered(answers: list[Any]) -> list[Any]:
     """Return answers. Raises the first ResponseError among them."""
     for answer in answers:
         if isinstance(answer, ResponseError):
             raise answer
     return answers
-
-
-def _read(connection: Any) -> Any:
-    try:
-        return connection.read_response(disconnect_on_error=True)
-    except ResponseError as error:
-        return error
