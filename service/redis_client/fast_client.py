@@ -54,10 +54,23 @@ class FastClient:
 
     def call(self, *command: Argument) -> Any:
         """Send a command and return the answer. Raises RedisError."""
-        answer = self.exchange(pack(command), 1)[0]
-        if isinstance(answer, ResponseError):
-            raise answer
-        return answer
+        # As `exchange`, without its list of answers: each callback comes here.
+        packed, connection = pack(command), self._take()
+        try:
+            if not connection.is_connected:
+                connection.connect()  # a Sentinel connection finds the master here
+            connection.send_packed_command([packed], check_health=False)
+            return connection.read_response()
+        except ResponseError as error:
+            if is_unavailable(error):
+                connection.disconnect()
+            raise
+        except BaseException:
+            connection.disconnect()  # a late answer must not be read by the next command
+            raise
+        finally:
+            self._free.append((time.monotonic(), connection))
+            self._permits.put(None)
 
     def call_all(self, key: bytes | str, *commands: Sequence[Argument]) -> list[Any]:
         """Send commands about one key in one packet and return their answers.
@@ -69,10 +82,11 @@ class FastClient:
 
     def exchange(self, packed: bytes, count: int) -> list[Any]:
         """Send packed commands and return `count` answers, of which some may be ResponseErrors."""
-        connection, answers, unavailable = self._take(), list[Any](), False
+        answers: list[Any] = []
+        connection, unavailable = self._take(), False
         try:
             if not connection.is_connected:
-                connection.connect()  # a Sentinel connection finds the master here
+                connection.connect()
             connection.send_packed_command([packed], check_health=False)
             for _ in range(count):
                 try:
@@ -84,7 +98,7 @@ class FastClient:
                 connection.disconnect()
             return answers
         except BaseException:
-            connection.disconnect()  # a late answer must not be read by the next command
+            connection.disconnect()
             raise
         finally:
             self._free.append((time.monotonic(), connection))
