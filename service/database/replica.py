@@ -6,6 +6,7 @@ is too old costs one read a short wait; the others then read the primary for som
 """
 
 import logging
+import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -103,24 +104,30 @@ def from_replica(
     return decorate
 
 
-def measure_lag() -> float:
-    """Return by how many seconds the replica is behind the primary; 0 if it catches up in 0.2 s.
+def measure_lag() -> float | None:
+    """Return by how many seconds the replica is behind; 0 if it catches up within 0.2 s.
 
-    Raises SQLAlchemyError when one of the two does not answer.
+    None: it does not answer. Raises SQLAlchemyError if the primary does not answer.
     """
-    position = _position()
-    with _session_on_replica():
-        return _lag_after_wait(position, 0.0)
+    try:
+        with _breaker(math.inf):
+            position = _position()
+            with _session_on_replica():
+                return _lag_after_wait(position, 0.0)
+    except (CircuitOpen, ReplicaUnusable):
+        return None
 
 
 def _read(read: Callable[[], _Result], max_lag: float) -> _Result:
     """Read the replica. Raises CircuitOpen or ReplicaUnusable when the primary must be read."""
-    breaker: CircuitBreaker = current_app.extensions[_EXTENSION][max_lag]
+    breaker = _breaker(max_lag)
     with ExitStack() as stack:
         with breaker:
             position = _position()
             stack.enter_context(_session_on_replica())
-            _await_position(position, max_lag)
+            lag = _lag_after_wait(position, max_lag)
+            if lag > max_lag:
+                raise ReplicaUnusable(f"{lag:.1f} s behind")
         try:
             return read()
         except SQLAlchemyError as error:
@@ -131,33 +138,35 @@ def _read(read: Callable[[], _Result], max_lag: float) -> _Result:
             raise ReplicaUnusable(type(error).__name__) from error
 
 
+def _breaker(max_lag: float) -> CircuitBreaker:
+    breaker: CircuitBreaker = current_app.extensions[_EXTENSION][max_lag]
+    return breaker
+
+
 def _position() -> str:
     """Return how far the primary has written its log."""
     position: str = db.session.scalars(_READ_POSITION).one()
     return position
 
 
-def _await_position(position: str, max_lag: float) -> None:
-    """Wait until the replica is recent enough. Raises ReplicaUnusable."""
-    try:
-        lag = _lag_after_wait(position, max_lag)
-    except SQLAlchemyError as error:
-        if not is_retryable(error):
-            raise
-        raise ReplicaUnusable(type(error).__name__) from error
-    if lag > max_lag:
-        raise ReplicaUnusable(f"{lag:.1f} s behind")
-
-
 def _lag_after_wait(position: str, max_lag: float) -> float:
-    """Wait until the lag is at most `max_lag`; return it after 0.2 s in any case."""
+    """Wait at most 0.2 s until the lag is at most `max_lag`; return it. Raises ReplicaUnusable."""
     deadline = time.monotonic() + _LONGEST_WAIT
     while True:
-        lag = float(db.session.scalars(_READ_LAG, {"position": position}).one())
+        lag = _lag(position)
         if lag <= max_lag or time.monotonic() > deadline:
             return lag
         db.session.rollback()  # hold no connection while waiting
         time.sleep(_POLL_INTERVAL)
+
+
+def _lag(position: str) -> float:
+    try:
+        return float(db.session.scalars(_READ_LAG, {"position": position}).one())
+    except SQLAlchemyError as error:
+        if not is_retryable(error):
+            raise
+        raise ReplicaUnusable(type(error).__name__) from error
 
 
 @contextmanager
