@@ -25,6 +25,7 @@ from service.providers.call_slots import CallSlots
 from service.providers.sandbox import Sandbox
 from service.queries import callbacks
 from service.redis_client.connections import connect
+from service.redis_client.fast_client import fast_client
 from service.redis_client.url import parse_redis_url
 from service.task_queue.queue import TaskQueue
 from service.web.api import rate_limits
@@ -51,7 +52,7 @@ def create_app(
     db.init_app(app)
     engines.prepare(app, settings)
     schema.prepare_for_commands(app)
-    redis = _connect(settings, _REQUEST_TIMEOUT)
+    redis = _connect(settings.redis_url.get_secret_value(), _REQUEST_TIMEOUT)
     bound = _components(app, settings, redis, providers)
     app.extensions["waybill"] = bound
     counting.prepare(bound.providers)
@@ -79,11 +80,12 @@ def _components(
         store(app.extensions["waybill"], callback)
 
     providers = configured(settings) if providers is None else providers
-    task_redis = _connect(settings, _TASK_TIMEOUT)
+    inbox_redis = _connect(settings.inbox_address, _TASK_TIMEOUT)
+    fast = fast_client(_connect(settings.inbox_address, _REQUEST_TIMEOUT))
     return Components(
         settings=settings,
         providers={**providers, Sandbox.name: Sandbox(handle_callback)},
-        inbox=Inbox(task_redis, redis, CircuitBreaker(), settings.inbox_limit),
+        inbox=Inbox(inbox_redis, fast, CircuitBreaker(), settings.inbox_limit),
         overflow=OverflowTable(app.app_context, callbacks.add_overflow),
         queue=TaskQueue(settings, redis, CircuitBreaker()),
         call_slots=CallSlots(settings.worker_concurrency),
@@ -111,5 +113,5 @@ def _rates(settings: Settings) -> dict[str, float]:
     return rates
 
 
-def _connect(settings: Settings, timeout: float) -> Redis:
-    return connect(parse_redis_url(settings.redis_url.get_secret_value()), timeout)
+def _connect(url: str, timeout: float) -> Redis:
+    return connect(parse_redis_url(url), timeout)

@@ -115,8 +115,9 @@ def _run_and_kill(code: str, redis_url: str, body: bytes, attempt: str) -> None:
         "from service.coordination.circuit_breaker import CircuitBreaker;"
         "from service.inbox.stream import Inbox;"
         "from service.providers.base import Callback;"
+        "from service.redis_client.fast_client import FastClient;"
         f"redis = Redis.from_url({redis_url!r}, protocol=2);"
-        "inbox = Inbox(redis, redis, CircuitBreaker(), 1000);"
+        "inbox = Inbox(redis, FastClient(redis), CircuitBreaker(), 1000);"
         f"callback = Callback('twilio', {attempt!r}, {body!r}, datetime.now(UTC));"
         f"{code}; os.kill(os.getpid(), signal.SIGKILL)"
     )

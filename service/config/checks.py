@@ -7,12 +7,18 @@ from typing import Final, NamedTuple
 from service.config.accounts import GAPS, MODELS, SinchAccount, TwilioAccount
 from service.config.providers import ProviderSettings
 from service.config.public_urls import unreachable
+from service.config.stores import StoreSettings
 from service.domain.account import DEFAULT_ACCOUNT
+from service.redis_client.url import check_broker, parse_redis_url
 
 # Seconds between the end of the longest call and the end of its claim, to record the answer.
 _MARGIN: Final = 5.0
 # Fields of accounts that settings have for every account.
 _COMMON: Final = {"name", "sender_rates", "routes"}
+
+
+class CheckedSettings(ProviderSettings, StoreSettings):
+    """The settings that depend on each other."""
 
 
 class Problem(NamedTuple):
@@ -23,12 +29,12 @@ class Problem(NamedTuple):
     others: tuple[str, ...] = ()
 
 
-def problems(settings: ProviderSettings, faulty: Collection[str] = ()) -> Iterator[tuple[str, str]]:
+def problems(settings: CheckedSettings, faulty: Collection[str] = ()) -> Iterator[tuple[str, str]]:
     """Yield each setting that does not fit the others, and what to do.
 
     Checks of `faulty` settings are left out: they have no value.
     """
-    for check in (_accounts, _lease, _providers, _names, _routes, _address):
+    for check in (_accounts, _lease, _providers, _names, _routes, _address, _broker):
         for problem in check(settings):
             if not {problem.setting, *problem.others}.intersection(faulty):
                 yield problem.setting, problem.text
@@ -137,3 +143,11 @@ def _address(settings: ProviderSettings) -> Iterator[Problem]:
     if reason is not None and settings.calls_real_provider():
         others = ("twilio_api_base_url", "sinch_api_base_url")
         yield Problem("public_base_url", reason, others)
+
+
+def _broker(settings: CheckedSettings) -> Iterator[Problem]:
+    if settings.broker_url is None:
+        try:
+            check_broker(parse_redis_url(settings.broker_address))
+        except ValueError as error:
+            yield Problem("broker_url", f"is unset, so that REDIS_URL is used, which {error}")

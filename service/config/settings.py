@@ -11,8 +11,6 @@ from service.config import checks
 from service.config.inbound import InboundSettings
 from service.config.monitoring import MonitoringSettings
 from service.config.privacy import PrivacySettings
-from service.config.providers import ProviderSettings
-from service.config.stores import StoreSettings
 from service.config.webhooks import WebhookSettings
 from service.errors import as_requirement
 
@@ -38,10 +36,9 @@ class ConfigurationError(Exception):
 class Settings(
     MonitoringSettings,
     PrivacySettings,
-    StoreSettings,
     WebhookSettings,
     InboundSettings,
-    ProviderSettings,
+    checks.CheckedSettings,
 ):
     """All settings of the service. The descriptions are also the text of `.env.example`."""
 

@@ -8,7 +8,7 @@ from limits import parse_many
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from service.config.database_url import primary_url, replica_url
-from service.redis_client.url import parse_redis_url
+from service.redis_client.url import check_broker, parse_redis_url
 
 
 class ExtraToken(BaseModel):
@@ -47,6 +47,13 @@ def _replica_url(value: SecretStr) -> SecretStr:
 
 def _redis_url(value: SecretStr) -> SecretStr:
     parse_redis_url(value.get_secret_value())
+    return value
+
+
+def _broker_url(value: SecretStr) -> SecretStr:
+    url = value.get_secret_value()
+    if not url.startswith(("amqp://", "amqps://")):
+        check_broker(parse_redis_url(url))
     return value
 
 
@@ -168,6 +175,7 @@ CallbackOverrides = Annotated[str, AfterValidator(_callback_overrides)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 ReplicaUrl = Annotated[SecretStr, AfterValidator(_replica_url)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
+BrokerUrl = Annotated[SecretStr, AfterValidator(_broker_url)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 ExtraTokens = Annotated[tuple[ExtraToken, ...], BeforeValidator(_extra_tokens)]
 SharedKeys = Annotated[tuple[SharedKey, ...], BeforeValidator(_shared_keys)]

@@ -20,7 +20,7 @@ from service.errors import InboxUnavailable
 from service.inbox.consumers import FOREVER, remove_consumers
 from service.providers.base import Callback
 from service.providers.sandbox import SANDBOX
-from service.redis_client.connections import FastClient
+from service.redis_client.fast_client import FastClient
 
 _STREAM: Final = "waybill:inbox"
 _GROUP: Final = "recorders"
@@ -51,7 +51,7 @@ class Entry(NamedTuple):
 class Inbox:
     """Accepted callbacks, in order of arrival."""
 
-    def __init__(self, redis: Redis, fast: Redis, breaker: CircuitBreaker, limit: int) -> None:
+    def __init__(self, redis: Redis, fast: FastClient, breaker: CircuitBreaker, limit: int) -> None:
         """Use `fast`, a client with short time-outs, to put callbacks, and `redis` for the rest.
 
         With more than `limit` entries the inbox refuses callbacks, to protect Redis's memory.
@@ -59,7 +59,7 @@ class Inbox:
         # The name of this process in the consumer group.
         self.consumer = f"{socket.gethostname()}-{os.getpid()}"
         self._redis = redis
-        self._fast = FastClient(fast)
+        self._fast = fast
         self._breaker = breaker
         self._limit = limit
         self._full = False

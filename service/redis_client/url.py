@@ -10,10 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
-_SCHEMES: Final = ("redis", "rediss", "unix")
+_TLS_SCHEMES: Final = ("rediss", "sentinels", "clusters")
+_SCHEMES: Final = ("redis", "unix", "sentinel", "cluster", *_TLS_SCHEMES)
 _PORT: Final = 6379
+_SENTINEL_PORT: Final = 26379
 # An option name that an error may quote. Anything else may be part of a password.
 _NAME: Final = re.compile(r"[a-z_]{1,40}")
 _ESCAPE: Final = (
@@ -24,8 +26,13 @@ _ESCAPE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class RedisAddress:
-    """The address and the credentials of a Redis server. `path` is that of a Unix socket."""
+    """The address and the credentials of a Redis server. `path` is that of a Unix socket.
 
+    With `nodes` it is a cluster, or with `master_name` what these Sentinels monitor.
+    """
+
+    nodes: tuple[tuple[str, int], ...] = ()
+    master_name: str = ""
     host: str = ""
     port: int = _PORT
     path: str = ""
@@ -34,14 +41,29 @@ class RedisAddress:
     password: str | None = field(default=None, repr=False)
     tls: Mapping[str, Any] | None = field(default=None, repr=False)
 
+    @property
+    def is_cluster(self) -> bool:
+        """Tell whether this is a Redis Cluster."""
+        return bool(self.nodes) and not self.master_name
+
     def client_options(self) -> dict[str, Any]:
         """Return the keyword arguments of a connection of redis-py."""
-        server = {"path": self.path} if self.path else {"host": self.host, "port": self.port}
+        server: dict[str, Any] = {"host": self.host, "port": self.port}
+        if self.path or self.nodes:
+            server = {"path": self.path} if self.path else {}
         account = {"username": self.username, "password": self.password}
         return {**server, "db": self.db, **account, **(self.tls or {})}
 
     def celery_settings(self) -> dict[str, Any]:
         """Return Celery's settings for the broker. Celery logs the URL with a masked password."""
+        if self.master_name:
+            urls = [
+                f"sentinel://{self._account()}{host}:{port}/{self.db}" for host, port in self.nodes
+            ]
+            return {
+                "broker_url": ";".join(urls),
+                "broker_use_ssl": dict(self.tls) if self.tls else None,
+            }
         if self.path:
             # kombu does not mask the password in the URL of a socket.
             url = f"redis+socket://{quote(self.path)}?{urlencode({'virtual_host': self.db})}"
@@ -59,31 +81,70 @@ class RedisAddress:
 
 
 def parse_redis_url(url: str) -> RedisAddress:
-    """Parse a `redis://`, `rediss://` (TLS) or `unix://` URL. Raises ValueError without values."""
+    """Parse the URL of a server, of Sentinels or of a cluster. Raises ValueError without values.
+
+    Forms: `redis://`, `rediss://` (TLS), `unix://`, `sentinel://a:26379,b:26379/NAME/0`,
+    `sentinels://` (TLS), `cluster://a:7001,b:7002`, `clusters://` (TLS).
+    """
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname or "127.0.0.1", parts.port or _PORT
     except ValueError:
         raise ValueError(_ESCAPE) from None
     if parts.scheme not in _SCHEMES:
-        raise ValueError("must start with redis://, rediss:// or unix://")
+        raise ValueError(f"must start with {', '.join(f'{each}://' for each in _SCHEMES)}")
     if parts.fragment or (parts.scheme == "unix" and not parts.path):
         raise ValueError(_ESCAPE if parts.fragment else "must name the path of a socket")
-    options = _options(parts.query, with_tls=parts.scheme == "rediss")
-    account: dict[str, Any] = {
-        "username": unquote(parts.username or "") or None,
-        "password": unquote(parts.password or "") or None,
-    }
+    options = _options(parts.query, with_tls=parts.scheme in _TLS_SCHEMES)
+    db = options.pop("db", None)
+    tls = _TLS_DEFAULTS | options if parts.scheme in _TLS_SCHEMES else None
+    return RedisAddress(**_account_in(parts), **_place(parts, db), tls=tls)
+
+
+def check_broker(address: RedisAddress) -> None:
+    """Raise ValueError for a server that cannot be Celery's broker."""
+    if address.is_cluster:
+        raise ValueError(
+            "cannot be a cluster, which Celery does not support: set BROKER_URL to a server,"
+            " sentinel:// or amqp://"
+        )
+
+
+def _place(parts: SplitResult, db: int | None) -> dict[str, Any]:
+    """Return where a server is, and the number of its database."""
     if parts.scheme == "unix":
-        return RedisAddress(path=unquote(parts.path), db=options.get("db", 0), **account)
-    tls = {name: value for name, value in options.items() if name != "db"}
-    return RedisAddress(
-        host=unquote(host),
-        port=port,
-        db=_database(unquote(parts.path).strip("/"), options.get("db")),
-        **account,
-        tls=_TLS_DEFAULTS | tls if parts.scheme == "rediss" else None,
-    )
+        return {"path": unquote(parts.path), "db": db or 0}
+    path = unquote(parts.path).strip("/")
+    if parts.scheme.startswith("sentinel"):
+        name, _, path = path.partition("/")
+        if not name:
+            raise ValueError("must name the master that the Sentinels monitor: /NAME or /NAME/0")
+        nodes = _nodes(parts, _SENTINEL_PORT)
+        return {"nodes": nodes, "master_name": name, "db": _database(path, db)}
+    nodes = _nodes(parts, _PORT)
+    if parts.scheme.startswith("cluster"):
+        if _database(path, db):
+            raise ValueError("names a database; a cluster has only the database 0")
+        return {"nodes": nodes}
+    if len(nodes) > 1:
+        raise ValueError("names several servers: write sentinel:// or cluster://")
+    return {"host": nodes[0][0], "port": nodes[0][1], "db": _database(path, db)}
+
+
+def _nodes(parts: SplitResult, port: int) -> tuple[tuple[str, int], ...]:
+    """Return the hosts of a URL with their ports."""
+    hosts = parts.netloc.rpartition("@")[2].split(",")
+    try:
+        found = [urlsplit(f"//{host}") for host in hosts]
+        return tuple((unquote(each.hostname or "127.0.0.1"), each.port or port) for each in found)
+    except ValueError:
+        raise ValueError(_ESCAPE) from None
+
+
+def _account_in(parts: SplitResult) -> dict[str, Any]:
+    """Return the user name and the password of a URL."""
+    account = parts.netloc.rpartition("@")[0]
+    username, _, password = account.partition(":")
+    return {"username": unquote(username) or None, "password": unquote(password) or None}
 
 
 def _options(query: str, *, with_tls: bool) -> dict[str, Any]:
@@ -99,7 +160,7 @@ def _options(query: str, *, with_tls: bool) -> dict[str, Any]:
         if name in options:
             raise ValueError(f"has the option {name} twice")
         if name != "db" and not with_tls:
-            raise ValueError(f"has the option {name}, which needs TLS: write rediss://")
+            raise ValueError(f"has the option {name}, which needs TLS: write rediss:// or its like")
         options[name] = _PARSERS[name](name, value)
     return options
 

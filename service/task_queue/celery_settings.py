@@ -21,7 +21,7 @@ def celery_settings(
     """
     transport.register()
     return {
-        **parse_redis_url(settings.redis_url.get_secret_value()).celery_settings(),
+        **_broker(settings.broker_address),
         "task_routes": {name: {"queue": queue} for name, queue in routes.items()},
         "task_ignore_result": True,
         "task_serializer": "json",
@@ -38,3 +38,13 @@ def celery_settings(
             "retry_on_timeout": False,
         },
     }
+
+
+def _broker(url: str) -> dict[str, Any]:
+    if url.startswith("amqp"):
+        return {
+            "broker_url": url,
+            "task_default_queue_type": "quorum",
+            "task_create_missing_queue_type": "quorum",
+        }
+    return parse_redis_url(url).celery_settings()

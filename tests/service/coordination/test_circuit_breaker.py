@@ -26,7 +26,7 @@ from service.coordination.circuit_breaker import CircuitBreaker, CircuitOpen
 from service.coordination.sender_rate_limit import SendRequest
 from service.errors import InboxUnavailable
 from service.providers.base import Callback
-from service.redis_client.connections import NoFreeConnection
+from service.redis_client.fast_client import NoFreeConnection
 from service.task_queue import queue
 from tests.conftest import make_settings
 

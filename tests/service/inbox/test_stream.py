@@ -19,6 +19,7 @@ from service.coordination.circuit_breaker import CircuitBreaker
 from service.errors import InboxUnavailable
 from service.inbox.stream import Entry, Inbox
 from service.providers.base import Callback
+from service.redis_client.fast_client import FastClient
 from tests.conftest import make_settings
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, 123456, tzinfo=UTC)
@@ -41,7 +42,7 @@ def inbox(redis: Redis) -> Inbox:
 
 
 def make_inbox(redis: Redis, limit: int = 1000) -> Inbox:
-    return Inbox(redis, redis, CircuitBreaker(), limit)
+    return Inbox(redis, FastClient(redis), CircuitBreaker(), limit)
 
 
 def callback(body: bytes = b"MessageStatus=sent", at: datetime = NOW) -> Callback:

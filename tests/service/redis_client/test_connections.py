@@ -12,8 +12,9 @@ from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 from redis.sentinel import SentinelManagedConnection
 
 from demo.servers import RedisServer, redis_server
-from service.redis_client import connections as redis_connections
-from service.redis_client.connections import FastClient, NoFreeConnection, closing, connect
+from service.redis_client import fast_client
+from service.redis_client.connections import closing, connect
+from service.redis_client.fast_client import FastClient, NoFreeConnection
 from service.redis_client.url import parse_redis_url
 from tests.messages import assert_soon
 from tests.redis_stand import answering
@@ -121,7 +122,7 @@ def test_idle_connection_that_died_is_replaced(
     connections.call(b"PING")
     server.kill()
     server.start()
-    monkeypatch.setattr(redis_connections, "_CHECK_AFTER_IDLE", -1.0)
+    monkeypatch.setattr(fast_client, "_CHECK_AFTER_IDLE", -1.0)
 
     assert connections.call(b"ECHO", "here") == b"here"
 
@@ -130,7 +131,7 @@ def test_connection_idle_for_too_long_is_replaced(
     connections: FastClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = connections.call(b"CLIENT", "ID")
-    monkeypatch.setattr(redis_connections, "_MAX_IDLE", -1.0)
+    monkeypatch.setattr(fast_client, "_MAX_IDLE", -1.0)
 
     assert connections.call(b"CLIENT", "ID") != before
 

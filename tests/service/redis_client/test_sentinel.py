@@ -14,7 +14,7 @@ from redis.sentinel import Sentinel
 
 from demo import servers
 from demo.servers import RedisServer, free_port, redis_server
-from service.redis_client.connections import FastClient
+from service.redis_client.fast_client import FastClient
 
 SHORT: dict[str, Any] = {
     "socket_timeout": 0.3,

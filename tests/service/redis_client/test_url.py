@@ -33,6 +33,42 @@ def test_url_is_parsed_for_both_clients(url: str, broker_url: str) -> None:
     assert parse_redis_url(url).celery_settings()["broker_url"] == broker_url
 
 
+@pytest.mark.parametrize(
+    ("url", "nodes", "name", "db"),
+    [
+        ("sentinel://a,b:2/waybill", (("a", 26379), ("b", 2)), "waybill", 0),
+        ("sentinels://u:p@a:1,b:2/waybill/3", (("a", 1), ("b", 2)), "waybill", 3),
+        ("cluster://u:p@a:7001,[::1]:7002", (("a", 7001), ("::1", 7002)), "", 0),
+        ("clusters://a", (("a", 6379),), "", 0),
+    ],
+)
+def test_several_nodes_are_parsed(
+    url: str, nodes: tuple[tuple[str, int], ...], name: str, db: int
+) -> None:
+    address = parse_redis_url(url)
+    assert (address.nodes, address.master_name, address.db) == (nodes, name, db)
+    assert (address.tls is not None) is url.startswith(("sentinels", "clusters"))
+    assert (address.password == "p") is ("@" in url)
+
+
+@pytest.mark.parametrize(
+    ("changes", "setting"),
+    [
+        ({"REDIS_URL": "cluster://a:7001"}, "BROKER_URL"),
+        ({"BROKER_URL": "cluster://a:7001"}, "BROKER_URL"),
+        ({"INBOX_URL": "amqp://a"}, "INBOX_URL"),
+        ({"REDIS_URL": "sentinel://a:26379"}, "REDIS_URL"),
+        ({"REDIS_URL": "redis://a,b"}, "REDIS_URL"),
+        ({"INBOX_URL": "cluster://a:7001/1"}, "INBOX_URL"),
+        ({"REDIS_URL": "cluster://a:x", "BROKER_URL": "redis://b"}, "REDIS_URL"),
+    ],
+)
+def test_unsuitable_server_is_refused(changes: dict[str, str], setting: str) -> None:
+    values = {"DATABASE_URL": "sqlite:///x.db", **changes}
+    with pytest.raises(ConfigurationError, match=rf"\n  {setting}: "):
+        make_settings(values.pop("DATABASE_URL"), values.pop("REDIS_URL", "redis://h"), **values)
+
+
 def test_special_characters_reach_both_clients() -> None:
     address = parse_redis_url("redis://u%40x:p%40%2F%23%3A%25@h/2")
 
