@@ -41,9 +41,9 @@ def _postgresql(url: str, requirement: str) -> str:
         raise ValueError(requirement)
     if several := _SEVERAL.fullmatch(address):
         credentials, hosts, name, options = several.groups(default="")
-        found = [_HOST.fullmatch(host) for host in hosts.split(",")]
-        if not all(found):
+        matches = [_HOST.fullmatch(host) for host in hosts.split(",")]
+        if not all(matches):
             raise ValueError("must list its hosts as db-a:5432,db-b:5432")
-        pairs = [f"host={host[1]}:{host[2] or 5432}" for host in found if host]
+        pairs = [f"host={host[1]}:{host[2] or 5432}" for host in matches if host]
         address = f"{credentials}{name or '/'}?{'&'.join([*pairs, *filter(None, [options])])}"
     return f"postgresql+psycopg://{address}"

@@ -64,7 +64,7 @@ class ReplicaUnusable(OSError):
 
 
 def init_app(app: Flask) -> None:
-    """Let reads of this application use the replica."""
+    """Make reads of this application use the replica."""
     # One breaker for each tolerance: a replica may be recent enough for operators only.
     app.extensions[_EXTENSION] = defaultdict[float, CircuitBreaker](
         partial(CircuitBreaker, _RESET_TIMEOUT)
