@@ -1,7 +1,8 @@
-"""Runs PgBouncer in transaction mode in front of the test PostgreSQL."""
+"""Runs PgBouncer in transaction mode in front of a PostgreSQL server."""
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -17,7 +18,7 @@ from demo.servers import free_port
 
 _INI = """
 [databases]
-* = host={directory} port=5432 user=postgres
+* = host={host} port={server_port} user={user}
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = {port}
@@ -31,6 +32,8 @@ server_round_robin = 1
 logfile = {home}/log
 """
 
+_NOBODY = 65534
+
 
 def binary() -> str:
     """Return the path of PgBouncer, or skip the test."""
@@ -42,31 +45,63 @@ def binary() -> str:
     return path
 
 
+class PgBouncer:
+    """A PgBouncer that can be pointed to another server.
+
+    The URLs of servers name a socket (`?host=`) or a host and a port.
+    """
+
+    def __init__(self, postgres_url: str, database: str) -> None:
+        self._home = Path(tempfile.mkdtemp(prefix="waybill-pgbouncer-"))
+        self._ini = self._home / "pgbouncer.ini"
+        self._port = free_port()
+        user, host = self._write(postgres_url)
+        owner = _owner(Path(host)) if os.getuid() == 0 else None
+        if owner is not None:
+            for path in (self._home, self._ini):
+                os.chown(path, owner, -1)
+        command = [binary(), "-q", str(self._ini)]
+        self._process = subprocess.Popen(command, user=owner, stderr=subprocess.DEVNULL)
+        self.url = f"postgresql://{user}@127.0.0.1:{self._port}/{database}"
+
+    def await_ready(self) -> None:
+        """Wait until it takes connections."""
+        _await(self.url, self._home / "log")
+
+    def point_to(self, postgres_url: str) -> None:
+        """Use another server, as an operator or a template does: change the file and reload it."""
+        self._write(postgres_url)
+        self._process.send_signal(signal.SIGHUP)
+
+    def stop(self) -> None:
+        """End the process and delete its files."""
+        self._process.terminate()
+        self._process.wait(10)
+        shutil.rmtree(self._home)
+
+    def _write(self, postgres_url: str) -> tuple[str, str]:
+        server = urlsplit(postgres_url)
+        [host] = parse_qs(server.query).get("host", [server.hostname or "127.0.0.1"])
+        user = server.username or "postgres"
+        values = {"host": host, "server_port": server.port or 5432, "user": user}
+        self._ini.write_text(_INI.format(port=self._port, home=self._home, **values))
+        return user, host
+
+
 @contextmanager
 def pgbouncer(postgres_url: str, database: str) -> Iterator[str]:
     """Run PgBouncer; yield the URL of a database through it."""
-    program, port = binary(), free_port()
-    directory = Path(parse_qs(urlsplit(postgres_url).query)["host"][0])
-    home = Path(tempfile.mkdtemp(prefix="waybill-pgbouncer-"))
-    (home / "pgbouncer.ini").write_text(_INI.format(directory=directory, port=port, home=home))
-    # PgBouncer does not run as root, and only the owner of the server's socket can use it.
-    owner = directory.stat().st_uid
-    if os.getuid() == 0:
-        for path in (home, home / "pgbouncer.ini"):
-            os.chown(path, owner, -1)
-    process = subprocess.Popen(
-        [program, "-q", str(home / "pgbouncer.ini")],
-        user=owner if os.getuid() == 0 else None,
-        stderr=subprocess.DEVNULL,
-    )
-    url = f"postgresql://postgres@127.0.0.1:{port}/{database}"
+    pooler = PgBouncer(postgres_url, database)
     try:
-        _await(url, home / "log")
-        yield url
+        pooler.await_ready()
+        yield pooler.url
     finally:
-        process.terminate()
-        process.wait(10)
-        shutil.rmtree(home)
+        pooler.stop()
+
+
+def _owner(socket: Path) -> int:
+    """Return the user to run as: it does not run as root, and only the owner can use a socket."""
+    return socket.stat().st_uid if socket.is_absolute() else _NOBODY
 
 
 def _await(url: str, log: Path) -> None:

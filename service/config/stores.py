@@ -1,8 +1,8 @@
 """Settings of the database and of Redis."""
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator
 
-from service.config.types import BrokerUrl, DatabaseUrl, RedisUrl
+from service.config.types import BrokerUrl, DatabaseUrl, RedisUrl, ReplicaUrl
 
 
 class StoreSettings(BaseModel):
@@ -12,6 +12,11 @@ class StoreSettings(BaseModel):
         default=SecretStr("sqlite:///waybill.db"),
         description="URL of the database: postgresql:// or sqlite:///. A relative SQLite path is "
         "below instance/. Use PostgreSQL in production.",
+    )
+    database_read_url: ReplicaUrl | None = Field(
+        default=None,
+        description="URL of a replica of the PostgreSQL database, for lists, search, /ops, metrics "
+        "and the audit. Unset: they read DATABASE_URL.",
     )
     database_prepared_statements: bool | None = Field(
         default=None,
@@ -53,6 +58,14 @@ class StoreSettings(BaseModel):
         description="Maximum number of callbacks in the inbox. Further callbacks go to a table of "
         "the database. Raise it if Redis has memory for more.",
     )
+
+    @field_validator("database_read_url")
+    @classmethod
+    def _needs_postgresql(cls, value: SecretStr | None, others: ValidationInfo) -> SecretStr | None:
+        primary: SecretStr | None = others.data.get("database_url")
+        if value and primary and primary.get_secret_value().startswith("sqlite:"):
+            raise ValueError("needs a DATABASE_URL of PostgreSQL: remove it, or set both")
+        return value
 
     @property
     def inbox_address(self) -> str:

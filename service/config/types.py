@@ -7,12 +7,8 @@ from urllib.parse import urlsplit
 from limits import parse_many
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
+from service.config.database_url import primary_url, replica_url
 from service.redis_client.url import check_broker, parse_redis_url
-
-_DIALECTS: Final = {
-    "postgres://": "postgresql+psycopg://",
-    "postgresql://": "postgresql+psycopg://",
-}
 
 
 class ExtraToken(BaseModel):
@@ -42,13 +38,11 @@ class SenderRate(BaseModel):
 
 
 def _database_url(value: SecretStr) -> SecretStr:
-    url = value.get_secret_value()
-    for prefix, driver in _DIALECTS.items():
-        if url.startswith(prefix):
-            return SecretStr(driver + url.removeprefix(prefix))
-    if not url.startswith(("sqlite:///", "postgresql+psycopg://")):
-        raise ValueError("must start with postgresql:// or sqlite:///")
-    return value
+    return SecretStr(primary_url(value.get_secret_value()))
+
+
+def _replica_url(value: SecretStr) -> SecretStr:
+    return SecretStr(replica_url(value.get_secret_value()))
 
 
 def _redis_url(value: SecretStr) -> SecretStr:
@@ -179,6 +173,7 @@ def _post_limits(value: str) -> str:
 HttpUrl = Annotated[str, AfterValidator(http_url)]
 CallbackOverrides = Annotated[str, AfterValidator(_callback_overrides)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
+ReplicaUrl = Annotated[SecretStr, AfterValidator(_replica_url)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
 BrokerUrl = Annotated[SecretStr, AfterValidator(_broker_url)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]

@@ -43,6 +43,10 @@ class CircuitBreaker:
         if isinstance(error, OperationalError):
             error = error.__cause__ or error  # kombu wraps the errors of redis-py
         if isinstance(error, _UNREACHABLE) or is_unavailable(error):
-            self._failing, self._next_try = True, time.monotonic() + self._reset_timeout
+            self.open()
         elif error is None or isinstance(error, ResponseError):
             self._failing = False
+
+    def open(self) -> None:
+        """Refuse calls for `reset_timeout` seconds."""
+        self._failing, self._next_try = True, time.monotonic() + self._reset_timeout

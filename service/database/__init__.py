@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
 from flask_sqlalchemy import SQLAlchemy
+from flask_sqlalchemy.session import Session
 from sqlalchemy import Connection, Engine, MetaData, event
 from sqlalchemy.orm import DeclarativeBase
 
@@ -25,11 +26,31 @@ class Base(DeclarativeBase):
     )
 
 
-# Without expire_on_commit, rows can be read after a commit without another transaction.
-db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
-
-# Name of the small engine for the overflow and probes (service/database/engines.py).
+# Names of the small engine for the overflow and probes, and of that of the replica
+# (service/database/engines.py).
 OVERFLOW: Final = "overflow"
+REPLICA: Final = "replica"
+# Whether the replica is read, in the `info` of the session (service/database/replica.py).
+READS_REPLICA: Final = "reads_replica"
+
+
+class _Session(Session):
+    """A session that reads the replica while its `info` says so."""
+
+    def get_bind(
+        self,
+        mapper: Any | None = None,
+        clause: Any | None = None,
+        bind: Engine | Connection | None = None,
+        **options: Any,
+    ) -> Engine | Connection:
+        if bind is None and self.info.get(READS_REPLICA):
+            return self._db.engines[REPLICA]
+        return super().get_bind(mapper, clause, bind, **options)
+
+
+# Without expire_on_commit, rows can be read after a commit without another transaction.
+db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False, "class_": _Session})
 # PostgreSQL engines that connect to the server without a pooler.
 unpooled: Final = WeakSet[Engine]()
 # What to do after the commit, in the `info` of the session.
@@ -61,6 +82,7 @@ def single_write() -> AbstractContextManager[None]:
 def _unit_of_work(options: dict[str, Any]) -> Iterator[None]:
     session = db.session
     session.rollback()  # end the transaction that an earlier read began
+    session.info.pop(READS_REPLICA, None)  # also for the reads that follow: they see the write
     session.connection(execution_options=options)
     actions: dict[str, Callable[[str], None]] = {}
     session.info[_ACTIONS] = actions

@@ -1,4 +1,4 @@
-"""The two database engines: one for all work, and a small one for the overflow and probes.
+"""The database engines: one for all work, a small one for the overflow and probes, and a replica.
 
 A callback that Redis cannot take must not wait for connections that API requests hold: it gets its
 answer within seconds, whatever the database does. Probes use the small engine because they report
@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy import event
 
 from service.config.settings import Settings
-from service.database import OVERFLOW, configure_sqlite, db
+from service.database import OVERFLOW, REPLICA, configure_sqlite, db, replica
 
 # Seconds that a callback waits for a connection of the small engine, and for the lock of SQLite.
 _OVERFLOW_TIMEOUT: Final = 1
@@ -29,22 +29,31 @@ def configure(app: Flask, settings: Settings) -> None:
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
     app.config["SQLALCHEMY_BINDS"] = {OVERFLOW: {"url": url, **common, **_OVERFLOW_POOL}}
+    if settings.database_read_url is not None:
+        # Requests that find no connection within a second read the primary.
+        read = {**options, "url": settings.database_read_url.get_secret_value(), "pool_timeout": 1}
+        app.config["SQLALCHEMY_BINDS"][REPLICA] = read
+        replica.init_app(app)
 
 
 def prepare(app: Flask, settings: Settings) -> None:
-    """Set the time limits of both engines. Call this after `db.init_app`."""
+    """Set the time limits of all engines. Call this after `db.init_app`."""
     with app.app_context():
-        main, overflow = db.engine, db.engines[OVERFLOW]
-    event.listen(main, "engine_disposed", lambda _: overflow.dispose())
+        engines = dict(db.engines)
+    main = engines.pop(None)
+    for engine in engines.values():
+        event.listen(main, "engine_disposed", lambda _, engine=engine: engine.dispose())
     if main.dialect.name == "sqlite":
         configure_sqlite(main)
-        configure_sqlite(overflow, busy_timeout=_OVERFLOW_TIMEOUT)
+        configure_sqlite(engines[OVERFLOW], busy_timeout=_OVERFLOW_TIMEOUT)
         return
     from service.database import postgresql
 
     prepare_statements = settings.database_prepared_statements
     postgresql.set_timeouts(main, prepare_statements)
     postgresql.ping_idle_connections(main)
+    # A replica that does not answer within 3 s is not used: the primary is read.
     short = postgresql.Timeouts(statement=2, lock=_OVERFLOW_TIMEOUT, answer=3)
-    postgresql.set_timeouts(overflow, prepare_statements, short)
-    postgresql.ping_idle_connections(overflow)
+    for engine in engines.values():
+        postgresql.set_timeouts(engine, prepare_statements, short)
+        postgresql.ping_idle_connections(engine)

@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
-from service.database import transaction
+from service.database import db
+from service.database.replica import from_replica
 from service.domain.status import FINAL, Status
 from service.event_feed.cursor import oldest_shown
 from service.operations import rebuild, rebuild_opt_outs
@@ -83,13 +84,20 @@ def _batches(
 ) -> Iterator[_Result]:
     after, rows = None, 0
     while True:
-        with transaction():
-            result, after = read(after)
+        result, after = _batch(read, after)
         yield result
         if after is None:
             return
         rows += queries.BATCH
         progress(name, rows)
+
+
+@from_replica()
+def _batch(read: Callable[[Any], tuple[_Result, Any]], after: Any) -> tuple[_Result, Any]:
+    try:
+        return read(after)
+    finally:
+        db.session.rollback()  # end the transaction: the next batch sees what was committed since
 
 
 def _none(name: str, count: int) -> Finding:

@@ -68,7 +68,11 @@ ALIVE: Final = Gauge(
 QUEUE_READERS: Final = Gauge(
     "waybill_queue_workers_alive", "Live workers that read a Celery queue.", ("queue",)
 )
+REPLICA_LAG: Final = Gauge(
+    "waybill_replica_lag_seconds", "By how many seconds the replica is behind the database."
+)
 GAUGES: Final = (
+    REPLICA_LAG,
     *(UP, AGE, DUE, DUE_AGE, IN_DOUBT, HOLDS, HELD, OVERDUE, OVERFLOW, OVERFLOW_AGE, DEAD_LETTERS),
     *(WEBHOOK_ENDPOINTS, WEBHOOKS_OWED, WEBHOOKS_DUE_AGE),
     *(FEED_DELAY, INBOX, INBOX_AGE, QUEUE, QUEUE_AGE, ALIVE, QUEUE_READERS),

@@ -18,6 +18,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from service.components import Components
+from service.database.replica import RECENT, ReplicaUnusable, from_replica, measure_lag
 from service.domain.scope import HoldKind, Scope
 from service.operations.background_read import BackgroundRead
 from service.operations.gauges import (
@@ -39,6 +40,7 @@ from service.operations.gauges import (
     QUEUE,
     QUEUE_AGE,
     QUEUE_READERS,
+    REPLICA_LAG,
     UP,
     WEBHOOK_ENDPOINTS,
     WEBHOOKS_DUE_AGE,
@@ -61,10 +63,13 @@ _log = logging.getLogger(__name__)
 
 
 class Readings(Collector):
-    """Collects the gauges of both stores; one for each application."""
+    """Collects the gauges of all stores; one for each application."""
 
     def __init__(self, parts: Components) -> None:
+        readers: dict[str, Callable[[Components], Iterable[Reading]]]
         readers = {"database": _read_database, "redis": _read_redis}
+        if parts.settings.database_read_url is not None:
+            readers["replica"] = _read_replica
         self._stores = {
             store: BackgroundRead(partial(_read, store, reader, parts), READ_INTERVAL)
             for store, reader in readers.items()
@@ -105,7 +110,7 @@ def _last_readings(
 
 
 def _read(
-    store: str, reader: Callable[[Components], Iterator[Reading]], parts: Components
+    store: str, reader: Callable[[Components], Iterable[Reading]], parts: Components
 ) -> list[Reading]:
     try:
         return list(reader(parts))
@@ -115,29 +120,40 @@ def _read(
         raise
 
 
-def _read_database(parts: Components) -> Iterator[Reading]:
-    now = datetime.now(UTC)
+def _read_database(parts: Components) -> list[Reading]:
     with parts.context():
-        backlogs = backlog.measure(now)
-        active = holds.count_active()
-        held = held_messages.count_held(COUNT_LIMIT)
-        hidden_since = events.hidden_since(events.end())
-        states = due_webhooks.endpoint_states(now)
-        owed = due_webhooks.count_owed(COUNT_LIMIT)
-    yield from _holds(active, parts)
-    yield from _webhook_endpoints(states, now)
-    yield Reading(WEBHOOKS_OWED, (), owed)
-    yield Reading(HELD, (), held)
+        return _database_readings(parts)
+
+
+@from_replica(max_lag=RECENT)
+def _database_readings(parts: Components) -> list[Reading]:
+    now = datetime.now(UTC)
+    backlogs = backlog.measure(now)
+    hidden_since = events.hidden_since(events.end())
     delay = (now - hidden_since).total_seconds() if hidden_since else 0.0
-    yield Reading(FEED_DELAY, (), max(0.0, delay))
-    yield Reading(DUE, (), backlogs.due.size)
-    yield Reading(DUE_AGE, (), backlogs.due.age(now))
-    yield Reading(IN_DOUBT, ("answer",), backlogs.in_doubt.size - backlogs.undecided.size)
-    yield Reading(IN_DOUBT, ("person",), backlogs.undecided.size)
-    yield Reading(OVERDUE, (), backlogs.expired_claims.size)
-    yield Reading(OVERFLOW, (), backlogs.overflow.size)
-    yield Reading(OVERFLOW_AGE, (), backlogs.overflow.age(now))
-    yield Reading(DEAD_LETTERS, (), backlogs.dead_letters.size)
+    return [
+        *_holds(holds.count_active(), parts),
+        *_webhook_endpoints(due_webhooks.endpoint_states(now), now),
+        Reading(WEBHOOKS_OWED, (), due_webhooks.count_owed(COUNT_LIMIT)),
+        Reading(HELD, (), held_messages.count_held(COUNT_LIMIT)),
+        Reading(FEED_DELAY, (), max(0.0, delay)),
+        Reading(DUE, (), backlogs.due.size),
+        Reading(DUE_AGE, (), backlogs.due.age(now)),
+        Reading(IN_DOUBT, ("answer",), backlogs.in_doubt.size - backlogs.undecided.size),
+        Reading(IN_DOUBT, ("person",), backlogs.undecided.size),
+        Reading(OVERDUE, (), backlogs.expired_claims.size),
+        Reading(OVERFLOW, (), backlogs.overflow.size),
+        Reading(OVERFLOW_AGE, (), backlogs.overflow.age(now)),
+        Reading(DEAD_LETTERS, (), backlogs.dead_letters.size),
+    ]
+
+
+def _read_replica(parts: Components) -> list[Reading]:
+    with parts.context():
+        lag = measure_lag()
+    if lag is None:
+        raise ReplicaUnusable
+    return [Reading(REPLICA_LAG, (), lag)]
 
 
 def _holds(active: Mapping[tuple[str, str, str], int], parts: Components) -> Iterator[Reading]:

@@ -12,8 +12,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from service.components import components
 from service.coordination.callback_checks import Refusals
 from service.coordination.circuit_breaker import CircuitOpen
-from service.database import db
+from service.database import db, replica
 from service.database.errors import is_retryable
+from service.database.replica import RECENT, from_replica
 from service.models import DeadLetter, Message
 from service.operations import activity, holds, inbound, webhooks
 from service.operations.activity import Minute
@@ -58,11 +59,18 @@ class RedisFigures(NamedTuple):
     replicas: Replicas
 
 
+class ReplicaFigures(NamedTuple):
+    """By how many seconds the replica of the database is behind; None: it does not answer."""
+
+    lag: float | None
+
+
 class Overview(NamedTuple):
-    """All figures; None: the store did not answer in time."""
+    """All figures; None: the store did not answer in time, or there is no replica."""
 
     now: datetime
     database: DatabaseFigures | None
+    replica: ReplicaFigures | None
     redis: RedisFigures | None
     refusals: list[tuple[Refusals, RefusalAdvice]]  # of providers without an accepted callback
 
@@ -70,25 +78,14 @@ class Overview(NamedTuple):
 def read_overview() -> Overview:
     """Return the state of the service."""
     now = datetime.now(UTC)
-    return Overview(now, _database_figures(now), _redis_figures(now), _refusals())
+    return Overview(
+        now, _database_figures(now), _replica_figures(), _redis_figures(now), _refusals()
+    )
 
 
 def _database_figures(now: datetime) -> DatabaseFigures | None:
-    deadline = time.monotonic() + _COUNTING_SECONDS
     try:
-        overview.limit_statement_time(_STATEMENT_TIMEOUT)
-        backlogs = backlog.measure(now)
-        return DatabaseFigures(
-            backlogs=backlogs,
-            in_doubt=overview.in_doubt(_LISTED) if backlogs.in_doubt.size else (),
-            dead_letters=callbacks.dead_letters(_LISTED) if backlogs.dead_letters.size else (),
-            holds=holds.problems(now, _LISTED),
-            webhooks=webhooks.read_troubles(now, _LISTED),
-            inbound=inbound.read_figures(now),
-            latencies=latencies(now),
-            messages=activity.last_hour("messages", now, deadline),
-            callbacks=activity.last_hour("callbacks", now, deadline),
-        )
+        return _read_database(now)
     except SQLAlchemyError as error:
         if not is_retryable(error):
             raise
@@ -96,6 +93,35 @@ def _database_figures(now: datetime) -> DatabaseFigures | None:
         return None
     finally:
         db.session.close()
+
+
+@from_replica(max_lag=RECENT)
+def _read_database(now: datetime) -> DatabaseFigures:
+    deadline = time.monotonic() + _COUNTING_SECONDS
+    overview.limit_statement_time(_STATEMENT_TIMEOUT)
+    backlogs = backlog.measure(now)
+    return DatabaseFigures(
+        backlogs=backlogs,
+        in_doubt=overview.in_doubt(_LISTED) if backlogs.in_doubt.size else (),
+        dead_letters=callbacks.dead_letters(_LISTED) if backlogs.dead_letters.size else (),
+        holds=holds.problems(now, _LISTED),
+        webhooks=webhooks.read_troubles(now, _LISTED),
+        inbound=inbound.read_figures(now),
+        latencies=latencies(now),
+        messages=activity.last_hour("messages", now, deadline),
+        callbacks=activity.last_hour("callbacks", now, deadline),
+    )
+
+
+def _replica_figures() -> ReplicaFigures | None:
+    if not replica.is_configured():
+        return None
+    try:
+        return ReplicaFigures(replica.measure_lag())
+    except SQLAlchemyError as error:
+        if not is_retryable(error):
+            raise
+        return ReplicaFigures(None)  # unknown: the primary does not answer
 
 
 def _redis_figures(now: datetime) -> RedisFigures | None:

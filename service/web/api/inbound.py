@@ -6,6 +6,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from service.addresses import addresses_of
 from service.components import components
+from service.database.replica import from_replica
 from service.queries import inbound
 from service.representations import inbound as representations
 from service.web.api import authentication
@@ -17,6 +18,7 @@ blueprint.before_request(authentication.authenticate)
 
 
 @blueprint.get("")
+@from_replica()
 def list_inbound() -> Response:
     """List inbound messages, newest first, in pages."""
     query = check(InboundQuery, request.args.to_dict(), components().settings.default_region)

@@ -10,6 +10,7 @@ from flask import Blueprint, Response, jsonify, request, url_for
 
 from service.addresses import addresses_of
 from service.components import components
+from service.database.replica import from_replica
 from service.domain.account import DEFAULT_ACCOUNT
 from service.errors import Conflict, FieldError, Invalid
 from service.models import Message
@@ -62,6 +63,7 @@ def post_batch() -> tuple[Response, int, dict[str, str]]:
 
 
 @blueprint.get("")
+@from_replica()
 def list_messages() -> Response:
     """List messages, newest first, in pages."""
     query = check(MessageQuery, request.args.to_dict(), components().settings.default_region)

@@ -6,6 +6,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from service.components import components
 from service.database import transaction
+from service.database.replica import from_replica
 from service.errors import FieldError, Invalid, NotFound
 from service.opt_outs import change, pairs
 from service.queries import clients, opt_out_lists, senders
@@ -33,6 +34,7 @@ blueprint.before_request(authentication.authenticate)
 
 
 @blueprint.get("")
+@from_replica()
 def list_opt_outs() -> Response:
     """List opt-outs by number and sender, in pages."""
     query = check(OptOutQuery, request.args.to_dict())

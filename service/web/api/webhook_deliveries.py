@@ -4,6 +4,7 @@ from uuid import UUID
 
 from flask import Blueprint, Response, jsonify, request
 
+from service.database.replica import from_replica
 from service.queries import webhook_log
 from service.queries.webhook_log import DeliveryFilter
 from service.representations import webhook_endpoints as representations
@@ -21,6 +22,7 @@ blueprint.before_request(authentication.authenticate)
 
 
 @blueprint.get("/deliveries")
+@from_replica()
 def list_deliveries(endpoint_id: UUID) -> Response:
     """List deliveries to an endpoint, newest first, in pages."""
     query = check(DeliveryQuery, request.args.to_dict())

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from flask import Response, render_template, request
 
+from service.database.replica import from_replica
 from service.errors import NotFound
 from service.operations.conversation import Conversation, read_conversation
 from service.operations.persons import named
@@ -16,6 +17,7 @@ _PAGE: Final = 50
 
 
 @blueprint.get("/conversation")
+@from_replica()
 def conversation() -> str:
     """Show the messages to and from a number, newest first."""
     before = request.args.get("before", type=UUID)
@@ -26,6 +28,7 @@ def conversation() -> str:
 
 
 @blueprint.get("/conversation/live")
+@from_replica()
 def conversation_live() -> Response:
     """Return the part of the newest page that changes, or 304."""
     return fragment_response(_fragment(_read(None)))

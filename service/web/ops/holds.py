@@ -7,6 +7,7 @@ from typing import Final
 from flask import flash, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from service.database.replica import from_replica
 from service.errors import ClientError
 from service.operations import holds as operations
 from service.operations.holds import MAX_REASON
@@ -19,6 +20,7 @@ _KINDS: Final = ("provider", "account", "sender", "client")
 
 
 @blueprint.get("/holds")
+@from_replica()
 def holds() -> str:
     """List what is blocked or paused, and what ended in the last days."""
     now = datetime.now(UTC)

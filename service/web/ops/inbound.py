@@ -6,6 +6,7 @@ from uuid import UUID
 from flask import flash, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from service.database.replica import from_replica
 from service.errors import ClientError
 from service.operations import inbound as operations
 from service.operations.inbound import MOST_GIVEN, Given
@@ -20,6 +21,7 @@ _MAX_CLIENT: Final = 100
 
 
 @blueprint.get("/inbound")
+@from_replica()
 def inbound() -> str:
     """List inbound messages without an owner, newest first."""
     messages = unowned_inbound.page(request.args.get("before", type=UUID), _PAGE + 1)
@@ -33,6 +35,7 @@ def inbound() -> str:
 
 
 @blueprint.get("/inbound/<uuid:message_id>")
+@from_replica()
 def inbound_message(message_id: UUID) -> str:
     """Show one inbound message with its payload, its owner, and what its owner was told."""
     return render_template(

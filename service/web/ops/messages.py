@@ -8,6 +8,7 @@ from flask import Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from service.addresses import addresses_of
+from service.database.replica import from_replica
 from service.domain.status import is_final
 from service.errors import NotFound
 from service.models import Message
@@ -35,6 +36,7 @@ _MAX_QUERY: Final = 255
 
 
 @blueprint.get("/messages")
+@from_replica()
 def search() -> str | AnyResponse:
     """Find messages by number, id, SID or reference; without a query, the newest."""
     query = request.args.get("q", "").strip()[:_MAX_QUERY]
@@ -51,12 +53,14 @@ def search() -> str | AnyResponse:
 
 
 @blueprint.get("/doubts")
+@from_replica()
 def in_doubt() -> str:
     """List messages in doubt, those that need a decision first."""
     return render_template("ops/in_doubt.html", messages=overview.in_doubt(_PAGE))
 
 
 @blueprint.get("/messages/<uuid:message_id>")
+@from_replica()
 def message(message_id: UUID) -> str | AnyResponse:
     """Show everything that happened to one message; redirect to the page of an inbound message."""
     try:
@@ -74,6 +78,7 @@ def message(message_id: UUID) -> str | AnyResponse:
 
 
 @blueprint.get("/messages/<uuid:message_id>/live")
+@from_replica()
 def message_live(message_id: UUID) -> Response:
     """Return the part of a message's page that changes, or 304."""
     return fragment_response(_fragment(read_timeline(message_id)))

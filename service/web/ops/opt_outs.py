@@ -5,6 +5,7 @@ from typing import Final
 from flask import flash, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from service.database.replica import from_replica
 from service.errors import ClientError
 from service.operations import opt_outs as operations
 from service.queries.opt_outs import Pair
@@ -15,6 +16,7 @@ _PAGE: Final = 50
 
 
 @blueprint.get("/opt-outs")
+@from_replica()
 def opt_outs() -> str:
     """List the opt-outs of a number (`q`), or all of them by number."""
     query = entered(request.args.get("q", ""))

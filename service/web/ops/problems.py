@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from service.database.replica import RECENT
 from service.domain.scope import HoldKind
 from service.operations.holds import ListedHold
-from service.operations.overview import QUEUES, Overview, RedisFigures
+from service.operations.overview import QUEUES, Overview, RedisFigures, ReplicaFigures
 from service.operations.replicas import Replicas
 from service.operations.webhooks import Troubles
 from service.queries.backlog import Backlog, Backlogs
@@ -37,6 +38,8 @@ def find_problems(overview: Overview) -> list[Problem]:
     problems = [*_unavailable(overview), *_refusals(overview)]
     if overview.redis:
         problems += _redis(overview.redis)
+    if overview.replica:
+        problems += _replica(overview.replica)
     if overview.database:
         problems += _holds(overview.database.holds)
         problems += _due(overview.database.backlogs.due, overview.now)
@@ -66,6 +69,16 @@ def _unavailable(overview: Overview) -> Iterator[Problem]:
             "answers. Check the Redis server and REDIS_URL."
         )
         yield Problem(True, "Redis unavailable", advice)
+
+
+def _replica(replica: ReplicaFigures) -> Iterator[Problem]:
+    """Not critical: everything that reads the replica reads the primary meanwhile."""
+    advice = "Lists, search and these pages read the primary. Check the replica, DATABASE_READ_URL."
+    if replica.lag is None:
+        yield Problem(False, "The replica of the database does not answer", advice)
+    elif replica.lag > RECENT:
+        summary = f"The replica of the database is {duration(replica.lag)} behind"
+        yield Problem(False, summary, advice)
 
 
 def _redis(figures: RedisFigures) -> Iterator[Problem]:

@@ -8,6 +8,7 @@ from uuid import UUID
 from flask import flash, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from service.database.replica import from_replica
 from service.errors import ClientError
 from service.operations import webhooks as operations
 from service.queries.webhook_log import DeliveryStatus, status_of
@@ -21,6 +22,7 @@ _AN_HOUR: Final = timedelta(hours=1)
 
 
 @blueprint.get("/webhooks")
+@from_replica()
 def webhooks() -> str:
     """List the webhook endpoints of all clients, or of one, those in trouble first."""
     client = entered(request.args.get("client", ""))
@@ -32,6 +34,7 @@ def webhooks() -> str:
 
 
 @blueprint.get("/webhooks/<uuid:endpoint_id>")
+@from_replica()
 def webhook_endpoint(endpoint_id: UUID) -> str:
     """Show one endpoint with its latest deliveries."""
     now, status = datetime.now(UTC), _status(request.args.get("status", ""))

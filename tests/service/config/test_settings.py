@@ -22,6 +22,7 @@ GOOD = {
 SECRETS = {
     **GOOD,
     "DATABASE_URL": "postgresql://waybill:hunter2-database@db.example.com/waybill",
+    "DATABASE_READ_URL": "postgresql://waybill:hunter2-replica@replica.example.com/waybill",
     "REDIS_URL": "redis://:hunter2-redis@redis.example.com/0",
     "TWILIO_EXTRA_AUTH_TOKENS": f"AC{'1' * 32}:old:hunter2-extra",
     "TWILIO_SHARED_KEYS": "key-1:HMAC_SHA256:hunter2-shared",
@@ -98,6 +99,9 @@ def test_faulty_setting_causes_no_second_problem(name: str) -> None:
     [
         ("DATABASE_URL", "waybill.db"),
         ("DATABASE_URL", "postgresql+asyncpg://db/waybill"),
+        ("DATABASE_URL", "postgresql://waybill@db-a:5432,db b:5432/waybill"),
+        ("DATABASE_READ_URL", "sqlite:///waybill.db"),
+        ("DATABASE_READ_URL", "postgresql://replica/waybill"),  # DATABASE_URL is SQLite
         ("REDIS_URL", "localhost:6379"),
         ("REDIS_URL", "http://localhost:6379"),
         ("PUBLIC_BASE_URL", "sms.example.com"),
