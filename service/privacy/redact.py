@@ -71,7 +71,7 @@ def erase_messages(ids: Sequence[UUID]) -> None:
 
 def _redacted(event: StatusEvent) -> dict[str, Any]:
     return {
-        "key": event.id,
+        "key": event.identity,
         "raw": impersonal(event.provider, event.word, event.raw),
         "error_message": None,
         "identity": unquoted_identity(event),

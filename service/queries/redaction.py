@@ -5,12 +5,24 @@ from datetime import datetime
 from typing import Any, Final, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, Table, and_, func, null, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    func,
+    null,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import InstrumentedAttribute
 
 from service.database import db
 from service.models import Attempt, Client, Message, StatusEvent
-from service.queries.dialect import any_of, update_each
+from service.queries.dialect import any_of
 
 # Prefix of the pseudonym that replaces an erased number.
 PSEUDONYM: Final = "forgotten:"
@@ -67,9 +79,11 @@ def events_of(ids: Sequence[UUID]) -> Sequence[StatusEvent]:
 
 
 def update_events(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Update columns of events; `key` is the id of the event."""
+    """Update columns of events; `key` is the identity before, which finds the partition."""
     if rows:
-        update_each(cast(Table, StatusEvent.__table__), rows)
+        table = cast(Table, StatusEvent.__table__)
+        statement = update(table).where(table.c.identity == bindparam("key"))
+        db.session.connection().execute(statement, list(rows))
 
 
 def with_idempotency_key(ids: Sequence[UUID]) -> Sequence[Row[UUID, str, str | None]]:
