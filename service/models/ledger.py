@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import JSON, Index, LargeBinary, Numeric, String, Text, text
@@ -49,7 +49,7 @@ class StatusEvent(Model):
     repeats: Mapped[int] = mapped_column(default=0)  # number of repeated reports
     raw: Mapped[dict[str, Any]] = mapped_column(JSON)
 
-    __mapper_args__: ClassVar[dict[str, Any]] = {"primary_key": [identity]}
+    __mapper_args__ = {"primary_key": [identity]}  # noqa: RUF012 - SQLAlchemy prescribes a dict
     __table_args__ = (
         Index("ix_status_event_message_id", "message_id", "id"),
         Index("ix_status_event_received_at", "received_at"),
