@@ -8,6 +8,8 @@ from psycopg import Connection
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Engine, event
 
+from service.database.schema import PARTITIONS
+
 LARGE: Final = {
     *("message", "attempt", "status_event", "webhook_delivery"),
     *("inbound_message", "opt_out", "client_sender", "event"),
@@ -67,7 +69,7 @@ def _run(driver: Connection[Any], statement: str, parameters: Any) -> dict[str, 
 
 def _plan(statement: str, top: dict[str, Any]) -> Plan:
     nodes = list(_nodes(top))
-    scans = [node for node in nodes if node.get("Relation Name") in LARGE or "Index Name" in node]
+    scans = [node for node in nodes if _is_large(node.get("Relation Name")) or "Index Name" in node]
     scans = [node for node in scans if node["Node Type"].endswith("Scan")]
     # A table without rows is read as a whole.
     whole = [
@@ -86,6 +88,10 @@ def _plan(statement: str, top: dict[str, Any]) -> Plan:
         0 if _changes(nodes) else top["Shared Hit Blocks"] + top["Shared Read Blocks"],
         top,
     )
+
+
+def _is_large(name: str | None) -> bool:
+    return name in LARGE or str(name).startswith(PARTITIONS)
 
 
 def _changes(nodes: Sequence[dict[str, Any]]) -> bool:

@@ -9,9 +9,8 @@ import click
 from sqlalchemy.exc import DBAPIError
 
 from service.operations import audit as auditing
-from service.operations import ledger_partitions
+from service.operations import ledger_partitions, rebuild_opt_outs
 from service.operations import rebuild as rebuilding
-from service.operations import rebuild_opt_outs
 
 _WIDTH: Final = 40
 
