@@ -206,6 +206,9 @@ SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'
     AND indexname NOT IN (SELECT conname FROM pg_constraint)
 """
 
+_PARTITIONS: Final = """
+SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'status_event'::regclass
+"""
 _ANALYZED: Final = (
     *("message", "attempt", "opt_out", "client", "dead_letter"),
     *("inbound_message", "client_sender", "event"),
@@ -231,6 +234,6 @@ def fill(connection: Connection, many: int) -> None:
         # Of a partitioned table PostgreSQL prints the definition without its partitions.
         connection.exec_driver_sql(definition.replace(" ON ONLY ", " ON "))
     # As autovacuum, which analyzes the partitions of a table, but not the table.
-    partitions = [part.name for part in ledger_partitions.partitions()]
+    partitions = connection.exec_driver_sql(_PARTITIONS).scalars()
     for table in (*_ANALYZED, *partitions):
         connection.exec_driver_sql(f"ANALYZE {table}")

@@ -27,7 +27,7 @@ def partitions() -> None:
     try:
         for change in ledger_partitions.change_partitions(datetime.now(UTC)):
             click.echo(change)
-        parts = ledger_partitions.read_partitions()
+        parts = list(ledger_partitions.list_partitions())
     except DBAPIError as error:
         raise click.ClickException(
             f"cannot change the partitions of the ledger: {error.orig}\nIf it is in use, run the "
@@ -36,9 +36,8 @@ def partitions() -> None:
         ) from None
     if not parts:
         click.echo("SQLite keeps the ledger in one table.")
-    for part in parts:
-        size = f"{part.size / 2**20:,.1f} MiB"
-        click.echo(f"{part.name:24}  about {part.rows:>13,} reports  {size:>14}")
+    for name, rows, size in parts:
+        click.echo(f"{name:24}  about {rows:>13,} reports  {size / 2**20:>10,.1f} MiB")
 
 
 @click.command("audit")

@@ -56,10 +56,13 @@ def change_partitions(now: datetime) -> Iterator[str]:
         yield from _drop_months(now, now - timedelta(days=keep))
 
 
-def read_partitions() -> list[Partition]:
-    """Return the partitions of the ledger in order; none on SQLite."""
+def list_partitions() -> Iterator[tuple[str, int, int]]:
+    """Yield name, estimated rows and bytes of the partitions in order; none on SQLite."""
     with transaction():
-        return queries.partitions()
+        parts = queries.partitions()
+        sizes = queries.sizes() if parts else {}
+    for part in parts:
+        yield part.name, *sizes.get(part.name, (0, 0))
 
 
 def _make_month(now: datetime) -> str | None:

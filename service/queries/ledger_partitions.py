@@ -25,7 +25,12 @@ FUTURE: Final = "status_event_future"
 _MONTH: Final = re.compile(r"status_event_\d{4}_\d\d")
 _BOUND: Final = re.compile(r"\('\\x([0-9a-f]+)'\)")
 _PARTITIONS: Final = text("""
-    SELECT relname, pg_get_expr(relpartbound, oid), reltuples, pg_total_relation_size(oid)
+    SELECT relname, pg_get_expr(relpartbound, oid) FROM pg_inherits JOIN pg_class ON oid = inhrelid
+    WHERE inhparent = to_regclass('status_event')
+""")
+# Apart: the size waits for the locks of changes.
+_SIZES: Final = text("""
+    SELECT relname, greatest(reltuples, 0)::bigint, pg_total_relation_size(oid)
     FROM pg_inherits JOIN pg_class ON oid = inhrelid
     WHERE inhparent = to_regclass('status_event')
 """)
@@ -38,14 +43,12 @@ _LOCK: Final = text("LOCK TABLE status_event IN ACCESS EXCLUSIVE MODE")
 class Partition(NamedTuple):
     """A part of the ledger, with identities from `start` to before `end`.
 
-    The default partition has no bounds. `rows` is PostgreSQL's estimate, `size` is in bytes.
+    The default partition has no bounds.
     """
 
     name: str
     start: bytes
     end: bytes
-    rows: int
-    size: int
 
     @property
     def is_month(self) -> bool:
@@ -72,10 +75,15 @@ def partitions() -> list[Partition]:
     if not is_postgresql():
         return []
     found = []
-    for name, bounds, rows, size in db.session.execute(_PARTITIONS):
+    for name, bounds in db.session.execute(_PARTITIONS):
         start, end = map(bytes.fromhex, _BOUND.findall(bounds) or ("", ""))
-        found.append(Partition(name, start, end, max(0, int(rows)), size))
+        found.append(Partition(name, start, end))
     return sorted(found, key=lambda partition: partition.start)
+
+
+def sizes() -> dict[str, tuple[int, int]]:
+    """Return PostgreSQL's estimate of the rows of each partition, and its size in bytes."""
+    return {name: (rows, size) for name, rows, size in db.session.execute(_SIZES)}
 
 
 def months() -> tuple[bytes, bytes]:

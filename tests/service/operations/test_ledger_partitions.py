@@ -182,7 +182,7 @@ def test_report_is_in_the_month_of_its_attempt(application: Flask) -> None:
 
 def test_months_made_too_late_take_what_was_recorded(application: Flask) -> None:
     """Beat has not run for five months: no report was refused, and none is moved or lost."""
-    late = [sent_at(FIRST + timedelta(days=40 * number + 20))[0] for number in (1, 2, 3)]
+    late = [sent_at(FIRST + timedelta(days=40 * number + 40))[0] for number in (1, 2, 3)]
     assert places(StatusEvent.message_id.in_(late)) == ["future"] * 6
     change(FIRST + LATER)
     wide = f"{next_month(next_month(FIRST)):%Y_%m}"
