@@ -164,7 +164,7 @@ INSERT INTO status_event (identity, provider, provider_sid, source, word, status
     recorded_at, repeats, raw)
 SELECT sha256(('orphan' || number)::bytea), 'twilio', 'SM' || md5('o' || number), 'callback',
     'sent', 'sent', now() - interval '10 days', now() - interval '10 days', 0, '{}'
-FROM generate_series(1, :many / 20) AS number
+FROM generate_series(1, :many / 5) AS number
 """
 _OTHERS: Final = """
 INSERT INTO client (id, name, test, created_at)

@@ -6,7 +6,9 @@ from typing import Any, Final, cast
 from uuid import UUID
 
 from sqlalchemy import (
+    JSON,
     ColumnElement,
+    LargeBinary,
     Row,
     Select,
     Table,
@@ -22,11 +24,12 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from service.database import db
 from service.models import Attempt, Client, Message, StatusEvent
-from service.queries.dialect import any_of
+from service.queries.dialect import any_of, is_postgresql, json_text, sent_rows
 
 # Prefix of the pseudonym that replaces an erased number.
 PSEUDONYM: Final = "forgotten:"
 
+_REDACTED: Final = {"key": LargeBinary(), "identity": LargeBinary(), "raw": JSON()}
 _ENDED: Final = or_(Message.final_at.is_not(None), Message.unknown_since.is_not(None))
 
 
@@ -78,12 +81,23 @@ def events_of(ids: Sequence[UUID]) -> Sequence[StatusEvent]:
     return db.session.scalars(select(StatusEvent).where(any_of(StatusEvent.message_id, ids))).all()
 
 
-def update_events(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Update columns of events; `key` is the identity before, which finds the partition."""
-    if rows:
-        table = cast(Table, StatusEvent.__table__)
-        statement = update(table).where(table.c.identity == bindparam("key"))
-        db.session.connection().execute(statement, list(rows))
+def redact_events(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Set `identity` and `raw` of events, and clear the error message.
+
+    `key` is the identity before: it finds the partition.
+    """
+    if not rows:
+        return
+    table = cast(Table, StatusEvent.__table__)
+    cleared = update(table).values(error_message=None)
+    if is_postgresql():
+        new = sent_rows("redacted", _REDACTED).c
+        cleared = cleared.values(identity=new.identity, raw=new.raw)
+        statement, sent = cleared.where(table.c.identity == new.key), {"rows": json_text(rows)}
+        db.session.connection().execute(statement, sent)
+    else:
+        by_key = cleared.where(table.c.identity == bindparam("key"))
+        db.session.connection().execute(by_key, list(rows))
 
 
 def with_idempotency_key(ids: Sequence[UUID]) -> Sequence[Row[UUID, str, str | None]]:
