@@ -21,6 +21,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.types import TypeEngine
 
 from service.database import db
 from service.models import Attempt, Client, Message, StatusEvent
@@ -29,7 +30,11 @@ from service.queries.dialect import any_of, is_postgresql, json_text, sent_rows
 # Prefix of the pseudonym that replaces an erased number.
 PSEUDONYM: Final = "forgotten:"
 
-_REDACTED: Final = {"key": LargeBinary(), "identity": LargeBinary(), "raw": JSON()}
+_REDACTED: Final[Mapping[str, TypeEngine[Any]]] = {
+    "key": LargeBinary(),
+    "identity": LargeBinary(),
+    "raw": JSON(),
+}
 _ENDED: Final = or_(Message.final_at.is_not(None), Message.unknown_since.is_not(None))
 
 
