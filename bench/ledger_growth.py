@@ -128,4 +128,5 @@ def _write(database: str, statement: TextClause, first: int, last: int) -> None:
 def _build(database: str, definition: str) -> None:
     with engine_of(database).begin() as connection:
         connection.execute(text("SET LOCAL maintenance_work_mem = '512MB'"))
-        connection.execute(text(definition))
+        # Of a partitioned table PostgreSQL prints the definition without its partitions.
+        connection.execute(text(definition.replace(" ON ONLY ", " ON ")))

@@ -7,6 +7,7 @@ Every message is answered. One answer in a hundred is STOP, and one is START.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from flask import Flask
@@ -14,7 +15,10 @@ from flask_migrate import upgrade
 from sqlalchemy import Connection, text
 
 from service.app import create_app
-from service.database import db, postgresql, schema
+from service.database import db, postgresql, schema, transaction
+from service.domain.months import first_identity, month_of, next_month
+from service.operations.ledger_partitions import change_partitions
+from service.queries import ledger_partitions
 from tests.conftest import make_database, make_settings
 from tests.fakes import FakeProvider
 
@@ -36,6 +40,7 @@ def filled_application(
     schema.prepare(app)
     with app.app_context():
         upgrade()
+        _partition_the_last_year()
         with (
             db.engine.connect() as connection,
             postgresql.without_timeouts(connection),
@@ -45,6 +50,29 @@ def filled_application(
         yield app
         db.session.remove()
         db.engine.dispose()
+
+
+def _partition_the_last_year() -> None:
+    """Let the months of the ledger begin a year ago, as if they had been made then."""
+    moment = month_of(datetime.now(UTC) - timedelta(days=365))
+    bound = first_identity(moment).hex()
+    with transaction():
+        for part in ledger_partitions.partitions():
+            if part.name != "status_event_rest":
+                db.session.execute(text(f"DROP TABLE {part.name}"))
+        check = "ck_status_event_rest"
+        for statement in (
+            f"ALTER TABLE status_event_rest DROP CONSTRAINT {check}",
+            f"ALTER TABLE status_event_rest ADD CONSTRAINT {check} "
+            f"CHECK (identity < '\\x{bound}' OR identity >= '\\x02')",
+            "CREATE TABLE status_event_future PARTITION OF status_event "
+            f"FOR VALUES FROM ('\\x{bound}') TO ('\\x02')",
+        ):
+            db.session.execute(text(statement))
+    while moment < datetime.now(UTC):
+        list(change_partitions(moment))
+        moment = next_month(moment)
+    db.session.remove()
 
 
 _FUNCTIONS: Final = """
@@ -121,7 +149,8 @@ SELECT attempt_id, id, 1, 'twilio', sid, 'accepted', moment FROM plan WHERE stat
 _EVENTS: Final = """
 INSERT INTO status_event (identity, message_id, attempt_id, provider, provider_sid, source, word,
     status, error_code, received_at, recorded_at, repeats, raw)
-SELECT sha256((number || word)::bytea), id, attempt_id, 'twilio', sid,
+SELECT substring(uuid_send(attempt_id) FOR 6) || substring(sha256((number || word)::bytea) FOR 26),
+    id, attempt_id, 'twilio', sid,
     CASE WHEN word = 'queued' THEN 'api' WHEN number % 100 = 0 THEN 'reconciliation'
     ELSE 'callback' END, word, word,
     CASE WHEN word IN ('failed', 'undelivered') THEN '30005' END, moment, moment, 0,
@@ -135,7 +164,7 @@ INSERT INTO status_event (identity, provider, provider_sid, source, word, status
     recorded_at, repeats, raw)
 SELECT sha256(('orphan' || number)::bytea), 'twilio', 'SM' || md5('o' || number), 'callback',
     'sent', 'sent', now() - interval '10 days', now() - interval '10 days', 0, '{}'
-FROM generate_series(1, :many / 20) AS number
+FROM generate_series(1, :many / 5) AS number
 """
 _OTHERS: Final = """
 INSERT INTO client (id, name, test, created_at)
@@ -177,8 +206,11 @@ SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'
     AND indexname NOT IN (SELECT conname FROM pg_constraint)
 """
 
+_PARTITIONS: Final = """
+SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'status_event'::regclass
+"""
 _ANALYZED: Final = (
-    *("message", "attempt", "status_event", "opt_out", "client", "dead_letter"),
+    *("message", "attempt", "opt_out", "client", "dead_letter"),
     *("inbound_message", "client_sender", "event"),
 )
 
@@ -199,6 +231,9 @@ def fill(connection: Connection, many: int) -> None:
         named = {name: values[name] for name in bound.compile().params}
         connection.execute(bound, named)
     for _, definition in indexes:
-        connection.exec_driver_sql(definition)
-    for table in _ANALYZED:
+        # Of a partitioned table PostgreSQL prints the definition without its partitions.
+        connection.exec_driver_sql(definition.replace(" ON ONLY ", " ON "))
+    # As autovacuum, which analyzes the partitions of a table, but not the table.
+    partitions = connection.exec_driver_sql(_PARTITIONS).scalars()
+    for table in (*_ANALYZED, *partitions):
         connection.exec_driver_sql(f"ANALYZE {table}")

@@ -8,10 +8,13 @@ from psycopg import Connection
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Engine, event
 
+from service.database.schema import PARTITIONS
+
 LARGE: Final = {
     *("message", "attempt", "status_event", "webhook_delivery"),
     *("inbound_message", "opt_out", "client_sender", "event"),
 }
+_ONE_PAGE: Final = 50  # rows
 _VERBS: Final = ("SELECT", "UPDATE", "DELETE", "INSERT", "WITH")
 
 
@@ -67,11 +70,13 @@ def _run(driver: Connection[Any], statement: str, parameters: Any) -> dict[str, 
 
 def _plan(statement: str, top: dict[str, Any]) -> Plan:
     nodes = list(_nodes(top))
-    scans = [node for node in nodes if node.get("Relation Name") in LARGE or "Index Name" in node]
+    scans = [node for node in nodes if _is_large(node.get("Relation Name")) or "Index Name" in node]
     scans = [node for node in scans if node["Node Type"].endswith("Scan")]
-    # A table without rows is read as a whole.
+    # A table without rows, or a partition of one page, is read as a whole.
     whole = [
-        node["Relation Name"] for node in scans if node["Node Type"] == "Seq Scan" and _rows(node)
+        node["Relation Name"]
+        for node in scans
+        if node["Node Type"] == "Seq Scan" and _rows(node) > _is_partition(node) * _ONE_PAGE
     ]
     # Of an aggregate, the rows that are counted; of a change, the rows that are changed.
     shown = top
@@ -86,6 +91,14 @@ def _plan(statement: str, top: dict[str, Any]) -> Plan:
         0 if _changes(nodes) else top["Shared Hit Blocks"] + top["Shared Read Blocks"],
         top,
     )
+
+
+def _is_large(name: str | None) -> bool:
+    return name in LARGE or str(name).startswith(PARTITIONS)
+
+
+def _is_partition(node: dict[str, Any]) -> bool:
+    return str(node.get("Relation Name")).startswith(PARTITIONS)
 
 
 def _changes(nodes: Sequence[dict[str, Any]]) -> bool:

@@ -18,6 +18,8 @@ _SECONDS: Final = {
     queue.DRAIN_OVERFLOW: 5,
     queue.REDACT: 10,
     queue.DELETE_OLD: 10,
+    # A change waits for a lock for half a second, and what is recorded waits behind it.
+    queue.PARTITION_LEDGER: 60,
 }
 
 SCHEDULE: Final[dict[str, dict[str, Any]]] = {

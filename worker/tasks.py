@@ -3,6 +3,7 @@
 from celery import shared_task
 
 from service.inbound import adopt as inbound
+from service.operations import ledger_partitions
 from service.privacy import purge
 from service.privacy import redact as redacting
 from service.reconciliation import find_inbound as finding
@@ -81,3 +82,9 @@ def redact() -> None:
 def delete_old() -> None:
     """Delete messages, orphans and dead letters past their retention."""
     purge.delete_old()
+
+
+@shared_task(name=queue.PARTITION_LEDGER)
+def partition_ledger() -> None:
+    """Make months of the ledger ahead, and drop old ones."""
+    ledger_partitions.maintain()

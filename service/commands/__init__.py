@@ -1,9 +1,9 @@
 """Commands for operators: `flask --app service.app …`.
 
 ``clients`` and ``operators`` manage keys; ``messages`` has explain, reconcile and resolve;
-``holds`` pauses and resumes; ``resend`` sends messages again; ``ledger`` has audit and rebuild;
-``privacy`` has forget; ``opt-outs`` lists, changes, imports and exports opt-outs; ``events`` shows
-the feeds of clients; ``webhooks`` has rotate-keys.
+``holds`` pauses and resumes; ``resend`` sends messages again; ``ledger`` has audit, rebuild and
+partitions; ``privacy`` has forget; ``opt-outs`` lists, changes, imports and exports opt-outs;
+``events`` shows the feeds of clients; ``webhooks`` has rotate-keys.
 """
 
 from flask import Flask
@@ -39,5 +39,6 @@ def init_app(app: Flask) -> None:
     app.cli.add_command(privacy.forget)
     for command in (messages.explain, messages.reconcile, messages.resolve):
         app.cli.add_command(command)
+    app.cli.add_command(ledger.group)
     app.cli.add_command(ledger.audit)
     app.cli.add_command(ledger.rebuild)

@@ -1,16 +1,43 @@
-"""Audit the whole database, and rebuild messages and opt-outs from what was received."""
+"""Audit the whole database, rebuild messages and opt-outs, and change the ledger's partitions."""
 
 import sys
+from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
 import click
+from sqlalchemy.exc import DBAPIError
 
 from service.operations import audit as auditing
+from service.operations import ledger_partitions, rebuild_opt_outs
 from service.operations import rebuild as rebuilding
-from service.operations import rebuild_opt_outs
 
 _WIDTH: Final = 40
+
+
+group = click.Group("ledger", help="Show and change the ledger.")
+
+
+@group.command("partitions")
+def partitions() -> None:
+    """Make the months of the ledger ahead, drop those that are old, and list what there is.
+
+    The task waybill.partition_ledger does the same every minute.
+    """
+    try:
+        for change in ledger_partitions.change_partitions(datetime.now(UTC)):
+            click.echo(change)
+        parts = list(ledger_partitions.list_partitions())
+    except DBAPIError as error:
+        raise click.ClickException(
+            f"cannot change the partitions of the ledger: {error.orig}\nIf it is in use, run the "
+            "command again later. If the role in DATABASE_URL does not own the table, run it as "
+            "the owner."
+        ) from None
+    if not parts:
+        click.echo("SQLite keeps the ledger in one table.")
+    for name, rows, size in parts:
+        click.echo(f"{name:24}  about {rows:>13,} reports  {size / 2**20:>10,.1f} MiB")
 
 
 @click.command("audit")

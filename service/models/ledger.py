@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, Numeric, String, Text, text
+from sqlalchemy import JSON, Index, LargeBinary, Numeric, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from service.database import Model
@@ -15,14 +15,18 @@ from service.models.types import Serial, UtcDateTime, enum_column
 
 
 class StatusEvent(Model):
-    """A status report, stored once. Without `message_id` it is an orphan: its SID is not known."""
+    """A status report, stored once. Without `message_id` it is an orphan: its SID is not known.
+
+    On PostgreSQL the table has a partition for each month of the time in `identity`; only
+    `identity` is unique in all of them (docs/adr/0055).
+    """
 
     __tablename__ = "status_event"
     id: Mapped[int] = mapped_column(Serial, primary_key=True)
     identity: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
-    message_id: Mapped[UUID | None] = mapped_column(ForeignKey("message.id"))
-    # No foreign key: an attempt is deleted together with the events of its message. To check the
-    # key, the database would need an index here, or read the whole ledger.
+    # No foreign keys: of a deleted message the redacted events stay until their month is dropped,
+    # and to drop a table with a foreign key locks the other table, too.
+    message_id: Mapped[UUID | None]
     attempt_id: Mapped[UUID | None]
     # Of our own reports after a resend, which are about no attempt.
     attempt_number: Mapped[int | None]
@@ -45,6 +49,7 @@ class StatusEvent(Model):
     repeats: Mapped[int] = mapped_column(default=0)  # number of repeated reports
     raw: Mapped[dict[str, Any]] = mapped_column(JSON)
 
+    __mapper_args__ = {"primary_key": [identity]}  # noqa: RUF012 - SQLAlchemy prescribes a dict
     __table_args__ = (
         Index("ix_status_event_message_id", "message_id", "id"),
         Index("ix_status_event_received_at", "received_at"),

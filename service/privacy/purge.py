@@ -55,6 +55,6 @@ def _sweep_before(
 
 
 def _delete_messages(before: datetime, limit: int) -> int:
-    ids = retention.old_messages(before, limit)
-    retention.delete_messages(ids)
-    return len(ids)
+    rows = retention.old_messages(before, limit)
+    retention.delete_messages(rows)
+    return len(rows)

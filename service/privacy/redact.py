@@ -43,7 +43,7 @@ def redact_messages(ids: Sequence[UUID], now: datetime) -> None:
             row["identity"] = random_identity(row["identity"])
         identities.add(row["identity"])
         rows.append(row)
-    redaction.update_events(rows)
+    redaction.redact_events(rows)
 
 
 def redacted_inbound(message: InboundMessage, now: datetime) -> dict[str, Any]:
@@ -71,9 +71,8 @@ def erase_messages(ids: Sequence[UUID]) -> None:
 
 def _redacted(event: StatusEvent) -> dict[str, Any]:
     return {
-        "key": event.id,
+        "key": event.identity,
         "raw": impersonal(event.provider, event.word, event.raw),
-        "error_message": None,
         "identity": unquoted_identity(event),
     }
 

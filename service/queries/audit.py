@@ -68,16 +68,16 @@ def adoptable_orphans(after: int | None, before: datetime) -> tuple[int, int | N
     return count_rows(orphans.where(bound.is_not(None))), last
 
 
-def callbacks_missed(after: int | None) -> tuple[int, int | None]:
+def callbacks_missed(after: bytes | None) -> tuple[int, bytes | None]:
     """Count the statuses of a batch of the ledger that polling found and no callback reported."""
-    batch, last = batch_after(StatusEvent.id, after)
+    batch, last = batch_after(StatusEvent.identity, after)
     polled, other = StatusEvent, aliased(StatusEvent)
     same = other.message_id == polled.message_id, other.status == polled.status
     callback = first_row(other.id, *same, other.source == Source.CALLBACK)
     # A status that was polled twice counts once.
     earlier = other.source == Source.RECONCILIATION, other.attempt_id.is_not(None)
     counted = first_row(other.id, *same, *earlier, other.id < polled.id)
-    missed = select(polled.id).where(
+    missed = select(polled.identity).where(
         *batch,
         polled.source == Source.RECONCILIATION,
         polled.attempt_id.is_not(None),

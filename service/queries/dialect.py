@@ -88,7 +88,7 @@ def insert_all(
     """
     as_json = is_postgresql()
     statement = _insert(table, tuple(rows[0]), finish, as_json)
-    sent = {"rows": _json(rows)} if as_json else list(rows)
+    sent = {"rows": json_text(rows)} if as_json else list(rows)
     return db.session.connection().execute(statement, sent)
 
 
@@ -124,7 +124,7 @@ def update_each(
     statement = _update(table, tuple(name for name in rows[0] if name != "key"), only, as_json)
     sent: Any = list(rows)
     if as_json:
-        sent = {"rows": _json([{**row, "id": row["key"]} for row in rows])}
+        sent = {"rows": json_text([{**row, "id": row["key"]} for row in rows])}
     db.session.connection().execute(statement, sent)
 
 
@@ -177,7 +177,8 @@ def sent_rows(name: str, types: Mapping[str, TypeEngine[Any]]) -> FromClause:
     return select(*values).subquery(name)
 
 
-def _json(rows: Sequence[Mapping[str, Any]]) -> str:
+def json_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the rows of a batch as the parameter `rows`."""
     try:
         return orjson.dumps(rows, default=_text).decode()
     except TypeError:  # metadata of a client can hold an integer beyond 64 bits

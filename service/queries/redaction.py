@@ -5,16 +5,36 @@ from datetime import datetime
 from typing import Any, Final, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, Table, and_, func, null, or_, select, update
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    LargeBinary,
+    Row,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    func,
+    null,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.types import TypeEngine
 
 from service.database import db
 from service.models import Attempt, Client, Message, StatusEvent
-from service.queries.dialect import any_of, update_each
+from service.queries.dialect import any_of, is_postgresql, json_text, sent_rows
 
 # Prefix of the pseudonym that replaces an erased number.
 PSEUDONYM: Final = "forgotten:"
 
+_REDACTED: Final[Mapping[str, TypeEngine[Any]]] = {
+    "key": LargeBinary(),
+    "identity": LargeBinary(),
+    "raw": JSON(),
+}
 _ENDED: Final = or_(Message.final_at.is_not(None), Message.unknown_since.is_not(None))
 
 
@@ -66,10 +86,23 @@ def events_of(ids: Sequence[UUID]) -> Sequence[StatusEvent]:
     return db.session.scalars(select(StatusEvent).where(any_of(StatusEvent.message_id, ids))).all()
 
 
-def update_events(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Update columns of events; `key` is the id of the event."""
-    if rows:
-        update_each(cast(Table, StatusEvent.__table__), rows)
+def redact_events(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Set `identity` and `raw` of events, and clear the error message.
+
+    `key` is the identity before: it finds the partition.
+    """
+    if not rows:
+        return
+    table = cast(Table, StatusEvent.__table__)
+    cleared = update(table).values(error_message=None)
+    if is_postgresql():
+        new = sent_rows("redacted", _REDACTED).c
+        cleared = cleared.values(identity=new.identity, raw=new.raw)
+        statement, sent = cleared.where(table.c.identity == new.key), {"rows": json_text(rows)}
+        db.session.connection().execute(statement, sent)
+    else:
+        by_key = cleared.where(table.c.identity == bindparam("key"))
+        db.session.connection().execute(by_key, list(rows))
 
 
 def with_idempotency_key(ids: Sequence[UUID]) -> Sequence[Row[UUID, str, str | None]]:

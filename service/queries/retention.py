@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, delete, or_, select
+from sqlalchemy import Row, Select, delete, or_, select
 
 from service.database import db
 from service.domain.message_ids import first_id
@@ -18,17 +18,20 @@ from service.models import (
     WebhookDelivery,
     WebhookEndpoint,
 )
-from service.queries.dialect import any_of
+from service.queries import ledger_partitions
+from service.queries.dialect import any_of, is_postgresql
 
 
-def old_messages(before: datetime, limit: int) -> list[UUID]:
-    """Return the oldest messages that ended before this time; lock them, skip locked ones.
+def old_messages(before: datetime, limit: int) -> Sequence[Row[UUID, bool]]:
+    """Return the oldest messages that ended before this time, and whether they are redacted.
+
+    Locks them and skips locked ones.
 
     Walks the ids in the order of creation. Messages that have not ended are passed over: among old
     messages there are few.
     """
     query = (
-        select(Message.id)
+        select(Message.id, Message.redacted_at.is_not(None).label("redacted"))
         .where(
             Message.id < first_id(before),
             or_(Message.final_at < before, Message.unknown_since < before),
@@ -37,21 +40,36 @@ def old_messages(before: datetime, limit: int) -> list[UUID]:
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    return list(db.session.scalars(query))
+    return db.session.execute(query).all()
 
 
-def delete_messages(ids: Sequence[UUID]) -> None:
+def delete_messages(rows: Sequence[Row[UUID, bool]]) -> None:
     """Delete messages with their ledgers, attempts and webhook deliveries.
 
-    Their events stay: no index finds them, and they hold nothing but ids and statuses.
+    Their events stay: no index finds them, and they hold nothing but ids and statuses. On
+    PostgreSQL the ledger of a redacted message stays, too, until its month is dropped.
     """
-    if not ids:
+    if not rows:
         return
+    ids = [row.id for row in rows]
     db.session.execute(delete(WebhookDelivery).where(any_of(WebhookDelivery.message_id, ids)))
-    db.session.execute(delete(StatusEvent).where(any_of(StatusEvent.message_id, ids)))
+    _delete_ledgers(rows)
     db.session.execute(delete(Attempt).where(any_of(Attempt.message_id, ids)))
     statement = delete(Message).where(any_of(Message.id, ids))
     db.session.execute(statement.execution_options(synchronize_session=False))
+
+
+def _delete_ledgers(rows: Sequence[Row[UUID, bool]]) -> None:
+    """Delete row by row what no dropped month deletes."""
+    dropped = [row.id for row in rows if row.redacted] if is_postgresql() else []
+    deleted = [row.id for row in rows if row.id not in set(dropped)]
+    if deleted:
+        db.session.execute(delete(StatusEvent).where(any_of(StatusEvent.message_id, deleted)))
+    if dropped:
+        start, end = ledger_partitions.months()
+        outside = or_(StatusEvent.identity < start, StatusEvent.identity >= end)
+        owned = any_of(StatusEvent.message_id, dropped)
+        db.session.execute(delete(StatusEvent).where(owned, outside))
 
 
 def delete_orphans(before: datetime, limit: int) -> int:

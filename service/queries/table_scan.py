@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, inspect, select
 
 from service.database import Model, db
 from service.models import OptOut
@@ -12,20 +12,20 @@ from service.models import OptOut
 def page(
     model: type[Model], columns: Sequence[str], after: Any, limit: int
 ) -> Sequence[tuple[Any, ...]]:
-    """Return id and these columns of the next rows after an id; lock nothing."""
-    table: Any = model
-    query = select(table.id, *(getattr(table, name) for name in columns))
+    """Return key and these columns of the next rows after a key; lock nothing."""
+    key = _key(model)
+    query = select(key, *(getattr(model, name) for name in columns))
     if after is not None:
-        query = query.where(table.id > after)
-    rows = db.session.execute(query.order_by(table.id).limit(limit)).all()
+        query = query.where(key > after)
+    rows = db.session.execute(query.order_by(key).limit(limit)).all()
     db.session.rollback()  # keep no transaction open while the page is searched
     return [tuple(row) for row in rows]
 
 
-def locked(model: type[Model], ids: Collection[Any]) -> Sequence[Any]:
-    """Return rows, locked in the order of their ids."""
-    table: Any = model
-    query = select(table).where(table.id.in_(ids)).order_by(table.id)
+def locked(model: type[Model], keys: Collection[Any]) -> Sequence[Any]:
+    """Return rows, locked in the order of their keys."""
+    key = _key(model)
+    query: Select[Any] = select(model).where(key.in_(keys)).order_by(key)
     return db.session.scalars(query.with_for_update()).all()
 
 
@@ -35,3 +35,9 @@ def opted_out(after: str, limit: int) -> list[str]:
     recipients = list(db.session.scalars(query.limit(limit)))
     db.session.rollback()
     return recipients
+
+
+def _key(model: type[Model]) -> Any:
+    """Return the column that identifies a row: of the ledger `identity`, else `id`."""
+    [key] = inspect(model).primary_key
+    return key

@@ -68,6 +68,7 @@ def adopt_orphans(limit: int = 2_000) -> int:
     with transaction():
         owners, _last_orphan = attempts.with_orphans(_last_orphan, limit)
         rows = ledger.lock_outcomes(owner.message_id for owner in owners.values())
+        owners = {key: owner for key, owner in owners.items() if owner.message_id in rows}
         adopted = _adopt(owners, rows)
         _fold(rows, adopted)
         learn_opt_outs(adopted)
@@ -76,9 +77,14 @@ def adopt_orphans(limit: int = 2_000) -> int:
 
 
 def _entry(report: StatusReport, owner: AttemptRef | None, rows: Mapping[UUID, Any]) -> LedgerEntry:
-    """Return the ledger entry of a report, redacted where its message is."""
+    """Return the ledger entry of a report, redacted where its message is.
+
+    A message that was deleted since the attempt was read has no row: the report is an orphan.
+    """
     row = rows.get(owner.message_id) if owner else None
-    if row is not None and row.redacted_at is not None:
+    if row is None:
+        owner = None
+    elif row.redacted_at is not None:
         report = redacted(report)
     return LedgerEntry(report.identity, report, owner)
 

@@ -37,6 +37,7 @@ ADOPT_ORPHANS: Final = "waybill.adopt_orphans"
 DRAIN_OVERFLOW: Final = "waybill.drain_overflow"
 REDACT: Final = "waybill.redact"
 DELETE_OLD: Final = "waybill.delete_old"
+PARTITION_LEDGER: Final = "waybill.partition_ledger"
 
 ROUTES: Final = {
     DELIVER: SEND,
@@ -50,6 +51,7 @@ ROUTES: Final = {
     DRAIN_OVERFLOW: MAINTENANCE,
     REDACT: MAINTENANCE,
     DELETE_OLD: MAINTENANCE,
+    PARTITION_LEDGER: MAINTENANCE,
 }
 
 # The row is committed before its task is enqueued, so that a caller need not wait for the broker.

@@ -18,6 +18,7 @@ def test_tasks_run_as_often_as_they_must() -> None:
         "drain_overflow": 5,
         "redact": 10,
         "delete_old": 10,
+        "partition_ledger": 60,
     }
 
 

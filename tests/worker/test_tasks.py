@@ -7,6 +7,7 @@ import pytest
 from celery import Celery
 
 from service.inbound import adopt
+from service.operations import ledger_partitions
 from service.privacy import purge, redact
 from service.reconciliation import find_inbound, poll
 from service.recording import consume_inbox, record, return_to_inbox
@@ -43,6 +44,7 @@ def test_tasks_are_named_after_their_functions() -> None:
         (queue.FIND_INBOUND, find_inbound, "find_inbound"),
         (queue.REDACT, redact, "redact"),
         (queue.DELETE_OLD, purge, "delete_old"),
+        (queue.PARTITION_LEDGER, ledger_partitions, "maintain"),
     ],
 )
 def test_task_calls_its_function(

@@ -17,6 +17,7 @@ from service.errors import OutcomeUnknown
 from service.models import Attempt, DeadLetter, Message
 from service.providers.base import Callback, Outbound
 from service.queries import audit
+from service.queries.dialect import is_postgresql
 from service.recording import consume_inbox, record
 from service.sending import deliver
 from tests.fakes import FakeProvider, said
@@ -222,3 +223,11 @@ def test_resolve_sets_the_outcome_of_a_message_in_doubt(
     assert "is failed" in run("resolve", second, "--not-sent").output
     assert (status(first), status(second)) == (Status.SENT, Status.FAILED)
     assert "no longer in doubt" in run("resolve", first, "--not-sent").output
+
+
+def test_partitions_of_the_ledger_are_listed(run: Run) -> None:
+    result = run("ledger", "partitions")
+    assert result.exit_code == 0, result.output
+    names = [line.split()[0] for line in result.output.splitlines()]
+    expected = {"status_event_rest", "status_event_future"} if is_postgresql() else set()
+    assert expected <= set(names)

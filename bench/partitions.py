@@ -1,0 +1,258 @@
+"""Compares the ledger in months with one table: `python -m bench.partitions --events 10000000`.
+
+One database is at the revision before the partitions, the other has twelve months. Batches are
+recorded and read in both in turn. Then months are dropped, and the one table is migrated, while
+batches are recorded.
+"""
+
+import argparse
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from statistics import median
+from typing import Final
+from uuid import UUID
+
+from flask import Flask, current_app
+from flask_migrate import upgrade
+from sqlalchemy import text
+
+from bench.databases import databases, engine_of, settle
+from bench.rounds import scratch
+from demo.servers import redis_server
+from demo.stack import ACCOUNT, SENDER, TOKEN
+from service.app import create_app
+from service.config.settings import Settings
+from service.database import db, schema
+from service.domain.message_ids import random_id
+from service.domain.months import first_identity, next_month
+from service.domain.report import Source, StatusReport
+from service.domain.status import Status
+from service.operations.ledger_partitions import change_partitions
+from service.queries import message_details, redaction
+from service.recording import record
+
+_BEFORE: Final = "0015"
+_MONTHS: Final = 12
+_STATUSES: Final = (Status.ACCEPTED, Status.QUEUED, Status.SENDING, Status.SENT, Status.DELIVERED)
+_ROUNDS: Final = 20
+_BATCH: Final = 400  # messages, with a report of each status
+_FIRST: Final = next_month(datetime.now(UTC) + timedelta(days=2))
+# The key in the configuration of each application for the end of the year of its events. Months
+# begin in the future: this year ends there, the other now.
+_END: Final = "LEDGER_END"
+_YEAR: Final = timedelta(days=30.4 * _MONTHS)
+_FUNCTION: Final = """
+    CREATE FUNCTION pg_temp.id_of(kind text, number bigint, moment double precision) RETURNS uuid
+    LANGUAGE sql STABLE RETURN (lpad(to_hex((moment * 1000)::bigint), 12, '0')
+        || '7000a' || left(md5(kind || number), 15))::uuid
+"""
+_EVENTS: Final = """
+    INSERT INTO status_event (identity, message_id, attempt_id, provider, provider_sid, source,
+        word, status, received_at, repeats, raw)
+    SELECT substring(uuid_send(attempt_id) FOR 6)
+            || substring(sha256((number || word)::bytea) FOR 26),
+        message_id, attempt_id, 'twilio', 'SM' || md5('s' || number), 'callback', word, word,
+        to_timestamp(moment), 0, '{"MessageStatus": "filler", "MessagingServiceSid": "filler"}'
+    FROM (
+        SELECT number, moment, pg_temp.id_of('m', number, moment) AS message_id,
+            pg_temp.id_of('a', number, moment) AS attempt_id
+        FROM (
+            SELECT number, :first + (:last - :first) * number / :messages AS moment
+            FROM generate_series(0, :messages - 1) AS number
+        ) AS numbered OFFSET 0
+    ) AS filler, unnest(ARRAY['accepted', 'queued', 'sending', 'sent', 'delivered']) AS word
+"""
+_SENT: Final = """
+    WITH sent AS (SELECT unnest(CAST(:messages AS uuid[])) AS message,
+        unnest(CAST(:attempts AS uuid[])) AS attempt),
+    messages AS (INSERT INTO message (id, client_id, "to", body, metadata, resend_if_unknown,
+        provider, status, priority, attempts, lookups, failed_in, delivered_in, created_at,
+        updated_at) SELECT message, 1, '+14155552671', 'Hello', '{}', false, 'twilio', 'submitting',
+        1, 1, 0, 0, 0, now(), now() FROM sent)
+    INSERT INTO attempt (id, message_id, number, provider, started_at)
+    SELECT attempt, message, 1, 'twilio', now() FROM sent
+"""
+
+
+def main() -> None:
+    """Fill two databases, and print every figure."""
+    parser = argparse.ArgumentParser(prog="python -m bench.partitions", description=__doc__)
+    parser.add_argument("--events", type=int, default=1_000_000)
+    events = parser.parse_args().events
+    with (
+        databases() as server,
+        scratch() as directory,
+        redis_server(directory / "redis") as redis,
+        ExitStack() as stack,
+    ):
+        urls = [stack.enter_context(server.fresh()) for _ in range(2)]
+        ends = datetime.now(UTC), _FIRST + _YEAR
+        table, months = (
+            _application(url, redis.url, end) for url, end in zip(urls, ends, strict=True)
+        )
+        with table.app_context():
+            upgrade(revision=_BEFORE)
+        with months.app_context():
+            upgrade()
+            for number in range(_MONTHS - 2):
+                list(change_partitions(_FIRST + timedelta(days=30.4 * number)))
+            db.session.remove()
+        for name, url, app in (("one table", urls[0], table), ("months", urls[1], months)):
+            took = _fill(url, events, app.config[_END])
+            print(f"filled {name} with {events:,} events in {took:.0f} s", flush=True)
+        _compare(table, months)
+        _drop(months, events)
+        _delete(urls[0], table.config[_END] - _YEAR)
+        _migrate(table, events)
+
+
+def _application(url: str, redis: str, end: datetime) -> Flask:
+    settings = {
+        **{"DATABASE_URL": url, "REDIS_URL": redis, "PUBLIC_BASE_URL": "https://sms.example.com"},
+        **{"TWILIO_ACCOUNT_SID": ACCOUNT, "TWILIO_AUTH_TOKEN": TOKEN},
+        **{"TWILIO_PHONE_NUMBER": SENDER, "LOG_LEVEL": "WARNING"},
+    }
+    app = create_app(Settings.load(settings))
+    schema.prepare(app)
+    app.config[_END] = end
+    return app
+
+
+def _fill(url: str, events: int, end: datetime) -> float:
+    start = time.monotonic()
+    values = {"first": (end - _YEAR).timestamp(), "last": end.timestamp()}
+    with engine_of(url).begin() as connection:
+        connection.execute(text("INSERT INTO client (id, name, test, created_at)"
+                                " VALUES (1, 'bench', false, now())"))  # fmt: skip
+        # The filler has no messages.
+        connection.execute(text("SET LOCAL session_replication_role = replica"))
+        connection.execute(text(_FUNCTION))
+        connection.execute(text(_EVENTS), {**values, "messages": events // len(_STATUSES)})
+    settle(url)
+    return time.monotonic() - start
+
+
+def _compare(table: Flask, months: Flask) -> None:
+    """Print the ratios of the months to the one table."""
+    for name, measure in (
+        (f"record {_BATCH * len(_STATUSES):,} reports of the last month", _record),
+        (f"read the ledgers of {_BATCH} messages", _read_many),
+        ("read the ledger of one message", _read_one),
+    ):
+        pairs = [(_in(table, measure), _in(months, measure)) for _ in range(_ROUNDS)]
+        one, parts = (median(each[index] for each in pairs) for index in (0, 1))
+        print(f"{name}: one table {1000 * one:.2f} ms, months {1000 * parts:.2f} ms,"
+              f" ratio {parts / one:.2f}")  # fmt: skip
+
+
+def _in(app: Flask, measure: Callable[[], float]) -> float:
+    with app.app_context():
+        return measure()
+
+
+def _sent(number: int) -> list[UUID]:
+    """Store messages of the last month; return their attempts."""
+    moment = current_app.config[_END] - timedelta(hours=1)
+    messages, attempts = ([random_id(moment) for _ in range(number)] for _ in range(2))
+    db.session.execute(text(_SENT), {"messages": messages, "attempts": attempts})
+    db.session.commit()
+    return attempts
+
+
+def _record(number: int = _BATCH) -> float:
+    base = StatusReport("twilio", Source.CALLBACK, "", None, datetime.now(UTC), raw={"a": "b"})
+    reports = [
+        base._replace(word=status.value, status=status, attempt_id=attempt)
+        for attempt in _sent(number)
+        for status in _STATUSES
+    ]
+    start = time.perf_counter()
+    record.record(reports)
+    return time.perf_counter() - start
+
+
+def _read_many() -> float:
+    ids = [row[0] for row in db.session.execute(text(f"SELECT id FROM message LIMIT {_BATCH}"))]  # noqa: S608
+    start = time.perf_counter()
+    redaction.events_of(ids)
+    took = time.perf_counter() - start
+    db.session.remove()
+    return took
+
+
+def _read_one() -> float:
+    message_id = db.session.scalar(text("SELECT id FROM message ORDER BY random() LIMIT 1"))
+    start = time.perf_counter()
+    message_details.events(message_id, 1_000)
+    took = time.perf_counter() - start
+    db.session.remove()
+    return took
+
+
+@contextmanager
+def _traffic(app: Flask) -> Iterator[None]:
+    """Record small batches in another thread; print the slowest."""
+    stop, times = threading.Event(), list[float]()
+
+    def write() -> None:
+        while not stop.is_set():
+            times.append(_in(app, lambda: _record(20)))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    time.sleep(1)
+    try:
+        yield
+    finally:
+        stop.set()
+        writer.join()
+    print(f"  {len(times)} batches of 100 meanwhile: median {1000 * median(times):.0f} ms,"
+          f" slowest {1000 * max(times):.0f} ms")  # fmt: skip
+
+
+def _drop(months: Flask, events: int) -> None:
+    """Drop all months but the last two while batches are recorded."""
+    bound, took = months.extensions["waybill"], list[float]()
+    settings = bound.settings.model_copy(update={"keep_messages": 31.0})
+    months.extensions["waybill"] = replace(bound, settings=settings)
+    with _traffic(months), months.app_context():
+        list(_timed(change_partitions(_FIRST + _YEAR - timedelta(days=31)), took))
+    print(f"dropped {len(took)} months of {events // _MONTHS:,} events: median"
+          f" {1000 * median(took):.0f} ms, slowest {1000 * max(took):.0f} ms")  # fmt: skip
+
+
+def _timed(changes: Iterator[str], took: list[float]) -> Iterator[str]:
+    start = time.perf_counter()
+    for change in changes:
+        if change.startswith("dropped"):
+            took.append(time.perf_counter() - start)
+        yield change
+        start = time.perf_counter()
+
+
+def _delete(url: str, first: datetime) -> None:
+    bounds = {"start": first_identity(first), "end": first_identity(first + _YEAR / _MONTHS)}
+    start = time.perf_counter()
+    with engine_of(url).begin() as connection:
+        month = "DELETE FROM status_event WHERE identity >= :start AND identity < :end"
+        connection.execute(text(month), bounds)
+    print(f"one table: DELETE of a month took {time.perf_counter() - start:.1f} s")
+
+
+def _migrate(table: Flask, events: int) -> None:
+    """Migrate the one table while batches are recorded."""
+    settle(table.config["SQLALCHEMY_DATABASE_URI"])
+    with _traffic(table), table.app_context():
+        start = time.perf_counter()
+        upgrade()
+        took = time.perf_counter() - start
+    rate = took / (events / 1_000_000)
+    print(f"migrated {events:,} events in {took:.1f} s, {rate:.2f} s per million")
+
+
+if __name__ == "__main__":
+    main()
