@@ -1,7 +1,8 @@
 """Cause failures under traffic, then compare Waybill with the simulated provider.
 
-Three parts: `processes` kills and freezes them; in `outages` the providers accept nothing; in
-`webhooks` the receivers of webhooks fail.
+Four parts: `processes` kills and freezes them; in `outages` the providers accept nothing; in
+`webhooks` the receivers of webhooks fail; in `failovers` servers of Sentinel, a cluster, RabbitMQ
+and PostgreSQL are lost, and others take their place.
 """
 
 import argparse
@@ -13,6 +14,8 @@ from typing import Final
 
 from tests.chaos import plan, run
 from tests.chaos.claims import Claim, Result
+from tests.chaos.failovers import plan as failover_plan
+from tests.chaos.failovers import run as failover_run
 from tests.chaos.outages import plan as outage_plan
 from tests.chaos.outages import run as outage_run
 from tests.chaos.verdict import Verdict
@@ -25,14 +28,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, help="any number; random by default")
     parser.add_argument(
-        "--part", choices=sorted(_PARTS), action="append", help="only this part; default: all"
+        "--part", choices=sorted(_PARTS), action="append", help=f"default: {', '.join(_DEFAULT)}"
     )
     parser.add_argument(
         "--short", action="store_true", help="the run of `make test-slow`, a minute for each part"
     )
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
-    passed = [_PARTS[name](seed, options.short) for name in options.part or _PARTS]
+    passed = [_PARTS[name](seed, options.short) for name in options.part or _DEFAULT]
     return 0 if all(passed) else 1
 
 
@@ -53,11 +56,22 @@ def _webhooks(seed: int, short: bool) -> bool:
     return _claims("webhooks", seed, result)
 
 
+def _failovers(seed: int, short: bool) -> bool:
+    passed = list[bool]()
+    for plan in (failover_plan.short if short else failover_plan.long)(seed):
+        name = f"failovers: {plan.installation}, INBOX_REPLICAS={plan.replicas}"
+        passed.append(_claims(name, seed, failover_run.run(plan, _log)))
+    return all(passed)
+
+
 _PARTS: Final[Mapping[str, Callable[[int, bool], bool]]] = {
     "processes": _processes,
     "outages": _outages,
     "webhooks": _webhooks,
+    "failovers": _failovers,
 }
+# The other one needs RabbitMQ.
+_DEFAULT: Final = ("processes", "outages", "webhooks")
 
 
 def _claims(part: str, seed: int, result: Result) -> bool:
