@@ -58,9 +58,9 @@ def _webhooks(seed: int, short: bool) -> bool:
 
 def _failovers(seed: int, short: bool) -> bool:
     passed = list[bool]()
-    for plan in (failover_plan.short if short else failover_plan.long)(seed):
-        name = f"failovers: {plan.installation}, INBOX_REPLICAS={plan.replicas}"
-        passed.append(_claims(name, seed, failover_run.run(plan, _log)))
+    for each in (failover_plan.short if short else failover_plan.long)(seed):
+        name = f"failovers: {each.installation}, INBOX_REPLICAS={each.replicas}"
+        passed.append(_claims(name, seed, failover_run.run(each, _log)))
     return all(passed)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.chaos.failovers import plan
 from tests.chaos.failovers.meters import longest_pause
-from tests.chaos.failovers.plan import CLUSTER, SENTINEL, Plan
+from tests.chaos.failovers.plan import CLUSTER, SENTINEL
 from tests.chaos.failovers.run import run
 
 _PLANS = {each.installation: each for each in plan.short(seed=20261127)}
