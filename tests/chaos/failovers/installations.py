@@ -46,7 +46,7 @@ def _sentinel(resources: ExitStack, chance: random.Random, directory: Path) -> I
     return Installation(
         {"REDIS_URL": redis.url, "DATABASE_URL": postgres.url},
         {
-            plans.MASTER_KILLED: partial(_master_killed, redis),
+            plans.MASTER_KILLED: partial(master_killed, redis),
             plans.MASTER_FROZEN: partial(_master_frozen, redis),
             plans.PLANNED: partial(_planned_failover, redis),
             plans.SENTINEL_KILLED: partial(_sentinel_killed, redis, chance),
@@ -85,7 +85,7 @@ def _postgres(resources: ExitStack, directory: Path) -> PostgresStand:
 
 
 @contextmanager
-def _master_killed(stand: SentinelStand) -> Iterator[float]:
+def master_killed(stand: SentinelStand) -> Iterator[float]:
     """Lose the machine of the master together with what it has sent in the last milliseconds."""
     master = stand.master
     with slow_links(master, stand.replicas) as cut:
