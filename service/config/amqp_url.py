@@ -32,7 +32,10 @@ class AmqpAddress:
 
 
 def parse_amqp_url(url: str) -> AmqpAddress:
-    """Parse `amqp://USER:PASSWORD@HOST:5672/VHOST` or `amqps://`. Raises ValueError without values."""
+    """Parse `amqp://USER:PASSWORD@HOST:5672/VHOST` or `amqps://`.
+
+    Raises ValueError, whose text has no part of the URL.
+    """
     try:
         parts = urlsplit(url)
         _ = parts.port  # raises ValueError unless it is a number

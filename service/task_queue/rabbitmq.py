@@ -1,6 +1,6 @@
 """RabbitMQ as the broker: quorum queues, and waits for its answers that end.
 
-docs/adr/0053 says what py-amqp 5.3 and Celery 5.7.0 do without each part.
+docs/adr/0053 says what py-amqp 5.4.2 and Celery 5.7.0 do without each part.
 """
 
 import ssl
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from amqp.exceptions import AMQPError, NotFound
 from celery import Celery
-from kombu import Exchange, Queue
+from kombu.entity import Exchange, Queue
 from kombu.exceptions import OperationalError
 from kombu.transport import TRANSPORT_ALIASES, pyamqp
 
@@ -89,7 +89,8 @@ def _tls(address: AmqpAddress) -> dict[str, Any]:
 def _queue(name: str) -> Queue:
     """Return a queue that drops its oldest task when it is full, as those in Redis do."""
     arguments = {"x-queue-type": "quorum", "x-max-length": MAX_QUEUE_LENGTH}
-    return Queue(name, Exchange(name), routing_key=name, queue_arguments=arguments)
+    exchange = Exchange(name)  # type: ignore[no-untyped-call]
+    return Queue(name, exchange, name, queue_arguments=arguments)  # type: ignore[no-untyped-call]
 
 
 class RabbitQueues:

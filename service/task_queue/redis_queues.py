@@ -17,7 +17,10 @@ class RedisQueues:
         self._redis = redis
 
     def waiting(self, queue: str) -> tuple[int, float | None]:
-        """Return how many tasks wait, and for how many seconds the oldest has. Raises RedisError."""
+        """Return how many tasks wait, and for how many seconds the oldest has.
+
+        Raises RedisError.
+        """
         pipe = self._redis.pipeline(transaction=False)
         pipe.llen(queue)
         pipe.lindex(queue, -1)  # tasks are pushed on the left
