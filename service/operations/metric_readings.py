@@ -55,6 +55,7 @@ MAX_AGE: Final = 30.0  # seconds
 # Seconds that a scrape waits for readings; it should take at most 300 ms on a busy machine.
 _READ_TIMEOUT: Final = 0.1
 KINDS: Final = ("web", "worker", "beat")
+_QUEUES: Final = sorted(set(ROUTES.values()))
 
 
 _log = logging.getLogger(__name__)
@@ -65,6 +66,8 @@ class Readings(Collector):
 
     def __init__(self, parts: Components) -> None:
         readers = {"database": _read_database, "redis": _read_redis}
+        if parts.settings.broker_url is not None:
+            readers["broker"] = _read_broker
         self._stores = {
             store: BackgroundRead(partial(_read, store, reader, parts), READ_INTERVAL)
             for store, reader in readers.items()
@@ -169,8 +172,15 @@ def _read_redis(parts: Components) -> Iterator[Reading]:
     readers = Counter(queue for replica in replicas for queue in replica.queues)
     for kind in KINDS:
         yield Reading(ALIVE, (kind,), kinds[kind])
-    for queue in sorted(set(ROUTES.values())):
+    for queue in _QUEUES:
+        yield Reading(QUEUE_READERS, (queue,), readers[queue])
+    if parts.settings.broker_url is None:
+        yield from _read_broker(parts)
+
+
+def _read_broker(parts: Components) -> Iterator[Reading]:
+    for queue in _QUEUES:
         depth, age = parts.queue.waiting(queue)
         yield Reading(QUEUE, (queue,), depth)
-        yield Reading(QUEUE_AGE, (queue,), age)
-        yield Reading(QUEUE_READERS, (queue,), readers[queue])
+        if age is not None:
+            yield Reading(QUEUE_AGE, (queue,), age)

@@ -66,7 +66,7 @@ class RabbitStand:
     """Nodes of one cluster, and the name service of their own that Erlang needs."""
 
     def __init__(self, directory: Path, nodes: int = 1) -> None:
-        directory.mkdir(parents=True)
+        directory.mkdir(parents=True, exist_ok=True)
         cookie = directory / ".erlang.cookie"
         cookie.write_text("WAYBILLTESTS")
         cookie.chmod(0o400)
