@@ -40,35 +40,61 @@ Key = tuple[str, str]  # attempt and status of a callback
 
 
 class Loss(NamedTuple):
-    """What some failovers cost."""
+    """What some failovers cost. Lists have one value for each failover."""
 
     acknowledged: int
-    missing: list[int]  # acknowledged and missing, by failover
+    at_kill: list[int]  # acknowledged before the kill, and missing
+    later: list[int]  # acknowledged between the kill and the return of the old master, and missing
+    replaced: list[bool]  # Sentinel also replaced the new master, which was too slow to answer
     overflow: int
     doubles: int  # of these also in the stream
-    pauses: list[float]  # the longest time without an acknowledged callback, by failover
+    pauses: list[float]  # the longest time without an acknowledged callback
+
+    @property
+    def missing(self) -> int:
+        """Return how many callbacks were lost in failovers after a kill."""
+        pairs = zip(self.later, self.replaced, strict=True)
+        return sum(self.at_kill) + sum(lost for lost, replaced in pairs if not replaced)
+
+
+class _Failover(NamedTuple):
+    killed_at: float
+    ended_at: float
+    replaced: bool
 
 
 def measure(stand: SentinelStand, directory: Path, *, replicas: int, failovers: int) -> Loss:
     """Kill the master so many times under traffic; `replicas` is INBOX_REPLICAS."""
     app = _app(stand, directory, replicas)
-    kills, pauses = list[float](), list[float]()
     with _posting(app) as acknowledged:
-        for _ in range(failovers):
-            time.sleep(_BEFORE)
-            master = stand.master
-            with master_killed(stand) as killed_at:
-                stand.await_failover(master, _READY)
-                time.sleep(_BEFORE)
-            kills.append(killed_at)
-            pauses.append(longest_pause(sorted(acknowledged.values()), killed_at, time.monotonic()))
+        done = [_fail_over(stand) for _ in range(failovers)]
+        time.sleep(_BEFORE)
     with stand.client() as redis:
         stream = _in_stream(redis)
     overflow = _in_overflow(app)
+    moments = [moment for each in done for moment in (each.killed_at, each.ended_at)]
     missing = acknowledged.keys() - stream - overflow
-    lost_at = Counter(bisect(kills, acknowledged[key]) for key in missing)
-    by_failover = [lost_at[number] for number in range(failovers + 1)]
-    return Loss(len(acknowledged), by_failover, len(overflow), len(stream & overflow), pauses)
+    lost = Counter(bisect(moments, acknowledged[key]) for key in missing)
+    times = sorted(acknowledged.values())
+    return Loss(
+        acknowledged=len(acknowledged),
+        at_kill=[lost[2 * number] for number in range(failovers + 1)],
+        later=[lost[2 * number + 1] for number in range(failovers)],
+        replaced=[each.replaced for each in done],
+        overflow=len(overflow),
+        doubles=len(stream & overflow),
+        pauses=[longest_pause(times, each.killed_at, each.ended_at) for each in done],
+    )
+
+
+def _fail_over(stand: SentinelStand) -> _Failover:
+    time.sleep(_BEFORE)
+    old = stand.master
+    with master_killed(stand) as killed_at:
+        stand.await_failover(old, _READY)
+        new = stand.master
+        time.sleep(_BEFORE)
+    return _Failover(killed_at, time.monotonic(), stand.master is not new)
 
 
 def _app(stand: SentinelStand, directory: Path, replicas: int) -> Flask:
