@@ -18,7 +18,7 @@ from service.components import components
 from service.database import db, transaction
 from service.domain.status import Status
 from service.errors import InboxUnavailable
-from service.inbox import inbox
+from service.inbox import inbox as inbox_module
 from service.inbox.inbox import Inbox
 from service.models import DeadLetter, Message, Overflow, StatusEvent
 from service.providers.base import Callback
@@ -129,7 +129,7 @@ def test_poison_entry_is_a_dead_letter_and_others_recorded(
     again: int,
 ) -> None:
     """A batch larger than `again` is first retried in smaller batches."""
-    monkeypatch.setattr(inbox, "_RECLAIMED_BATCH", again)
+    monkeypatch.setattr(inbox_module, "_RECLAIMED_BATCH", again)
     attempt, inbox = _sent(post, provider), components().inbox
     batch = [callback(attempt, word) for word in ("sending", "sent", "delivered") * 2]
     for entry in [*batch[:place], POISON, *batch[place:]]:
