@@ -85,7 +85,13 @@ def _components(
     return Components(
         settings=settings,
         providers={**providers, Sandbox.name: Sandbox(handle_callback)},
-        inbox=Inbox(inbox_redis, fast, settings.inbox_limit, settings.inbox_streams),
+        inbox=Inbox(
+            inbox_redis,
+            fast,
+            settings.inbox_limit,
+            settings.inbox_streams,
+            settings.inbox_replicas,
+        ),
         overflow=OverflowTable(app.app_context, callbacks.add_overflow),
         queue=TaskQueue(settings, redis, CircuitBreaker()),
         call_slots=CallSlots(settings.worker_concurrency),

@@ -34,7 +34,9 @@ _SMALL_BATCH: Final = 500
 class Inbox:
     """Accepted callbacks, in each stream in order of arrival."""
 
-    def __init__(self, redis: Redis, fast: FastClient, limit: int, streams: int = 1) -> None:
+    def __init__(
+        self, redis: Redis, fast: FastClient, limit: int, streams: int = 1, replicas: int = 0
+    ) -> None:
         """Use `fast`, a client with short time-outs, to put callbacks, and `redis` for the rest.
 
         With more than `limit` entries the inbox refuses callbacks, to protect Redis's memory.
@@ -47,13 +49,18 @@ class Inbox:
         self._own = streams
         self._in_use = StreamsInUse(redis, fast, streams)
         self._streams = [
-            Stream(redis, fast, number, max(1, limit // streams)) for number in range(MAX_STREAMS)
+            Stream(redis, fast, number, max(1, limit // streams), replicas)
+            for number in range(MAX_STREAMS)
         ]
         # The stream that is read next. Threads share it: at worst two read the same one.
         self._next = os.getpid()
 
     def put(self, callback: Callback) -> None:
-        """Store a callback. Raises InboxUnavailable. The caller then requests a recording task."""
+        """Store a callback. The caller then requests a recording task.
+
+        Raises InboxUnavailable if it is not stored; NotReplicated if it is, but a failover may lose
+        it. While one node of a cluster is down, the callback goes to a stream of another.
+        """
         number = stream_of(callback, self._own)
         try:
             self._put(number, callback)
@@ -70,8 +77,13 @@ class Inbox:
             raise InboxUnavailable(type(error).__name__) from error
 
     def has_room(self) -> bool:
-        """Return whether callbacks of the overflow table may move here: it is at most half full."""
-        return self.lag() <= self._limit // 2
+        """Return whether callbacks of the overflow table may move here.
+
+        The inbox must be at most half full, and its replicas connected: without them each callback
+        would stay in the table, too.
+        """
+        streams = self._streams[: self._own]
+        return self.lag() <= self._limit // 2 and all(each.is_replicated() for each in streams)
 
     def pause(self, seconds: float) -> None:
         """Pause all consumers, because the database does not answer."""

@@ -13,7 +13,7 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from service.coordination.circuit_breaker import CircuitBreaker
-from service.errors import InboxUnavailable
+from service.errors import InboxUnavailable, NotReplicated
 from service.inbox.consumers import remove_consumers
 from service.inbox.entry import Entry, decode, encode
 from service.inbox.stream_names import stream_names
@@ -23,6 +23,10 @@ from service.redis_client.fast_client import FastClient
 _GROUP: Final = "recorders"
 # Seconds between two checks of the limit in one process: a check for each callback costs a command.
 _LIMIT_CHECK_INTERVAL: Final = 0.2
+# Milliseconds to wait for the replicas. When they take longer, no callback waits for them for as
+# many seconds as below: with four threads, waits alone would limit a process to 80 callbacks/s.
+_REPLICA_WAIT: Final = 50
+_REPLICA_RETRY: Final = 1.0
 # One command, because a pipeline on a cluster refuses TIME.
 _OLDEST_AGE: Final = """
 local oldest = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)
@@ -35,24 +39,43 @@ return math.max(0, now[1] * 1000 + math.floor(now[2] / 1000) - added)
 class Stream:
     """Callbacks in order of arrival."""
 
-    def __init__(self, redis: Redis, fast: FastClient, number: int, limit: int) -> None:
+    def __init__(
+        self, redis: Redis, fast: FastClient, number: int, limit: int, replicas: int = 0
+    ) -> None:
         """Use `fast`, a client with short time-outs, to put callbacks, and `redis` for the rest."""
         self.name = stream_names()[number]
         self.number = number
         self._redis = redis
         self._fast = fast
         self._limit = limit
+        self._replicas = replicas
         # Its own: when one node of a cluster fails, the streams of the others go on.
         self._breaker = CircuitBreaker()
         self._full = False
         self._check_at = 0.0
+        self._wait_at = 0.0
 
     def put(self, callback: Callback) -> None:
-        """Store a callback. Raises InboxUnavailable if full, RedisError and CircuitOpen."""
+        """Store a callback.
+
+        Raises RedisError, CircuitOpen, and InboxUnavailable if full: it is not stored. Raises
+        NotReplicated if it is stored, but not on enough replicas.
+        """
         with self._breaker:
             if self._is_full():
                 raise InboxUnavailable("full")
-            self._fast.call(b"XADD", self.name, b"*", *encode(callback))
+            command = (b"XADD", self.name, b"*", *encode(callback))
+            if not self._replicas:
+                self._fast.call(*command)
+                return
+            replicas = self._put_and_wait(command)
+        if replicas < self._replicas:
+            raise NotReplicated(f"on {replicas} of {self._replicas} replicas")
+
+    def is_replicated(self) -> bool:
+        """Return whether enough replicas are connected. Raises RedisError."""
+        wait = (b"WAIT", self._replicas, _REPLICA_WAIT)
+        return not self._replicas or self._fast.call_all(self.name, wait)[0] >= self._replicas
 
     def take(self, consumer: str, count: int, linger: float) -> list[Entry]:
         """Take up to `count` new entries, waiting up to `linger` seconds for the first."""
@@ -110,11 +133,22 @@ class Stream:
 
     def oldest_age(self) -> float:
         """Return the age of the oldest entry in seconds, by Redis's clock; 0 if there is none."""
-        return int(self._redis.register_script(_OLDEST_AGE)(keys=[self.name])) / 1000
+        return int(self._redis.register_script(_OLDEST_AGE)([self.name], [])) / 1000
 
     def remove_consumers(self, consumer: str, idle: float) -> int:
         """Remove a consumer, and those idle for `idle` seconds, unless they have entries."""
         return remove_consumers(self._redis, self.name, _GROUP, consumer, idle)
+
+    def _put_and_wait(self, command: Sequence[bytes | str | float]) -> int:
+        """Store a callback and return how many replicas have it."""
+        if time.monotonic() < self._wait_at:
+            self._fast.call(*command)
+            return 0
+        wait = (b"WAIT", self._replicas, _REPLICA_WAIT)
+        replicas = int(self._fast.call_all(self.name, command, wait)[1])
+        if replicas < self._replicas:
+            self._wait_at = time.monotonic() + _REPLICA_RETRY
+        return replicas
 
     def _is_full(self) -> bool:
         now = time.monotonic()

@@ -4,9 +4,12 @@ Callbacks about messages are recorded later, without the number. Inbound message
 are recorded now: their text is the person's, too, and in the table it is erased with them.
 """
 
+from contextlib import suppress
+
 from service.components import components
 from service.database import transaction
 from service.database.batches import BATCH
+from service.errors import NotReplicated
 from service.inbox.entry import Entry
 from service.models import Overflow
 from service.privacy.erase_tables import mask_row, matching_pages
@@ -37,7 +40,8 @@ def _erase_entry(entry: Entry, pattern: NumberPattern) -> bool:
     if received:
         record_callbacks([callback])
     else:
-        inbox.put(callback._replace(body=pattern.mask(callback.body)))
+        with suppress(NotReplicated):  # after a failover both copies or none may be lost
+            inbox.put(callback._replace(body=pattern.mask(callback.body)))
     inbox.ack([entry])
     return not received
 
