@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import Context
 from dataclasses import replace
 from pathlib import Path
@@ -29,8 +29,11 @@ from service.config.settings import Settings
 from service.database import db, schema, transaction
 from service.models import Client
 from service.queries.dialect import is_postgresql
+from service.redis_client.connections import connect
+from service.redis_client.url import parse_redis_url
 from service.sending.accept import accept
 from service.task_queue.wake_ups import WakeUps
+from tests.cluster import stands
 from tests.fakes import FakeProvider
 from tests.messages import Post, draft
 from tests.strategies import EPOCH
@@ -56,6 +59,19 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let `--stand NAME` run tests on Sentinel, a cluster or another stand, and `all` on each."""
+    parser.addoption("--stand", choices=(*stands.NAMES, "all"))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test that uses the stores on the chosen stands."""
+    name = metafunc.config.getoption("--stand")
+    if name and "stand" in metafunc.fixturenames:
+        names = stands.NAMES if name == "all" else (name,)
+        metafunc.parametrize("stand", names, indirect=True, scope="session")
+
+
 def pytest_collection() -> None:
     """Collect no garbage: each pass over seven thousand tests takes up to half a second."""
     gc.disable()
@@ -70,6 +86,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "[sqlite" in item.nodeid and any(map(item.path.is_relative_to, _ON_POSTGRESQL_FIRST)):
             item.add_marker(pytest.mark.slow)
+        # The stands have no SQLite.
+        if isinstance(item, pytest.Function) and "sqlite" not in item.name:
+            _mark_for_stand(item)
+
+
+def _mark_for_stand(item: pytest.Function) -> None:
+    """Mark a test that runs on a stand; one process runs all tests of that stand."""
+    if name := hasattr(item, "callspec") and item.callspec.params.get("stand"):
+        item.add_marker(pytest.mark.cluster)
+        item.add_marker(pytest.mark.xdist_group(name))
 
 
 def pytest_collection_finish() -> None:
@@ -87,7 +113,20 @@ def directory() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def redis_url(directory: Path) -> Iterator[str]:
+def stand(request: pytest.FixtureRequest) -> Iterator[Mapping[str, str]]:
+    """The settings of the stores of a stand, where they differ from one server; see `--stand`."""
+    if not hasattr(request, "param"):
+        yield {}
+        return
+    with stands.run_stand(request.param) as settings:
+        yield settings
+
+
+@pytest.fixture(scope="session")
+def redis_url(directory: Path, stand: Mapping[str, str]) -> Iterator[str]:
+    if url := stand.get("REDIS_URL"):
+        yield url
+        return
     # No fsync: with a busy disk it takes longer than the time-out of the inbox.
     with redis_server(directory / "redis", fsync="no") as server:
         yield server.url
@@ -111,9 +150,11 @@ def _turn_fsync_off(url: str) -> None:
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, directory: Path) -> str:
+def database_url(request: pytest.FixtureRequest, directory: Path, stand: Mapping[str, str]) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{directory}/waybill.db"
+    if url := stand.get("DATABASE_URL"):
+        return url
     url: str = request.getfixturevalue("postgres_url")
     return url
 
@@ -141,9 +182,10 @@ def make_settings(database_url: str, redis_url: str, **changes: Any) -> Settings
 
 
 @pytest.fixture(scope="session")
-def bound_app(database_url: str, redis_url: str) -> Iterator[Flask]:
+def bound_app(database_url: str, redis_url: str, stand: Mapping[str, str]) -> Iterator[Flask]:
     """One application per database, migrated as in production."""
-    app = create_app(make_settings(database_url, redis_url), providers={"twilio": FakeProvider()})
+    settings = make_settings(database_url, redis_url, **stand)
+    app = create_app(settings, providers={"twilio": FakeProvider()})
     schema.prepare(app)
     with app.app_context():
         if not is_postgresql():  # as in `_turn_fsync_off`
@@ -179,8 +221,9 @@ def no_pending_wake_ups() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def shared_redis(redis_url: str) -> Iterator[Redis]:
     """One client for all tests: each new one reads the version from the library's package."""
-    with Redis.from_url(redis_url) as redis:
-        yield redis
+    redis = connect(parse_redis_url(redis_url), 10)
+    yield redis
+    redis.close()
 
 
 def _delete_all_rows() -> None:

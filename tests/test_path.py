@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -41,7 +41,9 @@ def simulator() -> Iterator[Running]:
 
 
 @pytest.fixture
-def full_app(app: Flask, database_url: str, redis_url: str, simulator: Running) -> Iterator[Flask]:
+def full_app(
+    app: Flask, database_url: str, redis_url: str, stand: Mapping[str, str], simulator: Running
+) -> Iterator[Flask]:
     """An application with the real providers that listens for callbacks of the simulator."""
     port = free_port()
     settings = make_settings(
@@ -53,6 +55,7 @@ def full_app(app: Flask, database_url: str, redis_url: str, simulator: Running) 
         SINCH_API_BASE_URL=simulator.url,
         SINCH_READ_TIMEOUT="0.5",
         **SINCH,
+        **stand,
     )
     bound = create_app(settings)
     server = make_server("127.0.0.1", port, bound, threaded=True)

@@ -66,7 +66,7 @@ class RabbitStand:
     """Nodes of one cluster, and the name service of their own that Erlang needs."""
 
     def __init__(self, directory: Path, nodes: int = 1) -> None:
-        directory.mkdir(parents=True)
+        directory.mkdir(parents=True, exist_ok=True)
         cookie = directory / ".erlang.cookie"
         cookie.write_text("WAYBILLTESTS")
         cookie.chmod(0o400)
@@ -118,7 +118,7 @@ def _programs() -> Path:
     found = sorted(Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin"))
     if not found:
         pytest.skip(
-            "RabbitMQ is not installed: run tests/install-tools rabbitmq-server"
+            "RabbitMQ is not installed: run tests/install-tools rabbitmq"
             " or apt-get install --no-install-recommends rabbitmq-server"
         )
     return found[-1]
