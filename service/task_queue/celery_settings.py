@@ -23,8 +23,13 @@ def celery_settings(
 
     `routes` are the queues by task; `timeout` is in seconds.
     """
+    broker = _broker(settings.broker_address, routes, timeout)
     return {
-        **_broker(settings.broker_address, routes, timeout),
+        **broker,
+        # Celery's command takes BROKER_URL from the environment, as it is, and prefers it to
+        # `broker_url`, but not to these.
+        "broker_read_url": broker["broker_url"],
+        "broker_write_url": broker["broker_url"],
         "task_routes": {name: {"queue": queue} for name, queue in routes.items()},
         "task_ignore_result": True,
         "task_serializer": "json",
