@@ -43,8 +43,8 @@ class Loss(NamedTuple):
     """What some failovers cost. Lists have one value for each failover."""
 
     acknowledged: int
-    at_kill: list[int]  # acknowledged before the kill, and missing
-    later: list[int]  # acknowledged between the kill and the return of the old master, and missing
+    at_kill: list[int]  # acknowledged by the killed master, and missing
+    later: list[int]  # acknowledged between the failover and the return of the server, and missing
     replaced: list[bool]  # Sentinel also replaced the new master, which was too slow to answer
     overflow: int
     doubles: int  # of these also in the stream
@@ -59,8 +59,9 @@ class Loss(NamedTuple):
 
 class _Failover(NamedTuple):
     killed_at: float
+    replaced_at: float
     ended_at: float
-    replaced: bool
+    again: bool
 
 
 def measure(stand: SentinelStand, directory: Path, *, replicas: int, failovers: int) -> Loss:
@@ -72,7 +73,7 @@ def measure(stand: SentinelStand, directory: Path, *, replicas: int, failovers: 
     with stand.client() as redis:
         stream = _in_stream(redis)
     overflow = _in_overflow(app)
-    moments = [moment for each in done for moment in (each.killed_at, each.ended_at)]
+    moments = [moment for each in done for moment in (each.replaced_at, each.ended_at)]
     missing = acknowledged.keys() - stream - overflow
     lost = Counter(bisect(moments, acknowledged[key]) for key in missing)
     times = sorted(acknowledged.values())
@@ -80,7 +81,7 @@ def measure(stand: SentinelStand, directory: Path, *, replicas: int, failovers: 
         acknowledged=len(acknowledged),
         at_kill=[lost[2 * number] for number in range(failovers + 1)],
         later=[lost[2 * number + 1] for number in range(failovers)],
-        replaced=[each.replaced for each in done],
+        replaced=[each.again for each in done],
         overflow=len(overflow),
         doubles=len(stream & overflow),
         pauses=[longest_pause(times, each.killed_at, each.ended_at) for each in done],
@@ -92,9 +93,9 @@ def _fail_over(stand: SentinelStand) -> _Failover:
     old = stand.master
     with master_killed(stand) as killed_at:
         stand.await_failover(old, _READY)
-        new = stand.master
+        new, replaced_at = stand.master, time.monotonic()
         time.sleep(_BEFORE)
-    return _Failover(killed_at, time.monotonic(), stand.master is not new)
+    return _Failover(killed_at, replaced_at, time.monotonic(), stand.master is not new)
 
 
 def _app(stand: SentinelStand, directory: Path, replicas: int) -> Flask:
