@@ -14,6 +14,7 @@ from typing import Final
 
 from tests.chaos import plan, run
 from tests.chaos.claims import Claim, Result
+from tests.chaos.failovers import loss
 from tests.chaos.failovers import plan as failover_plan
 from tests.chaos.failovers import run as failover_run
 from tests.chaos.outages import plan as outage_plan
@@ -58,6 +59,10 @@ def _webhooks(seed: int, short: bool) -> bool:
 
 def _failovers(seed: int, short: bool) -> bool:
     passed = list[bool]()
+    failovers = failover_plan.SHORT_LOSS if short else failover_plan.LONG_LOSS
+    for replicas in (0, 1):
+        result = loss.run(replicas, failovers)
+        passed.append(_claims(f"lost with a master, INBOX_REPLICAS={replicas}", seed, result))
     for each in (failover_plan.short if short else failover_plan.long)(seed):
         name = f"failovers: {each.installation}, INBOX_REPLICAS={each.replicas}"
         passed.append(_claims(name, seed, failover_run.run(each, _log)))
@@ -77,7 +82,9 @@ _DEFAULT: Final = ("processes", "outages", "webhooks")
 def _claims(part: str, seed: int, result: Result) -> bool:
     """Print the claims of a run; return whether none is broken."""
     _print_totals(part, seed, result.seconds, result.totals)
-    print("\n" + "\n".join(map(_claim, result.claims)) + f"\n\nflask audit:\n{result.audit}")
+    print("\n" + "\n".join(map(_claim, result.claims)))
+    if result.audit:
+        print(f"\nflask audit:\n{result.audit}")
     return result.holds()
 
 

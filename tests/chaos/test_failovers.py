@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.chaos.failovers import plan
+from tests.chaos.failovers import loss, plan
 from tests.chaos.failovers.meters import longest_pause
 from tests.chaos.failovers.plan import CLUSTER, SENTINEL
 from tests.chaos.failovers.run import run
@@ -17,6 +17,13 @@ def test_failover_loses_and_repeats_nothing(installation: str) -> None:
 
     assert result.holds(), [claim for claim in result.claims if claim.holds is False]
     assert result.totals["callbacks acknowledged"] > 500
+
+
+@pytest.mark.cluster
+def test_killed_master_takes_no_callback_with_it() -> None:
+    result = loss.run(replicas=1, failovers=plan.SHORT_LOSS)
+
+    assert result.holds(), result.claims
 
 
 @pytest.mark.parametrize(

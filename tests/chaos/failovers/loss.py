@@ -5,42 +5,28 @@ threads post signed callbacks all the time, and every acknowledged one must be i
 new master or in the table `overflow`.
 """
 
-import threading
+import tempfile
 import time
 from bisect import bisect
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from typing import Final, NamedTuple
-from urllib.parse import parse_qs
 
-from flask import Flask
-from flask_migrate import upgrade
-from redis import Redis
-from sqlalchemy import text
-from werkzeug.test import Client
-
-from bench.callbacks import BASE_URL, SignedCallback, callbacks, make_messages
-from demo.stack import ACCOUNT, SENDER, TOKEN
-from service.app import create_app
-from service.config.settings import Settings
-from service.database import db, schema
-from tests.chaos.failovers.installations import master_killed
+from tests.chaos.claims import Claim, Result
+from tests.chaos.failovers.callbacks import in_overflow, in_stream, make_app, posting
+from tests.chaos.failovers.events import master_killed
+from tests.chaos.failovers.installations import patient_sentinels
 from tests.chaos.failovers.meters import longest_pause
 from tests.cluster.sentinel import SentinelStand
 
-_THREADS: Final = 4
-_RATE: Final = 400.0  # callbacks per second
 _BEFORE: Final = 1.0  # seconds of traffic before each failover, and after it
 _READY: Final = 60.0
-_STREAM: Final = "waybill:inbox"
-
-Key = tuple[str, str]  # attempt and status of a callback
 
 
 class Loss(NamedTuple):
-    """What some failovers cost. Lists have one value for each failover."""
+    """What some failovers cost. Lists have one value for each; `at_kill` one more, of the end."""
 
     acknowledged: int
     at_kill: list[int]  # acknowledged by the killed master, and missing
@@ -64,15 +50,23 @@ class _Failover(NamedTuple):
     again: bool
 
 
+def run(replicas: int, failovers: int) -> Result:
+    """Kill the master of a new stand so many times and judge; `replicas` is INBOX_REPLICAS."""
+    start, directory = time.monotonic(), Path(tempfile.mkdtemp(prefix="chaos-"))
+    with patient_sentinels(directory / "sentinel") as stand:
+        loss = measure(stand, directory, replicas=replicas, failovers=failovers)
+    return Result([*judge(loss, replicas)], Counter(), "", time.monotonic() - start)
+
+
 def measure(stand: SentinelStand, directory: Path, *, replicas: int, failovers: int) -> Loss:
     """Kill the master so many times under traffic; `replicas` is INBOX_REPLICAS."""
-    app = _app(stand, directory, replicas)
-    with _posting(app) as acknowledged:
+    app = make_app(stand.url, directory, replicas)
+    with posting(app) as acknowledged:
         done = [_fail_over(stand) for _ in range(failovers)]
         time.sleep(_BEFORE)
     with stand.client() as redis:
-        stream = _in_stream(redis)
-    overflow = _in_overflow(app)
+        stream = in_stream(redis)
+    overflow = in_overflow(app)
     moments = [moment for each in done for moment in (each.replaced_at, each.ended_at)]
     missing = acknowledged.keys() - stream - overflow
     lost = Counter(bisect(moments, acknowledged[key]) for key in missing)
@@ -98,77 +92,14 @@ def _fail_over(stand: SentinelStand) -> _Failover:
     return _Failover(killed_at, replaced_at, time.monotonic(), stand.master is not new)
 
 
-def _app(stand: SentinelStand, directory: Path, replicas: int) -> Flask:
-    settings = Settings.load(
-        {
-            "DATABASE_URL": f"sqlite:///{directory}/waybill.db",
-            "REDIS_URL": stand.url,
-            "INBOX_REPLICAS": str(replicas),
-            "PUBLIC_BASE_URL": BASE_URL,
-            "TWILIO_ACCOUNT_SID": ACCOUNT,
-            "TWILIO_AUTH_TOKEN": TOKEN,
-            "TWILIO_PHONE_NUMBER": SENDER,
-            "OPS_SECRET": "a secret that only this run has, and nobody else",
-            "LOG_LEVEL": "ERROR",
-        }
-    )
-    app = create_app(settings)
-    schema.prepare(app)
-    with app.app_context():
-        upgrade()
-    return app
-
-
-@contextmanager
-def _posting(app: Flask) -> Iterator[Mapping[Key, float]]:
-    """Post callbacks until the end of the block; yield when each was acknowledged."""
-    acknowledged, done = dict[Key, float](), threading.Event()
-    requests, lock = callbacks(make_messages(200_000)), threading.Lock()
-    start = time.monotonic()
-
-    def post(number: int) -> None:
-        client = Client(app)
-        while not done.wait(max(0.0, start + number / _RATE - time.monotonic())):
-            with lock:
-                callback = next(requests)
-            if _is_acknowledged(client, callback):
-                acknowledged[_key(callback.path, callback.body)] = time.monotonic()
-            number += _THREADS
-
-    threads = [threading.Thread(target=post, args=(number,)) for number in range(_THREADS)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield acknowledged
-    finally:
-        done.set()
-        for thread in threads:
-            thread.join()
-
-
-def _is_acknowledged(client: Client, callback: SignedCallback) -> bool:
-    answer = client.post(
-        callback.path,
-        base_url=BASE_URL,
-        data=callback.body,
-        content_type="application/x-www-form-urlencoded",
-        headers={"X-Twilio-Signature": callback.signature},
-    )
-    return answer.status_code == 204
-
-
-def _in_stream(redis: Redis) -> set[Key]:
-    entries = redis.xrange(_STREAM)
-    return {_key(fields[b"a"].decode(), fields[b"b"]) for _, fields in entries}
-
-
-def _in_overflow(app: Flask) -> set[Key]:
-    with app.app_context():
-        rows = db.session.execute(text("SELECT attempt, body FROM overflow")).all()
-    return {_key(str(row.attempt), row.body) for row in rows}
-
-
-def _key(path: str, body: bytes) -> Key:
-    """Return the attempt and the status of a callback; the attempt is the end of its path."""
-    attempt = path.rpartition("/")[2].replace("-", "")
-    return attempt, parse_qs(body.decode())["MessageStatus"][0]
+def judge(loss: Loss, replicas: int) -> Iterator[Claim]:
+    """Yield the claims; without INBOX_REPLICAS the number of lost callbacks is only shown."""
+    name = f"acknowledged and missing, INBOX_REPLICAS={replicas}"
+    yield Claim("failovers", f"{len(loss.pauses):,}")
+    yield Claim("callbacks acknowledged", f"{loss.acknowledged:,}", loss.acknowledged > 0)
+    yield Claim(name, f"{loss.missing:,}", loss.missing == 0 if replicas else None)
+    yield Claim("failovers that Sentinel ordered without a kill", f"{sum(loss.replaced):,}")
+    yield Claim("callbacks in the overflow", f"{loss.overflow:,}")
+    yield Claim("of these also in the inbox", f"{loss.doubles:,}")
+    longest = f"{median(loss.pauses):.1f}, {max(loss.pauses):.1f}"
+    yield Claim("seconds without an acknowledged callback, median and longest", longest)

@@ -21,6 +21,11 @@ BROKER_KILLED: Final = "broker node killed"
 TAKEOVER: Final = "planned takeover"
 
 
+#: How often the master is killed to count what the inbox loses.
+SHORT_LOSS: Final = 3
+LONG_LOSS: Final = 20
+
+
 @dataclass(frozen=True)
 class Plan:
     """One run of one installation. Durations are in seconds."""
