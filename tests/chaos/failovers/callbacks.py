@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qs
 
 from flask import Flask
@@ -90,7 +90,7 @@ def _is_acknowledged(client: Client, callback: SignedCallback) -> bool:
 
 def in_stream(redis: Redis) -> set[Key]:
     """Return the callbacks in the stream of a master."""
-    entries = redis.xrange(_STREAM)
+    entries: Any = redis.xrange(_STREAM)
     return {_key(fields[b"a"].decode(), fields[b"b"]) for _, fields in entries}
 
 
