@@ -4,7 +4,7 @@ import hashlib
 import os
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, ClusterPipeline, NodesManager, RedisCluster
@@ -98,18 +98,19 @@ class ClusterClient:
         """Read the list of nodes again, in the background."""
         self._refresh.request()
 
-    def register_script(self, script: str) -> Callable[..., Any]:
+    def register_script(self, script: str | bytes) -> Callable[..., Any]:
         """Return a function of keys and arguments that runs a script, and loads it where it runs.
 
         That of redis-py loads it on all masters, and fails while one of them is down.
         """
-        digest = hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
+        text = script if isinstance(script, bytes) else script.encode()
+        digest = hashlib.sha1(text, usedforsecurity=False).hexdigest()
 
         def run(keys: Sequence[Any], args: Sequence[Any]) -> Any:
             try:
                 return self.cluster.evalsha(digest, len(keys), *keys, *args)
             except NoScriptError:
-                return self.cluster.eval(script, len(keys), *keys, *args)
+                return self.cluster.eval(cast(str, text), len(keys), *keys, *args)
 
         return run
 

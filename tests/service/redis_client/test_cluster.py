@@ -118,6 +118,16 @@ def test_cluster_is_found_after_a_start_without_it(tmp_path: Path) -> None:
         redis.close()
 
 
+def test_account_of_the_url_is_used_for_each_node(tmp_path: Path) -> None:
+    with cluster_of_one(tmp_path) as node:
+        node.command("CONFIG", "SET", "requirepass", "secret")
+        redis = connecting(f"cluster://:secret@127.0.0.1:{node.port}")
+
+        assert redis.set("name", 1)
+        assert fast_client(redis).call(b"GET", "name") == b"1"
+        redis.close()
+
+
 class _OneNode:
     """What FastCluster uses of a client, of a cluster whose slots are all on one port."""
 
@@ -168,8 +178,8 @@ def test_commands_reach_the_node_of_their_key(fast: FastClient) -> None:
 
 @pytest.mark.cluster
 def test_entry_and_its_replication_are_one_packet(fast: FastClient) -> None:
-    added = (b"XADD", "waybill:inbox:{1}", b"*", b"name", b"value")
-    entry, replicas = fast.call_all("waybill:inbox:{1}", added, (b"WAIT", 1, 2000))
+    added = (b"XADD", "waybill:stream:{1}", b"*", b"name", b"value")
+    entry, replicas = fast.call_all("waybill:stream:{1}", added, (b"WAIT", 1, 2000))
 
     assert b"-" in entry
     assert replicas == 1
