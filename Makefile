@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo run test test-slow test-all bench chaos mutations check format migration error-codes api-types clean
+.PHONY: help demo run test test-slow cluster-test test-all bench chaos mutations check format migration error-codes api-types clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,19 +16,31 @@ run: $(READY) ## Start the same processes without traffic, until Ctrl-C.
 	$(BIN)/python -m demo --stay
 
 # Tests start a hundred processes: each would compile all modules of the service again.
-test test-slow: export PYTHONDONTWRITEBYTECODE =
+test test-slow cluster-test: export PYTHONDONTWRITEBYTECODE =
 
 # All tests of test_fuzzing.py are slow, and collecting them takes each process 3 s.
 test: $(READY) ## Run the tests on SQLite, PostgreSQL and Redis. Needs no root and no Docker.
 	@tests/install-tools
-	HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -n 3 -m "not slow" \
+	HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -n 3 -m "not slow and not cluster" \
 		--ignore=tests/service/web/test_fuzzing.py $(ARGS)
 
 test-slow: $(READY) ## Run the slow tests, and the property tests with all their examples.
 	@tests/install-tools
-	$(BIN)/python -m pytest -n 2 -m "slow or hypothesis" $(ARGS)
+	$(BIN)/python -m pytest -n 2 -m "(slow or hypothesis) and not cluster" $(ARGS)
 
-test-all: test test-slow ## Run all tests.
+# Accept, send, callback, record, feed and limits: one process runs all tests of a stand.
+ON_EACH_STAND := tests/test_path.py \
+	$(addprefix tests/service/, recording/test_consume_inbox.py sending/test_deliver.py \
+		event_feed/test_every_change.py web/test_callbacks.py web/api/test_rate_limits.py)
+
+cluster-test: $(READY) ## Test with Sentinel, Cluster, RabbitMQ, a standby of PostgreSQL, and PgBouncer.
+	@tests/install-tools rabbitmq
+	$(BIN)/python -m pytest -n 2 -m cluster \
+		--ignore=tests/service/web/test_fuzzing.py $(ARGS)
+	HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -n 2 --dist loadgroup -m "cluster and not slow" \
+		--stand all $(ON_EACH_STAND)
+
+test-all: test test-slow cluster-test ## Run all tests.
 
 bench: $(READY) ## Measure Waybill and two other designs: make bench ARGS=--quick.
 	$(BIN)/python -m bench $(ARGS)

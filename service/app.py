@@ -25,7 +25,7 @@ from service.providers.call_slots import CallSlots
 from service.providers.sandbox import Sandbox
 from service.queries import callbacks
 from service.redis_client.connections import connect
-from service.redis_client.fast_client import fast_client
+from service.redis_client.fast_cluster import fast_client
 from service.redis_client.url import parse_redis_url
 from service.task_queue.queue import TaskQueue
 from service.web.api import rate_limits

@@ -60,15 +60,15 @@ hypothesis_settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatabl
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let `--stand NAME` run the tests on Sentinel, a cluster or another stand."""
-    choice: dict[str, Any] = {"action": "append", "default": [], "choices": stands.NAMES}
-    parser.addoption("--stand", help="run the tests on this stand; repeat for several", **choice)
+    """Let `--stand NAME` run tests on Sentinel, a cluster or another stand, and `all` on each."""
+    parser.addoption("--stand", choices=(*stands.NAMES, "all"))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test on each stand, if any is chosen."""
-    names = metafunc.config.getoption("--stand")
-    if names and "stand" in metafunc.fixturenames:
+    """Run each test that uses the stores on the chosen stands."""
+    name = metafunc.config.getoption("--stand")
+    if name and "stand" in metafunc.fixturenames:
+        names = stands.NAMES if name == "all" else (name,)
         metafunc.parametrize("stand", names, indirect=True, scope="session")
 
 

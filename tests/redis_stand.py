@@ -1,4 +1,4 @@
-"""Stand-ins for Redis: one gives every command the same answer, one adds TLS."""
+"""Small stands: one gives every command the same answer, one adds TLS, one is a cluster."""
 
 import socket
 import socketserver
@@ -6,12 +6,18 @@ import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from select import select
 from threading import Thread
 
+from tests.cluster.redis_cluster import SLOTS, ClusterServer
+from tests.cluster.servers import until
+
 
 @contextmanager
-def answering(answer: str, seconds: float = 0.0) -> Iterator[tuple[int, list[object]]]:
+def answering(
+    answer: str, seconds: float = 0.0, port: int = 0
+) -> Iterator[tuple[int, list[object]]]:
     """Answer SET with `answer` and other commands with OK; yield the port and the clients."""
     accepted = list[object]()
     line = answer if answer.startswith("+") else f"-{answer}"
@@ -30,7 +36,7 @@ def answering(answer: str, seconds: float = 0.0) -> Iterator[tuple[int, list[obj
             length = int(self.rfile.readline()[1:])
             return self.rfile.read(length + 2)[:-2]
 
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", port), Handler) as server:
         server.daemon_threads = True
         Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server.server_address[1], accepted
@@ -65,3 +71,16 @@ def _copy(outer: ssl.SSLSocket, inner: socket.socket) -> None:
             if not (data := source.recv(65536)):
                 return
             (inner if source is outer else outer).sendall(data)
+
+
+@contextmanager
+def cluster_of_one(directory: Path, slots: int = SLOTS) -> Iterator[ClusterServer]:
+    """Run a cluster of one node, which refuses what each cluster refuses; it has these slots."""
+    server = ClusterServer(directory / "node")
+    try:
+        server.start()
+        server.command("CLUSTER", "ADDSLOTSRANGE", 0, slots - 1)
+        until(lambda: server.state()["cluster_state"] == "ok" or slots < SLOTS, 20)
+        yield server
+    finally:
+        server.kill()

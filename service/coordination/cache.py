@@ -24,18 +24,22 @@ class Cache:
         """Return the values of these names, None for each that is missing."""
         try:
             with self._breaker:
-                values: Any = self._redis.mget([_PREFIX + name for name in names])
+                # Not MGET, which a cluster refuses for keys of several nodes.
+                pipe = self._redis.pipeline(transaction=False)
+                for name in names:
+                    pipe.get(_PREFIX + name)
+                values: Any = pipe.execute()
         except _UNAVAILABLE:
             return [None] * len(names)
         return [None if value is None else json.loads(value) for value in values]
 
     def put(self, values: Mapping[str, Any], seconds: float) -> None:
         """Store values, in one round trip."""
-        pipe = self._redis.pipeline(transaction=False)
-        for name, value in values.items():
-            pipe.set(_PREFIX + name, json.dumps(value), px=int(seconds * 1000))
         try:
             with self._breaker:
+                pipe = self._redis.pipeline(transaction=False)
+                for name, value in values.items():
+                    pipe.set(_PREFIX + name, json.dumps(value), px=int(seconds * 1000))
                 pipe.execute()
         except _UNAVAILABLE:
             return

@@ -101,24 +101,24 @@ class CallbackChecks:
         if not counts:
             return
         key = f"{_KEY}{int(time.time()) // _STEP}"
-        pipe = self._redis.pipeline(transaction=False)
-        for name, number in counts.items():
-            pipe.hincrby(key, name, number)
-        pipe.expire(key, int(2 * _WINDOW))
         try:
             with self._breaker:
+                pipe = self._redis.pipeline(transaction=False)
+                for name, number in counts.items():
+                    pipe.hincrby(key, name, number)
+                pipe.expire(key, int(2 * _WINDOW))
                 pipe.execute()
         except (RedisError, CircuitOpen):
             return  # these counts are lost; /ops shows that Redis is down
 
     def _read(self) -> Counter[str]:
         last = int(time.time()) // _STEP
-        pipe = self._redis.pipeline(transaction=False)
-        for step in range(last - int(_WINDOW) // _STEP, last + 1):
-            pipe.hgetall(f"{_KEY}{step}")
         totals = Counter[str]()
         try:
             with self._breaker:
+                pipe = self._redis.pipeline(transaction=False)
+                for step in range(last - int(_WINDOW) // _STEP, last + 1):
+                    pipe.hgetall(f"{_KEY}{step}")
                 answers: list[dict[bytes, Any]] = pipe.execute()
         except (RedisError, CircuitOpen):
             return totals

@@ -49,11 +49,11 @@ class Heartbeats:
         member = f"{kind}:{name}"
         value = json.dumps([kind, name, list(queues), self._since.timestamp()])
         now = datetime.now(UTC).timestamp()
-        pipe = self._redis.pipeline(transaction=False)
-        pipe.set(_KEY + member, value, px=int(TTL * 1000))
-        pipe.zadd(_NAMES, {member: now})
-        pipe.zremrangebyscore(_NAMES, "-inf", now - _KEEP_NAMES)
         try:
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.set(_KEY + member, value, px=int(TTL * 1000))
+            pipe.zadd(_NAMES, {member: now})
+            pipe.zremrangebyscore(_NAMES, "-inf", now - _KEEP_NAMES)
             pipe.execute()
         except RedisError as error:
             _log.debug("heartbeat not sent: Redis unavailable (%s)", type(error).__name__)

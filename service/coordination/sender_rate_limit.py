@@ -13,9 +13,12 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from service.coordination.circuit_breaker import CircuitBreaker, CircuitOpen
+from service.redis_client.cluster import ClusterClient
 
 _ANY_SENDER: Final = "*"
 _PREFIX: Final = "waybill:pace:"
+# A script may only use keys of one slot of a cluster.
+_CLUSTER_PREFIX: Final = "waybill:{pace}:"
 
 # Times are seconds of Redis's clock, because the clocks of replicas differ. `empty_at` is when the
 # bucket will be empty; it holds one second of messages (0.999 because of float errors), since beat
@@ -74,6 +77,7 @@ class SenderRateLimit:
         """
         self._breaker = breaker
         self._rates = rates
+        self._prefix = _CLUSTER_PREFIX if isinstance(redis, ClusterClient) else _PREFIX
         self._script = redis.register_script(_SCRIPT)
 
     def delays(self, requests: Sequence[SendRequest]) -> list[float]:
@@ -82,7 +86,7 @@ class SenderRateLimit:
         keys, arguments, limited = list[str](), list[Any](), list[int]()
         for index, request in enumerate(requests):
             if rate := self._rate(request):
-                bucket = f"{_PREFIX}{request.account}:{request.sender}"
+                bucket = f"{self._prefix}{request.account}:{request.sender}"
                 keys += [bucket, f"{bucket}:{request.queue}"]
                 arguments += [request.segments / rate, int(request.rescheduled)]
                 limited.append(index)

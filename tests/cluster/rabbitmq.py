@@ -118,7 +118,7 @@ def _programs() -> Path:
     found = sorted(Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin"))
     if not found:
         pytest.skip(
-            "RabbitMQ is not installed: run tests/install-tools rabbitmq-server"
+            "RabbitMQ is not installed: run tests/install-tools rabbitmq"
             " or apt-get install --no-install-recommends rabbitmq-server"
         )
     return found[-1]

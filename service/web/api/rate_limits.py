@@ -15,6 +15,7 @@ from redis import Redis
 
 from service.errors import RateLimited
 from service.web.api import authentication
+from service.web.api.rate_limit_storage import SCHEME
 from service.web.errors import answer, problem
 
 _BATCH: Final = "messages.post_batch"
@@ -28,11 +29,11 @@ def init_app(app: Flask, limits: str | None, redis: Redis) -> None:
     """Apply limits such as `100/second;5000/minute` to the posts of each client."""
     if limits is None:
         return
-    storage: Any = {"connection_pool": redis.connection_pool, "key_prefix": "waybill:posts"}
+    storage: Any = {"client": redis, "key_prefix": "waybill:posts"}
     limiter = Limiter(
         _client,
         strategy="sliding-window-counter",
-        storage_uri="redis://",
+        storage_uri=f"{SCHEME}://",
         storage_options=storage,
         in_memory_fallback=[_WITHOUT_REDIS],
         on_breach=_refuse,

@@ -14,7 +14,9 @@ from redis.sentinel import Sentinel
 
 from demo import servers
 from demo.servers import RedisServer, free_port, redis_server
+from service.redis_client.connections import connect
 from service.redis_client.fast_client import FastClient
+from service.redis_client.url import parse_redis_url
 
 SHORT: dict[str, Any] = {
     "socket_timeout": 0.3,
@@ -49,6 +51,7 @@ def connections(master: RedisServer, tmp_path: Path) -> Iterator[FastClient]:
             f"sentinel monitor waybill 127.0.0.1 {port_of(master)} 1\n"
             "sentinel down-after-milliseconds waybill 2000\n"
             "sentinel failover-timeout waybill 3000\n"
+            "requirepass of-the-sentinel\n"
         )
         process = subprocess.Popen(
             [servers.server_binary(), str(configuration), "--sentinel"],
@@ -57,9 +60,11 @@ def connections(master: RedisServer, tmp_path: Path) -> Iterator[FastClient]:
         )
         stack.callback(process.wait)
         stack.callback(process.terminate)
-        sentinel = Sentinel([("127.0.0.1", port)], sentinel_kwargs=SHORT, **SHORT)
+        account = {**SHORT, "password": "of-the-sentinel"}
+        sentinel = Sentinel([("127.0.0.1", port)], sentinel_kwargs=account)
         await_(lambda: len(sentinel.discover_slaves("waybill")) == 1)
-        client = FastClient(sentinel.master_for("waybill"))
+        url = f"sentinel://127.0.0.1:{port}/waybill/0?sentinel_password=of-the-sentinel"
+        client = FastClient(connect(parse_redis_url(url), 0.3))
         yield client
         client.close()
         sentinel.close()

@@ -118,6 +118,9 @@ def test_certificates_are_verified_unless_the_url_disables_it(tmp_path: Path) ->
         ("redis://h/0?ssl_cert_reqs=none", "write rediss://"),
         ("unix:///a?ssl_cert_reqs=none", "write rediss://"),
         ("unix://", "path of a socket"),
+        ("sentinel://a/waybill?ssl_cert_reqs=none", "write sentinels://"),
+        ("cluster://a?ssl_cert_reqs=none", "write clusters://"),
+        (f"redis://h?sentinel_password={SECRET}", "needs sentinel://"),
         ("rediss://h/0?ssl_cert_reqs=maybe", "ssl_cert_reqs must be"),
         ("rediss://h/0?ssl_check_hostname=maybe", "ssl_check_hostname must be"),
         ("rediss://h/0?ssl_ca_certs=/nowhere/ca.pem", "ssl_ca_certs names a file"),
@@ -145,3 +148,21 @@ def test_unusable_url_is_refused_at_start(url: str, problem: str) -> None:
 
 def test_password_is_not_in_the_repr() -> None:
     assert SECRET not in repr(RedisAddress(host="h", password=SECRET))
+    assert SECRET not in repr(parse_redis_url(f"sentinel://a/waybill?sentinel_password={SECRET}"))
+
+
+def test_sentinels_have_an_account_of_their_own() -> None:
+    address = parse_redis_url(
+        f"sentinels://u:p@a/waybill?sentinel_username=s&sentinel_password={SECRET}"
+    )
+    default = {"ssl_cert_reqs": "required", "ssl_check_hostname": True}
+
+    assert (address.username, address.password) == ("u", "p")
+    assert address.sentinel_options() == {
+        "username": "s",
+        "password": SECRET,
+        "ssl": True,
+        **default,
+    }
+    assert address.tls == default
+    assert parse_redis_url("sentinel://u:p@a/waybill").sentinel_options() == {}

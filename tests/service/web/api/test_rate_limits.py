@@ -15,6 +15,7 @@ from service.app import create_app
 from service.database import db
 from tests.conftest import make_key, make_settings
 from tests.fakes import FakeProvider
+from tests.redis_stand import cluster_of_one
 
 HELLO = {"to": "+14155552671", "body": "Hello"}
 LIMITS = "10/minute;30/hour"
@@ -149,6 +150,19 @@ def test_limit_applies_again_when_redis_answers(
             assert time.monotonic() < deadline
             time.sleep(0.2)
         with limited_app.app_context():
+            db.engine.dispose()
+
+
+def test_limit_is_counted_on_a_cluster(
+    app: Flask, key: str, database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    with cluster_of_one(tmp_path) as node:
+        url = f"cluster://127.0.0.1:{node.port}"
+        clustered = limited(database_url, url, BROKER_URL=redis_url)
+        client = client_of(clustered, key)
+        post(client, 1)  # connects
+        assert 429 in post(client, 15)
+        with clustered.app_context():
             db.engine.dispose()
 
 
