@@ -4,18 +4,16 @@ import os
 import socket
 import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Final
 
 from redis import Redis
 from redis.exceptions import RedisError
 
-from service.coordination.circuit_breaker import CircuitOpen
-from service.errors import InboxUnavailable
 from service.inbox.consumers import FOREVER
 from service.inbox.entry import Entry
 from service.inbox.stream import Stream
-from service.inbox.stream_names import MAX_STREAMS, other_stream, stream_of
-from service.inbox.streams_in_use import StreamsInUse
+from service.inbox.streams import StreamFigures, Streams
 from service.providers.base import Callback
 from service.redis_client.fast_client import FastClient
 
@@ -46,14 +44,7 @@ class Inbox:
         self._redis = redis
         self._fast = fast
         self._limit = limit
-        self._own = streams
-        self._in_use = StreamsInUse(redis, fast, streams)
-        self._streams = [
-            Stream(redis, fast, number, max(1, limit // streams), replicas)
-            for number in range(MAX_STREAMS)
-        ]
-        # The stream that is read next. Threads share it: at worst two read the same one.
-        self._next = os.getpid()
+        self._streams = Streams(redis, fast, limit, streams, replicas)
 
     def put(self, callback: Callback) -> None:
         """Store a callback. The caller then requests a recording task.
@@ -61,20 +52,7 @@ class Inbox:
         Raises InboxUnavailable if it is not stored; NotReplicated if it is, but a failover may lose
         it. While one node of a cluster is down, the callback goes to a stream of another.
         """
-        number = stream_of(callback, self._own)
-        try:
-            self._put(number, callback)
-        except InboxUnavailable:
-            if self._own == 1:
-                raise
-            self._put(other_stream(number, self._own), callback)
-
-    def _put(self, number: int, callback: Callback) -> None:
-        try:
-            self._in_use.say()
-            self._streams[number].put(callback)
-        except (RedisError, CircuitOpen) as error:
-            raise InboxUnavailable(type(error).__name__) from error
+        self._streams.put(callback)
 
     def has_room(self) -> bool:
         """Return whether callbacks of the overflow table may move here.
@@ -82,8 +60,8 @@ class Inbox:
         The inbox must be at most half full, and its replicas connected: without them each callback
         would stay in the table, too.
         """
-        streams = self._streams[: self._own]
-        return self.lag() <= self._limit // 2 and all(each.is_replicated() for each in streams)
+        has_replicas = all(stream.is_replicated() for stream in self._streams.own)
+        return has_replicas and self.lag() <= self._limit // 2
 
     def pause(self, seconds: float) -> None:
         """Pause all consumers, because the database does not answer."""
@@ -99,38 +77,36 @@ class Inbox:
         if reclaimed:
             return reclaimed
         batch = self.take(self.consumer, count, _LINGER)
-        if not batch or len(batch) >= _SMALL_BATCH:
+        if not batch or len(batch) >= min(count, _SMALL_BATCH):
             return batch
         time.sleep(_LINGER)
         return batch + self.take(self.consumer, count - len(batch), linger=0)
 
     def take(self, consumer: str, count: int, linger: float) -> list[Entry]:
         """Take up to `count` new entries, waiting up to `linger` seconds for the first."""
-        if self._in_use.number() == 1:
-            return self._streams[0].take(consumer, count, linger)
-        batch = self._take_in_turn(consumer, count)
+        streams = self._streams.in_use()
+        if len(streams) == 1:
+            return streams[0].take(consumer, count, linger)
+        take = partial(Stream.take, consumer=consumer, linger=0)
+        batch = self._streams.gather(take, count)
         if not batch and linger:
             time.sleep(linger)  # no command waits for several streams of a cluster
-            batch = self._take_in_turn(consumer, count)
+            batch = self._streams.gather(take, count)
         return batch
 
     def reclaim(self, consumer: str, count: int, idle: float) -> list[Entry]:
         """Take entries that another consumer took `idle` seconds ago and did not acknowledge."""
-        batch = list[Entry]()
-        for stream in self._with_entries():
-            batch += stream.reclaim(consumer, count - len(batch), idle)
-            if len(batch) >= count:
-                break
-        return batch
+        return self._streams.gather(partial(Stream.reclaim, consumer=consumer, idle=idle), count)
 
     def release(self, consumer: str, entries: Iterable[Entry], idle: float) -> None:
         """Mark entries as idle for `idle` seconds, so that they can be reclaimed immediately."""
-        for stream, its_entries in self._by_stream(entries):
+        for stream, its_entries in self._streams.by_stream(entries):
             stream.release(consumer, its_entries, idle)
 
     def pages(self, count: int) -> Iterator[list[Entry]]:
         """Yield the entries that are in the inbox now, up to `count` at a time, taking none."""
-        for stream, length in zip(self._streams, self._lengths(MAX_STREAMS), strict=True):
+        streams = self._streams.all
+        for stream, length in zip(streams, self._streams.lengths(streams), strict=True):
             after = "0"
             for _ in range(-(-length // count)):
                 page = stream.page(after, count)
@@ -141,16 +117,26 @@ class Inbox:
 
     def ack(self, entries: Iterable[Entry]) -> None:
         """Delete entries. Call this only after the commit that recorded them."""
-        for stream, its_entries in self._by_stream(entries):
-            stream.ack(its_entries)
+        failure: RedisError | None = None
+        for stream, its_entries in self._streams.by_stream(entries):
+            try:
+                stream.ack(its_entries)
+            except RedisError as error:  # the others may be on nodes that answer
+                failure = error
+        if failure is not None:
+            raise failure
 
     def lag(self) -> int:
         """Return the number of accepted callbacks that are not yet recorded."""
-        return sum(self._lengths(self._in_use.number()))
+        return sum(self._streams.lengths(self._streams.in_use()))
 
     def oldest_age(self) -> float:
         """Return the age of the oldest entry in seconds, by Redis's clock; 0 if there is none."""
-        return max((stream.oldest_age() for stream in self._with_entries()), default=0.0)
+        return max(each.oldest_age for each in self.figures())
+
+    def figures(self) -> list[StreamFigures]:
+        """Return how many entries each stream has, and the age of the oldest."""
+        return self._streams.figures()
 
     def mark_suspect(self, entry: Entry) -> bool:
         """Mark an entry that is about to be recorded alone.
@@ -163,47 +149,20 @@ class Inbox:
         """Remove the mark of an entry that did not kill its process."""
         self._redis.delete(_suspect(entry))
 
+    def keep_in_use(self) -> None:
+        """Let all consumers read every stream with entries, also if no process uses it any more.
+
+        Call it now and then: after a loss of data Redis no longer knows which streams are used.
+        """
+        self._streams.keep_in_use()
+
     def remove_consumers(self, name: str = "", idle: float = FOREVER) -> int:
         """Remove a consumer, and those idle for `idle` seconds, unless they have entries."""
-        streams = self._streams[: self._in_use.number()]
-        return sum(stream.remove_consumers(name, idle) for stream in streams)
+        return sum(stream.remove_consumers(name, idle) for stream in self._streams.in_use())
 
     def ping(self) -> None:
         """Raise RedisError unless Redis takes writes (a read-only replica answers PING, too)."""
         self._fast.call(b"SET", _READY, b"1", b"EX", _READY_SECONDS)
-
-    def _take_in_turn(self, consumer: str, count: int) -> list[Entry]:
-        batch = list[Entry]()
-        for stream in self._with_entries():
-            batch += stream.take(consumer, count - len(batch), linger=0)
-            self._next = stream.number + 1
-            if len(batch) >= count:
-                break
-        return batch
-
-    def _with_entries(self) -> list[Stream]:
-        """Return the streams with entries, beginning with that whose turn it is."""
-        number = self._in_use.number()
-        if number == 1:
-            return self._streams[:1]  # without asking
-        lengths = self._lengths(number)
-        order = [(self._next + step) % number for step in range(number)]
-        return [self._streams[each] for each in order if lengths[each]]
-
-    def _lengths(self, number: int) -> list[int]:
-        """Return the lengths of the first streams."""
-        if number == 1:
-            return [self._streams[0].length()]
-        pipe = self._redis.pipeline(transaction=False)
-        for stream in self._streams[:number]:
-            pipe.xlen(stream.name)
-        return [int(length) for length in pipe.execute()]
-
-    def _by_stream(self, entries: Iterable[Entry]) -> list[tuple[Stream, list[Entry]]]:
-        grouped = dict[int, list[Entry]]()
-        for entry in entries:
-            grouped.setdefault(entry.stream, []).append(entry)
-        return [(self._streams[number], each) for number, each in grouped.items()]
 
 
 def _suspect(entry: Entry) -> str:

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from redis import Redis
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
-from service.coordination.circuit_breaker import CircuitBreaker
+from service.coordination.circuit_breaker import CircuitBreaker, CircuitOpen
 from service.errors import InboxUnavailable, NotReplicated
 from service.inbox.consumers import remove_consumers
 from service.inbox.entry import Entry, decode, encode
@@ -130,6 +130,14 @@ class Stream:
     def length(self) -> int:
         """Return the number of entries, also of those that a consumer has taken."""
         return int(self._redis.xlen(self.name))
+
+    def reachable_length(self) -> int:
+        """Return the number of entries, or 0 if Redis does not answer within a short time."""
+        try:
+            with self._breaker:
+                return int(self._fast.call(b"XLEN", self.name))
+        except (RedisError, CircuitOpen):
+            return 0
 
     def oldest_age(self) -> float:
         """Return the age of the oldest entry in seconds, by Redis's clock; 0 if there is none."""

@@ -16,12 +16,13 @@ _KEY: Final = "waybill:inbox:streams"
 # Seconds between two times that a process says or asks for it.
 _SAY_INTERVAL: Final = 10.0
 _ASK_INTERVAL: Final = 1.0
-# Seconds for which consumers read the streams of a number that no process uses any more.
-_KEPT: Final = 86_400.0
+# Seconds for which consumers read the streams of a number that no process uses any more. While they
+# have entries a sweep says so again.
+_KEPT: Final = 3_600.0
 
 
 class StreamsInUse:
-    """The number of streams that consumers read: the largest that a process used in a day."""
+    """The number of streams that consumers read: the largest that a process used in an hour."""
 
     def __init__(self, redis: Redis, fast: FastClient, own: int) -> None:
         """Take the number of streams into which this process puts callbacks."""
@@ -48,5 +49,5 @@ class StreamsInUse:
         return self._number
 
     def keep(self, number: int) -> None:
-        """Let consumers read the first `number` streams for another day: these have entries."""
+        """Let consumers read the first `number` streams for another hour: they have entries."""
         self._redis.zadd(_KEY, {str(number): time.time()})

@@ -8,7 +8,7 @@ readings, up to the age of `MAX_AGE`.
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 
 from service.components import Components
 from service.domain.scope import HoldKind, Scope
+from service.inbox.streams import StreamFigures
 from service.operations.background_read import BackgroundRead
 from service.operations.gauges import (
     AGE,
@@ -33,6 +34,8 @@ from service.operations.gauges import (
     IN_DOUBT,
     INBOX,
     INBOX_AGE,
+    INBOX_STREAM,
+    INBOX_STREAM_AGE,
     OVERDUE,
     OVERFLOW,
     OVERFLOW_AGE,
@@ -164,9 +167,16 @@ def _webhook_endpoints(states: Iterable[EndpointState], now: datetime) -> Iterat
         yield Reading(WEBHOOKS_DUE_AGE, (state,), max(0.0, waited))
 
 
+def _inbox(streams: Sequence[StreamFigures]) -> Iterator[Reading]:
+    yield Reading(INBOX, (), sum(each.entries for each in streams))
+    yield Reading(INBOX_AGE, (), max(each.oldest_age for each in streams))
+    for number, each in enumerate(streams):
+        yield Reading(INBOX_STREAM, (str(number),), each.entries)
+        yield Reading(INBOX_STREAM_AGE, (str(number),), each.oldest_age)
+
+
 def _read_redis(parts: Components) -> Iterator[Reading]:
-    yield Reading(INBOX, (), parts.inbox.lag())
-    yield Reading(INBOX_AGE, (), parts.inbox.oldest_age())
+    yield from _inbox(parts.inbox.figures())
     replicas = parts.heartbeats.alive()
     kinds = Counter(replica.kind for replica in replicas)
     readers = Counter(queue for replica in replicas for queue in replica.queues)

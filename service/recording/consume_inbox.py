@@ -62,8 +62,9 @@ def record_callbacks(callbacks: Sequence[Callback]) -> None:
     _record_or_isolate([Entry("", callback) for callback in callbacks])
 
 
-def remove_dead_consumers() -> None:
-    """Remove consumers of processes that are gone from the consumer group."""
+def sweep_inbox() -> None:
+    """Let consumers find every stream with entries, and remove those of processes that are gone."""
+    components().inbox.keep_in_use()
     components().inbox.remove_consumers(idle=_DEAD_AFTER)
 
 

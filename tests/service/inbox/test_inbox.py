@@ -313,35 +313,3 @@ def test_clock_that_went_back_does_not_change_the_order(inbox: Inbox) -> None:
     inbox.put(callback(b"second", NOW - timedelta(hours=1)))
 
     assert bodies(inbox.take("a", 10, linger=0.01)) == [b"first", b"second"]
-
-
-def several(redis: Redis, streams: int) -> Inbox:
-    return Inbox(redis, FastClient(redis), 1000, streams)
-
-
-def about_attempts(number: int) -> list[Callback]:
-    return [Callback("twilio", str(attempt), b"%d" % attempt, NOW) for attempt in range(number)]
-
-
-def test_callbacks_of_all_streams_are_taken_once(redis: Redis) -> None:
-    inbox = several(redis, 4)
-    for each in about_attempts(40):
-        inbox.put(each)
-
-    assert redis.xlen(STREAM) < 20
-    batch = inbox.next_batch(2000, idle=20) or inbox.next_batch(2000, idle=20)
-    inbox.ack(batch)
-
-    assert sorted(entry.callback for entry in batch) == sorted(about_attempts(40))
-    assert inbox.lag() == 0
-
-
-def test_consumer_reads_streams_that_only_others_use(redis: Redis) -> None:
-    for each in about_attempts(40):
-        several(redis, 4).put(each)
-
-    inbox = make_inbox(redis)
-
-    assert inbox.lag() == 40
-    inbox.reclaim("a", 10, idle=0)  # creates the groups
-    assert len(inbox.take("a", 100, linger=0)) == 40
