@@ -39,7 +39,7 @@ def make_app(redis_url: str, directory: Path, replicas: int) -> Flask:
             "TWILIO_ACCOUNT_SID": ACCOUNT,
             "TWILIO_AUTH_TOKEN": TOKEN,
             "TWILIO_PHONE_NUMBER": SENDER,
-            "OPS_SECRET": "a secret that only this run has, and nobody else",
+            "OPS_SECRET": "the secret of the installation of this run",
             "LOG_LEVEL": "ERROR",
         }
     )

@@ -40,7 +40,7 @@ def master_killed(stand: SentinelStand) -> Iterator[float]:
 
 @contextmanager
 def master_frozen(stand: SentinelStand) -> Iterator[float]:
-    """Let the old master return as a master whose place another server has taken."""
+    """Freeze the master until another server is master; then both are, until Sentinel sees it."""
     master, moment = stand.master, time.monotonic()
     master.freeze()
     time.sleep(_FROZEN)
