@@ -12,6 +12,7 @@ from tests.chaos.traffic import body
 _CLIENTS: Final = 4
 _TIMEOUT: Final = 20.0
 _PAUSE: Final = 0.2
+_LAST: Final = 60.0  # seconds that the last posts may take
 
 
 class Steady:
@@ -25,7 +26,8 @@ class Steady:
         self._headers = {"Authorization": f"Bearer {key}"}
         self._numbers = count()
         self._end = threading.Event()
-        self._accepted = list[int]()
+        self._deadline = float("inf")
+        self._posted, self._accepted = list[int](), list[int]()
         self._threads = [threading.Thread(target=self._post_all) for _ in range(_CLIENTS)]
 
     @property
@@ -33,13 +35,22 @@ class Steady:
         """Return how many messages were accepted."""
         return len(self._accepted)
 
+    @property
+    def posted(self) -> int:
+        """Return how many messages were posted, also those that are not accepted."""
+        return len(self._posted)
+
     def start(self) -> None:
         """Start posting."""
         for thread in self._threads:
             thread.start()
 
     def end(self) -> None:
-        """End posting; return when every message is accepted."""
+        """End posting; return when every message is accepted, or after a minute.
+
+        A message that is not accepted then is one that Waybill did not finish.
+        """
+        self._deadline = time.monotonic() + _LAST
         self._end.set()
         for thread in self._threads:
             thread.join()
@@ -55,8 +66,11 @@ class Steady:
                 posted += 1
 
     def _post(self, session: requests.Session, number: int) -> None:
+        self._posted.append(number)
         message = {"to": f"+1415{number:07d}", "body": body(number), "reference": str(number)}
         while not self._is_accepted(session, message, key=f"failover-{number}"):
+            if time.monotonic() > self._deadline:
+                return
             time.sleep(_PAUSE)
         self._accepted.append(number)
 
