@@ -84,6 +84,7 @@ def _disturb(
     traffic.start()
     with closing(_Ending(traffic)), meters(stack, traffic, engine) as watched:
         time.sleep(plan.warm_up)
+        _await_service(plan, watched)  # else the first event is taken for a slow start
         return [_one(plan, name, events[name], watched, log) for name in plan.events]
 
 
