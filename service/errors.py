@@ -143,6 +143,10 @@ class InboxUnavailable(Exception):
     """The callback could not be stored in the inbox."""
 
 
+class NotReplicated(Exception):
+    """The callback is in the inbox, but not yet on enough replicas to survive a failover."""
+
+
 class OverflowUnavailable(Exception):
     """The callback could not be stored in the overflow table."""
 

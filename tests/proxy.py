@@ -15,7 +15,7 @@ class Proxy:
     """
 
     def __init__(self, server: Address) -> None:
-        self._server = server
+        self.server = server  # of connections from now on
         self._loop = asyncio.new_event_loop()
         self._forwards = asyncio.Event()
         self._forwards.set()
@@ -79,10 +79,10 @@ class Proxy:
             self._tasks.discard(task)
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if isinstance(self._server, str):
-            answers, upstream = await asyncio.open_unix_connection(self._server)
+        if isinstance(self.server, str):
+            answers, upstream = await asyncio.open_unix_connection(self.server)
         else:
-            answers, upstream = await asyncio.open_connection(*self._server)
+            answers, upstream = await asyncio.open_connection(*self.server)
         self._writers.add(upstream)
         try:
             await asyncio.gather(

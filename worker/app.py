@@ -40,6 +40,7 @@ def make_celery(flask_app: Flask) -> Celery:
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
+        worker_consumer="worker.consumer:Consumer",
         # Retry without a limit while the broker is down (docs/adr/0024).
         broker_connection_retry_on_startup=True,
         broker_connection_retry=True,

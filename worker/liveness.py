@@ -7,9 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from redis.exceptions import RedisError
-
-from service.coordination.circuit_breaker import CircuitOpen
+from service.task_queue.queue import BrokerUnavailable
 
 # Seconds. While its broker is down, beat waits up to 10 s for each of its tasks.
 _MAIN_LOOP_TIMEOUT: Final = 90.0
@@ -58,8 +56,8 @@ class Liveness:
     def _tasks_wait(self) -> bool:
         try:
             return any(self._count_tasks(queue) for queue in self._queues)
-        except (RedisError, CircuitOpen):
-            return False  # without Redis no task can start
+        except BrokerUnavailable:
+            return False  # without the broker no task can start
 
 
 LIVENESS: Final = Liveness()

@@ -67,9 +67,9 @@ def adopt_orphans() -> None:
 
 @shared_task(name=queue.DRAIN_OVERFLOW)
 def drain_overflow() -> None:
-    """Return callbacks from the overflow table to the inbox."""
+    """Return callbacks from the overflow table to the inbox, and sweep its streams."""
     return_to_inbox.drain_overflow()
-    inbox.remove_dead_consumers()
+    inbox.sweep_inbox()
 
 
 @shared_task(name=queue.REDACT)

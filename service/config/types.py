@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from limits import parse_many
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
+from service.config.amqp_url import parse_amqp_url
 from service.config.database_url import primary_url, replica_url
 from service.redis_client.url import check_broker, parse_redis_url
 
@@ -52,7 +53,9 @@ def _redis_url(value: SecretStr) -> SecretStr:
 
 def _broker_url(value: SecretStr) -> SecretStr:
     url = value.get_secret_value()
-    if not url.startswith(("amqp://", "amqps://")):
+    if url.startswith("amqp"):
+        parse_amqp_url(url)
+    else:
         check_broker(parse_redis_url(url))
     return value
 

@@ -58,6 +58,16 @@ INBOX: Final = Gauge("waybill_inbox_entries", "Accepted callbacks that are not y
 INBOX_AGE: Final = Gauge(
     "waybill_inbox_oldest_age_seconds", "Age of the oldest callback that is not yet recorded."
 )
+INBOX_STREAM: Final = Gauge(
+    "waybill_inbox_stream_entries",
+    "Accepted callbacks in one stream of the inbox that are not yet recorded.",
+    ("stream",),
+)
+INBOX_STREAM_AGE: Final = Gauge(
+    "waybill_inbox_stream_oldest_age_seconds",
+    "Age of the oldest callback in one stream of the inbox that is not yet recorded.",
+    ("stream",),
+)
 QUEUE: Final = Gauge("waybill_queue_tasks", "Tasks waiting on a Celery queue.", ("queue",))
 QUEUE_AGE: Final = Gauge(
     "waybill_queue_oldest_age_seconds", "Age of the oldest task on a Celery queue.", ("queue",)
@@ -75,7 +85,17 @@ GAUGES: Final = (
     REPLICA_LAG,
     *(UP, AGE, DUE, DUE_AGE, IN_DOUBT, HOLDS, HELD, OVERDUE, OVERFLOW, OVERFLOW_AGE, DEAD_LETTERS),
     *(WEBHOOK_ENDPOINTS, WEBHOOKS_OWED, WEBHOOKS_DUE_AGE),
-    *(FEED_DELAY, INBOX, INBOX_AGE, QUEUE, QUEUE_AGE, ALIVE, QUEUE_READERS),
+    *(
+        FEED_DELAY,
+        INBOX,
+        INBOX_AGE,
+        INBOX_STREAM,
+        INBOX_STREAM_AGE,
+        QUEUE,
+        QUEUE_AGE,
+        ALIVE,
+        QUEUE_READERS,
+    ),
 )
 
 

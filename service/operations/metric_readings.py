@@ -8,7 +8,7 @@ readings, up to the age of `MAX_AGE`.
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 from service.components import Components
 from service.database.replica import RECENT, ReplicaUnusable, from_replica, measure_lag
 from service.domain.scope import HoldKind, Scope
+from service.inbox.streams import StreamFigures
 from service.operations.background_read import BackgroundRead
 from service.operations.gauges import (
     AGE,
@@ -34,6 +35,8 @@ from service.operations.gauges import (
     IN_DOUBT,
     INBOX,
     INBOX_AGE,
+    INBOX_STREAM,
+    INBOX_STREAM_AGE,
     OVERDUE,
     OVERFLOW,
     OVERFLOW_AGE,
@@ -57,6 +60,7 @@ MAX_AGE: Final = 30.0  # seconds
 # Seconds that a scrape waits for readings; it should take at most 300 ms on a busy machine.
 _READ_TIMEOUT: Final = 0.1
 KINDS: Final = ("web", "worker", "beat")
+_QUEUES: Final = sorted(set(ROUTES.values()))
 
 
 _log = logging.getLogger(__name__)
@@ -68,6 +72,8 @@ class Readings(Collector):
     def __init__(self, parts: Components) -> None:
         readers: dict[str, Callable[[Components], Iterable[Reading]]]
         readers = {"database": _read_database, "redis": _read_redis}
+        if parts.settings.broker_url is not None:
+            readers["broker"] = _read_broker
         if parts.settings.database_read_url is not None:
             readers["replica"] = _read_replica
         self._stores = {
@@ -177,16 +183,30 @@ def _webhook_endpoints(states: Iterable[EndpointState], now: datetime) -> Iterat
         yield Reading(WEBHOOKS_DUE_AGE, (state,), max(0.0, waited))
 
 
+def _inbox(streams: Sequence[StreamFigures]) -> Iterator[Reading]:
+    yield Reading(INBOX, (), sum(each.entries for each in streams))
+    yield Reading(INBOX_AGE, (), max(each.oldest_age for each in streams))
+    for number, each in enumerate(streams):
+        yield Reading(INBOX_STREAM, (str(number),), each.entries)
+        yield Reading(INBOX_STREAM_AGE, (str(number),), each.oldest_age)
+
+
 def _read_redis(parts: Components) -> Iterator[Reading]:
-    yield Reading(INBOX, (), parts.inbox.lag())
-    yield Reading(INBOX_AGE, (), parts.inbox.oldest_age())
+    yield from _inbox(parts.inbox.figures())
     replicas = parts.heartbeats.alive()
     kinds = Counter(replica.kind for replica in replicas)
     readers = Counter(queue for replica in replicas for queue in replica.queues)
     for kind in KINDS:
         yield Reading(ALIVE, (kind,), kinds[kind])
-    for queue in sorted(set(ROUTES.values())):
+    for queue in _QUEUES:
+        yield Reading(QUEUE_READERS, (queue,), readers[queue])
+    if parts.settings.broker_url is None:
+        yield from _read_broker(parts)
+
+
+def _read_broker(parts: Components) -> Iterator[Reading]:
+    for queue in _QUEUES:
         depth, age = parts.queue.waiting(queue)
         yield Reading(QUEUE, (queue,), depth)
-        yield Reading(QUEUE_AGE, (queue,), age)
-        yield Reading(QUEUE_READERS, (queue,), readers[queue])
+        if age is not None:
+            yield Reading(QUEUE_AGE, (queue,), age)

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from service.components import components
+from service.components import Components, components
 from service.coordination.callback_checks import Refusals
 from service.coordination.circuit_breaker import CircuitOpen
 from service.database import db, replica
@@ -26,7 +26,7 @@ from service.operations.webhooks import Troubles
 from service.providers.base import RefusalAdvice
 from service.queries import backlog, callbacks, overview
 from service.queries.backlog import Backlogs
-from service.task_queue.queue import ROUTES
+from service.task_queue.queue import ROUTES, BrokerUnavailable
 
 QUEUES: Final = tuple(sorted(set(ROUTES.values())))
 _LISTED: Final = 8  # messages in doubt, dead letters, holds and webhook endpoints
@@ -55,7 +55,7 @@ class RedisFigures(NamedTuple):
 
     inbox: int
     inbox_age: float  # seconds
-    queues: dict[str, int]
+    queues: dict[str, int] | None  # None: the broker did not answer
     replicas: Replicas
 
 
@@ -128,13 +128,22 @@ def _redis_figures(now: datetime) -> RedisFigures | None:
     parts = components()
     try:
         return RedisFigures(
-            # First: its connection has a short timeout, and raises while Redis is unavailable.
-            queues={queue: parts.queue.waiting(queue)[0] for queue in QUEUES},
+            queues=_queues(parts),
             inbox=parts.inbox.lag(),
             inbox_age=parts.inbox.oldest_age(),
             replicas=replicas(now),
         )
-    except (RedisError, CircuitOpen):
+    except (RedisError, BrokerUnavailable):
+        return None
+
+
+def _queues(parts: Components) -> dict[str, int] | None:
+    """Count the tasks. Raises BrokerUnavailable if the broker is the Redis of everything else."""
+    try:
+        return {queue: parts.queue.waiting(queue)[0] for queue in QUEUES}
+    except BrokerUnavailable:
+        if parts.settings.broker_url is None:
+            raise  # soon: the other connections have longer timeouts
         return None
 
 

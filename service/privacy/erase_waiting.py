@@ -4,10 +4,13 @@ Callbacks about messages are recorded later, without the number. Inbound message
 are recorded now: their text is the person's, too, and in the table it is erased with them.
 """
 
+from contextlib import suppress
+
 from service.components import components
 from service.database import transaction
 from service.database.batches import BATCH
-from service.inbox.stream import Entry
+from service.errors import NotReplicated
+from service.inbox.entry import Entry
 from service.models import Overflow
 from service.privacy.erase_tables import mask_row, matching_pages
 from service.privacy.number_pattern import NumberPattern
@@ -24,14 +27,8 @@ def inbox(pattern: NumberPattern) -> int:
     callback is recorded twice: it counts as a repeat. Callbacks that arrive meanwhile are not
     searched. Raises RedisError and InboxUnavailable.
     """
-    inbox, count, after = components().inbox, 0, "0"
-    for _ in range(inbox.lag() // BATCH + 1):
-        page = inbox.page(after, BATCH)
-        count += sum(_erase_entry(entry, pattern) for entry in page)
-        if len(page) < BATCH:
-            break
-        after = page[-1].id
-    return count
+    pages = components().inbox.pages(BATCH)
+    return sum(_erase_entry(entry, pattern) for page in pages for entry in page)
 
 
 def _erase_entry(entry: Entry, pattern: NumberPattern) -> bool:
@@ -43,7 +40,8 @@ def _erase_entry(entry: Entry, pattern: NumberPattern) -> bool:
     if received:
         record_callbacks([callback])
     else:
-        inbox.put(callback._replace(body=pattern.mask(callback.body)))
+        with suppress(NotReplicated):  # after a failover both copies or none may be lost
+            inbox.put(callback._replace(body=pattern.mask(callback.body)))
     inbox.ack([entry])
     return not received
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from service.components import components
 from service.database import transaction
-from service.errors import InboxUnavailable
+from service.errors import InboxUnavailable, NotReplicated
 from service.models import DeadLetter, Overflow
 from service.queries import callbacks
 from service.task_queue.queue import CONSUME_INBOX
@@ -41,7 +41,7 @@ def _return(
     drop: Callable[[Sequence[int]], None],
     limit: int,
 ) -> int:
-    """Put rows into the inbox, and delete those that are in it. Raises InboxUnavailable.
+    """Put rows into the inbox, and delete those that are in it. Raises errors of `put`.
 
     In one transaction, so that no other process reads the rows meanwhile. If a put is answered too
     late, or the commit fails, some are returned twice: the ledger counts them as repeats.
@@ -51,8 +51,8 @@ def _return(
         for row in lock(limit):
             try:
                 components().inbox.put(callbacks.callback_of(row))
-            except InboxUnavailable as error:
-                failure = error
+            except (InboxUnavailable, NotReplicated) as error:
+                failure = error  # not replicated: it stays in the table, too
                 break
             returned.append(row.id)
         drop(returned)

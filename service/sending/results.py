@@ -3,11 +3,12 @@
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from service.components import components
 from service.database.errors import is_retryable
-from service.errors import InboxUnavailable
+from service.errors import InboxUnavailable, NotReplicated
 from service.recording.answers import Answer, packed
 from service.recording.record_answers import record_answers
 from service.task_queue.queue import CONSUME_INBOX
@@ -51,7 +52,8 @@ def _store(answers: Sequence[Answer]) -> Sequence[Answer]:
     """Put answers into the inbox; return those that it refused."""
     for place, answer in enumerate(answers):
         try:
-            components().inbox.put(packed(answer))
+            with suppress(NotReplicated):  # if a failover loses it, a look-up finds the answer
+                components().inbox.put(packed(answer))
         except InboxUnavailable as error:
             _log.warning("answers could not be stored in the inbox (%s)", error)
             return answers[place:]

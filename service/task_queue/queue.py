@@ -3,22 +3,26 @@
 Nothing here knows what a task does, and `service` never imports `worker`.
 """
 
-import json
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
-from threading import BoundedSemaphore, Event
 from typing import Any, Final
 
+from amqp.exceptions import AMQPError
 from celery import Celery
 from celery.signals import before_task_publish
 from redis import Redis
-from redis.exceptions import RedisError
 
 from service.config.settings import Settings
 from service.coordination.circuit_breaker import FAILURES, CircuitBreaker, CircuitOpen
-from service.task_queue.celery_settings import celery_settings
+from service.redis_client.connections import connect
+from service.redis_client.url import parse_redis_url
+from service.task_queue.celery_settings import celery_settings, is_rabbitmq
+from service.task_queue.rabbitmq import RabbitQueues
+from service.task_queue.redis_queues import ENQUEUED_AT, RedisQueues
+from service.task_queue.run_once import RunOnce
 from service.task_queue.wake_ups import INTERVAL, WakeUps
 
 SEND: Final = "send"
@@ -62,70 +66,36 @@ _ENQUEUE_TIMEOUT: Final = 0.2
 _THREADS: Final = {DELIVER: 1, CONSUME_INBOX: 3, NOTIFY: 1}
 # Seconds for which one run of a task works before the next is requested: a shutdown waits for it.
 _RUN_SECONDS: Final = 3.0
-# The header of a task with the time at which it was enqueued, in seconds since 1970.
-_ENQUEUED_AT: Final = "enqueued_at"
 
 _log = logging.getLogger(__name__)
 
 
 def _stamp(headers: dict[str, Any], **_: Any) -> None:
     """Add the time to each task, also to those of beat: Celery does not."""
-    headers[_ENQUEUED_AT] = time.time()
+    headers[ENQUEUED_AT] = time.time()
 
 
 before_task_publish.connect(_stamp)
 
 
-def _age(task: bytes | None) -> float:
-    """Return for how many seconds a task has waited."""
-    if task is None:
-        return 0.0
-    try:
-        enqueued_at = float(json.loads(task)["headers"][_ENQUEUED_AT])
-    except (ValueError, KeyError, TypeError):
-        return 0.0  # a task without the header
-    return max(0.0, time.time() - enqueued_at)
-
-
-class RunOnce:
-    """Repeats a step until it finds nothing to do, in `threads` threads of the process at most.
-
-    A call while all are running returns immediately, and makes a run repeat its step: it finds
-    whatever was committed before the call.
-    """
-
-    def __init__(self, threads: int = 1) -> None:
-        self._requested = Event()
-        self._running = BoundedSemaphore(threads)
-
-    def run(self, step: Callable[[], bool], seconds: float) -> bool:
-        """Call `step` while it returns True; return whether time ran out before."""
-        until = time.monotonic() + seconds
-        self._requested.set()
-        while self._requested.is_set() and self._running.acquire(blocking=False):
-            try:
-                self._requested.clear()
-                while step():
-                    if time.monotonic() >= until:
-                        return True
-            finally:
-                self._running.release()
-            if time.monotonic() >= until:
-                return self._requested.is_set()
-        return False
+class BrokerUnavailable(Exception):
+    """The broker is down, or could not answer."""
 
 
 class TaskQueue:
     """Enqueues tasks by name, and runs those that work until nothing is left.
 
-    No method but `waiting` raises while the broker is down: beat enqueues every task again.
+    No method but `waiting` raises while the broker is down: beat enqueues every task again. `redis`
+    is what the processes share, and need not be the broker.
     """
 
     def __init__(self, settings: Settings, redis: Redis, breaker: CircuitBreaker) -> None:
         self._redis = redis
         self._breaker = breaker
+        self._flag_breaker = CircuitBreaker()
         self._celery = Celery("waybill", set_as_current=False)
         self._celery.conf.update(celery_settings(settings, ROUTES, timeout=_ENQUEUE_TIMEOUT))
+        self._queues = self._broker_queues(settings)
         self._runs = {task: RunOnce(threads) for task, threads in _THREADS.items()}
         self._wake_ups = {task: WakeUps(partial(self._wake, task)) for task in self._runs}
 
@@ -148,43 +118,39 @@ class TaskQueue:
                 self._celery.send_task(task, producer=producer, retry=False)
         except CircuitOpen:
             return False  # the failure that opened it is in the log
-        except FAILURES as error:
-            _log_failure(task, error)
+        except (*FAILURES, AMQPError) as error:
+            reason = type(error).__name__
+            _log.warning("could not enqueue %s (%s): beat will enqueue it", task, reason)
             return False
         return True
 
-    def waiting(self, queue: str) -> tuple[int, float]:
+    def waiting(self, queue: str) -> tuple[int, float | None]:
         """Return how many tasks wait on a queue, and for how many seconds the oldest has.
 
-        Raises RedisError or CircuitOpen while the broker is down.
+        The age is None where the broker does not tell it. Raises BrokerUnavailable.
         """
-        with self._breaker:
-            pipe = self._redis.pipeline(transaction=False)
-            pipe.llen(queue)
-            pipe.lindex(queue, -1)  # tasks are pushed on the left
-            depth, oldest = pipe.execute()
-        return int(depth), _age(oldest)
+        try:
+            with self._breaker:
+                return self._queues.waiting(queue)
+        except (*FAILURES, CircuitOpen) as error:
+            raise BrokerUnavailable(type(error).__name__) from error
+
+    def _broker_queues(self, settings: Settings) -> RedisQueues | RabbitQueues:
+        if settings.broker_url is None:
+            return RedisQueues(self._redis)
+        if is_rabbitmq(settings.broker_address):
+            return RabbitQueues(self._celery)
+        return RedisQueues(connect(parse_redis_url(settings.broker_address), _ENQUEUE_TIMEOUT))
 
     def _wake(self, task: str) -> bool:
         """Enqueue a task unless a process did so within INTERVAL. Return whether it was tried.
 
         All processes together enqueue it 20 times a second at most. While there is a backlog each
-        of these tasks can begin in another process.
+        of these tasks can begin in another process. Without Redis each process enqueues it.
         """
         name, interval = f"waybill:requested:{task}", int(INTERVAL * 1000)
-        try:
-            with self._breaker:
-                if not self._redis.set(name, 1, nx=True, px=interval):
-                    return False
-        except CircuitOpen:
-            return True
-        except RedisError as error:
-            _log_failure(task, error)
-            return True
+        with suppress(*FAILURES, CircuitOpen), self._flag_breaker:
+            if not self._redis.set(name, 1, nx=True, px=interval):
+                return False
         self.enqueue(task)
         return True
-
-
-def _log_failure(task: str, error: Exception) -> None:
-    reason = type(error).__name__
-    _log.warning("could not enqueue %s (%s): beat will enqueue it", task, reason)

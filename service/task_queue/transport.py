@@ -1,4 +1,4 @@
-"""Celery's Redis transport, changed to survive a lost Redis. Written for kombu 5.7.0.
+"""Celery's Redis and Sentinel transports, changed to survive a lost Redis. Written for kombu 5.7.0.
 
 docs/adr/0024 lists what kombu's own transport does when Redis restarts, freezes or becomes a
 replica, and what each line here prevents.
@@ -43,7 +43,7 @@ class QoS(base.QoS):
             raise
 
 
-class Channel(base.Channel):
+class _Surviving(base.Channel):
     """Raises connection errors, which Celery recovers from, where kombu raises others."""
 
     QoS = QoS
@@ -68,13 +68,28 @@ class Channel(base.Channel):
         super()._put(queue, message, **options)  # type: ignore[no-untyped-call]
 
 
+class Channel(_Surviving):
+    """The channel of one server."""
+
+
+class SentinelChannel(_Surviving, base.SentinelChannel):
+    """The channel of the master that Sentinels name."""
+
+
 class Transport(base.Transport):
     """The transport of `redis://`, `rediss://` and `redis+socket://`."""
 
     Channel = Channel
 
 
+class SentinelTransport(base.SentinelTransport):
+    """The transport of `sentinel://`."""
+
+    Channel = SentinelChannel
+
+
 def register() -> None:
-    """Make kombu use this transport for `redis://` and `rediss://` URLs."""
-    name = f"{Transport.__module__}:{Transport.__name__}"
-    TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), name))
+    """Make kombu use these transports for `redis://`, `rediss://` and `sentinel://` URLs."""
+    for scheme in ("redis", "rediss"):
+        TRANSPORT_ALIASES[scheme] = f"{__name__}:{Transport.__name__}"
+    TRANSPORT_ALIASES["sentinel"] = f"{__name__}:{SentinelTransport.__name__}"

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, request
 
 from service.components import Components, components
 from service.domain.account import DEFAULT_ACCOUNT
-from service.errors import Forged, InboxUnavailable, OverflowUnavailable
+from service.errors import Forged, InboxUnavailable, NotReplicated, OverflowUnavailable
 from service.observability import events
 from service.observability.metrics import counting
 from service.providers.base import Callback, CallbackRequest, Inbound, Provider
@@ -90,22 +90,26 @@ def store(bound: Components, callback: Callback) -> Answer:
     """Store a verified callback in the inbox, or else in the overflow table, and wake a worker."""
     try:
         bound.inbox.put(callback)
+    except NotReplicated as error:
+        _log.warning("inbox not replicated (%s); callback goes to the overflow table, too", error)
+        bound.queue.request(CONSUME_INBOX)
+        return _store_in_overflow(bound, callback, "doubled")
     except InboxUnavailable as error:
         _log.error("inbox unavailable (%s); callback goes to the overflow table", error)
-        return _store_in_overflow(bound, callback)
+        return _store_in_overflow(bound, callback, "overflow")
     bound.queue.request(CONSUME_INBOX)
     counting.received(callback.provider, "stored")
     return STORED
 
 
-def _store_in_overflow(bound: Components, callback: Callback) -> Answer:
+def _store_in_overflow(bound: Components, callback: Callback, outcome: str) -> Answer:
     try:
         bound.overflow.put(callback)
     except OverflowUnavailable as error:
         _log.error("overflow table unavailable too (%s); callback refused with 503", error)
         counting.received(callback.provider, "refused")
         return UNAVAILABLE
-    counting.received(callback.provider, "overflow")
+    counting.received(callback.provider, outcome)
     return STORED
 
 

@@ -7,21 +7,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import pytest
 import requests
 from celery import Celery
+from kombu.exceptions import OperationalError
 from redis import Redis
 
 from demo.servers import RedisServer, free_port, redis_server
 from service.app import create_app
-from service.coordination.circuit_breaker import CircuitBreaker
 from service.coordination.sender_rate_limit import SendRequest
-from service.inbox.stream import Inbox
+from service.inbox.inbox import Inbox
 from service.redis_client.fast_client import FastClient
 from service.task_queue import queue
+from service.task_queue.celery_settings import celery_settings
 from tests.conftest import make_settings
 from tests.service.coordination.test_circuit_breaker import CALLBACK
 from tests.worker.test_app import ENVIRONMENT, ROOT
@@ -56,9 +58,14 @@ OPERATIONS = ROOT / "docs" / "operations.md"
 class Bench:
     """A Redis, a worker or beat, and the notes that its tasks write."""
 
-    def __init__(self, redis: RedisServer, directory: Path) -> None:
+    def __init__(self, redis: RedisServer, directory: Path, broker: str | None = None) -> None:
         self.redis = redis
         self.url = redis.url
+        self._broker = {"BROKER_URL": broker} if broker else {}
+        self._sender: dict[str, object] = {"broker_url": redis.url}
+        if broker:  # with the timeouts of a worker, and as many retries as it takes
+            settings = make_settings("sqlite:///unused.db", redis.url, **self._broker)
+            self._sender = celery_settings(settings, queue.ROUTES, timeout=5.0)
         self.port = free_port()
         self.directory = directory
         self.notes = directory / "notes"
@@ -83,6 +90,7 @@ class Bench:
             **ENVIRONMENT,
             "DATABASE_URL": f"sqlite:///{self.directory}/w.db",
             "REDIS_URL": self.url,
+            **self._broker,
             "PYTHONPATH": f"{self.directory}:{ROOT}",
             "NOTES": str(self.notes),
             "METRICS_PORT": str(self.port),
@@ -101,7 +109,8 @@ class Bench:
 
     def send(self, task: str, *arguments: object, to: str = "send") -> None:
         """Enqueue a task over a plain connection of Celery."""
-        with Celery("sender", broker=self.redis.url, set_as_current=False) as celery:
+        with Celery("sender", set_as_current=False) as celery:
+            celery.conf.update(self._sender)
             celery.send_task(task, arguments, queue=to)
 
     def probe(self, seconds: float = 15) -> float:
@@ -109,7 +118,8 @@ class Bench:
         began = time.monotonic()
         while time.monotonic() - began < seconds:
             name = f"probe {next(self._numbers)}"
-            self.send("probe.quick", name)
+            with suppress(OperationalError):  # the broker is not up yet
+                self.send("probe.quick", name)
             if wait_for(partial(self.has_noted, name), 2, fails=False):
                 return time.monotonic() - began
         assert self._process is not None
@@ -261,7 +271,7 @@ def test_scheduled_tasks_without_a_worker_do_not_pile_up(bench: Bench) -> None:
 def test_stopped_worker_removes_its_inbox_consumer(bench: Bench) -> None:
     bench.migrate()
     with Redis.from_url(bench.redis.url, protocol=2) as redis:
-        Inbox(redis, FastClient(redis), CircuitBreaker(), 10).put(CALLBACK)
+        Inbox(redis, FastClient(redis), 10).put(CALLBACK)
         bench.start("worker", "-Q", "status", "-n", "status@%h")
         bench.send(queue.CONSUME_INBOX, to="status")
         wait_for(lambda: redis.xlen("waybill:inbox") == 0, 60)

@@ -3,8 +3,8 @@
 import time
 
 import pytest
-from redis.exceptions import RedisError
 
+from service.task_queue.queue import BrokerUnavailable
 from worker import liveness as module
 from worker.liveness import Liveness
 
@@ -58,12 +58,12 @@ def test_worker_is_healthy_after_another_one_empties_the_queue(liveness: Livenes
     assert liveness.check()
 
 
-def test_worker_without_redis_is_healthy(liveness: Liveness) -> None:
+def test_worker_without_broker_is_healthy(liveness: Liveness) -> None:
     TASKS["send"] = 1
     liveness.check()
 
     def unavailable(_queue: str) -> int:
-        raise RedisError
+        raise BrokerUnavailable
 
     liveness.watch_queues(unavailable, ["send"])
     assert liveness.check()

@@ -52,7 +52,7 @@ def test_task_calls_its_function(
 ) -> None:
     called = create_autospec(getattr(module, function))
     # The second calls of two tasks, and the first where the second is tested.
-    monkeypatch.setattr(consume_inbox, "remove_dead_consumers", lambda: None)
+    monkeypatch.setattr(consume_inbox, "sweep_inbox", lambda: None)
     monkeypatch.setattr(record, "adopt_orphans", lambda: None)
     monkeypatch.setattr(adopt, "adopt", lambda: None)
     monkeypatch.setattr(module, function, called)

@@ -48,7 +48,7 @@ def prepare(providers: Iterable[str]) -> None:
         for change in ("began", "ended"):
             instruments.OPT_OUTS.labels(change, reason)
     for provider in providers:
-        for outcome in ("stored", "overflow", "forged", "refused"):
+        for outcome in ("stored", "overflow", "doubled", "forged", "refused"):
             _received(provider, outcome)
         for outcome in ("accepted", *_SEND_ERRORS.values(), "error"):
             instruments.SENDS.labels(provider, outcome)
@@ -74,7 +74,10 @@ def request(method: str, route: str | None, code: int, began: float) -> None:
 
 
 def received(provider: str, outcome: str) -> None:
-    """Count a callback: `stored`, `overflow`, `forged` or `refused` (the provider retries)."""
+    """Count a callback by outcome; docs/metrics.md explains them.
+
+    `stored`, `overflow`, `doubled` (both), `forged` or `refused` (the provider retries).
+    """
     _received(provider, outcome).inc()
 
 

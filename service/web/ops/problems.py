@@ -82,6 +82,12 @@ def _replica(replica: ReplicaFigures) -> Iterator[Problem]:
 
 
 def _redis(figures: RedisFigures) -> Iterator[Problem]:
+    if figures.queues is None:
+        advice = (
+            "Callbacks and messages are stored; nothing is sent or recorded until the broker "
+            "answers. Check BROKER_URL and its server."
+        )
+        yield Problem(True, "Broker unavailable", advice)
     yield from _replicas(figures.replicas)
     if figures.inbox_age > _SLOW:
         number = f"{figures.inbox:,} {'callback' if figures.inbox == 1 else 'callbacks'}"

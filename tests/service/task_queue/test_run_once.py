@@ -4,7 +4,7 @@ from threading import Event, Lock, Semaphore
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.task_queue.queue import RunOnce
+from service.task_queue.run_once import RunOnce
 
 
 def test_step_repeats_until_nothing_is_left() -> None:
