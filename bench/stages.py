@@ -14,7 +14,7 @@ from bench.waybill import ServingWaybill, fill
 from service.app import create_app, tune_garbage_collector
 from service.components import components
 from service.config.settings import Settings
-from service.inbox.stream import Entry
+from service.inbox.entry import Entry
 from service.providers.base import CallbackRequest
 from service.recording import record as recording
 

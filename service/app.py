@@ -15,8 +15,8 @@ from service.coordination.circuit_breaker import CircuitBreaker
 from service.coordination.heartbeats import Heartbeats
 from service.coordination.sender_rate_limit import SenderRateLimit
 from service.database import db, engines, schema
+from service.inbox.inbox import Inbox
 from service.inbox.overflow import OverflowTable
-from service.inbox.stream import Inbox
 from service.observability import logging, sentry, tracing
 from service.observability.metrics import counting
 from service.providers import configured
@@ -25,7 +25,7 @@ from service.providers.call_slots import CallSlots
 from service.providers.sandbox import Sandbox
 from service.queries import callbacks
 from service.redis_client.connections import connect
-from service.redis_client.fast_client import fast_client
+from service.redis_client.fast_cluster import fast_client
 from service.redis_client.url import parse_redis_url
 from service.task_queue.queue import TaskQueue
 from service.web.api import rate_limits
@@ -85,7 +85,7 @@ def _components(
     return Components(
         settings=settings,
         providers={**providers, Sandbox.name: Sandbox(handle_callback)},
-        inbox=Inbox(inbox_redis, fast, CircuitBreaker(), settings.inbox_limit),
+        inbox=Inbox(inbox_redis, fast, settings.inbox_limit, settings.inbox_streams),
         overflow=OverflowTable(app.app_context, callbacks.add_overflow),
         queue=TaskQueue(settings, redis, CircuitBreaker()),
         call_slots=CallSlots(settings.worker_concurrency),

@@ -13,8 +13,8 @@ from service.coordination.callback_checks import CallbackChecks
 from service.coordination.heartbeats import Heartbeats
 from service.coordination.sender_rate_limit import SenderRateLimit
 from service.errors import OWN_CODES, ErrorFact, NotAccepted
+from service.inbox.inbox import Inbox
 from service.inbox.overflow import OverflowTable
-from service.inbox.stream import Inbox
 from service.providers.base import Account, Provider
 from service.providers.call_slots import CallSlots
 from service.providers.sandbox import SANDBOX

@@ -112,12 +112,11 @@ def test_worker_killed_with_a_batch_loses_no_callback(
 def _run_and_kill(code: str, redis_url: str, body: bytes, attempt: str) -> None:
     program = (
         "import os, signal; from datetime import UTC, datetime; from redis import Redis;"
-        "from service.coordination.circuit_breaker import CircuitBreaker;"
-        "from service.inbox.stream import Inbox;"
+        "from service.inbox.inbox import Inbox;"
         "from service.providers.base import Callback;"
         "from service.redis_client.fast_client import FastClient;"
         f"redis = Redis.from_url({redis_url!r}, protocol=2);"
-        "inbox = Inbox(redis, FastClient(redis), CircuitBreaker(), 1000);"
+        "inbox = Inbox(redis, FastClient(redis), 1000);"
         f"callback = Callback('twilio', {attempt!r}, {body!r}, datetime.now(UTC));"
         f"{code}; os.kill(os.getpid(), signal.SIGKILL)"
     )

@@ -19,7 +19,7 @@ from sqlalchemy import text
 from demo.stack import COMMANDS
 from service.config.settings import Settings
 from service.database import db
-from service.inbox import stream
+from service.inbox import stream_names
 from service.queries.dialect import is_postgresql
 from service.sending import deliver
 from service.task_queue.queue import ROUTES
@@ -379,7 +379,7 @@ def test_status_workers_scale_by_inbox_and_queues() -> None:
     queues = {entry["listName"] for entry in metadata if "listName" in entry}
     assert queues == set(after("-Q", container("worker-status")["command"]).split(","))
     streams = [entry["stream"] for entry in metadata if "stream" in entry]
-    assert streams == [stream._STREAM]
+    assert streams == [stream_names.FIRST]
 
 
 def test_send_workers_scale_by_messages_due(client_id: int, post: Post) -> None:

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from service.components import Components
 from service.coordination.heartbeat_thread import BEAT, WORKER, HeartbeatThread, process_name
-from service.inbox.stream import Inbox
+from service.inbox.inbox import Inbox
 from service.observability.metrics import counting
 from service.observability.metrics.exposition import CONTENT_TYPE, exposed, may_read
 from worker.liveness import LIVENESS

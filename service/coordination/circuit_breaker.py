@@ -8,7 +8,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from service.redis_client.connections import is_unavailable
+from service.redis_client.closing import is_unavailable
 
 FAILURES: Final = (RedisError, KombuError, OSError)
 _UNREACHABLE: Final = (RedisConnectionError, RedisTimeoutError, OperationalError, OSError)

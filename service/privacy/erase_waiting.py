@@ -7,7 +7,7 @@ are recorded now: their text is the person's, too, and in the table it is erased
 from service.components import components
 from service.database import transaction
 from service.database.batches import BATCH
-from service.inbox.stream import Entry
+from service.inbox.entry import Entry
 from service.models import Overflow
 from service.privacy.erase_tables import mask_row, matching_pages
 from service.privacy.number_pattern import NumberPattern
@@ -24,14 +24,8 @@ def inbox(pattern: NumberPattern) -> int:
     callback is recorded twice: it counts as a repeat. Callbacks that arrive meanwhile are not
     searched. Raises RedisError and InboxUnavailable.
     """
-    inbox, count, after = components().inbox, 0, "0"
-    for _ in range(inbox.lag() // BATCH + 1):
-        page = inbox.page(after, BATCH)
-        count += sum(_erase_entry(entry, pattern) for entry in page)
-        if len(page) < BATCH:
-            break
-        after = page[-1].id
-    return count
+    pages = components().inbox.pages(BATCH)
+    return sum(_erase_entry(entry, pattern) for page in pages for entry in page)
 
 
 def _erase_entry(entry: Entry, pattern: NumberPattern) -> bool:

@@ -12,7 +12,8 @@ from service.database import db
 from service.database.errors import is_statement_timeout
 from service.domain.report import StatusReport
 from service.inbound import record as inbound
-from service.inbox.stream import Entry, Inbox
+from service.inbox.entry import Entry
+from service.inbox.inbox import Inbox
 from service.observability import events
 from service.observability.metrics import counting
 from service.providers.base import Callback, Inbound
@@ -93,7 +94,7 @@ def _record_batch(batch: Sequence[Entry], inbox: Inbox) -> int:
 
 def _record_suspect(entry: Entry, inbox: Inbox) -> None:
     """Record an entry alone. If that kills the process, the entry becomes a dead letter."""
-    if not inbox.mark_suspect(entry.id):
+    if not inbox.mark_suspect(entry):
         reason = f"delivered {entry.deliveries} times; its consumers died"
         dead_letter(entry.callback, reason, reason)
         return
@@ -104,7 +105,7 @@ def _record_suspect(entry: Entry, inbox: Inbox) -> None:
             raise
         dead_letter(entry.callback, repr(error), type(error).__name__)
     finally:
-        inbox.clear_suspect(entry.id)
+        inbox.clear_suspect(entry)
 
 
 def _record_or_isolate(entries: Sequence[Entry], inbox: Inbox | None = None) -> int:

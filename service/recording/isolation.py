@@ -7,7 +7,8 @@ from typing import Final
 
 from service.database import transaction
 from service.database.errors import is_statement_timeout, is_transient
-from service.inbox.stream import Entry, Inbox
+from service.inbox.entry import Entry
+from service.inbox.inbox import Inbox
 from service.observability import events
 from service.observability.metrics import counting
 from service.providers.base import Callback

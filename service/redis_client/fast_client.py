@@ -4,25 +4,25 @@ import os
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
 from hiredis import pack_command
 from redis import Redis
-from redis.crc import key_slot
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import MovedError, RedisError, ResponseError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import RedisError, ResponseError
 
-from service.redis_client.cluster import ClusterClient
-from service.redis_client.connections import MAX_CONNECTIONS, closing
+from service.redis_client.closing import is_unavailable
+from service.redis_client.connections import MAX_CONNECTIONS
+from service.redis_client.sentinel import MasterPool
 
 # Seconds. A connection that was idle for the first is checked before use; after the second it is
 # replaced, because a NAT or a firewall may have dropped it without notice.
 _CHECK_AFTER_IDLE: Final = 1.0
 _MAX_IDLE: Final = 60.0
+
+Argument: TypeAlias = bytes | str | float
 
 
 class NoFreeConnection(RedisError):
@@ -41,9 +41,8 @@ class FastClient:
     ) -> None:
         """Connect like `redis`; wait up to `wait` seconds for one of `max_connections`."""
         pool = redis.connection_pool
-        self._make: Callable[[], Any] = partial(
-            closing(pool.connection_class), **pool.connection_kwargs
-        )
+        self._make: Callable[[], Any] = partial(pool.connection_class, **pool.connection_kwargs)
+        self._is_old = pool.is_old if isinstance(pool, MasterPool) else None
         self._max_connections = max_connections
         self._wait = wait
         self._reset()
@@ -51,19 +50,31 @@ class FastClient:
         # A forked process must not share a socket with its parent.
         os.register_at_fork(after_in_child=lambda: (reset := reference()) and reset())
 
-    def call(self, *command: bytes | str | float) -> Any:
+    def call(self, *command: Argument) -> Any:
         """Send a command and return the answer. Raises RedisError."""
-        packed = pack_command(cast(Any, command))  # its stub allows only commands of one word
+        return answered(self.exchange(pack(command), 1))[0]
+
+    def call_all(self, key: bytes | str, *commands: Sequence[Argument]) -> list[Any]:
+        """Send commands about one key in one packet and return their answers.
+
+        Raises the first RedisError; the other commands were sent, too.
+        """
+        del key  # one server has all keys
+        return answered(self.exchange(b"".join(map(pack, commands)), len(commands)))
+
+    def exchange(self, packed: bytes, count: int) -> list[Any]:
+        """Send packed commands and return `count` answers, of which some may be ResponseErrors."""
         connection = self._take()
         try:
             if not connection.is_connected:
                 connection.connect()  # a Sentinel connection finds the master here
             connection.send_packed_command([packed], check_health=False)
-            return connection.read_response()
-        except ResponseError:
-            raise  # the server answered: keep the connection
+            answers = [_read(connection) for _ in range(count)]
+            if any(isinstance(each, ResponseError) and is_unavailable(each) for each in answers):
+                connection.disconnect()
+            return answers
         except BaseException:
-            connection.disconnect()
+            connection.disconnect()  # a late answer must not be read by the next command
             raise
         finally:
             self._free.append((time.monotonic(), connection))
@@ -84,7 +95,8 @@ class FastClient:
         except IndexError:
             return self._make()
         idle = time.monotonic() - used_at
-        if idle > _MAX_IDLE or (idle > _CHECK_AFTER_IDLE and _is_stale(connection)):
+        dead = idle > _MAX_IDLE or (idle > _CHECK_AFTER_IDLE and _is_stale(connection))
+        if dead or (self._is_old and self._is_old(connection)):
             connection.disconnect()
         return connection
 
@@ -103,39 +115,23 @@ def _is_stale(connection: Any) -> bool:
         return True
 
 
-class FastCluster(FastClient):
-    """Sends single commands to the nodes of a cluster: the first argument is the key."""
-
-    def __init__(self, client: ClusterClient) -> None:
-        self._client = client
-        self._nodes = dict[str, FastClient]()
-
-    def call(self, *command: bytes | str | float) -> Any:
-        """Send a command to the node of its key, also if the key has moved. Raises RedisError."""
-        cluster: Any = self._client.cluster
-        slot = key_slot(cast(bytes, command[1]))
-        for _ in range(4):
-            node = cluster.nodes_manager.get_node_from_slot(slot)
-            try:
-                return self._fast(cluster, node).call(*command)
-            except MovedError as moved:
-                cluster.nodes_manager.move_slot(moved)
-            except (RedisConnectionError, RedisTimeoutError):
-                cluster.nodes_manager.initialize()
-                raise
-        raise RedisConnectionError("redirected too often")
-
-    def close(self) -> None:
-        """Close the connections that are not in use."""
-        for client in list(self._nodes.values()):
-            client.close()
-
-    def _fast(self, cluster: Any, node: Any) -> FastClient:
-        if node.name not in self._nodes:
-            self._nodes[node.name] = FastClient(cluster.get_redis_connection(node))
-        return self._nodes[node.name]
+def pack(command: Sequence[Argument]) -> bytes:
+    """Return a command as it is sent."""
+    return cast(
+        bytes, pack_command(cast(Any, command))
+    )  # its stub allows only commands of one word
 
 
-def fast_client(redis: Any) -> FastClient:
-    """Return a fast client of the server or the cluster of a client."""
-    return FastCluster(redis) if isinstance(redis, ClusterClient) else FastClient(redis)
+def answered(answers: list[Any]) -> list[Any]:
+    """Return answers. Raises the first ResponseError among them."""
+    for answer in answers:
+        if isinstance(answer, ResponseError):
+            raise answer
+    return answers
+
+
+def _read(connection: Any) -> Any:
+    try:
+        return connection.read_response(disconnect_on_error=True)
+    except ResponseError as error:
+        return error

@@ -15,6 +15,8 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urls
 _TLS_SCHEMES: Final = ("rediss", "sentinels", "clusters")
 _SCHEMES: Final = ("redis", "unix", "sentinel", "cluster", *_TLS_SCHEMES)
 _PORT: Final = 6379
+# The prefix of options for the Sentinels themselves.
+_SENTINEL: Final = "sentinel_"
 _SENTINEL_PORT: Final = 26379
 # An option name that an error may quote. Anything else may be part of a password.
 _NAME: Final = re.compile(r"[a-z_]{1,40}")
@@ -40,6 +42,8 @@ class RedisAddress:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     tls: Mapping[str, Any] | None = field(default=None, repr=False)
+    # Of the Sentinels; they have none unless it is given.
+    sentinel_account: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def is_cluster(self) -> bool:
@@ -53,6 +57,10 @@ class RedisAddress:
             server = {"path": self.path} if self.path else {}
         account = {"username": self.username, "password": self.password}
         return {**server, "db": self.db, **account, **(self.tls or {})}
+
+    def sentinel_options(self) -> dict[str, Any]:
+        """Return the keyword arguments of a connection of redis-py to a Sentinel."""
+        return {**self.sentinel_account, **({"ssl": True, **self.tls} if self.tls else {})}
 
     def celery_settings(self) -> dict[str, Any]:
         """Return Celery's settings for the broker. Celery logs the URL with a masked password."""
@@ -94,10 +102,17 @@ def parse_redis_url(url: str) -> RedisAddress:
         raise ValueError(f"must start with {', '.join(f'{each}://' for each in _SCHEMES)}")
     if parts.fragment or (parts.scheme == "unix" and not parts.path):
         raise ValueError(_ESCAPE if parts.fragment else "must name the path of a socket")
-    options = _options(parts.query, with_tls=parts.scheme in _TLS_SCHEMES)
+    options = _options(parts.query, parts.scheme)
     db = options.pop("db", None)
+    account = {
+        name.removeprefix(_SENTINEL): options.pop(name)
+        for name in (f"{_SENTINEL}username", f"{_SENTINEL}password")
+        if name in options
+    }
     tls = _TLS_DEFAULTS | options if parts.scheme in _TLS_SCHEMES else None
-    return RedisAddress(**_account_in(parts), **_place(parts, db), tls=tls)
+    return RedisAddress(
+        **_account_in(parts), **_place(parts, db), tls=tls, sentinel_account=account
+    )
 
 
 def check_broker(address: RedisAddress) -> None:
@@ -147,7 +162,7 @@ def _account_in(parts: SplitResult) -> dict[str, Any]:
     return {"username": unquote(username) or None, "password": unquote(password) or None}
 
 
-def _options(query: str, *, with_tls: bool) -> dict[str, Any]:
+def _options(query: str, scheme: str) -> dict[str, Any]:
     options: dict[str, Any] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         if not _NAME.fullmatch(name):
@@ -159,8 +174,11 @@ def _options(query: str, *, with_tls: bool) -> dict[str, Any]:
             )
         if name in options:
             raise ValueError(f"has the option {name} twice")
-        if name != "db" and not with_tls:
-            raise ValueError(f"has the option {name}, which needs TLS: write rediss:// or its like")
+        if name.startswith("ssl_") and scheme not in _TLS_SCHEMES:
+            tls = "rediss" if scheme == "unix" else f"{scheme}s"
+            raise ValueError(f"has the option {name}, which needs TLS: write {tls}://")
+        if name.startswith(_SENTINEL) and not scheme.startswith("sentinel"):
+            raise ValueError(f"has the option {name}, which needs sentinel:// or sentinels://")
         options[name] = _PARSERS[name](name, value)
     return options
 
@@ -207,6 +225,8 @@ def _text(_name: str, value: str) -> str:
 _TLS_DEFAULTS: Final = {"ssl_cert_reqs": "required", "ssl_check_hostname": True}
 _PARSERS: Final[Mapping[str, Callable[[str, str], Any]]] = {
     "db": _number,
+    f"{_SENTINEL}username": _text,
+    f"{_SENTINEL}password": _text,
     "ssl_cert_reqs": _cert_requirement,
     "ssl_check_hostname": _bool,
     "ssl_ca_certs": _file,

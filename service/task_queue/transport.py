@@ -12,7 +12,7 @@ from kombu.transport.virtual import QoS as VirtualQoS
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from service.redis_client.connections import closing
+from service.redis_client.closing import closing
 
 # Tasks carry no data, so that the oldest may be dropped: a queue without a worker must not fill
 # Redis, and a worker that was down skips minutes of scheduled tasks.

@@ -17,9 +17,8 @@ from redis import Redis
 
 from demo.servers import RedisServer, free_port, redis_server
 from service.app import create_app
-from service.coordination.circuit_breaker import CircuitBreaker
 from service.coordination.sender_rate_limit import SendRequest
-from service.inbox.stream import Inbox
+from service.inbox.inbox import Inbox
 from service.redis_client.fast_client import FastClient
 from service.task_queue import queue
 from tests.conftest import make_settings
@@ -261,7 +260,7 @@ def test_scheduled_tasks_without_a_worker_do_not_pile_up(bench: Bench) -> None:
 def test_stopped_worker_removes_its_inbox_consumer(bench: Bench) -> None:
     bench.migrate()
     with Redis.from_url(bench.redis.url, protocol=2) as redis:
-        Inbox(redis, FastClient(redis), CircuitBreaker(), 10).put(CALLBACK)
+        Inbox(redis, FastClient(redis), 10).put(CALLBACK)
         bench.start("worker", "-Q", "status", "-n", "status@%h")
         bench.send(queue.CONSUME_INBOX, to="status")
         wait_for(lambda: redis.xlen("waybill:inbox") == 0, 60)

@@ -19,8 +19,8 @@ from service.database import db, transaction
 from service.domain.status import Status
 from service.errors import InboxUnavailable, OverflowUnavailable
 from service.inbound import record as recording
+from service.inbox.inbox import Inbox
 from service.inbox.overflow import OverflowTable
-from service.inbox.stream import Inbox
 from service.models import DeadLetter, Event, InboundMessage, Message, OptOut, Overflow
 from service.providers.base import Callback, Inbound
 from service.queries import callbacks, inbound
@@ -206,7 +206,7 @@ def test_message_that_killed_workers_is_a_dead_letter(monkeypatch: pytest.Monkey
         pass
     for _ in range(consume_inbox._MAX_DELIVERIES):
         [worn] = inbox.reclaim("dying", 10, idle=0)
-    inbox.mark_suspect(worn.id)  # and then it dies
+    inbox.mark_suspect(worn)  # and then it dies
     consume_inbox.consume_inbox()
     assert (count(DeadLetter), bodies(), inbox.lag()) == (1, [], 0)
 

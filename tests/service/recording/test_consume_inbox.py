@@ -18,8 +18,8 @@ from service.components import components
 from service.database import db, transaction
 from service.domain.status import Status
 from service.errors import InboxUnavailable
-from service.inbox import stream
-from service.inbox.stream import Inbox
+from service.inbox import inbox as inbox_module
+from service.inbox.inbox import Inbox
 from service.models import DeadLetter, Message, Overflow, StatusEvent
 from service.providers.base import Callback
 from service.queries import callbacks as aside
@@ -129,7 +129,7 @@ def test_poison_entry_is_a_dead_letter_and_others_recorded(
     again: int,
 ) -> None:
     """A batch larger than `again` is first retried in smaller batches."""
-    monkeypatch.setattr(stream, "_RECLAIMED_BATCH", again)
+    monkeypatch.setattr(inbox_module, "_RECLAIMED_BATCH", again)
     attempt, inbox = _sent(post, provider), components().inbox
     batch = [callback(attempt, word) for word in ("sending", "sent", "delivered") * 2]
     for entry in [*batch[:place], POISON, *batch[place:]]:
@@ -202,7 +202,7 @@ def test_entry_that_killed_a_worker_is_a_dead_letter(
 ) -> None:
     _wear_out(_sent(post, provider), monkeypatch)
     [entry] = components().inbox.reclaim("dying", 10, idle=0)
-    components().inbox.mark_suspect(entry.id)  # and then it dies
+    components().inbox.mark_suspect(entry)  # and then it dies
     consume_inbox.consume_inbox()
     [letter] = db.session.scalars(select(DeadLetter)).all()
     assert "died" in letter.error

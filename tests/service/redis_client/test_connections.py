@@ -13,7 +13,8 @@ from redis.sentinel import SentinelManagedConnection
 
 from demo.servers import RedisServer, redis_server
 from service.redis_client import fast_client
-from service.redis_client.connections import closing, connect
+from service.redis_client.closing import closing
+from service.redis_client.connections import connect
 from service.redis_client.fast_client import FastClient, NoFreeConnection
 from service.redis_client.url import parse_redis_url
 from tests.messages import assert_soon

@@ -20,7 +20,7 @@ from werkzeug.test import TestResponse
 from demo.servers import free_port
 from service.app import create_app
 from service.database import db
-from service.inbox.stream import Inbox
+from service.inbox.inbox import Inbox
 from service.models import Overflow
 from service.task_queue.queue import STATUS
 from tests.conftest import ACCOUNT, BASE_URL, TOKEN, make_settings

@@ -15,9 +15,9 @@ from redis.exceptions import RedisError
 from demo.servers import free_port
 from service.app import create_app
 from service.components import components
-from service.coordination.circuit_breaker import CircuitBreaker
 from service.errors import InboxUnavailable
-from service.inbox.stream import Entry, Inbox
+from service.inbox.entry import Entry
+from service.inbox.inbox import Inbox
 from service.providers.base import Callback
 from service.redis_client.fast_client import FastClient
 from tests.conftest import make_settings
@@ -42,7 +42,7 @@ def inbox(redis: Redis) -> Inbox:
 
 
 def make_inbox(redis: Redis, limit: int = 1000) -> Inbox:
-    return Inbox(redis, FastClient(redis), CircuitBreaker(), limit)
+    return Inbox(redis, FastClient(redis), limit)
 
 
 def callback(body: bytes = b"MessageStatus=sent", at: datetime = NOW) -> Callback:
@@ -226,10 +226,12 @@ def test_full_inbox_refuses_callbacks(redis: Redis) -> None:
 def test_entry_is_suspect_until_it_is_cleared(
     inbox: Inbox,
 ) -> None:
-    assert inbox.mark_suspect("1-0")
-    assert not inbox.mark_suspect("1-0")
-    inbox.clear_suspect("1-0")
-    assert inbox.mark_suspect("1-0")
+    entry = Entry("1-0", callback())
+    assert inbox.mark_suspect(entry)
+    assert not inbox.mark_suspect(entry)
+    assert inbox.mark_suspect(entry._replace(stream=1)), "another entry with the same id"
+    inbox.clear_suspect(entry)
+    assert inbox.mark_suspect(entry)
 
 
 def test_unreachable_inbox_refuses_quickly(tmp_path: Path) -> None:
@@ -311,3 +313,35 @@ def test_clock_that_went_back_does_not_change_the_order(inbox: Inbox) -> None:
     inbox.put(callback(b"second", NOW - timedelta(hours=1)))
 
     assert bodies(inbox.take("a", 10, linger=0.01)) == [b"first", b"second"]
+
+
+def several(redis: Redis, streams: int) -> Inbox:
+    return Inbox(redis, FastClient(redis), 1000, streams)
+
+
+def about_attempts(number: int) -> list[Callback]:
+    return [Callback("twilio", str(attempt), b"%d" % attempt, NOW) for attempt in range(number)]
+
+
+def test_callbacks_of_all_streams_are_taken_once(redis: Redis) -> None:
+    inbox = several(redis, 4)
+    for each in about_attempts(40):
+        inbox.put(each)
+
+    assert redis.xlen(STREAM) < 20
+    batch = inbox.next_batch(2000, idle=20) or inbox.next_batch(2000, idle=20)
+    inbox.ack(batch)
+
+    assert sorted(entry.callback for entry in batch) == sorted(about_attempts(40))
+    assert inbox.lag() == 0
+
+
+def test_consumer_reads_streams_that_only_others_use(redis: Redis) -> None:
+    for each in about_attempts(40):
+        several(redis, 4).put(each)
+
+    inbox = make_inbox(redis)
+
+    assert inbox.lag() == 40
+    inbox.reclaim("a", 10, idle=0)  # creates the groups
+    assert len(inbox.take("a", 100, linger=0)) == 40

@@ -1,0 +1,152 @@
+"""A stand of RabbitMQ: one node or a cluster on loopback, from the files of its Debian package."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from socket import create_connection
+from typing import Final
+
+import pytest
+
+from tests.cluster.servers import Server, end, until, unused_port
+
+_CONFIGURATION: Final = """listeners.tcp.1 = 127.0.0.1:{port}
+loopback_users = none
+vm_memory_high_watermark.absolute = 400MB
+disk_free_limit.absolute = 50MB
+queue_leader_locator = balanced
+"""
+_LOOPBACK: Final = "-kernel inet_dist_use_interface {127,0,0,1}"
+_START_SECONDS: Final = 90.0  # 6 to 17 s on an idle machine
+
+
+class RabbitNode(Server):
+    """One node; its directory keeps its queues over a restart."""
+
+    def __init__(self, home: Path, number: int, epmd_port: int) -> None:
+        directory, port = home / f"node-{number}", unused_port()
+        directory.mkdir()
+        self.name = f"waybill{number}@localhost"
+        self.url = f"amqp://guest:guest@127.0.0.1:{port}//"
+        (directory / "plugins").write_text("[].\n")
+        (directory / "rabbitmq.conf").write_text(_CONFIGURATION.format(port=port))
+        environment = _environment(home, directory, port, epmd_port) | {
+            "RABBITMQ_NODENAME": self.name
+        }
+        command = [str(_programs() / "rabbitmq-server")]
+        super().__init__(command, directory, port=port, environment=environment)
+
+    def await_start(self) -> None:
+        """Wait until the node takes connections."""
+        until(self._listens, _START_SECONDS)
+
+    def control(self, *words: str) -> str:
+        """Run `rabbitmqctl` on this node; return its output."""
+        done = subprocess.run(
+            [str(_programs() / "rabbitmqctl"), "-q", "-n", self.name, *words],
+            cwd="/",
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def _listens(self) -> bool:
+        assert self.is_running, self.log.read_text()
+        create_connection(("127.0.0.1", self.port), 1).close()
+        return True
+
+
+class RabbitStand:
+    """Nodes of one cluster, and the name service of their own that Erlang needs."""
+
+    def __init__(self, directory: Path, nodes: int = 1) -> None:
+        directory.mkdir(parents=True)
+        cookie = directory / ".erlang.cookie"
+        cookie.write_text("WAYBILLTESTS")
+        cookie.chmod(0o400)
+        self._epmd = _name_server(directory)
+        self.nodes = [RabbitNode(directory, n, self._epmd.port) for n in range(nodes)]
+
+    @property
+    def url(self) -> str:
+        """Return the URL of the first node."""
+        return self.nodes[0].url
+
+    def start(self) -> None:
+        """Start the nodes together and join them to one cluster."""
+        self._epmd.start()
+        until(lambda: create_connection(("127.0.0.1", self._epmd.port), 1).close() is None, 10)
+        for node in self.nodes:
+            node.start()
+        for node in self.nodes:
+            node.await_start()
+        for node in self.nodes[1:]:
+            node.control("stop_app")
+            node.control("join_cluster", self.nodes[0].name)
+            node.control("start_app")
+
+    def restart(self, node: RabbitNode) -> None:
+        """Start a killed node again and wait until it takes connections."""
+        node.start()
+        node.await_start()
+
+    def end(self) -> None:
+        """End all nodes and the name service."""
+        end([*self.nodes, self._epmd])
+
+
+@contextmanager
+def rabbitmq(directory: Path, nodes: int = 1) -> Iterator[RabbitStand]:
+    """Run the stand, or skip the test without RabbitMQ."""
+    _programs()
+    stand = RabbitStand(directory, nodes)
+    try:
+        stand.start()
+        yield stand
+    finally:
+        stand.end()
+
+
+def _programs() -> Path:
+    """Return the directory of RabbitMQ's own scripts, which switch no user."""
+    found = sorted(Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin"))
+    if not found:
+        pytest.skip(
+            "RabbitMQ is not installed: run tests/install-tools rabbitmq-server"
+            " or apt-get install --no-install-recommends rabbitmq-server"
+        )
+    return found[-1]
+
+
+def _name_server(directory: Path) -> Server:
+    """Return Erlang's name server; without one of its own a node starts one that outlives it."""
+    port = unused_port()
+    command = ["epmd", "-address", "127.0.0.1", "-port", str(port)]
+    return Server(command, directory, port=port)
+
+
+def _environment(home: Path, directory: Path, port: int, epmd_port: int) -> dict[str, str]:
+    return {
+        **os.environ,
+        "HOME": str(home),
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "ERL_EPMD_PORT": str(epmd_port),
+        "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+        "RABBITMQ_NODE_PORT": str(port),
+        "RABBITMQ_DIST_PORT": str(unused_port()),
+        "RABBITMQ_MNESIA_BASE": str(directory / "mnesia"),
+        "RABBITMQ_LOG_BASE": str(directory / "log"),
+        "RABBITMQ_PID_FILE": str(directory / "pid"),
+        "RABBITMQ_CONFIG_FILE": str(directory / "rabbitmq.conf"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(directory / "plugins"),
+        "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+        "RABBITMQ_CTL_ERL_ARGS": _LOOPBACK,
+        # One scheduler that does not spin: the tests have two cores.
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"{_LOOPBACK} +S 1:1 +sbwt none",
+    }
