@@ -49,21 +49,22 @@ def costs(
         environments = {}
         for name, tree in trees.items():
             database = resources.enter_context(databases.fresh())
-            environments[name] = _environment(tree, database, redis.url)
-            _run(tree, environments[name], "-m", "flask", "--app", "service.app", "db", "upgrade")
+            environments[name] = environment_of(tree, database, redis.url)
+            run_in(tree, environments[name], "-m", "flask", "--app", "service.app", "db", "upgrade")
         for number in range(rounds):
             order = [*trees] if number % 2 else [*reversed(trees)]
             postgres = str(databases.server.get_pid())
             arguments = ("-P", str(_SCRIPT), str(messages))
             yield {
                 name: Cost(
-                    *json.loads(_run(trees[name], environments[name], *arguments, name, postgres))
+                    *json.loads(run_in(trees[name], environments[name], *arguments, name, postgres))
                 )
                 for name in order
             }
 
 
-def _environment(tree: Path, database: str, redis: str) -> dict[str, str]:
+def environment_of(tree: Path, database: str, redis: str) -> dict[str, str]:
+    """Return the settings of a process that records in a tree of code."""
     return {
         **os.environ,
         "PYTHONPATH": str(tree),
@@ -79,7 +80,7 @@ def _environment(tree: Path, database: str, redis: str) -> dict[str, str]:
     }
 
 
-def _run(tree: Path, environment: Mapping[str, str], *arguments: str) -> str:
+def run_in(tree: Path, environment: Mapping[str, str], *arguments: str) -> str:
     """Run Python in a tree; return its output. Raises RuntimeError."""
     result = subprocess.run(
         [sys.executable, *arguments],

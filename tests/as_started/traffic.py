@@ -4,7 +4,6 @@ import asyncio
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from threading import Event, Thread
 from typing import Final
 from urllib.parse import urlsplit
