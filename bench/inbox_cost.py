@@ -8,10 +8,13 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from statistics import median
 from typing import Final, NamedTuple
 
+from bench import plan as targets
 from bench.databases import Databases
 from bench.recording_cost import environment_of, run_in
+from bench.report import Row
 from bench.rounds import scratch
 from demo.servers import redis_server
 from tests.cluster.redis_cluster import redis_cluster
@@ -28,6 +31,7 @@ NAMES: Final = {
     CLUSTER: "16 streams on a cluster of three",
 }
 STREAMS: Final = 16
+REPLICAS: Final = "replicas"
 
 
 class Variant(NamedTuple):
@@ -51,6 +55,27 @@ def costs(
             yield {name: _measure(variants[name], count) for name in order}
 
 
+def rows(databases: Databases, base: Path | None, count: int, rounds: int) -> Iterator[Row]:
+    """Yield the cost of each variant by process, and the ratios."""
+    results = list(costs(databases, base, count, rounds))
+    for variant in results[0]:
+        for process in results[0][variant]:
+            times = [each[variant][process] for each in results]
+            name = f"callback, {NAMES[variant]}: CPU time of {process}"
+            yield Row(name, median(times), "µs", rounds=times)
+    limits = {(ONE, BASE): targets.ONE_STREAM, (CLUSTER, ONE): targets.CLUSTER}
+    for (variant, other), limit in limits.items():
+        if other in results[0]:
+            ratios = [total(each[variant]) / total(each[other]) for each in results]
+            name = f"callback, {NAMES[variant]} / {NAMES[other]}"
+            yield Row(name, median(ratios), "x", limit, ratios, at_most=True)
+
+
+def total(cost: Mapping[str, float]) -> float:
+    """Return the cost in all processes but the replicas, which one server has not."""
+    return sum(each for process, each in cost.items() if process != REPLICAS)
+
+
 _UPGRADE: Final = ("db", "upgrade")
 
 
@@ -65,7 +90,7 @@ def _variants(
     masters = {node.pid for node in cluster.masters}
     several = {
         "Redis": [*masters, redis.pid],
-        "replicas": [node.pid for node in cluster.nodes if node.pid not in masters],
+        REPLICAS: [node.pid for node in cluster.nodes if node.pid not in masters],
         **postgres,
     }
     for name, tree, servers, settings in (

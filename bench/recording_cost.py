@@ -11,10 +11,13 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from statistics import median
 from typing import Final, NamedTuple
 
+from bench import plan as targets
 from bench.callbacks import BASE_URL
 from bench.databases import Databases
+from bench.report import Row
 from bench.rounds import scratch
 from demo.servers import redis_server
 from demo.stack import ACCOUNT, SENDER, TOKEN
@@ -61,6 +64,21 @@ def costs(
                 )
                 for name in order
             }
+
+
+def rows(databases: Databases, base: Path | None, messages: int, rounds: int) -> Iterator[Row]:
+    """Yield the cost of each variant, and its ratio to the first."""
+    results = list(costs(databases, base, messages, rounds))
+    for name in results[0]:
+        times = [sum(each[name]) for each in results]
+        yield Row(f"CPU time of a callback, {NAMES[name]}", median(times), "µs", rounds=times)
+    first = BASE if base else "none"
+    limits = {"none": targets.EVENTS, "final": targets.WEBHOOKS, "all": None}
+    for name, limit in limits.items():
+        ratios = [sum(each[name]) / sum(each[first]) for each in results]
+        text = f"recording, {NAMES[name]} / {NAMES[first]}"
+        if name != first:
+            yield Row(text, median(ratios), "x", limit, ratios, at_most=True)
 
 
 def environment_of(tree: Path, database: str, redis: str) -> dict[str, str]:

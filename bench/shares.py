@@ -7,15 +7,19 @@ batch is busy for as long as a worker with one core needs for it.
 import heapq
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from random import Random
 from typing import Final
-from uuid import uuid4
+from uuid import UUID
 
 from redis import Redis
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
+from bench.report import Row
+from bench.rounds import scratch
+from demo.servers import redis_server
 from service.inbox.entry import Entry
 from service.inbox.inbox import Inbox
 from service.inbox.stream_names import stream_names
@@ -32,7 +36,6 @@ _SECONDS_PER_CALLBACK: Final = 45e-6 * _STANDS_FOR
 _SECONDS_PER_BATCH: Final = 0.005
 _LINGER: Final = 0.05
 _BATCH: Final = 2_000 // _STANDS_FOR
-_UTILISATION: Final = 0.8
 _TICK: Final = 0.01
 _LIMIT: Final = 10_000_000
 
@@ -86,12 +89,12 @@ class Simulation:
         self._waiting = 0
         self.shares = Shares()
 
-    def run(self, count: int, attempts: Sequence[str] = ()) -> Shares:
-        """Let `count` callbacks arrive at 80 % of what the consumers can do; record them all.
+    def run(self, attempts: Sequence[str], utilisation: float) -> Shares:
+        """Let a callback about each attempt arrive, and record it.
 
-        They are about one of `attempts` each, by default about one attempt each.
+        They arrive at `utilisation` times the rate at which the consumers can record.
         """
-        rate = _UTILISATION * CONSUMERS / _SECONDS_PER_CALLBACK
+        count, rate = len(attempts), utilisation * CONSUMERS / _SECONDS_PER_CALLBACK
         for consumer in range(CONSUMERS):
             self._at(0.0, consumer, [])
         tick, arrived, recorded = 0, 0, 0
@@ -100,10 +103,7 @@ class Simulation:
                 tick += 1
                 until = min(count, int(rate * tick * _TICK))
                 for number in range(arrived, until):
-                    self._arrive(
-                        attempts[number % len(attempts)] if attempts else str(uuid4()),
-                        number / rate,
-                    )
+                    self._arrive(attempts[number], number / rate)
                 arrived = max(arrived, until)
             now, _, consumer, done = heapq.heappop(self._events)
             recorded += self._finish(consumer, done)
@@ -140,6 +140,38 @@ class Simulation:
 
     def _at(self, when: float, consumer: int, done: list[Entry]) -> None:
         heapq.heappush(self._events, (when, next(self._numbers), consumer, done))
+
+
+def attempts(count: int) -> list[str]:
+    """Return attempt ids that are the same in each run."""
+    randomness = Random(1)  # noqa: S311 - no secret
+    return [str(UUID(int=randomness.getrandbits(128))) for _ in range(count)]
+
+
+def rows(count: int) -> Iterator[Row]:
+    """Yield what the busiest of each kind has: spread evenly, in one stream, and overloaded."""
+    even, overloaded = (_simulate(attempts(count), load) for load in (0.8, 1.2))
+    for name, share in (
+        (f"busiest of {STREAMS} streams", even.busiest_stream()),
+        *((f"busiest of {nodes} nodes", even.busiest_node(nodes)) for nodes in NODES),
+        (f"busiest of {CONSUMERS} consumers", even.busiest_consumer()),
+        (
+            f"busiest of {CONSUMERS} consumers, all in one stream",
+            _simulate(attempts(1) * count, 0.8).busiest_consumer(),
+        ),
+        (
+            "wait in the slowest stream, overloaded",
+            _simulate(attempts(count), 1.2).slowest_stream(),
+        ),
+    ):
+        yield Row(f"shares: {name} / mean", share, "x")
+    idle = even.idle_beside_backlog
+    yield Row("shares: consumers that waited while entries did", idle, "", 0, at_most=True)
+
+
+def _simulate(attempts: Sequence[str], utilisation: float) -> Shares:
+    with scratch() as directory, redis_server(directory / "redis") as server:
+        return Simulation(Redis.from_url(server.url)).run(attempts, utilisation)
 
 
 def _over_mean(parts: Iterable[int], number: int) -> float:

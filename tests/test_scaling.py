@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from service.config.settings import Settings
-from tests.test_documentation import section, table
+from tests.test_documentation import table
 
 ROOT = Path(__file__).parents[1]
 SCALING = (ROOT / "docs/scaling.md").read_text()
