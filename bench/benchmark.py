@@ -68,7 +68,7 @@ class Benchmark:
             yield _row("drain, 1 status worker, SQLite", rates, targets.DRAIN_SQLITE)
             return
         with databases.fresh() as database:
-            one, two = drain_rates(count, rounds, database, 2)
+            one, two = drain_rates(count, rounds, database, (1, 2))
         yield _row("drain, 1 status worker, PostgreSQL", one, targets.DRAIN_POSTGRESQL)
         ratio = median(two) / median(one)
         yield Row("drain, 2 status workers / 1", ratio, "x", targets.REPLICAS)
