@@ -73,7 +73,7 @@ class Shares:
 
 def node_of(stream: int, nodes: int) -> int:
     """Return the number of the node of a stream, if each node has an equal range of slots."""
-    slot: int = key_slot(stream_names()[stream].encode())  # type: ignore[no-untyped-call]
+    slot: int = key_slot(stream_names()[stream].encode())
     return slot * nodes // REDIS_CLUSTER_HASH_SLOTS
 
 
