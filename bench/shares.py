@@ -80,7 +80,9 @@ def node_of(stream: int, nodes: int) -> int:
 class Simulation:
     """Producers and consumers of one inbox, and the simulated time."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, batch: int = _BATCH) -> None:
+        """Let each consumer take up to `batch` entries at a time."""
+        self._batch = batch
         fast = FastClient(redis)
         self._inboxes = [Inbox(redis, fast, _LIMIT, STREAMS) for _ in range(CONSUMERS)]
         self._events = list[tuple[float, int, int, list[Entry]]]()
@@ -120,7 +122,7 @@ class Simulation:
         """Let a consumer take a batch, or look again later."""
         inbox, name = self._inboxes[consumer], str(consumer)
         # The first read of a stream only creates its consumer group.
-        batch = inbox.take(name, _BATCH, linger=0) or inbox.take(name, _BATCH, linger=0)
+        batch = inbox.take(name, self._batch, linger=0) or inbox.take(name, self._batch, linger=0)
         if not batch:
             self.shares.idle_beside_backlog += self._waiting > 0
             self._at(now + _LINGER, consumer, [])
