@@ -81,7 +81,7 @@ class Simulation:
     """Producers and consumers of one inbox, and the simulated time."""
 
     def __init__(self, redis: Redis, batch: int = _BATCH) -> None:
-        """Let each consumer take up to `batch` entries at a time."""
+        """Create the consumers; each takes up to `batch` entries at a time."""
         self._batch = batch
         fast = FastClient(redis)
         self._inboxes = [Inbox(redis, fast, _LIMIT, STREAMS) for _ in range(CONSUMERS)]
@@ -92,7 +92,7 @@ class Simulation:
         self.shares = Shares()
 
     def run(self, attempts: Sequence[str], utilisation: float) -> Shares:
-        """Let a callback about each attempt arrive, and record it.
+        """Store a callback about each attempt, and record it.
 
         They arrive at `utilisation` times the rate at which the consumers can record.
         """
@@ -119,7 +119,7 @@ class Simulation:
         self._waiting += 1
 
     def _begin(self, now: float, consumer: int) -> None:
-        """Let a consumer take a batch, or look again later."""
+        """Take a batch for a consumer, or look again later."""
         inbox, name = self._inboxes[consumer], str(consumer)
         # The first read of a stream only creates its consumer group.
         batch = inbox.take(name, self._batch, linger=0) or inbox.take(name, self._batch, linger=0)
