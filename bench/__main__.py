@@ -30,7 +30,7 @@ def main() -> int:
         "--base",
         type=Path,
         metavar="DIRECTORY",
-        help="the code of an earlier commit, with which the part `record` compares",
+        help="the code of an earlier commit, with which the parts `record` and `inbox` compare",
     )
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, _interrupt)

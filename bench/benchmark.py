@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from bench import comparison, throughput
+from bench import comparison, inbox_cost, recording_cost, shares, throughput
 from bench import plan as targets
 from bench.databases import Databases
 from bench.drain import drain_rates, running_stack
@@ -15,7 +15,6 @@ from bench.ledger_growth import cost_ratio
 from bench.ops_latency import slowest_answers
 from bench.outage import outage
 from bench.plan import Plan
-from bench.recording_cost import BASE, NAMES, costs
 from bench.report import Row
 from bench.rounds import InvalidResult, Round, scratch
 from bench.stages import stages
@@ -69,7 +68,7 @@ class Benchmark:
             yield _row("drain, 1 status worker, SQLite", rates, targets.DRAIN_SQLITE)
             return
         with databases.fresh() as database:
-            one, two = drain_rates(count, rounds, database, 2)
+            one, two = drain_rates(count, rounds, database, (1, 2))
         yield _row("drain, 1 status worker, PostgreSQL", one, targets.DRAIN_POSTGRESQL)
         ratio = median(two) / median(one)
         yield Row("drain, 2 status workers / 1", ratio, "x", targets.REPLICAS)
@@ -143,18 +142,19 @@ class Benchmark:
 
     def record(self, databases: Databases) -> Iterator[Row]:
         """Measure what events and webhooks cost a callback, against the code before them."""
-        plan, base = self.plan, self._base
-        rounds = list(costs(databases, base, plan.recorded, plan.compared))
-        for name in rounds[0]:
-            times = [sum(each[name]) for each in rounds]
-            yield Row(f"CPU time of a callback, {NAMES[name]}", median(times), "µs", rounds=times)
-        first = BASE if base else "none"
-        limits = {"none": targets.EVENTS, "final": targets.WEBHOOKS, "all": None}
-        for name, limit in limits.items():
-            ratios = [sum(each[name]) / sum(each[first]) for each in rounds]
-            text = f"recording, {NAMES[name]} / {NAMES[first]}"
-            if name != first:
-                yield Row(text, median(ratios), "x", limit, ratios, at_most=True)
+        yield from recording_cost.rows(
+            databases, self._base, self.plan.recorded, self.plan.compared
+        )
+
+    def inbox(self, databases: Databases) -> Iterator[Row]:
+        """Measure what a callback costs with one stream and with 16, against earlier code."""
+        yield from inbox_cost.rows(
+            databases, self._base, self.plan.drained // 4, self.plan.compared
+        )
+
+    def shares(self, _databases: Databases) -> Iterator[Row]:
+        """Simulate 16 streams and 8 consumers."""
+        yield from shares.rows(self.plan.simulated)
 
     def take(self, part: Callable[..., Iterable[Row]], databases: Databases | None) -> None:
         """Run one part. An invalid result is noted, and the next part runs."""
@@ -185,7 +185,7 @@ class Benchmark:
 
 PARTS: Final = (
     *("callbacks", "steady", "outage", "drain", "stages", "ledger"),
-    *("send", "post", "watched", "webhooks", "record"),
+    *("send", "post", "watched", "webhooks", "record", "inbox", "shares"),
 )
 NEED_WRK: Final = frozenset({"callbacks", "post"})
 

@@ -1,8 +1,8 @@
 """Measures how fast status workers empty a full inbox."""
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -10,7 +10,6 @@ from typing import Final
 from bench import callbacks
 from bench.rounds import InvalidResult, scratch
 from bench.waybill import ServingWaybill, fill, stack_on
-from demo.stack import Stack
 from service.app import create_app
 from service.components import components
 from service.config.settings import Settings
@@ -23,36 +22,49 @@ _RESUME: Final = 0.001  # the shortest pause: it ends the longer one
 
 
 def drain_rates(
-    count: int, rounds: int, database: str | None = None, replicas: int = 1
+    count: int,
+    rounds: int,
+    database: str | None = None,
+    workers: Sequence[int] = (1,),
 ) -> Iterator[list[float]]:
-    """Yield recorded callbacks per second for 1 to `replicas` workers; on SQLite by default."""
+    """Yield recorded callbacks per second for each number of workers; on SQLite by default."""
     with scratch() as directory, running_stack(directory, database) as serving:
-        for number in range(1, replicas + 1):
-            if number > 1:
-                _add_worker(serving.stack, number)
-            _await_workers(serving, number)
+        for number in workers:
+            set_workers(serving, number)
+            await_workers(serving, number)
             # The first drain is not measured: workers connect and prepare statements.
             drain_once(serving, count // 10)
             yield [drain_once(serving, count) for _ in range(rounds)]
 
 
-def _add_worker(stack: Stack, number: int) -> None:
-    name, command = f"worker-status-{number}", stack.commands["worker-status"]
-    stack.commands[name] = (*command[:-1], f"{name}@%h")
-    stack.start(name)
+def set_workers(serving: ServingWaybill, number: int) -> None:
+    """Start status workers until there are `number`."""
+    stack = serving.stack
+    for each in range(2, number + 1):
+        name, command = f"worker-status-{each}", stack.commands["worker-status"]
+        if name not in stack.commands:
+            stack.commands[name] = (*command[:-1], f"{name}@%h")
+            stack.start(name)
 
 
 @contextmanager
-def running_stack(directory: Path, database: str | None) -> Iterator[ServingWaybill]:
+def running_stack(
+    directory: Path, database: str | None, **settings: str
+) -> Iterator[ServingWaybill]:
     """Run a stack; on SQLite by default."""
-    with stack_on(directory, database or f"sqlite:///{directory}/waybill.db") as stack:
+    database = database or f"sqlite:///{directory}/waybill.db"
+    with stack_on(directory, database, **settings) as stack:
         yield ServingWaybill(stack)
 
 
-def drain_once(serving: ServingWaybill, count: int) -> float:
+def drain_once(
+    serving: ServingWaybill,
+    count: int,
+    observing: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> float:
     """Fill the inbox while workers pause; return callbacks recorded per second.
 
-    Raises InvalidResult when the counts differ.
+    The workers drain it inside `observing`. Raises InvalidResult when the counts differ.
     """
     before, messages = serving.recorded(), callbacks.make_messages(count // len(callbacks.STATUSES))
     app = create_app(Settings.load(serving.stack.environment))
@@ -62,14 +74,15 @@ def drain_once(serving: ServingWaybill, count: int) -> float:
         stored = _fill_inbox(messages)
         components().inbox.pause(_RESUME)
         components().queue.enqueue(CONSUME_INBOX)
-    rate = _drain_rate(serving)
+    with observing():
+        rate = _drain_rate(serving)
     recorded = serving.recorded() - before
     if recorded != stored:
         raise InvalidResult(f"{stored} callbacks in the inbox, but {recorded} recorded")
     return rate
 
 
-def _await_workers(serving: ServingWaybill, replicas: int) -> None:
+def await_workers(serving: ServingWaybill, replicas: int) -> None:
     """Wait for the heartbeats of the workers. Raises InvalidResult after 120 s."""
     deadline, alive = time.monotonic() + _TIMEOUT, 0
     with create_app(Settings.load(serving.stack.environment)).app_context():

@@ -19,6 +19,7 @@ class Plan(NamedTuple):
     delivered: int = 3_000
     recorded: int = 2_500
     compared: int = 12
+    simulated: int = 60_000
 
 
 DEFAULT: Final = Plan()
@@ -36,6 +37,7 @@ QUICK: Final = Plan(
     delivered=1_000,
     recorded=1_000,
     compared=3,
+    simulated=20_000,
 )
 SMALL_LEDGER: Final = 100_000
 PREFORK_SENT: Final = 50
@@ -61,3 +63,5 @@ WORKER_MB: Final = 150.0
 GROWN_MB: Final = 5.0
 EVENTS: Final = 1.02
 WEBHOOKS: Final = 1.30
+ONE_STREAM: Final = 1.03
+CLUSTER: Final = 1.20

@@ -11,10 +11,13 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from statistics import median
 from typing import Final, NamedTuple
 
+from bench import plan as targets
 from bench.callbacks import BASE_URL
 from bench.databases import Databases
+from bench.report import Row
 from bench.rounds import scratch
 from demo.servers import redis_server
 from demo.stack import ACCOUNT, SENDER, TOKEN
@@ -49,21 +52,37 @@ def costs(
         environments = {}
         for name, tree in trees.items():
             database = resources.enter_context(databases.fresh())
-            environments[name] = _environment(tree, database, redis.url)
-            _run(tree, environments[name], "-m", "flask", "--app", "service.app", "db", "upgrade")
+            environments[name] = environment_of(tree, database, redis.url)
+            run_in(tree, environments[name], "-m", "flask", "--app", "service.app", "db", "upgrade")
         for number in range(rounds):
             order = [*trees] if number % 2 else [*reversed(trees)]
             postgres = str(databases.server.get_pid())
             arguments = ("-P", str(_SCRIPT), str(messages))
             yield {
                 name: Cost(
-                    *json.loads(_run(trees[name], environments[name], *arguments, name, postgres))
+                    *json.loads(run_in(trees[name], environments[name], *arguments, name, postgres))
                 )
                 for name in order
             }
 
 
-def _environment(tree: Path, database: str, redis: str) -> dict[str, str]:
+def rows(databases: Databases, base: Path | None, messages: int, rounds: int) -> Iterator[Row]:
+    """Yield the cost of each variant, and its ratio to the first."""
+    results = list(costs(databases, base, messages, rounds))
+    for name in results[0]:
+        times = [sum(each[name]) for each in results]
+        yield Row(f"CPU time of a callback, {NAMES[name]}", median(times), "µs", rounds=times)
+    first = BASE if base else "none"
+    limits = {"none": targets.EVENTS, "final": targets.WEBHOOKS, "all": None}
+    for name, limit in limits.items():
+        ratios = [sum(each[name]) / sum(each[first]) for each in results]
+        text = f"recording, {NAMES[name]} / {NAMES[first]}"
+        if name != first:
+            yield Row(text, median(ratios), "x", limit, ratios, at_most=True)
+
+
+def environment_of(tree: Path, database: str, redis: str) -> dict[str, str]:
+    """Return the settings of a process that records in a tree of code."""
     return {
         **os.environ,
         "PYTHONPATH": str(tree),
@@ -79,7 +98,7 @@ def _environment(tree: Path, database: str, redis: str) -> dict[str, str]:
     }
 
 
-def _run(tree: Path, environment: Mapping[str, str], *arguments: str) -> str:
+def run_in(tree: Path, environment: Mapping[str, str], *arguments: str) -> str:
     """Run Python in a tree; return its output. Raises RuntimeError."""
     result = subprocess.run(
         [sys.executable, *arguments],

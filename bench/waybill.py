@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, cast
 
-from redis import Redis
 from sqlalchemy import Table
 
 from bench.callbacks import BASE_URL, SentMessage
@@ -19,10 +18,12 @@ from service.app import create_app
 from service.config.settings import Settings
 from service.database import db, transaction
 from service.domain.status import Status
+from service.inbox.stream_names import stream_names
 from service.models import Attempt, Client, Message
 from service.queries.dialect import insert_all
+from service.redis_client.connections import connect
+from service.redis_client.url import parse_redis_url
 
-_STREAM: Final = "waybill:inbox"
 _CLIENT: Final = 1
 _BATCH: Final = 5_000
 _TIMEOUT: Final = 120.0
@@ -38,11 +39,16 @@ class ServingWaybill:
         self.stack = stack
         self.url = stack.url
         self.database = stack.environment["DATABASE_URL"]
-        self._redis = Redis.from_url(stack.environment["REDIS_URL"])
+        inbox = stack.environment.get("INBOX_URL") or stack.environment["REDIS_URL"]
+        self.redis = connect(parse_redis_url(inbox), _TIMEOUT)
+        self.streams = stream_names()[: int(stack.environment.get("INBOX_STREAMS") or 1)]
 
     def backlog(self) -> int:
         """Return the number of callbacks in the inbox."""
-        return int(self._redis.xlen(_STREAM))
+        pipe = self.redis.pipeline(transaction=False)
+        for stream in self.streams:
+            pipe.xlen(stream)
+        return sum(pipe.execute())
 
     def recorded(self) -> int:
         """Return the number of distinct callbacks in the ledger, without orphans."""

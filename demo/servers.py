@@ -51,6 +51,12 @@ class RedisServer:
         _await_redis(port, self._process)
         return f"redis://127.0.0.1:{port}/0"
 
+    @property
+    def pid(self) -> int:
+        """Return the id of the running server's process."""
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """Kill the server: what it has not written to its file is lost."""
         self._signal(signal.SIGKILL)

@@ -22,9 +22,9 @@ _ROLES: Final = {
 }
 
 
-def readme_commands() -> Commands:
+def readme_commands(checkout: Path = ROOT) -> Commands:
     """Return the commands of README.md by role."""
-    text = (ROOT / "README.md").read_text()
+    text = (checkout / "README.md").read_text()
     blocks = re.findall(r"^```\w*\n((?:.*\n)*?)^```$", text, re.MULTILINE)
     [block] = [block for block in blocks if "granian" in block]
     return {_role(words): words for words in map(shlex.split, block.splitlines()) if words}

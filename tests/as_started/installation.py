@@ -18,13 +18,19 @@ from tests.as_started.commands import ROOT, Commands
 
 _BIN: Final = Path(sys.executable).parent
 _START_TIMEOUT: Final = 90.0  # a busy machine with two cores needed more than 30 s
+_STOP_TIMEOUT: Final = 60.0
 
 
 class Installation:
-    """A directory with links to the checkout and an `.env`, and the processes started there."""
+    """A directory with links to a checkout and an `.env`, and the processes started there."""
 
     def __init__(
-        self, directory: Path, commands: Commands, port: int, settings: Mapping[str, str]
+        self,
+        directory: Path,
+        commands: Commands,
+        port: int,
+        settings: Mapping[str, str],
+        checkout: Path = ROOT,
     ) -> None:
         self.directory = directory
         self.environment = dict(settings)
@@ -39,8 +45,8 @@ class Installation:
             "PATH": f"{_BIN}:{clean['PATH']}",
             "GRANIAN_PORT": str(port),
         }
-        _check_out(directory)
-        (directory / ".env").write_text(_env_file(settings))
+        _link(checkout, directory)
+        (directory / ".env").write_text(_env_file(checkout, settings))
 
     def export(self, **variables: str) -> None:
         """Set environment variables for processes started later."""
@@ -91,6 +97,11 @@ class Installation:
     def log(self, role: str) -> str:
         """Return the output of a process."""
         return self._log(role).read_text()
+
+    def stop(self, role: str) -> None:
+        """Stop a process with SIGTERM, and wait until it has ended what it was doing."""
+        self._processes[role].send_signal(signal.SIGTERM)
+        self._processes[role].wait(_STOP_TIMEOUT)
 
     def stop_all(self) -> None:
         """Stop every process with SIGTERM, after 20 s with SIGKILL."""
@@ -167,16 +178,16 @@ def until(condition: Callable[[], bool], seconds: float) -> float:
         time.sleep(0.05)
 
 
-def _check_out(directory: Path) -> None:
+def _link(checkout: Path, directory: Path) -> None:
     directory.mkdir(parents=True)
-    for entry in ROOT.iterdir():
+    for entry in checkout.iterdir():
         if not entry.name.startswith(".") and entry.name != "instance":
             (directory / entry.name).symlink_to(entry)
 
 
-def _env_file(settings: Mapping[str, str]) -> str:
+def _env_file(checkout: Path, settings: Mapping[str, str]) -> str:
     """Return `.env.example` with these settings."""
-    lines = (ROOT / ".env.example").read_text().splitlines()
+    lines = (checkout / ".env.example").read_text().splitlines()
     missing = dict(settings)
     for index, line in enumerate(lines):
         name = re.match(r"(?:# )?([A-Z_]+)=", line)

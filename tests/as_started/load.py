@@ -36,7 +36,7 @@ async def _burst(url: str, requests: Sequence[bytes], connections: int) -> Burst
         try:
             for request in queue:
                 writer.write(request)
-                statuses[await _status(reader)] += 1
+                statuses[await read_status(reader)] += 1
         finally:
             writer.close()
 
@@ -44,7 +44,7 @@ async def _burst(url: str, requests: Sequence[bytes], connections: int) -> Burst
     return Burst(statuses, time.monotonic() - start)
 
 
-async def _status(reader: asyncio.StreamReader) -> int:
+async def read_status(reader: asyncio.StreamReader) -> int:
     """Read one answer, with its body; return the status."""
     head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
     lines = head.lower().split(b"\r\n")
