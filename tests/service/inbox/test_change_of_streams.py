@@ -78,5 +78,5 @@ def test_no_callback_is_lost_from_1_to_4_to_1_streams(redis_url: str) -> None:
 
         attempts = redis.lrange("test:sent", 0, -1)
         assert sorted(redis.lrange("test:recorded", 0, -1)) == sorted(attempts)
-        assert sum(attempt.startswith(b"grown") for attempt in attempts) >= 300
+        assert any(attempt.startswith(b"grown") for attempt in attempts)
         redis.flushall()
