@@ -16,6 +16,7 @@ from service.redis_client.connections import connect
 from service.redis_client.fast_cluster import fast_client
 from service.redis_client.url import parse_redis_url
 from tests.cluster.redis_cluster import ClusterStand, redis_cluster
+from tests.cluster.servers import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("inbox")]
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -99,8 +100,8 @@ def test_killed_node_stops_neither_callbacks_nor_consumers(
         inbox.put(each)
     old, taken, refused = stand.master_of(stream_names()[0]), list[Callback](), 0
     old.kill()
-    number, until = 400, time.monotonic() + 1.5  # before the failover, which takes 3 s
-    while time.monotonic() < until:
+    number, end = 400, time.monotonic() + 1.5  # before the failover, which takes 3 s
+    while time.monotonic() < end:
         [each] = callbacks(1, number)
         number += 1
         try:
@@ -113,7 +114,7 @@ def test_killed_node_stops_neither_callbacks_nor_consumers(
         taken += (entry.callback for entry in batch)
     served = len(taken)
     stand.await_failover(stream_names()[0], old)
-    time.sleep(0.5)  # until this client knows the new master
+    until(lambda: inbox.lag() >= 0, 10)  # this client knows the new master
     taken += drained(inbox)
 
     assert served > 0, "streams on the other nodes"

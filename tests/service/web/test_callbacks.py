@@ -20,8 +20,12 @@ from werkzeug.test import TestResponse
 from demo.servers import free_port
 from service.app import create_app
 from service.database import db
+from service.errors import OverflowUnavailable
 from service.inbox.inbox import Inbox
+from service.inbox.overflow import OverflowTable
 from service.models import Overflow
+from service.providers.base import Callback
+from service.recording import return_to_inbox
 from service.task_queue.queue import STATUS
 from tests.conftest import ACCOUNT, BASE_URL, TOKEN, make_settings
 from tests.messages import assert_soon
@@ -79,6 +83,11 @@ def phone(app: Flask, caller: FlaskClient) -> FlaskClient:
 @pytest.fixture
 def without_redis(app: Flask, database_url: str) -> Iterator[FlaskClient]:
     yield from made(database_url, f"redis://127.0.0.1:{free_port()}/0")
+
+
+@pytest.fixture
+def without_replica(app: Flask, database_url: str, redis_url: str) -> Iterator[FlaskClient]:
+    yield from made(database_url, redis_url, INBOX_REPLICAS="1")
 
 
 @pytest.fixture
@@ -200,6 +209,28 @@ def test_callback_goes_to_the_database_without_redis(without_redis: FlaskClient)
     assert kept.provider == "twilio"
     assert kept.attempt == PATH.rpartition("/")[2]
     assert kept.body == urlencode(SENT).encode()
+
+
+def test_callback_without_a_replica_is_in_both_stores(without_replica: FlaskClient) -> None:
+    """A failover would lose the first copy; the second stays until a replica is back."""
+    assert call_back(without_replica).status_code == 204
+
+    bound = without_replica.application.extensions["waybill"]
+    assert bound.inbox.lag() == 1
+    assert len(overflow(without_replica.application)) == 1
+    with without_replica.application.app_context():
+        assert return_to_inbox.drain_overflow() == 0
+    assert bound.inbox.lag() == 1, "no further copies"
+
+
+def test_callback_without_replica_and_overflow_gets_503(
+    without_replica: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unavailable(_table: OverflowTable, _callback: Callback) -> None:
+        raise OverflowUnavailable
+
+    monkeypatch.setattr(OverflowTable, "put", unavailable)
+    assert call_back(without_replica).status_code == 503
 
 
 def test_callback_gets_503_without_redis_and_database(
