@@ -1,5 +1,6 @@
 """The manifests in deploy/kubernetes match the schemas, each other, and what the demo runs."""
 
+import copy
 import os
 import re
 import shutil
@@ -29,6 +30,7 @@ from tests.test_deployment import DOCKERFILE, after, command, unplaced
 
 ROOT = Path(__file__).parents[1]
 BASE = ROOT / "deploy" / "kubernetes" / "base"
+RABBITMQ = ROOT / "deploy" / "kubernetes" / "rabbitmq"
 OVERLAY = ROOT / "deploy" / "kubernetes" / "production"
 PROCESSES = tuple(COMMANDS)
 WORKERS = [name for name in PROCESSES if name.startswith("worker-")]
@@ -380,6 +382,53 @@ def test_status_workers_scale_by_inbox_and_queues() -> None:
     assert queues == set(after("-Q", container("worker-status")["command"]).split(","))
     streams = [entry["stream"] for entry in metadata if "stream" in entry]
     assert streams == [stream_names.FIRST]
+
+
+def patched(resource: Manifest, file: str) -> Manifest:
+    """Return a resource with the patch of a file; only what kustomize would do with ours."""
+    changed: Manifest = copy.deepcopy(resource)
+    for change in yaml.safe_load((RABBITMQ / file).read_text()):
+        *path, last = change["path"].strip("/").split("/")
+        place: Any = changed
+        for key in path:
+            place = place[int(key) if isinstance(place, list) else key]
+        if change["op"] == "add":
+            assert last == "-"
+            place.append(change["value"])
+            continue
+        key = int(last) if isinstance(place, list) else last
+        if change["op"] == "test":
+            assert place[key] == change["value"]
+        else:
+            place[key] = change["value"]
+    return changed
+
+
+def test_with_rabbitmq_status_workers_scale_by_its_queues() -> None:
+    scaled = patched(of("ScaledObject")["waybill-worker-status"], "scaling.yaml")
+    types = {trigger["type"] for trigger in scaled["spec"]["triggers"]}
+    found = [each["metadata"] for each in scaled["spec"]["triggers"] if each["type"] == "rabbitmq"]
+    queues = {metadata["queueName"] for metadata in found}
+
+    assert types == {"redis-streams", "rabbitmq"}
+    assert queues == set(after("-Q", container("worker-status")["command"]).split(","))
+    for metadata in found:  # https://keda.sh/docs/latest/scalers/rabbitmq-queue/
+        assert set(metadata) == {"protocol", "hostFromEnv", "queueName", "mode", "value"}
+        assert metadata["hostFromEnv"].lower() in Settings.model_fields
+
+
+def test_with_rabbitmq_its_port_is_open() -> None:
+    policy = patched(of("NetworkPolicy")["waybill-stores"], "network.yaml")
+    kubernetes_validate.validate(policy, VERSIONS[-1], strict=True)
+    assert {"protocol": "TCP", "port": 5672} in policy["spec"]["egress"][1]["ports"]
+
+
+def test_rabbitmq_component_patches_existing_resources() -> None:
+    content = kustomization(RABBITMQ)
+    assert content["kind"] == "Component"
+    for patch in content["patches"]:
+        assert patch["target"]["name"] in of(patch["target"]["kind"])
+        assert (RABBITMQ / patch["path"]).exists()
 
 
 def test_send_workers_scale_by_messages_due(client_id: int, post: Post) -> None:

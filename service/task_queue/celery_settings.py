@@ -66,7 +66,8 @@ def _broker(url: str, routes: Mapping[str, str], timeout: float) -> dict[str, An
 def _sentinel(address: RedisAddress, timeout: float) -> dict[str, Any]:
     # One Sentinel that hangs must not use up the time in which another would answer.
     short = _waits(min(timeout, _SENTINEL_TIMEOUT))
-    return {"master_name": address.master_name, "sentinel_kwargs": {**short, "protocol": 2}}
+    sentinels = {**short, "protocol": 2, **address.sentinel_options()}
+    return {"master_name": address.master_name, "sentinel_kwargs": sentinels}
 
 
 def _waits(timeout: float) -> dict[str, float]:

@@ -28,7 +28,7 @@ from tests.messages import assert_soon
 from tests.worker.test_broker_connection import Bench, wait_for
 
 ROUNDS: Final = int(os.environ.get("BROKER_ROUNDS", "1"))
-# Seconds. A worker makes its next attempt within 4 s, but a busy machine takes a minute to start it.
+# Seconds. A worker makes its next attempt within 4 s, but a busy machine starts it in a minute.
 SOON: Final = 180.0
 
 _log = logging.getLogger(__name__)

@@ -236,6 +236,19 @@ def test_without_stores_only_waybill_store_up_is_shown(without_stores: Flask) ->
     }
 
 
+def test_lost_broker_hides_no_gauge_of_redis(app: Flask, database_url: str, redis_url: str) -> None:
+    broker = f"amqp://127.0.0.1:{free_port()}"
+    bound = create_app(make_settings(database_url, redis_url, BROKER_URL=broker))
+    gauges = read(bound)
+    with bound.app_context():
+        db.engine.dispose()
+
+    assert gauges["waybill_store_up", "broker"] == 0
+    assert gauges["waybill_store_up", "redis"] == 1
+    assert gauges["waybill_inbox_entries", ""] == 0
+    assert ("waybill_queue_tasks", SEND) not in gauges
+
+
 def test_scrape_does_not_wait_for_a_frozen_store(
     app: Flask, tmp_path: Path, database_url: str
 ) -> None:

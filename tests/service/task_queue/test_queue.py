@@ -17,7 +17,7 @@ from redis import Redis
 from demo.servers import free_port, redis_server
 from service.coordination.circuit_breaker import CircuitBreaker
 from service.task_queue import queue
-from service.task_queue.queue import ROUTES, TaskQueue
+from service.task_queue.queue import ROUTES, BrokerUnavailable, TaskQueue
 from service.task_queue.transport import MAX_QUEUE_LENGTH
 from tests.conftest import make_settings
 from tests.messages import assert_soon
@@ -114,14 +114,54 @@ def test_task_is_enqueued_on_its_queue_as_json(
     assert args == []
 
 
+@pytest.fixture
+def broker(redis_url: str) -> Iterator[Redis]:
+    """Another database than that of REDIS_URL."""
+    with Redis.from_url(f"{redis_url.rpartition('/')[0]}/1") as broker:
+        broker.flushdb()
+        yield broker
+
+
+def apart(redis: Redis, redis_url: str) -> TaskQueue:
+    url = f"{redis_url.rpartition('/')[0]}/1"
+    settings = make_settings("sqlite:///unused.db", redis_url, BROKER_URL=url)
+    return TaskQueue(settings, redis, CircuitBreaker())
+
+
+def test_tasks_wait_at_the_broker_and_flags_in_redis(
+    redis: Redis, broker: Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "INTERVAL", 60.0)
+    tasks = apart(redis, redis_url)
+    assert tasks._wake(queue.DELIVER)
+
+    assert tasks.waiting(queue.SEND)[0] == broker.llen(queue.SEND) == 1
+    assert redis.llen(queue.SEND) == 0
+    assert redis.exists(f"waybill:requested:{queue.DELIVER}")
+
+
+def test_tasks_are_requested_while_only_redis_is_down(broker: Redis, redis_url: str) -> None:
+    with Redis(port=free_port(), socket_connect_timeout=0.25) as down:
+        assert apart(down, redis_url)._wake(queue.DELIVER)
+
+    assert broker.llen(queue.SEND) == 1
+
+
+def test_waiting_tasks_of_a_dead_broker_are_unknown(dead: TaskQueue) -> None:
+    for _ in range(2):  # the second finds the circuit open
+        with pytest.raises(BrokerUnavailable):
+            dead.waiting(queue.SEND)
+
+
 def test_request_enqueues_the_task_soon(live: TaskQueue, redis: Redis) -> None:
     live.request(queue.DELIVER)
     assert_soon(lambda: bool(redis.llen(queue.SEND)))
 
 
 def test_requests_of_several_processes_enqueue_one_task(
-    live: TaskQueue, redis: Redis, redis_url: str
+    live: TaskQueue, redis: Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(queue, "INTERVAL", 60.0)  # longer than a busy machine takes for three
     settings = make_settings("sqlite:///unused.db", redis_url)
     other_process = TaskQueue(settings, redis, CircuitBreaker())
     outcomes = [caller._wake(queue.CONSUME_INBOX) for caller in (live, live, other_process)]

@@ -184,6 +184,20 @@ def test_page_answers_without_redis(operator_key: str, database_url: str, post: 
     assert "1 waiting" in answer.text
 
 
+def test_page_says_that_the_broker_is_unavailable(
+    operator_key: str, database_url: str, redis_url: str
+) -> None:
+    settings = make_settings(database_url, redis_url, BROKER_URL="amqp://127.0.0.1:1")
+    app = create_app(settings, providers={"twilio": FakeProvider()})
+    operator = Operator(app)
+    operator.log_in(operator_key)
+    answer = operator.get("/")
+    with app.app_context():
+        db.engine.dispose()
+    assert "Broker unavailable" in answer.text
+    assert "Redis unavailable" not in answer.text
+
+
 def database_error(*_: object, **__: object) -> None:
     raise OperationalError("SELECT secret", {}, Exception("host=secret"))
 
