@@ -11,7 +11,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.components import Components, components
 from service.coordination.callback_checks import Refusals
-from service.coordination.circuit_breaker import CircuitOpen
 from service.database import db, replica
 from service.database.errors import is_retryable
 from service.database.replica import RECENT, from_replica
