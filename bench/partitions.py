@@ -14,68 +14,32 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Final
-from uuid import UUID
 
 from flask import Flask, current_app
 from flask_migrate import upgrade
 from sqlalchemy import text
 
 from bench.databases import databases, engine_of, settle
+from bench.ledger_year import MONTHS, STATUSES, YEAR, fill, store_messages
 from bench.rounds import scratch
 from demo.servers import redis_server
 from demo.stack import ACCOUNT, SENDER, TOKEN
 from service.app import create_app
 from service.config.settings import Settings
 from service.database import db, schema
-from service.domain.message_ids import random_id
 from service.domain.months import first_identity, next_month
 from service.domain.report import Source, StatusReport
-from service.domain.status import Status
 from service.operations.ledger_partitions import change_partitions
 from service.queries import message_details, redaction
 from service.recording import record
 
 _BEFORE: Final = "0015"
-_MONTHS: Final = 12
-_STATUSES: Final = (Status.ACCEPTED, Status.QUEUED, Status.SENDING, Status.SENT, Status.DELIVERED)
 _ROUNDS: Final = 20
 _BATCH: Final = 400  # messages, with a report of each status
 _FIRST: Final = next_month(datetime.now(UTC) + timedelta(days=2))
 # The key in the configuration of each application for the end of the year of its events. Months
 # begin in the future: this year ends there, the other now.
 _END: Final = "LEDGER_END"
-_YEAR: Final = timedelta(days=30.4 * _MONTHS)
-_FUNCTION: Final = """
-    CREATE FUNCTION pg_temp.id_of(kind text, number bigint, moment double precision) RETURNS uuid
-    LANGUAGE sql STABLE RETURN (lpad(to_hex((moment * 1000)::bigint), 12, '0')
-        || '7000a' || left(md5(kind || number), 15))::uuid
-"""
-_EVENTS: Final = """
-    INSERT INTO status_event (identity, message_id, attempt_id, provider, provider_sid, source,
-        word, status, received_at, repeats, raw)
-    SELECT substring(uuid_send(attempt_id) FOR 6)
-            || substring(sha256((number || word)::bytea) FOR 26),
-        message_id, attempt_id, 'twilio', 'SM' || md5('s' || number), 'callback', word, word,
-        to_timestamp(moment), 0, '{"MessageStatus": "filler", "MessagingServiceSid": "filler"}'
-    FROM (
-        SELECT number, moment, pg_temp.id_of('m', number, moment) AS message_id,
-            pg_temp.id_of('a', number, moment) AS attempt_id
-        FROM (
-            SELECT number, :first + (:last - :first) * number / :messages AS moment
-            FROM generate_series(0, :messages - 1) AS number
-        ) AS numbered OFFSET 0
-    ) AS filler, unnest(ARRAY['accepted', 'queued', 'sending', 'sent', 'delivered']) AS word
-"""
-_SENT: Final = """
-    WITH sent AS (SELECT unnest(CAST(:messages AS uuid[])) AS message,
-        unnest(CAST(:attempts AS uuid[])) AS attempt),
-    messages AS (INSERT INTO message (id, client_id, "to", body, metadata, resend_if_unknown,
-        provider, status, priority, attempts, lookups, failed_in, delivered_in, created_at,
-        updated_at) SELECT message, 1, '+14155552671', 'Hello', '{}', false, 'twilio', 'submitting',
-        1, 1, 0, 0, 0, now(), now() FROM sent)
-    INSERT INTO attempt (id, message_id, number, provider, started_at)
-    SELECT attempt, message, 1, 'twilio', now() FROM sent
-"""
 
 
 def main() -> None:
@@ -90,7 +54,7 @@ def main() -> None:
         ExitStack() as stack,
     ):
         urls = [stack.enter_context(server.fresh()) for _ in range(2)]
-        ends = datetime.now(UTC), _FIRST + _YEAR
+        ends = datetime.now(UTC), _FIRST + YEAR
         table, months = (
             _application(url, redis.url, end) for url, end in zip(urls, ends, strict=True)
         )
@@ -98,15 +62,15 @@ def main() -> None:
             upgrade(revision=_BEFORE)
         with months.app_context():
             upgrade()
-            for number in range(_MONTHS - 2):
+            for number in range(MONTHS - 2):
                 list(change_partitions(_FIRST + timedelta(days=30.4 * number)))
             db.session.remove()
         for name, url, app in (("one table", urls[0], table), ("months", urls[1], months)):
-            took = _fill(url, events, app.config[_END])
+            took = fill(url, events, app.config[_END])
             print(f"filled {name} with {events:,} events in {took:.0f} s", flush=True)
         _compare(table, months)
         _drop(months, events)
-        _delete(urls[0], table.config[_END] - _YEAR)
+        _delete(urls[0], table.config[_END] - YEAR)
         _migrate(table, events)
 
 
@@ -122,24 +86,10 @@ def _application(url: str, redis: str, end: datetime) -> Flask:
     return app
 
 
-def _fill(url: str, events: int, end: datetime) -> float:
-    start = time.monotonic()
-    values = {"first": (end - _YEAR).timestamp(), "last": end.timestamp()}
-    with engine_of(url).begin() as connection:
-        connection.execute(text("INSERT INTO client (id, name, test, created_at)"
-                                " VALUES (1, 'bench', false, now())"))  # fmt: skip
-        # The filler has no messages.
-        connection.execute(text("SET LOCAL session_replication_role = replica"))
-        connection.execute(text(_FUNCTION))
-        connection.execute(text(_EVENTS), {**values, "messages": events // len(_STATUSES)})
-    settle(url)
-    return time.monotonic() - start
-
-
 def _compare(table: Flask, months: Flask) -> None:
     """Print the ratios of the months to the one table."""
     for name, measure in (
-        (f"record {_BATCH * len(_STATUSES):,} reports of the last month", _record),
+        (f"record {_BATCH * len(STATUSES):,} reports of the last month", _record),
         (f"read the ledgers of {_BATCH} messages", _read_many),
         ("read the ledger of one message", _read_one),
     ):
@@ -154,21 +104,13 @@ def _in(app: Flask, measure: Callable[[], float]) -> float:
         return measure()
 
 
-def _sent(number: int) -> list[UUID]:
-    """Store messages of the last month; return their attempts."""
-    moment = current_app.config[_END] - timedelta(hours=1)
-    messages, attempts = ([random_id(moment) for _ in range(number)] for _ in range(2))
-    db.session.execute(text(_SENT), {"messages": messages, "attempts": attempts})
-    db.session.commit()
-    return attempts
-
-
 def _record(number: int = _BATCH) -> float:
     base = StatusReport("twilio", Source.CALLBACK, "", None, datetime.now(UTC), raw={"a": "b"})
+    moment = current_app.config[_END] - timedelta(hours=1)  # in the last month
     reports = [
         base._replace(word=status.value, status=status, attempt_id=attempt)
-        for attempt in _sent(number)
-        for status in _STATUSES
+        for attempt in store_messages(number, moment)
+        for status in STATUSES
     ]
     start = time.perf_counter()
     record.record(reports)
@@ -220,8 +162,8 @@ def _drop(months: Flask, events: int) -> None:
     settings = bound.settings.model_copy(update={"keep_messages": 31.0})
     months.extensions["waybill"] = replace(bound, settings=settings)
     with _traffic(months), months.app_context():
-        list(_timed(change_partitions(_FIRST + _YEAR - timedelta(days=31)), took))
-    print(f"dropped {len(took)} months of {events // _MONTHS:,} events: median"
+        list(_timed(change_partitions(_FIRST + YEAR - timedelta(days=31)), took))
+    print(f"dropped {len(took)} months of {events // MONTHS:,} events: median"
           f" {1000 * median(took):.0f} ms, slowest {1000 * max(took):.0f} ms")  # fmt: skip
 
 
@@ -235,7 +177,7 @@ def _timed(changes: Iterator[str], took: list[float]) -> Iterator[str]:
 
 
 def _delete(url: str, first: datetime) -> None:
-    bounds = {"start": first_identity(first), "end": first_identity(first + _YEAR / _MONTHS)}
+    bounds = {"start": first_identity(first), "end": first_identity(first + YEAR / MONTHS)}
     start = time.perf_counter()
     with engine_of(url).begin() as connection:
         month = "DELETE FROM status_event WHERE identity >= :start AND identity < :end"

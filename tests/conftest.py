@@ -67,9 +67,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test that uses the stores on the chosen stands."""
     name = metafunc.config.getoption("--stand")
-    if name and "stand" in metafunc.fixturenames:
+    if name and "stores" in metafunc.fixturenames:
         names = stands.NAMES if name == "all" else (name,)
-        metafunc.parametrize("stand", names, indirect=True, scope="session")
+        metafunc.parametrize("stores", names, indirect=True, scope="session")
 
 
 def pytest_collection() -> None:
@@ -93,7 +93,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _mark_for_stand(item: pytest.Function) -> None:
     """Mark a test that runs on a stand; one process runs all tests of that stand."""
-    if name := hasattr(item, "callspec") and item.callspec.params.get("stand"):
+    if name := hasattr(item, "callspec") and item.callspec.params.get("stores"):
         item.add_marker(pytest.mark.cluster)
         item.add_marker(pytest.mark.xdist_group(name))
 
@@ -113,7 +113,7 @@ def directory() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def stand(request: pytest.FixtureRequest) -> Iterator[Mapping[str, str]]:
+def stores(request: pytest.FixtureRequest) -> Iterator[Mapping[str, str]]:
     """The settings of the stores of a stand, where they differ from one server; see `--stand`."""
     if not hasattr(request, "param"):
         yield {}
@@ -123,8 +123,8 @@ def stand(request: pytest.FixtureRequest) -> Iterator[Mapping[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def redis_url(directory: Path, stand: Mapping[str, str]) -> Iterator[str]:
-    if url := stand.get("REDIS_URL"):
+def redis_url(directory: Path, stores: Mapping[str, str]) -> Iterator[str]:
+    if url := stores.get("REDIS_URL"):
         yield url
         return
     # No fsync: with a busy disk it takes longer than the time-out of the inbox.
@@ -150,10 +150,10 @@ def _turn_fsync_off(url: str) -> None:
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, directory: Path, stand: Mapping[str, str]) -> str:
+def database_url(request: pytest.FixtureRequest, directory: Path, stores: Mapping[str, str]) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{directory}/waybill.db"
-    if url := stand.get("DATABASE_URL"):
+    if url := stores.get("DATABASE_URL"):
         return url
     url: str = request.getfixturevalue("postgres_url")
     return url
@@ -182,9 +182,9 @@ def make_settings(database_url: str, redis_url: str, **changes: Any) -> Settings
 
 
 @pytest.fixture(scope="session")
-def bound_app(database_url: str, redis_url: str, stand: Mapping[str, str]) -> Iterator[Flask]:
+def bound_app(database_url: str, redis_url: str, stores: Mapping[str, str]) -> Iterator[Flask]:
     """One application per database, migrated as in production."""
-    settings = make_settings(database_url, redis_url, **stand)
+    settings = make_settings(database_url, redis_url, **stores)
     app = create_app(settings, providers={"twilio": FakeProvider()})
     schema.prepare(app)
     with app.app_context():

@@ -94,7 +94,7 @@ def test_labels_have_few_values() -> None:
             "reason",
             "route",
         ),
-        *("scope", "state", "status", "store", "task", "waits_for"),
+        *("scope", "state", "status", "store", "stream", "task", "waits_for"),
     }, "document the values of the new label in docs/metrics.md, and add it here"
 
 

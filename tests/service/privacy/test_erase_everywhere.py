@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -24,6 +25,7 @@ from service.domain.report import Source
 from service.domain.status import Status
 from service.errors import OutcomeUnknown, Refused
 from service.inbound import record as inbound
+from service.inbox.inbox import Inbox
 from service.models import (
     Attempt,
     Client,
@@ -41,6 +43,7 @@ from service.privacy.number_pattern import NumberPattern
 from service.providers.base import Callback, Outbound
 from service.queries import callbacks
 from service.recording import consume_inbox, record, return_to_inbox
+from service.redis_client.fast_client import FastClient
 from service.sending import deliver
 from service.webhooks import claim as webhooks
 from tests.fakes import FakeProvider, said
@@ -438,7 +441,9 @@ def test_forget_reports_that_redis_did_not_answer(
     deliver.deliver()
     end(message_id)
     away = Redis.from_url("redis://127.0.0.1:1")
-    monkeypatch.setattr(components().inbox, "_redis", away)
+    unreachable = Inbox(away, FastClient(away), limit=1)
+    bound = replace(components(), inbox=unreachable)
+    monkeypatch.setitem(context.extensions, "waybill", bound)
     result = context.test_cli_runner().invoke(args=["forget", NUMBER])
     away.close()
 
