@@ -198,9 +198,10 @@ def test_queue_that_no_worker_reads_is_bounded(live: TaskQueue, redis: Redis) ->
 
 def test_enqueuing_continues_after_redis_was_demoted(live: TaskQueue, redis: Redis) -> None:
     """The connection to an old master that became a replica is closed, and not kept for ever."""
+    before = {client["id"]: client["tot-cmds"] for client in redis.client_list()}
     live.enqueue(queue.CONSUME_INBOX)
     pushing = [client for client in redis.client_list() if client["cmd"] == "lpush"]
-    used = {client["id"] for client in pushing if client["idle"] == "0"}
+    used = {each["id"] for each in pushing if each["tot-cmds"] != before.get(each["id"])}
     redis.replicaof("127.0.0.1", "1")
     assert not live.enqueue(queue.CONSUME_INBOX)
     redis.replicaof("NO", "ONE")
