@@ -66,6 +66,9 @@ def rabbitmq_settings(
     register()
     return {
         "broker_url": address.url,
+        # Its queue has the name of the worker and is exclusive: of workers with one host name, as
+        # the README starts them, all but the first would connect again without end.
+        "worker_enable_remote_control": False,
         "broker_use_ssl": None if address.tls is None else _tls(address),
         "broker_connection_timeout": max(timeout, _MIN_TIMEOUT),
         "broker_heartbeat": _HEARTBEAT,

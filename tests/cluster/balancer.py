@@ -21,7 +21,7 @@ class Balancer(Proxy):
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for port in self._ports:
             if await _answers(port):
-                self._server = ("127.0.0.1", port)
+                self.server = ("127.0.0.1", port)
                 await super()._connect(reader, writer)
                 return
 
