@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo run test test-slow cluster-test test-all bench chaos mutations check format migration error-codes api-types clean
+.PHONY: help demo run test test-slow cluster-test cluster-test-slow test-all bench chaos mutations check format migration error-codes api-types clean
 
 help: ## Show this list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,12 +33,16 @@ ON_EACH_STAND := tests/test_path.py tests/service/recording/test_consume_inbox.p
 
 cluster-test: $(READY) ## Test with Sentinel, Cluster, RabbitMQ, a standby of PostgreSQL, and PgBouncer.
 	@tests/install-tools rabbitmq
-	$(BIN)/python -m pytest -n 2 -m cluster \
+	$(BIN)/python -m pytest -n 2 -m "cluster and not slow" \
 		--ignore=tests/service/web/test_fuzzing.py $(ARGS)
 	HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -n 2 --dist loadgroup -m "cluster and not slow" \
 		--stand all $(ON_EACH_STAND)
 
-test-all: test test-slow cluster-test ## Run all tests.
+cluster-test-slow: $(READY) ## Replace servers of every kind under traffic.
+	@tests/install-tools rabbitmq
+	$(BIN)/python -m pytest -n 2 -m "cluster and slow" tests/chaos tests/cluster $(ARGS)
+
+test-all: test test-slow cluster-test cluster-test-slow ## Run all tests.
 
 bench: $(READY) ## Measure Waybill and two other designs: make bench ARGS=--quick.
 	$(BIN)/python -m bench $(ARGS)

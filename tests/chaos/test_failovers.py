@@ -10,6 +10,7 @@ from tests.chaos.failovers.run import run
 _PLANS = {each.installation: each for each in plan.short(seed=20261127)}
 
 
+@pytest.mark.slow
 @pytest.mark.cluster
 @pytest.mark.parametrize("installation", [SENTINEL, CLUSTER])
 def test_failover_loses_and_repeats_nothing(installation: str) -> None:

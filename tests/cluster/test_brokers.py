@@ -229,6 +229,7 @@ def behind_balancer(rabbits: RabbitStand, tmp_path: Path) -> Iterator[Bench]:
         yield from benched(tmp_path, url)
 
 
+@pytest.mark.slow  # three nodes take minutes to start on a busy machine
 def test_worker_continues_on_another_node_of_rabbitmq(
     rabbits: RabbitStand, behind_balancer: Bench
 ) -> None:
