@@ -1,4 +1,4 @@
-"""A client of a Redis Cluster that connects at its first command and never waits for a refresh."""
+"""A client of a Redis Cluster that reads the list of nodes in the background."""
 
 import hashlib
 import os
@@ -57,7 +57,7 @@ class _Cluster(RedisCluster):
 
 
 class ClusterClient:
-    """Has the commands of RedisCluster, which connects when it is made: a start must not wait.
+    """Has the commands of RedisCluster, whose start waits for the nodes; this one does not.
 
     After a failure redis-py asks one node after the other for the new list before it raises: with
     six nodes that do not answer, a command waits seven times its time-out, and each thread waits
@@ -75,6 +75,9 @@ class ClusterClient:
         reference = weakref.WeakMethod(self._reset)
         # A forked process must not share a socket or a lock with its parent.
         os.register_at_fork(after_in_child=lambda: (reset := reference()) and reset())
+        # Now, so that the first callback of a process finds the list: it would wait for 0.2 s, and
+        # with a busy machine go to the overflow.
+        self.refresh()
 
     @property
     def cluster(self) -> RedisCluster:

@@ -18,7 +18,8 @@ MAX_CONNECTIONS: Final = 64
 def connect(address: RedisAddress, timeout: float) -> Redis:
     """Return a client that waits up to `timeout` seconds for a connection, and for an answer.
 
-    It connects at its first command. That of a cluster has the commands of RedisCluster.
+    It connects at its first command. That of a cluster has the commands of RedisCluster, and reads
+    the list of nodes in the background.
     """
     options: dict[str, Any] = {
         "socket_connect_timeout": timeout,
