@@ -14,7 +14,7 @@ LARGE: Final = {
     *("message", "attempt", "status_event", "webhook_delivery"),
     *("inbound_message", "opt_out", "client_sender", "event"),
 }
-_ONE_PAGE: Final = 50  # rows
+_ONE_PAGE: Final = 200  # rows: PostgreSQL reads a partition of a few pages whole
 _VERBS: Final = ("SELECT", "UPDATE", "DELETE", "INSERT", "WITH")
 
 
