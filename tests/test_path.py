@@ -42,7 +42,7 @@ def simulator() -> Iterator[Running]:
 
 @pytest.fixture
 def full_app(
-    app: Flask, database_url: str, redis_url: str, stand: Mapping[str, str], simulator: Running
+    app: Flask, database_url: str, redis_url: str, stores: Mapping[str, str], simulator: Running
 ) -> Iterator[Flask]:
     """An application with the real providers that listens for callbacks of the simulator."""
     port = free_port()
@@ -55,7 +55,7 @@ def full_app(
         SINCH_API_BASE_URL=simulator.url,
         SINCH_READ_TIMEOUT="0.5",
         **SINCH,
-        **stand,
+        **stores,
     )
     bound = create_app(settings)
     server = make_server("127.0.0.1", port, bound, threaded=True)
