@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, parse_qsl, urlsplit, urlunsplit
 
+from service.redis_client.url import ESCAPE
+
 SCHEMES: Final = ("amqp", "amqps")
 # The options of a URL, and what py-amqp calls them.
 _OPTIONS: Final = {
@@ -17,10 +19,6 @@ _OPTIONS: Final = {
     "ssl_certfile": "certfile",
     "ssl_keyfile": "keyfile",
 }
-_ESCAPE: Final = (
-    "cannot be read: write special characters of the user name and the password as percent codes"
-    " (# as %23, / as %2F, ? as %3F, @ as %40)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +38,11 @@ def parse_amqp_url(url: str) -> AmqpAddress:
         parts = urlsplit(url)
         _ = parts.port  # raises ValueError unless it is a number
     except ValueError:
-        raise ValueError(_ESCAPE) from None
+        raise ValueError(ESCAPE) from None
     if parts.scheme not in SCHEMES:
         raise ValueError("must start with amqp:// or amqps://")
     if parts.fragment or "@" in parts.path:
-        raise ValueError(_ESCAPE)
+        raise ValueError(ESCAPE)
     if "," in parts.netloc or ";" in url:
         raise ValueError(
             "names several servers: name one address that leads to a node that is up, such as a"

@@ -102,7 +102,7 @@ class Streams:
         ]
 
     def keep_in_use(self) -> None:
-        """Let all consumers read every stream with entries, also if no process uses it any more."""
+        """Keep streams with entries in use, also those that no process uses any more."""
         lengths = self.lengths(self.all)
         used = max((number + 1 for number, length in enumerate(lengths) if length), default=1)
         if used > 1:

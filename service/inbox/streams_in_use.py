@@ -43,11 +43,11 @@ class StreamsInUse:
         """Return how many streams to read. Raises RedisError."""
         now = time.monotonic()
         if now >= self._ask_at:
-            said: Any = self._redis.zrangebyscore(_KEY, time.time() - _KEPT, "+inf")
-            self._number = max([self._own, *map(int, said)])
+            numbers: Any = self._redis.zrangebyscore(_KEY, time.time() - _KEPT, "+inf")
+            self._number = max([self._own, *map(int, numbers)])
             self._ask_at = now + _ASK_INTERVAL
         return self._number
 
     def keep(self, number: int) -> None:
-        """Let consumers read the first `number` streams for another hour: they have entries."""
+        """Keep the first `number` streams in use for another hour: they have entries."""
         self._redis.zadd(_KEY, {str(number): time.time()})

@@ -74,11 +74,11 @@ def partitions() -> list[Partition]:
     """Return the partitions of the ledger in order, the default first; none on SQLite."""
     if not is_postgresql():
         return []
-    found = []
+    parts = []
     for name, bounds in db.session.execute(_PARTITIONS):
         start, end = map(bytes.fromhex, _BOUND.findall(bounds) or ("", ""))
-        found.append(Partition(name, start, end))
-    return sorted(found, key=lambda partition: partition.start)
+        parts.append(Partition(name, start, end))
+    return sorted(parts, key=lambda partition: partition.start)
 
 
 def sizes() -> dict[str, tuple[int, int]]:

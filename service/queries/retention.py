@@ -61,8 +61,9 @@ def delete_messages(rows: Sequence[Row[UUID, bool]]) -> None:
 
 def _delete_ledgers(rows: Sequence[Row[UUID, bool]]) -> None:
     """Delete row by row what no dropped month deletes."""
-    dropped = [row.id for row in rows if row.redacted] if is_postgresql() else []
-    deleted = [row.id for row in rows if row.id not in set(dropped)]
+    has_months = is_postgresql()
+    dropped = [row.id for row in rows if has_months and row.redacted]
+    deleted = [row.id for row in rows if not (has_months and row.redacted)]
     if deleted:
         db.session.execute(delete(StatusEvent).where(any_of(StatusEvent.message_id, deleted)))
     if dropped:

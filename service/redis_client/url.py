@@ -20,7 +20,7 @@ _SENTINEL: Final = "sentinel_"
 _SENTINEL_PORT: Final = 26379
 # An option name that an error may quote. Anything else may be part of a password.
 _NAME: Final = re.compile(r"[a-z_]{1,40}")
-_ESCAPE: Final = (
+ESCAPE: Final = (
     "cannot be read: write special characters of the user name and the password as percent codes"
     " (# as %23, / as %2F, ? as %3F, @ as %40)"
 )
@@ -97,11 +97,11 @@ def parse_redis_url(url: str) -> RedisAddress:
     try:
         parts = urlsplit(url)
     except ValueError:
-        raise ValueError(_ESCAPE) from None
+        raise ValueError(ESCAPE) from None
     if parts.scheme not in _SCHEMES:
         raise ValueError(f"must start with {', '.join(f'{each}://' for each in _SCHEMES)}")
     if parts.fragment or (parts.scheme == "unix" and not parts.path):
-        raise ValueError(_ESCAPE if parts.fragment else "must name the path of a socket")
+        raise ValueError(ESCAPE if parts.fragment else "must name the path of a socket")
     options = _options(parts.query, parts.scheme)
     db = options.pop("db", None)
     account = {
@@ -152,7 +152,7 @@ def _nodes(parts: SplitResult, port: int) -> tuple[tuple[str, int], ...]:
         found = [urlsplit(f"//{host}") for host in hosts]
         return tuple((unquote(each.hostname or "127.0.0.1"), each.port or port) for each in found)
     except ValueError:
-        raise ValueError(_ESCAPE) from None
+        raise ValueError(ESCAPE) from None
 
 
 def _account_in(parts: SplitResult) -> dict[str, Any]:
@@ -166,7 +166,7 @@ def _options(query: str, scheme: str) -> dict[str, Any]:
     options: dict[str, Any] = {}
     for name, value in parse_qsl(query, keep_blank_values=True):
         if not _NAME.fullmatch(name):
-            raise ValueError(_ESCAPE)
+            raise ValueError(ESCAPE)
         if name not in _PARSERS:
             raise ValueError(
                 f"has the unsupported option {name}; supported are {', '.join(_PARSERS)}."
