@@ -17,7 +17,7 @@ Install = Callable[..., Installation]
 # Seconds in place of minutes. All other settings are as documented.
 _QUICK = {"DOUBT_FIRST_LOOKUP": "1", "DOUBT_LOOKUPS": "2"}
 # No faults.
-_SIMULATOR = ("--pace", "0.2", "--outcome", "delivered=1")
+SIMULATOR = ("--pace", "0.2", "--outcome", "delivered=1")
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def redis(place: Path) -> Iterator[RedisServer]:
 @pytest.fixture
 def provider_url(place: Path) -> Iterator[str]:
     """The URL of a simulated provider without faults."""
-    with simulated_provider(place, _SIMULATOR) as url:
+    with simulated_provider(place, SIMULATOR) as url:
         yield url
 
 

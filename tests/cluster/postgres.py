@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, Final
 
 import psycopg
 
-from tests.cluster.servers import Server, end, until, unused_port
+from tests.cluster.servers import Server, end, output_of, until, unused_port
 
 DATABASE: Final = "waybill"
 _USER: Final = "waybill"
@@ -68,18 +67,7 @@ class PostgresServer(Server):
 
     def run(self, program: str, *words: str) -> str:
         """Run one of PostgreSQL's programs as the owner of the data; return its output."""
-        command = [str(self._binaries / program), *words]
-        done = subprocess.run(
-            command,
-            cwd="/",
-            user=self._user,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return output_of([str(self._binaries / program), *words], 60, user=self._user)
 
     def url(self, database: str = DATABASE) -> str:
         """Return the URL of a database on this server alone."""

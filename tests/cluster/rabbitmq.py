@@ -2,7 +2,6 @@
 
 import os
 import re
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from tests.cluster.servers import Server, end, until, unused_port
+from tests.cluster.servers import Server, end, output_of, until, unused_port
 
 _CONFIGURATION: Final = """listeners.tcp.1 = 127.0.0.1:{port}
 loopback_users = none
@@ -51,17 +50,8 @@ class RabbitNode(Server):
 
     def control(self, *words: str) -> str:
         """Run `rabbitmqctl` on this node; return its output."""
-        done = subprocess.run(
-            [str(_programs() / "rabbitmqctl"), "-q", "-n", self.name, *words],
-            cwd="/",
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            timeout=90,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        command = [str(_programs() / "rabbitmqctl"), "-q", "-n", self.name, *words]
+        return output_of(command, 90, env=self._environment)
 
     def _has_started(self) -> bool:
         assert self.is_running, self.log.read_text()

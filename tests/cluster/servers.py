@@ -21,6 +21,15 @@ from demo.servers import server_binary
 _PORTS: Final = range(15000, 32000)
 
 
+def output_of(command: Sequence[str], seconds: float, **options: Any) -> str:
+    """Run a program of a server to its end; return its output."""
+    done = subprocess.run(
+        command, cwd="/", capture_output=True, text=True, timeout=seconds, check=False, **options
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 class Server:
     """A process that a test can stop, kill, freeze and start again on the same port."""
 

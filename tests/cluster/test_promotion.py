@@ -5,7 +5,6 @@ No process is restarted, and the settings stay: DATABASE_URL has both hosts.
 
 import itertools
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ import pytest
 import requests
 
 from demo.stack import Stack, running
+from tests.as_started.conftest import SIMULATOR, place
 from tests.chaos.verdict import read_records
 from tests.cluster.postgres import PostgresStand, postgres_stand
 from tests.cluster.servers import until
@@ -24,14 +24,7 @@ pytestmark = pytest.mark.cluster
 
 # Seconds until an operator or a health check promotes the standby.
 DETECTED = 1.0
-SIMULATOR = ("--pace", "0.2", "--outcome", "delivered=1")
-
-
-@pytest.fixture
-def place() -> Iterator[Path]:
-    """A directory that the user of PostgreSQL can read."""
-    with tempfile.TemporaryDirectory(prefix="waybill-", ignore_cleanup_errors=True) as path:
-        yield Path(path)
+fixtures = (place,)  # pytest finds it by its name
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from tests.cluster.postgres import PostgresStand
 from tests.cluster.rabbitmq import RabbitStand
 from tests.cluster.redis_cluster import ClusterServer, ClusterStand
 from tests.cluster.sentinel import SentinelStand
+from tests.cluster.servers import ValkeyServer
 from tests.proxy import Proxy
 
 _READY: Final = 60.0
@@ -29,11 +30,7 @@ def master_killed(stand: SentinelStand) -> Iterator[float]:
     master = stand.master
     with slow_links(master, stand.replicas) as cut:
         cut()
-        # Not kill(), which looks for children first: the master would acknowledge more meanwhile.
-        os.kill(master.pid, signal.SIGKILL)
-        moment = time.monotonic()
-        master.kill()
-        yield moment
+        yield _kill(master)
     stand.restart(master)
     stand.await_ready(_READY)
 
@@ -80,10 +77,7 @@ def standby_promoted(stand: PostgresStand) -> Iterator[float]:
 def node_killed(stand: ClusterStand, chance: random.Random) -> Iterator[float]:
     """Kill the master of one of the streams."""
     node = stand.master_of(_stream(stand, chance))
-    os.kill(node.pid, signal.SIGKILL)
-    moment = time.monotonic()
-    node.kill()
-    yield moment
+    yield _kill(node)
     stand.restart(node)
     stand.await_ready(_READY)
 
@@ -129,3 +123,12 @@ def _stream(stand: ClusterStand, chance: random.Random) -> str:
 def _streams(node: ClusterServer) -> list[str]:
     with node.client(decode_responses=True) as client:
         return list(client.scan_iter(match="waybill:inbox*", _type="stream"))
+
+
+def _kill(server: ValkeyServer) -> float:
+    """Kill a server; return when."""
+    # Not only kill(), which looks for children first: it would acknowledge more meanwhile.
+    os.kill(server.pid, signal.SIGKILL)
+    moment = time.monotonic()
+    server.kill()
+    return moment
