@@ -73,10 +73,9 @@ def _plan(statement: str, top: dict[str, Any]) -> Plan:
     scans = [node for node in nodes if _is_large(node.get("Relation Name")) or "Index Name" in node]
     scans = [node for node in scans if node["Node Type"].endswith("Scan")]
     # A table without rows, or a partition of one page, is read as a whole.
+    scans = [node for node in scans if not _is_page(node)]
     whole = [
-        node["Relation Name"]
-        for node in scans
-        if node["Node Type"] == "Seq Scan" and _rows(node) > _is_partition(node) * _ONE_PAGE
+        node["Relation Name"] for node in scans if node["Node Type"] == "Seq Scan" and _rows(node)
     ]
     # Of an aggregate, the rows that are counted; of a change, the rows that are changed.
     shown = top
@@ -97,8 +96,11 @@ def _is_large(name: str | None) -> bool:
     return name in LARGE or str(name).startswith(PARTITIONS)
 
 
-def _is_partition(node: dict[str, Any]) -> bool:
-    return str(node.get("Relation Name")).startswith(PARTITIONS)
+def _is_page(node: dict[str, Any]) -> bool:
+    """Whether this scan reads a partition whole that has few rows, perhaps in every loop."""
+    is_partition = str(node.get("Relation Name")).startswith(PARTITIONS)
+    rows = _rows(node) <= node["Actual Loops"] * _ONE_PAGE
+    return node["Node Type"] == "Seq Scan" and is_partition and rows
 
 
 def _changes(nodes: Sequence[dict[str, Any]]) -> bool:

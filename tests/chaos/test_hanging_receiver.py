@@ -21,6 +21,7 @@ ENDPOINTS = [f"endpoint-{number}" for number in range(100)]
 HANGING = ENDPOINTS[0]
 EACH = 16  # endpoints of a client at most
 WAITING = 64  # events only for the endpoint that hangs: twice as many as a worker makes calls
+SOON = 5.0  # seconds, also on a busy machine: a third of the time that a hanging call may take
 ROUNDS = 18  # seconds, with one message of each client: longer than a call may take (15 s)
 
 
@@ -85,8 +86,7 @@ def test_hanging_endpoint_delays_none_of_99_others(stack: Stack) -> None:
         beside = measured(books, clients, ROUNDS)
 
     assert sum(request.habit == "hangs" for request in books.requests()) >= 8
-    # On a busy machine, also without an endpoint that hangs, some receive later than that.
-    assert beside <= max(1.0, 2 * alone), f"{beside:.2f} s, and {alone:.2f} s without"
+    assert beside <= SOON, f"{beside:.2f} s, and {alone:.2f} s without"
     print(f"p90 {beside:.2f} s, and {alone:.2f} s without an endpoint that hangs")
 
 
