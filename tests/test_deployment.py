@@ -323,7 +323,7 @@ def test_ci_run_checks_and_tests_within_the_hour(tmp_path: Path) -> None:
     path = f"{tmp_path}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     subprocess.run([ROOT / ".ci" / "run"], env={**os.environ, "PATH": path}, check=True)
     runs = [re.search(r" (\d+)m make ([\w-]+)$", line) for line in log.read_text().splitlines()]
-    assert [run and run[2] for run in runs] == ["check", "test", "test-slow"]
+    assert [run and run[2] for run in runs] == ["check", "test", "test-slow", "cluster-test"]
     assert sum(int(run[1]) + 1 for run in runs if run) < 60  # a minute for each to be killed
 
 
