@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from bench import comparison, inbox_cost, recording_cost, shares, throughput
+from bench import comparison, drains, inbox_cost, recording_cost, shares, throughput
 from bench import plan as targets
 from bench.databases import Databases
 from bench.drain import drain_rates, running_stack
@@ -152,6 +152,10 @@ class Benchmark:
             databases, self._base, self.plan.drained // 4, self.plan.compared
         )
 
+    def drains(self, databases: Databases) -> Iterator[Row]:
+        """Measure drains of 16 streams on a cluster by 1, 2 and 4 status workers."""
+        yield from drains.rows(databases, self.plan.drained, self.plan.rounds)
+
     def shares(self, _databases: Databases) -> Iterator[Row]:
         """Simulate 16 streams and 8 consumers."""
         yield from shares.rows(self.plan.simulated)
@@ -185,7 +189,7 @@ class Benchmark:
 
 PARTS: Final = (
     *("callbacks", "steady", "outage", "drain", "stages", "ledger"),
-    *("send", "post", "watched", "webhooks", "record", "inbox", "shares"),
+    *("send", "post", "watched", "webhooks", "record", "inbox", "drains", "shares"),
 )
 NEED_WRK: Final = frozenset({"callbacks", "post"})
 

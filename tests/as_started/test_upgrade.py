@@ -11,10 +11,12 @@ import pytest
 from bench.callbacks import BASE_URL
 from demo.servers import RedisServer, free_port
 from demo.stack import ACCOUNT, SENDER, TOKEN
+from service.inbox.stream_names import stream_names
 from tests.as_started.commands import ROOT, readme_commands
 from tests.as_started.earlier import ONE_SERVER, check_out
 from tests.as_started.installation import Installation, until
 from tests.as_started.traffic import Traffic, prepare
+from tests.cluster.redis_cluster import redis_cluster
 from tests.conftest import make_database
 
 pytestmark = pytest.mark.slow
@@ -113,3 +115,27 @@ def test_upgrade_refuses_and_loses_no_callback(
         go_on(traffic)
     assert_none_lost(traffic, database)
     assert new.run("flask", "--app", "service.app", "audit")
+
+
+def test_inbox_moves_to_a_cluster_while_callbacks_arrive(
+    place: Path, version: Version, database: str
+) -> None:
+    """The order of docs/scaling.md: workers of the new inbox, web servers, then the old workers."""
+    with redis_cluster(place / "cluster") as cluster:
+        old = version("old")
+        new = version("new", INBOX_URL=cluster.url, INBOX_STREAMS="16")
+        old.migrate()
+        requests = prepare(old, CALLBACKS)
+        old.start(*ROLES)
+        with Traffic(requests, [old]) as traffic:
+            until(lambda: recorded(database) > 0, LIMIT)
+            new.start("worker-status", "web")
+            traffic.servers = [old, new]
+            go_on(traffic)
+            traffic.servers = [new]
+            go_on(traffic)
+            old.stop("web")
+            assert_recorded_while_sent(traffic, database)
+        assert_none_lost(traffic, database)
+        with cluster.client() as client:
+            assert any(client.exists(name) for name in stream_names()[1:16])
