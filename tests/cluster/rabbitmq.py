@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from socket import create_connection
@@ -102,11 +102,14 @@ class RabbitStand:
 
 
 @contextmanager
-def rabbitmq(directory: Path, nodes: int = 1) -> Iterator[RabbitStand]:
-    """Run the stand, or skip the test without RabbitMQ."""
+def rabbitmq(
+    directory: Path, nodes: int = 1, prepare: Callable[[RabbitStand], None] = lambda _stand: None
+) -> Iterator[RabbitStand]:
+    """Run the stand, or skip the test without RabbitMQ. `prepare` may change its settings."""
     _programs()
     stand = RabbitStand(directory, nodes)
     try:
+        prepare(stand)
         stand.start()
         yield stand
     finally:
