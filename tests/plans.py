@@ -99,8 +99,8 @@ def _is_large(name: str | None) -> bool:
 def _is_page(node: dict[str, Any]) -> bool:
     """Whether this scan reads a partition whole that has few rows, perhaps in every loop."""
     is_partition = str(node.get("Relation Name")).startswith(PARTITIONS)
-    rows = _rows(node) <= node["Actual Loops"] * _ONE_PAGE
-    return node["Node Type"] == "Seq Scan" and is_partition and rows
+    is_short = _rows(node) <= node["Actual Loops"] * _ONE_PAGE
+    return node["Node Type"] == "Seq Scan" and is_partition and is_short
 
 
 def _changes(nodes: Sequence[dict[str, Any]]) -> bool:

@@ -15,13 +15,13 @@ from service.errors import InboxUnavailable
 from service.inbox.inbox import Inbox
 from service.task_queue import queue
 from tests.cluster.rabbitmq import RabbitStand, rabbitmq
+from tests.cluster.sentinel import NAME
 from tests.cluster.servers import Server, end, until, unused_port
 from tests.conftest import make_settings
 from tests.service.coordination.test_circuit_breaker import CALLBACK
 
 pytestmark = pytest.mark.cluster
 
-NAME = "waybill"
 _SENTINEL = """tls-port {port}
 port 0
 bind 127.0.0.1
@@ -31,7 +31,7 @@ tls-cert-file {directory}/server.pem
 tls-key-file {directory}/server.pem
 tls-ca-cert-file {directory}/ca.pem
 tls-auth-clients no
-sentinel monitor waybill 127.0.0.1 {master} 1
+sentinel monitor {name} 127.0.0.1 {master} 1
 """
 _RABBITMQ = """listeners.ssl.1 = 127.0.0.1:{port}
 ssl_options.cacertfile = {directory}/ca.pem
@@ -55,10 +55,10 @@ def place(tmp_path: Path) -> Path:
 
 def tls_server() -> str:
     """Return a server that was built with TLS; the one of the Python package was not."""
-    found = shutil.which("redis-server")
-    if found is None:
+    program = shutil.which("redis-server")
+    if program is None:
         pytest.skip("redis-server is not installed: run tests/install-tools rabbitmq")
-    return found
+    return program
 
 
 def server(place: Path, port: int, *options: str) -> Server:
@@ -77,8 +77,8 @@ def client(place: Path, port: int) -> Redis:
 
 
 def bound(**settings: str) -> Components:
-    redis = settings.pop("REDIS_URL", "redis://127.0.0.1:1/0")
-    app = create_app(make_settings("sqlite:///unused.db", redis, **settings), providers={})
+    values = make_settings("sqlite:///unused.db", "redis://127.0.0.1:1/0", **settings)
+    app = create_app(values, providers={})
     components: Components = app.extensions["waybill"]
     return components
 
@@ -87,7 +87,7 @@ def bound(**settings: str) -> Components:
 def sentinel(place: Path) -> Iterator[Callable[[str], str]]:
     """The URL of a Sentinel and its master, both with TLS only, by the authority to trust."""
     master, port = server(place, unused_port()), unused_port()
-    text = _SENTINEL.format(port=port, directory=place, master=master.port)
+    text = _SENTINEL.format(port=port, directory=place, name=NAME, master=master.port)
     (place / "sentinel.conf").write_text(text)
     command = [tls_server(), str(place / "sentinel.conf"), "--sentinel"]
     watcher = Server(command, place, port=port)
